@@ -1,0 +1,24 @@
+"""memspan: how far back can a recurrent network remember, and why does it stop there?
+
+The whole way of the data, from a task to a picture of what its gradient did:
+
+>>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, Learner, MSELoss, Recall
+>>> model = RNN(input_size=1, hidden_size=16, output_size=1, rng=0)
+>>> batches = Batches(Recall(), length=3, batch=32, rng=1)
+>>> learner = Learner(model, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-2)))
+>>> outcome = learner.fit(updates=500, progress=False)
+>>> print(outcome.status, len(learner.history.loss) == outcome.update)
+solved True
+>>> flow = learner.gradient_flow()
+>>> flow.d_a.shape
+(3,)
+
+A study does this for many lengths and repetitions: `memspan study --help`, or `memspan.Study`.
+"""
+
+import lazy_loader
+
+from memspan._version import __version__ as __version__
+
+# The public names, and where each lives, are listed once, in __init__.pyi; a name is imported when it is used.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,16 @@
+from ._version import __version__ as __version__
+from .cells import CELLS as CELLS
+from .cells import Cell as Cell
+from .cells import lstm as lstm
+from .errors import InvalidArgument as InvalidArgument
+from .errors import MemspanError as MemspanError
+from .errors import NotReady as NotReady
+from .errors import UnreadableFile as UnreadableFile
+from .losses import MSELoss as MSELoss
+from .network import RNN as RNN
+from .network import Network as Network
+from .tasks import TASKS as TASKS
+from .tasks import Batch as Batch
+from .tasks import Batches as Batches
+from .tasks import Recall as Recall
+from .tasks import generate_samples as generate_samples

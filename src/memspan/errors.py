@@ -1,0 +1,64 @@
+"""What can go wrong, by name, and the few checks that say so the same way everywhere.
+
+Every message names the argument, the rule and the value got.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+
+class MemspanError(Exception):
+    """The root of every error that memspan raises on purpose."""
+
+
+class InvalidArgument(MemspanError, ValueError):
+    """An argument breaks a rule; nothing was computed, allocated or written."""
+
+    def __init__(self, name: str, rule: str, got: object) -> None:
+        super().__init__(f"{name} must be {rule}, got {got}")
+        self.name = name
+
+
+class NotReady(MemspanError, RuntimeError):
+    """A method was called before the one that it depends on."""
+
+
+class UnreadableFile(MemspanError):
+    """A file is truncated, damaged, or was not written by memspan."""
+
+
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
+    """Return `value` as an `int` of at least `least`; booleans and floats are refused."""
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise InvalidArgument(name, f"a whole number of at least {least}", repr(value))
+    return number
+
+
+def real_number(
+    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+) -> float:
+    """Return `value` as a finite `float` inside the open (`above`, `below`) or closed (`least`) bounds."""
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > above and number >= least and number < below):
+        bounds = [f"above {above:g}"] * (above > -math.inf)
+        bounds += [f"of at least {least:g}"] * (least > -math.inf)
+        bounds += [f"below {below:g}"] * (below < math.inf)
+        raise InvalidArgument(name, " ".join(["a finite number", " and ".join(bounds)]).strip(), repr(value))
+    return number
+
+
+def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`."""
+    names = list(choices)
+    if value not in names:
+        raise InvalidArgument(name, "one of " + ", ".join(names), repr(value))
+    return str(value)

@@ -1,0 +1,310 @@
+"""The network that a student opens: forward, backward, update, and the weights by name."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from memspan.axes import Array, Flat, Outputs
+from memspan.bptt import Gradients, Trace, backpropagate, unroll
+from memspan.cells import CELLS, Cell
+from memspan.cells.rnn import RNN_RELU, RNN_TANH
+from memspan.errors import InvalidArgument, NotReady, one_of, real_number, whole_number
+from memspan.starts import STARTS
+from memspan.weights import Layout, Weights, initial_weights
+
+DTYPES = ("float32", "float64", "complex128")
+
+
+class _Matrix:
+    """An attribute of `Network` that reads and writes one matrix inside the flat vector."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, network: "Network | None", owner: type) -> Any:
+        return self if network is None else getattr(network.weights, self.name)
+
+    def __set__(self, network: "Network", value: Array) -> None:
+        network.set_weights({**network.get_weights(), self.name: value})
+
+
+class Network:
+    """A recurrent network of any cell that reads a sequence and answers once, at its end.
+
+        s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s        the linear map, the same for every cell
+        a[t], ... = cell(s[t], ...)             pointwise
+        ŷ = Vᵀ a[T] + b_y                       the read-out
+
+    Parameters
+    ----------
+    cell : Cell or str
+        The cell, or its name in `memspan.CELLS`.
+    input_size, hidden_size, output_size : int
+        F, H and O.
+    init : str, optional
+        A start from `memspan.starts.STARTS`; by default the cell's own.
+    gain : float
+        Multiplies what the start draws (R alone for `orthogonal` and `identity`).
+    dtype : float32, float64 or complex128
+        Of the weights and of everything computed. complex128 is there for the complex step.
+    rng : Generator, SeedSequence or int, optional
+        Where the initial weights come from; fresh entropy if not given.
+
+    Attributes
+    ----------
+    W, R, bs, V, by : array
+        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assigning copies.
+    parameters : array [P]
+        All weights in one vector.
+    trace : Trace or None
+        What the last `forward` computed.
+    gradients : Gradients or None
+        What the last `backward` computed, for the diagnostics.
+    grads : dict
+        What the last `backward` returned; `update` takes its steps from it.
+
+    Raises
+    ------
+    InvalidArgument
+        Where a size, name, dtype, array shape or number is not what it must be.
+    NotReady
+        A `RuntimeError`: `backward` before `forward`, or `update` before `backward`.
+    """
+
+    W, R, bs, V, by = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
+
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        init: str | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> None:
+        self.cell = cell if isinstance(cell, Cell) else CELLS[one_of("cell", cell, CELLS)]
+        self.input_size = whole_number("input_size", input_size)
+        self.hidden_size = whole_number("hidden_size", hidden_size)
+        self.output_size = whole_number("output_size", output_size)
+        self.dtype = np.dtype(one_of("dtype", _dtype_name(dtype), DTYPES))
+        start = one_of("init", self.cell.start if init is None else init, STARTS)
+        gain = real_number("gain", gain, above=0)
+        flat = initial_weights(self.cell, self.layout, start, gain, np.random.default_rng(rng))
+        self.parameters: Flat = flat.astype(self.dtype)
+        self._forget()
+
+    @property
+    def layout(self) -> Layout:
+        """The sizes, and where each matrix lies in `parameters`."""
+        return Layout(self.input_size, self.hidden_size, len(self.cell.gates), self.output_size)
+
+    @property
+    def weights(self) -> Weights:
+        """The five matrices, as views into `parameters`."""
+        return self.layout.views(self.parameters)
+
+    def forward(self, x: Array) -> Outputs:
+        """Predict from `x`, and remember every step for `backward`.
+
+        Parameters
+        ----------
+        x : array [T, F] or [T, B, F]
+            One sequence or a batch of them; copied, in the network's dtype.
+
+        Returns
+        -------
+        array [1, O] or [B, O]
+        """
+        self._forget()
+        self.trace = unroll(self.cell, self.weights, self.inputs(x))
+        return self.trace.y_hat
+
+    def backward(self, d_loss: Array) -> dict[str, Array]:
+        """Back-propagation through time from dL/dŷ.
+
+        Parameters
+        ----------
+        d_loss : array [B, O], or [O] for one sequence
+            dL/dŷ, in the shape that `forward` returned.
+
+        Returns
+        -------
+        dict
+            `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`, summed over
+            the batch; the three of the recurrent half keep the contribution of each time step apart. It is
+            also kept as `grads`: what is done to the arrays in place is what `update` will see.
+        """
+        gradients = self.backpropagate(d_loss)
+        names = ("d_V", "d_W", "d_R", "d_bs", "d_by")
+        self.grads = {name: getattr(gradients, name) for name in names}
+        return self.grads
+
+    def backpropagate(self, d_loss: Array) -> Gradients:
+        """As `backward`, but return the typed `Gradients`, which also hold dL/da[t] of every step."""
+        if self.trace is None:
+            raise NotReady("backward needs the trace of a forward pass: call .forward(x) first")
+        d_y_hat = self._output_gradient(d_loss, self.trace.y_hat.shape)
+        self.gradients = backpropagate(self.weights, self.trace, d_y_hat)
+        return self.gradients
+
+    def update(self, lr: float) -> None:
+        """One step of gradient descent: each weight less `lr` times its gradient, summed over time.
+
+        Raises
+        ------
+        NotReady
+            When `backward` has not been called since the last update.
+        """
+        if not self.grads:
+            raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
+        lr = real_number("lr", lr, above=0)
+        for name, weight in self.weights._asdict().items():
+            gradient = self.grads[f"d_{name}"]
+            weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
+        self._forget()
+
+    def get_weights(self) -> dict[str, Array]:
+        """Copies of `W`, `R`, `bs`, `V` and `by`."""
+        return {name: weight.copy() for name, weight in self.weights._asdict().items()}
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Copy in all five weights; names and shapes must be exactly those of `get_weights`.
+
+        Nothing is written unless everything is right.
+        """
+        shapes = self.layout.shapes
+        if set(weights) != set(shapes):
+            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), list(weights))
+        new = {name: self._checked_floats(name, np.asarray(weights[name])) for name in shapes}
+        for name, shape in shapes.items():
+            if new[name].shape != shape:
+                raise InvalidArgument(name, f"of shape {shape}", f"shape {new[name].shape}")
+        for name, weight in self.weights._asdict().items():
+            weight[:] = new[name]
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A twin with the same weights in another dtype, and nothing remembered."""
+        twin = copy.copy(self)
+        twin.dtype = np.dtype(one_of("dtype", _dtype_name(dtype), DTYPES))
+        twin.parameters = self.parameters.astype(twin.dtype)
+        twin._forget()
+        return twin
+
+    def inputs(self, x: Array) -> Array:
+        """`x` checked and copied: `[T, B, F]`, in the network's dtype."""
+        x = self._checked_floats("x", np.asarray(x))
+        if x.ndim not in (2, 3):
+            raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
+        if x.shape[-1] != self.input_size:
+            rule = f"{self.input_size} features wide, as input_size says"
+            raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
+        if 0 in x.shape:
+            raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
+        return np.array(x if x.ndim == 3 else x[:, np.newaxis], dtype=self.dtype)
+
+    def _output_gradient(self, d_loss: Array, shape: tuple[int, ...]) -> Array:
+        d_loss = self._checked_floats("d_loss", np.asarray(d_loss), finite=False)
+        if d_loss.ndim == 1 and shape[0] == 1:
+            d_loss = d_loss[np.newaxis]
+        if d_loss.shape != shape:
+            raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
+        return np.array(d_loss, dtype=self.dtype)
+
+    def _checked_floats(self, name: str, values: Array, *, finite: bool = True) -> Array:
+        allowed = "fc" if self.dtype.kind == "c" else "f"
+        if values.dtype.kind not in allowed:
+            rule = "an array of real floating-point numbers"
+            raise InvalidArgument(name, rule, f"dtype {values.dtype}")
+        if finite and not np.isfinite(values).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            raise InvalidArgument(name, "finite everywhere", f"{values[where]} at index {list(where)}")
+        return values
+
+    def _forget(self) -> None:
+        self.trace: Trace | None = None
+        self.gradients: Gradients | None = None
+        self.grads: dict[str, Array] = {}
+
+
+class RNN(Network):
+    """The recurrent network of the assignment.
+
+    Forward, for t = 1 ... T from a[0] = 0:
+
+        s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s
+        a[t] = tanh(s[t])
+        ŷ = Vᵀ a[T] + b_y
+
+    Backward. Let L be any function of ŷ, and write δ[t] = dL/ds[t], a column of H numbers.
+
+    *The read-out.* ŷ_k = Σ_j V_jk a_j[T] + (b_y)_k, so the derivative of ŷ_k is a_j[T] with respect to V_jk,
+    1 with respect to (b_y)_k, and V_jk with respect to a_j[T]:
+
+        dL/dV = a[T] (dL/dŷ)ᵀ          dL/db_y = dL/dŷ          dL/da[T] = V dL/dŷ
+
+    *One step.* tanh' = 1 - tanh², unit by unit; and a[t], for t < T, is read by s[t+1] alone, through Rᵀ:
+
+        δ[t] = dL/da[t] · (1 - a[t]²)          dL/da[t] = R δ[t+1]
+
+    *The recurrent weights.* They are used anew at each step. Were step t given copies W[t], R[t], b_s[t] of its
+    own, then s_k[t] = Σ_i W_ik[t] x_i[t] + Σ_j R_jk[t] a_j[t-1] + (b_s)_k[t] would give
+
+        dL/dW[t] = x[t] δ[t]ᵀ          dL/dR[t] = a[t-1] δ[t]ᵀ          dL/db_s[t] = δ[t]
+
+    and since the copies are one and the same weight, its gradient is the sum of these over t. `backward` returns
+    the summands, because they show how the gradient vanishes: δ[t] is δ[T] times T - t factors R and 1 - a².
+
+    A batch is a sum over its samples in each of these lines; the code holds samples as rows, not columns.
+
+    Parameters
+    ----------
+    input_size, hidden_size, output_size : int
+        F, H and O.
+    init : str
+        A start: `uniform` (the assignment's U(-0.2, 0.2)), `orthogonal`, `identity`, `glorot` or `lecun`;
+        their sources are in `memspan.starts`. Biases start at 0.
+    activation : `tanh` or `relu`, optional
+        By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
+    gain, dtype, rng
+        As for `Network`, which also describes the attributes and the errors.
+
+    Examples
+    --------
+    >>> rnn = RNN(input_size=1, hidden_size=10, output_size=1, rng=0)
+    >>> rnn.forward(np.ones((5, 1))).shape
+    (1, 1)
+    >>> rnn.backward(np.ones(1))["d_R"].shape
+    (5, 10, 10)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        init: str = "uniform",
+        activation: str | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float64,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> None:
+        cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
+        usual = "relu" if init == "identity" else "tanh"
+        cell = cells[one_of("activation", activation or usual, cells)]
+        super().__init__(
+            cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng
+        )
+
+
+def _dtype_name(dtype: DTypeLike) -> str:
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return repr(dtype)
