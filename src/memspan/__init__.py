@@ -20,5 +20,5 @@ import lazy_loader
 
 from memspan._version import __version__ as __version__
 
-# The public names, and where each lives, are listed once, in __init__.pyi; a name is imported when it is used.
+# The public names, and where each lives, are listed once, in __init__.pyi; each is imported when it is used.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

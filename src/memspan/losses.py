@@ -41,7 +41,7 @@ class MSELoss:
         error = y_hat - y
         value = (error * error).mean()
         self._error = error
-        return value.item()  # type: ignore[no-any-return]
+        return value.item()
 
     def backward(self) -> Outputs:
         """dL/dŷ `[B, O]` at the last `forward`.

@@ -97,7 +97,9 @@ class Network:
         gain = real_number("gain", gain, above=0)
         flat = initial_weights(self.cell, self.layout, start, gain, np.random.default_rng(rng))
         self.parameters: Flat = flat.astype(self.dtype)
-        self._forget()
+        self.trace: Trace | None = None
+        self.gradients: Gradients | None = None
+        self.grads: dict[str, Array] = {}
 
     @property
     def layout(self) -> Layout:
@@ -227,9 +229,7 @@ class Network:
         return values
 
     def _forget(self) -> None:
-        self.trace: Trace | None = None
-        self.gradients: Gradients | None = None
-        self.grads: dict[str, Array] = {}
+        self.trace, self.gradients, self.grads = None, None, {}
 
 
 class RNN(Network):
@@ -298,9 +298,7 @@ class RNN(Network):
         cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
         usual = "relu" if init == "identity" else "tanh"
         cell = cells[one_of("activation", activation or usual, cells)]
-        super().__init__(
-            cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng
-        )
+        super().__init__(cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng)
 
 
 def _dtype_name(dtype: DTypeLike) -> str:

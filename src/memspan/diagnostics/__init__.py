@@ -1,0 +1,1 @@
+"""What a trace and its gradients tell; nothing here trains."""

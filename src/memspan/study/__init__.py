@@ -1,0 +1,1 @@
+"""Studies: lengths x repetitions, each trial a pure function of its key."""

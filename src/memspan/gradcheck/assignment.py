@@ -1,0 +1,87 @@
+"""The two gradients that the assignment compares, for any model with its methods."""
+
+import copy
+from typing import Any, Protocol
+
+import numpy as np
+
+from memspan.axes import Array
+from memspan.errors import real_number
+from memspan.gradcheck.objective import CENTRAL_STEP
+
+
+class Model(Protocol):
+    """What the assignment's RNN offers; a student's own class does too."""
+
+    def forward(self, x: Array, /) -> Array:
+        """ŷ."""
+
+    def backward(self, d_loss: Array, /) -> dict[str, Array]:
+        """The gradients by name."""
+
+    def get_weights(self) -> dict[str, Array]:
+        """The weights by name."""
+
+    def set_weights(self, weights: dict[str, Array], /) -> Any:
+        """Take the weights by name."""
+
+
+def get_analytical_gradient(model: Model, x: Array) -> dict[str, Array]:
+    """The gradient by back-propagation of the sum of the outputs, averaged over the batch.
+
+    Parameters
+    ----------
+    model : RNN, or any object with its methods
+        Not changed.
+    x : array [T, F] or [T, B, F]
+        Input sequence(s).
+
+    Returns
+    -------
+    dict
+        `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, each of its weight's shape: dL/dŷ = 1, summed over time, averaged
+        over the batch.
+    """
+    model = copy.deepcopy(model)
+    y_hat = model.forward(x)
+    gradients = model.backward(np.ones_like(y_hat))
+    return {
+        name: (gradient.sum(axis=0) if gradient.ndim == 3 else gradient) / len(y_hat)
+        for name, gradient in gradients.items()
+    }
+
+
+def get_numerical_gradient(model: Model, x: Array, eps: float = CENTRAL_STEP) -> dict[str, Array]:
+    """The same gradient by the central difference (f(w + eps) - f(w - eps)) / 2 eps, weight by weight.
+
+    Parameters
+    ----------
+    model : RNN, or any object with its methods
+        Not changed.
+    x : array [T, F] or [T, B, F]
+        Input sequence(s).
+    eps : float
+        The step. Its error is eps² from the curvature and 1e-16/eps from rounding; the default, 6e-6,
+        balances the two.
+
+    Returns
+    -------
+    dict
+        The same keys and shapes as `get_analytical_gradient`.
+    """
+    eps = real_number("eps", eps, above=0)
+    model = copy.deepcopy(model)
+    weights = model.get_weights()
+
+    def mean_output(name: str, index: tuple[int, ...], change: float) -> float:
+        varied = weights[name].copy()
+        varied[index] += change
+        model.set_weights({**weights, name: varied})
+        return float(model.forward(x).sum(axis=-1).mean())
+
+    gradients = {f"d_{name}": np.zeros_like(weight) for name, weight in weights.items()}
+    for name, weight in weights.items():
+        for index in np.ndindex(weight.shape):
+            difference = mean_output(name, index, eps) - mean_output(name, index, -eps)
+            gradients[f"d_{name}"][index] = difference / (2 * eps)
+    return gradients

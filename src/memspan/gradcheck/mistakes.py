@@ -1,0 +1,164 @@
+"""Twelve wrong backward passes, to measure what a gradient check can see.
+
+Each is a mistake that people make when they write back-propagation through time by hand, planted one at a time in
+an otherwise right pass. `tests/gradcheck/test_mistakes.py` demands that every one is rejected and placed;
+`benchmarks/gradient_checkers.py` asks the same of other checkers.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from memspan.axes import Array, Outputs
+from memspan.bptt import split
+from memspan.losses import MSELoss
+from memspan.network import Network
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One planted mistake.
+
+    Attributes
+    ----------
+    name : str
+        What `MistakenNetwork` plants.
+    sentence : str
+        What is wrong.
+    weights : tuple of str
+        Where a check must report it: the weights whose gradient it spoils.
+    """
+
+    name: str
+    sentence: str
+    weights: tuple[str, ...]
+
+
+_RECURRENT = ("W", "R", "bs")
+_ALL = (*_RECURRENT, "V", "by")
+
+MISTAKES: dict[str, Mistake] = {
+    mistake.name: mistake
+    for mistake in (
+        Mistake("last-step-dropped", "the last time step contributes nothing", _RECURRENT),
+        Mistake("truncated", "the loop stops half way back, where the gradient is below 1e-8", _RECURRENT),
+        Mistake("not-transposed", "dL/da[t-1] uses R where it needs Rᵀ", _RECURRENT),
+        Mistake("a-for-previous-a", "dL/dR[t] uses a[t] where it needs a[t-1]", ("R",)),
+        Mistake("slope-of-previous-step", "dL/ds[t] uses the slopes of step t-1", _RECURRENT),
+        Mistake("bias-of-one-sample", "dL/dbs is not summed over the batch", ("bs",)),
+        Mistake("batch-mean-twice", "divided by the batch size, which the loss has done already", _ALL),
+        Mistake("constant-batch-size", "the loss's gradient is divided by a constant batch size", ("y_hat",)),
+        Mistake("gate-sign", "one gate's gradient has the wrong sign", _RECURRENT),
+        Mistake("clip-inside", "dL/ds[t] is clipped to ±1 inside the loop", _RECURRENT),
+        Mistake("aliased-buffer", "dL/dR is returned in a buffer that the next call overwrites", ("R",)),
+        Mistake("float32-sum", "dL/dR passes through a float32 accumulator", ("R",)),
+    )
+}
+"""Every mistake by name."""
+
+
+class MistakenNetwork(Network):
+    """A network whose `backward` makes the mistake of that name; its `forward` is right.
+
+    Parameters
+    ----------
+    mistake : str
+        A name in `MISTAKES`.
+    *args, **kwargs
+        As for `Network`.
+    """
+
+    def __init__(self, mistake: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mistake = MISTAKES[mistake].name
+        self._buffer = np.empty(0, self.dtype)
+
+    @classmethod
+    def like(cls, network: Network, mistake: str) -> Self:
+        """The same network with the mistake planted."""
+        sizes = network.input_size, network.hidden_size, network.output_size
+        mistaken = cls(mistake, network.cell, *sizes, dtype=network.dtype, rng=0)
+        mistaken.parameters[:] = network.parameters
+        return mistaken
+
+    def backward(self, d_loss: Array) -> dict[str, Array]:
+        """As `Network.backward`, but for the mistake."""
+        made = self.mistake
+        trace = super().backpropagate(d_loss).trace
+        d_y_hat = self._output_gradient(d_loss, trace.y_hat.shape)
+        d_s = self._steps_back(d_y_hat)
+        previous = trace.a if made == "a-for-previous-a" else trace.a_previous
+        d_bs = d_s[:, 0] if made == "bias-of-one-sample" else d_s.sum(axis=1)
+        gradients = {
+            "d_V": trace.a[-1].T @ d_y_hat,
+            "d_W": trace.x.transpose(0, 2, 1) @ d_s,
+            "d_R": previous.transpose(0, 2, 1) @ d_s,
+            "d_bs": d_bs[:, :, np.newaxis].copy(),
+            "d_by": d_y_hat.sum(axis=0)[:, np.newaxis],
+        }
+        if made == "batch-mean-twice":
+            gradients = {name: gradient / len(d_y_hat) for name, gradient in gradients.items()}
+        if made == "float32-sum":
+            gradients["d_R"] = gradients["d_R"].astype(np.float32).astype(self.dtype)
+        if made == "aliased-buffer":
+            if self._buffer.shape != gradients["d_R"].shape:
+                self._buffer = np.empty_like(gradients["d_R"])
+            self._buffer[:] = gradients["d_R"]
+            gradients["d_R"] = self._buffer
+        self.grads = gradients
+        return gradients
+
+    def astype(self, dtype: Any) -> Self:
+        """As `Network.astype`, with a buffer of its own."""
+        twin = super().astype(dtype)
+        twin._buffer = copy.copy(self._buffer)
+        return twin
+
+    def _steps_back(self, d_y_hat: Outputs) -> Array:
+        """`memspan.bptt.backpropagate`, written again with the mistakes in it."""
+        assert self.trace is not None
+        made, trace, weights, H = self.mistake, self.trace, self.weights, self.hidden_size
+        T, B, _ = trace.a.shape
+        d_s = np.zeros((T, B, weights.R.shape[1]), self.dtype)
+        d_state: tuple[Any, ...] = (d_y_hat @ weights.V.T, *np.zeros((len(self.cell.states) - 1, B, H)))
+        for t in reversed(range(T // 2 if made == "truncated" else 0, T)):
+            slopes = max(t - 1, 0) if made == "slope-of-previous-step" else t
+            previous, state = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1])
+            d_gates, d_previous = self.cell.backward(d_state, tuple(trace.gates[:, slopes]), previous, state)
+            if made == "gate-sign":
+                # The forget gate where there is one; the only gate's part through R otherwise.
+                wrong = min(1, len(d_gates) - 1)
+                d_gates = tuple(-d if k == wrong else d for k, d in enumerate(d_gates))
+            if made == "clip-inside":
+                d_gates = tuple(np.clip(d, -1, 1) for d in d_gates)
+            d_s[t] = np.concatenate(d_gates, axis=1)
+            R = weights.R
+            if made == "not-transposed":
+                d_a = sum(d @ block for d, block in zip(split(d_s[t], H), split(R, H), strict=True))
+            else:
+                d_a = d_s[t] @ R.T
+            d_state = (d_previous[0] + d_a, *d_previous[1:])
+        if made == "last-step-dropped":
+            d_s[-1] = 0
+        return d_s
+
+
+class ConstantBatchLoss(MSELoss):
+    """The mean squared error with the mistake `constant-batch-size` in its derivative.
+
+    Parameters
+    ----------
+    batch : int
+        The batch size that was written into the code.
+    """
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+
+    def backward(self) -> Outputs:
+        """2 (ŷ - y) divided by the constant."""
+        right = super().backward()
+        return right * (len(right) / self.batch)

@@ -1,0 +1,147 @@
+"""What a gradient check found, as records and as a table."""
+
+import math
+from dataclasses import dataclass, field
+from io import StringIO
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from memspan.axes import PerStep
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One weight's gradient, compared as a whole or step by step, at its worst element.
+
+    Attributes
+    ----------
+    weight : str
+        `W`, `R`, `bs`, `V` or `by`; `y_hat` for the loss's own derivative.
+    scope : str
+        `sum` (over time), `steps` (each on its own scale), or the name of a contract.
+    index : tuple of int
+        The worst element inside the weight; empty where there is no single one.
+    step : int or None
+        Its time step, counted from 0 as in `d_R[t]`.
+    gate : str or None
+        The gate that its column belongs to.
+    analytical, oracle, central : float
+        The three values there: back-propagation, complex step, central difference (nan where not taken).
+    error, tolerance : float
+        The largest difference over the tensor (of that step), relative to the tensor's own scale.
+    passed : bool
+        Whether the error is within the tolerance.
+    note : str
+        What else to know; for steps, which of them fail.
+    """
+
+    weight: str
+    scope: str
+    passed: bool
+    error: float = float("nan")
+    tolerance: float = float("nan")
+    index: tuple[int, ...] = ()
+    step: int | None = None
+    gate: str | None = None
+    analytical: float = float("nan")
+    oracle: float = float("nan")
+    central: float = float("nan")
+    note: str = ""
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether this is a rule that holds or not, rather than a comparison of numbers."""
+        return math.isnan(self.tolerance)
+
+    @property
+    def place(self) -> str:
+        """Where the worst element is, as `R[3,5] t=7 gate f`."""
+        index = f"[{','.join(map(str, self.index))}]" if self.index else ""
+        step = "" if self.step is None else f" t={self.step}"
+        gate = "" if self.gate is None else f" gate {self.gate}"
+        return f"{self.weight}{index}{step}{gate}"
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """The verdict of `gradient_check`; true when everything passed.
+
+    Attributes
+    ----------
+    comparisons : tuple of Comparison
+        One for each weight and scope.
+    step_errors : dict of array [T]
+        For `W`, `R` and `bs`, the error of every time step relative to that step's own gradient.
+    subject : str
+        What was checked.
+    """
+
+    subject: str
+    comparisons: tuple[Comparison, ...]
+    step_errors: dict[str, PerStep] = field(repr=False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every comparison passed."""
+        return all(comparison.passed for comparison in self.comparisons)
+
+    @property
+    def failures(self) -> tuple[Comparison, ...]:
+        """The comparisons that failed."""
+        return tuple(comparison for comparison in self.comparisons if not comparison.passed)
+
+    @property
+    def worst(self) -> Comparison:
+        """The failure, or the pass, that is farthest out in units of its tolerance."""
+        return max(
+            self.comparisons,
+            key=lambda c: (not c.passed, np.nan_to_num(c.error / c.tolerance, nan=-1.0)),
+        )
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def table(self) -> Table:
+        """The comparisons as a table for `rich`."""
+        table = Table(title=self.subject, caption=self.verdict, caption_justify="left")
+        for heading in ("weight", "compared", "worst at"):
+            table.add_column(heading)
+        for heading in ("backward", "complex step", "central diff.", "error", "tolerance"):
+            table.add_column(heading, justify="right")
+        table.add_column("verdict")
+        held = [row for row in self.comparisons if row.is_contract and row.passed]
+        contracts = ", ".join(dict.fromkeys(row.scope for row in held))
+        table.add_row("all", "contracts", contracts, "", "", "", "", "", f"{len(held)} pass")
+        for row in self.comparisons:
+            if row in held:
+                continue
+            numbers = (row.analytical, row.oracle, row.central)
+            verdict = "pass" if row.passed else "[bold red]FAIL[/]"
+            table.add_row(
+                row.weight,
+                row.scope,
+                row.place,
+                *(_number(value, "+.6e") for value in numbers),
+                *(_number(value, ".1e") for value in (row.error, row.tolerance)),
+                verdict + (f"  {row.note}" if row.note else ""),
+            )
+        return table
+
+    @property
+    def verdict(self) -> str:
+        """The result in one sentence."""
+        if self.passed:
+            return f"All {len(self.comparisons)} comparisons pass; the widest: {self.worst.place}."
+        places = ", ".join(f"{row.place} ({row.scope})" for row in self.failures)
+        return f"The gradient is WRONG at {places}."
+
+    def __str__(self) -> str:
+        text = StringIO()
+        Console(file=text, width=150, no_color=True).print(self.table())
+        return text.getvalue()
+
+
+def _number(value: float, form: str) -> str:
+    return "" if np.isnan(value) else format(value, form)

@@ -1,0 +1,94 @@
+"""The error of a numerical derivative against its step: why 1e-5 for differences and 1e-20 for the complex step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from memspan.axes import Array
+from memspan.gradcheck.objective import Loss, Objective
+from memspan.network import Network
+
+Steps = Float[np.ndarray, "steps"]
+
+
+@dataclass(frozen=True)
+class StepSweep:
+    """Relative error against back-propagation, by step, along one random direction in weight space.
+
+    Attributes
+    ----------
+    steps : array
+        The step sizes h.
+    central, complex_step : array
+        The relative errors; 0 where all digits agree.
+    truncation_slope : float
+        The slope of the central difference's log error against log h on its right branch: 2 where the function
+        is smooth and the gradient right, 0 where the gradient is wrong, 1 at a kink.
+    rounding_slope : float
+        The same on the left branch: -1, the rounding error ε/h.
+    complex_slope : float
+        The same for the complex step where its error is above rounding: 2.
+    """
+
+    steps: Steps
+    central: Steps
+    complex_step: Steps
+    truncation_slope: float
+    rounding_slope: float
+    complex_slope: float
+
+
+def step_size_sweep(
+    model: Network,
+    x: Array,
+    y: Array | None = None,
+    loss: Loss | None = None,
+    *,
+    rng: np.random.Generator | int = 0,
+) -> StepSweep:
+    """Measure the error of both numerical derivatives for h from 1e-1 to 1e-20.
+
+    Parameters are those of `gradient_check`; the derivative is that of L along one random unit direction in the
+    space of all weights, and the truth is what `model.backward` says.
+    """
+    rng = np.random.default_rng(rng)
+    x = model.inputs(x)
+    objective = Objective(loss, None if y is None else np.asarray(y))
+    direction = rng.standard_normal(model.layout.size)
+    direction /= np.linalg.norm(direction)
+    truth = _claimed(model, objective, x) @ direction
+    real, imaginary = model.astype(np.float64), model.astype(np.complex128)
+    origin = real.parameters.copy()
+
+    def along(twin: Network, shift: complex) -> complex:
+        twin.parameters[:] = origin + shift * direction
+        return complex(objective.value(twin.forward(x)))
+
+    steps = np.logspace(-1, -20, 77)
+    central = np.array([(along(real, h).real - along(real, -h).real) / (2 * h) for h in steps])
+    complex_step = np.array([along(imaginary, 1j * h).imag / h for h in steps])
+    error = np.abs(central / truth - 1)
+    complex_error = np.abs(complex_step / truth - 1)
+    return StepSweep(
+        steps,
+        error,
+        complex_error,
+        truncation_slope=_slope(steps, error, 1e-4, 3e-2),
+        rounding_slope=_slope(steps, error, 1e-12, 1e-7),
+        complex_slope=_slope(steps, complex_error, 1e-5, 3e-2),
+    )
+
+
+def _claimed(model: Network, objective: Objective, x: Array) -> Array:
+    """The flat gradient that the model's own `backward` states."""
+    twin = model.astype(np.float64)
+    gradients = twin.backward(objective.derivative(twin.forward(x)))
+    sums = [g.sum(axis=0) if g.ndim == 3 else g for g in (gradients[f"d_{n}"] for n in twin.layout.shapes)]
+    return np.concatenate([gradient.ravel() for gradient in sums])
+
+
+def _slope(steps: Steps, errors: Steps, low: float, high: float) -> float:
+    """The slope of log error against log step between two steps."""
+    inside = (steps >= low) & (steps <= high) & (errors > 0)
+    return float(np.polyfit(np.log(steps[inside]), np.log(errors[inside]), 1)[0])
