@@ -2,15 +2,14 @@
 
 The whole way of the data, from a task to a picture of what its gradient did:
 
->>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, Learner, MSELoss, Recall
+>>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, GradientFlow, Learner, MSELoss, Recall
 >>> model = RNN(input_size=1, hidden_size=16, output_size=1, rng=0)
 >>> batches = Batches(Recall(), length=3, batch=32, rng=1)
 >>> learner = Learner(model, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-2)))
 >>> outcome = learner.fit(updates=500, progress=False)
 >>> print(outcome.status, len(learner.history.loss) == outcome.update)
 solved True
->>> flow = learner.gradient_flow()
->>> flow.d_a.shape
+>>> GradientFlow.of(model.gradients).d_a.shape
 (3,)
 
 A study does this for many lengths and repetitions: `memspan study --help`, or `memspan.Study`.

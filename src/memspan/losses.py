@@ -1,9 +1,21 @@
 """Loss functions: the value and its derivative together."""
 
+from typing import Any, Protocol
+
 import numpy as np
 
 from memspan.axes import Array, Outputs
 from memspan.errors import InvalidArgument, NotReady
+
+
+class Loss(Protocol):
+    """What a loss must offer."""
+
+    def forward(self, y_hat: Any, y: Any, /) -> Any:
+        """The loss of predictions for labels, one number."""
+
+    def backward(self) -> Any:
+        """dL/dŷ at the last `forward`."""
 
 
 class MSELoss:
@@ -54,3 +66,7 @@ class MSELoss:
         if self._error is None:
             raise NotReady("the derivative of a loss needs its value: call .forward(y_hat, y) first")
         return self._error * (2 / self._error.size)
+
+
+LOSSES: dict[str, type[MSELoss]] = {"mse": MSELoss}
+"""Every loss by name."""

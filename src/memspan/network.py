@@ -127,6 +127,10 @@ class Network:
         self.trace = unroll(self.cell, self.weights, self.inputs(x))
         return self.trace.y_hat
 
+    def predict(self, x: Array) -> Outputs:
+        """As `forward`, but remember nothing."""
+        return unroll(self.cell, self.weights, self.inputs(x)).y_hat
+
     def backward(self, d_loss: Array) -> dict[str, Array]:
         """Back-propagation through time from dL/dŷ.
 

@@ -1,4 +1,4 @@
-"""The error of a numerical derivative against its step: why 1e-5 for differences and 1e-20 for the complex step."""
+"""Error of a numerical derivative against its step: why 1e-5 for differences, and 1e-20 for the complex step."""
 
 from dataclasses import dataclass
 

@@ -1,14 +1,15 @@
 """What a task is, and an endless stream of batches from one."""
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, whole_number
 
 
 class Batch(NamedTuple):
@@ -86,3 +87,50 @@ class Batches(Iterator[Batch]):
     def __next__(self) -> Batch:
         x, y = self.task.sample(np.random.default_rng(self.rng), self.length, self.batch)
         return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))
+
+    def fork(self) -> "Batches":
+        """Another stream of the same task, independent of this one, which goes on as if nothing happened."""
+        return replace(self, rng=np.random.default_rng(self.rng).spawn(1)[0])
+
+    @property
+    def position(self) -> dict[str, Any]:
+        """The state of the random numbers: where the stream is."""
+        return dict(np.random.default_rng(self.rng).bit_generator.state)
+
+    @position.setter
+    def position(self, state: dict[str, Any]) -> None:
+        np.random.default_rng(self.rng).bit_generator.state = state
+
+
+class Counted(Iterator[Batch]):
+    """Any iterator of batches, counting: where a plain generator is can only be told by what it has given.
+
+    Parameters
+    ----------
+    source : iterator of (x, y)
+        As `generate_samples` gives.
+    """
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self.source = source
+        self.drawn = 0
+        self._last: Batch | None = None
+
+    def __next__(self) -> Batch:
+        x, y = next(self.source)
+        self._last = Batch(np.asarray(x), np.asarray(y))
+        self.drawn += 1
+        return self._last
+
+    def digest(self) -> str:
+        """A fingerprint of the last batch."""
+        parts = () if self._last is None else self._last
+        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
+
+    def skip_to(self, drawn: int, digest: str) -> None:
+        """Draw until `drawn` batches have been given, of which the last must have that fingerprint."""
+        while self.drawn < drawn:
+            next(self)
+        if self.drawn != drawn or self.digest() != digest:
+            rule = f"the same stream of batches from its beginning (batch {drawn} of the saved one differs)"
+            raise InvalidArgument("batches", rule, f"another stream, after {self.drawn} batches")

@@ -1,0 +1,297 @@
+"""Saving a learner and continuing as if it had never stopped.
+
+A checkpoint is one safetensors file: the arrays, and as metadata a JSON header that says what they are. Nothing
+in it is code, and nothing that is read is trusted: the header is validated, and every array is compared
+with what the header announces before it is used.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from memspan._version import __version__
+from memspan.axes import Array, Flat
+from memspan.cells import CELLS, Cell
+from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.history import History
+from memspan.losses import LOSSES, Loss
+from memspan.network import RNN, Network
+from memspan.optimizers import CLIPS, RULES, Chain
+from memspan.tasks import TASKS, Batch, Batches, Counted, Recall
+from memspan.weights import Layout
+
+Stream = Batches | Counted
+"""Batches whose position can be saved."""
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a learner is made of.
+
+    Attributes
+    ----------
+    model, loss, optimizer
+        The parts that it was built from.
+    state : named tuple
+        The optimiser's memory.
+    batches, evaluation : Stream
+        Where training and evaluation take their batches from; the same object if they share it.
+    history : History
+    updates : int
+        The number of updates done.
+    threshold : float
+        The accuracy that solves the task.
+    """
+
+    model: Network
+    loss: Loss
+    optimizer: Chain
+    state: Any
+    batches: Stream
+    evaluation: Stream
+    history: History
+    updates: int
+    threshold: float
+
+
+class Substitutes(NamedTuple):
+    """Parts that a file can name but not contain, given by whoever loads it."""
+
+    cell: Cell | None = None
+    loss: Loss | None = None
+    optimizer: Chain | None = None
+    batches: Iterator[Batch] | None = None
+    evaluation: Iterator[Batch] | None = None
+
+
+NOTHING = Substitutes()
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Named(_Strict):
+    """Something from a dictionary of memspan's; the name is empty where it is not from there."""
+
+    name: str
+    parameters: dict[str, float] = {}
+
+
+class _Stream(_Strict):
+    """A position in a `Batches` (task to rng), or in any other iterator (drawn and digest)."""
+
+    task: _Named | None = None
+    length: PositiveInt = 1
+    batch: PositiveInt = 1
+    dtype: Literal["float32", "float64"] = "float64"
+    rng: dict[str, Any] = {}
+    drawn: int = 0
+    digest: str = ""
+
+
+class _Header(_Strict):
+    format: Literal["memspan learner 1"] = "memspan learner 1"
+    version: str = __version__
+    kind: Literal["Network", "RNN"]
+    cell: str
+    input_size: PositiveInt
+    hidden_size: PositiveInt
+    output_size: PositiveInt
+    dtype: Literal["float32", "float64"]
+    loss: _Named
+    clips: list[_Named]
+    rule: _Named
+    batches: _Stream
+    evaluation: _Stream | None
+    updates: int
+    threshold: float
+
+
+def write(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint: a new file beside the old one, which then takes its place in one move."""
+    from safetensors.numpy import save
+
+    header = _describe(checkpoint)
+    arrays = {"parameters": checkpoint.model.parameters}
+    arrays |= {f"optimizer.{name}": array for name, array in checkpoint.state._asdict().items()}
+    arrays |= {f"history.{name}": array for name, array in checkpoint.history.arrays().items()}
+    replace_file(Path(path), save(arrays, {"memspan": header.model_dump_json()}))
+
+
+def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    UnreadableFile
+        When the file is truncated, damaged, or not a checkpoint.
+    InvalidArgument
+        When it needs a substitute that was not given.
+    """
+    header, arrays = _contents(Path(path))
+    model = _network(Path(path), header, arrays, substitutes.cell)
+    loss = substitutes.loss or _build("loss", LOSSES, header.loss)
+    optimizer = substitutes.optimizer
+    if optimizer is None:
+        clips = [_build("optimizer", CLIPS, clip) for clip in header.clips]
+        optimizer = Chain(*clips, _build("optimizer", RULES, header.rule))
+    batches = _stream(Path(path), "batches", header.batches, substitutes.batches)
+    evaluation = batches
+    if header.evaluation is not None:
+        evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation)
+    state = _optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
+    history = _history(Path(path), arrays, header.updates)
+    return Checkpoint(
+        model, loss, optimizer, state, batches, evaluation, history, header.updates, header.threshold
+    )
+
+
+def replace_file(path: Path, contents: bytes) -> None:
+    """Put `contents` at `path` so that at every moment the old file or the new one is there, whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            file.close()
+            os.unlink(file.name)
+            raise
+
+
+def _describe(checkpoint: Checkpoint) -> _Header:
+    model, shared = checkpoint.model, checkpoint.evaluation is checkpoint.batches
+    if type(model) not in (Network, RNN):
+        raise InvalidArgument("model", "a Network or an RNN to be saved", type(model).__name__)
+    return _Header(
+        kind="RNN" if isinstance(model, RNN) else "Network",
+        cell=model.cell.name,
+        input_size=model.input_size,
+        hidden_size=model.hidden_size,
+        output_size=model.output_size,
+        dtype=model.dtype.name,
+        loss=_name(LOSSES, checkpoint.loss),
+        clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
+        rule=_name(RULES, checkpoint.optimizer.rule),
+        batches=_position("batches", checkpoint.batches),
+        evaluation=None if shared else _position("evaluation", checkpoint.evaluation),
+        updates=checkpoint.updates,
+        threshold=checkpoint.threshold,
+    )
+
+
+def _name(registry: dict[str, Any], thing: Any) -> _Named:
+    for name, kind in registry.items():
+        if type(thing) is kind:
+            return _Named(name=name, parameters=_parameters(thing))
+    return _Named(name="")
+
+
+def _parameters(thing: Any) -> dict[str, float]:
+    return asdict(thing) if hasattr(thing, "__dataclass_fields__") else {}
+
+
+def _position(name: str, stream: Stream) -> _Stream:
+    if isinstance(stream, Counted):
+        return _Stream(drawn=stream.drawn, digest=stream.digest())
+    rng = stream.position
+    if rng["bit_generator"] != "PCG64":
+        raise InvalidArgument(f"{name}.rng", "a PCG64 generator to be saved", rng["bit_generator"])
+    dtype = np.dtype(stream.dtype).name
+    return _Stream(task=_name(TASKS, stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
+
+
+def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
+    from safetensors import SafetensorError, safe_open
+
+    path.stat()  # a missing file is Python's own FileNotFoundError
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "memspan" not in metadata:
+                raise UnreadableFile(f"{path} is a safetensors file, but not a memspan learner")
+            header = _Header.model_validate_json(metadata["memspan"])
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UnreadableFile(f"{path} has a header that memspan cannot use: {place}: {first['msg']}") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell | None) -> Network:
+    cell = cell or CELLS.get(header.cell)
+    if cell is None:
+        raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
+    sizes = header.input_size, header.hidden_size, header.output_size
+    size = Layout(header.input_size, header.hidden_size, len(cell.gates), header.output_size).size
+    expected = np.broadcast_to(np.zeros((), header.dtype), size)  # of that shape, without its memory
+    parameters: Flat = _expect(path, arrays, "parameters", expected)
+    if header.kind == "RNN":
+        activation = "relu" if cell.name == "rnn-relu" else "tanh"
+        model: Network = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
+    else:
+        model = Network(cell, *sizes, dtype=header.dtype, rng=0)
+    model.parameters[:] = parameters
+    return model
+
+
+def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
+    if named.name not in registry:
+        raise InvalidArgument(argument, "given, because the saved one is not among memspan's own", "None")
+    try:
+        return registry[named.name](**named.parameters)
+    except TypeError as error:
+        raise InvalidArgument(argument, f"given, because the saved {named.name} cannot be built", error) from None
+
+
+def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | None) -> Stream:
+    if saved.task is None:
+        if given is None:
+            raise InvalidArgument(
+                argument, "given, as it was at its beginning: the saved one was a generator", "None"
+            )
+        counted = given if isinstance(given, Counted) else Counted(given)
+        counted.skip_to(saved.drawn, saved.digest)
+        return counted
+    task: Recall = _build(argument, TASKS, saved.task)
+    batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
+    try:
+        batches.position = saved.rng
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UnreadableFile(f"{path} has no usable position for {argument}: {error}") from None
+    return batches
+
+
+def _optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
+    found = {name: _expect(path, arrays, f"optimizer.{name}", like) for name, like in template._asdict().items()}
+    return type(template)(**found)
+
+
+def _history(path: Path, arrays: dict[str, Array], updates: int) -> History:
+    history = History()
+    for item in fields(History):
+        series = arrays.get(f"history.{item.name}", np.zeros(0))
+        kind = int if item.name == "evaluated_at" else float
+        setattr(history, item.name, [kind(value) for value in series])
+    if len(history.loss) != updates:
+        raise UnreadableFile(f"{path} tells of {updates} updates but holds {len(history.loss)} losses")
+    return history
+
+
+def _expect(path: Path, arrays: dict[str, Array], name: str, like: Array) -> Array:
+    array = arrays.get(name)
+    if array is None or array.shape != like.shape or array.dtype != like.dtype:
+        got = "nothing" if array is None else f"{array.dtype} {array.shape}"
+        raise UnreadableFile(f"{path} must hold {name} as {like.dtype} {like.shape}, and holds {got}")
+    return array

@@ -1,0 +1,64 @@
+"""One look for every figure, and one way to save them."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memspan.axes import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito 2008: told apart by the colour-blind, and in print.
+BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "#000000"
+
+
+def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
+    """A figure of that many inches, unknown to pyplot: nothing global is touched and nothing leaks."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def axes_or_new(ax: "Axes | None") -> "Axes":
+    """`ax`, or the axes of a new pyplot figure, so that `plt.show()` and notebooks show it."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
+
+
+def tidy(ax: "Axes") -> None:
+    """Only the two spines that carry a scale, and a faint grid."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def ordered_colours(count: int) -> list[Any]:
+    """Colours for an ordered quantity such as length, dark to light, evenly spaced in cividis."""
+    from matplotlib import colormaps
+
+    top = 0.9  # the lightest yellows cannot be seen on white
+    return [colormaps["cividis"](top * k / max(1, count - 1)) for k in range(count)]
+
+
+def save(figure: "Figure", folder: Path, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write `name`.png, `name`.svg, and the numbers that were drawn as `name`.csv."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": "memspan", "svg.fonttype": "none"}):
+        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def long_rows(series: Mapping[Any, Array]) -> list[tuple[Any, int, float]]:
+    """Named series as rows (name, position, value)."""
+    return [(name, k, float(value)) for name, values in series.items() for k, value in enumerate(values)]

@@ -1,0 +1,64 @@
+import math
+
+import numpy as np
+import pytest
+
+from memspan.activations import relu, relu_slope, sigmoid, sigmoid_slope, tanh, tanh_slope
+
+POINTS = np.array([-30.0, -8.0, -2.5, -1.0, -0.3, -1e-9, 1e-9, 0.2, 0.7, 1.0, 3.0, 12.0, 30.0])
+PAIRS = {"tanh": (tanh, tanh_slope), "sigmoid": (sigmoid, sigmoid_slope), "relu": (relu, relu_slope)}
+EPS = np.finfo(float).eps
+
+
+def test_tanh_has_the_values_of_math():
+    np.testing.assert_allclose(tanh(POINTS), [math.tanh(x) for x in POINTS], rtol=4 * EPS)
+
+
+def test_sigmoid_has_the_values_of_its_definition():
+    np.testing.assert_allclose(sigmoid(POINTS), [1 / (1 + math.exp(-x)) for x in POINTS], rtol=0, atol=4 * EPS)
+    np.testing.assert_allclose(sigmoid(math.log(3)), 0.75, rtol=4 * EPS)
+
+
+def test_relu_has_the_values_of_max():
+    np.testing.assert_array_equal(relu(POINTS), [max(x, 0.0) for x in POINTS])
+
+
+@pytest.mark.parametrize(("function", "slope"), PAIRS.values(), ids=PAIRS)
+def test_slope_of_the_value_is_the_derivative(function, slope):
+    h = 1e-20
+    derivative = function(POINTS + 1j * h).imag / h
+    np.testing.assert_allclose(slope(function(POINTS)), derivative, rtol=4 * EPS, atol=4 * EPS)
+
+
+@pytest.mark.parametrize(("function", "slope"), PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_dtype_is_kept(function, slope, dtype):
+    value = function(POINTS.astype(dtype))
+    assert value.dtype == dtype
+    assert slope(value).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_sigmoid_and_tanh_saturate_without_overflow(dtype):
+    far = np.array([-1e4, 1e4], dtype)
+    np.testing.assert_array_equal(sigmoid(far), np.array([0, 1], dtype))
+    np.testing.assert_array_equal(tanh(far), np.array([-1, 1], dtype))
+
+
+def test_sigmoid_carries_the_complex_step_into_saturation():
+    assert sigmoid(np.array([1e4 + 1e-20j]))[0] == 1
+    derivative = sigmoid(np.array([-20 + 1e-20j])).imag / 1e-20
+    np.testing.assert_allclose(derivative, math.exp(-20) / (1 + math.exp(-20)) ** 2, rtol=1e-14)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_relu_is_flat_at_its_kink(zero):
+    value = relu(np.array([zero]))
+    assert value[0] == 0
+    assert relu_slope(value)[0] == 0
+
+
+def test_relu_looks_at_the_real_part_only():
+    x = np.array([1 - 2j, -1 + 2j, 1e-300 + 1j])
+    np.testing.assert_array_equal(relu(x), [1 - 2j, 0, 1e-300 + 1j])
+    np.testing.assert_array_equal(relu_slope(x), [1, 0, 1])
