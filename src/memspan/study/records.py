@@ -1,0 +1,68 @@
+"""The plain first form of a store: a folder with `study.json`, and one line of `trials.jsonl` for each trial."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from memspan.checkpoint import replace_file
+from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.study.specification import Study, invalid
+from memspan.study.trial import Trial
+
+STUDY, TRIALS = "study.json", "trials.jsonl"
+
+
+class Append(Protocol):
+    """Keeps one more trial."""
+
+    def __call__(self, trial: Trial) -> None:
+        """Write it, and let the operating system have it at once."""
+
+
+@contextmanager
+def new_folder(folder: Path, study: Study) -> Iterator[Append]:
+    """Make the folder of a new study and keep its trials in it as they come.
+
+    Raises
+    ------
+    InvalidArgument
+        When the folder holds a study already: nothing is ever written over.
+    """
+    if (folder / TRIALS).exists() or (folder / STUDY).exists():
+        raise InvalidArgument("output", "a folder without a study in it", f"{str(folder)!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / STUDY, (study.model_dump_json(indent=2) + "\n").encode())
+    with (folder / TRIALS).open("x", encoding="utf-8") as file:
+
+        def append(trial: Trial) -> None:
+            file.write(trial.model_dump_json() + "\n")
+            file.flush()
+
+        yield append
+
+
+def read_folder(folder: Path) -> tuple[Study, list[Trial]]:
+    """The study in a folder, and its trials so far.
+
+    Raises
+    ------
+    UnreadableFile
+        When a file is not what memspan wrote; the message names the line.
+    """
+    path = folder / STUDY
+    try:
+        study = Study.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise UnreadableFile(f"{path} is not a study of this version: {invalid(error)}") from None
+    trials = []
+    with (folder / TRIALS).open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                trials.append(Trial.model_validate_json(line))
+            except ValidationError as error:
+                place = f"{folder / TRIALS}, line {number}"
+                raise UnreadableFile(f"{place} is not a trial: {invalid(error)}") from None
+    return study, trials

@@ -1,0 +1,218 @@
+"""A study and its trials: run it, sum it up, say it in one sentence."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from rich.table import Table
+
+from memspan.errors import whole_number
+from memspan.progress import Report
+from memspan.progress import progress as show_progress
+from memspan.span import SolvedShare, longest_solved
+from memspan.study.execution import Key, run_trials
+from memspan.study.records import Append, new_folder, read_folder
+from memspan.study.specification import Study
+from memspan.study.trial import FINAL_SAMPLES, Trial, provenance
+
+
+@dataclass(frozen=True)
+class LengthSummary:
+    """All repetitions of one length.
+
+    Attributes
+    ----------
+    length : int
+        T.
+    share : SolvedShare
+        How many solved it, of those that ran; a diverged one ran and did not solve.
+    diverged, failed : int
+        How many ended so. A failed trial is the machine's fault and counts nowhere else.
+    accuracies, losses : tuple of float
+        One number for each repetition that ran, on fresh batches.
+    """
+
+    length: int
+    share: SolvedShare
+    diverged: int
+    failed: int
+    accuracies: tuple[float, ...]
+    losses: tuple[float, ...]
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the accuracy over repetitions; nan for fewer than two."""
+        return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study, and the trials that are done.
+
+    Attributes
+    ----------
+    study : Study
+    trials : tuple of Trial
+        In the order of their keys.
+    complete : bool
+        Whether none is missing.
+    """
+
+    study: Study
+    trials: tuple[Trial, ...]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `run_study` left in a folder."""
+        return cls.of(*read_folder(Path(folder)))
+
+    @classmethod
+    def of(cls, study: Study, trials: list[Trial]) -> Self:
+        """Put the trials in order."""
+        return cls(study, tuple(sorted(trials, key=lambda trial: (trial.length, trial.repetition))))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial is there."""
+        return len(self.trials) == len(self.study.keys)
+
+    def of_length(self, length: int) -> list[Trial]:
+        """The trials of one length, in the order of their repetitions."""
+        return [trial for trial in self.trials if trial.length == length]
+
+    def summaries(self) -> list[LengthSummary]:
+        """One summary for each length, the shortest first."""
+        return [_summary(length, self.of_length(length)) for length in self.study.lengths]
+
+    @property
+    def longest(self) -> int | None:
+        """The longest length that at least half of the repetitions solved."""
+        return longest_solved({row.length: row.share for row in self.summaries()})
+
+    @property
+    def sentence(self) -> str:
+        """The answer."""
+        if self.longest is None:
+            return "No length was solved by at least half of the repetitions."
+        return f"The longest length solved by at least half of the repetitions is {self.longest}."
+
+    def table(self) -> Table:
+        """The summaries as a table for `rich`."""
+        trivial, chance = self.study.task.trivial_risk, self.study.task.chance_accuracy
+        table = Table(
+            title=f"{self.study.task.sentence} {self.study.describe()}",
+            caption=f"Solved: accuracy of at least {self.study.threshold:g} on {FINAL_SAMPLES} fresh sequences, which "
+            f"leaves each accuracy a standard error of at most {0.5 / FINAL_SAMPLES**0.5:.3f}. "
+            f"Accuracy: share within {self.study.tolerance:g} of the label; chance {chance:g}. "
+            f"Without looking at the input the least mean squared error is {trivial:.4f}.",
+            caption_justify="left",
+        )
+        for heading in ("length", "solved", "95 % interval", "diverged", "failed", "accuracy", "± spread"):
+            table.add_column(heading, justify="right")
+        for heading in ("mean squared error", "of trivial"):
+            table.add_column(heading, justify="right")
+        for row in self.summaries():
+            accuracy, loss = _mean(row.accuracies), _mean(row.losses)
+            table.add_row(
+                str(row.length),
+                f"{row.share.solved}/{row.share.trials}",
+                f"{row.share.low:.2f}-{row.share.high:.2f}",
+                str(row.diverged),
+                str(row.failed),
+                f"{accuracy:.3f}",
+                f"{row.spread:.3f}",
+                f"{loss:.4f}",
+                f"{loss / trivial:.0%}",
+            )
+        return table
+
+
+def run_study(
+    study: Study, folder: str | Path | None = None, *, workers: int = 1, progress: bool | str = True
+) -> StudyResult:
+    """Run every trial of a study.
+
+    Parameters
+    ----------
+    study : Study
+    folder : path, optional
+        A new folder for the results; each trial is written as soon as it is done.
+    workers : int
+        Processes. With more than one, a script must call this under `if __name__ == "__main__":`, as for
+        everything that starts processes. The results do not depend on it.
+    progress : bool or str
+        Whether to show it, or a kind from `memspan.progress.KINDS`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C; what was finished is in the folder.
+    """
+    workers = whole_number("workers", workers)
+    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
+    trials: list[Trial] = []
+    with (
+        _kept(folder, study) as keep,
+        show_progress(sum(study.updates * length for length, _ in study.keys), "study", kind=kind) as report,
+    ):
+        pace = _Pace(study, report)
+        for trial in run_trials(study, study.keys, provenance(), workers, pace.moment):
+            keep(trial)
+            trials.append(trial)
+            pace.done(trial)
+    return StudyResult.of(study, trials)
+
+
+@contextmanager
+def _kept(folder: str | Path | None, study: Study) -> Iterator[Append]:
+    if folder is None:
+        yield lambda trial: None
+        return
+    with new_folder(Path(folder), study) as append:
+        yield append
+
+
+class _Pace:
+    """Turns what the trials tell into progress, in time steps: an update costs as much as its sequence is long."""
+
+    def __init__(self, study: Study, report: Report) -> None:
+        self.study, self.report = study, report
+        self.updates: dict[Key, int] = {}
+        self.finished: Counter[str] = Counter()
+        self.steps_finished = 0
+
+    def moment(self, key: Key, updates: int) -> None:
+        """A running trial has done so many updates."""
+        self.updates[key] = updates
+        running = sum(length * done for (length, _), done in self.updates.items())
+        active = ", ".join(f"T={length} update {done}" for (length, _), done in sorted(self.updates.items()))
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.finished.items()))
+        note = f"{self.finished.total()}/{len(self.study.keys)} trials" + (f" ({counts})" if counts else "")
+        self.report(self.steps_finished + running, f"{note}  {active}")
+
+    def done(self, trial: Trial) -> None:
+        """A trial has ended; the updates that it did not need are done too."""
+        self.updates.pop((trial.length, trial.repetition), None)
+        self.steps_finished += trial.length * self.study.updates
+        self.finished[trial.status] += 1
+
+
+def _summary(length: int, trials: list[Trial]) -> LengthSummary:
+    ran = [trial for trial in trials if trial.status != "failed"]
+    count = Counter(trial.status for trial in trials)
+    return LengthSummary(
+        length,
+        SolvedShare.of(count["solved"], len(ran)),
+        count["diverged"],
+        count["failed"],
+        tuple(trial.accuracy for trial in ran),
+        tuple(trial.loss for trial in ran),
+    )
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -1,0 +1,105 @@
+"""What a study is: every choice, validated, before anything runs."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from cyclopts import Parameter
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+
+from memspan.cells import CELLS
+from memspan.errors import InvalidArgument
+from memspan.network import Network
+from memspan.optimizers import RULES, Chain, ClipByNorm
+from memspan.starts import STARTS
+from memspan.tasks import Recall
+
+if TYPE_CHECKING:
+    CellName = StartName = RuleName = str
+else:  # the choices are what the dictionaries hold
+    CellName, StartName, RuleName = Literal[*CELLS], Literal[*STARTS], Literal[*RULES]
+
+Lengths = Annotated[tuple[PositiveInt, ...], Field(min_length=1), Parameter(consume_multiple=True, negative="")]
+
+
+class Study(BaseModel):
+    """Lengths times repetitions of one network on the memory task.
+
+    The defaults are the first study of the README: the assignment's tanh network, from lengths that it always
+    solves over the cliff to lengths that it never does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cell: CellName = Field("rnn", description="The recurrent cell.")
+    start: Annotated[StartName | None, Parameter(show_default=False)] = Field(
+        None, description="Initial weights [default: the cell's own]."
+    )
+    gain: float = Field(1.0, gt=0, description="Multiplies the initial weights (R alone for orthogonal, identity).")
+    hidden: PositiveInt = Field(32, description="Hidden units H.")
+    optimizer: RuleName = Field("adam", description="The optimiser.")
+    learning_rate: float = Field(1e-2, gt=0, description="Its learning rate.")
+    clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no clipping.")
+    batch: PositiveInt = Field(64, description="Sequences in a training batch B.")
+    updates: PositiveInt = Field(1500, description="Most updates of a trial; it ends sooner when solved.")
+    lengths: Lengths = Field((5, 10, 15, 20, 25, 30, 40, 50), description="Sequence lengths T, such as 5 10 20.")
+    repetitions: PositiveInt = Field(10, description="Networks trained at each length.")
+    seed: int = Field(0, ge=0, description="Root of every random number.")
+    tolerance: float = Field(0.1, gt=0, lt=1, description="Largest distance of a correct prediction from its label.")
+    threshold: float = Field(0.9, gt=0, le=1, description="Accuracy on fresh batches that solves a length.")
+    dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training.")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise invalid(error) from None
+
+    @field_validator("lengths", mode="before")
+    @classmethod
+    def _split(cls, lengths: Any) -> Any:
+        """Admit `5,10,20` for `5 10 20`."""
+        items = lengths if isinstance(lengths, list | tuple) else [lengths]
+        return [part for item in items for part in (item.split(",") if isinstance(item, str) else [item])]
+
+    @field_validator("lengths")
+    @classmethod
+    def _ascending(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(lengths)) < len(lengths):
+            raise ValueError("lengths must differ from each other")
+        return tuple(sorted(lengths))
+
+    @property
+    def keys(self) -> list[tuple[int, int]]:
+        """Every trial's (length, repetition), the longest first: they take longest."""
+        return [(length, k) for length in reversed(self.lengths) for k in range(self.repetitions)]
+
+    @property
+    def task(self) -> Recall:
+        """The task."""
+        return Recall(self.tolerance)
+
+    def new_optimizer(self) -> Chain:
+        """The clip and the rule."""
+        clips = [ClipByNorm(self.clip)] if self.clip else []
+        return Chain(*clips, RULES[self.optimizer](self.learning_rate))
+
+    def new_network(self, rng: Any) -> Network:
+        """A network with fresh weights from `rng`."""
+        sizes = self.task.features, self.hidden, self.task.outputs
+        return Network(self.cell, *sizes, init=self.start, gain=self.gain, dtype=self.dtype, rng=rng)
+
+    def describe(self) -> str:
+        """One line for headings."""
+        start = self.start or CELLS[self.cell].start
+        rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
+        return f"{self.cell}, {self.hidden} hidden, {start} start, {rule}, batch {self.batch}"
+
+    def with_(self, **changes: Any) -> Self:
+        """The same study but for these fields."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+def invalid(error: ValidationError) -> InvalidArgument:
+    """The first complaint of pydantic's in memspan's form: argument, rule, value got."""
+    first = error.errors()[0]
+    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return InvalidArgument(".".join(map(str, first["loc"])) or "study", rule, repr(first["input"]))
