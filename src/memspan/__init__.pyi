@@ -28,6 +28,12 @@ from .optimizers import ClipByNorm as ClipByNorm
 from .optimizers import ClipByValue as ClipByValue
 from .optimizers import Momentum as Momentum
 from .optimizers import RMSprop as RMSprop
+from .span import SolvedShare as SolvedShare
+from .span import longest_solved as longest_solved
+from .study import Study as Study
+from .study import StudyResult as StudyResult
+from .study import run_study as run_study
+from .study import save_figures as save_figures
 from .tasks import TASKS as TASKS
 from .tasks import Batch as Batch
 from .tasks import Batches as Batches

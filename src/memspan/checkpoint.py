@@ -6,7 +6,6 @@ with what the header announces before it is used.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from memspan._version import __version__
 from memspan.axes import Array, Flat
 from memspan.cells import CELLS, Cell
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.history import History
 from memspan.losses import LOSSES, Loss
 from memspan.network import RNN, Network
@@ -155,17 +154,16 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
 
 def replace_file(path: Path, contents: bytes) -> None:
     """Put `contents` at `path` so that at every moment the old file or the new one is there, whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with new.open("wb") as file:
             file.write(contents)
             file.flush()
             os.fsync(file.fileno())
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _describe(checkpoint: Checkpoint) -> _Header:
@@ -222,9 +220,7 @@ def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
             header = _Header.model_validate_json(metadata["memspan"])
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UnreadableFile(f"{path} has a header that memspan cannot use: {place}: {first['msg']}") from None
+        raise UnreadableFile(f"{path} has a header that memspan cannot use: {invalid(error)}") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
 

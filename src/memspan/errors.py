@@ -6,7 +6,10 @@ Every message names the argument, the rule and the value got.
 import math
 import operator
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class MemspanError(Exception):
@@ -27,6 +30,16 @@ class NotReady(MemspanError, RuntimeError):
 
 class UnreadableFile(MemspanError):
     """A file is truncated, damaged, or was not written by memspan."""
+
+
+def invalid(error: "ValidationError") -> InvalidArgument:
+    """The first complaint of a pydantic validation in memspan's form: argument, rule, value got."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidArgument):  # raised inside the validation, and in the right form already
+        return cause
+    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return InvalidArgument(".".join(map(str, first["loc"])) or "the input", rule, repr(first["input"]))
 
 
 def whole_number(name: str, value: Any, *, least: int = 1) -> int:

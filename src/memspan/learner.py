@@ -39,8 +39,8 @@ class Learner:
     optimizer : Chain or a rule
         For example `Chain(ClipByNorm(1.0), Adam(1e-2))`.
     evaluation : iterator of (x, y), optional
-        Where evaluations take their fresh batches from. By default a stream of their own, independent of `batches`;
-        a plain generator cannot be doubled, so then they take from `batches`, which training goes on from.
+        Where evaluations take their fresh batches from. By default a stream of their own, independent of
+        `batches`; a plain generator cannot be doubled, so there they share it with training.
     task : Task, optional
         Says what counts as correct; by default that of `batches`, or the memory task.
     threshold : float

@@ -39,11 +39,11 @@ def tidy(ax: "Axes") -> None:
 
 
 def ordered_colours(count: int) -> list[Any]:
-    """Colours for an ordered quantity such as length, dark to light, evenly spaced in cividis."""
+    """Colours for an ordered quantity such as length, dark to light, evenly spaced in viridis."""
     from matplotlib import colormaps
 
-    top = 0.9  # the lightest yellows cannot be seen on white
-    return [colormaps["cividis"](top * k / max(1, count - 1)) for k in range(count)]
+    top = 0.9  # the lightest yellow is hard to see on white
+    return [colormaps["viridis"](top * k / max(1, count - 1)) for k in range(count)]
 
 
 def save(figure: "Figure", folder: Path, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -2,39 +2,31 @@
 
 An absolute tolerance cannot see a gradient that has vanished: a backward pass that stops half way back passes
 it. Here every time step is compared relative to its own size, against the complex step, which is exact to
-rounding even where the gradient is 1e-200.
+rounding even where the gradient is 1e-200 (`memspan.gradcheck.oracle`).
 
-The oracle of one step. Step t uses the weights through s[t] alone, so perturbing s[t] of sample b gives its
-δ[t], and `a[t-1] δ[t]ᵀ`, `x[t] δ[t]ᵀ` and `δ[t]` summed over the batch are the contributions of step t to
-dL/dR, dL/dW and dL/db_s. The batch is laid T times side by side and copy t perturbed at step t only: one
-forward pass differentiates every step at once.
+The loss and the network are judged apart. The loss's dL/dŷ is compared with the loss's value; the network's
+gradient with that of L = Σ dL/dŷ · ŷ, for the dL/dŷ that it was given. By the chain rule both right is all
+right, and a mistake is reported where it was made.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memspan.axes import Array, PerStep
-from memspan.bptt import unroll
 from memspan.errors import InvalidArgument, whole_number
-from memspan.gradcheck.contracts import contract_comparisons
-from memspan.gradcheck.objective import COMPLEX_STEP, Loss, Objective, central_difference, complex_step
-from memspan.gradcheck.report import Comparison, GradientReport
+from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
+from memspan.gradcheck.objective import Loss, Objective, central_difference
+from memspan.gradcheck.oracle import COMPLEX_STEP, RECURRENT, Oracle
+from memspan.gradcheck.report import Comparison, GradientReport, relative
 from memspan.network import Network
 
-RECURRENT = ("W", "R", "bs")
 # Calibrated by benchmarks/calibrate_gradcheck.py; the table is in docs/gradient-check.md.
-FLOOR, PER_STEP = 4500.0, 64.0  # in units of the machine epsilon: 1e-12, and 64 for every step travelled
-UNDERFLOW = 1e-270  # below this neither h·gradient nor the products of the backward pass keep their digits
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How much work a check may do before it samples instead of visiting everything."""
-
-    elements: int = 400
-    activations: float = 3e7
+FLOOR, PER_STEP = 4500.0, 64.0  # in units of the machine epsilon
+ROUNDINGS = 16.0  # in units of what one rounding of the trace does to the gradient
+ELEMENTS = 400  # of a weight, compared in the sum over time; more are sampled
+ACTIVATIONS = 3e7  # evaluated to compare the steps; where all elements would take more, random directions do
 
 
 def gradient_check(
@@ -43,7 +35,7 @@ def gradient_check(
     y: Array | None = None,
     loss: Loss | None = None,
     *,
-    elements: int = Effort.elements,
+    elements: int = ELEMENTS,
     rng: np.random.Generator | int = 0,
 ) -> GradientReport:
     """Compare `model.backward` with the complex step, for each weight and for each time step.
@@ -69,11 +61,18 @@ def gradient_check(
     -------
     GradientReport
         True when everything passed; prints as a table.
+
+    Raises
+    ------
+    InvalidArgument
+        Where an argument is not what it must be; where the complex step cannot pass through the cell.
     """
     if (y is None) != (loss is None):
-        raise InvalidArgument("y and loss", "given together", f"y={y!r}, loss={loss!r}")
+        raise InvalidArgument("y" if y is None else "loss", "given, as the other of y and loss is", None)
+    if model.dtype.kind != "f":
+        raise InvalidArgument("model", "of dtype float32 or float64", model.dtype)
+    elements = whole_number("elements", elements)
     rng = np.random.default_rng(rng)
-    effort = Effort(whole_number("elements", elements))
     x = model.inputs(x)
     y = None if y is None else np.asarray(y)
     if x.shape[1] == 1:
@@ -81,21 +80,24 @@ def gradient_check(
         y = None if y is None else np.concatenate([y, y])
     objective = Objective(loss, y)
     judged = model.astype(model.dtype)
-    d_loss = objective.derivative(judged.forward(x))
+    y_hat = judged.forward(x)
+    d_loss = objective.derivative(y_hat).astype(model.dtype)
+    oracle = Oracle.of(judged, d_loss)
+    oracle.demand_complex_clean()
     gradients = {name: gradient.copy() for name, gradient in judged.backward(d_loss).items()}
 
-    comparisons = list(contract_comparisons(judged, x, d_loss))
-    if loss is not None:
-        comparisons += _loss_comparisons(objective, judged.forward(x))
-    comparisons += _sums(judged, objective, x, gradients, effort, rng)
-    step_errors = {}
-    for comparison, errors in _steps(judged, objective, x, gradients, effort, rng):
-        comparisons.append(comparison)
-        step_errors[comparison.weight] = errors
     T, B, F = x.shape
     subject = f"Gradient check: {model.cell.name}, T={T} B={B} F={F} H={model.hidden_size} "
     subject += f"O={model.output_size} {model.dtype}"
-    return GradientReport(subject, tuple(comparisons), step_errors)
+    comparisons = list(contract_comparisons(judged, x, d_loss, underflow(model.dtype)))
+    if any(row.scope == "shape" and not row.passed for row in comparisons):
+        return GradientReport(subject, tuple(comparisons), {})
+    comparisons.append(trajectory_comparison(oracle, float(tolerance(1, model.dtype))))
+    comparisons += _compare_loss(objective, y_hat)
+    steps = {step.comparison.weight: step for step in _compare_steps(judged, oracle, gradients, rng)}
+    comparisons += _compare_sums(judged, oracle, gradients, steps, elements, rng)
+    comparisons += [step.comparison for step in steps.values()]
+    return GradientReport(subject, tuple(comparisons), {name: step.errors for name, step in steps.items()})
 
 
 def tolerance(steps: Array | int, dtype: np.dtype) -> Array:
@@ -103,196 +105,141 @@ def tolerance(steps: Array | int, dtype: np.dtype) -> Array:
     return np.maximum(FLOOR, PER_STEP * np.asarray(steps)) * np.finfo(dtype).eps
 
 
-def _loss_comparisons(objective: Objective, y_hat: Array) -> list[Comparison]:
+def underflow(dtype: np.dtype) -> float:
+    """Below this a gradient has lost digits: in the products of the backward pass, or in h times the gradient."""
+    numbers, double = np.finfo(dtype), np.finfo(np.float64)
+    return max(float(numbers.tiny / numbers.eps), float(double.tiny / double.eps / COMPLEX_STEP))
+
+
+def _compare_loss(objective: Objective, y_hat: Array) -> Iterator[Comparison]:
     """dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size is seen."""
-    assert objective.y is not None
-    found = []
+    if objective.y is None:
+        return
     for batch in (1, len(y_hat), len(y_hat) + 1):
         rows = np.arange(batch) % len(y_hat)
         part = Objective(objective.loss, objective.y[rows])
-        stated = part.derivative(y_hat[rows])
-        units = (_unit(stated.shape, index) for index in np.ndindex(stated.shape))
-        oracle = np.array([part.complex_step(y_hat[rows], unit) for unit in units])
-        errors = np.abs(stated.ravel() - oracle)
-        worst = int(errors.argmax())
-        error = _relative(errors.max(), stated, oracle)
-        allowed = float(tolerance(1, y_hat.dtype))
-        found.append(
-            Comparison(
-                "y_hat",
-                f"loss, B={batch}",
-                error <= allowed,
-                error,
-                allowed,
-                _index(worst, stated.shape),
-                analytical=float(stated.ravel()[worst]),
-                oracle=float(oracle[worst]),
-            )
+        stated, oracle = part.derivative(y_hat[rows]), part.complex_step(y_hat[rows])
+        scale = max(np.abs(stated).max(), np.abs(oracle).max())
+        yield _compare("y_hat", f"loss, B={batch}", stated, oracle, scale, tolerance(1, y_hat.dtype))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """All steps of one weight compared; for each its error, its scale, and how far rounding moves it."""
+
+    comparison: Comparison
+    errors: PerStep
+    scale: PerStep
+    rounding: PerStep
+
+
+def _compare_steps(
+    model: Network, oracle: Oracle, gradients: dict[str, Array], rng: np.random.Generator
+) -> Iterator[_Steps]:
+    """Each step's contribution to dL/dW, dL/dR and dL/db_s, on that step's own scale."""
+    T, B, _ = oracle.trace.x.shape
+    columns = model.layout.shapes["bs"][0]
+    affordable = int(ACTIVATIONS / (T * T * B * columns))
+    elementwise = affordable >= columns
+    directions = np.eye(columns) if elementwise else rng.standard_normal((columns, max(3, affordable)))
+    delta = oracle.steps(directions)
+    moved = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
+    factors = {"W": oracle.trace.x, "R": oracle.trace.a_previous, "bs": np.ones((T, B, 1))}
+    for name, factor in factors.items():
+        analytical, motion = (_rows(name, of[f"d_{name}"]) @ directions for of in (gradients, moved))
+        truth = np.einsum("tbr,tbd->trd", factor, delta)
+        # The sum of magnitudes over the batch is the scale on which a sum is rounded: samples that cancel
+        # each other leave a small gradient with the error of large ones.
+        magnitude = np.einsum("tbr,tbd->trd", np.abs(factor), np.abs(delta))
+        scale = np.maximum(_largest(analytical), _largest(magnitude))
+        rounding = _largest(motion)
+        errors = relative(_largest(analytical - truth), scale)
+        errors[scale < underflow(model.dtype)] = 0
+        allowed = tolerance(T - np.arange(T), model.dtype) + ROUNDINGS * relative(rounding, scale)
+        failing = np.flatnonzero(errors > allowed)
+        # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
+        t = int(failing[-1] if len(failing) else np.nan_to_num(errors / allowed).argmax())
+        row = _compare(name, "steps", analytical[t], truth[t], scale[t], allowed[t])
+        index = () if not elementwise else row.index[::-1] if name == "bs" else row.index
+        yield _Steps(
+            replace(
+                row,
+                passed=not len(failing),
+                error=float(errors[t]),
+                index=index,
+                step=t,
+                gate=_gate(model, name, index),
+                failing=tuple(failing.tolist()),
+                note="" if elementwise else f"along {directions.shape[1]} random directions",
+            ),
+            errors,
+            scale,
+            rounding,
         )
-    return found
 
 
-def _sums(
+def _compare_sums(
     model: Network,
-    objective: Objective,
-    x: Array,
+    oracle: Oracle,
     gradients: dict[str, Array],
-    effort: Effort,
+    steps: dict[str, _Steps],
+    elements: int,
     rng: np.random.Generator,
 ) -> Iterator[Comparison]:
     """Each weight's gradient, summed over time, against the complex step on the weight itself."""
+    a_last, d_y_hat = np.abs(oracle.trace.a[-1]), np.abs(oracle.d_y_hat)
+    # As for the steps, a sum is rounded on the scale of its terms' magnitudes.
+    scales = {name: step.scale.sum() for name, step in steps.items()}
+    scales |= {"V": (a_last.T @ d_y_hat).max(), "by": d_y_hat.sum(axis=0).max()}
+    roundings = {name: step.rounding.sum() for name, step in steps.items()}
     for name, shape in model.layout.shapes.items():
         gradient = gradients[f"d_{name}"]
         gradient = (gradient.sum(axis=0) if gradient.ndim == 3 else gradient).ravel()
-        size = gradient.size
-        indices = np.arange(size)
-        if size > effort.elements:
-            indices = np.sort(rng.choice(size, effort.elements, replace=False))
-        oracle = complex_step(model, objective, x, name, indices)
-        central = central_difference(model, objective, x, name, indices)
-        errors = np.abs(gradient[indices] - oracle)
-        worst = int(np.nan_to_num(errors, nan=np.inf).argmax())
-        error = _relative(errors[worst], gradient, oracle)
-        allowed = float(tolerance(len(x), model.dtype))
-        index = _index(int(indices[worst]), shape)
-        yield Comparison(
-            name,
-            "sum",
-            error <= allowed,
-            error,
-            allowed,
-            index,
+        indices = np.arange(gradient.size)
+        if gradient.size > elements:
+            indices = np.sort(rng.choice(gradient.size, elements, replace=False))
+        truth = oracle.weight(name, indices)
+        scale = max(scales[name], np.abs(gradient).max())
+        allowed = tolerance(len(oracle.trace.x), model.dtype)
+        allowed += ROUNDINGS * relative(roundings.get(name, 0.0), scale)
+        row = _compare(name, "sum", gradient[indices], truth, scale, allowed)
+        index = _index(int(indices[row.index[0]]), shape)
+        yield replace(
+            row,
+            index=index,
             gate=_gate(model, name, index),
-            analytical=float(gradient[indices[worst]]),
-            oracle=float(oracle[worst]),
-            central=float(central[worst]),
-            note="" if len(indices) == size else f"{len(indices)} of {size} elements",
+            central=central_difference(model, oracle.trace.x, oracle.d_y_hat, name, index),
+            note="" if len(indices) == gradient.size else f"{elements} of {gradient.size} elements",
         )
 
 
-def _steps(
-    model: Network,
-    objective: Objective,
-    x: Array,
-    gradients: dict[str, Array],
-    effort: Effort,
-    rng: np.random.Generator,
-) -> Iterator[tuple[Comparison, PerStep]]:
-    """Each step's contribution to dL/dW, dL/dR and dL/db_s, on that step's own scale."""
-    T, B, _ = x.shape
-    columns = model.layout.shapes["bs"][0]
-    affordable = int(effort.activations / (T * T * B * columns))
-    elementwise = affordable >= columns
-    directions = np.eye(columns) if elementwise else rng.standard_normal((columns, max(3, affordable)))
-    delta, a_previous = step_oracle(model, objective, x, directions)
-    factors = {"W": x.astype(np.float64), "R": a_previous, "bs": np.ones((T, B, 1))}
-    allowed = tolerance(T - np.arange(T), model.dtype)
-    for name in RECURRENT:
-        gradient = gradients[f"d_{name}"]
-        if name == "bs":
-            gradient = gradient.transpose(0, 2, 1)
-        analytical = gradient.astype(np.float64) @ directions
-        oracle = np.einsum("tbr,tbd->trd", factors[name], delta)
-        # The sum of magnitudes over the batch is the scale on which a sum is rounded: samples that cancel
-        # each other leave a small gradient with the error of large ones.
-        magnitude = np.einsum("tbr,tbd->trd", np.abs(factors[name]), np.abs(delta)).max(axis=(1, 2))
-        errors, difference = _step_errors(analytical, oracle, magnitude)
-        yield _worst_step(model, name, analytical, oracle, difference, errors, allowed, elementwise), errors
-
-
-def step_oracle(
-    model: Network, objective: Objective, x: Array, directions: Array, memory: int = 2**27
-) -> tuple[Array, Array]:
-    """δ[t] = dL/ds[t] of every step and sample along each direction, by the complex step.
-
-    Parameters
-    ----------
-    model, objective, x
-        As in `gradient_check`.
-    directions : array [G·H, D]
-        Columns along which s[t] is varied; the identity gives every element.
-    memory : int
-        Bytes that one pass may take; the time steps are divided over several passes accordingly.
-
-    Returns
-    -------
-    delta : array [T, B, D]
-    a_previous : array [T, B, H]
-        a[t-1], in float64.
-    """
-    T, B, F = x.shape
-    columns, count = directions.shape
-    twin = model.astype(np.complex128)
-    base = unroll(twin.cell, twin.weights, x.astype(np.complex128))
-    y_hat = base.y_hat.real
-    per_copy = 16 * T * B * (F + 3 * columns + model.hidden_size * (2 + len(twin.cell.states)))
-    chunk = max(1, memory // per_copy)
-    delta = np.empty((T, B, count))
-    for begin in range(0, T, chunk):
-        steps = np.arange(begin, min(begin + chunk, T))
-        tiled = np.tile(x.astype(np.complex128), (1, len(steps), 1))
-        for d in range(count):
-            probe = np.zeros((T, len(steps), B, columns), np.complex128)
-            probe[steps, np.arange(len(steps))] = 1j * COMPLEX_STEP * directions[:, d]
-            varied = unroll(twin.cell, twin.weights, tiled, probe.reshape(T, -1, columns)).y_hat
-            d_y_hat = varied.imag.reshape(len(steps), B, -1) / COMPLEX_STEP
-            for t, b in np.ndindex(len(steps), B):
-                alone = np.zeros_like(y_hat)
-                alone[b] = d_y_hat[t, b]
-                delta[steps[t], b, d] = objective.complex_step(y_hat, alone)
-    return delta, base.a_previous.real
-
-
-def _step_errors(analytical: Array, oracle: Array, magnitude: Array) -> tuple[PerStep, Array]:
-    difference = np.abs(analytical - oracle)
-    scale = np.maximum(np.abs(analytical).max(axis=(1, 2)), magnitude)
-    worst = difference.max(axis=(1, 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        errors = np.where(worst == 0, 0.0, worst / scale)
-    errors = np.where(scale < UNDERFLOW, 0.0, errors)
-    return np.nan_to_num(errors, nan=np.inf), difference
-
-
-def _worst_step(
-    model: Network,
-    name: str,
-    analytical: Array,
-    oracle: Array,
-    difference: Array,
-    errors: PerStep,
-    allowed: PerStep,
-    elementwise: bool,
+def _compare(
+    weight: str, scope: str, analytical: Array, oracle: Array, scale: float, allowed: Array
 ) -> Comparison:
-    t = int((errors / allowed).argmax())
-    row, column = _index(int(np.nan_to_num(difference[t], nan=np.inf).argmax()), difference[t].shape)
-    index: tuple[int, ...] = ()
-    if elementwise:
-        index = (column, 0) if name == "bs" else (row, column)
-    failing = np.flatnonzero(errors > allowed)
-    notes = [] if elementwise else [f"along {analytical.shape[2]} random directions"]
-    if len(failing):
-        notes.append(f"{len(failing)} of {len(errors)} steps, t={failing[0]}..{failing[-1]}")
+    """Two arrays at the element where they are farthest apart."""
+    difference = np.nan_to_num(np.abs(analytical - oracle), nan=np.inf)
+    index = _index(int(difference.argmax()), difference.shape)
+    error = float(relative(difference[index], scale))
     return Comparison(
-        name,
-        "steps",
-        not len(failing),
-        float(errors[t]),
-        float(allowed[t]),
+        weight,
+        scope,
+        bool(error <= allowed),
+        error,
+        float(allowed),
         index,
-        step=t,
-        gate=_gate(model, name, index),
-        analytical=float(analytical[t, row, column]),
-        oracle=float(oracle[t, row, column]),
-        note="; ".join(notes),
+        analytical=float(analytical[index]),
+        oracle=float(oracle[index]),
     )
 
 
-def _relative(worst: float, *tensors: Array) -> float:
-    """`worst` on the scale of the largest element; two gradients that are all zero agree."""
-    scale = max(float(np.abs(tensor).max()) for tensor in tensors)
-    if worst == 0 or scale < UNDERFLOW:
-        return 0.0
-    return float(np.nan_to_num(worst / scale, nan=np.inf))
+def _rows(name: str, gradient: Array) -> Array:
+    """A per-step gradient with the columns of s last: `bs` stands upright."""
+    gradient = gradient.astype(np.float64)
+    return gradient.transpose(0, 2, 1) if name == "bs" else gradient
+
+
+def _largest(values: Array) -> PerStep:
+    return np.abs(values).max(axis=(1, 2))
 
 
 def _gate(model: Network, name: str, index: tuple[int, ...]) -> str | None:
@@ -304,9 +251,3 @@ def _gate(model: Network, name: str, index: tuple[int, ...]) -> str | None:
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(flat, shape))
-
-
-def _unit(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
-    unit = np.zeros(shape)
-    unit[index] = 1.0
-    return unit

@@ -1,7 +1,7 @@
-"""What every backward pass must keep, whatever its numbers.
+"""What a forward and a backward pass must keep, whatever the numbers.
 
 These see what no comparison of one gradient with another can: a clip that is not reached, a buffer that the
-next call overwrites.
+next call overwrites, a trace that is not the one of this network.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from memspan.axes import Array
-from memspan.gradcheck.report import Comparison
+from memspan.gradcheck.oracle import RECURRENT, Oracle
+from memspan.gradcheck.report import Comparison, relative
 from memspan.network import Network
 
 HUGE = 2.0**60  # multiplying by a power of two is exact, so a linear map must commute with it to the last bit
 
 
-def contract_comparisons(model: Network, x: Array, d_loss: Array) -> Iterator[Comparison]:
+def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: float) -> Iterator[Comparison]:
     """One comparison for each contract and weight: shape, ownership, repeat, linear.
 
     Parameters
@@ -24,6 +25,8 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array) -> Iterator[Co
         Its `forward` and `backward` are called several times.
     x : array [T, B, F]
     d_loss : array [B, O]
+    underflow : float
+        Below this a product of the backward pass may have lost digits.
     """
     weights = model.get_weights()
     model.forward(x)
@@ -33,11 +36,13 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array) -> Iterator[Co
     if model.trace is not None:
         owners |= {"the trace": model.trace.states, "the trace's gates": model.trace.gates}
     second = _backward(model, x, d_loss)
-    scaled = _backward(model, x, d_loss * HUGE)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = _backward(model, x, d_loss * HUGE)
+        expected_scaled = {name: gradient * HUGE for name, gradient in seen.items()}
     silent = _backward(model, x, np.zeros_like(d_loss))
     for name, shape in model.layout.shapes.items():
         key = f"d_{name}"
-        expected = (len(x), *shape) if name in ("W", "R", "bs") else shape
+        expected = (len(x), *shape) if name in RECURRENT else shape
         fits = seen[key].shape == expected and seen[key].dtype == model.dtype
         yield _verdict(name, "shape", fits, f"{seen[key].shape} {seen[key].dtype}, expected {expected}")
         lenders = [owner for owner, array in owners.items() if np.shares_memory(first[key], array)]
@@ -47,8 +52,27 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array) -> Iterator[Co
         same = np.array_equal(seen[key], second[key], equal_nan=True)
         same &= np.array_equal(weights[name], getattr(model, name))
         yield _verdict(name, "repeat", same, "a second pass gives another gradient, or changed the weight")
-        linear = np.array_equal(seen[key] * HUGE, scaled[key], equal_nan=True) and not silent[key].any()
+        in_range = np.isfinite(expected_scaled[key]) & (np.abs(seen[key]) >= underflow)
+        linear = np.array_equal(scaled[key][in_range], expected_scaled[key][in_range]) and not silent[key].any()
         yield _verdict(name, "linear", linear, "not proportional to dL/dŷ")
+
+
+def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
+    """Each recorded step from the recorded state before it, and the read-out: the trace is this network's."""
+    trace, (W, R, bs, V, by) = oracle.trace, oracle.weights
+    state, gates = oracle.cell.forward(oracle.split(oracle.s), tuple(trace.states[:, :-1]))
+    recorded = np.concatenate([trace.states[:, 1:], trace.gates])
+    difference = np.abs(np.stack([*state, *gates]) - recorded).max(axis=(0, 2, 3))
+    # A sum is rounded on the scale of its largest term.
+    terms = np.abs(trace.x) @ np.abs(W) + np.abs(trace.a_previous) @ np.abs(R) + np.abs(bs.T)
+    scale = np.maximum(terms.max(axis=(1, 2)), np.abs(recorded).max(axis=(0, 2, 3)))
+    read_out = np.abs(trace.a[-1] @ V + by.T - trace.y_hat).max()
+    read_out_scale = (np.abs(trace.a[-1]) @ np.abs(V) + np.abs(by.T)).max()
+    errors = relative(np.append(difference, read_out), np.append(scale, read_out_scale))
+    worst = int(errors.argmax())
+    weight, step = ("a", worst) if worst < len(trace.x) else ("y_hat", None)
+    passed = bool(errors[worst] <= allowed)
+    return Comparison(weight, "trajectory", passed, float(errors[worst]), allowed, step=step)
 
 
 def _backward(model: Network, x: Array, d_loss: Array) -> dict[str, Array]:

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memspan.axes import PerStep
+from memspan.axes import Array, PerStep
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Comparison:
     index : tuple of int
         The worst element inside the weight; empty where there is no single one.
     step : int or None
-        Its time step, counted from 0 as in `d_R[t]`.
+        Its time step, counted from 0 as in `d_R[t]`: the latest that fails, where the mistake entered.
     gate : str or None
         The gate that its column belongs to.
     analytical, oracle, central : float
@@ -33,8 +33,10 @@ class Comparison:
         The largest difference over the tensor (of that step), relative to the tensor's own scale.
     passed : bool
         Whether the error is within the tolerance.
+    failing : tuple of int
+        The time steps that fail.
     note : str
-        What else to know; for steps, which of them fail.
+        What else to know.
     """
 
     weight: str
@@ -48,6 +50,7 @@ class Comparison:
     analytical: float = float("nan")
     oracle: float = float("nan")
     central: float = float("nan")
+    failing: tuple[int, ...] = ()
     note: str = ""
 
     @property
@@ -125,7 +128,7 @@ class GradientReport:
                 row.place,
                 *(_number(value, "+.6e") for value in numbers),
                 *(_number(value, ".1e") for value in (row.error, row.tolerance)),
-                verdict + (f"  {row.note}" if row.note else ""),
+                "; ".join(filter(None, (verdict, _steps(row.failing), row.note))),
             )
         return table
 
@@ -141,6 +144,16 @@ class GradientReport:
         text = StringIO()
         Console(file=text, width=150, no_color=True).print(self.table())
         return text.getvalue()
+
+
+def relative(worst: Array | float, scale: Array | float) -> Array:
+    """`worst / scale`; 0 where they agree exactly, infinite where either is not a number."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(np.where(worst == 0, 0.0, worst / scale), nan=np.inf)
+
+
+def _steps(failing: tuple[int, ...]) -> str:
+    return f"{len(failing)} steps, t={failing[0]}..{failing[-1]}" if failing else ""
 
 
 def _number(value: float, form: str) -> str:

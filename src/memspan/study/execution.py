@@ -29,9 +29,7 @@ class WorkerDied(MemspanError):
     """A worker process ended without a word: killed, or out of memory."""
 
 
-def run_trials(
-    study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell
-) -> Iterator[Trial]:
+def run_trials(study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell) -> Iterator[Trial]:
     """Run the trials of these keys and yield each when it is done.
 
     One BLAS thread each, whatever the number of workers: the bits of a product can depend on its threads.

@@ -8,8 +8,8 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from memspan.checkpoint import replace_file
-from memspan.errors import InvalidArgument, UnreadableFile
-from memspan.study.specification import Study, invalid
+from memspan.errors import InvalidArgument, UnreadableFile, invalid
+from memspan.study.specification import Study
 from memspan.study.trial import Trial
 
 STUDY, TRIALS = "study.json", "trials.jsonl"

@@ -105,9 +105,9 @@ class StudyResult:
         trivial, chance = self.study.task.trivial_risk, self.study.task.chance_accuracy
         table = Table(
             title=f"{self.study.task.sentence} {self.study.describe()}",
-            caption=f"Solved: accuracy of at least {self.study.threshold:g} on {FINAL_SAMPLES} fresh sequences, which "
-            f"leaves each accuracy a standard error of at most {0.5 / FINAL_SAMPLES**0.5:.3f}. "
-            f"Accuracy: share within {self.study.tolerance:g} of the label; chance {chance:g}. "
+            caption=f"Accuracy: share of {FINAL_SAMPLES} fresh sequences answered within {self.study.tolerance:g} "
+            f"of the label (own standard error at most {0.5 / FINAL_SAMPLES**0.5:.3f}; chance {chance:g}). "
+            f"Solved: accuracy of at least {self.study.threshold:g}. "
             f"Without looking at the input the least mean squared error is {trivial:.4f}.",
             caption_justify="left",
         )
@@ -156,8 +156,8 @@ def run_study(
     kind = progress if isinstance(progress, str) else "auto" if progress else "none"
     trials: list[Trial] = []
     with (
-        _kept(folder, study) as keep,
         show_progress(sum(study.updates * length for length, _ in study.keys), "study", kind=kind) as report,
+        _kept(folder, study) as keep,
     ):
         pace = _Pace(study, report)
         for trial in run_trials(study, study.keys, provenance(), workers, pace.moment):

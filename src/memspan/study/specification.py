@@ -6,7 +6,7 @@ from cyclopts import Parameter
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from memspan.cells import CELLS
-from memspan.errors import InvalidArgument
+from memspan.errors import invalid
 from memspan.network import Network
 from memspan.optimizers import RULES, Chain, ClipByNorm
 from memspan.starts import STARTS
@@ -33,17 +33,17 @@ class Study(BaseModel):
     start: Annotated[StartName | None, Parameter(show_default=False)] = Field(
         None, description="Initial weights [default: the cell's own]."
     )
-    gain: float = Field(1.0, gt=0, description="Multiplies the initial weights (R alone for orthogonal, identity).")
+    gain: float = Field(1.0, gt=0, description="Multiplies the initial weights (R alone: orthogonal, identity).")
     hidden: PositiveInt = Field(32, description="Hidden units H.")
     optimizer: RuleName = Field("adam", description="The optimiser.")
     learning_rate: float = Field(1e-2, gt=0, description="Its learning rate.")
     clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 for no clipping.")
     batch: PositiveInt = Field(64, description="Sequences in a training batch B.")
     updates: PositiveInt = Field(1500, description="Most updates of a trial; it ends sooner when solved.")
-    lengths: Lengths = Field((5, 10, 15, 20, 25, 30, 40, 50), description="Sequence lengths T, such as 5 10 20.")
+    lengths: Lengths = Field((5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T, such as 5 10 20.")
     repetitions: PositiveInt = Field(10, description="Networks trained at each length.")
     seed: int = Field(0, ge=0, description="Root of every random number.")
-    tolerance: float = Field(0.1, gt=0, lt=1, description="Largest distance of a correct prediction from its label.")
+    tolerance: float = Field(0.1, gt=0, lt=1, description="Largest error of a correct prediction.")
     threshold: float = Field(0.9, gt=0, le=1, description="Accuracy on fresh batches that solves a length.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of training.")
 
@@ -64,7 +64,7 @@ class Study(BaseModel):
     @classmethod
     def _ascending(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(lengths)) < len(lengths):
-            raise ValueError("lengths must differ from each other")
+            raise ValueError("different from each other")
         return tuple(sorted(lengths))
 
     @property
@@ -96,10 +96,3 @@ class Study(BaseModel):
     def with_(self, **changes: Any) -> Self:
         """The same study but for these fields."""
         return type(self)(**{**self.model_dump(), **changes})
-
-
-def invalid(error: ValidationError) -> InvalidArgument:
-    """The first complaint of pydantic's in memspan's form: argument, rule, value got."""
-    first = error.errors()[0]
-    rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return InvalidArgument(".".join(map(str, first["loc"])) or "study", rule, repr(first["input"]))

@@ -1,0 +1,37 @@
+"""The command line: parse, call, print. `memspan --version` imports nothing for its answer."""
+
+import sys
+
+from memspan._version import __version__
+
+
+def main() -> None:
+    """Run `memspan`; exit with 0, 1 for a gradient that is wrong, 2 for bad input, 130 after Ctrl-C."""
+    if sys.argv[1:] == ["--version"]:
+        print(__version__)
+        return
+    from cyclopts import App, CycloptsError
+    from pydantic import ValidationError
+
+    from memspan import commands
+    from memspan.errors import MemspanError, invalid
+
+    summary = "How far back can a recurrent network remember, and why does it stop there?"
+    app = App(name="memspan", version=__version__, help=summary)
+    for command in (commands.study, commands.show, commands.gradcheck):
+        app.command(command)
+    try:
+        sys.exit(app(exit_on_error=False, print_error=False))
+    except CycloptsError as error:
+        cause = error.__cause__
+        _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
+    except (MemspanError, OSError) as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("memspan: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(error: Exception) -> None:
+    print(f"memspan: {error}", file=sys.stderr)
+    sys.exit(2)

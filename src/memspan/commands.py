@@ -1,0 +1,139 @@
+"""What each command does; the options are the parameters."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from rich.console import Console
+
+from memspan.errors import whole_number
+from memspan.figures.sweep import save_sweep
+from memspan.gradcheck import gradient_check, step_size_sweep
+from memspan.losses import MSELoss
+from memspan.network import Network
+from memspan.study import Study, StudyResult, run_study, save_figures
+from memspan.study.execution import available_cores
+from memspan.study.specification import CellName, StartName
+from memspan.tasks import Recall
+
+
+def study(
+    *,
+    study: Annotated[Study, Parameter(name="*")] = Study(),  # noqa: B008  (frozen)
+    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
+    workers: Annotated[int | None, Parameter(show_default=False)] = None,
+    progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
+) -> int:
+    """Train networks on the memory task, several at each length, and say which length is the longest they solve.
+
+    Writes study.json, trials.jsonl (one trial a line, as they end) and five figures as PNG and SVG, each with its
+    numbers as CSV. The same seed gives the same results, bit for bit, whatever the workers; more lengths or
+    repetitions change no trial that was there before.
+
+    **The assignment's network**, from lengths that it solves to lengths that it does not:
+
+        memspan study
+
+    **Does an orthogonal start reach further?**
+
+        memspan study --start orthogonal --learning-rate 0.001 --lengths 10,20,30,50
+
+    **An LSTM**, quickly:
+
+        memspan study --cell lstm --hidden 16 --lengths 5 10 --repetitions 4 --updates 500
+
+    Parameters
+    ----------
+    output
+        A new folder for the results [default: runs/ and the time].
+    workers
+        Processes [default: one for each core].
+    progress
+        How to show progress.
+    """
+    folder = output or Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{study.cell}"
+    cores = available_cores() if workers is None else whole_number("workers", workers)
+    try:
+        result = run_study(study, folder, workers=cores, progress=progress)
+    except KeyboardInterrupt:
+        print(f"What was finished is in {folder}; `memspan show {folder}` sums it up.", file=sys.stderr)
+        raise
+    _print(result, save_figures(result, folder))
+    return 0
+
+
+def show(folder: Path) -> int:
+    """Print the table of a study that was run before, and draw its figures again.
+
+    Parameters
+    ----------
+    folder
+        What --output of `memspan study` named.
+    """
+    result = StudyResult.load(folder)
+    _print(result, save_figures(result, folder) if result.trials else [])
+    return 0
+
+
+def gradcheck(
+    *,
+    cell: CellName = "rnn",
+    start: StartName | None = None,
+    length: int = 20,
+    batch: int = 4,
+    hidden: int = 8,
+    seed: int = 0,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> int:
+    """Check the gradient of a network on the memory task: every weight, and every time step on its own scale.
+
+    **An LSTM over 50 steps**, and a figure of the step-size sweep in the folder `sweep`:
+
+        memspan gradcheck --cell lstm --length 50 --output sweep
+
+    Parameters
+    ----------
+    cell
+        The recurrent cell.
+    start
+        Initial weights [default: the cell's own].
+    length
+        Sequence length T.
+    batch
+        Sequences B.
+    hidden
+        Hidden units H.
+    seed
+        Of the weights and the sequences.
+    output
+        A folder for the figure of error against step size.
+    """
+    for_weights, for_data = np.random.SeedSequence(seed).spawn(2)
+    network = Network(cell, 1, hidden, 1, init=start, rng=for_weights)
+    x, y = Recall().sample(np.random.default_rng(for_data), length, batch)
+    report = gradient_check(network, x, y, MSELoss())
+    _console().print(report.table())
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        save_sweep(step_size_sweep(network, x, y, MSELoss()), output)
+        print(output / "step-sweep.png")
+    return 0 if report else 1
+
+
+def _print(result: StudyResult, figures: list[Path]) -> None:
+    console = _console()
+    console.print(result.table())
+    if not result.complete:
+        console.print(f"{len(result.trials)} of {len(result.study.keys)} trials are done.")
+    console.print(result.sentence, style="bold")
+    for path in figures:
+        print(path)
+
+
+def _console() -> Console:
+    """Standard output; a file or a pipe is given room for the widest table."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)

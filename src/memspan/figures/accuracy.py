@@ -1,0 +1,88 @@
+"""Accuracy and solved share against length: where the cliff is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, new_figure, tidy
+from memspan.span import SolvedShare
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class AccuracyByLength:
+    """Every repetition's accuracy, and the solved share, by length.
+
+    Attributes
+    ----------
+    title : str
+    accuracies : mapping of int to tuple of float
+        One number for each repetition.
+    shares : mapping of int to SolvedShare
+    threshold, chance : float
+        The accuracy that solves a length, and that of guessing.
+    """
+
+    title: str
+    accuracies: Mapping[int, tuple[float, ...]]
+    shares: Mapping[int, SolvedShare]
+    threshold: float
+    chance: float
+
+    columns = ("length", "repetitions", "mean", "standard deviation", "solved", "wilson low", "wilson high")
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What is drawn, by length."""
+        rows = []
+        for length, values in self.accuracies.items():
+            share, (mean, deviation) = self.shares[length], mean_and_deviation(values)
+            rows.append((length, share.trials, mean, deviation, share.solved, share.low, share.high))
+        return rows
+
+
+def mean_and_deviation(values: tuple[float, ...]) -> tuple[float, float]:
+    """Mean and sample standard deviation; nan where there are too few."""
+    mean = float(np.mean(values)) if values else float("nan")
+    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def draw_accuracy(record: AccuracyByLength) -> "Figure":
+    """Accuracy with the spread over repetitions above, the share that solved with its interval below."""
+    figure = new_figure(7.0, 6.2)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    lengths = np.array(list(record.accuracies))
+    jitter = 0.012 * (lengths.max() - lengths.min() or 1)
+    for length, values in record.accuracies.items():
+        offsets = np.linspace(-jitter, jitter, len(values)) if len(values) > 1 else [0.0] * len(values)
+        dots = upper.plot(length + np.array(offsets), values, "o", color=BLUE, alpha=0.3, markersize=5, mew=0)
+    dots[0].set_label("one repetition")
+    means, deviations = np.transpose([mean_and_deviation(values) for values in record.accuracies.values()])
+    bars = {"color": BLUE, "capsize": 3, "linewidth": 1.5, "markersize": 6}
+    within = np.minimum([deviations, deviations], [means, 1 - means])  # no accuracy is below 0 or above 1
+    upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation, cut at 0 and 1", **bars)
+    upper.axhline(record.threshold, color=BLACK, linestyle=":", linewidth=1, label=f"solved: {record.threshold:g}")
+    upper.axhline(record.chance, color=GREY, linestyle="--", linewidth=1, label=f"chance: {record.chance:g}")
+    upper.set(ylabel="accuracy on fresh sequences", ylim=(-0.03, 1.05), title=record.title)
+    upper.legend(frameon=False, fontsize="small")
+    _draw_shares(lower, lengths, record)
+    for ax in (upper, lower):
+        tidy(ax)
+    return figure
+
+
+def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:
+    shares = [record.shares[int(length)] for length in lengths]
+    middle = np.array([share.share for share in shares])
+    low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))
+    # The Wilson interval of 0/n begins at 0 up to rounding; a bar's length may not be negative.
+    reach = np.clip([middle - low, high - middle], 0, None)
+    bars = {"color": ORANGE, "capsize": 3, "linewidth": 1.5, "markersize": 6}
+    ax.errorbar(lengths, middle, reach, fmt="s-", label="95 % Wilson interval", **bars)
+    ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
+    ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))
+    ax.set_xticks(lengths)
+    ax.legend(frameon=False, fontsize="small")

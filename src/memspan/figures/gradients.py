@@ -1,0 +1,190 @@
+"""The vanishing gradient, seen three ways.
+
+Zeros and non-finite values have no place on a logarithmic axis, and leaving them out would hide the worst cases:
+they are drawn on the edge of the axis, each with its own mark.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from memspan.axes import Array, PerStep
+from memspan.figures.losses import grid
+from memspan.figures.style import GREY, ORANGE, long_rows, new_figure, ordered_colours, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ZERO, NOT_FINITE = "v", "x"
+DECADES = 12.0  # of colour: what lies deeper has vanished, and one such cell would flatten all the others
+
+
+@dataclass(frozen=True)
+class NormsByLag:
+    """A norm at every time step, by length, in several panels.
+
+    Attributes
+    ----------
+    title : str
+    panels : mapping of (row, column) headings to mapping of int to array [T]
+        For each panel and length the norms, in the order of time.
+    quantity : mapping of str to str
+        The label of the vertical axis, by row heading.
+    """
+
+    title: str
+    panels: Mapping[tuple[str, str], Mapping[int, PerStep]]
+    quantity: Mapping[str, str]
+
+    columns = ("panel", "moment", "length", "lag", "norm")
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What is drawn, point by point; lag 0 is the last time step."""
+        return [
+            (*panel, length, len(norms) - 1 - t, norm)
+            for panel, lines in self.panels.items()
+            for length, norms in lines.items()
+            for _, t, norm in long_rows({length: norms})
+        ]
+
+
+@dataclass(frozen=True)
+class NormsDuringTraining:
+    """‖dL/da[t]‖ over time step and update, by length.
+
+    Attributes
+    ----------
+    title : str
+    maps : mapping of int to array [rows, T]
+        One row each time it was looked at.
+    outcomes : mapping of int to str
+        How the training ended.
+    every : int
+        Updates between rows; the first row is the first update.
+    """
+
+    title: str
+    maps: Mapping[int, Float[np.ndarray, "rows time"]]
+    outcomes: Mapping[int, str]
+    every: int
+
+    columns = ("length", "update", "time step", "norm")
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What is drawn, cell by cell; time steps are counted from 1."""
+        return [
+            (length, 1 + self.every * row, t + 1, float(norm))
+            for length, norms in self.maps.items()
+            for (row, t), norm in np.ndenumerate(norms)
+        ]
+
+
+def draw_norms(record: NormsByLag) -> "Figure":
+    """Norm against lag on a log axis, one line for each length; panels in a row share their scale."""
+    headings = [list(dict.fromkeys(panel[k] for panel in record.panels)) for k in (0, 1)]
+    figure = new_figure(1.2 + 4.2 * len(headings[1]), 1.0 + 3.3 * len(headings[0]))
+    axes = figure.subplots(len(headings[0]), len(headings[1]), sharex=True, sharey="row", squeeze=False)
+    lengths = sorted({length for lines in record.panels.values() for length in lines})
+    colours = dict(zip(lengths, ordered_colours(len(lengths)), strict=True))
+    for (row, column), lines in record.panels.items():
+        ax = axes[headings[0].index(row), headings[1].index(column)]
+        for length, norms in lines.items():
+            _line(ax, norms, colours[length], f"T = {length}")
+        ax.set(title=column if row == headings[0][0] else "", yscale="log")
+        tidy(ax)
+    for row, ax in zip(headings[0], axes[:, 0], strict=True):
+        ax.set_ylabel(record.quantity[row])
+    for ax in axes.flat:
+        _mark_edges(ax)
+    figure.suptitle(record.title, fontsize="medium")
+    figure.supxlabel("lag: time steps before the end of the sequence", fontsize="medium")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
+    return figure
+
+
+def _line(ax: "Axes", norms: PerStep, colour: Any, label: str) -> None:
+    lags = len(norms) - 1 - np.arange(len(norms))
+    positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
+    ax.plot(lags, positive, color=colour, linewidth=1.4, label=label)
+    ax.plot(lags[0], positive[0], "o", color=colour, markersize=4)
+    edge = ax.get_xaxis_transform()
+    for values, mark, height in ((norms == 0, ZERO, 0.02), (~np.isfinite(norms), NOT_FINITE, 0.98)):
+        if values.any():
+            at = np.full(int(values.sum()), height)
+            ax.plot(lags[values], at, mark, color=colour, markersize=5, transform=edge, clip_on=False)
+
+
+def _mark_edges(ax: "Axes") -> None:
+    """Say what the marks on the edges mean, where there are any."""
+    marks = {line.get_marker() for line in ax.get_lines()}
+    if ZERO in marks:
+        ax.annotate("▼ exactly 0", (0.98, 0.045), xycoords="axes fraction", ha="right", fontsize="small")
+    if NOT_FINITE in marks:
+        ax.annotate("× not finite", (0.98, 0.93), xycoords="axes fraction", ha="right", fontsize="small")
+
+
+def draw_map(record: NormsDuringTraining) -> "Figure":
+    """log₁₀ norm as colour over update and time step, a panel for each length, on one scale."""
+    from matplotlib.colors import Normalize
+
+    rows, columns = grid(len(record.maps))
+    figure = new_figure(1.6 + 2.6 * columns, 1.0 + 2.3 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    logs = {length: _log10(norms) for length, norms in record.maps.items()}
+    finite = np.concatenate([log[np.isfinite(log)] for log in logs.values()] + [np.zeros(0)])
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 0.0)
+    darkest = min(max(low, high - DECADES), high - 1)
+    scale = Normalize(darkest, high)
+    for ax, (length, log) in zip(panels.flat, logs.items(), strict=False):
+        image = _panel(ax, log, record.maps[length], record.every, scale)
+        ax.set_title(f"T = {length}: {record.outcomes[length]}", fontsize="medium")
+    for ax in panels.flat[len(record.maps) :]:
+        ax.set_visible(False)
+    figure.suptitle(record.title, fontsize="medium")
+    figure.supxlabel("update", fontsize="medium")
+    figure.supylabel("time step t (1: the number to remember)", fontsize="medium")
+    figure.colorbar(image, ax=panels, label="log₁₀ ‖dL/da[t]‖", extend="min" if low < darkest else "neither")
+    _legend_of_exceptions(figure, record)
+    return figure
+
+
+def _log10(norms: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(norms)
+
+
+def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
+    updates = 1 + every * np.arange(len(log) + 1)
+    steps = np.arange(log.shape[1] + 1) + 0.5
+    shown = np.ma.masked_where(~np.isfinite(log), log).T
+    image = ax.pcolormesh(updates, steps, shown, cmap="cividis", norm=scale, rasterized=True)
+    for where, colour, hatch in (((norms == 0).T, "white", None), ((~np.isfinite(norms)).T, ORANGE, "xxx")):
+        if where.any():
+            _cover(ax, updates, steps, where, colour, hatch)
+    ax.set_facecolor(GREY)
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    return image
+
+
+def _cover(ax: "Axes", updates: Array, steps: Array, where: Array, colour: str, hatch: str | None) -> None:
+    from matplotlib.colors import ListedColormap
+
+    cover = np.ma.masked_where(~where, np.ones(where.shape))
+    ax.pcolormesh(updates, steps, cover, cmap=ListedColormap([colour]), rasterized=True)
+    if hatch:
+        ax.pcolor(updates, steps, cover, hatch=hatch, alpha=0)
+
+
+def _legend_of_exceptions(figure: "Figure", record: NormsDuringTraining) -> None:
+    from matplotlib.patches import Patch
+
+    values = np.concatenate([norms.ravel() for norms in record.maps.values()] + [np.ones(1)])
+    handles = [Patch(facecolor="white", edgecolor=GREY, label="exactly 0")] * bool((values == 0).any())
+    handles += [Patch(facecolor=ORANGE, hatch="xxx", label="not finite")] * bool((~np.isfinite(values)).any())
+    if handles:
+        figure.legend(handles=handles, loc="outside lower right", frameon=False, fontsize="small", ncols=2)

@@ -1,0 +1,35 @@
+"""Error of a numerical derivative against its step."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, save, tidy
+from memspan.gradcheck import StepSweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_sweep(sweep: StepSweep) -> "Figure":
+    """Both errors on log-log axes, with the fitted slopes; errors of exactly 0 sit on the lower edge."""
+    figure = new_figure(7.0, 4.6)
+    ax = figure.subplots()
+    floor = np.finfo(float).eps / 4
+    slopes = f"slopes {sweep.truncation_slope:+.2f} and {sweep.rounding_slope:+.2f}"
+    ax.loglog(sweep.steps, np.maximum(sweep.central, floor), "o-", ms=3, color=ORANGE, label=f"central, {slopes}")
+    label = f"complex step, slope {sweep.complex_slope:+.2f}, then exact"
+    ax.loglog(sweep.steps, np.maximum(sweep.complex_step, floor), "s-", ms=3, color=BLUE, label=label)
+    ax.axhline(np.finfo(float).eps, color=GREY, linestyle="--", linewidth=1, label="machine epsilon")
+    title = "How far a numerical derivative is from back-propagation"
+    ax.set(xlabel="step h", ylabel="relative error", title=title, ylim=(floor / 2, None))
+    ax.legend(frameon=False, loc="upper left")
+    tidy(ax)
+    return figure
+
+
+def save_sweep(sweep: StepSweep, folder: Path, name: str = "step-sweep") -> None:
+    """The figure and its numbers."""
+    rows = np.column_stack([sweep.steps, sweep.central, sweep.complex_step]).tolist()
+    save(draw_sweep(sweep), folder, name, ("step", "central difference", "complex step"), rows)

@@ -1,0 +1,106 @@
+"""The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memspan.axes import PerStep
+from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
+from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
+from memspan.figures.losses import Curve, LossByLength, draw_losses
+from memspan.figures.style import save
+from memspan.study.result import StudyResult
+from memspan.study.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOMENTS = {"start": "in the first update", "end": "in the last update"}
+
+
+def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:
+    """Draw everything; return the PNG files written (an SVG and a CSV lie beside each)."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, record, figure in _figures(result):
+        save(figure, folder, name, record.columns, record.rows())
+        written.append(folder / f"{name}.png")
+    return written
+
+
+def _figures(result: StudyResult) -> Iterator[tuple[str, Any, "Figure"]]:
+    accuracy = accuracy_record(result)
+    yield "accuracy", accuracy, draw_accuracy(accuracy)
+    losses = loss_record(result)
+    yield "losses", losses, draw_losses(losses)
+    states = norms_record(result, {"d_a": "‖dL/da[t]‖"}, "The gradient on its way back")
+    yield "gradient-by-lag", states, draw_norms(states)
+    quantities = {"d_R": "‖dL/dR[t]‖", "d_W": "‖dL/dW[t]‖"}
+    weights = norms_record(result, quantities, "What each time step contributes to the gradient of the weights")
+    yield "gradient-of-weights-by-lag", weights, draw_norms(weights)
+    maps = map_record(result)
+    yield "gradient-during-training", maps, draw_map(maps)
+
+
+def accuracy_record(result: StudyResult) -> AccuracyByLength:
+    """Accuracies and solved shares of the lengths that have trials."""
+    rows = [row for row in result.summaries() if row.accuracies]
+    return AccuracyByLength(
+        f"Recalling the first of T numbers\n{result.study.describe()}",
+        {row.length: row.accuracies for row in rows},
+        {row.length: row.share for row in rows},
+        result.study.threshold,
+        result.study.task.chance_accuracy,
+    )
+
+
+def loss_record(result: StudyResult) -> LossByLength:
+    """Every trial's curve, each point in the middle of the updates that it averages."""
+    curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
+    title = f"Training loss of every repetition\n{result.study.describe()}"
+    return LossByLength(title, curves, result.study.task.trivial_risk)
+
+
+def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
+    """The median over repetitions of a norm at each time step, at the start and at the end of training."""
+    panels = {
+        (field, heading): {
+            length: _median(trials, moment, field)
+            for length, trials in _by_length(result)
+            if any(getattr(trial, moment) for trial in trials)
+        }
+        for field in quantities
+        for moment, heading in MOMENTS.items()
+    }
+    return NormsByLag(f"{title} (median over repetitions)\n{result.study.describe()}", panels, quantities)
+
+
+def map_record(result: StudyResult) -> NormsDuringTraining:
+    """dL/da over training, of the first repetition of each length."""
+    first = {length: trials[0] for length, trials in _by_length(result) if trials[0].flow_map}
+    maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
+    every = max((trial.flow_every for trial in first.values()), default=1)
+    title = f"The gradient during training, first repetition of each length\n{result.study.describe()}"
+    return NormsDuringTraining(title, maps, {length: trial.status for length, trial in first.items()}, every)
+
+
+def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
+    """The lengths with trials that ran, and those."""
+    for length in result.study.lengths:
+        trials = [trial for trial in result.of_length(length) if trial.status != "failed"]
+        if trials:
+            yield length, trials
+
+
+def _curve(trial: Trial) -> Curve:
+    begins = trial.curve_every * np.arange(len(trial.curve))
+    ends = np.minimum(begins + trial.curve_every, trial.updates)
+    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.status == "solved")
+
+
+def _median(trials: list[Trial], moment: str, field: str) -> PerStep:
+    flows = [getattr(trial, moment) for trial in trials]
+    return np.asarray(np.median([getattr(flow, field) for flow in flows if flow is not None], axis=0))
