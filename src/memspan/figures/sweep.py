@@ -18,13 +18,13 @@ def draw_sweep(sweep: StepSweep) -> "Figure":
     ax = figure.subplots()
     floor = np.finfo(float).eps / 4
     slopes = f"slopes {sweep.truncation_slope:+.2f} and {sweep.rounding_slope:+.2f}"
-    ax.loglog(sweep.steps, np.maximum(sweep.central, floor), "o-", ms=3, color=ORANGE, label=f"central, {slopes}")
+    ax.loglog(sweep.steps, np.maximum(sweep.central, floor), "o-", ms=5, color=ORANGE, label=f"central, {slopes}")
     label = f"complex step, slope {sweep.complex_slope:+.2f}, then exact"
     ax.loglog(sweep.steps, np.maximum(sweep.complex_step, floor), "s-", ms=3, color=BLUE, label=label)
     ax.axhline(np.finfo(float).eps, color=GREY, linestyle="--", linewidth=1, label="machine epsilon")
     title = "How far a numerical derivative is from back-propagation"
     ax.set(xlabel="step h", ylabel="relative error", title=title, ylim=(floor / 2, None))
-    ax.legend(frameon=False, loc="upper left")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(0.0, 0.4))
     tidy(ax)
     return figure
 

@@ -1,0 +1,34 @@
+# Two commands do everything on a machine with Python 3.11 or newer and make:
+#   make study   sets up .venv and runs the first study
+#   make test    the same, then the linters and every test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: study test lint bench clean
+
+study: $(VENV)/ready
+	$(BIN)/memspan study --output $(OUTPUT)
+
+test: study lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/calibrate_gradcheck.py
+	$(BIN)/python benchmarks/gradient_checkers.py
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
