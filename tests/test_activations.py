@@ -62,3 +62,9 @@ def test_relu_looks_at_the_real_part_only():
     x = np.array([1 - 2j, -1 + 2j, 1e-300 + 1j])
     np.testing.assert_array_equal(relu(x), [1 - 2j, 0, 1e-300 + 1j])
     np.testing.assert_array_equal(relu_slope(x), [1, 0, 1])
+
+
+def test_slopes_are_those_of_the_complex_functions_too():
+    z = np.array([0.3 + 0.4j, -1.2 + 0.7j])
+    np.testing.assert_allclose(tanh_slope(tanh(z)), 1 / np.cosh(z) ** 2, rtol=1e-14)
+    np.testing.assert_allclose(sigmoid_slope(sigmoid(z)), np.exp(-z) / (1 + np.exp(-z)) ** 2, rtol=1e-14)

@@ -72,7 +72,6 @@ def test_contributions_are_outer_products_summed_over_the_batch(rng):
     np.testing.assert_allclose(gradients.d_by[:, 0], sum(d), rtol=1e-12)
 
 
-@pytest.mark.xfail(reason="d_V is kept by the gradients and lent to grads, so total() sees half of an edit")
 def test_total_is_that_of_the_backward_pass_whatever_is_done_to_grads(rng):
     network = Network("rnn", 1, 3, 1, rng=rng)
     network.forward(rng.standard_normal((4, 2, 1)))

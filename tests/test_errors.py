@@ -23,7 +23,6 @@ def test_invalid_argument_names_argument_rule_and_value():
     assert error.name == "size"
 
 
-@pytest.mark.xfail(reason="the three arguments are not in `args`, so unpickling fails", raises=TypeError)
 def test_invalid_argument_crosses_a_process_boundary():
     error = pickle.loads(pickle.dumps(InvalidArgument("size", "small", "huge")))
     assert str(error) == "size must be small, got huge"
@@ -64,7 +63,6 @@ def test_real_number_refuses(value):
     assert str(caught.value) == f"v must be a finite number, got {value!r}"
 
 
-@pytest.mark.xfail(reason="float() overflows, drops the imaginary part, or reads bytes and numpy's booleans")
 @pytest.mark.parametrize("value", [10**400, np.complex128(1 + 1j), b"1", np.True_])
 def test_real_number_refuses_what_float_would_take_or_choke_on(value):
     with pytest.raises(InvalidArgument, match="v must be a finite number, got "):

@@ -10,13 +10,11 @@ def test_the_public_names_are_those_of_the_engine_at_least():
 
 
 @pytest.mark.parametrize("name", memspan.__all__)
-def test_public_name_can_be_imported(name):
-    assert getattr(memspan, name) is not None
-
-
-@pytest.mark.parametrize("name", [name for name in memspan.__all__ if callable(getattr(memspan, name))])
-def test_public_class_or_function_has_a_docstring_of_its_own(name):
+def test_public_name_can_be_imported_and_has_a_docstring_of_its_own(name):
     public = getattr(memspan, name)
+    if not callable(public):  # the version and the dictionaries
+        assert len(public) > 0
+        return
     document = inspect.cleandoc(public.__doc__ or "")
     assert document
     # A dataclass or named tuple without one is given its signature instead.

@@ -8,10 +8,11 @@ import pytest
 import memspan
 
 ROOT = Path(memspan.__file__).parent
-LAYERS = """
-    _version errors axes activations starts cells tasks losses weights bptt network gradcheck optimizers
-    diagnostics progress learner checkpoint study span figures cli
-""".split()
+LAYERS = [
+    *("_version", "errors", "axes", "activations", "starts", "cells", "tasks", "losses", "weights", "bptt"),
+    *("network", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history"),
+    *("checkpoint", "learner", "study", "commands", "cli"),
+]
 MODULES = sorted(ROOT.rglob("*.py"))
 SERIALISERS = {"pickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve"}
 

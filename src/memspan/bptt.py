@@ -5,7 +5,6 @@ functions; nothing here knows which cell it is.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Inexact
@@ -62,6 +61,8 @@ class Trace:
 class Gradients:
     """All that a backward pass computed; the gradients of the weights are derived from it when asked for.
 
+    They are derived anew each time, so that editing one, as a clip does, changes nothing here.
+
     Attributes
     ----------
     trace : Trace
@@ -71,7 +72,8 @@ class Gradients:
     d_s : array [T, B, G·H]
         dL/ds[t], with respect to the pre-activations of each step.
     d_states : array [S, T, B, H]
-        The whole of dL/d(state) after each step: through the loss and through every later step.
+        dL/d(state) after each step, through the loss and through every later step. For `a` that is all; what
+        another state does to `a` within its own step (the LSTM's c) is the cell's affair and is not in it.
     """
 
     trace: Trace
@@ -84,27 +86,27 @@ class Gradients:
         """dL/da[t], `[T, B, H]`: what vanishes."""
         return self.d_states[0]
 
-    @cached_property
+    @property
     def d_W(self) -> Inexact[np.ndarray, "time features columns"]:
         """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
         return np.matmul(self.trace.x.transpose(0, 2, 1), self.d_s)
 
-    @cached_property
+    @property
     def d_R(self) -> Inexact[np.ndarray, "time hidden columns"]:
         """Each step's contribution to dL/dR, summed over the batch: `a[t-1] dL/ds[t]ᵀ`."""
         return np.matmul(self.trace.a_previous.transpose(0, 2, 1), self.d_s)
 
-    @cached_property
+    @property
     def d_bs(self) -> Inexact[np.ndarray, "time columns 1"]:
         """Each step's contribution to dL/db_s, summed over the batch: `dL/ds[t]`."""
         return self.d_s.sum(axis=1)[:, :, np.newaxis]
 
-    @cached_property
+    @property
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
         """dL/dV, summed over the batch: `a[T] dL/dŷᵀ`."""
         return self.trace.a[-1].T @ self.d_y_hat
 
-    @cached_property
+    @property
     def d_by(self) -> Inexact[np.ndarray, "outputs 1"]:
         """dL/db_y, summed over the batch: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=0)[:, np.newaxis]

@@ -6,7 +6,10 @@ Every message names the argument, the rule and the value got.
 import math
 import operator
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -20,8 +23,11 @@ class InvalidArgument(MemspanError, ValueError):
     """An argument breaks a rule; nothing was computed, allocated or written."""
 
     def __init__(self, name: str, rule: str, got: object) -> None:
-        super().__init__(f"{name} must be {rule}, got {got}")
+        super().__init__(name, rule, str(got))  # unpickling, in another process, passes these here again
         self.name = name
+
+    def __str__(self) -> str:
+        return "{} must be {}, got {}".format(*self.args)
 
 
 class NotReady(MemspanError, RuntimeError):
@@ -58,8 +64,8 @@ def real_number(
 ) -> float:
     """Return `value` as a finite `float` inside the open (`above`, `below`) or closed (`least`) bounds."""
     try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
         number = math.nan
     if not (math.isfinite(number) and number > above and number >= least and number < below):
         bounds = [f"above {above:g}"] * (above > -math.inf)
@@ -75,3 +81,12 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     if value not in names:
         raise InvalidArgument(name, "one of " + ", ".join(names), repr(value))
     return str(value)
+
+
+def one_dtype(name: str, value: Any, choices: Iterable[str]) -> np.dtype[Any]:
+    """Return `value` as a dtype if its name is one of `choices`."""
+    try:
+        got = np.dtype(value).name
+    except (TypeError, ValueError, SyntaxError):
+        got = str(value)
+    return np.dtype(one_of(name, got, choices))

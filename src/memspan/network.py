@@ -11,7 +11,7 @@ from memspan.axes import Array, Flat, Outputs
 from memspan.bptt import Gradients, Trace, backpropagate, unroll
 from memspan.cells import CELLS, Cell
 from memspan.cells.rnn import RNN_RELU, RNN_TANH
-from memspan.errors import InvalidArgument, NotReady, one_of, real_number, whole_number
+from memspan.errors import InvalidArgument, NotReady, one_dtype, one_of, real_number, whole_number
 from memspan.starts import STARTS
 from memspan.weights import Layout, Weights, initial_weights
 
@@ -92,7 +92,7 @@ class Network:
         self.input_size = whole_number("input_size", input_size)
         self.hidden_size = whole_number("hidden_size", hidden_size)
         self.output_size = whole_number("output_size", output_size)
-        self.dtype = np.dtype(one_of("dtype", _dtype_name(dtype), DTYPES))
+        self.dtype = one_dtype("dtype", dtype, DTYPES)
         start = one_of("init", self.cell.start if init is None else init, STARTS)
         gain = real_number("gain", gain, above=0)
         flat = initial_weights(self.cell, self.layout, start, gain, np.random.default_rng(rng))
@@ -182,29 +182,31 @@ class Network:
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         """Copy in all five weights; names and shapes must be exactly those of `get_weights`.
 
-        Nothing is written unless everything is right.
+        Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
         """
         shapes = self.layout.shapes
-        if set(weights) != set(shapes):
-            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), list(weights))
-        new = {name: self._checked_floats(name, np.asarray(weights[name])) for name in shapes}
+        if not isinstance(weights, Mapping) or set(weights) != set(shapes):
+            got = list(weights) if isinstance(weights, Mapping) else repr(weights)
+            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), got)
+        new = {name: self._checked_floats(name, weights[name]) for name in shapes}
         for name, shape in shapes.items():
             if new[name].shape != shape:
                 raise InvalidArgument(name, f"of shape {shape}", f"shape {new[name].shape}")
         for name, weight in self.weights._asdict().items():
             weight[:] = new[name]
+        self.trace = None
 
     def astype(self, dtype: DTypeLike) -> Self:
         """A twin with the same weights in another dtype, and nothing remembered."""
         twin = copy.copy(self)
-        twin.dtype = np.dtype(one_of("dtype", _dtype_name(dtype), DTYPES))
+        twin.dtype = one_dtype("dtype", dtype, DTYPES)
         twin.parameters = self.parameters.astype(twin.dtype)
         twin._forget()
         return twin
 
     def inputs(self, x: Array) -> Array:
         """`x` checked and copied: `[T, B, F]`, in the network's dtype."""
-        x = self._checked_floats("x", np.asarray(x))
+        x = self._checked_floats("x", x)
         if x.ndim not in (2, 3):
             raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
         if x.shape[-1] != self.input_size:
@@ -212,25 +214,32 @@ class Network:
             raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
         if 0 in x.shape:
             raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
-        return np.array(x if x.ndim == 3 else x[:, np.newaxis], dtype=self.dtype)
+        return x if x.ndim == 3 else x[:, np.newaxis]
 
     def _output_gradient(self, d_loss: Array, shape: tuple[int, ...]) -> Array:
-        d_loss = self._checked_floats("d_loss", np.asarray(d_loss), finite=False)
+        d_loss = self._checked_floats("d_loss", d_loss, finite=False)
         if d_loss.ndim == 1 and shape[0] == 1:
             d_loss = d_loss[np.newaxis]
         if d_loss.shape != shape:
             raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
-        return np.array(d_loss, dtype=self.dtype)
+        return d_loss
 
-    def _checked_floats(self, name: str, values: Array, *, finite: bool = True) -> Array:
+    def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
+        """A copy of what was given, in the network's dtype."""
+        try:
+            values = np.asarray(given)
+        except ValueError:  # lists of different lengths
+            raise InvalidArgument(name, "a rectangular array", type(given).__name__) from None
         allowed = "fc" if self.dtype.kind == "c" else "f"
         if values.dtype.kind not in allowed:
             rule = "an array of real floating-point numbers"
             raise InvalidArgument(name, rule, f"dtype {values.dtype}")
-        if finite and not np.isfinite(values).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            raise InvalidArgument(name, "finite everywhere", f"{values[where]} at index {list(where)}")
-        return values
+        with np.errstate(over="ignore"):
+            converted = values.astype(self.dtype)
+        if finite and not np.isfinite(converted).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
+            raise InvalidArgument(name, f"finite in {self.dtype}", f"{values[where]} at index {list(where)}")
+        return converted
 
     def _forget(self) -> None:
         self.trace, self.gradients, self.grads = None, None, {}
@@ -301,12 +310,5 @@ class RNN(Network):
     ) -> None:
         cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
         usual = "relu" if init == "identity" else "tanh"
-        cell = cells[one_of("activation", activation or usual, cells)]
+        cell = cells[one_of("activation", usual if activation is None else activation, cells)]
         super().__init__(cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng)
-
-
-def _dtype_name(dtype: DTypeLike) -> str:
-    try:
-        return np.dtype(dtype).name
-    except TypeError:
-        return repr(dtype)

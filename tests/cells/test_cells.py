@@ -88,7 +88,7 @@ def test_a_unit_knows_nothing_of_its_neighbours(cell):
 
 @every_cell
 def test_gradient_check_passes(cell):
-    network, x, d = draw(cell, np.float64, (5, 3, 2, 4, 2), seed=2)
+    network, x, _ = draw(cell, np.float64, (5, 3, 2, 4, 2), seed=2)
     assert gradient_check(network, x)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import InvalidArgument, one_dtype, whole_number
 
 
 class Batch(NamedTuple):
@@ -83,6 +83,7 @@ class Batches(Iterator[Batch]):
         self.length = whole_number("length", self.length)
         self.batch = whole_number("batch", self.batch)
         self.rng = np.random.default_rng(self.rng)
+        self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
     def __next__(self) -> Batch:
         x, y = self.task.sample(np.random.default_rng(self.rng), self.length, self.batch)
@@ -109,15 +110,22 @@ class Counted(Iterator[Batch]):
     ----------
     source : iterator of (x, y)
         As `generate_samples` gives.
+    name : str
+        What errors call it.
     """
 
-    def __init__(self, source: Iterator[Any]) -> None:
-        self.source = source
+    def __init__(self, source: Iterator[Any], name: str = "batches") -> None:
+        if not isinstance(source, Iterator):
+            raise InvalidArgument(name, "an iterator of (x, y) without end", repr(source))
+        self.source, self.name = source, name
         self.drawn = 0
         self._last: Batch | None = None
 
     def __next__(self) -> Batch:
-        x, y = next(self.source)
+        try:
+            x, y = next(self.source)
+        except StopIteration:
+            raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
         self._last = Batch(np.asarray(x), np.asarray(y))
         self.drawn += 1
         return self._last
@@ -133,4 +141,4 @@ class Counted(Iterator[Batch]):
             next(self)
         if self.drawn != drawn or self.digest() != digest:
             rule = f"the same stream of batches from its beginning (batch {drawn} of the saved one differs)"
-            raise InvalidArgument("batches", rule, f"another stream, after {self.drawn} batches")
+            raise InvalidArgument(self.name, rule, f"another stream, after {self.drawn} batches")
