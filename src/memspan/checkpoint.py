@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
 
 from memspan._version import __version__
-from memspan.axes import Array, Flat
+from memspan.axes import Array
 from memspan.cells import CELLS, Cell
 from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.history import History
 from memspan.losses import LOSSES, Loss
 from memspan.network import RNN, Network
 from memspan.optimizers import CLIPS, RULES, Chain
-from memspan.tasks import TASKS, Batch, Batches, Counted, Recall
+from memspan.tasks import TASKS, Batch, Batches, Counted, Task
 from memspan.weights import Layout
 
 Stream = Batches | Counted
@@ -41,6 +41,8 @@ class Checkpoint:
         The optimiser's memory.
     batches, evaluation : Stream
         Where training and evaluation take their batches from; the same object if they share it.
+    task : Task
+        What counts as correct.
     history : History
     updates : int
         The number of updates done.
@@ -54,9 +56,14 @@ class Checkpoint:
     state: Any
     batches: Stream
     evaluation: Stream
+    task: Task
     history: History
     updates: int
     threshold: float
+
+
+ACTIVATIONS = {"rnn": "tanh", "rnn-relu": "relu"}
+"""Those of `RNN`, by the name of its cell."""
 
 
 class Substitutes(NamedTuple):
@@ -67,6 +74,7 @@ class Substitutes(NamedTuple):
     optimizer: Chain | None = None
     batches: Iterator[Batch] | None = None
     evaluation: Iterator[Batch] | None = None
+    task: Task | None = None
 
 
 NOTHING = Substitutes()
@@ -91,7 +99,7 @@ class _Stream(_Strict):
     batch: PositiveInt = 1
     dtype: Literal["float32", "float64"] = "float64"
     rng: dict[str, Any] = {}
-    drawn: int = 0
+    drawn: NonNegativeInt = 0
     digest: str = ""
 
 
@@ -109,7 +117,8 @@ class _Header(_Strict):
     rule: _Named
     batches: _Stream
     evaluation: _Stream | None
-    updates: int
+    task: _Named
+    updates: NonNegativeInt
     threshold: float
 
 
@@ -141,15 +150,15 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     if optimizer is None:
         clips = [_build("optimizer", CLIPS, clip) for clip in header.clips]
         optimizer = Chain(*clips, _build("optimizer", RULES, header.rule))
-    batches = _stream(Path(path), "batches", header.batches, substitutes.batches)
+    task = substitutes.task or _build("task", TASKS, header.task)
+    batches = _stream(Path(path), "batches", header.batches, substitutes.batches, task)
     evaluation = batches
     if header.evaluation is not None:
-        evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation)
+        evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation, task)
     state = _optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
     history = _history(Path(path), arrays, header.updates)
-    return Checkpoint(
-        model, loss, optimizer, state, batches, evaluation, history, header.updates, header.threshold
-    )
+    parts = (model, loss, optimizer, state, batches, evaluation, task)
+    return Checkpoint(*parts, history, header.updates, header.threshold)
 
 
 def replace_file(path: Path, contents: bytes) -> None:
@@ -172,7 +181,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         raise InvalidArgument("model", "a Network or an RNN to be saved", type(model).__name__)
     return _Header(
         kind="RNN" if isinstance(model, RNN) else "Network",
-        cell=model.cell.name,
+        cell=_cell_name(model.cell),
         input_size=model.input_size,
         hidden_size=model.hidden_size,
         output_size=model.output_size,
@@ -182,9 +191,17 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         rule=_name(RULES, checkpoint.optimizer.rule),
         batches=_position("batches", checkpoint.batches),
         evaluation=None if shared else _position("evaluation", checkpoint.evaluation),
+        task=_name(TASKS, checkpoint.task),
         updates=checkpoint.updates,
         threshold=checkpoint.threshold,
     )
+
+
+def _cell_name(cell: Cell) -> str:
+    own = CELLS.get(cell.name)
+    if own is None or (own.forward, own.backward) == (cell.forward, cell.backward):
+        return cell.name
+    return f"another {cell.name}"  # which must not come back as memspan's
 
 
 def _name(registry: dict[str, Any], thing: Any) -> _Named:
@@ -195,12 +212,16 @@ def _name(registry: dict[str, Any], thing: Any) -> _Named:
 
 
 def _parameters(thing: Any) -> dict[str, float]:
-    return asdict(thing) if hasattr(thing, "__dataclass_fields__") else {}
+    if not hasattr(thing, "__dataclass_fields__"):
+        return {}
+    return {name: float(value) for name, value in asdict(thing).items()}
 
 
 def _position(name: str, stream: Stream) -> _Stream:
     if isinstance(stream, Counted):
         return _Stream(drawn=stream.drawn, digest=stream.digest())
+    if type(stream) is not Batches:
+        raise InvalidArgument(name, "Batches or a generator to be saved", type(stream).__name__)
     rng = stream.position
     if rng["bit_generator"] != "PCG64":
         raise InvalidArgument(f"{name}.rng", "a PCG64 generator to be saved", rng["bit_generator"])
@@ -221,7 +242,7 @@ def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except ValidationError as error:
         raise UnreadableFile(f"{path} has a header that memspan cannot use: {invalid(error)}") from None
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # dtypes unknown to NumPy
         raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
 
 
@@ -231,13 +252,14 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
         raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
     sizes = header.input_size, header.hidden_size, header.output_size
     size = Layout(header.input_size, header.hidden_size, len(cell.gates), header.output_size).size
-    expected = np.broadcast_to(np.zeros((), header.dtype), size)  # of that shape, without its memory
-    parameters: Flat = _expect(path, arrays, "parameters", expected)
-    if header.kind == "RNN":
-        activation = "relu" if cell.name == "rnn-relu" else "tanh"
-        model: Network = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
-    else:
+    # Looked at before a network is made: what a file claims could be any size.
+    parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
+    if header.kind == "Network":
         model = Network(cell, *sizes, dtype=header.dtype, rng=0)
+    elif cell.name in ACTIVATIONS:
+        model = RNN(*sizes, activation=ACTIVATIONS[cell.name], dtype=header.dtype, rng=0)
+    else:
+        raise UnreadableFile(f"{path} tells of an RNN with the cell {cell.name}, and there is none")
     model.parameters[:] = parameters
     return model
 
@@ -251,16 +273,16 @@ def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
         raise InvalidArgument(argument, f"given, because the saved {named.name} cannot be built", error) from None
 
 
-def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | None) -> Stream:
+def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | None, task: Task) -> Stream:
     if saved.task is None:
         if given is None:
             raise InvalidArgument(
                 argument, "given, as it was at its beginning: the saved one was a generator", "None"
             )
-        counted = given if isinstance(given, Counted) else Counted(given)
+        counted = given if isinstance(given, Counted) else Counted(given, argument)
         counted.skip_to(saved.drawn, saved.digest)
         return counted
-    task: Recall = _build(argument, TASKS, saved.task)
+    task = _build("task", TASKS, saved.task) if saved.task.name else task
     batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
     try:
         batches.position = saved.rng
@@ -270,24 +292,30 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
 
 
 def _optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
-    found = {name: _expect(path, arrays, f"optimizer.{name}", like) for name, like in template._asdict().items()}
+    found = {
+        name: _expect(path, arrays, f"optimizer.{name}", like.shape, like.dtype.name)
+        for name, like in template._asdict().items()
+    }
+    if any((array < 0).any() for array in found.values() if array.dtype.kind == "i"):
+        raise UnreadableFile(f"{path} holds a negative number of steps")
     return type(template)(**found)
 
 
 def _history(path: Path, arrays: dict[str, Array], updates: int) -> History:
+    evaluations = arrays.get("history.evaluated_at", np.zeros(0)).size
     history = History()
     for item in fields(History):
-        series = arrays.get(f"history.{item.name}", np.zeros(0))
-        kind = int if item.name == "evaluated_at" else float
-        setattr(history, item.name, [kind(value) for value in series])
-    if len(history.loss) != updates:
-        raise UnreadableFile(f"{path} tells of {updates} updates but holds {len(history.loss)} losses")
+        length = updates if item.name in ("loss", "norm", "clipped_norm") else evaluations
+        setattr(history, item.name, _expect(path, arrays, f"history.{item.name}", (length,), "float64").tolist())
+    if not set(history.evaluated_at) <= set(range(updates + 1)):
+        raise UnreadableFile(f"{path} tells of {updates} updates, and of evaluations at other times")
+    history.evaluated_at = [int(at) for at in history.evaluated_at]
     return history
 
 
-def _expect(path: Path, arrays: dict[str, Array], name: str, like: Array) -> Array:
+def _expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
     array = arrays.get(name)
-    if array is None or array.shape != like.shape or array.dtype != like.dtype:
+    if array is None or array.shape != shape or array.dtype != dtype:
         got = "nothing" if array is None else f"{array.dtype} {array.shape}"
-        raise UnreadableFile(f"{path} must hold {name} as {like.dtype} {like.shape}, and holds {got}")
+        raise UnreadableFile(f"{path} must hold {name} as {dtype} {shape}, and holds {got}")
     return array

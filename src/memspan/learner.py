@@ -98,7 +98,7 @@ class Learner:
         Every `evaluate_every` updates the network is scored on `evaluation_batches` fresh batches. A score at the
         threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
         the end. Ctrl-C ends training after the update in progress, and the learner can go on from there; a
-        second one is a KeyboardInterrupt.
+        second one does not wait for it.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Learner:
             show_progress(goal, "training", kind=kind, done=self.updates) as report,
         ):
             while self.updates < goal and self.outcome is None:
-                self._step(interrupted)
+                self._step()
                 if self.outcome is None:
                     if observe is not None:
                         observe(self)
@@ -136,11 +136,14 @@ class Learner:
                         self._stop_if_solved(few, many)
                     elif self.updates % every == 0:
                         self._record(self.evaluate(few))
+                if interrupted() and self.outcome is None:
+                    self.outcome = Outcome(Status.INTERRUPTED, self.updates)
                 report(self.updates, self._note())
             if self.outcome is None:
                 self.outcome = self._verdict(self._record(self.evaluate(many)))
         return self.outcome
 
+    @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
     def evaluate(self, batches: int = 20) -> Evaluation:
         """Score the network on fresh batches."""
         losses, accuracies = [], []
@@ -184,7 +187,7 @@ class Learner:
         InvalidArgument
             For a subclass of Network with a behaviour of its own, which a file cannot hold.
         """
-        parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation)
+        parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation, self.task)
         checkpoint.write(path, checkpoint.Checkpoint(*parts, self.history, self.updates, self.threshold))
 
     @classmethod
@@ -216,14 +219,14 @@ class Learner:
         InvalidArgument
             When a part is needed and missing, or the batches are not those that were used.
         """
-        given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation)
+        given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
         saved = checkpoint.read(path, given)
         parts = (saved.model, saved.loss, saved.batches, saved.optimizer)
-        learner = cls(*parts, evaluation=saved.evaluation, task=task, threshold=saved.threshold)
+        learner = cls(*parts, evaluation=saved.evaluation, task=saved.task, threshold=saved.threshold)
         learner.state, learner.history, learner.updates = saved.state, saved.history, saved.updates
         return learner
 
-    def _step(self, interrupted: Callable[[], bool]) -> None:
+    def _step(self) -> None:
         """One update, or the outcome that prevents it."""
         try:
             tensor = self._update()
@@ -232,8 +235,6 @@ class Learner:
             return
         if tensor is not None:
             self.outcome = Outcome(Status.DIVERGED, self.updates, tensor=tensor)
-        elif interrupted():
-            self.outcome = Outcome(Status.INTERRUPTED, self.updates)
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named, below
     def _update(self) -> str | None:
@@ -251,10 +252,11 @@ class Learner:
         step = self.optimizer.step(gradient, self.state)
         parameters = self.model.parameters + step.change
         views = self.model.layout.views(parameters)._asdict()
-        if tensor := _not_finite({f"{name} after the step": view for name, view in views.items()}):
+        memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
+        if tensor := _not_finite({f"{name} after the step": view for name, view in views.items()} | memory):
             return tensor
         self.model.parameters[:], self.state = parameters, step.state
-        self.history.loss.append(loss)
+        self.history.loss.append(float(loss))
         self.history.norm.append(float(step.norm[0]))
         self.history.clipped_norm.append(float(step.clipped_norm[0]))
         self.updates += 1
@@ -285,9 +287,7 @@ class Learner:
 def _stream(name: str, batches: Iterator[Any]) -> Batches | Counted:
     if isinstance(batches, Batches | Counted):
         return batches
-    if not isinstance(batches, Iterator):
-        raise InvalidArgument(name, "an iterator of (x, y) without end", repr(batches))
-    return Counted(batches)
+    return Counted(batches, name)
 
 
 def _not_finite(tensors: dict[str, Any]) -> str | None:
@@ -298,7 +298,8 @@ def _not_finite(tensors: dict[str, Any]) -> str | None:
 @contextmanager
 def _interrupt() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C into a flag, so that no update is torn; the second is Python's own."""
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as in the workers of a study
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     pressed = False

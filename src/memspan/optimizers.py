@@ -32,6 +32,11 @@ class Rule(Protocol):
         """What to add to the weights, and the memory after it."""
 
 
+def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
+    """Check one number of a frozen part; keep it as a Python float: NumPy's would widen a float32 gradient."""
+    object.__setattr__(part, name, real_number(name, getattr(part, name), **bounds))
+
+
 def global_norm(gradient: Array) -> Array:
     """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
     return np.linalg.norm(np.asarray(gradient, dtype=np.float64), axis=-1, keepdims=True)
@@ -47,7 +52,7 @@ class ClipByNorm:
     limit: float
 
     def __post_init__(self) -> None:
-        real_number("limit", self.limit, above=0)
+        _settle(self, "limit", above=0)
 
     def __call__(self, gradient: Array) -> Array:
         """The rescaled gradient."""
@@ -62,7 +67,7 @@ class ClipByValue:
     limit: float
 
     def __post_init__(self) -> None:
-        real_number("limit", self.limit, above=0)
+        _settle(self, "limit", above=0)
 
     def __call__(self, gradient: Array) -> Array:
         """The cut gradient."""
@@ -100,7 +105,7 @@ class SGD:
     learning_rate: float
 
     def __post_init__(self) -> None:
-        real_number("learning_rate", self.learning_rate, above=0)
+        _settle(self, "learning_rate", above=0)
 
     def init(self, parameters: Array) -> NoState:
         """No memory."""
@@ -119,8 +124,8 @@ class Momentum:
     momentum: float = 0.9
 
     def __post_init__(self) -> None:
-        real_number("learning_rate", self.learning_rate, above=0)
-        real_number("momentum", self.momentum, least=0, below=1)
+        _settle(self, "learning_rate", above=0)
+        _settle(self, "momentum", least=0, below=1)
 
     def init(self, parameters: Array) -> Velocity:
         """v = 0."""
@@ -144,9 +149,9 @@ class RMSprop:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        real_number("learning_rate", self.learning_rate, above=0)
-        real_number("decay", self.decay, least=0, below=1)
-        real_number("epsilon", self.epsilon, above=0)
+        _settle(self, "learning_rate", above=0)
+        _settle(self, "decay", least=0, below=1)
+        _settle(self, "epsilon", above=0)
 
     def init(self, parameters: Array) -> MeanSquare:
         """s = 0."""
@@ -172,10 +177,10 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        real_number("learning_rate", self.learning_rate, above=0)
-        real_number("beta1", self.beta1, least=0, below=1)
-        real_number("beta2", self.beta2, least=0, below=1)
-        real_number("epsilon", self.epsilon, above=0)
+        _settle(self, "learning_rate", above=0)
+        _settle(self, "beta1", least=0, below=1)
+        _settle(self, "beta2", least=0, below=1)
+        _settle(self, "epsilon", above=0)
 
     def init(self, parameters: Array) -> Moments:
         """n = 0, m = 0, s = 0."""

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from memspan.errors import one_of
+from memspan.errors import InvalidArgument, one_of
 
 Report = Callable[[float, str], None]
 """Called with how much is done and a note to show beside it."""
@@ -45,11 +45,16 @@ def progress(total: float, title: str, *, kind: str = "auto", done: float = 0) -
 
 
 def _surroundings() -> str:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if shell is not None and type(shell).__name__ == "ZMQInteractiveShell":
+    ipython = _ipython()
+    if ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell":
         return "notebook"
     return "bar" if sys.stderr.isatty() else "lines"
+
+
+def _ipython() -> Any:
+    """The module, if this runs inside a shell of it."""
+    ipython = sys.modules.get("IPython")
+    return ipython if ipython is not None and ipython.get_ipython() is not None else None
 
 
 @contextmanager
@@ -90,10 +95,11 @@ def _lines(total: float, title: str, done: float) -> Iterator[Report]:
 
 @contextmanager
 def _notebook(total: float, title: str, done: float) -> Iterator[Report]:
-    from IPython.display import display  # only ever reached inside IPython
-
+    ipython = _ipython()
+    if ipython is None:
+        raise InvalidArgument("kind", "bar, lines or none outside of IPython", "'notebook'")
     line = _Line(total, title, done)
-    handle: Any = display({"text/plain": line(done, "")}, raw=True, display_id=True)
+    handle = ipython.display.display({"text/plain": line(done, "")}, raw=True, display_id=True)
     last = time.monotonic()
 
     def report(done: float, note: str) -> None:

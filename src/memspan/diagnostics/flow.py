@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from memspan.axes import PerStep
+from memspan.axes import Array, PerStep
 from memspan.bptt import Gradients
 
 
@@ -32,7 +32,11 @@ class GradientFlow:
     @classmethod
     def of(cls, gradients: Gradients) -> Self:
         """Measure a backward pass."""
-        d_a = np.linalg.norm(gradients.d_a.astype(np.float64), axis=2).sum(axis=1)
-        d_R = np.linalg.norm(gradients.d_R.astype(np.float64), axis=(1, 2))
-        d_W = np.linalg.norm(gradients.d_W.astype(np.float64), axis=(1, 2))
-        return cls(d_a, d_R, d_W)
+        T = len(gradients.d_a)
+        d_R, d_W = (_norm(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
+        return cls(_norm(gradients.d_a).sum(axis=1), d_R, d_W)
+
+
+def _norm(values: Array) -> Array:
+    """‖·‖₂ over the last axis, in float64 and without squares: that of 1e-170 would be 0, and no result."""
+    return np.hypot.reduce(values.astype(np.float64), axis=-1)

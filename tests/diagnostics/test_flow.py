@@ -1,0 +1,83 @@
+import math
+
+import numpy as np
+import pytest
+
+from memspan import CELLS, GradientFlow, MSELoss, Network, Recall
+
+
+def backward_pass(cell="rnn", dtype="float64", *, batch=5, tiles=1, scale=1.0):
+    """The gradients of the mean squared error of a small network for four steps of random input."""
+    model = Network(cell, 2, 3, 2, dtype=dtype, rng=0)
+    rng = np.random.default_rng(1)
+    x, y = rng.uniform(-1, 1, (4, batch, 2)), rng.uniform(-1, 1, (batch, 2))
+    x, y = np.tile(x, (1, tiles, 1)), np.tile(y, (tiles, 1))
+    loss = MSELoss()
+    loss.forward(model.forward(x), y.astype(dtype))
+    return model.backpropagate(scale * loss.backward())
+
+
+def size(values):
+    """‖values‖ one number at a time; `hypot` takes the root without overflow or underflow."""
+    return math.hypot(*map(float, np.ravel(values)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_flow_is_the_size_of_the_gradient_at_every_step(cell, dtype):
+    gradients = backward_pass(cell, dtype)
+    flow = GradientFlow.of(gradients)
+    trace = gradients.trace
+    for t in range(4):
+        d_a = sum(size(gradients.d_a[t, b]) for b in range(5))
+        d_W = sum(np.outer(trace.x[t, b], gradients.d_s[t, b]) for b in range(5))
+        previous = np.zeros((5, 3)) if t == 0 else trace.a[t - 1]
+        d_R = sum(np.outer(previous[b], gradients.d_s[t, b]) for b in range(5))
+        tolerance = 1e-5 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(flow.d_a[t], d_a, rtol=tolerance)
+        np.testing.assert_allclose(flow.d_W[t], size(d_W), rtol=tolerance)
+        np.testing.assert_allclose(flow.d_R[t], size(d_R), rtol=tolerance)
+    assert flow.d_R[0] == 0
+    assert (flow.d_a > 0).all()
+    assert {values.dtype for values in (flow.d_a, flow.d_R, flow.d_W)} == {np.dtype("float64")}
+
+
+def test_for_a_mean_loss_the_size_of_the_batch_does_not_matter():
+    once, often = GradientFlow.of(backward_pass()), GradientFlow.of(backward_pass(tiles=7))
+    for name in ("d_a", "d_R", "d_W"):
+        np.testing.assert_allclose(getattr(often, name), getattr(once, name), rtol=1e-13)
+
+
+def test_what_is_exactly_zero_stays_zero():
+    flow = GradientFlow.of(backward_pass(scale=0.0))
+    for values in (flow.d_a, flow.d_R, flow.d_W):
+        np.testing.assert_array_equal(values, np.zeros(4))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_what_is_not_zero_and_not_infinite_is_not_made_so(scale):
+    """A norm by squares would give an exact 0, or infinity, here."""
+    plain, scaled = GradientFlow.of(backward_pass()), GradientFlow.of(backward_pass(scale=scale))
+    for name in ("d_a", "d_R", "d_W"):
+        np.testing.assert_allclose(getattr(scaled, name), scale * getattr(plain, name), rtol=1e-13)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_what_is_not_finite_stays_so(value):
+    flow = GradientFlow.of(backward_pass(scale=value))
+    for values in (flow.d_a, flow.d_R[1:], flow.d_W):
+        assert not np.isfinite(values).any()
+
+
+def test_the_first_input_of_a_relu_that_is_off_gets_no_gradient():
+    """One unit, switched off for good at the second step: what came before has no way to the answer."""
+    model = Network("rnn-relu", 1, 1, 1, init="identity", rng=0)
+    model.W, model.V = np.ones((1, 1)), np.ones((1, 1))
+    x = np.array([0.5, -2.0, 0.25]).reshape(3, 1, 1)
+    y_hat = model.forward(x)
+    flow = GradientFlow.of(model.backpropagate(np.ones_like(y_hat)))
+    np.testing.assert_array_equal(flow.d_a, [0, 1, 1])
+    np.testing.assert_array_equal(flow.d_W, [0, 0, 0.25])
+    np.testing.assert_array_equal(flow.d_R, [0, 0, 0])
+    assert Recall().accuracy(y_hat, x[2]) == 1

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from memspan import Evaluation, History, Outcome, Status
+
+SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, accuracies=np.array([0.9, 0.92502]))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        (
+            Outcome(Status.SOLVED, 250, SCORE),
+            "solved after 250 updates: accuracy 0.913, loss 0.01235 on fresh batches",
+        ),
+        (
+            Outcome(Status.UNSOLVED, 3000, SCORE),
+            "unsolved after 3000 updates: accuracy 0.913, loss 0.01235 on fresh batches",
+        ),
+        (
+            Outcome(Status.DIVERGED, 6, tensor="d_R"),
+            "diverged at update 7: d_R not finite; the weights before it stand",
+        ),
+        (Outcome(Status.INTERRUPTED, 37), "interrupted after 37 updates"),
+    ],
+)
+def test_an_outcome_says_how_training_ended(outcome, sentence):
+    assert str(outcome) == sentence
+
+
+def test_a_status_is_a_word_in_files():
+    assert [str(status) for status in Status] == ["solved", "unsolved", "diverged", "interrupted"]
+    assert Status("diverged") is Status.DIVERGED
+
+
+def test_history_gives_every_series_as_an_array():
+    history = History([0.5, 0.25], [2.0, 1.0], [1.0, 1.0], [2], [0.3], [0.4])
+    arrays = history.arrays()
+    assert list(arrays) == ["loss", "norm", "clipped_norm", "evaluated_at", "evaluation_loss", "accuracy"]
+    assert [array.tolist() for array in arrays.values()] == [[0.5, 0.25], [2, 1], [1, 1], [2], [0.3], [0.4]]
+    assert {array.dtype for array in (*arrays.values(), *History().arrays().values())} == {np.dtype("float64")}
+
+
+def test_two_histories_share_nothing():
+    one, other = History(), History()
+    one.loss.append(1.0)
+    assert other.loss == []

@@ -1,0 +1,572 @@
+import os
+import signal
+import threading
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from memspan import (
+    RNN,
+    SGD,
+    Adam,
+    Batches,
+    Chain,
+    ClipByNorm,
+    ClipByValue,
+    InvalidArgument,
+    Learner,
+    MSELoss,
+    Network,
+    Recall,
+    RMSprop,
+    Status,
+    generate_samples,
+)
+from memspan.figures.style import new_figure
+
+TINY = {
+    "evaluate_every": 10,
+    "evaluation_batches": 1,
+    "final_batches": 2,
+    "stop_when_solved": False,
+    "progress": False,
+}
+"""How to fit where it does not matter how well."""
+
+
+def learner_of(batches=None, *, model=None, loss=None, optimizer=None, **options):
+    """Small, seeded, and quick."""
+    batches = Batches(Recall(), length=3, batch=8, rng=1) if batches is None else batches
+    model = RNN(1, 6, 1, rng=0) if model is None else model
+    optimizer = Chain(ClipByNorm(0.1), Adam(1e-2)) if optimizer is None else optimizer
+    return Learner(model, loss or MSELoss(), batches, optimizer, **options)
+
+
+def assert_same_state(one, other):
+    """Weights, the optimiser's memory and the number of updates, bit for bit."""
+    np.testing.assert_array_equal(one.model.parameters, other.model.parameters)
+    for mine, theirs in zip(one.state, other.state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert one.updates == other.updates
+    for name in ("loss", "norm", "clipped_norm"):
+        assert getattr(one.history, name) == getattr(other.history, name)
+
+
+class Faulty(MSELoss):
+    """A loss whose value and gradient are replaced from some update on."""
+
+    def __init__(self, at, value=None, gradient=None):
+        super().__init__()
+        self.at, self.value, self.gradient, self.calls = at, value, gradient, 0
+
+    def forward(self, y_hat, y):
+        loss = super().forward(y_hat, y)
+        return loss if self.value is None or self.calls < self.at else self.value
+
+    def backward(self):
+        d_loss = super().backward()
+        self.calls += 1
+        return d_loss if self.gradient is None or self.calls < self.at else np.full_like(d_loss, self.gradient)
+
+
+# --- what is learnt -------------------------------------------------------------------------------------
+
+
+def solvable(batches, optimizer=None):
+    return learner_of(
+        batches, model=RNN(1, 16, 1, rng=0), optimizer=optimizer or Chain(ClipByNorm(1.0), Adam(1e-2))
+    )
+
+
+def test_the_memory_task_is_learnt():
+    learner = solvable(Batches(Recall(), length=3, batch=32, rng=1))
+    outcome = learner.fit(1000, progress=False)
+    assert outcome.status is Status.SOLVED
+    assert outcome is learner.outcome
+    assert outcome.update == learner.updates < 1000
+    assert learner.accuracy(50) >= 0.9
+    assert learner.evaluate(50).loss < 0.01
+    x, y = next(Batches(Recall(), length=3, batch=200, rng=99))
+    assert np.mean(np.abs(learner.predict(x) - y) <= 0.1) >= 0.9
+
+
+def test_a_network_that_does_not_move_stays_at_the_trivial_risk():
+    learner = solvable(Batches(Recall(), length=3, batch=100, rng=1), SGD(1e-6))
+    outcome = learner.fit(20, evaluate_every=20, progress=False)
+    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
+    assert outcome.evaluation.loss == pytest.approx(1 / 3, abs=0.04)
+    assert outcome.evaluation.accuracy < 0.2
+
+
+def test_labels_of_other_sequences_teach_nothing():
+    rng = np.random.default_rng(5)
+    shuffled = ((x, rng.permutation(y)) for x, y in generate_samples(32, 3, rng=1))
+    learner = solvable(shuffled)
+    outcome = learner.fit(800, evaluate_every=400, final_batches=100, progress=False)
+    assert outcome.status is Status.UNSOLVED
+    assert outcome.evaluation.loss > 0.31
+    assert outcome.evaluation.accuracy < 0.2
+
+
+def test_training_may_go_on_after_the_task_is_solved():
+    """Where everything within 0.9 is correct, an untrained network is."""
+    stopped, on = (learner_of(Batches(Recall(0.9), 3, 100, rng=1), threshold=0.7) for _ in range(2))
+    outcome = stopped.fit(30, **{**TINY, "stop_when_solved": True})
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 10)
+    assert stopped.history.evaluated_at == [10]
+    outcome = on.fit(30, **TINY)
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 30)
+    assert on.history.loss[:10] == stopped.history.loss
+
+
+def test_the_first_good_score_is_confirmed_before_training_stops():
+    """Recall with an accuracy that is perfect on single batches, and middling on more."""
+
+    class Moody(Recall):
+        scores = iter([1.0, *[0.5] * 5, 1.0, *[1.0] * 5])
+
+        def accuracy(self, y_hat, y):
+            return next(self.scores)
+
+    learner = learner_of(task=Moody())
+    outcome = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 20)
+    assert learner.history.accuracy == [1.0, 1.0]
+
+
+def test_the_task_decides_what_is_correct():
+    batches = Batches(Recall(), length=3, batch=50, rng=1)
+    strict, lax = (learner_of(batches, task=Recall(tolerance)) for tolerance in (0.01, 0.9))
+    assert strict.accuracy(4) < 0.1 < 0.8 < lax.accuracy(4)
+    assert learner_of(Batches(Recall(0.4), 3, 8, rng=1)).task == Recall(0.4)
+    assert learner_of(generate_samples(8, 3, rng=1)).task == Recall()
+
+
+# --- one update -----------------------------------------------------------------------------------------
+
+
+def test_updates_are_steps_against_the_gradients_of_their_batches():
+    learner, twin = learner_of(), learner_of()
+    learner.fit(5, **TINY)
+    parameters, state, losses, norms = twin.model.parameters, twin.state, [], []
+    for x, y in islice(Batches(Recall(), length=3, batch=8, rng=1), 5):
+        losses.append(twin.loss.forward(twin.model.forward(x), y))
+        gradient = twin.model.backpropagate(twin.loss.backward()).total()
+        norms.append(np.linalg.norm(gradient))
+        change, state = Adam(1e-2).step(ClipByNorm(0.1)(gradient), state)
+        parameters += change
+    np.testing.assert_array_equal(learner.model.parameters, parameters)
+    for mine, theirs in zip(learner.state, state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert learner.history.loss == losses
+    np.testing.assert_allclose(learner.history.norm, norms, rtol=1e-14)
+
+
+def test_history_tells_of_every_update_and_every_evaluation():
+    learner = learner_of(optimizer=Chain(ClipByNorm(0.1), SGD(0.1)))
+    learner.fit(45, **TINY)
+    history = learner.history
+    assert len(history.loss) == len(history.norm) == len(history.clipped_norm) == learner.updates == 45
+    assert history.evaluated_at == [10, 20, 30, 40, 45]
+    assert len(history.evaluation_loss) == len(history.accuracy) == 5
+    expected = [norm * min(1, 0.1 / (norm + 1e-6)) for norm in history.norm]
+    np.testing.assert_allclose(history.clipped_norm, expected, rtol=1e-12)
+    assert max(history.clipped_norm) <= 0.1 < max(history.norm)
+    assert history.evaluation_loss[-1] == learner.outcome.evaluation.loss
+
+
+def test_observe_sees_every_update_with_its_own_gradient():
+    seen, before = [], []
+
+    def observe(learner):
+        gradient = learner.model.gradients.total()
+        step = -0.5 * ClipByValue(0.05)(gradient)
+        np.testing.assert_array_equal(learner.model.parameters, before[-1] + step)
+        before.append(learner.model.parameters.copy())
+        seen.append((learner.updates, float(np.linalg.norm(gradient))))
+
+    learner = learner_of(optimizer=Chain(ClipByValue(0.05), SGD(0.5)))
+    before.append(learner.model.parameters.copy())
+    learner.fit(25, observe=observe, **TINY)
+    assert [update for update, _ in seen] == [*range(1, 26)]
+    np.testing.assert_allclose([norm for _, norm in seen], learner.history.norm, rtol=1e-14)
+
+
+def test_a_loss_may_return_any_kind_of_number():
+    class Single(MSELoss):
+        def forward(self, y_hat, y):
+            return np.float32(super().forward(y_hat, y))
+
+    learner = learner_of(loss=Single())
+    learner.fit(3, **TINY)
+    assert [type(loss) for loss in learner.history.loss] == [float] * 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_keeps_the_dtype(dtype):
+    batches = Batches(Recall(), length=3, batch=8, rng=1, dtype=dtype)
+    learner = learner_of(batches, model=Network("lstm", 1, 4, 1, dtype=dtype, rng=0))
+    parameters = learner.model.parameters
+    learner.fit(5, **TINY)
+    assert learner.model.parameters is parameters
+    assert parameters.dtype == learner.state.mean.dtype == learner.predict(next(batches).x).dtype == dtype
+
+
+# --- evaluation and prediction --------------------------------------------------------------------------
+
+
+def test_evaluation_scores_the_fork_of_the_batches():
+    learner = learner_of(Batches(Recall(0.3), length=3, batch=8, rng=1))
+    fresh = list(islice(Batches(Recall(0.3), length=3, batch=8, rng=1).fork(), 6))
+    losses = [np.mean((learner.predict(x) - y) ** 2) for x, y in fresh]
+    shares = [np.mean(np.abs(learner.predict(x) - y) <= 0.3) for x, y in fresh]
+    first, second = learner.evaluate(4), learner.evaluate(2)
+    np.testing.assert_allclose(first.loss, np.mean(losses[:4]), rtol=1e-14)
+    np.testing.assert_allclose(first.accuracy, np.mean(shares[:4]), rtol=1e-14)
+    np.testing.assert_array_equal(first.accuracies, shares[:4])
+    np.testing.assert_array_equal(second.accuracies, shares[4:])
+
+
+def test_accuracy_is_that_of_an_evaluation():
+    one, other = (learner_of(Batches(Recall(0.3), length=3, batch=50, rng=1)) for _ in range(2))
+    assert one.accuracy(3) == other.evaluate(3).accuracy > 0
+
+
+def test_evaluation_may_have_batches_of_its_own():
+    learner = learner_of(evaluation=generate_samples(5, 7, rng=3))
+    x, y = next(generate_samples(5, 7, rng=3))
+    assert learner.evaluate(1).loss == pytest.approx(float(np.mean((learner.predict(x) - y) ** 2)), rel=1e-14)
+
+
+def test_a_plain_generator_is_shared_by_training_and_evaluation():
+    learner = learner_of(generate_samples(8, 3, rng=1))
+    learner.fit(10, **TINY)
+    assert learner.batches.drawn == 10 + 1 + 2
+
+
+def test_evaluation_does_not_touch_training():
+    often, seldom = learner_of(), learner_of()
+    often.fit(100, evaluate_every=10, progress=False, stop_when_solved=False)
+    often.accuracy()
+    seldom.fit(100, evaluate_every=50, progress=False, stop_when_solved=False)
+    assert len(often.history.evaluated_at) > len(seldom.history.evaluated_at)
+    assert_same_state(often, seldom)
+
+
+def test_prediction_leaves_no_trace():
+    learner = learner_of()
+    learner.fit(3, **TINY)
+    trace, gradients, parameters = learner.model.trace, learner.model.gradients, learner.model.parameters.copy()
+    x, _ = next(generate_samples(4, 9, rng=2))
+    y_hat = learner.predict(x)
+    learner.evaluate(2)
+    assert learner.model.trace is trace
+    assert learner.model.gradients is gradients
+    np.testing.assert_array_equal(learner.model.parameters, parameters)
+    np.testing.assert_array_equal(y_hat, learner.model.forward(x))
+    np.testing.assert_allclose(learner.predict(x[:, 1]), y_hat[1:2], rtol=1e-12)
+
+
+# --- going on -------------------------------------------------------------------------------------------
+
+
+def test_fitting_twice_is_fitting_once():
+    twice, once = learner_of(), learner_of()
+    twice.fit(100, **TINY)
+    outcome = twice.fit(100, **TINY)
+    once.fit(200, **TINY)
+    assert outcome.update == 200
+    assert_same_state(twice, once)
+
+
+# --- divergence -----------------------------------------------------------------------------------------
+
+
+def fit_until_it_diverges(learner, updates=20, **options):
+    """The outcome, and the weights after each update."""
+    path = [learner.model.parameters.copy()]
+    outcome = learner.fit(
+        updates, observe=lambda learner: path.append(learner.model.parameters.copy()), **{**TINY, **options}
+    )
+    assert outcome.status is Status.DIVERGED
+    assert outcome.update == learner.updates == len(learner.history.loss) == len(path) - 1
+    assert outcome.evaluation is None
+    np.testing.assert_array_equal(learner.model.parameters, path[-1])
+    return outcome
+
+
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, every):
+    learner = learner_of(model=RNN(1, 6, 1, rng=0, dtype=dtype), optimizer=SGD(1e9))
+    outcome = fit_until_it_diverges(learner, evaluate_every=every)
+    assert outcome.tensor
+    assert np.isfinite(learner.model.parameters).all()
+    assert np.abs(learner.model.parameters).max() > 1e9
+
+
+def with_a_hole(name, at):
+    """Batches of which one has a NaN."""
+    for count, (x, y) in enumerate(generate_samples(8, 3, rng=1), start=1):
+        if count == at:
+            {"x": x, "y": y}[name][-1, 0] = np.nan
+        yield x, y
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_nan_in_the_data_is_found_before_it_does_harm(name):
+    outcome = fit_until_it_diverges(learner_of(with_a_hole(name, 7)))
+    assert (outcome.update, outcome.tensor) == (6, name)
+    assert str(outcome) == f"diverged at update 7: {name} not finite; the weights before it stand"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["W", "R", "bs", "V", "by"])
+def test_a_weight_that_is_not_finite_is_named(name, value):
+    learner = learner_of()
+    learner.fit(4, **TINY)
+    getattr(learner.model, name)[0, 0] = value
+    outcome = fit_until_it_diverges(learner_of(model=learner.model))
+    assert (outcome.update, outcome.tensor) == (0, name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_ends_training(value):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value)))
+    assert (outcome.update, outcome.tensor) == (4, "loss")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_ends_training(value):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value)))
+    assert (outcome.update, outcome.tensor) == (3, "d_W")
+
+
+def test_an_overflow_in_the_step_itself_is_not_taken():
+    outcome = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=Faulty(1, gradient=1e10)))
+    assert (outcome.update, outcome.tensor) == (0, "W after the step")
+
+
+def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept():
+    """g² is infinite and g is not: RMSprop would divide by infinity, and stand still for ever."""
+    outcome = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=Faulty(3, gradient=1e200)))
+    assert (outcome.update, outcome.tensor) == (2, "square of the optimizer")
+
+
+def test_after_divergence_training_can_go_on_with_better_data():
+    """The batch with the hole is lost; the weights and the optimiser know nothing of it."""
+    learner = learner_of(with_a_hole("x", 7))
+    fit_until_it_diverges(learner)
+    learner.fit(5, **TINY)
+    without = generate_samples(8, 3, rng=1)
+    good = learner_of((batch for count, batch in enumerate(without, start=1) if count != 7))
+    good.fit(11, **{**TINY, "evaluate_every": 100})
+    np.testing.assert_array_equal(learner.history.loss[:6], good.history.loss[:6])
+    assert learner.history.loss[6] == good.history.loss[6]
+    assert learner.updates == 11
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class Interrupting:
+    """Batches during one of which something happens."""
+
+    def __init__(self, at, what):
+        self.batches, self.at, self.what, self.drawn = generate_samples(8, 3, rng=1), at, what, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.drawn += 1
+        if self.drawn == self.at:
+            self.what()
+        return next(self.batches)
+
+
+@pytest.fixture
+def handler():
+    """A SIGINT handler of somebody else's, who must get it back."""
+
+    def theirs(signum, frame):
+        raise AssertionError("the wrong handler")
+
+    previous = signal.signal(signal.SIGINT, theirs)
+    yield theirs
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.parametrize("updates", [37, 40])
+def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handler):
+    """Training and evaluation share the batches, so an evaluation left out would change all that follows."""
+    drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
+    stopped = learner_of(Interrupting(drawn, press_ctrl_c))
+    outcome = stopped.fit(100, **TINY)
+    assert (outcome.status, outcome.update, outcome.evaluation) == (Status.INTERRUPTED, updates, None)
+    assert str(outcome) == f"interrupted after {updates} updates"
+    assert signal.getsignal(signal.SIGINT) is handler
+    outcome = stopped.fit(100 - updates, **TINY)
+    straight = learner_of(generate_samples(8, 3, rng=1))
+    assert outcome.status is straight.fit(100, **TINY).status
+    assert_same_state(stopped, straight)
+    assert stopped.history == straight.history
+
+
+def test_ctrl_c_while_observed_ends_training_after_that_update(handler):
+    stopped, straight = learner_of(), learner_of()
+
+    def observe(learner):
+        if learner.updates == 37:
+            press_ctrl_c()
+
+    outcome = stopped.fit(100, observe=observe, **TINY)
+    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 37)
+    assert signal.getsignal(signal.SIGINT) is handler
+    stopped.fit(63, **TINY)
+    straight.fit(100, **TINY)
+    assert_same_state(stopped, straight)
+
+
+def test_a_second_ctrl_c_does_not_wait(handler):
+    def observe(learner):
+        if learner.updates == 5:
+            press_ctrl_c()
+            press_ctrl_c()
+
+    learner = learner_of()
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(100, observe=observe, **TINY)
+    assert (learner.updates, learner.outcome) == (5, None)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_handler_is_given_back_after_an_error(handler):
+    def observe(learner):
+        raise RuntimeError("somebody else's")
+
+    with pytest.raises(RuntimeError, match="somebody else's"):
+        learner_of().fit(5, observe=observe, **TINY)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
+    """As in the workers of a study, which end when they are told to and not when the terminal says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outcome = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
+    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    learner, straight = learner_of(Interrupting(37, interrupt)), learner_of(generate_samples(8, 3, rng=1))
+    options = {**TINY, "evaluate_every": 1000}
+    outcome = learner.fit(100, **options)
+    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 36)
+    learner.fit(64, **options)
+    straight.fit(100, **options)
+    assert_same_state(learner, straight)
+
+
+def test_training_works_in_any_thread(handler):
+    """Where no signal handler can be set."""
+    here, there = learner_of(), learner_of()
+    here.fit(20, **TINY)
+    thread = threading.Thread(target=lambda: there.fit(20, **TINY))
+    thread.start()
+    thread.join()
+    assert there.outcome.status is here.outcome.status is Status.UNSOLVED
+    assert_same_state(here, there)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+# --- pictures -------------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_drawn_from_the_history():
+    learner = learner_of()
+    learner.fit(25, **TINY)
+    training, fresh, trivial = learner.plot_loss(new_figure().subplots()).lines
+    np.testing.assert_array_equal(training.get_ydata(), learner.history.loss)
+    np.testing.assert_array_equal(fresh.get_xdata(), [10, 20, 25])
+    np.testing.assert_array_equal(fresh.get_ydata(), learner.history.evaluation_loss)
+    np.testing.assert_array_equal(trivial.get_ydata(), [1 / 3, 1 / 3])
+
+
+def test_predictions_are_drawn_for_fresh_batches():
+    learner, twin = learner_of(), learner_of()
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = list(islice(twin.evaluation, 3))
+    points = ax.lines[-1]
+    np.testing.assert_array_equal(points.get_xdata(), np.concatenate([y[:, 0] for _, y in fresh]))
+    np.testing.assert_array_equal(points.get_ydata(), np.concatenate([twin.predict(x)[:, 0] for x, _ in fresh]))
+
+
+# --- progress -------------------------------------------------------------------------------------------
+
+
+def test_progress_is_shown_unless_it_is_not_wanted(capsys, monkeypatch):
+    monkeypatch.setattr("memspan.progress.SECONDS_BETWEEN_LINES", 0)
+    learner = learner_of()
+    learner.fit(10, **TINY)
+    assert capsys.readouterr().err == ""
+    learner.fit(10, **{**TINY, "progress": "lines"})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    loss, accuracy = learner.history.loss[-1], learner.history.accuracy[-2]
+    assert lines[-1].startswith("training: 100 %, ")
+    assert lines[-1].endswith(f", update 20, loss {loss:.4f}, accuracy {accuracy:.2f}")
+    assert lines[0].startswith("training: 55 %, ")
+
+
+# --- what is refused ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [None, np.zeros(3), RNN(1, 2, 1, dtype="complex128")])
+def test_the_model_is_a_real_network(model):
+    with pytest.raises(InvalidArgument, match="model must be a Network of float32 or float64, got "):
+        Learner(model, MSELoss(), generate_samples(8, 3), SGD(0.1))
+
+
+@pytest.mark.parametrize("name", ["batches", "evaluation"])
+def test_data_come_from_an_iterator(name):
+    streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
+    streams[name] = [next(streams[name])]
+    with pytest.raises(InvalidArgument, match=rf"{name} must be an iterator of \(x, y\) without end, got "):
+        learner_of(**streams)
+
+
+@pytest.mark.parametrize("name", ["batches", "evaluation"])
+def test_an_end_of_the_data_is_an_error_with_a_name(name):
+    streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
+    streams[name] = islice(streams[name], 2)
+    with pytest.raises(InvalidArgument, match=f"{name} must be without end, got an end after 2"):
+        learner_of(**streams).fit(3, evaluate_every=1, progress=False)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, None])
+@pytest.mark.parametrize("name", ["updates", "evaluate_every", "evaluation_batches", "final_batches"])
+def test_numbers_of_updates_and_batches_are_whole(name, value):
+    learner = learner_of()
+    with pytest.raises(InvalidArgument, match=f"{name} must be a whole number of at least 1, got {value!r}"):
+        learner.fit(**{"updates": 3, "progress": False, name: value})
+    assert learner.updates == 0
+
+
+@pytest.mark.parametrize("threshold", [0, -1, np.nan, "0.9"])
+def test_the_threshold_is_positive(threshold):
+    with pytest.raises(InvalidArgument, match="threshold must be a finite number above 0, got "):
+        learner_of(threshold=threshold)
+
+
+def test_a_clip_is_no_optimiser():
+    with pytest.raises(InvalidArgument, match="the parts of a Chain must be "):
+        learner_of(optimizer=ClipByNorm(1.0))
