@@ -83,17 +83,19 @@ def test_total_is_that_of_the_backward_pass_whatever_is_done_to_grads(rng):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_d_s_is_the_derivative_by_the_probe(cell, rng):
+def test_d_s_is_the_derivative_by_one_more_input_for_each_column_of_s(cell, rng):
     T, B, H = 4, 2, 3
     network = Network(cell, 2, H, 2, init="glorot", rng=rng)
     x, d = rng.standard_normal((T, B, 2)), rng.standard_normal((B, 2))
     network.forward(x)
     d_s = network.backpropagate(d).d_s
     twin = network.astype(np.complex128)
-    probe = np.zeros(d_s.shape, complex)
+    wider = twin.weights._replace(W=np.vstack([twin.W, np.eye(d_s.shape[-1])]))
+    inputs = np.concatenate([x, np.zeros(d_s.shape)], axis=-1).astype(complex)
+    probe = inputs[:, :, 2:]
     for index in np.ndindex(d_s.shape):
         probe[index] = 1e-20j
-        y_hat = unroll(twin.cell, twin.weights, x.astype(complex), probe).y_hat
+        y_hat = unroll(twin.cell, wider, inputs).y_hat
         np.testing.assert_allclose(d_s[index], (y_hat.imag * d).sum() / 1e-20, rtol=1e-11, atol=1e-16)
         probe[index] = 0
 

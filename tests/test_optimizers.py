@@ -111,10 +111,14 @@ def adam_by_hand(g):  # without their bias, both moments are weighted means
     return -0.03 * mean / (math.sqrt(square) + 1e-8)
 
 
+def name_of(part):
+    return getattr(part, "__name__", None)
+
+
 BY_HAND = [sgd_by_hand, momentum_by_hand, rmsprop_by_hand, adam_by_hand]
 
 
-@pytest.mark.parametrize(("rule", "formula"), [*zip(EXAMPLES, BY_HAND, strict=True)], ids=repr)
+@pytest.mark.parametrize(("rule", "formula"), [*zip(EXAMPLES, BY_HAND, strict=True)], ids=name_of)
 def test_every_step_is_the_formula_over_all_gradients_so_far(rule, formula, rng):
     gradients = rng.normal(size=(30, 3)) * [1e-3, 1, 1e3]
     state = rule.init(np.zeros(3))

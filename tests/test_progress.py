@@ -50,32 +50,35 @@ def open_terminal(monkeypatch):
 
 
 def test_lines_tell_the_share_the_time_the_rest_and_the_note(capsys, clock):
-    with progress(200, "training", kind="lines") as report:
+    with progress(200, "training", "updates", kind="lines") as report:
         for done, now in [(10, 104.9), (20, 105.0), (30, 109.9), (50, 111.0), (200, 120.0)]:
             clock.now = now
             report(done, f"loss {done}")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "training: 10 %, 5 s, 45 s left, loss 20",
-        "training: 25 %, 11 s, 33 s left, loss 50",
-        "training: 100 %, 20 s, 0 s left, loss 200",
+        "training: 10 %, 5 s, 45 s left, 4 updates/s, loss 20",
+        "training: 25 %, 11 s, 33 s left, 5 updates/s, loss 50",
+        "training: 100 %, 20 s, 0 s left, 10 updates/s, loss 200",
     ]
 
 
 def test_what_was_done_before_does_not_count_as_fast(capsys, clock):
-    with progress(200, "training", kind="lines", done=100) as report:
+    with progress(200, "training", "updates", kind="lines", done=100) as report:
         clock.now += 10
         report(100, "")
         clock.now += 10
         report(150, "")
-    assert capsys.readouterr().err.splitlines() == ["training: 50 %, 10 s", "training: 75 %, 20 s, 20 s left"]
+    assert capsys.readouterr().err.splitlines() == [
+        "training: 50 %, 10 s",
+        "training: 75 %, 20 s, 20 s left, 2 updates/s",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["bar", "auto"])
 def test_a_terminal_gets_a_bar(open_terminal, kind):
     terminal = open_terminal()
-    with progress(40, "training", kind=kind, done=10) as report:
+    with progress(40, "training", "updates", kind=kind, done=10) as report:
         report(30, "loss 0.5")
     last = terminal.last_line()
     assert last.startswith("training ")
@@ -87,27 +90,27 @@ def test_a_terminal_gets_a_bar(open_terminal, kind):
 
 def test_a_bar_begins_with_what_is_done_already(open_terminal):
     terminal = open_terminal()
-    with progress(40, "training", kind="bar", done=10):
+    with progress(40, "training", "updates", kind="bar", done=10):
         pass
     assert "25 %" in terminal.last_line()
 
 
 def test_a_file_gets_lines(capsys, clock):
-    with progress(10, "checking", kind="auto") as report:
+    with progress(10, "checking", "updates", kind="auto") as report:
         clock.now += 5
         report(5, "")
-    assert capsys.readouterr().err == "checking: 50 %, 5 s, 5 s left\n"
+    assert capsys.readouterr().err == "checking: 50 %, 5 s, 5 s left, 1 updates/s\n"
 
 
 def test_none_is_silent(capsys):
-    with progress(10, "training", kind="none") as report:
+    with progress(10, "training", "updates", kind="none") as report:
         report(10, "done")
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("kind", ["bar", "lines", "none"])
 def test_an_error_passes_through(kind):
-    with pytest.raises(RuntimeError, match="mine"), progress(10, "training", kind=kind):
+    with pytest.raises(RuntimeError, match="mine"), progress(10, "training", "updates", kind=kind):
         raise RuntimeError("mine")
 
 
@@ -115,7 +118,7 @@ def test_an_error_passes_through(kind):
 def test_an_unknown_kind_is_refused(kind):
     with (
         pytest.raises(InvalidArgument, match=f"kind must be one of {', '.join(KINDS)}, got {kind!r}"),
-        progress(10, "training", kind=kind),
+        progress(10, "training", "updates", kind=kind),
     ):
         pass
 
@@ -138,15 +141,15 @@ def shell(tmp_path, monkeypatch):
 def test_a_notebook_gets_one_display_that_is_rewritten(shell, clock):
     from IPython.utils.capture import capture_output
 
-    with capture_output() as captured, progress(40, "training", kind="notebook", done=0) as report:
+    with capture_output() as captured, progress(40, "training", "updates", kind="notebook", done=0) as report:
         for done, passed in [(1, 0.1), (10, 1.0), (11, 1.1), (40, 1.15)]:
             clock.now = 100 + passed
             report(done, f"update {done}")
     texts = [output.data["text/plain"] for output in captured.outputs]
     assert texts == [
         "training: 0 %, 0 s",
-        "training: 25 %, 1 s, 3 s left, update 10",
-        "training: 100 %, 1 s, 0 s left, update 40",
+        "training: 25 %, 1 s, 3 s left, 10 updates/s, update 10",
+        "training: 100 %, 1 s, 0 s left, 35 updates/s, update 40",
     ]
     assert [output.update for output in captured.outputs] == [False, True, True]
     assert len({output.transient["display_id"] for output in captured.outputs}) == 1
@@ -183,16 +186,16 @@ def test_auto_knows_a_notebook_by_its_shell(monkeypatch, capsys, clock, inside):
     shell = ZMQInteractiveShell() if inside else None
     module = SimpleNamespace(get_ipython=lambda: shell, display=SimpleNamespace(display=display))
     monkeypatch.setitem(sys.modules, "IPython", module)
-    with progress(10, "training", kind="auto") as report:
+    with progress(10, "training", "updates", kind="auto") as report:
         clock.now += 5
         report(10, "")
-    lines = ["training: 0 %, 0 s", "training: 100 %, 5 s, 0 s left"]
+    lines = ["training: 0 %, 0 s", "training: 100 %, 5 s, 0 s left, 2 updates/s"]
     assert (shown, capsys.readouterr().err) == ((lines, "") if inside else ([], lines[1] + "\n"))
 
 
 def test_outside_of_ipython_there_is_no_notebook():
     with (
         pytest.raises(InvalidArgument, match="kind must be bar, lines or none outside of IPython, got 'notebook'"),
-        progress(10, "training", kind="notebook"),
+        progress(10, "training", "updates", kind="notebook"),
     ):
         pass

@@ -129,7 +129,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
     return values.reshape(-1, values.shape[-1])
 
 
-def unroll(cell: Cell, weights: Weights, x: Inputs, probe: Columns | None = None) -> Trace:
+def unroll(cell: Cell, weights: Weights, x: Inputs) -> Trace:
     """Run `cell` over `x` from zero states and read out the last step.
 
     Parameters
@@ -140,14 +140,10 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, probe: Columns | None = None
         The linear half.
     x : array [T, B, F]
         A batch of sequences.
-    probe : array [T, B, G·H], optional
-        Added to the pre-activations `s[t]`; the gradient check uses it to vary single steps.
     """
     (T, B, _), H = x.shape, weights.R.shape[0]
     drive = x @ weights.W
     drive += weights.bs.T
-    if probe is not None:
-        drive += probe
     states = np.zeros((len(cell.states), T + 1, B, H), drive.dtype)
     gates = np.empty((len(cell.gates), T, B, H), drive.dtype)
     state = tuple(states[:, 0])
@@ -180,8 +176,8 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
 
 
 def split(s: Array, hidden: int) -> tuple[Array, ...]:
-    """The columns of `s [B, G·H]` by gate: G views `[B, H]`."""
-    return tuple(s[:, begin : begin + hidden] for begin in range(0, s.shape[1], hidden))
+    """The columns of `s [..., G·H]` by gate: G views `[..., H]`."""
+    return tuple(s[..., begin : begin + hidden] for begin in range(0, s.shape[-1], hidden))
 
 
 def _store(targets: Array | tuple[Array, ...], values: tuple[Array, ...]) -> None:

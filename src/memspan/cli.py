@@ -17,11 +17,11 @@ def main() -> None:
     from memspan.errors import MemspanError, invalid
 
     summary = "How far back can a recurrent network remember, and why does it stop there?"
-    app = App(name="memspan", version=__version__, help=summary)
+    app = App(name="memspan", version=__version__, help=summary, suppress_keyboard_interrupt=False)
     for command in (commands.study, commands.show, commands.gradcheck):
         app.command(command)
     try:
-        sys.exit(app(exit_on_error=False, print_error=False))
+        sys.exit(app(sys.argv[1:], exit_on_error=False, print_error=False))
     except CycloptsError as error:
         cause = error.__cause__
         _fail(invalid(cause) if isinstance(cause, ValidationError) else error)

@@ -15,7 +15,7 @@ from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.study import Study, StudyResult, run_study, save_figures
-from memspan.study.execution import available_cores
+from memspan.study.execution import WorkerDied, available_cores
 from memspan.study.specification import CellName, StartName
 from memspan.tasks import Recall
 
@@ -58,7 +58,7 @@ def study(
     cores = available_cores() if workers is None else whole_number("workers", workers)
     try:
         result = run_study(study, folder, workers=cores, progress=progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, WorkerDied):
         print(f"What was finished is in {folder}; `memspan show {folder}` sums it up.", file=sys.stderr)
         raise
     _print(result, save_figures(result, folder))
@@ -74,7 +74,7 @@ def show(folder: Path) -> int:
         What --output of `memspan study` named.
     """
     result = StudyResult.load(folder)
-    _print(result, save_figures(result, folder) if result.trials else [])
+    _print(result, save_figures(result, folder))
     return 0
 
 
@@ -111,8 +111,8 @@ def gradcheck(
     output
         A folder for the figure of error against step size.
     """
-    for_weights, for_data = np.random.SeedSequence(seed).spawn(2)
-    network = Network(cell, 1, hidden, 1, init=start, rng=for_weights)
+    for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
+    network = Network(cell, 1, whole_number("hidden", hidden), 1, init=start, rng=for_weights)
     x, y = Recall().sample(np.random.default_rng(for_data), length, batch)
     report = gradient_check(network, x, y, MSELoss())
     _console().print(report.table())

@@ -5,6 +5,7 @@ Every message names the argument, the rule and the value got.
 
 import math
 import operator
+import reprlib
 from collections.abc import Iterable
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,10 @@ def invalid(error: "ValidationError") -> InvalidArgument:
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):  # raised inside the validation, and in the right form already
         return cause
+    plain = {"extra_forbidden": "left out, as no such thing is known", "missing": "given"}
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return InvalidArgument(".".join(map(str, first["loc"])) or "the input", rule, repr(first["input"]))
+    place = ".".join(map(str, first["loc"])) or "the input"
+    return InvalidArgument(place, plain.get(first["type"], rule), reprlib.repr(first["input"]))
 
 
 def whole_number(name: str, value: Any, *, least: int = 1) -> int:

@@ -125,22 +125,22 @@ class Learner:
         self.outcome = None
         with (
             _interrupt() as interrupted,
-            show_progress(goal, "training", kind=kind, done=self.updates) as report,
+            show_progress(goal, "training", "updates", kind=kind, done=self.updates) as report,
         ):
             while self.updates < goal and self.outcome is None:
                 self._step()
                 if self.outcome is None:
                     if observe is not None:
                         observe(self)
-                    if self.updates % every == 0 and stop_when_solved and self.updates < goal:
-                        self._stop_if_solved(few, many)
-                    elif self.updates % every == 0:
-                        self._record(self.evaluate(few))
+                    if self.updates % every == 0 and self.updates < goal:
+                        self._look(few, many if stop_when_solved else 0)
                 if interrupted() and self.outcome is None:
                     self.outcome = Outcome(Status.INTERRUPTED, self.updates)
                 report(self.updates, self._note())
             if self.outcome is None:
                 self.outcome = self._verdict(self._record(self.evaluate(many)))
+            if interrupted() and self.outcome.status is not Status.INTERRUPTED:
+                raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
         return self.outcome
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
@@ -262,11 +262,14 @@ class Learner:
         self.updates += 1
         return None
 
-    def _stop_if_solved(self, few: int, many: int) -> None:
-        if self._record(self.evaluate(few)).accuracy >= self.threshold:
-            confirmed = self.evaluate(many)
-            if confirmed.accuracy >= self.threshold:
-                self.outcome = self._verdict(confirmed)
+    def _look(self, few: int, many: int) -> None:
+        """Score on a few fresh batches; if these are solved, on many, which decide (unless `many` is 0)."""
+        evaluation = self.evaluate(few)
+        if many and evaluation.accuracy >= self.threshold:
+            evaluation = self.evaluate(many)
+            if evaluation.accuracy >= self.threshold:
+                self.outcome = self._verdict(evaluation)
+        self._record(evaluation)
 
     def _verdict(self, evaluation: Evaluation) -> Outcome:
         solved = evaluation.accuracy >= self.threshold

@@ -185,9 +185,9 @@ class Network:
         Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
         """
         shapes = self.layout.shapes
-        if not isinstance(weights, Mapping) or set(weights) != set(shapes):
-            got = list(weights) if isinstance(weights, Mapping) else repr(weights)
-            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), got)
+        if set(weights or ()) != set(shapes):
+            rule = "a mapping with exactly " + ", ".join(shapes)
+            raise InvalidArgument("weights", rule, list(weights or ()))
         new = {name: self._checked_floats(name, weights[name]) for name in shapes}
         for name, shape in shapes.items():
             if new[name].shape != shape:

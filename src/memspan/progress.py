@@ -19,7 +19,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def progress(total: float, title: str, *, kind: str = "auto", done: float = 0) -> Iterator[Report]:
+def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: float = 0) -> Iterator[Report]:
     """Show the progress of a piece of work.
 
     Parameters
@@ -28,6 +28,8 @@ def progress(total: float, title: str, *, kind: str = "auto", done: float = 0) -
         How much there is to do, in any unit.
     title : str
         What is being done.
+    unit : str
+        What `total` counts, in the plural.
     kind : str
         `bar`, `notebook`, `lines` or `none`; `auto` looks where the output goes.
     done : float
@@ -40,7 +42,7 @@ def progress(total: float, title: str, *, kind: str = "auto", done: float = 0) -
     """
     kind = one_of("kind", kind, KINDS)
     renderers = {"bar": _bar, "notebook": _notebook, "lines": _lines, "none": _none}
-    with renderers[_surroundings() if kind == "auto" else kind](total, title, done) as report:
+    with renderers[_surroundings() if kind == "auto" else kind](_Pace(total, title, unit, done)) as report:
         yield report
 
 
@@ -58,15 +60,15 @@ def _ipython() -> Any:
 
 
 @contextmanager
-def _none(total: float, title: str, done: float) -> Iterator[Report]:
+def _none(pace: "_Pace") -> Iterator[Report]:
     yield lambda done, note: None
 
 
 @contextmanager
-def _bar(total: float, title: str, done: float) -> Iterator[Report]:
+def _bar(pace: "_Pace") -> Iterator[Report]:
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -74,54 +76,58 @@ def _bar(total: float, title: str, done: float) -> Iterator[Report]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total, note="")
-        bar.update(task, completed=done)
-        yield lambda done, note: bar.update(task, completed=done, note=note)
+        task = bar.add_task(pace.title, total=pace.total, note="")
+        bar.update(task, completed=pace.first)
+        yield lambda done, note: bar.update(task, completed=done, note=f"{pace.rate(done)}, {note}")
 
 
 @contextmanager
-def _lines(total: float, title: str, done: float) -> Iterator[Report]:
-    line = _Line(total, title, done)
+def _lines(pace: "_Pace") -> Iterator[Report]:
     last = time.monotonic()
 
     def report(done: float, note: str) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            print(line(done, note), file=sys.stderr, flush=True)
+            print(pace.line(done, note), file=sys.stderr, flush=True)
 
     yield report
 
 
 @contextmanager
-def _notebook(total: float, title: str, done: float) -> Iterator[Report]:
+def _notebook(pace: "_Pace") -> Iterator[Report]:
     ipython = _ipython()
     if ipython is None:
         raise InvalidArgument("kind", "bar, lines or none outside of IPython", "'notebook'")
-    line = _Line(total, title, done)
-    handle = ipython.display.display({"text/plain": line(done, "")}, raw=True, display_id=True)
+    handle = ipython.display.display({"text/plain": pace.line(pace.first, "")}, raw=True, display_id=True)
     last = time.monotonic()
 
     def report(done: float, note: str) -> None:
         nonlocal last
-        if time.monotonic() - last >= 0.2 or done >= total:
+        if time.monotonic() - last >= 0.2 or done >= pace.total:
             last = time.monotonic()
-            handle.update({"text/plain": line(done, note)}, raw=True)
+            handle.update({"text/plain": pace.line(done, note)}, raw=True)
 
     yield report
 
 
-class _Line:
-    """Progress in words: how much is done, and at this pace how long the rest takes."""
+class _Pace:
+    """How fast the work goes, in words."""
 
-    def __init__(self, total: float, title: str, done: float) -> None:
-        self.total, self.title, self.first = total, title, done
+    def __init__(self, total: float, title: str, unit: str, done: float) -> None:
+        self.total, self.title, self.unit, self.first = total, title, unit, done
         self.started = time.monotonic()
 
-    def __call__(self, done: float, note: str) -> str:
-        share = 100 * done / self.total
+    def rate(self, done: float) -> str:
+        """How much is done in a second."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        return f"{(done - self.first) / elapsed:,.0f} {self.unit}/s"
+
+    def line(self, done: float, note: str) -> str:
+        """How much is done, how fast, and at this pace how long the rest takes."""
         elapsed = time.monotonic() - self.started
-        parts = [f"{self.title}: {share:.0f} %", f"{elapsed:.0f} s"]
+        parts = [f"{self.title}: {100 * done / self.total:.0f} %", f"{elapsed:.0f} s"]
         if done > self.first:
             parts.append(f"{elapsed * (self.total - done) / (done - self.first):.0f} s left")
+            parts.append(self.rate(done))
         return ", ".join(parts + [note] * bool(note))

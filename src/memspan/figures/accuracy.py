@@ -52,10 +52,11 @@ def mean_and_deviation(values: tuple[float, ...]) -> tuple[float, float]:
 
 def draw_accuracy(record: AccuracyByLength) -> "Figure":
     """Accuracy with the spread over repetitions above, the share that solved with its interval below."""
-    figure = new_figure(7.0, 6.2)
+    figure = new_figure(9.4, 6.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     lengths = np.array(list(record.accuracies))
-    jitter = 0.012 * (lengths.max() - lengths.min() or 1)
+    width = float(lengths.max() - lengths.min() or lengths.max())
+    jitter = 0.012 * width
     for length, values in record.accuracies.items():
         offsets = np.linspace(-jitter, jitter, len(values)) if len(values) > 1 else [0.0] * len(values)
         dots = upper.plot(length + np.array(offsets), values, "o", color=BLUE, alpha=0.3, markersize=5, mew=0)
@@ -63,13 +64,16 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
     means, deviations = np.transpose([mean_and_deviation(values) for values in record.accuracies.values()])
     bars = {"color": BLUE, "capsize": 3, "linewidth": 1.5, "markersize": 6}
     within = np.minimum([deviations, deviations], [means, 1 - means])  # no accuracy is below 0 or above 1
-    upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation, cut at 0 and 1", **bars)
+    upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation\n(cut at 0 and 1)", **bars)
     upper.axhline(record.threshold, color=BLACK, linestyle=":", linewidth=1, label=f"solved: {record.threshold:g}")
     upper.axhline(record.chance, color=GREY, linestyle="--", linewidth=1, label=f"chance: {record.chance:g}")
     upper.set(ylabel="accuracy on fresh sequences", ylim=(-0.03, 1.05), title=record.title)
-    upper.legend(frameon=False, fontsize="small")
     _draw_shares(lower, lengths, record)
+    lower.set(xlim=(lengths.min() - 0.05 * width, lengths.max() + 0.05 * width))
+    lower.set_xticks(lengths, minor=True)
+    lower.set_xticks(_apart(lengths, 0.045 * width))
     for ax in (upper, lower):
+        ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
         tidy(ax)
     return figure
 
@@ -84,5 +88,12 @@ def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:
     ax.errorbar(lengths, middle, reach, fmt="s-", label="95 % Wilson interval", **bars)
     ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))
-    ax.set_xticks(lengths)
-    ax.legend(frameon=False, fontsize="small")
+
+
+def _apart(lengths: Any, distance: float) -> list[int]:
+    """The longest length, and of the others those whose labels have room."""
+    kept: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        if not kept or kept[-1] - length >= distance:
+            kept.append(length)
+    return kept

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from memspan.axes import Array, PerStep
 from memspan.figures.losses import grid
-from memspan.figures.style import GREY, ORANGE, long_rows, new_figure, ordered_colours, tidy
+from memspan.figures.style import BLACK, GREY, ORANGE, long_rows, new_figure, ordered_colours, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,25 +93,24 @@ def draw_norms(record: NormsByLag) -> "Figure":
     for (row, column), lines in record.panels.items():
         ax = axes[headings[0].index(row), headings[1].index(column)]
         for length, norms in lines.items():
-            _line(ax, norms, colours[length], f"T = {length}")
+            _line(ax, norms, colours[length])
         ax.set(title=column if row == headings[0][0] else "", yscale="log")
+        ax.locator_params(axis="x", integer=True)
         tidy(ax)
     for row, ax in zip(headings[0], axes[:, 0], strict=True):
         ax.set_ylabel(record.quantity[row])
-    for ax in axes.flat:
-        _mark_edges(ax)
     figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel("lag: time steps before the end of the sequence", fontsize="medium")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
+    _legend_of_norms(figure, record, colours)
     return figure
 
 
-def _line(ax: "Axes", norms: PerStep, colour: Any, label: str) -> None:
+def _line(ax: "Axes", norms: PerStep, colour: Any) -> None:
     lags = len(norms) - 1 - np.arange(len(norms))
     positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
-    ax.plot(lags, positive, color=colour, linewidth=1.4, label=label)
-    ax.plot(lags[0], positive[0], "o", color=colour, markersize=4)
+    farthest = np.flatnonzero(np.isfinite(positive))[:1]
+    ax.plot(lags, positive, color=colour, linewidth=1.4)
+    ax.plot(lags[farthest], positive[farthest], "o", color=colour, markersize=4)
     edge = ax.get_xaxis_transform()
     for values, mark, height in ((norms == 0, ZERO, 0.02), (~np.isfinite(norms), NOT_FINITE, 0.98)):
         if values.any():
@@ -119,13 +118,17 @@ def _line(ax: "Axes", norms: PerStep, colour: Any, label: str) -> None:
             ax.plot(lags[values], at, mark, color=colour, markersize=5, transform=edge, clip_on=False)
 
 
-def _mark_edges(ax: "Axes") -> None:
-    """Say what the marks on the edges mean, where there are any."""
-    marks = {line.get_marker() for line in ax.get_lines()}
-    if ZERO in marks:
-        ax.annotate("▼ exactly 0", (0.98, 0.045), xycoords="axes fraction", ha="right", fontsize="small")
-    if NOT_FINITE in marks:
-        ax.annotate("× not finite", (0.98, 0.93), xycoords="axes fraction", ha="right", fontsize="small")
+def _legend_of_norms(figure: "Figure", record: NormsByLag, colours: Mapping[int, Any]) -> None:
+    """The lengths, and what the marks on the edges mean where there are any."""
+    from matplotlib.lines import Line2D
+
+    values = np.concatenate([norms for lines in record.panels.values() for norms in lines.values()])
+    handles = [Line2D([], [], color=colour, linewidth=1.4, label=f"T = {T}") for T, colour in colours.items()]
+    marks = ((ZERO, "exactly 0", values == 0), (NOT_FINITE, "not finite", ~np.isfinite(values)))
+    for mark, label, there in marks:
+        if there.any():
+            handles.append(Line2D([], [], color=BLACK, marker=mark, markersize=5, linestyle="", label=label))
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
 
 
 def draw_map(record: NormsDuringTraining) -> "Figure":
@@ -133,7 +136,7 @@ def draw_map(record: NormsDuringTraining) -> "Figure":
     from matplotlib.colors import Normalize
 
     rows, columns = grid(len(record.maps))
-    figure = new_figure(1.6 + 2.6 * columns, 1.0 + 2.3 * rows)
+    figure = new_figure(max(6.0, 1.6 + 2.6 * columns), max(4.0, 1.0 + 2.3 * rows))  # room for the words
     panels = figure.subplots(rows, columns, squeeze=False)
     logs = {length: _log10(norms) for length, norms in record.maps.items()}
     finite = np.concatenate([log[np.isfinite(log)] for log in logs.values()] + [np.zeros(0)])
@@ -167,7 +170,7 @@ def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
         if where.any():
             _cover(ax, updates, steps, where, colour, hatch)
     ax.set_facecolor(GREY)
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(integer=True, min_n_ticks=1)
     return image
 
 
@@ -175,9 +178,7 @@ def _cover(ax: "Axes", updates: Array, steps: Array, where: Array, colour: str, 
     from matplotlib.colors import ListedColormap
 
     cover = np.ma.masked_where(~where, np.ones(where.shape))
-    ax.pcolormesh(updates, steps, cover, cmap=ListedColormap([colour]), rasterized=True)
-    if hatch:
-        ax.pcolor(updates, steps, cover, hatch=hatch, alpha=0)
+    ax.pcolor(updates, steps, cover, cmap=ListedColormap([colour]), hatch=hatch, linewidth=0, rasterized=True)
 
 
 def _legend_of_exceptions(figure: "Figure", record: NormsDuringTraining) -> None:

@@ -47,7 +47,7 @@ def grid(count: int) -> tuple[int, int]:
 def draw_losses(record: LossByLength) -> "Figure":
     """Solved repetitions in one colour, ending in a dot where they stopped, the others in another."""
     rows, columns = grid(len(record.curves))
-    figure = new_figure(1.0 + 2.6 * columns, 0.9 + 2.3 * rows)
+    figure = new_figure(max(6.0, 1.0 + 2.6 * columns), 0.9 + 2.3 * rows)  # room for the legend
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (length, curves) in zip(panels.flat, record.curves.items(), strict=False):
         for curve in sorted(curves, key=lambda curve: curve.solved):
@@ -59,12 +59,14 @@ def draw_losses(record: LossByLength) -> "Figure":
         solved = sum(curve.solved for curve in curves)
         ax.set_title(f"T = {length}: {solved} of {len(curves)} solved", fontsize="medium")
         ax.set_yscale("log")
+        ax.locator_params(axis="x", integer=True)
         tidy(ax)
     for ax in panels.flat[len(record.curves) :]:
         ax.set_visible(False)
     figure.suptitle(record.title, fontsize="medium")
-    for ax in panels[-1]:
+    for ax in panels.flat[: len(record.curves)][-columns:]:  # the lowest of each column
         ax.set_xlabel("update")
+        ax.tick_params(labelbottom=True)
     figure.supylabel("mean squared error", fontsize="medium")
     _legend(figure, record)
     return figure

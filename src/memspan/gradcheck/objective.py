@@ -1,25 +1,16 @@
 """The scalar function of the predictions whose gradient is checked, and its numerical derivatives."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from memspan.axes import Array
 from memspan.gradcheck.oracle import COMPLEX_STEP
+from memspan.losses import Loss
 from memspan.network import Network
 
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation h² against rounding ε/h
-
-
-class Loss(Protocol):
-    """A loss in the manner of `memspan.MSELoss`."""
-
-    def forward(self, y_hat: Any, y: Any, /) -> Any:
-        """The loss, one number."""
-
-    def backward(self) -> Any:
-        """dL/dŷ at the last `forward`."""
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ from typing import Self
 import numpy as np
 
 from memspan.axes import Array, Columns
-from memspan.bptt import Trace, backpropagate
+from memspan.bptt import Trace, split
 from memspan.cells import Cell
 from memspan.errors import InvalidArgument
 from memspan.network import Network
 from memspan.weights import Weights
 
 COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
-MEMORY = 2**27  # bytes that the copies of one pass may take
+MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache
 SHIFT = 1e-3  # a change that a forward pass must show, unless it is flat or saturated
 RECURRENT = ("W", "R", "bs")
 
@@ -70,6 +70,12 @@ class Oracle:
         """The pre-activations of every step, `[T, B, G·H]`, from the recorded a[t-1]."""
         return self.trace.x @ self.weights.W + self.trace.a_previous @ self.weights.R + self.weights.bs.T
 
+    @property
+    def terms(self) -> Columns:
+        """The sum of the magnitudes that `s` is the sum of: the scale on which it is rounded."""
+        W, R, bs, *_ = self.weights
+        return np.abs(self.trace.x) @ np.abs(W) + np.abs(self.trace.a_previous) @ np.abs(R) + np.abs(bs.T)
+
     def weight(self, name: str, indices: Array) -> Array:
         """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight itself."""
         weight = getattr(self.weights, name)
@@ -96,43 +102,63 @@ class Oracle:
             delta[part] = self._follow(self.weights, part.start, probe).transpose(0, 2, 1)
         return delta
 
-    def rounding(self, eps: float, rng: np.random.Generator) -> dict[str, Array]:
-        """How far `d_W`, `d_R` and `d_bs` move when each recorded number moves by `eps` of itself, up or down.
-
-        Where a unit is saturated, a is 1 but for its last digits, and few digits are left of 1 - a². That is no
-        mistake of a backward pass, but all that it can know.
-        """
-
-        def moved(values: Array) -> Array:
-            return values * (1 + eps * rng.choice((-1.0, 1.0), values.shape))
-
-        elsewhere = replace(self.trace, states=moved(self.trace.states), gates=moved(self.trace.gates))
-        here, there = (backpropagate(self.weights, trace, self.d_y_hat) for trace in (self.trace, elsewhere))
-        return {f"d_{name}": getattr(there, f"d_{name}") - getattr(here, f"d_{name}") for name in RECURRENT}
-
     def demand_complex_clean(self) -> None:
         """Raise where the cell's forward drops the imaginary part: every derivative through it would be 0."""
-        inputs = (*self.split(self.s), *self.trace.states[:, :-1])
-        for k, name in enumerate((*self.cell.gates, *self.cell.states)):
-
-            def outputs(shift: complex, k: int = k) -> Array:
-                varied = [*inputs]
-                varied[k] = varied[k] + shift
-                gates = len(self.cell.gates)
-                state, _ = self.cell.forward(tuple(varied[:gates]), tuple(varied[gates:]))
-                return np.array(state)
-
+        names = (*self.cell.gates, *self.cell.states)
+        for k, name in enumerate(names):
             rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
             got = f"{self.cell.name}, whose forward loses the imaginary part of {name}"
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                    carried = outputs(1j * COMPLEX_STEP).imag.any()
+                    carried = self._pointwise(k, 1j * COMPLEX_STEP).imag.any(axis=(1, 2, 3))
             except (TypeError, np.exceptions.ComplexWarning) as error:
                 raise InvalidArgument("model", rule, got) from error
-            below, here, above = (outputs(shift) for shift in (-SHIFT, 0.0, SHIFT))
-            if not carried and ((below != here) & (here != above)).any():
+            below, here, above = (self._pointwise(k, shift) for shift in (-SHIFT, 0.0, SHIFT))
+            changed = ((below != here) & (here != above)).any(axis=(1, 2, 3))
+            if (changed & ~carried).any():
                 raise InvalidArgument("model", rule, got)
+
+    def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Array:
+        """How far δ[t] moves when s[t] and the slopes of the cell are rounded once more, up or down.
+
+        `[draws, T, B, G·H]`: one draw can leave the gradient where it was by luck. Where a unit is saturated, few
+        digits are left of 1 - a²: the error of the slope is `eps` of 1, not of the slope. That is no mistake of
+        a backward pass, but all that it can know.
+        """
+
+        def up_or_down(shape: tuple[int, ...]) -> Array:
+            signs = rng.choice((-eps, eps), (draws + 1, *shape))
+            signs[0] = 0  # the first stays where it is
+            return signs
+
+        shift = self.terms * up_or_down(self.terms.shape)
+        inputs = range(len(self.cell.gates) + len(self.cell.states))
+        found = np.stack([self._pointwise(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
+        slopes = np.moveaxis(found / COMPLEX_STEP, 2, 0)
+        slopes += np.where(slopes == 0, 0.0, np.maximum(1.0, np.abs(slopes)) * up_or_down(slopes.shape[1:]))
+        delta = self._back(slopes)
+        return delta[1:] - delta[0]
+
+    def _pointwise(self, k: int, change: complex, shift: Array | float = 0.0) -> Array:
+        """The states `[S, ..., T, B, H]` after every step at once, input k of the cell's G + S changed."""
+        inputs = [*split(self.s + shift, self.weights.V.shape[-2]), *self.trace.states[:, :-1]]
+        inputs[k] = inputs[k] + change
+        gates = len(self.cell.gates)
+        return np.stack(np.broadcast_arrays(*self.cell.forward(tuple(inputs[:gates]), tuple(inputs[gates:]))[0]))
+
+    def _back(self, slopes: Array) -> Array:
+        """δ[t] `[draws, T, B, G·H]`, from the cell's slopes: of states by inputs, `[draws, G + S, S, T, B, H]`."""
+        (draws, _, S, T, B, H), G = slopes.shape, len(self.cell.gates)
+        delta = np.empty((draws, T, B, G * H))
+        d_state = np.zeros((draws, S, B, H))
+        d_state[:, 0] = self.d_y_hat @ self.weights.V.T
+        for t in reversed(range(T)):
+            d_inputs = np.einsum("diobh,dobh->dibh", slopes[:, :, :, t], d_state)
+            delta[:, t] = np.moveaxis(d_inputs[:, :G], 1, 2).reshape(draws, B, -1)
+            d_state = d_inputs[:, G:]
+            d_state[:, 0] += delta[:, t] @ self.weights.R.T
+        return delta
 
     def _follow(self, weights: Weights, begin: int, probe: Callable[[int], Array] | None = None) -> Array:
         """dL of each sample, `[copies, ..., B]`: one pass from step `begin` on, along what each copy varies."""
@@ -142,15 +168,11 @@ class Oracle:
             s = self.trace.x[t] @ W + state[0] @ R + np.swapaxes(bs, -1, -2)
             if probe is not None:
                 s = s + probe(t)
-            varied, _ = self.cell.forward(self.split(s), state)
             recorded = self.trace.states[:, t + 1]
+            varied, _ = self.cell.forward(split(s, recorded.shape[-1]), state)
             state = tuple(real + 1j * value.imag for real, value in zip(recorded, varied, strict=True))
         y_hat = state[0] @ V + np.swapaxes(by, -1, -2)
         return (y_hat.imag / COMPLEX_STEP * self.d_y_hat).sum(axis=-1)
-
-    def split(self, s: Array) -> tuple[Array, ...]:
-        """The columns of `s [..., G·H]` by gate."""
-        return tuple(np.split(s, len(self.cell.gates), axis=-1))
 
     def _parts(self, copies: int, own: int, shared: int) -> Iterator[slice]:
         """`copies` in runs that fit in memory: `own` numbers each, and `shared` times the numbers of a step."""

@@ -149,7 +149,7 @@ class GradientReport:
 def relative(worst: Array | float, scale: Array | float) -> Array:
     """`worst / scale`; 0 where they agree exactly, infinite where either is not a number."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(np.where(worst == 0, 0.0, worst / scale), nan=np.inf)
+        return np.nan_to_num(np.where(worst == 0, 0.0, np.divide(worst, scale)), nan=np.inf, posinf=np.inf)
 
 
 def _steps(failing: tuple[int, ...]) -> str:

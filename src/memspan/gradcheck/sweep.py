@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.axes import Array
-from memspan.gradcheck.objective import Loss, Objective
+from memspan.gradcheck.objective import Objective
+from memspan.gradcheck.report import relative
+from memspan.losses import Loss
 from memspan.network import Network
 
 Steps = Float[np.ndarray, "steps"]
@@ -68,8 +70,7 @@ def step_size_sweep(
     steps = np.logspace(-1, -20, 77)
     central = np.array([(along(real, h).real - along(real, -h).real) / (2 * h) for h in steps])
     complex_step = np.array([along(imaginary, 1j * h).imag / h for h in steps])
-    error = np.abs(central / truth - 1)
-    complex_error = np.abs(complex_step / truth - 1)
+    error, complex_error = (relative(np.abs(found - truth), abs(truth)) for found in (central, complex_step))
     return StepSweep(
         steps,
         error,
@@ -89,6 +90,8 @@ def _claimed(model: Network, objective: Objective, x: Array) -> Array:
 
 
 def _slope(steps: Steps, errors: Steps, low: float, high: float) -> float:
-    """The slope of log error against log step between two steps."""
-    inside = (steps >= low) & (steps <= high) & (errors > 0)
+    """The slope of log error against log step between two steps; nan where there is no error to fit."""
+    inside = (steps >= low) & (steps <= high) & (errors > 0) & np.isfinite(errors)
+    if inside.sum() < 2:
+        return float("nan")
     return float(np.polyfit(np.log(steps[inside]), np.log(errors[inside]), 1)[0])

@@ -67,7 +67,7 @@ def _run_in_processes(
             done, running = wait(running, timeout=SECONDS_BETWEEN_MESSAGES, return_when=FIRST_COMPLETED)
             while not messages.empty():
                 tell(*messages.get())
-            for future in done:
+            for future in sorted(done, key=lambda future: future.exception() is not None):  # the broken last
                 if (trial := future.result()) is not None:
                     yield trial
     except BrokenProcessPool as error:

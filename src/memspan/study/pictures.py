@@ -1,6 +1,6 @@
 """The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +21,30 @@ MOMENTS = {"start": "in the first update", "end": "in the last update"}
 
 
 def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:
-    """Draw everything; return the PNG files written (an SVG and a CSV lie beside each)."""
+    """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
+
+    A figure without a single number in it is not drawn: of trials that all failed, or whose first repetition
+    is not done.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, record, figure in _figures(result):
-        save(figure, folder, name, record.columns, record.rows())
-        written.append(folder / f"{name}.png")
+    for name, record, draw in _figures(result):
+        if rows := record.rows():
+            save(draw(record), folder, name, record.columns, rows)
+            written.append(folder / f"{name}.png")
     return written
 
 
-def _figures(result: StudyResult) -> Iterator[tuple[str, Any, "Figure"]]:
-    accuracy = accuracy_record(result)
-    yield "accuracy", accuracy, draw_accuracy(accuracy)
-    losses = loss_record(result)
-    yield "losses", losses, draw_losses(losses)
+def _figures(result: StudyResult) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    yield "accuracy", accuracy_record(result), draw_accuracy
+    yield "losses", loss_record(result), draw_losses
     states = norms_record(result, {"d_a": "‖dL/da[t]‖"}, "The gradient on its way back")
-    yield "gradient-by-lag", states, draw_norms(states)
+    yield "gradient-by-lag", states, draw_norms
     quantities = {"d_R": "‖dL/dR[t]‖", "d_W": "‖dL/dW[t]‖"}
     weights = norms_record(result, quantities, "What each time step contributes to the gradient of the weights")
-    yield "gradient-of-weights-by-lag", weights, draw_norms(weights)
-    maps = map_record(result)
-    yield "gradient-during-training", maps, draw_map(maps)
+    yield "gradient-of-weights-by-lag", weights, draw_norms
+    yield "gradient-during-training", map_record(result), draw_map
 
 
 def accuracy_record(result: StudyResult) -> AccuracyByLength:

@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from memspan.checkpoint import replace_file
-from memspan.errors import InvalidArgument, UnreadableFile, invalid
+from memspan.errors import InvalidArgument, UnreadableFile
 from memspan.study.specification import Study
 from memspan.study.trial import Trial
 
@@ -56,13 +56,24 @@ def read_folder(folder: Path) -> tuple[Study, list[Trial]]:
     try:
         study = Study.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise UnreadableFile(f"{path} is not a study of this version: {invalid(error)}") from None
-    trials = []
-    with (folder / TRIALS).open(encoding="utf-8") as file:
+        raise UnreadableFile(f"{path} is not a study of this version: {_complaint(error)}") from None
+    trials, missing = [], set(study.keys)
+    with (folder / TRIALS).open("rb") as file:
         for number, line in enumerate(file, start=1):
+            place = f"{folder / TRIALS}, line {number}"
             try:
-                trials.append(Trial.model_validate_json(line))
+                trial = Trial.model_validate_json(line)
             except ValidationError as error:
-                place = f"{folder / TRIALS}, line {number}"
-                raise UnreadableFile(f"{place} is not a trial: {invalid(error)}") from None
+                raise UnreadableFile(f"{place} is not a trial: {_complaint(error)}") from None
+            key = trial.length, trial.repetition
+            if trial.seed != study.seed or key not in missing:
+                raise UnreadableFile(f"{place} belongs to another study, or is there twice: T={key[0]}, {key[1]}")
+            missing.remove(key)
+            trials.append(trial)
     return study, trials
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong and where, without the input: a line can be long."""
+    first = error.errors(include_input=False)[0]
+    return ": ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])

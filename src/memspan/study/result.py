@@ -125,8 +125,8 @@ class StudyResult:
                 str(row.failed),
                 f"{accuracy:.3f}",
                 f"{row.spread:.3f}",
-                f"{loss:.4f}",
-                f"{loss / trivial:.0%}",
+                f"{loss:.4g}",
+                f"{100 * loss / trivial:.3g} %",
             )
         return table
 
@@ -156,7 +156,9 @@ def run_study(
     kind = progress if isinstance(progress, str) else "auto" if progress else "none"
     trials: list[Trial] = []
     with (
-        show_progress(sum(study.updates * length for length, _ in study.keys), "study", kind=kind) as report,
+        show_progress(
+            study.updates * sum(length for length, _ in study.keys), "study", "time steps", kind=kind
+        ) as report,
         _kept(folder, study) as keep,
     ):
         pace = _Pace(study, report)

@@ -1,5 +1,6 @@
 """What a study is: every choice, validated, before anything runs."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from cyclopts import Parameter
@@ -13,11 +14,13 @@ from memspan.starts import STARTS
 from memspan.tasks import Recall
 
 if TYPE_CHECKING:
-    CellName = StartName = RuleName = str
+    CellName = str
+    StartName = str
+    RuleName = str
 else:  # the choices are what the dictionaries hold
     CellName, StartName, RuleName = Literal[*CELLS], Literal[*STARTS], Literal[*RULES]
 
-Lengths = Annotated[tuple[PositiveInt, ...], Field(min_length=1), Parameter(consume_multiple=True, negative="")]
+Lengths = Annotated[tuple[PositiveInt, ...], Parameter(consume_multiple=True, negative="")]
 
 
 class Study(BaseModel):
@@ -53,16 +56,26 @@ class Study(BaseModel):
         except ValidationError as error:
             raise invalid(error) from None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any) -> Any:
+        """True would pass as 1."""
+        if isinstance(value, bool):
+            raise ValueError("a number or a name, not a truth value")
+        return value
+
     @field_validator("lengths", mode="before")
     @classmethod
     def _split(cls, lengths: Any) -> Any:
-        """Admit `5,10,20` for `5 10 20`."""
-        items = lengths if isinstance(lengths, list | tuple) else [lengths]
+        """Admit `5,10,20` for `5 10 20`, a single length, and anything that gives lengths, such as a range."""
+        items = lengths if isinstance(lengths, Iterable) and not isinstance(lengths, str) else [lengths]
         return [part for item in items for part in (item.split(",") if isinstance(item, str) else [item])]
 
     @field_validator("lengths")
     @classmethod
     def _ascending(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if not lengths:
+            raise ValueError("at least one length")
         if len(set(lengths)) < len(lengths):
             raise ValueError("different from each other")
         return tuple(sorted(lengths))

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from matplotlib.colors import same_color
+
+from memspan.figures.losses import Curve, LossByLength, draw_losses, grid
+from memspan.figures.style import BLUE, ORANGE
+
+SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), True)
+UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), False)
+RECORD = LossByLength("title", {5: (SOLVED, UNSOLVED), 10: (UNSOLVED,)}, 1 / 3)
+
+
+def curves(ax):
+    """Lines with more than one point, but for the trivial risk."""
+    return [line for line in ax.get_lines() if len(line.get_xdata()) > 1 and line.get_linestyle() == "-"]
+
+
+def test_rows_are_every_point():
+    assert RECORD.rows()[:4] == [
+        (5, 0, True, 1, 0.3),
+        (5, 0, True, 2, 0.1),
+        (5, 0, True, 3, 0.01),
+        (5, 1, False, 2.5, 0.34),
+    ]
+    assert len(RECORD.rows()) == 9
+
+
+@pytest.mark.parametrize(
+    ("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (1, 4)), (5, (2, 4)), (12, (3, 4)), (13, (4, 4))]
+)
+def test_grid(count, shape):
+    assert grid(count) == shape
+
+
+def test_curves_are_drawn_in_the_colour_of_their_end():
+    first, second = draw_losses(RECORD).axes
+    unsolved, solved = curves(first)
+    np.testing.assert_array_equal(solved.get_xydata(), np.transpose(SOLVED[:2]))
+    np.testing.assert_array_equal(unsolved.get_xydata(), np.transpose(UNSOLVED[:2]))
+    assert same_color(solved.get_color(), BLUE)
+    assert same_color(unsolved.get_color(), ORANGE)
+    assert (first.get_title(), second.get_title()) == ("T = 5: 1 of 2 solved", "T = 10: 0 of 1 solved")
+    assert first.get_yscale() == "log"
+
+
+def test_a_dot_says_where_a_solved_one_stopped():
+    first, second = draw_losses(RECORD).axes
+    (dot,) = (line for line in first.get_lines() if line.get_marker() == "o")
+    assert dot.get_xydata().tolist() == [[3, 0.01]]
+    assert not [line for line in second.get_lines() if line.get_marker() == "o"]
+
+
+def test_the_trivial_risk_is_in_every_panel_and_in_the_legend():
+    figure = draw_losses(RECORD)
+    for ax in figure.axes:
+        (line,) = (line for line in ax.get_lines() if line.get_linestyle() == "--")
+        np.testing.assert_allclose(line.get_ydata(), 1 / 3)
+    assert "trivial risk 0.333" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 7, 12, 13])
+def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_its_axis(count):
+    title = "Training loss of every repetition\nrnn, 32 hidden, orthogonal start, adam 0.001, clip 1, batch 64"
+    figure = draw_losses(LossByLength(title, dict.fromkeys(range(1, count + 1), (SOLVED, UNSOLVED)), 1 / 3))
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for part in (figure.legends[0], figure._suptitle):
+        box = part.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+    visible = [ax for ax in figure.axes if ax.get_visible()]
+    assert len(visible) == count
+    labelled = [ax for ax in visible if any(label.get_visible() for label in ax.get_xticklabels())]
+    assert labelled == visible[-min(4, count) :]
+    assert [ax.get_xlabel() for ax in labelled] == ["update"] * len(labelled)
+
+
+def test_a_curve_that_is_empty_or_not_finite_is_drawn():
+    empty, infinite = Curve((), (), False), Curve((1, 2), (0.3, np.inf), False)
+    figure = draw_losses(LossByLength("", {5: (empty, infinite)}, 1 / 3))
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_title() == "T = 5: 0 of 2 solved"

@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+
+from memspan.study.trial import Flow, Provenance, Trial
+
+PROVENANCE = Provenance(memspan="0", commit=None, python="3", numpy="2", machine="test")
+
+
+@pytest.fixture
+def provenance():
+    return PROVENANCE
+
+
+@pytest.fixture
+def make_trial():
+    """A trial made by hand; its gradient grows by ten from each time step to the next."""
+
+    def make(length, repetition=0, status="solved", scale=1.0, **fields):
+        identity = {"length": length, "repetition": repetition, "seed": 0, "provenance": PROVENANCE}
+        if status == "failed":
+            return Trial(**identity, status=status, reason="MemoryError: no room", **fields)
+        norms = scale * 10.0 ** np.arange(1 - length, 1)
+        flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
+        ran = {
+            "updates": 4,
+            "accuracy": 0.95 if status == "solved" else 0.1,
+            "loss": 0.01 if status == "solved" else 0.33,
+            "curve": [0.3, 0.2, 0.1, 0.05],
+            "start": flow,
+            "end": flow,
+            "flow_map": [list(norms)] * 4 if repetition == 0 else [],
+        }
+        return Trial(**identity, status=status, **(ran | fields))
+
+    return make
+
+
+@pytest.fixture
+def diverged_at_once(make_trial):
+    """A trial whose first gradient was not finite: nothing was updated, and there is no first flow."""
+
+    def make(length, repetition=0):
+        flow = Flow(d_a=[math.nan] * length, d_R=[math.inf] * length, d_W=[math.nan] * length)
+        nothing = {"updates": 0, "accuracy": 0.0, "loss": math.nan, "curve": [], "start": None, "flow_map": []}
+        return make_trial(length, repetition, "diverged", reason="loss", end=flow, **nothing)
+
+    return make

@@ -1,0 +1,140 @@
+import math
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from memspan import InvalidArgument, Study, StudyResult, run_study
+from memspan.study import result as module
+
+STUDY = Study(lengths=(5, 10, 20), repetitions=3)
+
+
+def text(result):
+    out = StringIO()
+    Console(file=out, width=160).print(result.table())
+    return out.getvalue()
+
+
+def cells(result):
+    """The rows of the printed table, by length."""
+    lines = [line.strip("│ \n").split("│") for line in text(result).splitlines() if line.startswith("│")]
+    return {int(cells[0]): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+@pytest.fixture
+def mixed(make_trial):
+    """All solved, one of two solved and one failed, one diverged and none solved."""
+    trials = [
+        make_trial(20, 1, "diverged", accuracy=0.0, loss=math.inf),
+        *(make_trial(20, k, "unsolved", accuracy=0.1 * k, loss=0.25) for k in (0, 2)),
+        make_trial(10, 0, "solved", accuracy=0.92, loss=0.02),
+        make_trial(10, 1, "failed"),
+        make_trial(10, 2, "unsolved", accuracy=0.2, loss=0.3),
+        *(make_trial(5, k, "solved", accuracy=0.95 + 0.01 * k, loss=0.01) for k in range(3)),
+    ]
+    return StudyResult.of(STUDY, trials)
+
+
+def test_trials_are_put_in_order(mixed):
+    assert [(trial.length, trial.repetition) for trial in mixed.trials] == sorted(STUDY.keys)
+    assert [trial.repetition for trial in mixed.of_length(20)] == [0, 1, 2]
+
+
+def test_a_summary_counts_solved_among_those_that_ran(mixed):
+    first, second, third = mixed.summaries()
+    assert (first.length, first.share.solved, first.share.trials) == (5, 3, 3)
+    assert (second.share.solved, second.share.trials, second.diverged, second.failed) == (1, 2, 0, 1)
+    assert (third.share.solved, third.share.trials, third.diverged, third.failed) == (0, 3, 1, 0)
+    assert second.accuracies == (0.92, 0.2)
+    assert second.losses == (0.02, 0.3)
+    assert first.spread == pytest.approx(0.01)
+    assert third.losses == (0.25, math.inf, 0.25)
+
+
+def test_the_answer(mixed):
+    assert mixed.longest == 10
+    assert mixed.sentence == "The longest length solved by at least half of the repetitions is 10."
+    assert mixed.complete
+
+
+def test_no_answer(make_trial):
+    result = StudyResult.of(STUDY, [make_trial(5, 0, "unsolved")])
+    assert result.longest is None
+    assert result.sentence == "No length was solved by at least half of the repetitions."
+    assert not result.complete
+    assert math.isnan(result.summaries()[0].spread)
+
+
+def test_the_table_holds_the_numbers(mixed):
+    rows = cells(mixed)
+    assert list(rows) == [5, 10, 20]
+    assert rows[5] == ["3/3", "0.44-1.00", "0", "0", "0.960", "0.010", "0.01", "3 %"]
+    assert rows[10] == ["1/2", "0.09-0.91", "0", "1", "0.560", "0.509", "0.16", "48 %"]
+    assert rows[20] == ["0/3", "0.00-0.56", "1", "0", "0.067", "0.115", "inf", "inf %"]
+
+
+def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
+    words = " ".join(text(mixed).split())
+    assert STUDY.describe() in words
+    assert "After T random numbers in [-1, 1], answer with the first." in words
+    assert "share of 10000 fresh sequences answered within 0.1 of the label" in words
+    assert "at most 0.005; chance 0.1" in words
+    assert "least mean squared error is 0.3333" in words
+
+
+def test_a_length_without_a_trial_is_an_empty_row(make_trial):
+    rows = cells(StudyResult.of(STUDY, [make_trial(5, 0), make_trial(10, 0, "failed")]))
+    assert rows[10] == ["0/0", "0.00-1.00", "0", "1", "nan", "nan", "nan", "nan %"]
+    assert rows[20] == ["0/0", "0.00-1.00", "0", "0", "nan", "nan", "nan", "nan %"]
+
+
+@pytest.mark.slow
+def test_a_short_length_is_solved_and_a_long_one_is_not():
+    study = Study(lengths=(2, 60), repetitions=3, hidden=10, batch=32, updates=120)
+    result = run_study(study, progress=False)
+    short, long = result.summaries()
+    assert [trial.status for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
+    assert (short.share.solved, long.share.solved) == (3, 0)
+    assert result.longest == 2
+    assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
+    assert min(short.accuracies) >= study.threshold
+    # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
+    np.testing.assert_allclose(long.accuracies, study.tolerance, atol=0.02)
+    np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
+    assert all(trial.updates < 120 for trial in result.trials[:3])
+    assert all(trial.updates == 120 for trial in result.trials[3:])
+    assert cells(result)[2][0] == "3/3"
+    assert cells(result)[60][0] == "0/3"
+    assert cells(result)[60][4] == f"{np.mean(long.accuracies):.3f}"
+    # The gradient vanishes on its way back over 60 steps, and hardly over 2.
+    assert all(trial.end.d_a[0] < 1e-3 * trial.end.d_a[-1] for trial in result.of_length(60))
+    assert all(trial.end.d_a[0] > 1e-3 * trial.end.d_a[-1] for trial in result.of_length(2))
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None])
+def test_workers_are_counted(tmp_path, workers):
+    with pytest.raises(InvalidArgument, match="workers must be a whole number of at least 1"):
+        run_study(STUDY, tmp_path / "study", workers=workers)
+    assert not (tmp_path / "study").exists()
+
+
+def test_an_unknown_progress_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InvalidArgument, match="kind must be one of"):
+        run_study(STUDY, tmp_path / "study", progress="loud")
+    assert not (tmp_path / "study").exists()
+
+
+def test_progress_counts_time_steps_and_never_goes_back(make_trial):
+    """An update costs as much as its sequence is long, and a trial that ends early is done."""
+    study = Study(lengths=(5, 10), repetitions=1, updates=100)
+    told = []
+    pace = module._Pace(study, lambda done, note: told.append((done, note)))
+    pace.moment((10, 0), 20)
+    pace.moment((5, 0), 30)
+    pace.done(make_trial(10, 0))
+    pace.moment((5, 0), 40)
+    assert [done for done, _ in told] == [10 * 20, 10 * 20 + 5 * 30, 10 * 100 + 5 * 40]
+    assert told[1][1] == "0/2 trials  T=5 update 30, T=10 update 20"
+    assert told[2][1] == "1/2 trials (1 solved)  T=5 update 40"
