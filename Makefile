@@ -13,7 +13,7 @@ study: $(VENV)/ready
 	$(BIN)/memspan study --output $(OUTPUT)
 
 test: study lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from memspan.errors import InvalidArgument, one_of
 
@@ -66,6 +67,7 @@ def _none(pace: "_Pace") -> Iterator[Report]:
 
 @contextmanager
 def _bar(pace: "_Pace") -> Iterator[Report]:
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # in a narrow window the note gives way
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -73,9 +75,9 @@ def _bar(pace: "_Pace") -> Iterator[Report]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", table_column=rest),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
         task = bar.add_task(pace.title, total=pace.total, note="")
         bar.update(task, completed=pace.first)
         yield lambda done, note: bar.update(task, completed=done, note=f"{pace.rate(done)}, {note}")

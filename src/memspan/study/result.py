@@ -125,8 +125,8 @@ class StudyResult:
                 str(row.failed),
                 f"{accuracy:.3f}",
                 f"{row.spread:.3f}",
-                f"{loss:.4g}",
-                f"{100 * loss / trivial:.3g} %",
+                f"{loss:.3g}",
+                f"{100 * loss / trivial:.2g} %",
             )
         return table
 
