@@ -76,7 +76,8 @@ def test_what_was_done_before_does_not_count_as_fast(capsys, clock):
 
 
 @pytest.mark.parametrize("kind", ["bar", "auto"])
-def test_a_terminal_gets_a_bar(open_terminal, kind):
+def test_a_terminal_gets_a_bar(open_terminal, kind, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # in a narrower one the note gives way
     terminal = open_terminal()
     with progress(40, "training", "updates", kind=kind, done=10) as report:
         report(30, "loss 0.5")
@@ -85,7 +86,7 @@ def test_a_terminal_gets_a_bar(open_terminal, kind):
     assert "━" in last
     assert "75 %" in last
     assert "left" in last
-    assert last.rstrip().endswith("loss 0.5")
+    assert last.rstrip().endswith("updates/s, loss 0.5")
 
 
 def test_a_bar_begins_with_what_is_done_already(open_terminal):
