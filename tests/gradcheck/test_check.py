@@ -305,3 +305,12 @@ def test_no_false_alarm_in_a_thousand_right_networks():
         if not report:
             alarms.append(f"seed {seed}: {report.subject}: {report.verdict}")
     assert not alarms, "\n".join(alarms)
+
+
+@pytest.mark.parametrize(("gain", "blurred"), [(1.0, False), (16.0, True)])
+def test_the_report_says_where_rounding_has_taken_the_digits(gain, blurred):
+    network = Network("rnn", 1, 4, 1, init="glorot", gain=gain, rng=0)
+    x = np.random.default_rng(1).uniform(-1, 1, (60, 3, 1))
+    report = gradient_check(network, x)
+    assert report
+    assert any("less than half" in row.note for row in report.comparisons) == blurred

@@ -179,12 +179,21 @@ def _compare_steps(
                 step=t,
                 gate=_gate(model, name, index),
                 failing=tuple(failing.tolist()),
-                note="" if elementwise else f"along {directions.shape[1]} random directions",
+                note="; ".join(_caveats(0 if elementwise else directions.shape[1], allowed, model.dtype)),
             ),
             errors,
             scale,
             rounding,
         )
+
+
+def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
+    """What a reader must know of a comparison that passed."""
+    if directions:
+        yield f"along {directions} random directions"
+    blurred = int((allowed > np.sqrt(np.finfo(dtype).eps)).sum())
+    if blurred:
+        yield f"rounding leaves {blurred} of {len(allowed)} steps less than half of their digits"
 
 
 def _compare_sums(
