@@ -148,7 +148,7 @@ def test_a_file_cannot_be_the_folder(memspan_, tmp_path):
     (tmp_path / "results").write_text("mine")
     code, _, err = memspan_(f"study {SMALL} -o results")
     assert code == 2
-    assert re.fullmatch(r"memspan: \[Errno \d+\] .*'results'\n", err)
+    assert err.startswith("memspan: output must be a folder that can be made, got 'results' (")
     assert (tmp_path / "results").read_text() == "mine"
 
 
@@ -157,8 +157,7 @@ def test_a_study_that_was_not_finished_says_so(memspan_, tmp_path):
         pass
     code, out, _ = memspan_("show results")
     assert code == 0
-    assert "0 of 3 trials are done." in out
-    assert "No length was solved by at least half of the repetitions." in out
+    assert "No trial has run to its end: nothing can be said." in out
 
 
 def test_a_damaged_line_is_named(memspan_, tmp_path):

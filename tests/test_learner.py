@@ -561,9 +561,9 @@ def test_numbers_of_updates_and_batches_are_whole(name, value):
     assert learner.updates == 0
 
 
-@pytest.mark.parametrize("threshold", [0, -1, np.nan, "0.9"])
+@pytest.mark.parametrize("threshold", [0, -1, 1.01, np.nan, "0.9"])
 def test_the_threshold_is_positive(threshold):
-    with pytest.raises(InvalidArgument, match="threshold must be a finite number above 0, got "):
+    with pytest.raises(InvalidArgument, match="threshold must be a finite number above 0 and of at most 1, got "):
         learner_of(threshold=threshold)
 
 

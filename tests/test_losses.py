@@ -87,3 +87,11 @@ def test_end_to_end_through_a_network(cell):
     x, y = rng.uniform(-1, 1, (4, 3, 2)), rng.uniform(-1, 1, (3, 2))
     report = gradient_check(network, x, y, MSELoss())
     assert report, report.verdict
+
+
+@pytest.mark.parametrize("name", ["y_hat", "y"])
+@pytest.mark.parametrize("values", [np.array([[1], [2]], dtype=np.uint8), [[1], [2]], np.array([["a"], ["b"]])])
+def test_what_is_not_floating_point_is_refused_by_name(name, values):
+    pair = {"y_hat": np.ones((2, 1)), "y": np.ones((2, 1)), name: values}
+    with pytest.raises(InvalidArgument, match=f"{name} must be an array of floating-point numbers"):
+        MSELoss().forward(pair["y_hat"], pair["y"])

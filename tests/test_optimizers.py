@@ -293,3 +293,11 @@ def test_zero_is_a_momentum_and_a_decay():
 def test_the_registries_hold_every_clip_and_rule():
     assert [*RULES.items()] == [("sgd", SGD), ("momentum", Momentum), ("rmsprop", RMSprop), ("adam", Adam)]
     assert [*CLIPS.items()] == [("norm", ClipByNorm), ("value", ClipByValue)]
+
+
+@pytest.mark.parametrize(
+    "parts", [(Adam,), (ClipByNorm, Adam()), (Chain(Adam()),), (ClipByNorm(1.0), Chain(Adam()))]
+)
+def test_a_chain_is_made_of_instances_and_not_of_chains(parts):
+    with pytest.raises(InvalidArgument, match="the parts of a Chain must be"):
+        Chain(*parts)

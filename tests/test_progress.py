@@ -118,7 +118,7 @@ def test_an_error_passes_through(kind):
 @pytest.mark.parametrize("kind", ["banner", "", None, True])
 def test_an_unknown_kind_is_refused(kind):
     with (
-        pytest.raises(InvalidArgument, match=f"kind must be one of {', '.join(KINDS)}, got {kind!r}"),
+        pytest.raises(InvalidArgument, match=f"progress must be one of {', '.join(KINDS)}, got {kind!r}"),
         progress(10, "training", "updates", kind=kind),
     ):
         pass
@@ -196,7 +196,9 @@ def test_auto_knows_a_notebook_by_its_shell(monkeypatch, capsys, clock, inside):
 
 def test_outside_of_ipython_there_is_no_notebook():
     with (
-        pytest.raises(InvalidArgument, match="kind must be bar, lines or none outside of IPython, got 'notebook'"),
+        pytest.raises(
+            InvalidArgument, match="progress must be bar, lines or none outside of IPython, got 'notebook'"
+        ),
         progress(10, "training", "updates", kind="notebook"),
     ):
         pass

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from memspan._version import __version__
 from memspan.axes import Array
@@ -20,7 +20,7 @@ from memspan.cells import CELLS, Cell
 from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.history import History
 from memspan.losses import LOSSES, Loss
-from memspan.network import RNN, Network
+from memspan.network import ACTIVATIONS, RNN, Network
 from memspan.optimizers import CLIPS, RULES, Chain
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task
 from memspan.weights import Layout
@@ -60,10 +60,6 @@ class Checkpoint:
     history: History
     updates: int
     threshold: float
-
-
-ACTIVATIONS = {"rnn": "tanh", "rnn-relu": "relu"}
-"""Those of `RNN`, by the name of its cell."""
 
 
 class Substitutes(NamedTuple):
@@ -119,7 +115,7 @@ class _Header(_Strict):
     evaluation: _Stream | None
     task: _Named
     updates: NonNegativeInt
-    threshold: float
+    threshold: float = Field(gt=0, le=1)
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -254,10 +250,13 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
     size = Layout(header.input_size, header.hidden_size, len(cell.gates), header.output_size).size
     # Looked at before a network is made: what a file claims could be any size.
     parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
+    if not np.isfinite(parameters).all():
+        raise UnreadableFile(f"{path} holds weights that are not finite")
+    activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
     if header.kind == "Network":
         model = Network(cell, *sizes, dtype=header.dtype, rng=0)
-    elif cell.name in ACTIVATIONS:
-        model = RNN(*sizes, activation=ACTIVATIONS[cell.name], dtype=header.dtype, rng=0)
+    elif activation is not None:
+        model = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
     else:
         raise UnreadableFile(f"{path} tells of an RNN with the cell {cell.name}, and there is none")
     model.parameters[:] = parameters

@@ -62,7 +62,7 @@ def study(
         print(f"What was finished is in {folder}; `memspan show {folder}` sums it up.", file=sys.stderr)
         raise
     _print(result, save_figures(result, folder))
-    return 0
+    return 1 if all(trial.status == "failed" for trial in result.trials) else 0
 
 
 def show(folder: Path) -> int:
@@ -114,10 +114,11 @@ def gradcheck(
     for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
     network = Network(cell, 1, whole_number("hidden", hidden), 1, init=start, rng=for_weights)
     x, y = Recall().sample(np.random.default_rng(for_data), length, batch)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
     report = gradient_check(network, x, y, MSELoss())
     _console().print(report.table())
     if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
         save_sweep(step_size_sweep(network, x, y, MSELoss()), output)
         print(output / "step-sweep.png")
     return 0 if report else 1
@@ -126,8 +127,8 @@ def gradcheck(
 def _print(result: StudyResult, figures: list[Path]) -> None:
     console = _console()
     console.print(result.table())
-    if not result.complete:
-        console.print(f"{len(result.trials)} of {len(result.study.keys)} trials are done.")
+    for reason in result.failures:
+        console.print(f"A trial failed: {reason}", markup=False)
     console.print(result.sentence, style="bold")
     for path in figures:
         print(path)

@@ -63,19 +63,35 @@ def whole_number(name: str, value: Any, *, least: int = 1) -> int:
 
 
 def real_number(
-    name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf, below: float = math.inf
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
 ) -> float:
-    """Return `value` as a finite `float` inside the open (`above`, `below`) or closed (`least`) bounds."""
+    """Return `value` as a finite `float` inside the open (`above`, `below`) or closed (`least`, `most`) bounds."""
     try:
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
         number = math.nan
-    if not (math.isfinite(number) and number > above and number >= least and number < below):
+    if not (math.isfinite(number) and number > above and least <= number <= most and number < below):
         bounds = [f"above {above:g}"] * (above > -math.inf)
         bounds += [f"of at least {least:g}"] * (least > -math.inf)
         bounds += [f"below {below:g}"] * (below < math.inf)
+        bounds += [f"of at most {most:g}"] * (most < math.inf)
         raise InvalidArgument(name, " ".join(["a finite number", " and ".join(bounds)]).strip(), repr(value))
     return number
+
+
+def generator(name: str, value: Any) -> np.random.Generator:
+    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError):
+        rule = "a Generator, a SeedSequence or a whole number of at least 0"
+        raise InvalidArgument(name, rule, repr(value)) from None
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:

@@ -68,6 +68,9 @@ class Learner:
     ) -> None:
         if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
             raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
+        for name in ("forward", "backward"):
+            if not callable(getattr(loss, name, None)):
+                raise InvalidArgument("loss", f"an object with a method {name}", repr(loss))
         self.model, self.loss = model, loss
         self.batches = _stream("batches", batches)
         if evaluation is None:
@@ -76,7 +79,7 @@ class Learner:
             self.evaluation = _stream("evaluation", evaluation)
         self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
         self.task = task or getattr(batches, "task", None) or Recall()
-        self.threshold = real_number("threshold", threshold, above=0)
+        self.threshold = real_number("threshold", threshold, above=0, most=1)
         self.state = self.optimizer.init(model.parameters)
         self.history = History()
         self.updates = 0
@@ -96,9 +99,12 @@ class Learner:
         """Train for `updates` more updates, or until the task is solved.
 
         Every `evaluate_every` updates the network is scored on `evaluation_batches` fresh batches. A score at the
-        threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
-        the end. Ctrl-C ends training after the update in progress, and the learner can go on from there; a
-        second one does not wait for it.
+        threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at the
+        end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
+        is not fitting once for longer.)
+
+        Ctrl-C ends training after the update in progress, and the learner can go on from there; a second one does
+        not wait for it.
 
         Parameters
         ----------
@@ -202,7 +208,7 @@ class Learner:
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
     ) -> Self:
-        """Read a saved learner; continuing it is bit-identical to not having stopped.
+        """Read a saved learner; continuing it is bit-identical to continuing the one that was saved.
 
         Parameters
         ----------
@@ -215,7 +221,7 @@ class Learner:
         Raises
         ------
         UnreadableFile
-            When the file is truncated, damaged, or not a learner.
+            When the file is truncated, not a learner, or holds what no learner could.
         InvalidArgument
             When a part is needed and missing, or the batches are not those that were used.
         """

@@ -44,8 +44,12 @@ class MSELoss:
         Raises
         ------
         InvalidArgument
-            When the two shapes differ.
+            When the two shapes differ, or what they hold are not floating-point numbers.
         """
+        y_hat, y = np.asarray(y_hat), np.asarray(y)
+        for name, values in (("y_hat", y_hat), ("y", y)):
+            if values.dtype.kind not in "fc":
+                raise InvalidArgument(name, "an array of floating-point numbers", f"dtype {values.dtype}")
         if np.shape(y_hat) != np.shape(y):
             raise InvalidArgument("y_hat", f"of the labels' shape {np.shape(y)}", f"shape {np.shape(y_hat)}")
         if np.size(y) == 0:

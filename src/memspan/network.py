@@ -11,11 +11,13 @@ from memspan.axes import Array, Flat, Outputs
 from memspan.bptt import Gradients, Trace, backpropagate, unroll
 from memspan.cells import CELLS, Cell
 from memspan.cells.rnn import RNN_RELU, RNN_TANH
-from memspan.errors import InvalidArgument, NotReady, one_dtype, one_of, real_number, whole_number
+from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
 from memspan.starts import STARTS
 from memspan.weights import Layout, Weights, initial_weights
 
 DTYPES = ("float32", "float64", "complex128")
+ACTIVATIONS = {"tanh": RNN_TANH, "relu": RNN_RELU}
+"""The cells of `RNN`, by the name of their activation."""
 
 
 class _Matrix:
@@ -45,7 +47,8 @@ class Network:
     input_size, hidden_size, output_size : int
         F, H and O.
     init : str, optional
-        A start from `memspan.starts.STARTS`; by default the cell's own.
+        A start from `memspan.starts.STARTS`; by default the cell's own. It never changes the cell: the IRNN is
+        `Network("rnn-relu", init="identity", ...)`.
     gain : float
         Multiplies what the start draws (R alone for `orthogonal` and `identity`).
     dtype : float32, float64 or complex128
@@ -95,7 +98,7 @@ class Network:
         self.dtype = one_dtype("dtype", dtype, DTYPES)
         start = one_of("init", self.cell.start if init is None else init, STARTS)
         gain = real_number("gain", gain, above=0)
-        flat = initial_weights(self.cell, self.layout, start, gain, np.random.default_rng(rng))
+        flat = initial_weights(self.cell, self.layout, start, gain, generator("rng", rng))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
         self.gradients: Gradients | None = None
@@ -125,7 +128,7 @@ class Network:
         """
         self._forget()
         self.trace = unroll(self.cell, self.weights, self.inputs(x))
-        return self.trace.y_hat
+        return self.trace.y_hat.copy()
 
     def predict(self, x: Array) -> Outputs:
         """As `forward`, but remember nothing."""
@@ -308,7 +311,6 @@ class RNN(Network):
         dtype: DTypeLike = np.float64,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
-        cells = {"tanh": RNN_TANH, "relu": RNN_RELU}
         usual = "relu" if init == "identity" else "tanh"
-        cell = cells[one_of("activation", usual if activation is None else activation, cells)]
+        cell = ACTIVATIONS[one_of("activation", usual if activation is None else activation, ACTIVATIONS)]
         super().__init__(cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng)

@@ -228,7 +228,8 @@ class Chain:
 
     def __init__(self, *parts: Clip | Rule) -> None:
         clips, rules = parts[:-1], parts[-1:]
-        if not rules or not hasattr(rules[0], "step") or any(not callable(clip) for clip in clips):
+        right = rules and hasattr(rules[0], "step") and all(callable(clip) for clip in clips)
+        if not right or any(isinstance(part, type | Chain) for part in parts):
             raise InvalidArgument("the parts of a Chain", "any number of clips, then one rule", repr(parts))
         object.__setattr__(self, "clips", clips)
         object.__setattr__(self, "rule", rules[0])

@@ -41,7 +41,7 @@ def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: f
     Report
         A function of (how much is done, a note).
     """
-    kind = one_of("kind", kind, KINDS)
+    kind = one_of("progress", kind, KINDS)
     renderers = {"bar": _bar, "notebook": _notebook, "lines": _lines, "none": _none}
     with renderers[_surroundings() if kind == "auto" else kind](_Pace(total, title, unit, done)) as report:
         yield report
@@ -100,7 +100,7 @@ def _lines(pace: "_Pace") -> Iterator[Report]:
 def _notebook(pace: "_Pace") -> Iterator[Report]:
     ipython = _ipython()
     if ipython is None:
-        raise InvalidArgument("kind", "bar, lines or none outside of IPython", "'notebook'")
+        raise InvalidArgument("progress", "bar, lines or none outside of IPython", "'notebook'")
     handle = ipython.display.display({"text/plain": pace.line(pace.first, "")}, raw=True, display_id=True)
     last = time.monotonic()
 

@@ -11,8 +11,9 @@ from memspan.errors import InvalidArgument, whole_number
 class SolvedShare:
     """How many of n repetitions solved a length.
 
-    Outcomes are all or nothing (a run solves the task or stays at the trivial risk), so the share that
-    solves it is the variable to report, with an interval, and not a mean loss.
+    Outcomes are all or nothing (a run remembers the number, or at best one of a few values: see
+    examples/latched.py), so the share that solves a length is the variable to report, with an interval, and not a
+    mean loss.
 
     Attributes
     ----------

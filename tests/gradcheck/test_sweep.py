@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memspan import MSELoss, Network, step_size_sweep
+from memspan import InvalidArgument, MSELoss, Network, step_size_sweep
 from memspan.gradcheck.mistakes import MistakenNetwork
 
 
@@ -65,3 +65,11 @@ def test_where_nothing_depends_on_the_weights_there_is_no_slope():
     sweep = step_size_sweep(model, np.zeros((3, 2, 1)))
     assert np.isnan(sweep.complex_slope)
     assert sweep.complex_step.max() == 0
+
+
+def test_labels_and_loss_come_together():
+    network, x = Network("rnn", 1, 2, 1, rng=0), np.ones((3, 2, 1))
+    with pytest.raises(InvalidArgument, match="loss must be given"):
+        step_size_sweep(network, x, y=np.ones((2, 1)))
+    with pytest.raises(InvalidArgument, match="y must be given"):
+        step_size_sweep(network, x, loss=MSELoss())

@@ -62,9 +62,19 @@ def test_the_answer(mixed):
 def test_no_answer(make_trial):
     result = StudyResult.of(STUDY, [make_trial(5, 0, "unsolved")])
     assert result.longest is None
-    assert result.sentence == "No length was solved by at least half of the repetitions."
+    so_far = f"So far (1 of {len(STUDY.keys)} trials): "
+    assert result.sentence == so_far + "no length was solved by at least half of the repetitions."
     assert not result.complete
     assert math.isnan(result.summaries()[0].spread)
+    failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for length, k in STUDY.keys])
+    for nothing in (StudyResult.of(STUDY, []), failed):
+        assert nothing.sentence == "No trial has run to its end: nothing can be said."
+    assert failed.failures == ["MemoryError: no room"]
+
+
+def test_a_loss_at_the_trivial_risk_is_a_hundred_percent_of_it(make_trial):
+    rows = cells(StudyResult.of(STUDY, [make_trial(5, 0, "unsolved", loss=1 / 3)]))
+    assert rows[5][-2:] == ["0.333", "100 %"]
 
 
 def test_the_table_holds_the_numbers(mixed):
@@ -121,7 +131,7 @@ def test_workers_are_counted(tmp_path, workers):
 
 
 def test_an_unknown_progress_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(InvalidArgument, match="kind must be one of"):
+    with pytest.raises(InvalidArgument, match="progress must be one of"):
         run_study(STUDY, tmp_path / "study", progress="loud")
     assert not (tmp_path / "study").exists()
 

@@ -105,3 +105,17 @@ def test_sizes_are_checked_when_made(name, value):
 def test_dtype_is_checked_when_made(dtype):
     with pytest.raises(InvalidArgument, match="dtype must be one of float32, float64, got "):
         Batches(Recall(), 2, 2, rng=0, dtype=dtype)
+
+
+def test_a_fork_is_the_first_child_of_its_generator():
+    forked = next(Batches(Recall(), 3, 4, rng=5).fork())
+    child = next(Batches(Recall(), 3, 4, rng=np.random.default_rng(5).spawn(1)[0]))
+    np.testing.assert_array_equal(forked.x, child.x)
+
+
+@pytest.mark.parametrize("rng", ["a", -1, 1.5])
+def test_a_bad_source_of_randomness_is_named(rng):
+    with pytest.raises(InvalidArgument, match="rng must be a Generator, a SeedSequence or a whole number"):
+        Batches(Recall(), 3, 4, rng=rng)
+    with pytest.raises(InvalidArgument, match="rng must be"):
+        generate_samples(4, 3, rng=rng)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from memspan.axes import Array, PerStep
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import InvalidArgument, generator, whole_number
 from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
 from memspan.gradcheck.objective import Objective, central_difference
 from memspan.gradcheck.oracle import COMPLEX_STEP, RECURRENT, Oracle
@@ -68,18 +68,15 @@ def gradient_check(
     InvalidArgument
         Where an argument is not what it must be; where the complex step cannot pass through the cell.
     """
-    if (y is None) != (loss is None):
-        raise InvalidArgument("y" if y is None else "loss", "given, as the other of y and loss is", None)
-    if model.dtype.kind != "f":
-        raise InvalidArgument("model", "of dtype float32 or float64", model.dtype)
+    if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
+        raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
     elements = whole_number("elements", elements)
-    rng = np.random.default_rng(rng)
+    rng = generator("rng", rng)
     x = model.inputs(x)
-    y = None if y is None else np.asarray(y)
+    objective = Objective.of(loss, y)
     if x.shape[1] == 1:
         x = np.concatenate([x, x[::-1]], axis=1)
-        y = None if y is None else np.concatenate([y, y])
-    objective = Objective(loss, y)
+        objective = objective.doubled()
     judged = model.astype(model.dtype)
     y_hat = judged.forward(x)
     if not np.isfinite(y_hat).all():

@@ -1,11 +1,12 @@
 """The scalar function of the predictions whose gradient is checked, and its numerical derivatives."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from memspan.axes import Array
+from memspan.errors import InvalidArgument
 from memspan.gradcheck.oracle import COMPLEX_STEP
 from memspan.losses import Loss
 from memspan.network import Network
@@ -19,6 +20,17 @@ class Objective:
 
     loss: Loss | None
     y: Array | None
+
+    @classmethod
+    def of(cls, loss: Loss | None, y: Array | None) -> Self:
+        """Both of them, or neither."""
+        if (y is None) != (loss is None):
+            raise InvalidArgument("y" if y is None else "loss", "given, as the other of y and loss is", None)
+        return cls(loss, None if y is None else np.asarray(y))
+
+    def doubled(self) -> Self:
+        """The same labels twice."""
+        return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y]))
 
     def value(self, y_hat: Array) -> Any:
         """L, real or complex as the predictions are."""

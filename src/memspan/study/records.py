@@ -33,7 +33,12 @@ def new_folder(folder: Path, study: Study) -> Iterator[Append]:
     """
     if (folder / TRIALS).exists() or (folder / STUDY).exists():
         raise InvalidArgument("output", "a folder without a study in it", f"{str(folder)!r}")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgument(
+            "output", "a folder that can be made", f"{str(folder)!r} ({error.strerror})"
+        ) from None
     replace_file(folder / STUDY, (study.model_dump_json(indent=2) + "\n").encode())
     with (folder / TRIALS).open("x", encoding="utf-8") as file:
 

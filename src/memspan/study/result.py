@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from rich.table import Table
 
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, whole_number
 from memspan.progress import Report
 from memspan.progress import progress as show_progress
 from memspan.span import SolvedShare, longest_solved
@@ -95,10 +95,20 @@ class StudyResult:
 
     @property
     def sentence(self) -> str:
-        """The answer."""
+        """The answer, or that there is none yet."""
+        if all(trial.status == "failed" for trial in self.trials):
+            return "No trial has run to its end: nothing can be said."
         if self.longest is None:
-            return "No length was solved by at least half of the repetitions."
-        return f"The longest length solved by at least half of the repetitions is {self.longest}."
+            answer = "No length was solved by at least half of the repetitions."
+        else:
+            answer = f"The longest length solved by at least half of the repetitions is {self.longest}."
+        done = f"So far ({len(self.trials)} of {len(self.study.keys)} trials): "
+        return answer if self.complete else done + answer[0].lower() + answer[1:]
+
+    @property
+    def failures(self) -> list[str]:
+        """Why trials failed, each reason once."""
+        return list(dict.fromkeys(trial.reason for trial in self.trials if trial.status == "failed"))
 
     def table(self) -> Table:
         """The summaries as a table for `rich`."""
@@ -126,7 +136,7 @@ class StudyResult:
                 f"{accuracy:.3f}",
                 f"{row.spread:.3f}",
                 f"{loss:.3g}",
-                f"{100 * loss / trivial:.2g} %",
+                f"{100 * loss / trivial:.3g} %",
             )
         return table
 
@@ -139,6 +149,7 @@ def run_study(
     Parameters
     ----------
     study : Study
+        What to run.
     folder : path, optional
         A new folder for the results; each trial is written as soon as it is done.
     workers : int
@@ -152,6 +163,8 @@ def run_study(
     KeyboardInterrupt
         On Ctrl-C; what was finished is in the folder.
     """
+    if not isinstance(study, Study):
+        raise InvalidArgument("study", "a Study", repr(study))
     workers = whole_number("workers", workers)
     kind = progress if isinstance(progress, str) else "auto" if progress else "none"
     trials: list[Trial] = []

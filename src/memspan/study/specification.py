@@ -34,7 +34,7 @@ class Study(BaseModel):
 
     cell: CellName = Field("rnn", description="The recurrent cell.")
     start: Annotated[StartName | None, Parameter(show_default=False)] = Field(
-        None, description="Initial weights [default: the cell's own]."
+        None, description="Initial weights [default: the cell's own; identity with --cell rnn-relu is the IRNN]."
     )
     gain: float = Field(1.0, gt=0, description="Multiplies the initial weights (R alone: orthogonal, identity).")
     hidden: PositiveInt = Field(32, description="Hidden units H.")
@@ -107,5 +107,5 @@ class Study(BaseModel):
         return f"{self.cell}, {self.hidden} hidden, {start} start, {rule}, batch {self.batch}"
 
     def with_(self, **changes: Any) -> Self:
-        """The same study but for these fields."""
+        """The same study but for these fields, as `study.with_(cell="lstm")`."""
         return type(self)(**{**self.model_dump(), **changes})

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, one_dtype, whole_number
+from memspan.errors import InvalidArgument, generator, one_dtype, whole_number
 
 
 class Batch(NamedTuple):
@@ -82,7 +82,7 @@ class Batches(Iterator[Batch]):
     def __post_init__(self) -> None:
         self.length = whole_number("length", self.length)
         self.batch = whole_number("batch", self.batch)
-        self.rng = np.random.default_rng(self.rng)
+        self.rng = generator("rng", self.rng)
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
     def __next__(self) -> Batch:

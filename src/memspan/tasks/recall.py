@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.errors import InvalidArgument, real_number, whole_number
+from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.tasks.base import Batch
 
 
@@ -80,10 +80,10 @@ def generate_samples(
     ((10, 4, 1), (4, 1), True)
     """
     batch, length = whole_number("batch_size", batch_size), whole_number("seq_length", seq_length)
-    generator = np.random.default_rng(rng)
+    source = generator("rng", rng)
 
     def samples() -> Iterator[Batch]:
         while True:
-            yield Recall().sample(generator, length, batch)
+            yield Recall().sample(source, length, batch)
 
     return samples()
