@@ -101,10 +101,12 @@ def test_backpropagate_gives_the_same_with_types_but_makes_no_update_ready(model
 
 
 def test_a_loss_that_is_not_finite_shows_in_the_gradients(model, x):
-    """Divergence is for the trainer to report; refusing it here would hide where it happened."""
+    """Divergence is for the trainer to report, which asks for the gradients; by hand it is refused."""
     model.forward(x)
-    grads = model.backward(np.full((5, 2), np.nan))
-    assert all(np.isnan(grads[f"d_{name}"]).any() for name in NAMES)
+    gradients = model.backpropagate(np.full((5, 2), np.nan))
+    assert all(np.isnan(getattr(gradients, f"d_{name}")).any() for name in NAMES)
+    with pytest.raises(InvalidArgument, match="d_loss must be finite"):
+        model.backward(np.full((5, 2), np.nan))
 
 
 # --- update ---------------------------------------------------------------------------------------------

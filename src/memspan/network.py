@@ -63,7 +63,7 @@ class Network:
     parameters : array [P]
         All weights in one vector.
     trace : Trace or None
-        What the last `forward` computed.
+        What the last `forward` computed: `trace.x`, `trace.a`, `trace.y_hat`, and the gates by name.
     gradients : Gradients or None
         What the last `backward` computed, for the diagnostics.
     grads : dict
@@ -149,7 +149,7 @@ class Network:
             the batch; the three of the recurrent half keep the contribution of each time step apart. It is
             also kept as `grads`: what is done to the arrays in place is what `update` will see.
         """
-        gradients = self.backpropagate(d_loss)
+        gradients = self.backpropagate(self._checked_floats("d_loss", d_loss))
         names = ("d_V", "d_W", "d_R", "d_bs", "d_by")
         self.grads = {name: getattr(gradients, name) for name in names}
         return self.grads

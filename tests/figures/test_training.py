@@ -84,3 +84,20 @@ def test_without_axes_a_new_figure_is_made(draw, record):
     assert plt.get_fignums() == [ax.figure.number]
     assert lines(ax) == lines(draw(record, new_figure().subplots()))
     plt.close("all")
+
+
+@pytest.mark.parametrize("loss", [[0.3, 5.0, 1e302], [0.3, np.inf], [0.3, np.nan]])
+def test_a_diverged_loss_leaves_a_readable_axis(loss, tmp_path):
+    curve = LossCurve(np.array(loss), np.array([]), np.array([]), 1 / 3)
+    ax = draw_loss(curve)
+    assert ax.get_ylim()[1] == pytest.approx(10)
+    assert "beyond the axis" in ax.texts[0].get_text()
+    ax.figure.savefig(tmp_path / "loss.png")
+
+
+@pytest.mark.parametrize("far", [1e154, np.inf, np.nan])
+def test_predictions_far_off_are_counted_outside_the_axis(far, tmp_path):
+    ax = draw_predictions(Predictions(np.zeros(3), np.array([0.1, -0.2, far]), 0.3, 0.1))
+    assert ax.get_ylim() == (-5, 5)
+    assert ax.texts[0].get_text() == "1 beyond ±5"
+    ax.figure.savefig(tmp_path / "predictions.png")

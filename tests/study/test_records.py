@@ -87,7 +87,7 @@ def test_a_folder_with_other_things_is_not(tmp_path):
 
 
 def torn(lines):
-    return [*lines[:3], lines[3][: len(lines[3]) // 2]]
+    return [*lines[:3], lines[3][: len(lines[3]) // 2] + b"\n"]
 
 
 def unknown_status(lines):
@@ -112,6 +112,15 @@ def twice(lines):
 
 def empty(lines):
     return [*lines[:3], b"\n"]
+
+
+def test_a_last_line_without_its_end_is_a_trial_that_is_not_done(folder):
+    path, whole = folder / "trials.jsonl", StudyResult.load(folder)
+    path.write_bytes(path.read_bytes()[:-200])
+    rest = StudyResult.load(folder)
+    assert len(rest.trials) == len(whole.trials) - 1
+    assert all(trial in whole.trials for trial in rest.trials)
+    assert not rest.complete
 
 
 @pytest.mark.parametrize("damage", [torn, unknown_status, not_text, another_seed, another_length, twice, empty])

@@ -82,7 +82,7 @@ def gradient_check(
     if not np.isfinite(y_hat).all():
         raise InvalidArgument("x", "such that the forward pass stays finite", f"y_hat = {y_hat.ravel().tolist()}")
     d_loss = objective.derivative(y_hat).astype(model.dtype)
-    oracle = Oracle.of(judged, d_loss)
+    oracle = Oracle.of(judged, y_hat, d_loss)
     oracle.demand_complex_clean()
     gradients = {name: gradient.copy() for name, gradient in judged.backward(d_loss).items()}
 

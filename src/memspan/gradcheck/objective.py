@@ -1,5 +1,6 @@
 """The scalar function of the predictions whose gradient is checked, and its numerical derivatives."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -49,8 +50,21 @@ class Objective:
         for index in np.ndindex(y_hat.shape):
             varied = y_hat.astype(np.complex128)
             varied[index] += 1j * COMPLEX_STEP
-            derivative[index] = np.imag(self.value(varied)) / COMPLEX_STEP
+            derivative[index] = self._imaginary(varied) / COMPLEX_STEP
         return derivative
+
+    def _imaginary(self, y_hat: Array) -> float:
+        """The imaginary part of L; a loss that drops it would seem to have no derivative."""
+        rule = "one that the complex step can differentiate (no float(), no abs, no real part)"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                value = self.value(y_hat)
+        except (TypeError, np.exceptions.ComplexWarning) as error:
+            raise InvalidArgument("loss", rule, f"{type(self.loss).__name__}: {error}") from error
+        if not np.iscomplexobj(value):
+            raise InvalidArgument("loss", rule, f"{type(self.loss).__name__}, which returns a real number")
+        return float(np.imag(value))
 
 
 def central_difference(

@@ -56,12 +56,13 @@ class Oracle:
     d_y_hat: Array
 
     @classmethod
-    def of(cls, model: Network, d_y_hat: Array) -> Self:
-        """The oracle of the last forward pass of `model`."""
+    def of(cls, model: Network, y_hat: Array, d_y_hat: Array) -> Self:
+        """The oracle of the last forward pass of `model`, which returned `y_hat`."""
         trace = model.trace
         if trace is None:
             raise InvalidArgument("model", "a network whose forward keeps its trace", type(model).__name__)
-        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "gates", "y_hat")}
+        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "gates")}
+        arrays["y_hat"] = y_hat.astype(np.float64)
         weights = model.astype(np.float64).weights
         return cls(model.cell, weights, replace(trace, **arrays), d_y_hat.astype(np.float64))
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -29,7 +29,9 @@ class WorkerDied(MemspanError):
     """A worker process ended without a word: killed, or out of memory."""
 
 
-def run_trials(study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell) -> Iterator[Trial]:
+def run_trials(
+    study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell
+) -> Generator[Trial, None, None]:
     """Run the trials of these keys and yield each when it is done.
 
     One BLAS thread each, whatever the number of workers: the bits of a product can depend on its threads.
@@ -45,7 +47,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _run_here(study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell) -> Iterator[Trial]:
+def _run_here(
+    study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell
+) -> Generator[Trial, None, None]:
     with threadpool_limits(1, "blas"):
         for key in keys:
             yield run_trial(study, *key, provenance, observe=_now_and_then(key, tell))
@@ -53,7 +57,7 @@ def _run_here(study: Study, keys: list[Key], provenance: Provenance, workers: in
 
 def _run_in_processes(
     study: Study, keys: list[Key], provenance: Provenance, workers: int, tell: Tell
-) -> Iterator[Trial]:
+) -> Generator[Trial, None, None]:
     context = multiprocessing.get_context("spawn")
     messages: SimpleQueue[tuple[Key, int]] = context.SimpleQueue()
     stop = context.Event()
@@ -73,8 +77,9 @@ def _run_in_processes(
     except BrokenProcessPool as error:
         raise WorkerDied("a worker process was killed (out of memory?); what was finished is kept") from error
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        with _interrupts_ignored():  # a second Ctrl-C would leave workers behind; they end within an update
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

@@ -32,7 +32,8 @@ def new_folder(folder: Path, study: Study) -> Iterator[Append]:
         When the folder holds a study already: nothing is ever written over.
     """
     if (folder / TRIALS).exists() or (folder / STUDY).exists():
-        raise InvalidArgument("output", "a folder without a study in it", f"{str(folder)!r}")
+        got = f"{str(folder)!r}, which `memspan show` can sum up"
+        raise InvalidArgument("output", "a folder without a study in it", got)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,7 +51,7 @@ def new_folder(folder: Path, study: Study) -> Iterator[Append]:
 
 
 def read_folder(folder: Path) -> tuple[Study, list[Trial]]:
-    """The study in a folder, and its trials so far.
+    """The study in a folder, and its trials so far; a last line without its end is a trial that is not done.
 
     Raises
     ------
@@ -66,6 +67,8 @@ def read_folder(folder: Path) -> tuple[Study, list[Trial]]:
     with (folder / TRIALS).open("rb") as file:
         for number, line in enumerate(file, start=1):
             place = f"{folder / TRIALS}, line {number}"
+            if not line.endswith(b"\n"):
+                break  # the last line, torn by whatever ended the study: that trial is not done
             try:
                 trial = Trial.model_validate_json(line)
             except ValidationError as error:

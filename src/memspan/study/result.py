@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -175,10 +175,11 @@ def run_study(
         _kept(folder, study) as keep,
     ):
         pace = _Pace(study, report)
-        for trial in run_trials(study, study.keys, provenance(), workers, pace.moment):
-            keep(trial)
-            trials.append(trial)
-            pace.done(trial)
+        with closing(run_trials(study, study.keys, provenance(), workers, pace.moment)) as done:
+            for trial in done:
+                keep(trial)
+                trials.append(trial)
+                pace.done(trial)
     return StudyResult.of(study, trials)
 
 
