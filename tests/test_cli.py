@@ -140,7 +140,8 @@ def test_a_folder_with_a_study_is_refused_and_left_as_it_was(memspan_, tmp_path)
     before = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     code, out, err = memspan_(f"study {SMALL} -o results")
     assert (code, out) == (2, "")
-    assert err == "memspan: output must be a folder without a study in it, got 'results'\n"
+    refusal = "output must be a folder without a study in it, got 'results', which `memspan show` can sum up"
+    assert err == f"memspan: {refusal}\n"
     assert {path: path.read_bytes() for path in (tmp_path / "results").iterdir()} == before
 
 
@@ -266,7 +267,7 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_p
     assert 0 < done < 5000
     code, out, _ = memspan_("show results")
     assert code == 0
-    assert f"{done} of 5000 trials are done." in out
+    assert f"So far ({done} of 5000 trials): no length" in out
 
 
 @pytest.mark.slow

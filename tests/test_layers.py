@@ -10,7 +10,7 @@ import memspan
 ROOT = Path(memspan.__file__).parent
 LAYERS = [
     *("_version", "errors", "axes", "activations", "starts", "cells", "tasks", "losses", "weights", "bptt"),
-    *("network", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history"),
+    *("network", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history", "interrupts"),
     *("checkpoint", "learner", "study", "commands", "cli"),
 ]
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -1,9 +1,6 @@
 """The training loop."""
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +13,7 @@ from memspan.cells import Cell
 from memspan.errors import InvalidArgument, real_number, whole_number
 from memspan.figures.training import LossCurve, Predictions, draw_loss, draw_predictions
 from memspan.history import Evaluation, History, Outcome, Status
+from memspan.interrupts import noted_interrupts
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.optimizers import Chain, Rule
@@ -130,7 +128,7 @@ class Learner:
         kind = progress if isinstance(progress, str) else "auto" if progress else "none"
         self.outcome = None
         with (
-            _interrupt() as interrupted,
+            noted_interrupts(patient=False) as interrupted,
             show_progress(goal, "training", "updates", kind=kind, done=self.updates) as report,
         ):
             while self.updates < goal and self.outcome is None:
@@ -302,25 +300,3 @@ def _stream(name: str, batches: Iterator[Any]) -> Batches | Counted:
 def _not_finite(tensors: dict[str, Any]) -> str | None:
     """The name of the first tensor with a NaN or an infinity."""
     return next((name for name, tensor in tensors.items() if not np.isfinite(tensor).all()), None)
-
-
-@contextmanager
-def _interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag, so that no update is torn; the second is Python's own."""
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as in the workers of a study
-    if ignored or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    pressed = False
-
-    def note(signum: int, frame: Any) -> None:
-        nonlocal pressed
-        if pressed:
-            signal.default_int_handler(signum, frame)
-        pressed = True
-
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -15,6 +15,7 @@ from multiprocessing.synchronize import Event
 from threadpoolctl import threadpool_limits
 
 from memspan.errors import MemspanError
+from memspan.interrupts import noted_interrupts
 from memspan.study.specification import Study
 from memspan.study.trial import Provenance, Stopped, Trial, run_trial
 
@@ -64,21 +65,23 @@ def _run_in_processes(
     pool = ProcessPoolExecutor(
         min(workers, len(keys)), mp_context=context, initializer=_prepare_worker, initargs=(messages, stop)
     )
-    try:
-        with _interrupts_ignored():  # what the workers inherit: Ctrl-C reaches them too, but only we decide
-            running: set[Future[Trial | None]] = {pool.submit(_work, study, key, provenance) for key in keys}
-        while running:
-            done, running = wait(running, timeout=SECONDS_BETWEEN_MESSAGES, return_when=FIRST_COMPLETED)
-            while not messages.empty():
-                tell(*messages.get())
-            for future in sorted(done, key=lambda future: future.exception() is not None):  # the broken last
-                if (trial := future.result()) is not None:
-                    yield trial
-    except BrokenProcessPool as error:
-        raise WorkerDied("a worker process was killed (out of memory?); what was finished is kept") from error
-    finally:
-        with _interrupts_ignored():  # a second Ctrl-C would leave workers behind; they end within an update
-            stop.set()
+    with noted_interrupts(patient=True) as interrupted:  # raised inside `wait`, it would leave locks behind
+        try:
+            with _interrupts_ignored():  # what the workers inherit: Ctrl-C reaches them too, but only we decide
+                running: set[Future[Trial | None]] = {pool.submit(_work, study, key, provenance) for key in keys}
+            while running:
+                done, running = wait(running, timeout=SECONDS_BETWEEN_MESSAGES, return_when=FIRST_COMPLETED)
+                while not messages.empty():
+                    tell(*messages.get())
+                for future in sorted(done, key=lambda future: future.exception() is not None):  # the broken last
+                    if (trial := future.result()) is not None:
+                        yield trial
+                if interrupted():
+                    raise KeyboardInterrupt
+        except BrokenProcessPool as error:
+            raise WorkerDied("a worker process was killed (out of memory?); what was finished is kept") from error
+        finally:
+            stop.set()  # the workers end within an update
             pool.shutdown(wait=True, cancel_futures=True)
 
 
