@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from memspan.axes import Array, PerStep
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, GREY, ORANGE, long_rows, new_figure, ordered_colours, tidy
+from memspan.figures.style import BLACK, GREY, ORANGE, new_figure, ordered_colours, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ class NormsByLag:
             (*panel, length, len(norms) - 1 - t, norm)
             for panel, lines in self.panels.items()
             for length, norms in lines.items()
-            for _, t, norm in long_rows({length: norms})
+            for t, norm in enumerate(norms.tolist())
         ]
 
 

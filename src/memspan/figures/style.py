@@ -1,11 +1,9 @@
 """One look for every figure, and one way to save them."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from memspan.axes import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +55,3 @@ def save(figure: "Figure", folder: Path, name: str, columns: Sequence[str], rows
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)
-
-
-def long_rows(series: Mapping[Any, Array]) -> list[tuple[Any, int, float]]:
-    """Named series as rows (name, position, value)."""
-    return [(name, k, float(value)) for name, values in series.items() for k, value in enumerate(values)]
