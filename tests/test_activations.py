@@ -3,10 +3,29 @@ import math
 import numpy as np
 import pytest
 
-from memspan.activations import relu, relu_slope, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.activations import (
+    exp,
+    larger,
+    one_minus,
+    relu,
+    relu_slope,
+    sigmoid,
+    sigmoid_slope,
+    softplus,
+    softplus_slope,
+    tanh,
+    tanh_slope,
+    where_positive,
+)
 
 POINTS = np.array([-30.0, -8.0, -2.5, -1.0, -0.3, -1e-9, 1e-9, 0.2, 0.7, 1.0, 3.0, 12.0, 30.0])
-PAIRS = {"tanh": (tanh, tanh_slope), "sigmoid": (sigmoid, sigmoid_slope), "relu": (relu, relu_slope)}
+PAIRS = {
+    "tanh": (tanh, tanh_slope),
+    "sigmoid": (sigmoid, sigmoid_slope),
+    "softplus": (softplus, softplus_slope),
+    "relu": (relu, relu_slope),
+    "exp": (exp, lambda e: e),
+}
 EPS = np.finfo(float).eps
 
 
@@ -15,8 +34,30 @@ def test_tanh_has_the_values_of_math():
 
 
 def test_sigmoid_has_the_values_of_its_definition():
-    np.testing.assert_allclose(sigmoid(POINTS), [1 / (1 + math.exp(-x)) for x in POINTS], rtol=0, atol=4 * EPS)
+    np.testing.assert_allclose(sigmoid(POINTS), [1 / (1 + math.exp(-x)) for x in POINTS], rtol=4 * EPS)
     np.testing.assert_allclose(sigmoid(math.log(3)), 0.75, rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_softplus_and_sigmoid_keep_their_digits_far_below_zero(dtype):
+    x, tolerance = np.linspace(-80, 0, 81), 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(softplus(x.astype(dtype)), [math.log1p(math.exp(v)) for v in x], rtol=tolerance)
+    right = [math.exp(v) / (1 + math.exp(v)) for v in x]
+    np.testing.assert_allclose(sigmoid(x.astype(dtype)), right, rtol=tolerance)
+
+
+def test_softplus_has_the_values_of_its_definition():
+    np.testing.assert_allclose(softplus(POINTS), [math.log1p(math.exp(x)) for x in POINTS], rtol=4 * EPS)
+    np.testing.assert_allclose(softplus(math.log(3)), math.log(4), rtol=4 * EPS)
+
+
+def test_softplus_slope_is_the_sigmoid():
+    x = np.linspace(-40, 40, 81)
+    np.testing.assert_allclose(softplus_slope(softplus(x)), sigmoid(x), rtol=8 * EPS)
+
+
+def test_exp_has_the_values_of_math():
+    np.testing.assert_allclose(exp(POINTS), [math.exp(x) for x in POINTS], rtol=4 * EPS)
 
 
 def test_relu_has_the_values_of_max():
@@ -39,8 +80,9 @@ def test_dtype_is_kept(function, slope, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-def test_sigmoid_and_tanh_saturate_without_overflow(dtype):
+def test_far_arguments_give_the_limits_without_overflow(dtype):
     far = np.array([-1e4, 1e4], dtype)
+    np.testing.assert_array_equal(softplus(far), np.array([0, 1e4], dtype))
     np.testing.assert_array_equal(sigmoid(far), np.array([0, 1], dtype))
     np.testing.assert_array_equal(tanh(far), np.array([-1, 1], dtype))
 
@@ -68,3 +110,26 @@ def test_slopes_are_those_of_the_complex_functions_too():
     z = np.array([0.3 + 0.4j, -1.2 + 0.7j])
     np.testing.assert_allclose(tanh_slope(tanh(z)), 1 / np.cosh(z) ** 2, rtol=1e-14)
     np.testing.assert_allclose(sigmoid_slope(sigmoid(z)), np.exp(-z) / (1 + np.exp(-z)) ** 2, rtol=1e-14)
+
+
+def test_one_minus_is_taken_from_one():
+    np.testing.assert_array_equal(one_minus(np.array([0.25, -2, 3 + 1j])), [0.75, 3, -2 - 1j])
+    assert one_minus(np.float32(0.25)).dtype == np.float32
+
+
+def test_larger_and_where_positive_look_at_the_real_part_only():
+    x, y = np.array([1 - 9j, 2 + 1j, -3 + 0j]), np.array([0 + 9j, 2 + 5j, -1 - 1j])
+    np.testing.assert_array_equal(larger(x, y), [1 - 9j, 2 + 1j, -1 - 1j])
+    condition = np.array([1e-300 - 1j, 0 + 1j, -1 + 1j])
+    np.testing.assert_array_equal(where_positive(condition, x, y), [1 - 9j, 2 + 5j, -1 - 1j])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numpy_scalars_are_taken_one_by_one(dtype):
+    for function in (tanh, sigmoid, softplus, exp):
+        value = function(dtype(-0.5))
+        np.testing.assert_allclose(value, function(np.array([-0.5], dtype))[0], rtol=4 * np.finfo(dtype).eps)
+        assert value.dtype == dtype
+        assert value.shape == ()
+    assert larger(dtype(1), dtype(2)) == 2
+    assert where_positive(dtype(0), dtype(1), dtype(2)) == 2

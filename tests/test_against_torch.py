@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from memspan import Network
+from memspan.weights import split
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -15,8 +16,11 @@ LAYERS = {
     "rnn": lambda kind: getattr(torch.nn, kind)(F, H, nonlinearity="tanh", dtype=torch.float64),
     "rnn-relu": lambda kind: getattr(torch.nn, kind)(F, H, nonlinearity="relu", dtype=torch.float64),
     "lstm": lambda kind: getattr(torch.nn, kind.replace("RNN", "LSTM"))(F, H, dtype=torch.float64),
+    "gru": lambda kind: getattr(torch.nn, kind.replace("RNN", "GRU"))(F, H, dtype=torch.float64),
 }
-NAMES = {"weight_ih": "W", "weight_hh": "R", "bias_ih": "bs"}
+INPUT = {"gru": ("r", "z", "n")}
+RECURRENT = {"gru": ("r", "z", "u")}
+"""The gates that PyTorch's two halves feed, in its order, where that is not memspan's."""
 
 every_layer = pytest.mark.parametrize("cell", LAYERS)
 every_length = pytest.mark.parametrize("T", LENGTHS)
@@ -38,16 +42,42 @@ def problem(cell, T):
     return network, rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, O))
 
 
+def as_in_torch(cell, W, R, bs):
+    """PyTorch's four tensors from memspan's three (any axes in front): transposed, and the bias twice."""
+    gates_in, gates_back = INPUT.get(cell.name, cell.gates), RECURRENT.get(cell.name, cell.gates)
+
+    def ordered(columns, names, order):
+        blocks = dict(zip(names, split(columns, H), strict=True))
+        return np.concatenate([blocks[gate] for gate in order], axis=-1)
+
+    bs = bs[..., 0]
+    return {
+        "weight_ih": np.swapaxes(ordered(W, cell.driven, gates_in), -1, -2),
+        "weight_hh": np.swapaxes(ordered(R, cell.recurrent, gates_back), -1, -2),
+        "bias_ih": ordered(bs, cell.gates, gates_in),
+        "bias_hh": ordered(bs, cell.gates, gates_back),
+    }
+
+
 def layer_with_weights_of(network, kind):
-    """PyTorch keeps a matrix transposed and the bias twice; the second is 0 here."""
+    """Where PyTorch adds two biases, ours is their sum."""
     layer = LAYERS[network.cell.name](kind)
     suffix = "" if kind == "RNNCell" else "_l0"
+    tensors = as_in_torch(network.cell, network.W, network.R, network.bs)
+    alone = network.cell.gates != network.cell.driven  # then the last gate has b_hh alone, and the one before b_ih
+    shared = slice(0, 2 * H if alone else None)
+    part = np.random.default_rng(0).uniform(-1, 1, tensors["bias_hh"][shared].shape)
+    tensors["bias_hh"][shared] = part
+    tensors["bias_ih"][shared] -= part
     with torch.no_grad():
-        for name, ours in NAMES.items():
-            weight = torch.from_numpy(getattr(network, ours).copy())
-            getattr(layer, name + suffix).copy_(weight[:, 0] if ours == "bs" else weight.T)
-        getattr(layer, "bias_hh" + suffix).zero_()
+        for name, values in tensors.items():
+            getattr(layer, name + suffix).copy_(torch.from_numpy(values.copy()))
     return layer
+
+
+def assert_gradients(network, grads, layer, suffix=""):
+    for name, gradient in as_in_torch(network.cell, *grads).items():
+        assert_close(gradient, getattr(layer, name + suffix).grad)
 
 
 def read_out(network, a):
@@ -58,7 +88,7 @@ def read_out(network, a):
 @every_layer
 @every_length
 def test_layer(cell, T):
-    """torch.nn.RNN and LSTM: every output state, and each weight's gradient summed over time."""
+    """torch.nn.RNN, LSTM and GRU: every output state, and each weight's gradient summed over time."""
     network, x, d = problem(cell, T)
     layer = layer_with_weights_of(network, "RNN")
     a, _ = layer(torch.from_numpy(x))
@@ -68,9 +98,8 @@ def test_layer(cell, T):
     assert_close(network.forward(x), y_hat.detach())
     grads = network.backward(d)
     assert_close(network.trace.a, a.detach())
-    assert_close(grads["d_W"].sum(axis=0), layer.weight_ih_l0.grad.T)
-    assert_close(grads["d_R"].sum(axis=0), layer.weight_hh_l0.grad.T)
-    assert_close(grads["d_bs"].sum(axis=0)[:, 0], layer.bias_ih_l0.grad)
+    sums = (grads[name].sum(axis=0) for name in ("d_W", "d_R", "d_bs"))
+    assert_gradients(network, sums, layer, "_l0")
     assert_close(grads["d_V"], V.grad)
     assert_close(grads["d_by"], by.grad)
 
@@ -78,7 +107,7 @@ def test_layer(cell, T):
 @every_layer
 @every_length
 def test_every_step(cell, T):
-    """A copy of torch.nn.RNNCell or LSTMCell for each step keeps that step's gradient apart."""
+    """A copy of torch.nn.RNNCell, LSTMCell or GRUCell for each step keeps that step's gradient apart."""
     network, x, d = problem(cell, T)
     shared = layer_with_weights_of(network, "RNNCell")
     cells = [copy.deepcopy(shared) for _ in range(T)]
@@ -96,9 +125,7 @@ def test_every_step(cell, T):
     d_a = network.gradients.d_a
     for t, step in enumerate(cells):
         assert_close(d_a[t], states[t][0].grad)
-        assert_close(grads["d_W"][t], step.weight_ih.grad.T)
-        assert_close(grads["d_R"][t], step.weight_hh.grad.T)
-        assert_close(grads["d_bs"][t, :, 0], step.bias_ih.grad)
+        assert_gradients(network, (grads[name][t] for name in ("d_W", "d_R", "d_bs")), step)
     assert np.linalg.norm(d_a[0]) > 1e-100
     if cell == "lstm":
         c, o = network.trace.state("c"), network.trace.gate("o")

@@ -1,11 +1,14 @@
 """The unrolling and its reverse, where a closed form or an independent sum says what must come out."""
 
+from dataclasses import replace
+
 import jaxtyping
 import numpy as np
 import pytest
 
 from memspan import CELLS, Network
-from memspan.bptt import split, unroll
+from memspan.bptt import unroll
+from memspan.weights import split
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def test_linear_network_is_a_sum_of_matrix_powers(rng):
     network.bs = rng.standard_normal((4, 1))
     network.by = rng.standard_normal((3, 1))
     x, d = rng.standard_normal((6, 1, 2)), rng.standard_normal((1, 3))
-    W, R, bs, V, by = network.weights
+    W, R, bs, V, by, _ = network.weights
     power = [np.linalg.matrix_power(R, k) for k in range(6)]
 
     # a[t] = Σ_k (Rᵀ)^(t-k) (Wᵀ x[k] + b)
@@ -60,7 +63,7 @@ def test_contributions_are_outer_products_summed_over_the_batch(rng):
     x, d = rng.standard_normal((4, 5, 2)), rng.standard_normal((5, 2))
     network.forward(x)
     gradients, a = network.backpropagate(d), network.trace.a
-    assert gradients.d_y_hat.tolist() == d.tolist()
+    assert gradients.d_y_hat.tolist() == [d.tolist()]
     for t in range(4):
         previous = np.zeros((5, 3)) if t == 0 else a[t - 1]
         outer = {"d_W": x[t], "d_R": previous, "d_bs": np.ones((5, 1))}
@@ -89,13 +92,15 @@ def test_d_s_is_the_derivative_by_one_more_input_for_each_column_of_s(cell, rng)
     x, d = rng.standard_normal((T, B, 2)), rng.standard_normal((B, 2))
     network.forward(x)
     d_s = network.backpropagate(d).d_s
-    twin = network.astype(np.complex128)
-    wider = twin.weights._replace(W=np.vstack([twin.W, np.eye(d_s.shape[-1])]))
+    twin, columns = network.astype(np.complex128), d_s.shape[-1]
+    W = np.pad(twin.W, ((0, 0), (0, columns - twin.W.shape[1])))  # by the wider W every gate is fed
+    wider = twin.weights._replace(W=np.vstack([W, np.eye(columns)]))
+    fed = replace(twin.cell, driven=twin.cell.gates)
     inputs = np.concatenate([x, np.zeros(d_s.shape)], axis=-1).astype(complex)
     probe = inputs[:, :, 2:]
     for index in np.ndindex(d_s.shape):
         probe[index] = 1e-20j
-        y_hat = unroll(twin.cell, wider, inputs).y_hat
+        y_hat = unroll(fed, wider, inputs).y_hat
         np.testing.assert_allclose(d_s[index], (y_hat.imag * d).sum() / 1e-20, rtol=1e-11, atol=1e-16)
         probe[index] = 0
 
@@ -105,7 +110,7 @@ def test_trace_starts_at_zero_and_keeps_the_state_before_and_after_each_step(rng
     y_hat = network.forward(rng.standard_normal((4, 2, 2)))
     trace = network.trace
     np.testing.assert_array_equal(trace.states[:, 0], 0)
-    np.testing.assert_array_equal(trace.a_previous[1:], trace.a[:-1])
+    np.testing.assert_array_equal(trace.read[1:], trace.a[:-1])
     np.testing.assert_array_equal(trace.state("a"), trace.a)
     np.testing.assert_array_equal(y_hat, trace.a[-1] @ network.V + network.by.T)
 

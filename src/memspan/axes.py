@@ -1,8 +1,9 @@
 """The axes of every array, once.
 
-`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O; `columns` is G·H, the
-pre-activations of one step side by side. `Inexact` admits float32 and float64, and the complex128 of the
-gradient check. Outside the tests these are plain array annotations; the tests enforce them.
+`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O, `read_out` K, the last steps
+that are read out; `columns` is G·H, the pre-activations of one step side by side. `Inexact` admits float32 and
+float64, and the complex128 of the gradient check. Outside the tests these are plain array annotations; the tests
+enforce them.
 """
 
 import numpy as np
@@ -14,8 +15,8 @@ Array = np.ndarray
 Inputs = Inexact[np.ndarray, "time batch features"]
 """A batch of input sequences."""
 
-Outputs = Inexact[np.ndarray, "batch outputs"]
-"""Predictions, labels, or the gradient of the loss with respect to predictions."""
+Outputs = Inexact[np.ndarray, "*read_out batch outputs"]
+"""Predictions, labels, or the gradient of the loss with respect to predictions; of one step, or of the last K."""
 
 Hidden = Inexact[np.ndarray, "time batch hidden"]
 """One hidden state of every step."""

@@ -108,6 +108,7 @@ class _Header(_Strict):
     hidden_size: PositiveInt
     output_size: PositiveInt
     dtype: Literal["float32", "float64"]
+    read_out: PositiveInt | None = None
     loss: _Named
     clips: list[_Named]
     rule: _Named
@@ -182,6 +183,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         hidden_size=model.hidden_size,
         output_size=model.output_size,
         dtype=model.dtype.name,
+        read_out=model.read_out,
         loss=_name(LOSSES, checkpoint.loss),
         clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
         rule=_name(RULES, checkpoint.optimizer.rule),
@@ -247,14 +249,14 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
     if cell is None:
         raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
     sizes = header.input_size, header.hidden_size, header.output_size
-    size = Layout(header.input_size, header.hidden_size, len(cell.gates), header.output_size).size
+    size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
     # Looked at before a network is made: what a file claims could be any size.
     parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
     if not np.isfinite(parameters).all():
         raise UnreadableFile(f"{path} holds weights that are not finite")
     activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
     if header.kind == "Network":
-        model = Network(cell, *sizes, dtype=header.dtype, rng=0)
+        model = Network(cell, *sizes, dtype=header.dtype, read_out=header.read_out, rng=0)
     elif activation is not None:
         model = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
     else:

@@ -245,17 +245,17 @@ class Learner:
         """One optimiser step; if anything is not finite, its name instead, and nothing has changed."""
         x, y = next(self.batches)
         y = y.astype(self.model.dtype)
-        weights = self.model.weights._asdict()
+        weights = self.model.layout.by_name(self.model.parameters)
         if tensor := _not_finite({"x": x, "y": y, **weights}):
             return tensor
         loss = self.loss.forward(self.model.forward(x), y)
         gradient = self.model.backpropagate(self.loss.backward()).total()
-        views = self.model.layout.views(gradient)._asdict()
+        views = self.model.layout.by_name(gradient)
         if tensor := _not_finite({"loss": loss, **{f"d_{name}": view for name, view in views.items()}}):
             return tensor
         step = self.optimizer.step(gradient, self.state)
         parameters = self.model.parameters + step.change
-        views = self.model.layout.views(parameters)._asdict()
+        views = self.model.layout.by_name(parameters)
         memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
         if tensor := _not_finite({f"{name} after the step": view for name, view in views.items()} | memory):
             return tensor

@@ -9,13 +9,30 @@ from memspan.errors import InvalidArgument, NotReady
 
 
 class Loss(Protocol):
-    """What a loss must offer."""
+    """What a loss must offer.
+
+    The fast engine calls it from Python between its forward and its backward half; unless the class has a static
+    method `into(y_hat, y, d_y_hat) -> float` too, an importable function over arrays `[K, B, O]` that Numba can
+    compile, which returns the loss and writes its derivative.
+    """
 
     def forward(self, y_hat: Any, y: Any, /) -> Any:
         """The loss of predictions for labels, one number."""
 
     def backward(self) -> Any:
         """dL/dŷ at the last `forward`."""
+
+
+def squared_error(y_hat: Array, y: Array, d_y_hat: Array) -> float:
+    """`MSELoss` for kernels: the value, summed in float64; the derivative goes into `d_y_hat`. All are `[K, B, O]`."""
+    total, share = 0.0, 2.0 / y.size
+    for k in range(y.shape[0]):
+        for b in range(y.shape[1]):
+            for o in range(y.shape[2]):
+                error = y_hat[k, b, o] - y[k, b, o]
+                total += float(error) * float(error)
+                d_y_hat[k, b, o] = error * share
+    return total / y.size
 
 
 class MSELoss:
@@ -34,6 +51,8 @@ class MSELoss:
     array([[1.],
            [0.]])
     """
+
+    into = staticmethod(squared_error)
 
     def __init__(self) -> None:
         self._error: Array | None = None

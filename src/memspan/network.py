@@ -34,11 +34,11 @@ class _Matrix:
 
 
 class Network:
-    """A recurrent network of any cell that reads a sequence and answers once, at its end.
+    """A recurrent network of any cell that reads a sequence and answers at its end.
 
         s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s        the linear map, the same for every cell
         a[t], ... = cell(s[t], ...)             pointwise
-        ŷ = Vᵀ a[T] + b_y                       the read-out
+        ŷ = Vᵀ a[T] + b_y                       the read-out, of the last step or of the last K
 
     Parameters
     ----------
@@ -53,13 +53,17 @@ class Network:
         Multiplies what the start draws (R alone for `orthogonal` and `identity`).
     dtype : float32, float64 or complex128
         Of the weights and of everything computed. complex128 is there for the complex step.
+    read_out : int, optional
+        K: ŷ is read after each of the last K steps, and has an axis of that length in front. Without it ŷ is read
+        after the last step alone.
     rng : Generator, SeedSequence or int, optional
         Where the initial weights come from; fresh entropy if not given.
 
     Attributes
     ----------
     W, R, bs, V, by : array
-        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assigning copies.
+        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assigning copies. Some
+        cells have a `U [K, H]` too, weights that each unit has for itself, and some have no R.
     parameters : array [P]
         All weights in one vector.
     trace : Trace or None
@@ -77,7 +81,7 @@ class Network:
         A `RuntimeError`: `backward` before `forward`, or `update` before `backward`.
     """
 
-    W, R, bs, V, by = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
+    W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Network:
         init: str | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float64,
+        read_out: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
         self.cell = cell if isinstance(cell, Cell) else CELLS[one_of("cell", cell, CELLS)]
@@ -96,9 +101,10 @@ class Network:
         self.hidden_size = whole_number("hidden_size", hidden_size)
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
+        self.read_out = None if read_out is None else whole_number("read_out", read_out)
         start = one_of("init", self.cell.start if init is None else init, STARTS)
         gain = real_number("gain", gain, above=0)
-        flat = initial_weights(self.cell, self.layout, start, gain, generator("rng", rng))
+        flat = initial_weights(self.layout, start, gain, generator("rng", rng))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
         self.gradients: Gradients | None = None
@@ -107,11 +113,11 @@ class Network:
     @property
     def layout(self) -> Layout:
         """The sizes, and where each matrix lies in `parameters`."""
-        return Layout(self.input_size, self.hidden_size, len(self.cell.gates), self.output_size)
+        return Layout(self.cell, self.input_size, self.hidden_size, self.output_size)
 
     @property
     def weights(self) -> Weights:
-        """The five matrices, as views into `parameters`."""
+        """The matrices, as views into `parameters`."""
         return self.layout.views(self.parameters)
 
     def forward(self, x: Array) -> Outputs:
@@ -124,42 +130,41 @@ class Network:
 
         Returns
         -------
-        array [1, O] or [B, O]
+        array [1, O] or [B, O], or [K, B, O]
         """
         self._forget()
-        self.trace = unroll(self.cell, self.weights, self.inputs(x))
-        return self.trace.y_hat.copy()
+        self.trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
     def predict(self, x: Array) -> Outputs:
         """As `forward`, but remember nothing."""
-        return unroll(self.cell, self.weights, self.inputs(x)).y_hat
+        trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        return trace.y_hat.reshape(self._answer(trace))
 
     def backward(self, d_loss: Array) -> dict[str, Array]:
         """Back-propagation through time from dL/dŷ.
 
         Parameters
         ----------
-        d_loss : array [B, O], or [O] for one sequence
+        d_loss : array [B, O] or [K, B, O], or [O] for one sequence
             dL/dŷ, in the shape that `forward` returned.
 
         Returns
         -------
         dict
-            `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`, summed over
-            the batch; the three of the recurrent half keep the contribution of each time step apart. It is
-            also kept as `grads`: what is done to the arrays in place is what `update` will see.
+            `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`, and
+            `d_U [T, K, H]` where the cell has it, summed over the batch; those of the recurrent half keep the
+            contribution of each time step apart. It is also kept as `grads`: what is done to the arrays in place
+            is what `update` will see.
         """
-        gradients = self.backpropagate(self._checked_floats("d_loss", d_loss))
-        names = ("d_V", "d_W", "d_R", "d_bs", "d_by")
-        self.grads = {name: getattr(gradients, name) for name in names}
+        self.grads = self.backpropagate(self._checked_floats("d_loss", d_loss)).by_name()
         return self.grads
 
     def backpropagate(self, d_loss: Array) -> Gradients:
         """As `backward`, but return the typed `Gradients`, which also hold dL/da[t] of every step."""
         if self.trace is None:
             raise NotReady("backward needs the trace of a forward pass: call .forward(x) first")
-        d_y_hat = self._output_gradient(d_loss, self.trace.y_hat.shape)
-        self.gradients = backpropagate(self.weights, self.trace, d_y_hat)
+        self.gradients = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
         return self.gradients
 
     def update(self, lr: float) -> None:
@@ -173,17 +178,17 @@ class Network:
         if not self.grads:
             raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
         lr = real_number("lr", lr, above=0)
-        for name, weight in self.weights._asdict().items():
+        for name, weight in self.layout.by_name(self.parameters).items():
             gradient = self.grads[f"d_{name}"]
             weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
         self._forget()
 
     def get_weights(self) -> dict[str, Array]:
-        """Copies of `W`, `R`, `bs`, `V` and `by`."""
-        return {name: weight.copy() for name, weight in self.weights._asdict().items()}
+        """Copies of `W`, `R`, `bs`, `V`, `by` and `U`, those of them that the cell has."""
+        return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Copy in all five weights; names and shapes must be exactly those of `get_weights`.
+        """Copy in all weights; names and shapes must be exactly those of `get_weights`.
 
         Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
         """
@@ -195,7 +200,7 @@ class Network:
         for name, shape in shapes.items():
             if new[name].shape != shape:
                 raise InvalidArgument(name, f"of shape {shape}", f"shape {new[name].shape}")
-        for name, weight in self.weights._asdict().items():
+        for name, weight in self.layout.by_name(self.parameters).items():
             weight[:] = new[name]
         self.trace = None
 
@@ -217,15 +222,22 @@ class Network:
             raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
         if 0 in x.shape:
             raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
+        if len(x) < (self.read_out or 1):
+            raise InvalidArgument("x", f"at least the {self.read_out} steps that are read out", f"{len(x)}")
         return x if x.ndim == 3 else x[:, np.newaxis]
 
-    def _output_gradient(self, d_loss: Array, shape: tuple[int, ...]) -> Array:
-        d_loss = self._checked_floats("d_loss", d_loss, finite=False)
+    def _answer(self, trace: Trace) -> tuple[int, ...]:
+        """The shape of ŷ: without the axis of the last K steps, unless it was asked for."""
+        return trace.y_hat.shape[self.read_out is None :]
+
+    def _output_gradient(self, d_loss: Array, trace: Trace) -> Array:
+        """dL/dŷ `[K, B, O]`, checked."""
+        d_loss, shape = self._checked_floats("d_loss", d_loss, finite=False), self._answer(trace)
         if d_loss.ndim == 1 and shape[0] == 1:
             d_loss = d_loss[np.newaxis]
         if d_loss.shape != shape:
             raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
-        return d_loss
+        return d_loss.reshape(trace.y_hat.shape)
 
     def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
         """A copy of what was given, in the network's dtype."""

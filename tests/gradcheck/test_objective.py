@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memspan import Cell, InvalidArgument, MSELoss, Network, gradient_check
+from memspan import CELLS, Cell, InvalidArgument, MSELoss, Network, gradient_check
 from memspan.gradcheck.objective import Objective, central_difference
 from memspan.gradcheck.oracle import Oracle
 
@@ -18,7 +18,7 @@ def oracle_of(model, x):
     return Oracle.of(model, y_hat, np.ones_like(y_hat))
 
 
-@pytest.mark.parametrize("cell", ["rnn", "rnn-relu", "rnn-linear", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_complex_step_and_central_difference_agree_in_every_weight(cell, rng):
     model = Network(cell, 2, 3, 2, init="glorot", rng=rng)
     x = rng.uniform(-1, 1, (6, 2, 2))
@@ -37,6 +37,14 @@ def test_contributions_of_the_steps_sum_to_the_derivative_by_the_weight(rng):
     np.testing.assert_allclose(
         np.einsum("tbf,tbg->fg", x, delta).ravel(), oracle.weight("W", np.arange(24)), rtol=1e-13, atol=1e-17
     )
+
+
+@pytest.mark.parametrize("cell", ["lstm-peephole", "lru"])
+def test_contributions_of_the_steps_to_a_units_own_weights_sum_to_the_derivative(cell, rng):
+    model = Network(cell, 2, 3, 2, rng=rng)
+    oracle = oracle_of(model, rng.uniform(-1, 1, (6, 2, 2)))
+    total = oracle.steps(np.eye(9), own=True).sum(axis=(0, 1))
+    np.testing.assert_allclose(total, oracle.weight("U", np.arange(9)), rtol=1e-12, atol=1e-16)
 
 
 def test_passes_divided_for_memory_give_the_same_numbers(rng, monkeypatch):
@@ -82,28 +90,28 @@ def test_without_a_loss_the_derivative_is_one():
     assert objective.value(np.array([[1.0, 2.0]])) == 3.0
 
 
-def drops(s, previous):
+def drops(s, previous, unit):
     return (np.tanh(np.real(s[0])),), (np.tanh(np.real(s[0])),)
 
 
-def stores_real(s, previous):
+def stores_real(s, previous, unit):
     a = np.empty(s[0].shape)
     a[:] = np.tanh(s[0])
     return (a,), (a,)
 
 
-def takes_only_reals(s, previous):
+def takes_only_reals(s, previous, unit):
     if np.iscomplexobj(s[0]):
         raise TypeError("not supported for complex input")
     return (np.tanh(s[0]),), (np.tanh(s[0]),)
 
 
-def drops_in_one_state(s, previous):
+def drops_in_one_state(s, previous, unit):
     return (np.tanh(np.real(s[0])), s[0] + previous[1]), (s[0],)
 
 
-def backward(d_state, gates, previous, state):
-    return (d_state[0] * (1 - gates[0] ** 2),), (0.0,)
+def backward(d_state, saved, previous, state, unit):
+    return (d_state[0] * (1 - saved[0] ** 2),), (0.0,), ()
 
 
 @pytest.mark.parametrize(

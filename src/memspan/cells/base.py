@@ -4,11 +4,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from memspan.axes import Array
+
 Values = tuple[Any, ...]
 """One number or one array `[batch, hidden]` for each gate, or for each state."""
 
-Forward = Callable[[Values, Values], tuple[Values, Values]]
-Backward = Callable[[Values, Values, Values, Values], tuple[Values, Values]]
+Forward = Callable[[Values, Values, Values], tuple[Values, Values]]
+Backward = Callable[[Values, Values, Values, Values, Values], tuple[Values, Values, Values]]
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What some cells put between the state and R, for their last gates: `Rᵀ q[t]` in place of `Rᵀ a[t-1]`.
+
+    Then one time step has two linear maps, one after the other: the first feeds all gates but the last ones, q is
+    made from these, and the second feeds the rest.
+
+    Attributes
+    ----------
+    gates : tuple of str
+        The last gates, those that q feeds.
+    forward : callable
+        `forward(s_first, previous, unit) -> q`, from the pre-activations of the other gates. The cell's `forward`
+        must leave the same q among what it saves, as `"q"`.
+    backward : callable
+        `backward(d_q, saved, previous, unit) -> (d_s_first, d_previous)`: what q adds to them.
+    """
+
+    gates: tuple[str, ...]
+    forward: Callable[[Values, Values, Values], Any]
+    backward: Callable[[Any, Values, Values, Values], tuple[Values, Values]]
 
 
 @dataclass(frozen=True)
@@ -19,13 +46,20 @@ class Cell:
     gate of each unit. What makes a cell *this* cell is what it does with them, one unit at a time, and that
     is two plain functions over numbers or arrays:
 
-    - `forward(s, previous) -> (state, gates)`: from the G pre-activations and the S previous states to the
-      new states and the values of the gates *after* their nonlinearity;
-    - `backward(d_state, gates, previous, state) -> (d_s, d_previous)`: from dL/d(new states), by the chain
-      rule, to dL/d(pre-activations) and to the part of dL/d(previous states) that does not pass through `s`.
-      (The part that does is `R d_s`, again the same for every cell: the network adds it.)
+    - `forward(s, previous, unit) -> (state, saved)`: from the G pre-activations and the S previous states to the
+      new states, and to whatever `backward` will need besides these (as a rule the gates *after* their
+      nonlinearity);
+    - `backward(d_state, saved, previous, state, unit) -> (d_s, d_previous, d_unit)`: from dL/d(new states), by the
+      chain rule, to dL/d(pre-activations), to the part of dL/d(previous states) that does not pass through `s`
+      (the part that does is `R d_s`, again the same for every cell: the network adds it), and to dL/d(the
+      unit's own weights).
 
-    The first state is the output `a`: the network feeds it back through R, and reads it out through V.
+    `unit` holds the unit's own weights, if the cell has any, and then the cell's constants. The first state is the
+    output `a`: the network feeds it back through R, and reads it out through V.
+
+    The two functions are importable, and written with the functions of `memspan.activations` and + - * / alone: so
+    they run on arrays, on complex ones, and compiled. A number written into them would make a float32 kernel
+    compute in float64: constants belong into `constants`.
 
     Attributes
     ----------
@@ -34,13 +68,28 @@ class Cell:
     gates, states : tuple of str
         Names, in the order in which `forward` takes and returns them.
     forward, backward : callable
-        As above; importable functions, complex-clean.
+        As above.
+    source : str
+        Where the cell comes from.
+    saved : tuple of str
+        Names of what `forward` saves; the gates unless said otherwise.
+    driven, recurrent : tuple of str
+        The gates that W feeds, the first ones, and those that R feeds, the last ones; all unless said otherwise.
+        b_s feeds all of them.
+    reads : tuple of str
+        The states that R reads, the first ones: `a` unless said otherwise.
+    own : tuple of str
+        Names of weights that each unit has for itself, the rows of `U`.
+    constants : mapping of str to float
+        Numbers that are part of the cell and not trained.
     start : str
         The start (`memspan.starts`) that is used unless another is asked for.
     bias : mapping of str to float
         Initial value of `bs` by gate; 0 for gates that are not named.
-    source : str
-        Where the cell comes from.
+    own_start : callable, optional
+        `own_start(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
+    reset : Reset, optional
+        For a cell with two linear maps in a step.
     """
 
     name: str
@@ -49,5 +98,35 @@ class Cell:
     forward: Forward
     backward: Backward
     source: str
+    saved: tuple[str, ...] = None  # type: ignore[assignment]
+    driven: tuple[str, ...] = None  # type: ignore[assignment]
+    recurrent: tuple[str, ...] = None  # type: ignore[assignment]
+    reads: tuple[str, ...] = ("a",)
+    own: tuple[str, ...] = ()
+    constants: Mapping[str, float] = field(default_factory=dict)
     start: str = "uniform"
     bias: Mapping[str, float] = field(default_factory=dict)
+    own_start: Callable[[np.random.Generator, int], Array] | None = None
+    reset: Reset | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("saved", "driven", "recurrent"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, self.gates)
+        last = self.gates[len(self.gates) - len(self.recurrent) :]
+        if self.driven != self.gates[: len(self.driven)] or self.recurrent != last:
+            raise ValueError(f"{self.name}: W feeds the first gates and R the last ones, in their order")
+        if self.reads != self.states[: len(self.reads)]:
+            raise ValueError(f"{self.name}: R reads the first states, in their order")
+        if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.saved):
+            raise ValueError(f"{self.name}: q feeds the last gates, and is saved")
+
+    def unit(self, U: Array) -> Values:
+        """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""
+        own = (U[..., k, :] for k in range(len(self.own)))
+        return (*own, *self.constants.values())
+
+    def fed(self, hidden: int) -> tuple[int, int]:
+        """Where in `s [..., G·H]` the columns begin that R feeds from the states, and those it feeds from q."""
+        last = len(self.gates) - (len(self.reset.gates) if self.reset else 0)
+        return (len(self.gates) - len(self.recurrent)) * hidden, last * hidden

@@ -21,7 +21,7 @@ from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 
 
-def forward(s: Values, previous: Values) -> tuple[Values, Values]:
+def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
     """One step: `(s_i, s_f, s_g, s_o), (a, c)[t-1] -> (a, c)[t], (i, f, g, o)`."""
     s_i, s_f, s_g, s_o = s
     i, f, g, o = sigmoid(s_i), sigmoid(s_f), tanh(s_g), sigmoid(s_o)
@@ -29,16 +29,18 @@ def forward(s: Values, previous: Values) -> tuple[Values, Values]:
     return (o * tanh(c), c), (i, f, g, o)
 
 
-def backward(d_state: Values, gates: Values, previous: Values, state: Values) -> tuple[Values, Values]:
+def backward(
+    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c), (i, f, g, o) = d_state, gates
+    (d_a, d_c), (i, f, g, o) = d_state, saved
     tanh_c = tanh(state[1])
     d_c = d_c + d_a * o * tanh_slope(tanh_c)
     d_i = d_c * g * sigmoid_slope(i)
     d_f = d_c * previous[1] * sigmoid_slope(f)
     d_g = d_c * i * tanh_slope(g)
     d_o = d_a * tanh_c * sigmoid_slope(o)
-    return (d_i, d_f, d_g, d_o), (0.0, d_c * f)
+    return (d_i, d_f, d_g, d_o), (0.0, d_c * f), ()
 
 
 def lstm(forget_bias: float = 1.0) -> Cell:

@@ -1,8 +1,10 @@
 """The simple recurrent cell, with three activations (Elman 1990, doi:10.1207/s15516709cog1402_1).
 
-    a[t] = f(s[t])
+    a[t] = f(s[t])        f(s) = tanh(s), max(s, 0), or s
 
-There is one gate and one state and they are the same thing, `a`. With f' written as a function of a,
+There is one gate and one state and they are the same thing, `a`.
+
+Backward. With f' written as a function of a,
 
     dL/ds[t] = dL/da[t] · f'(a[t])
 
@@ -12,41 +14,42 @@ and nothing of a[t-1] reaches a[t] except through s[t].
 from memspan.activations import relu, relu_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 
+Step = tuple[Values, Values]
+Slopes = tuple[Values, Values, Values]
 
-def tanh_forward(s: Values, previous: Values) -> tuple[Values, Values]:
+
+def tanh_forward(s: Values, previous: Values, unit: Values) -> Step:
     """a = tanh(s)."""
-    a = tanh(s[0])
-    return (a,), (a,)
+    return (tanh(s[0]),), ()
 
 
-def tanh_backward(d_state: Values, gates: Values, previous: Values, state: Values) -> tuple[Values, Values]:
+def tanh_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da (1 - a²)."""
-    return (d_state[0] * tanh_slope(gates[0]),), (0.0,)
+    return (d_state[0] * tanh_slope(state[0]),), (0.0,), ()
 
 
-def relu_forward(s: Values, previous: Values) -> tuple[Values, Values]:
+def relu_forward(s: Values, previous: Values, unit: Values) -> Step:
     """a = max(s, 0)."""
-    a = relu(s[0])
-    return (a,), (a,)
+    return (relu(s[0]),), ()
 
 
-def relu_backward(d_state: Values, gates: Values, previous: Values, state: Values) -> tuple[Values, Values]:
+def relu_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da where a > 0, else 0."""
-    return (d_state[0] * relu_slope(gates[0]),), (0.0,)
+    return (d_state[0] * relu_slope(state[0]),), (0.0,), ()
 
 
-def linear_forward(s: Values, previous: Values) -> tuple[Values, Values]:
+def linear_forward(s: Values, previous: Values, unit: Values) -> Step:
     """a = s."""
-    return (s[0],), (s[0],)
+    return (s[0],), ()
 
 
-def linear_backward(d_state: Values, gates: Values, previous: Values, state: Values) -> tuple[Values, Values]:
+def linear_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da."""
-    return (d_state[0],), (0.0,)
+    return (d_state[0],), (0.0,), ()
 
 
-RNN_TANH = Cell("rnn", ("a",), ("a",), tanh_forward, tanh_backward, "Elman 1990")
+RNN_TANH = Cell("rnn", ("a",), ("a",), tanh_forward, tanh_backward, "Elman 1990", saved=())
 RNN_RELU = Cell(
-    "rnn-relu", ("a",), ("a",), relu_forward, relu_backward, "Le, Jaitly & Hinton 2015", start="identity"
+    "rnn-relu", ("a",), ("a",), relu_forward, relu_backward, "Le, Jaitly & Hinton 2015", (), start="identity"
 )
-RNN_LINEAR = Cell("rnn-linear", ("a",), ("a",), linear_forward, linear_backward, "closed-form reference")
+RNN_LINEAR = Cell("rnn-linear", ("a",), ("a",), linear_forward, linear_backward, "closed-form reference", ())

@@ -9,12 +9,14 @@ gradient with that of L = Σ dL/dŷ · ŷ, for the dL/dŷ that it was given. By 
 right, and a mistake is reported where it was made.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from memspan.axes import Array, PerStep
+from memspan.bptt import flat_steps
 from memspan.errors import InvalidArgument, generator, whole_number
 from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
 from memspan.gradcheck.objective import Objective, central_difference
@@ -121,10 +123,11 @@ def _compare_loss(objective: Objective, y_hat: Array) -> Iterator[Comparison]:
     """dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size is seen."""
     if objective.y is None:
         return
-    for batch in (1, len(y_hat), len(y_hat) + 1):
-        rows = np.arange(batch) % len(y_hat)
-        part = Objective(objective.loss, objective.y[rows])
-        stated, oracle = part.derivative(y_hat[rows]), part.complex_step(y_hat[rows])
+    B = y_hat.shape[-2]
+    for batch in (1, B, B + 1):
+        rows = np.arange(batch) % B
+        part, some = Objective(objective.loss, objective.y[..., rows, :]), y_hat[..., rows, :]
+        stated, oracle = part.derivative(some), part.complex_step(some)
         scale = max(np.abs(stated).max(), np.abs(oracle).max())
         yield _compare("y_hat", f"loss, B={batch}", stated, oracle, scale, tolerance(1, y_hat.dtype))
 
@@ -139,49 +142,113 @@ class _Steps:
     rounding: PerStep
 
 
+@dataclass(frozen=True)
+class _Directions:
+    """What the steps' gradients are compared along, the true values, and how far rounding moves these.
+
+    Attributes
+    ----------
+    along : array [columns, D]
+        Unit vectors, or random ones where all elements would take too long.
+    delta : array [T, B, D]
+        The derivative along each.
+    motions : array [draws, T, B, D]
+    elementwise : bool
+    """
+
+    along: Array
+    delta: Array
+    motions: Array
+    elementwise: bool
+
+    def inside(self, columns: slice) -> tuple[Array, Array, Array]:
+        """Those that lie in these columns and nowhere else."""
+        outside = np.delete(self.along, columns, axis=0)
+        mine = ~outside.any(axis=0)
+        return self.along[columns][:, mine], self.delta[..., mine], self.motions[..., mine]
+
+
 def _compare_steps(
     model: Network, oracle: Oracle, gradients: dict[str, Array], rng: np.random.Generator
 ) -> Iterator[_Steps]:
-    """Each step's contribution to dL/dW, dL/dR and dL/db_s, on that step's own scale."""
-    T, B, _ = oracle.trace.x.shape
-    columns = model.layout.shapes["bs"][0]
+    """Each step's contribution to the gradient of W, R, b_s and U, on that step's own scale."""
+    cell, H, trace = model.cell, model.hidden_size, oracle.trace
+    columns, driven, (first, last) = len(cell.gates) * H, len(cell.driven) * H, cell.fed(H)
+    motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
+    ones = np.ones((*trace.x.shape[:2], 1))
+    through_s = _directions(oracle, motions[..., :columns], {0, driven, first, last, columns}, rng)
+    # What stands left of dL/ds in each weight's gradient, and in which columns.
+    factors = {
+        "W": [(trace.x, slice(0, driven))],
+        "R": [(trace.read, slice(first, last))],
+        "bs": [(ones, slice(0, columns))],
+    }
+    if cell.reset is not None:
+        factors["R"].append((trace.gate("q"), slice(last, columns)))
+    for name in sorted(factors.keys() & model.layout.shapes.keys(), key=list(factors).index):
+        yield _compare_weight(model, name, gradients[f"d_{name}"], factors[name], through_s)
+    if cell.own:
+        width = len(cell.own) * H
+        own = _directions(oracle, motions[..., columns:], {0, width}, rng, own=True)
+        yield _compare_weight(model, "U", gradients["d_U"], [(ones, slice(0, width))], own)
+
+
+def _directions(
+    oracle: Oracle, motions: Array, bounds: set[int], rng: np.random.Generator, *, own: bool = False
+) -> _Directions:
+    """All elements where that is affordable; else random directions between each two bounds."""
+    (T, B, _), columns = oracle.trace.x.shape, motions.shape[-1]
     affordable = int(ACTIVATIONS / (T * T * B * columns))
     elementwise = affordable >= columns
-    directions = np.eye(columns) if elementwise else rng.standard_normal((columns, max(3, affordable)))
-    delta = oracle.steps(directions)
-    motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng) @ directions
-    factors = {"W": oracle.trace.x, "R": oracle.trace.a_previous, "bs": np.ones((T, B, 1))}
-    for name, factor in factors.items():
-        analytical = _rows(name, gradients[f"d_{name}"]) @ directions
+    if elementwise:
+        along = np.eye(columns)
+    else:
+        parts = sorted(bounds)
+        many = max(3, affordable // (len(parts) - 1))
+        along = np.zeros((columns, many * (len(parts) - 1)))
+        for k, (begin, end) in enumerate(itertools.pairwise(parts)):
+            along[begin:end, k * many : (k + 1) * many] = rng.standard_normal((end - begin, many))
+    return _Directions(along, oracle.steps(along, own=own), motions @ along, elementwise)
+
+
+def _compare_weight(
+    model: Network, name: str, gradient: Array, factors: list[tuple[Array, slice]], directions: _Directions
+) -> _Steps:
+    """Each step's contribution to the gradient of one weight."""
+    rows, T = _rows(name, gradient), len(gradient)
+    begin = factors[0][1].start
+    parts = []
+    for factor, place in factors:
+        along, delta, motions = directions.inside(place)
+        analytical = rows[..., place.start - begin : place.stop - begin] @ along
         truth = np.einsum("tbr,tbd->trd", factor, delta)
         # The sum of magnitudes over the batch is the scale on which a sum is rounded: samples that cancel
         # each other leave a small gradient with the error of large ones.
         magnitude = np.einsum("tbr,tbd->trd", np.abs(factor), np.abs(delta))
-        scale = np.maximum(_largest(analytical), _largest(magnitude))
-        rounding = np.max([_largest(factor.transpose(0, 2, 1) @ motion) for motion in motions], axis=0)
-        errors = relative(_largest(analytical - truth), scale)
-        errors[scale < underflow(model.dtype)] = 0
-        allowed = tolerance(T - np.arange(T), model.dtype) + _widening(rounding, scale)
-        failing = np.flatnonzero(errors > allowed)
-        # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
-        t = int(failing[-1] if len(failing) else np.nan_to_num(errors / allowed).argmax())
-        row = _compare(name, "steps", analytical[t], truth[t], scale[t], allowed[t])
-        index = () if not elementwise else row.index[::-1] if name == "bs" else row.index
-        yield _Steps(
-            replace(
-                row,
-                passed=not len(failing),
-                error=float(errors[t]),
-                index=index,
-                step=t,
-                gate=_gate(model, name, index),
-                failing=tuple(failing.tolist()),
-                note="; ".join(_caveats(0 if elementwise else directions.shape[1], allowed, model.dtype)),
-            ),
-            errors,
-            scale,
-            rounding,
-        )
+        moved = np.max([np.abs(factor.transpose(0, 2, 1) @ motion) for motion in motions], axis=0)
+        parts.append((analytical, truth, magnitude, moved))
+    analytical, truth, magnitude, moved = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    scale, rounding = np.maximum(_largest(analytical), _largest(magnitude)), _largest(moved)
+    errors = relative(_largest(analytical - truth), scale)
+    errors[scale < underflow(model.dtype)] = 0
+    allowed = tolerance(T - np.arange(T), model.dtype) + _widening(rounding, scale)
+    failing = np.flatnonzero(errors > allowed)
+    # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
+    t = int(failing[-1] if len(failing) else np.nan_to_num(errors / allowed).argmax())
+    row = _compare(name, "steps", analytical[t], truth[t], scale[t], allowed[t])
+    index = _place(name, row.index, model) if directions.elementwise else ()
+    notes = _caveats(0 if directions.elementwise else truth.shape[-1], allowed, model.dtype)
+    row = replace(
+        row,
+        passed=not len(failing),
+        error=float(errors[t]),
+        index=index,
+        step=t,
+        gate=_gate(model, name, index),
+        failing=tuple(failing.tolist()),
+        note="; ".join(notes),
+    )
+    return _Steps(row, errors, scale, rounding)
 
 
 def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
@@ -202,7 +269,8 @@ def _compare_sums(
     rng: np.random.Generator,
 ) -> Iterator[Comparison]:
     """Each weight's gradient, summed over time, against the complex step on the weight itself."""
-    a_last, d_y_hat = np.abs(oracle.trace.a[-1]), np.abs(oracle.d_y_hat)
+    d_y_hat = np.abs(flat_steps(oracle.d_y_hat))
+    a_last = np.abs(flat_steps(oracle.trace.a[-len(oracle.d_y_hat) :]))
     # As for the steps, a sum is rounded on the scale of its terms' magnitudes.
     scales = {name: step.scale.sum() for name, step in steps.items()}
     scales |= {"V": (a_last.T @ d_y_hat).max(), "by": d_y_hat.sum(axis=0).max()}
@@ -247,9 +315,18 @@ def _compare(
 
 
 def _rows(name: str, gradient: Array) -> Array:
-    """A per-step gradient with the columns of s last: `bs` stands upright."""
+    """A per-step gradient `[T, rows, columns]` with the columns of s last: `bs` stands upright."""
     gradient = gradient.astype(np.float64)
+    if name == "U":
+        return gradient.reshape(len(gradient), 1, -1)
     return gradient.transpose(0, 2, 1) if name == "bs" else gradient
+
+
+def _place(name: str, index: tuple[int, ...], model: Network) -> tuple[int, ...]:
+    """An index into `_rows` as one into the weight."""
+    if name == "U":
+        return divmod(index[1], model.hidden_size)
+    return index[::-1] if name == "bs" else index
 
 
 def _largest(values: Array) -> PerStep:
@@ -257,10 +334,14 @@ def _largest(values: Array) -> PerStep:
 
 
 def _gate(model: Network, name: str, index: tuple[int, ...]) -> str | None:
-    """The gate of a column of W and R, or of a row of bs."""
+    """The gate of a column of W and R, or of a row of bs; which of its own weights it is in U."""
     if name not in RECURRENT or not index:
         return None
-    return model.cell.gates[index[0 if name == "bs" else 1] // model.hidden_size]
+    if name == "U":
+        return model.cell.own[index[0]]
+    cell = model.cell
+    gates = {"W": cell.driven, "R": cell.recurrent, "bs": cell.gates}[name]
+    return gates[index[0 if name == "bs" else 1] // model.hidden_size]
 
 
 def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:

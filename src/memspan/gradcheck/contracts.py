@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from memspan.axes import Array
-from memspan.bptt import split
 from memspan.gradcheck.oracle import RECURRENT, Oracle
 from memspan.gradcheck.report import Comparison, relative
 from memspan.network import Network
@@ -35,7 +34,7 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
     seen = {name: gradient.copy() for name, gradient in first.items()}
     owners = {"the weights": model.parameters, "the inputs": x, "d_loss": d_loss}
     if model.trace is not None:
-        owners |= {"the trace": model.trace.states, "the trace's gates": model.trace.gates}
+        owners |= {"the trace": model.trace.states, "what the cell saved": model.trace.saved}
     second = _backward(model, x, d_loss)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = _backward(model, x, d_loss * HUGE)
@@ -64,12 +63,13 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
 def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
     """Each recorded step from the recorded state before it, and the read-out: the trace is this network's."""
     trace, V, by = oracle.trace, oracle.weights.V, oracle.weights.by
-    state, gates = oracle.cell.forward(split(oracle.s, trace.a.shape[-1]), tuple(trace.states[:, :-1]))
-    recorded = np.concatenate([trace.states[:, 1:], trace.gates])
-    difference = np.abs(np.stack([*state, *gates]) - recorded).max(axis=(0, 2, 3))
+    state, saved = oracle.pointwise()
+    recorded = np.concatenate([trace.states[:, 1:], trace.saved])
+    difference = np.abs(np.stack([*state, *saved]) - recorded).max(axis=(0, 2, 3))
     scale = np.maximum(oracle.terms.max(axis=(1, 2)), np.abs(recorded).max(axis=(0, 2, 3)))
-    read_out = np.abs(trace.a[-1] @ V + by.T - trace.y_hat).max()
-    read_out_scale = (np.abs(trace.a[-1]) @ np.abs(V) + np.abs(by.T)).max()
+    a = trace.a[-len(trace.y_hat) :]
+    read_out = np.abs(a @ V + by.T - trace.y_hat).max()
+    read_out_scale = (np.abs(a) @ np.abs(V) + np.abs(by.T)).max()
     errors = relative(np.append(difference, read_out), np.append(scale, read_out_scale))
     worst = int(errors.argmax())
     weight, step = ("a", worst) if worst < len(trace.x) else ("y_hat", None)

@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from memspan.axes import Array, Outputs
-from memspan.bptt import split
 from memspan.losses import MSELoss
 from memspan.network import Network
+from memspan.weights import split
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ class MistakenNetwork(Network):
     def backward(self, d_loss: Array) -> dict[str, Array]:
         """As `Network.backward`, but for the mistake."""
         made = self.mistake
-        trace = super().backpropagate(d_loss).trace
-        d_y_hat = self._output_gradient(d_loss, trace.y_hat.shape)
+        right = super().backpropagate(d_loss)
+        trace, d_y_hat = right.trace, right.d_y_hat[-1]
         d_s = self._steps_back(d_y_hat)
-        previous = trace.a if made == "a-for-previous-a" else trace.a_previous
+        previous = trace.a if made == "a-for-previous-a" else trace.read
         d_bs = d_s[:, 0] if made == "bias-of-one-sample" else d_s.sum(axis=1)
         gradients = {
             "d_V": trace.a[-1].T @ d_y_hat,
@@ -126,7 +126,10 @@ class MistakenNetwork(Network):
         for t in reversed(range(T // 2 if made == "truncated" else 0, T)):
             slopes = max(t - 1, 0) if made == "slope-of-previous-step" else t
             previous, state = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1])
-            d_gates, d_previous = self.cell.backward(d_state, tuple(trace.gates[:, slopes]), previous, state)
+            saved = tuple(trace.saved[:, slopes])
+            if made == "slope-of-previous-step" and not saved:
+                state = tuple(trace.states[:, slopes + 1])
+            d_gates, d_previous, _ = self.cell.backward(d_state, saved, previous, state, ())
             if made == "gate-sign":
                 # The forget gate where there is one; the only gate's part through R otherwise.
                 wrong = min(1, len(d_gates) - 1)

@@ -31,7 +31,7 @@ class Objective:
 
     def doubled(self) -> Self:
         """The same labels twice."""
-        return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y]))
+        return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y], axis=-2))
 
     def value(self, y_hat: Array) -> Any:
         """L, real or complex as the predictions are."""
@@ -80,7 +80,7 @@ def central_difference(
     kept = weight[index]
     h = step * max(1.0, abs(kept))
     weight[index] = upper = kept + h
-    above = (d_y_hat * twin.forward(x)).sum()
+    above = (d_y_hat.ravel() * twin.forward(x).ravel()).sum()
     weight[index] = lower = kept - h
-    below = (d_y_hat * twin.forward(x)).sum()
+    below = (d_y_hat.ravel() * twin.forward(x).ravel()).sum()
     return float((above - below) / (upper - lower))

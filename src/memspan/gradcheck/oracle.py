@@ -26,16 +26,16 @@ from typing import Self
 import numpy as np
 
 from memspan.axes import Array, Columns
-from memspan.bptt import Trace, split
-from memspan.cells import Cell
+from memspan.bptt import Trace, drive, pre_activations
+from memspan.cells.base import Cell, Values
 from memspan.errors import InvalidArgument
 from memspan.network import Network
-from memspan.weights import Weights
+from memspan.weights import Weights, split
 
 COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
 MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache
 SHIFT = 1e-3  # a change that a forward pass must show, unless it is flat or saturated
-RECURRENT = ("W", "R", "bs")
+RECURRENT = ("W", "R", "bs", "U")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Oracle:
     ----------
     cell, weights, trace
         What was computed, and by what.
-    d_y_hat : array [B, O]
+    d_y_hat : array [K, B, O]
         dL/dŷ.
     """
 
@@ -61,26 +61,35 @@ class Oracle:
         trace = model.trace
         if trace is None:
             raise InvalidArgument("model", "a network whose forward keeps its trace", type(model).__name__)
-        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "gates")}
-        arrays["y_hat"] = y_hat.astype(np.float64)
-        weights = model.astype(np.float64).weights
-        return cls(model.cell, weights, replace(trace, **arrays), d_y_hat.astype(np.float64))
+        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "saved")}
+        arrays["y_hat"], d_y_hat = (
+            part.reshape(trace.y_hat.shape).astype(np.float64) for part in (y_hat, d_y_hat)
+        )
+        return cls(model.cell, model.astype(np.float64).weights, replace(trace, **arrays), d_y_hat)
 
     @property
     def s(self) -> Columns:
         """The pre-activations of every step, `[T, B, G·H]`, from the recorded a[t-1]."""
-        return self.trace.x @ self.weights.W + self.trace.a_previous @ self.weights.R + self.weights.bs.T
+        return self._linear_map(lambda values: values)
 
     @property
     def terms(self) -> Columns:
         """The sum of the magnitudes that `s` is the sum of: the scale on which it is rounded."""
-        W, R, bs, *_ = self.weights
-        return np.abs(self.trace.x) @ np.abs(W) + np.abs(self.trace.a_previous) @ np.abs(R) + np.abs(bs.T)
+        return self._linear_map(np.abs)
+
+    def _linear_map(self, of: Callable[[Array], Array]) -> Columns:
+        weights, trace = Weights(*map(of, self.weights)), self.trace
+        first, last = self.cell.fed(len(weights.V))
+        s = drive(weights, of(trace.x))
+        s[..., first:last] += of(trace.read) @ weights.R[:, : last - first]
+        if self.cell.reset is not None:
+            s[..., last:] += of(trace.gate("q")) @ weights.R[:, last - first :]
+        return s
 
     def weight(self, name: str, indices: Array) -> Array:
         """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight itself."""
         weight = getattr(self.weights, name)
-        begin = len(self.trace.x) if name in ("V", "by") else 0
+        begin = len(self.trace.x) - len(self.d_y_hat) if name in ("V", "by") else 0
         derivative = np.empty(len(indices))
         for part in self._parts(len(indices), weight.size, 1):
             varied = np.tile(weight.astype(np.complex128), (len(indices[part]), 1, 1))
@@ -88,8 +97,11 @@ class Oracle:
             derivative[part] = self._follow(self.weights._replace(**{name: varied}), begin).sum(axis=-1)
         return derivative
 
-    def steps(self, directions: Array) -> Array:
-        """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`."""
+    def steps(self, directions: Array, *, own: bool = False) -> Array:
+        """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`.
+
+        With `own`, likewise dL/dU[t] of every step and sample, along `directions [K·H, D]`.
+        """
         (T, B, _), (columns, count) = self.trace.x.shape, directions.shape
         delta = np.empty((T, B, count))
         for part in self._parts(T, count * columns, count):
@@ -100,32 +112,33 @@ class Oracle:
                 kicks[t - begin : t - begin + 1, :, 0] = 1j * COMPLEX_STEP * directions.T
                 return kicks
 
-            delta[part] = self._follow(self.weights, part.start, probe).transpose(0, 2, 1)
+            probes = (None, probe) if own else (probe, None)
+            delta[part] = self._follow(self.weights, part.start, *probes).transpose(0, 2, 1)
         return delta
 
     def demand_complex_clean(self) -> None:
         """Raise where the cell's forward drops the imaginary part: every derivative through it would be 0."""
-        names = (*self.cell.gates, *self.cell.states)
+        names = (*self.cell.gates, *self.cell.states, *self.cell.own)
         for k, name in enumerate(names):
             rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
             got = f"{self.cell.name}, whose forward loses the imaginary part of {name}"
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                    carried = self._pointwise(k, 1j * COMPLEX_STEP).imag.any(axis=(1, 2, 3))
+                    carried = self._varied(k, 1j * COMPLEX_STEP).imag.any(axis=(1, 2, 3))
             except (TypeError, np.exceptions.ComplexWarning) as error:
                 raise InvalidArgument("model", rule, got) from error
-            below, here, above = (self._pointwise(k, shift) for shift in (-SHIFT, 0.0, SHIFT))
+            below, here, above = (self._varied(k, shift) for shift in (-SHIFT, 0.0, SHIFT))
             changed = ((below != here) & (here != above)).any(axis=(1, 2, 3))
             if (changed & ~carried).any():
                 raise InvalidArgument("model", rule, got)
 
     def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Array:
-        """How far δ[t] moves when s[t] and the slopes of the cell are rounded once more, up or down.
+        """How far δ[t] and dL/dU[t] move when s[t] and the slopes of the cell are rounded once more, up or down.
 
-        `[draws, T, B, G·H]`: one draw can leave the gradient where it was by luck. Where a unit is saturated, few
-        digits are left of 1 - a²: the error of the slope is `eps` of 1, not of the slope. That is no mistake of
-        a backward pass, but all that it can know.
+        `[draws, T, B, (G + K)·H]`: one draw can leave the gradient where it was by luck. Where a unit is
+        saturated, few digits are left of 1 - a²: the error of the slope is `eps` of 1, not of the slope. That is
+        no mistake of a backward pass, but all that it can know.
         """
 
         def up_or_down(shape: tuple[int, ...]) -> Array:
@@ -134,46 +147,78 @@ class Oracle:
             return signs
 
         shift = self.terms * up_or_down(self.terms.shape)
-        inputs = range(len(self.cell.gates) + len(self.cell.states))
-        found = np.stack([self._pointwise(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
+        inputs = range(len(self.cell.gates) + len(self.cell.states) + len(self.cell.own))
+        found = np.stack([self._varied(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
         slopes = np.moveaxis(found / COMPLEX_STEP, 2, 0)
         slopes += np.where(slopes == 0, 0.0, np.maximum(1.0, np.abs(slopes)) * up_or_down(slopes.shape[1:]))
         delta = self._back(slopes)
         return delta[1:] - delta[0]
 
-    def _pointwise(self, k: int, change: complex, shift: Array | float = 0.0) -> Array:
-        """The states `[S, ..., T, B, H]` after every step at once, input k of the cell's G + S changed."""
-        inputs = [*split(self.s + shift, self.weights.V.shape[-2]), *self.trace.states[:, :-1]]
+    def pointwise(self) -> tuple[Values, Values]:
+        """The cell's forward on the recorded trajectory, every step at once."""
+        s = split(self.s, len(self.weights.V))
+        return self.cell.forward(s, tuple(self.trace.states[:, :-1]), self.cell.unit(self.weights.U))
+
+    def _varied(self, k: int, change: complex, shift: Array | float = 0.0) -> Array:
+        """The states after every step at once, and q where there is one, `[S, ..., T, B, H]`.
+
+        Input k of the cell's G + S + K is changed: pre-activations, previous states, the units' own weights.
+        """
+        cell, states = self.cell, tuple(self.trace.states[:, :-1])
+        inputs = [*split(self.s + shift, len(self.weights.V)), *states, *self.weights.U]
         inputs[k] = inputs[k] + change
-        gates = len(self.cell.gates)
-        return np.stack(np.broadcast_arrays(*self.cell.forward(tuple(inputs[:gates]), tuple(inputs[gates:]))[0]))
+        G, S = len(cell.gates), len(states)
+        unit = (*inputs[G + S :], *cell.constants.values())
+        state, saved = cell.forward(tuple(inputs[:G]), tuple(inputs[G : G + S]), unit)
+        q = () if cell.reset is None else (saved[cell.saved.index("q")],)
+        return np.stack(np.broadcast_arrays(*state, *q))
 
     def _back(self, slopes: Array) -> Array:
-        """δ[t] `[draws, T, B, G·H]`, from the cell's slopes: of states by inputs, `[draws, G + S, S, T, B, H]`."""
-        (draws, _, S, T, B, H), G = slopes.shape, len(self.cell.gates)
-        delta = np.empty((draws, T, B, G * H))
+        """δ[t] and dL/dU[t], from the cell's slopes: of its outputs by its inputs, `[draws, I, S, T, B, H]`."""
+        (draws, _, _, T, B, H), G, S = slopes.shape, len(self.cell.gates), len(self.cell.states)
+        R, (first, last) = self.weights.R, self.cell.fed(H)
+        deltas = np.empty((draws, T, B, (slopes.shape[1] - S) * H))
         d_state = np.zeros((draws, S, B, H))
-        d_state[:, 0] = self.d_y_hat @ self.weights.V.T
+        unread = T - len(self.d_y_hat)
         for t in reversed(range(T)):
-            d_inputs = np.einsum("diobh,dobh->dibh", slopes[:, :, :, t], d_state)
-            delta[:, t] = np.moveaxis(d_inputs[:, :G], 1, 2).reshape(draws, B, -1)
-            d_state = d_inputs[:, G:]
-            d_state[:, 0] += delta[:, t] @ self.weights.R.T
-        return delta
+            if t >= unread:
+                d_state[:, 0] += self.d_y_hat[t - unread] @ self.weights.V.T
+            d_inputs = np.einsum("diobh,dobh->dibh", slopes[:, :, :S, t], d_state)
+            if self.cell.reset is not None:
+                d_q = _side_by_side(d_inputs[:, :G])[..., last:] @ R[:, last - first :].T
+                d_inputs += slopes[:, :, S, t] * d_q[:, np.newaxis]
+            delta = _side_by_side(d_inputs[:, :G])
+            deltas[:, t] = np.concatenate([delta, _side_by_side(d_inputs[:, G + S :])], axis=-1)
+            d_state = d_inputs[:, G : G + S]
+            for state, part in enumerate(split(delta[..., first:last] @ R[:, : last - first].T, H)):
+                d_state[:, state] += part
+        return deltas
 
-    def _follow(self, weights: Weights, begin: int, probe: Callable[[int], Array] | None = None) -> Array:
+    def _follow(
+        self,
+        weights: Weights,
+        begin: int,
+        probe: Callable[[int], Array] | None = None,
+        probe_own: Callable[[int], Array] | None = None,
+    ) -> Array:
         """dL of each sample, `[copies, ..., B]`: one pass from step `begin` on, along what each copy varies."""
-        W, R, bs, V, by = weights
-        state = tuple(self.trace.states[:, begin])
+        cell, state, loss = self.cell, tuple(self.trace.states[:, begin]), np.float64(0.0)
+        unit, unread = cell.unit(weights.U[..., np.newaxis, :, :]), len(self.trace.x) - len(self.d_y_hat)
         for t in range(begin, len(self.trace.x)):
-            s = self.trace.x[t] @ W + state[0] @ R + np.swapaxes(bs, -1, -2)
+            from_input = drive(weights, self.trace.x[t])
             if probe is not None:
-                s = s + probe(t)
+                from_input = from_input + probe(t)
+            if probe_own is not None:
+                kick = probe_own(t)
+                unit = cell.unit(weights.U + kick.reshape(*kick.shape[:-1], *weights.U.shape))
+            s = pre_activations(cell, weights, unit, from_input, state)
+            varied, _ = cell.forward(s, state, unit)
             recorded = self.trace.states[:, t + 1]
-            varied, _ = self.cell.forward(split(s, recorded.shape[-1]), state)
-            state = tuple(real + 1j * value.imag for real, value in zip(recorded, varied, strict=True))
-        y_hat = state[0] @ V + np.swapaxes(by, -1, -2)
-        return (y_hat.imag / COMPLEX_STEP * self.d_y_hat).sum(axis=-1)
+            state = tuple(real + 1j * np.imag(value) for real, value in zip(recorded, varied, strict=True))
+            if t >= unread:
+                y_hat = state[0] @ weights.V + np.swapaxes(weights.by, -1, -2)
+                loss = loss + (y_hat.imag / COMPLEX_STEP * self.d_y_hat[t - unread]).sum(axis=-1)
+        return np.asarray(loss)
 
     def _parts(self, copies: int, own: int, shared: int) -> Iterator[slice]:
         """`copies` in runs that fit in memory: `own` numbers each, and `shared` times the numbers of a step."""
@@ -181,3 +226,8 @@ class Oracle:
         each = 16 * (own + shared * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
         length = max(1, MEMORY // each)
         return (slice(begin, min(begin + length, copies)) for begin in range(0, copies, length))
+
+
+def _side_by_side(parts: Array) -> Array:
+    """`[draws, n, B, H]` as `[draws, B, n·H]`."""
+    return np.concatenate([*np.moveaxis(parts, 1, 0)], axis=-1) if parts.shape[1] else parts.sum(axis=1)[..., :0]

@@ -1,0 +1,65 @@
+"""The coupled oscillatory RNN: each unit is a driven, damped oscillator, with position a and velocity z.
+
+Rusch & Mishra 2021 (arXiv:2010.00951). R reads both, so it has 2H rows. Of the two discretisations in the paper
+this is the one with explicit damping, which the authors' code uses: the velocity first, from the old position, and
+with it the new position.
+
+    h = tanh(s_h)
+    z[t] = z[t-1] + Δt (h - γ a[t-1] - ε z[t-1])        a[t] = a[t-1] + Δt z[t]
+
+Backward. z[t] is read by a[t], and by the next step, whose part arrives as `d_z`:
+
+    dL/dz = d_z + d_a · Δt                              dL/ds_h = dL/dz · Δt · (1 - h²)
+    dL/da[t-1] = d_a - dL/dz · Δt γ                     dL/dz[t-1] = dL/dz · (1 - Δt ε)
+"""
+
+from memspan.activations import one_minus, tanh, tanh_slope
+from memspan.cells.base import Cell, Values
+from memspan.errors import real_number
+
+
+def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
+    """One step: `(s_h,), (a, z)[t-1] -> (a, z)[t], (h,)`."""
+    (a, z), (dt, gamma, epsilon) = previous, unit
+    h = tanh(s[0])
+    z = z + dt * (h - gamma * a - epsilon * z)
+    return (a + dt * z, z), (h,)
+
+
+def backward(
+    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+) -> tuple[Values, Values, Values]:
+    """The equations of this file's docstring, in their order."""
+    (d_a, d_z), (dt, gamma, epsilon) = d_state, unit
+    d_z = d_z + d_a * dt
+    d_h = d_z * dt * tanh_slope(saved[0])
+    return (d_h,), (d_a - d_z * (dt * gamma), d_z * one_minus(dt * epsilon)), ()
+
+
+def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
+    """The coupled oscillatory RNN; the defaults are the authors' for sequential MNIST.
+
+    Parameters
+    ----------
+    dt : float
+        Δt, the time step.
+    gamma : float
+        The force back to 0, per distance.
+    epsilon : float
+        The damping.
+    """
+    constants = {
+        "dt": real_number("dt", dt, above=0),
+        "gamma": real_number("gamma", gamma, above=0),
+        "epsilon": real_number("epsilon", epsilon, above=0),
+    }
+    return Cell(
+        "cornn",
+        ("h",),
+        ("a", "z"),
+        forward,
+        backward,
+        "Rusch & Mishra 2021",
+        reads=("a", "z"),
+        constants=constants,
+    )

@@ -1,0 +1,75 @@
+"""The linear recurrent unit: each unit is a damped oscillation of its own, and there is no R.
+
+Orvieto et al. 2023 (arXiv:2303.06349). The state is complex, a + ic, and a step multiplies it by λ:
+
+    λ = exp(-exp(ν)) (cos θ + i sin θ)
+    a[t] + i c[t] = λ (a[t-1] + i c[t-1]) + exp(γ) (s_a + i s_c)
+
+Whatever ν is, |λ| < 1: the memory fades, but never explodes. ν, θ and γ are trained, and start as in the paper:
+λ on a ring (|λ| from 0.9 to 0.999 here, at any angle), and exp(γ) = √(1 - |λ|²). The paper trains the logarithm of
+the angle; the angle itself, here, keeps more digits of λ, whose powers are what the unit remembers with.
+
+The unit alone is here, not the paper's architecture around it (several layers, each with a normalisation, a
+gated feed-forward part, and a way past the recurrence). The input map has a bias. The read-out sees the real
+part, where the paper's sees Re(C (a + ic)) for a complex C; with one output that is the same set of functions, for
+the angle of C can be moved into the input map.
+
+Backward. With d = dL/da, e = dL/dc and λ = p + iq:
+
+    dL/ds_a = exp(γ) d        dL/ds_c = exp(γ) e
+    dL/da[t-1] = p d + q e    dL/dc[t-1] = p e - q d
+    dL/dp = d a[t-1] + e c[t-1]        dL/dq = e a[t-1] - d c[t-1]
+    dL/dν = -exp(ν) (p dL/dp + q dL/dq)        dL/dθ = p dL/dq - q dL/dp
+    dL/dγ = exp(γ) (d s_a + e s_c)
+"""
+
+import numpy as np
+
+from memspan.activations import cos, exp, sin
+from memspan.axes import Array
+from memspan.cells.base import Cell, Values
+
+RING = (0.9, 0.999)
+"""Between which radii λ starts."""
+
+
+def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
+    """One step: `(s_a, s_c), (a, c)[t-1] -> (a, c)[t], (s_a, s_c)`."""
+    (s_a, s_c), (a, c), (nu, theta, gamma) = s, previous, unit
+    size, scale = exp(-exp(nu)), exp(gamma)
+    p, q = size * cos(theta), size * sin(theta)
+    return (p * a - q * c + scale * s_a, q * a + p * c + scale * s_c), (s_a, s_c)
+
+
+def backward(
+    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+) -> tuple[Values, Values, Values]:
+    """The equations of this file's docstring, in their order."""
+    (d, e), (s_a, s_c), (a, c), (nu, theta, gamma) = d_state, saved, previous, unit
+    rate, scale = exp(nu), exp(gamma)
+    p, q = exp(-rate) * cos(theta), exp(-rate) * sin(theta)
+    d_p, d_q = d * a + e * c, e * a - d * c
+    d_nu, d_theta = -rate * (p * d_p + q * d_q), p * d_q - q * d_p
+    d_gamma = scale * (d * s_a + e * s_c)
+    return (scale * d, scale * e), (p * d + q * e, p * e - q * d), (d_nu, d_theta, d_gamma)
+
+
+def ring(rng: np.random.Generator, hidden: int) -> Array:
+    """λ uniform over the area of the ring; γ such that white noise leaves the state with its own variance."""
+    inner, outer = RING
+    size = np.sqrt(rng.uniform(inner**2, outer**2, hidden))
+    angle = rng.uniform(-np.pi, np.pi, hidden)
+    return np.stack([np.log(-np.log(size)), angle, np.log(1 - size**2) / 2])
+
+
+LRU = Cell(
+    "lru",
+    ("a_in", "c_in"),
+    ("a", "c"),
+    forward,
+    backward,
+    "Orvieto et al. 2023",
+    recurrent=(),
+    own=("nu", "theta", "gamma"),
+    own_start=ring,
+)

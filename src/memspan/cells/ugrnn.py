@@ -1,0 +1,32 @@
+"""The update gate RNN: a tanh unit whose one gate says how much of the old value stays.
+
+Collins, Sohl-Dickstein & Sussillo 2017 (arXiv:1611.09913).
+
+    g = σ(s_g)        h = tanh(s_h)        a[t] = g a[t-1] + (1 - g) h
+
+Backward.
+
+    dL/ds_g = dL/da · (a[t-1] - h) · g (1 - g)
+    dL/ds_h = dL/da · (1 - g) · (1 - h²)             dL/da[t-1] = dL/da · g
+"""
+
+from memspan.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.base import Cell, Values
+
+
+def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
+    """One step: `(s_g, s_h), (a,)[t-1] -> (a,)[t], (g, h)`."""
+    g, h = sigmoid(s[0]), tanh(s[1])
+    return (g * previous[0] + one_minus(g) * h,), (g, h)
+
+
+def backward(
+    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+) -> tuple[Values, Values, Values]:
+    """The equations of this file's docstring, in their order."""
+    d_a, (g, h) = d_state[0], saved
+    d_g = d_a * (previous[0] - h) * sigmoid_slope(g)
+    return (d_g, d_a * one_minus(g) * tanh_slope(h)), (d_a * g,), ()
+
+
+UGRNN = Cell("ugrnn", ("g", "h"), ("a",), forward, backward, "Collins, Sohl-Dickstein & Sussillo 2017")

@@ -1,0 +1,5 @@
+"""The fast engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
+
+from memspan.kernels.engine import FusedEngine
+
+__all__ = ["FusedEngine"]
