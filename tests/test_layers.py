@@ -10,8 +10,8 @@ import memspan
 ROOT = Path(memspan.__file__).parent
 LAYERS = [
     *("_version", "errors", "axes", "activations", "starts", "cells", "tasks", "losses", "weights", "bptt"),
-    *("network", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history", "interrupts"),
-    *("checkpoint", "learner", "study", "commands", "cli"),
+    *("network", "kernels", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history"),
+    *("interrupts", "ensemble", "checkpoint", "learner", "study", "commands", "cli"),
 ]
 MODULES = sorted(ROOT.rglob("*.py"))
 SERIALISERS = {"pickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve"}

@@ -7,7 +7,7 @@ with what the header announces before it is used.
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -125,7 +125,7 @@ def write(path: str | Path, checkpoint: Checkpoint) -> None:
 
     header = _describe(checkpoint)
     arrays = {"parameters": checkpoint.model.parameters}
-    arrays |= {f"optimizer.{name}": array for name, array in checkpoint.state._asdict().items()}
+    arrays |= {f"optimizer.{name}": np.asarray(part) for name, part in checkpoint.state._asdict().items()}
     arrays |= {f"history.{name}": array for name, array in checkpoint.history.arrays().items()}
     replace_file(Path(path), save(arrays, {"memspan": header.model_dump_json()}))
 
@@ -196,10 +196,12 @@ def _describe(checkpoint: Checkpoint) -> _Header:
 
 
 def _cell_name(cell: Cell) -> str:
+    """The cell's name, if that is enough to bring it back: how its weights began need not come back."""
     own = CELLS.get(cell.name)
-    if own is None or (own.forward, own.backward) == (cell.forward, cell.backward):
+    if own is None:
         return cell.name
-    return f"another {cell.name}"  # which must not come back as memspan's
+    alike = replace(cell, bias=own.bias, start=own.start, own_start=own.own_start, source=own.source) == own
+    return cell.name if alike else f"another {cell.name}"  # which must not come back as memspan's
 
 
 def _name(registry: dict[str, Any], thing: Any) -> _Named:

@@ -31,6 +31,18 @@ class History:
     evaluation_loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
 
+    def of_update(self, loss: float, norm: float, clipped_norm: float) -> None:
+        """Keep what an update found."""
+        self.loss.append(loss)
+        self.norm.append(norm)
+        self.clipped_norm.append(clipped_norm)
+
+    def of_evaluation(self, updates: int, evaluation: "Evaluation") -> None:
+        """Keep what an evaluation found, after so many updates."""
+        self.evaluated_at.append(updates)
+        self.evaluation_loss.append(evaluation.loss)
+        self.accuracy.append(evaluation.accuracy)
+
     def arrays(self) -> dict[str, Array]:
         """Every series as an array, by name."""
         return {item.name: np.array(getattr(self, item.name), dtype=np.float64) for item in fields(self)}

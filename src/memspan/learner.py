@@ -1,4 +1,4 @@
-"""The training loop."""
+"""Training one network, and everything that one looks at afterwards."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from memspan import checkpoint
-from memspan.axes import Array, Outputs
+from memspan.axes import Array, Outputs, PerStep
 from memspan.cells import Cell
-from memspan.errors import InvalidArgument, real_number, whole_number
+from memspan.ensemble import Ensemble
+from memspan.errors import whole_number
 from memspan.figures.training import LossCurve, Predictions, draw_loss, draw_predictions
-from memspan.history import Evaluation, History, Outcome, Status
-from memspan.interrupts import noted_interrupts
+from memspan.history import Evaluation, History, Outcome
+from memspan.kernels import MEMORY
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.optimizers import Chain, Rule
-from memspan.progress import progress as show_progress
-from memspan.tasks import Batches, Counted, Recall, Task
+from memspan.tasks import Batch, Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 class Learner:
-    """Trains a network, keeps the history, predicts, and draws.
+    """Trains a network, keeps the history, predicts, and draws: an `Ensemble` of one.
 
     Parameters
     ----------
@@ -43,6 +43,11 @@ class Learner:
         Says what counts as correct; by default that of `batches`, or the memory task.
     threshold : float
         The accuracy on fresh batches that solves the task.
+    engine : `fused` or `readable`
+        Compiled, or the NumPy of `memspan.bptt`, which leaves a `trace` and `gradients` in the network. They agree
+        to rounding.
+    memory : int
+        Bytes that the fused engine's buffers may take; less means more computing.
 
     Attributes
     ----------
@@ -63,25 +68,54 @@ class Learner:
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
+        engine: str = "fused",
+        memory: int = MEMORY,
     ) -> None:
-        if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
-            raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
-        for name in ("forward", "backward"):
-            if not callable(getattr(loss, name, None)):
-                raise InvalidArgument("loss", f"an object with a method {name}", repr(loss))
-        self.model, self.loss = model, loss
-        self.batches = _stream("batches", batches)
-        if evaluation is None:
-            self.evaluation = self.batches.fork() if isinstance(self.batches, Batches) else self.batches
-        else:
-            self.evaluation = _stream("evaluation", evaluation)
-        self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
-        self.task = task or getattr(batches, "task", None) or Recall()
-        self.threshold = real_number("threshold", threshold, above=0, most=1)
-        self.state = self.optimizer.init(model.parameters)
-        self.history = History()
-        self.updates = 0
-        self.outcome: Outcome | None = None
+        self.ensemble = Ensemble(
+            [model],
+            loss,
+            [batches],
+            optimizer,
+            evaluation=None if evaluation is None else [evaluation],
+            task=task,
+            threshold=threshold,
+            engine=engine,
+            memory=memory,
+        )
+        self._member = self.ensemble.members[0]
+        self.model, self.loss, self.optimizer = model, loss, self.ensemble.optimizer
+        self.batches, self.evaluation = self._member.batches, self._member.evaluation
+        self.task, self.threshold = self.ensemble.task, self.ensemble.threshold
+
+    @property
+    def history(self) -> History:
+        """What each update and evaluation found."""
+        return self._member.history
+
+    @property
+    def updates(self) -> int:
+        """Updates done so far."""
+        return self._member.updates
+
+    @property
+    def state(self) -> Any:
+        """The optimiser's memory."""
+        return self._member.state
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the last `fit` ended."""
+        return self._member.outcome
+
+    @property
+    def flow(self) -> PerStep | None:
+        """Σ_b ‖dL/da[t]‖ `[T]` of the last update that was measured: see `flow_every` of `fit`."""
+        return self._member.flow
+
+    @property
+    def last_batch(self) -> Batch | None:
+        """The batch of the last update."""
+        return self._member.last
 
     def fit(
         self,
@@ -93,6 +127,7 @@ class Learner:
         stop_when_solved: bool = True,
         progress: bool | str = True,
         observe: Callable[[Self], None] | None = None,
+        flow_every: int = 0,
     ) -> Outcome:
         """Train for `updates` more updates, or until the task is solved.
 
@@ -115,47 +150,29 @@ class Learner:
         progress : bool or str
             Whether to show it, or a kind from `memspan.progress.KINDS`.
         observe : callable, optional
-            Called with this learner after every update; `learner.model.gradients` are then those of the update.
+            Called with this learner after every update; with the readable engine, `learner.model.gradients` are
+            then those of the update.
+        flow_every : int
+            After so many updates each, beginning with the first, dL/da is measured: `flow`. 0 for never.
 
         Returns
         -------
         Outcome
         """
-        goal = self.updates + whole_number("updates", updates)
-        every = whole_number("evaluate_every", evaluate_every)
-        few = whole_number("evaluation_batches", evaluation_batches)
-        many = whole_number("final_batches", final_batches)
-        kind = progress if isinstance(progress, str) else "auto" if progress else "none"
-        self.outcome = None
-        with (
-            noted_interrupts(patient=False) as interrupted,
-            show_progress(goal, "training", "updates", kind=kind, done=self.updates) as report,
-        ):
-            while self.updates < goal and self.outcome is None:
-                self._step()
-                if self.outcome is None:
-                    if observe is not None:
-                        observe(self)
-                    if self.updates % every == 0 and self.updates < goal:
-                        self._look(few, many if stop_when_solved else 0)
-                if interrupted() and self.outcome is None:
-                    self.outcome = Outcome(Status.INTERRUPTED, self.updates)
-                report(self.updates, self._note())
-            if self.outcome is None:
-                self.outcome = self._verdict(self._record(self.evaluate(many)))
-            if interrupted() and self.outcome.status is not Status.INTERRUPTED:
-                raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
-        return self.outcome
+        return self.ensemble.fit(
+            updates,
+            evaluate_every=evaluate_every,
+            evaluation_batches=evaluation_batches,
+            final_batches=final_batches,
+            stop_when_solved=stop_when_solved,
+            progress=progress,
+            observe=None if observe is None else lambda: observe(self),
+            flow_every=flow_every,
+        )[0]
 
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
     def evaluate(self, batches: int = 20) -> Evaluation:
         """Score the network on fresh batches."""
-        losses, accuracies = [], []
-        for x, y in islice(self.evaluation, whole_number("batches", batches)):
-            y_hat, y = self.model.predict(x), y.astype(self.model.dtype)
-            losses.append(self.loss.forward(y_hat, y))
-            accuracies.append(self.task.accuracy(y_hat, y))
-        return Evaluation(float(np.mean(losses)), float(np.mean(accuracies)), np.array(accuracies))
+        return self.ensemble.evaluate(batches)[0]
 
     def accuracy(self, batches: int = 20) -> float:
         """The share of correct predictions on fresh batches."""
@@ -205,6 +222,7 @@ class Learner:
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
+        engine: str = "fused",
     ) -> Self:
         """Read a saved learner; continuing it is bit-identical to continuing the one that was saved.
 
@@ -215,6 +233,8 @@ class Learner:
         cell, loss, optimizer, batches, evaluation, task : optional
             Needed only for parts that are not memspan's own and so cannot be named in a file. A generator is given
             as it was at its beginning; the batches that were already used are drawn and thrown away.
+        engine : `fused` or `readable`
+            The other one than before continues to rounding only.
 
         Raises
         ------
@@ -226,77 +246,8 @@ class Learner:
         given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
         saved = checkpoint.read(path, given)
         parts = (saved.model, saved.loss, saved.batches, saved.optimizer)
-        learner = cls(*parts, evaluation=saved.evaluation, task=saved.task, threshold=saved.threshold)
-        learner.state, learner.history, learner.updates = saved.state, saved.history, saved.updates
+        threshold = saved.threshold
+        learner = cls(*parts, evaluation=saved.evaluation, task=saved.task, threshold=threshold, engine=engine)
+        member = learner._member
+        member.state, member.history, member.updates = saved.state, saved.history, saved.updates
         return learner
-
-    def _step(self) -> None:
-        """One update, or the outcome that prevents it."""
-        try:
-            tensor = self._update()
-        except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
-            self.outcome = Outcome(Status.INTERRUPTED, self.updates)
-            return
-        if tensor is not None:
-            self.outcome = Outcome(Status.DIVERGED, self.updates, tensor=tensor)
-
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named, below
-    def _update(self) -> str | None:
-        """One optimiser step; if anything is not finite, its name instead, and nothing has changed."""
-        x, y = next(self.batches)
-        y = y.astype(self.model.dtype)
-        weights = self.model.layout.by_name(self.model.parameters)
-        if tensor := _not_finite({"x": x, "y": y, **weights}):
-            return tensor
-        loss = self.loss.forward(self.model.forward(x), y)
-        gradient = self.model.backpropagate(self.loss.backward()).total()
-        views = self.model.layout.by_name(gradient)
-        if tensor := _not_finite({"loss": loss, **{f"d_{name}": view for name, view in views.items()}}):
-            return tensor
-        step = self.optimizer.step(gradient, self.state)
-        parameters = self.model.parameters + step.change
-        views = self.model.layout.by_name(parameters)
-        memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
-        if tensor := _not_finite({f"{name} after the step": view for name, view in views.items()} | memory):
-            return tensor
-        self.model.parameters[:], self.state = parameters, step.state
-        self.history.loss.append(float(loss))
-        self.history.norm.append(float(step.norm[0]))
-        self.history.clipped_norm.append(float(step.clipped_norm[0]))
-        self.updates += 1
-        return None
-
-    def _look(self, few: int, many: int) -> None:
-        """Score on a few fresh batches; if these are solved, on many, which decide (unless `many` is 0)."""
-        evaluation = self.evaluate(few)
-        if many and evaluation.accuracy >= self.threshold:
-            evaluation = self.evaluate(many)
-            if evaluation.accuracy >= self.threshold:
-                self.outcome = self._verdict(evaluation)
-        self._record(evaluation)
-
-    def _verdict(self, evaluation: Evaluation) -> Outcome:
-        solved = evaluation.accuracy >= self.threshold
-        return Outcome(Status.SOLVED if solved else Status.UNSOLVED, self.updates, evaluation)
-
-    def _record(self, evaluation: Evaluation) -> Evaluation:
-        self.history.evaluated_at.append(self.updates)
-        self.history.evaluation_loss.append(evaluation.loss)
-        self.history.accuracy.append(evaluation.accuracy)
-        return evaluation
-
-    def _note(self) -> str:
-        loss = f"loss {self.history.loss[-1]:.4f}" if self.history.loss else ""
-        accuracy = f", accuracy {self.history.accuracy[-1]:.2f}" if self.history.accuracy else ""
-        return f"update {self.updates}, {loss}{accuracy}"
-
-
-def _stream(name: str, batches: Iterator[Any]) -> Batches | Counted:
-    if isinstance(batches, Batches | Counted):
-        return batches
-    return Counted(batches, name)
-
-
-def _not_finite(tensors: dict[str, Any]) -> str | None:
-    """The name of the first tensor with a NaN or an infinity."""
-    return next((name for name, tensor in tensors.items() if not np.isfinite(tensor).all()), None)

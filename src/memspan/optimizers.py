@@ -6,6 +6,7 @@ neither before the backward pass nor after the step. Gradients are flat vectors 
 acts on the last axis.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +27,7 @@ class Rule(Protocol):
     """Turns gradients into changes of the weights."""
 
     def init(self, parameters: Array) -> Any:
-        """The memory before the first step: a named tuple of arrays."""
+        """The memory before the first step: a named tuple of arrays, whose first axes are those of `[..., P]`."""
 
     def step(self, gradient: Array, state: Any) -> tuple[Array, Any]:
         """What to add to the weights, and the memory after it."""
@@ -184,16 +185,24 @@ class Adam:
 
     def init(self, parameters: Array) -> Moments:
         """n = 0, m = 0, s = 0."""
-        return Moments(np.zeros((), np.int64), np.zeros_like(parameters), np.zeros_like(parameters))
+        steps = np.zeros(parameters.shape[:-1], np.int64)
+        return Moments(steps, np.zeros_like(parameters), np.zeros_like(parameters))
 
     def step(self, gradient: Array, state: Moments) -> tuple[Array, Moments]:
         """-η m / (√s + ε), both without their bias."""
-        n = int(state.steps) + 1
+        steps = state.steps + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
         square = self.beta2 * state.square + (1 - self.beta2) * gradient * gradient
-        root = np.sqrt(square) / (1 - self.beta2**n) ** 0.5 + self.epsilon
-        change = -self.learning_rate / (1 - self.beta1**n) * mean / root
-        return change, Moments(np.asarray(n), mean, square)
+        scale = self._of_step(steps, lambda n: -self.learning_rate / (1 - self.beta1**n), gradient.dtype)
+        shrunk = self._of_step(steps, lambda n: (1 - self.beta2**n) ** 0.5, gradient.dtype)
+        change = scale * mean / (np.sqrt(square) / shrunk + self.epsilon)
+        return change, Moments(steps, mean, square)
+
+    @staticmethod
+    def _of_step(steps: Array, formula: Callable[[int], float], dtype: np.dtype) -> Array:
+        """A number for each model, beside its gradient."""
+        values = [formula(n) for n in np.ravel(steps).tolist()]
+        return np.array(values, dtype).reshape(*np.shape(steps), 1)
 
 
 class Step(NamedTuple):

@@ -23,7 +23,7 @@ PRODUCT_ROWS = 128  # of one product for the gradient of R: as many steps as it 
 
 
 class Differentiated(NamedTuple):
-    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and the norms of dL/da `[M, T]` if asked for."""
+    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and norms of dL/da `[M, T]` if asked for."""
 
     losses: Array
     gradients: Array

@@ -17,7 +17,7 @@ from memspan.history import Status
 from memspan.learner import Learner
 from memspan.losses import MSELoss
 from memspan.study.specification import Study
-from memspan.tasks import Batches
+from memspan.tasks import Batch, Batches
 
 EVALUATE_EVERY = 50
 FINAL_SAMPLES = 10_000  # the standard error of an accuracy is then at most 0.005
@@ -74,7 +74,7 @@ class Trial(_Record):
     curve : list of float
         The training loss, averaged over `curve_every` updates each.
     start, end : Flow or None
-        The gradient at every time step, in the first update and in the last.
+        The gradient at every time step: of the first batch before training, and of the last one after it.
     flow_map : list of list of float
         For repetition 0: dL/da at every time step, one row every `flow_every` updates, beginning with the first.
     provenance : Provenance
@@ -168,16 +168,13 @@ def _train(study: Study, length: int, repetition: int, observe: Callable[[int], 
         threshold=study.threshold,
     )
     every = -(-study.updates // CURVE_POINTS)
-    starts: list[GradientFlow] = []
+    start = _flow(learner, batches.peek())
     rows: list[list[float]] = []
 
     def watch(learner: Learner) -> None:
         observe(learner.updates)
-        first, mapped = learner.updates == 1, repetition == 0 and (learner.updates - 1) % every == 0
-        if (first or mapped) and learner.model.gradients is not None:
-            flow = GradientFlow.of(learner.model.gradients)
-            starts.extend([flow] * first)
-            rows.extend([_rounded(flow.d_a)] * mapped)
+        if repetition == 0 and (learner.updates - 1) % every == 0 and learner.flow is not None:
+            rows.append(_rounded(learner.flow))
 
     outcome = learner.fit(
         study.updates,
@@ -186,11 +183,11 @@ def _train(study: Study, length: int, repetition: int, observe: Callable[[int], 
         final_batches=FINAL_SAMPLES // fresh.batch,
         progress=False,
         observe=watch,
+        flow_every=every if repetition == 0 else 0,
     )
     if outcome.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     final = outcome.evaluation or learner.evaluate(FINAL_SAMPLES // fresh.batch)
-    last = learner.model.gradients
     return {
         "status": outcome.status.value,
         "reason": outcome.tensor or "",
@@ -199,11 +196,19 @@ def _train(study: Study, length: int, repetition: int, observe: Callable[[int], 
         "loss": final.loss,
         "curve": _rounded(_binned(np.array(learner.history.loss), every)),
         "curve_every": every,
-        "start": Flow.of(starts[0]) if starts else None,
-        "end": Flow.of(GradientFlow.of(last)) if last is not None else None,
+        "start": start,
+        "end": None if learner.last_batch is None else _flow(learner, learner.last_batch),
         "flow_map": rows,
         "flow_every": every,
     }
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
+def _flow(learner: Learner, batch: Batch) -> Flow:
+    """The gradient of a batch at every time step, with the weights as they are."""
+    model, loss = learner.model, learner.loss
+    loss.forward(model.forward(batch.x), batch.y.astype(model.dtype))
+    return Flow.of(GradientFlow.of(model.backpropagate(loss.backward())))
 
 
 def _binned(values: Array, width: int) -> Array:

@@ -89,6 +89,13 @@ class Batches(Iterator[Batch]):
         x, y = self.task.sample(np.random.default_rng(self.rng), self.length, self.batch)
         return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))
 
+    def peek(self) -> Batch:
+        """The next batch, which will still be the next one."""
+        position = self.position
+        batch = next(self)
+        self.position = position
+        return batch
+
     def fork(self) -> "Batches":
         """Another stream of the same task, independent of this one, which goes on as if nothing happened."""
         return replace(self, rng=np.random.default_rng(self.rng).spawn(1)[0])

@@ -1,0 +1,235 @@
+"""The engines that are timed, each as a function from a case to the ways in which it can do a pass.
+
+All get the same weights and the same batch. Whatever can be made ready once is made ready before the first pass;
+PyTorch and JAX are imported here, inside the functions, and so in processes of their own alone.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from memspan.axes import Array
+from memspan.bench.case import Case, Problem, Result
+from memspan.bench.limit import limit
+from memspan.errors import MemspanError
+from memspan.kernels import FusedEngine
+from memspan.losses import MSELoss
+from memspan.weights import split
+
+TOGETHER = 8  # models of one call, where JAX differentiates more than one
+
+
+class NoSuchCell(MemspanError):
+    """An engine does not have the cell."""
+
+
+class Pass(NamedTuple):
+    """One way of computing the loss and every gradient; `run` returns when they are there.
+
+    Attributes
+    ----------
+    run : callable
+    result : callable
+        What `run` found.
+    models : float
+        How many models' passes one call does.
+    """
+
+    run: Callable[[], object]
+    result: Callable[[], Result]
+    models: float = 1
+
+
+Passes = dict[str, Pass]
+"""By name. The fastest of them is the engine's time."""
+
+
+def readable(case: Case) -> Passes:
+    """`Network.forward` and `backpropagate`, in NumPy."""
+    network, x, y = case.problem()
+    loss = MSELoss()
+
+    def differentiate() -> Result:
+        value = loss.forward(network.forward(x), y)
+        return Result(value, network.backpropagate(loss.backward()).total())
+
+    return {"NumPy": Pass(differentiate, differentiate)}
+
+
+def fused(case: Case) -> Passes:
+    """The compiled kernels."""
+    network, x, y = case.problem()
+    engine = FusedEngine(network.layout, network.dtype, MSELoss())
+    parameters = network.parameters[np.newaxis]
+
+    def result() -> Result:
+        found = engine.differentiate(parameters, [(x, y)])
+        return Result(float(found.losses[0]), found.gradients[0])
+
+    return {"kernel": Pass(lambda: engine.differentiate(parameters, [(x, y)]), result)}
+
+
+TORCH_GATES = {"rnn": ("a",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
+"""The order of PyTorch's gates; of the GRU, its `b_hn` is our gate u."""
+
+
+def torch(case: Case) -> Passes:
+    """PyTorch's own layers.
+
+    They are timed with denormal numbers flushed to zero as well: PyTorch does not do this of itself, and where the
+    gradient vanishes it makes a difference.
+    """
+    import torch
+
+    problem = case.problem()
+    layer, read_out = _torch_layers(problem, _known(case, TORCH_GATES, "PyTorch"))
+    parameters = (*layer.parameters(), *read_out.parameters())
+    loss, x, y = torch.nn.MSELoss(), torch.from_numpy(problem.x), torch.from_numpy(problem.y)
+
+    def differentiate(flush: bool) -> Any:
+        torch.set_flush_denormal(flush)
+        for parameter in parameters:
+            parameter.grad = None
+        states, _ = layer(x)
+        value = loss(read_out(states[-1]), y)
+        value.backward()
+        return value
+
+    def result(flush: bool) -> Result:
+        value = differentiate(flush).item()
+        return Result(value, _torch_gradient(problem, TORCH_GATES[case.cell], layer, read_out))
+
+    ways = {"denormals kept": False, "denormals flushed": True}
+    return {
+        name: Pass(lambda flush=flush: differentiate(flush), lambda flush=flush: result(flush))  # type: ignore[misc]
+        for name, flush in ways.items()
+    }
+
+
+def _torch_layers(problem: Problem, gates: tuple[str, ...]) -> tuple[Any, Any]:
+    """A layer and a read-out with the network's weights; of PyTorch's two biases one is left at 0."""
+    import torch
+
+    network, cell, H = problem.network, problem.network.cell, problem.network.hidden_size
+    layer = getattr(torch.nn, cell.name.upper())(1, H)
+    read_out = torch.nn.Linear(H, 1)
+    bs = network.bs[:, 0]
+    alone = bs[len(gates) * H :]
+    given = {
+        layer.weight_ih_l0: arranged(network.W, cell.driven, gates, H).T,
+        layer.weight_hh_l0: network.R.T,
+        layer.bias_ih_l0: arranged(bs, cell.gates, gates, H),
+        layer.bias_hh_l0: np.concatenate([np.zeros(len(gates) * H - len(alone), np.float32), alone]),
+        read_out.weight: network.V.T,
+        read_out.bias: network.by[:, 0],
+    }
+    with torch.no_grad():
+        for parameter, values in given.items():
+            parameter.copy_(torch.from_numpy(values.copy()))
+    return layer, read_out
+
+
+def _torch_gradient(problem: Problem, gates: tuple[str, ...], layer: Any, read_out: Any) -> Array:
+    cell, H = problem.network.cell, problem.network.hidden_size
+    d_W, d_R, d_bs, d_both = (parameter.grad.numpy().T for parameter in layer.parameters())
+    alone = (len(cell.gates) - len(gates)) * H
+    parts = (
+        arranged(d_W, gates, cell.driven, H),
+        d_R,
+        arranged(d_bs, gates, cell.driven, H),
+        d_both[len(d_both) - alone :],
+        read_out.weight.grad.numpy(),
+        read_out.bias.grad.numpy(),
+    )
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def arranged(columns: Array, names: tuple[str, ...], order: tuple[str, ...], hidden: int) -> Array:
+    """`columns [..., G·H]` of the named gates, in another order."""
+    blocks = dict(zip(names, split(columns, hidden), strict=True))
+    return np.concatenate([blocks[name] for name in order], axis=-1)
+
+
+def jax(case: Case) -> Passes:
+    """`jit(value_and_grad(scan))` of one model, and `jit(vmap(value_and_grad(scan)))` of several."""
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_platforms", "cpu")
+    step = _known(case, _jax_steps(), "JAX")
+    network, x, y = case.problem()
+    weights, x, y = jax.tree.map(jnp.asarray, (network.get_weights(), x, y))
+
+    def loss(weights: Any, x: Any, y: Any) -> Any:
+        zeros = jnp.zeros((case.batch, case.hidden), x.dtype)
+        start = (zeros,) * len(network.cell.states)
+        state, _ = jax.lax.scan(lambda state, x: (step(weights, state, x), None), start, x)
+        return jnp.mean((state[0] @ weights["V"] + weights["by"].T - y) ** 2)
+
+    one = jax.value_and_grad(loss)
+    given = weights, x, y
+    repeated = jax.tree.map(lambda part: jnp.stack([part] * TOGETHER), given)
+    return {
+        "1 model": _jax_pass(jax.jit(one), given, 1),
+        f"{TOGETHER} models": _jax_pass(jax.jit(jax.vmap(one)), repeated, TOGETHER),
+    }
+
+
+def _jax_steps() -> dict[str, Callable[..., Any]]:
+    """One step of each cell, on the weights and with the gates of ours."""
+    import jax.numpy as jnp
+    from jax.nn import sigmoid
+
+    def rnn(weights: Any, state: Any, x: Any) -> Any:
+        return (jnp.tanh(x @ weights["W"] + weights["bs"].T + state[0] @ weights["R"]),)
+
+    def gru(weights: Any, state: Any, x: Any) -> Any:
+        hidden = state[0].shape[-1]
+        bias, bias_u = jnp.split(weights["bs"].T, [3 * hidden], axis=-1)
+        s_n, s_r, s_z = jnp.split(x @ weights["W"] + bias, 3, axis=-1)
+        a_r, a_z, a_u = jnp.split(state[0] @ weights["R"], 3, axis=-1)
+        r, z = sigmoid(s_r + a_r), sigmoid(s_z + a_z)
+        n = jnp.tanh(s_n + r * (a_u + bias_u))
+        return ((1 - z) * n + z * state[0],)
+
+    def lstm(weights: Any, state: Any, x: Any) -> Any:
+        s = x @ weights["W"] + weights["bs"].T + state[0] @ weights["R"]
+        i, f, g, o = jnp.split(s, 4, axis=-1)
+        c = sigmoid(f) * state[1] + sigmoid(i) * jnp.tanh(g)
+        return sigmoid(o) * jnp.tanh(c), c
+
+    return {"rnn": rnn, "gru": gru, "lstm": lstm}
+
+
+def _jax_pass(differentiate: Any, given: Any, models: int) -> Pass:
+    import jax
+
+    def result() -> Result:
+        value, gradients = differentiate(*given)
+        several = () if models == 1 else 0  # which model's; of one there is no axis
+        parts = (np.asarray(gradients[name])[several].ravel() for name in ("W", "R", "bs", "V", "by"))
+        return Result(float(np.asarray(value)[several]), np.concatenate([*parts]))
+
+    return Pass(lambda: jax.block_until_ready(differentiate(*given)), result, models)
+
+
+def _known(case: Case, cells: dict[str, Any], engine: str) -> Any:
+    if case.cell not in cells:
+        raise NoSuchCell(f"{engine} has no cell {case.cell}")
+    return cells[case.cell]
+
+
+class Engine(NamedTuple):
+    """An engine: how it is made ready, and whether it can use many threads in one process."""
+
+    passes: Callable[[Case], Passes]
+    threaded: bool = False
+
+
+ENGINES = {
+    "readable": Engine(readable),
+    "fused": Engine(fused),
+    "torch": Engine(torch, threaded=True),
+    "jax": Engine(jax, threaded=True),
+}
