@@ -1,14 +1,17 @@
 """How large are the errors of the compiled activations? Every float32 there is, and a sample of float64.
 
-    python benchmarks/activation_errors.py
+    python benchmarks/activation_errors.py [function ...]
 
-Takes about a quarter of an hour. Errors are in units in the last place of the right result (of the smallest
-denormal, where that is denormal). The right result of a float32 comes from NumPy in float64, that of a float64
-from mpmath if it is installed. Prints the table and writes it to benchmarks/results/.
+Takes two or three minutes for each function; those that are not named keep the rows that they have. Errors are in
+units in the last place of the right result (of the smallest denormal, where that is denormal; the logistic function
+and softplus may give anything from 0 to the smallest normal number there). Sine and cosine are measured over
+|x| ≤ 1000. The right result of a float32 comes from NumPy in float64, that of a float64 from mpmath if it is
+installed. Prints the table and writes it to benchmarks/results/.
 """
 
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +21,15 @@ import numpy as np
 from numba import njit
 
 import memspan.kernels.activations  # noqa: F401  (registers the twins)
-from memspan.activations import exp, relu, sigmoid, softplus, softplus_slope, tanh
+from memspan.activations import cos, exp, relu, sigmoid, sin, softplus, softplus_slope, tanh
 
 RESULTS = Path(__file__).parent / "results"
-FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_slope, relu)
+FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_slope, relu, sin, cos)
+FLUSHED = (sigmoid, softplus)  # may be 0 below the smallest normal number
+PERIODIC = (sin, cos)
+FARTHEST = 1000  # of these
 FLAGS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+TINY = np.finfo(np.float32).tiny
 CHUNK = 1 << 20
 SAMPLE = 20_000
 REPEATS = 3000
@@ -40,12 +47,14 @@ def compiled(function: Callable) -> Callable:
 
 
 @njit(error_model="numpy")
-def largest_error(out, truth):
+def largest_error(out, truth, flushed):
     """The largest error in units in the last place, and where; infinite where only one is NaN or infinite."""
     worst, where = 0.0, 0
     for i in range(out.size):
         right = np.float32(truth[i])
-        if np.isnan(right) or np.isinf(right):
+        if flushed and right < TINY and 0 <= out[i] <= TINY:
+            error = 0.0
+        elif np.isnan(right) or np.isinf(right):
             error = 0.0 if out[i] == right or (np.isnan(right) and np.isnan(out[i])) else np.inf
         else:
             exponent = max((right.view(np.int32) >> 23) & 255, 1)
@@ -58,13 +67,15 @@ def largest_error(out, truth):
 
 def all_float32(function: Callable) -> tuple[float, float]:
     """The largest error over all 2³² arguments, and the argument."""
-    kernel, out, worst, where = compiled(function), np.empty(CHUNK, np.float32), 0.0, 0.0
+    kernel, worst, where = compiled(function), 0.0, 0.0
     end = 1 << (31 if function is softplus_slope else 32)  # softplus is positive, and so is a slope's argument
     for begin in range(0, end, CHUNK):
         x = np.arange(begin, begin + CHUNK, dtype=np.uint32).view(np.float32)
+        x = x[np.abs(x) <= FARTHEST] if function in PERIODIC else x
+        out = np.empty_like(x)
         kernel(x, out)
         with np.errstate(over="ignore", invalid="ignore"):
-            error, i = largest_error(out, function(x.astype(np.float64)))
+            error, i = largest_error(out, function(x.astype(np.float64)), function in FLUSHED)
         if error > worst:
             worst, where = error, float(x[i])
     return worst, where
@@ -87,6 +98,10 @@ def exact(name: str, x: float) -> tuple[float, float]:
                 value = mp.log1p(mp.exp(x))
             case "softplus_slope":
                 value = -mp.expm1(-x)
+            case "sin":
+                value = mp.sin(x)
+            case "cos":
+                value = mp.cos(x)
             case _:
                 value = max(x, mp.mpf(0))
         nearest = float(value)
@@ -144,13 +159,15 @@ def check_special_values() -> None:
         for dtype in (np.float32, np.float64) if function.__name__ in right else ():
             values, out = np.array(right[function.__name__], dtype), np.empty(5, dtype)
             compiled(function)(x.astype(dtype), out)
+            out[(out <= np.finfo(dtype).tiny) & (function in FLUSHED)] = 0
             np.testing.assert_array_max_ulp(out, values, 2)
             np.testing.assert_array_equal(np.signbit(out[1:]), np.signbit(values[1:]))
 
 
 def table(rows: list[dict[str, object]]) -> str:
     lines = [
-        "Largest error in units in the last place (float32: all 2³² arguments; float64: a sample) and nanoseconds "
+        "Largest error in units in the last place (float32: all 2³² arguments, or all |x| ≤ "
+        f"{FARTHEST} for sine and cosine; float64: a sample) and nanoseconds "
         f"an element beside those of the NumPy function; numba {numba.__version__}, numpy {np.__version__}, "
         f"{platform.machine()}.",
         "",
@@ -168,9 +185,20 @@ def table(rows: list[dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def earlier() -> dict[str, dict[str, object]]:
+    """The rows that are there, by function."""
+    path = RESULTS / "activation_errors.json"
+    rows = json.loads(path.read_text("utf-8"))["errors"] if path.exists() else []
+    return {row["function"]: row for row in rows}
+
+
+def main(*names: str) -> None:
     check_special_values()
-    rows = [measure(function) for function in FUNCTIONS]
+    rows = {
+        function.__name__: measure(function) for function in FUNCTIONS if not names or function.__name__ in names
+    }
+    rows = earlier() | rows
+    rows = [rows[function.__name__] for function in FUNCTIONS if function.__name__ in rows]
     text = table(rows)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "activation_errors.md").write_text(text, encoding="utf-8")
@@ -180,4 +208,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,8 +42,8 @@ class Member:
         Updates done so far.
     outcome : Outcome or None
         How the last `fit` ended.
-    flow : array [T] or None
-        Σ_b ‖dL/da[t]‖ of the last update that was measured (`flow_every` of `fit`).
+    flows : list of array [T]
+        Σ_b ‖dL/da[t]‖ of each update that was measured (`flow_every` of `fit`).
     last : Batch or None
         The batch of the last update.
     state : named tuple
@@ -56,7 +57,7 @@ class Member:
     history: History = field(default_factory=History)
     updates: int = 0
     outcome: Outcome | None = None
-    flow: PerStep | None = None
+    flows: list[PerStep] = field(default_factory=list)
     last: Batch | None = None
     waiting: Batch | None = None  # drawn, and not yet trained on
 
@@ -228,7 +229,7 @@ class Ensemble:
         observe : callable, optional
             Called after every update.
         flow_every : int
-            After so many updates each, beginning with the first, dL/da is measured: `Member.flow`. 0 for never.
+            After so many updates each, beginning with the first, dL/da is measured: `Member.flows`. 0 for never.
 
         Returns
         -------
@@ -258,7 +259,7 @@ class Ensemble:
                         self._look(stack, few, many if stop_when_solved else 0)
                 if interrupted():
                     stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
-                report(done + step, self._note())
+                report(done + step, self._note)
                 if not stack.members:
                     break
             for member, score in zip(
@@ -276,11 +277,12 @@ class Ensemble:
         """How the last `fit` ended for each network."""
         return [member.outcome for member in self.members if member.outcome is not None]
 
-    def evaluate(self, batches: int = 20) -> list[Evaluation]:
-        """Score every network on fresh batches."""
+    def evaluate(self, batches: int = 20, members: Sequence[Member] | None = None) -> list[Evaluation]:
+        """Score every network, or some of them, on fresh batches."""
         batches = whole_number("batches", batches)
-        with _one_blas_thread(), _Stack(self.members) as stack:
-            return self._scores(stack.members, stack.parameters, batches)
+        members = self.members if members is None else members
+        with _one_blas_thread():
+            return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 
     def _step(self, stack: "_Stack", *, norms: bool) -> None:
         """One update of every network, or the outcome that prevents it."""
@@ -295,7 +297,8 @@ class Ensemble:
     def _update(self, stack: "_Stack", *, norms: bool) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
         batches = [member.draw() for member in stack.members]
-        stack.leave_diverged({"x": [x for x, _ in batches], "y": [y for _, y in batches], "{}": stack.parameters})
+        x, y = ([batch[i] for batch in batches] for i in range(2))
+        stack.leave_diverged({"x": x, "y": y, "{}": stack.parameters})
         if not stack.members:
             return
         found = self.engine.differentiate(stack.members, stack.parameters, norms)
@@ -308,11 +311,13 @@ class Ensemble:
         stack.parameters[:] = parameters[stay]
         stack.state = type(step.state)(*(part[stay] for part in step.state))
         measured = (part[stay].ravel().tolist() for part in (losses, step.norm, step.clipped_norm))
-        for member, flow, *numbers in zip(stack.members, flows[stay], *measured, strict=True):
+        for member, *numbers in zip(stack.members, *measured, strict=True):
             member.history.of_update(*numbers)
             member.updates += 1
             member.last, member.waiting = member.waiting, None
-            member.flow = flow if norms else member.flow
+        if norms:
+            for member, flow in zip(stack.members, flows[stay], strict=True):
+                member.flows.append(flow)
 
     def _look(self, stack: "_Stack", few: int, many: int) -> None:
         """Score on a few fresh batches; where these are solved, on many, which decide (unless `many` is 0)."""
@@ -388,7 +393,7 @@ class _Stack:
 
         Where the name has braces in it the tensor holds weights, which are looked at one by one.
         """
-        if all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        if all(_surely_finite(part) for tensor in tensors.values() for part in _whole(tensor)):
             return slice(None)
         outcomes = {}
         for k, member in enumerate(self.members):
@@ -412,6 +417,15 @@ class _Stack:
     def _give_back(self, rows: Iterable[int]) -> None:
         for k in rows:
             self.members[k].state = type(self.state)(*(part[k] for part in self.state))
+
+
+def _whole(tensor: Array | list[Array]) -> Sequence[Array]:
+    return tensor if isinstance(tensor, list) else (tensor,)
+
+
+def _surely_finite(tensor: Array) -> bool:
+    """Whether the sum of squares is finite, which is soon found; that of huge numbers is not, though they are."""
+    return math.isfinite(np.vdot(tensor, tensor))
 
 
 def _named(member: Member, name: str, tensor: Array) -> Iterator[tuple[str, Array]]:

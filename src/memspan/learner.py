@@ -108,9 +108,9 @@ class Learner:
         return self._member.outcome
 
     @property
-    def flow(self) -> PerStep | None:
-        """Σ_b ‖dL/da[t]‖ `[T]` of the last update that was measured: see `flow_every` of `fit`."""
-        return self._member.flow
+    def flows(self) -> list[PerStep]:
+        """Σ_b ‖dL/da[t]‖ `[T]` of each update that was measured: see `flow_every` of `fit`."""
+        return self._member.flows
 
     @property
     def last_batch(self) -> Batch | None:
@@ -153,7 +153,7 @@ class Learner:
             Called with this learner after every update; with the readable engine, `learner.model.gradients` are
             then those of the update.
         flow_every : int
-            After so many updates each, beginning with the first, dL/da is measured: `flow`. 0 for never.
+            After so many updates each, beginning with the first, dL/da is measured: `flows`. 0 for never.
 
         Returns
         -------

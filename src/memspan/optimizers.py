@@ -40,7 +40,8 @@ def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
 
 def global_norm(gradient: Array) -> Array:
     """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
-    return np.linalg.norm(np.asarray(gradient, dtype=np.float64), axis=-1, keepdims=True)
+    wide = np.asarray(gradient, dtype=np.float64)
+    return np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
 
 
 @dataclass(frozen=True)
@@ -193,16 +194,14 @@ class Adam:
         steps = state.steps + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
         square = self.beta2 * state.square + (1 - self.beta2) * gradient * gradient
-        scale = self._of_step(steps, lambda n: -self.learning_rate / (1 - self.beta1**n), gradient.dtype)
-        shrunk = self._of_step(steps, lambda n: (1 - self.beta2**n) ** 0.5, gradient.dtype)
-        change = scale * mean / (np.sqrt(square) / shrunk + self.epsilon)
-        return change, Moments(steps, mean, square)
+        scale, root = self._without_bias(steps, gradient.dtype)
+        return scale * mean / (np.sqrt(square) / root + self.epsilon), Moments(steps, mean, square)
 
-    @staticmethod
-    def _of_step(steps: Array, formula: Callable[[int], float], dtype: np.dtype) -> Array:
-        """A number for each model, beside its gradient."""
-        values = [formula(n) for n in np.ravel(steps).tolist()]
-        return np.array(values, dtype).reshape(*np.shape(steps), 1)
+    def _without_bias(self, steps: Array, dtype: np.dtype) -> Array:
+        """-η / (1 - β₁ⁿ) and √(1 - β₂ⁿ) of each model, `[2, ..., 1]`; n differs between models rarely."""
+        numbers = np.ravel(steps).tolist()
+        of = {n: (-self.learning_rate / (1 - self.beta1**n), (1 - self.beta2**n) ** 0.5) for n in set(numbers)}
+        return np.array([of[n] for n in numbers], dtype).T.reshape(2, *np.shape(steps), 1)
 
 
 class Step(NamedTuple):

@@ -12,8 +12,8 @@ from rich.table import Column
 
 from memspan.errors import InvalidArgument, one_of
 
-Report = Callable[[float, str], None]
-"""Called with how much is done and a note to show beside it."""
+Report = Callable[[float, str | Callable[[], str]], None]
+"""Called with how much is done and a note to show beside it, or what makes one if it comes to that."""
 
 KINDS = ("auto", "bar", "notebook", "lines", "none")
 SECONDS_BETWEEN_LINES = 5.0
@@ -80,14 +80,14 @@ def _bar(pace: "_Pace") -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
         task = bar.add_task(pace.title, total=pace.total, note="")
         bar.update(task, completed=pace.first)
-        yield lambda done, note: bar.update(task, completed=done, note=f"{pace.rate(done)}, {note}")
+        yield lambda done, note: bar.update(task, completed=done, note=f"{pace.rate(done)}, {_text(note)}")
 
 
 @contextmanager
 def _lines(pace: "_Pace") -> Iterator[Report]:
     last = time.monotonic()
 
-    def report(done: float, note: str) -> None:
+    def report(done: float, note: str | Callable[[], str]) -> None:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
@@ -104,13 +104,17 @@ def _notebook(pace: "_Pace") -> Iterator[Report]:
     handle = ipython.display.display({"text/plain": pace.line(pace.first, "")}, raw=True, display_id=True)
     last = time.monotonic()
 
-    def report(done: float, note: str) -> None:
+    def report(done: float, note: str | Callable[[], str]) -> None:
         nonlocal last
         if time.monotonic() - last >= 0.2 or done >= pace.total:
             last = time.monotonic()
             handle.update({"text/plain": pace.line(done, note)}, raw=True)
 
     yield report
+
+
+def _text(note: str | Callable[[], str]) -> str:
+    return note if isinstance(note, str) else note()
 
 
 class _Pace:
@@ -125,11 +129,11 @@ class _Pace:
         elapsed = max(time.monotonic() - self.started, 1e-9)
         return f"{(done - self.first) / elapsed:,.0f} {self.unit}/s"
 
-    def line(self, done: float, note: str) -> str:
+    def line(self, done: float, note: str | Callable[[], str]) -> str:
         """How much is done, how fast, and at this pace how long the rest takes."""
         elapsed = time.monotonic() - self.started
         parts = [f"{self.title}: {100 * done / self.total:.0f} %", f"{elapsed:.0f} s"]
         if done > self.first:
             parts.append(f"{elapsed * (self.total - done) / (done - self.first):.0f} s left")
             parts.append(self.rate(done))
-        return ", ".join(parts + [note] * bool(note))
+        return ", ".join([*parts, text] if (text := _text(note)) else parts)

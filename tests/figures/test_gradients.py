@@ -6,7 +6,7 @@ from matplotlib.colors import same_color, to_rgba
 from memspan.figures.gradients import DECADES, NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.style import ORANGE, ordered_colours
 
-FIRST, LAST = "in the first update", "in the last update"
+FIRST, LAST = "before training", "after training"
 NORMS = {
     ("d_a", FIRST): {3: np.array([0.01, 0.1, 1.0]), 5: np.array([0.0, np.nan, np.inf, 0.1, 1.0])},
     ("d_a", LAST): {3: np.array([0.2, 0.3, 0.4]), 5: np.full(5, 2.0)},

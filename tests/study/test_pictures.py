@@ -10,7 +10,7 @@ from memspan.study.pictures import accuracy_record, loss_record, map_record, nor
 
 STUDY = Study(lengths=(3, 5), repetitions=3)
 NAMES = ["accuracy", "losses", "gradient-by-lag", "gradient-of-weights-by-lag", "gradient-during-training"]
-FIRST, LAST = "in the first update", "in the last update"
+FIRST, LAST = "before training", "after training"
 
 
 @pytest.fixture

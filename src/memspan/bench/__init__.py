@@ -1,8 +1,8 @@
 """How fast the engines are: memspan's two, PyTorch, JAX, and the limit that the processor's own products set."""
 
 from memspan.bench.case import SIZES, Case
-from memspan.bench.measure import measure
+from memspan.bench.measure import core_numbers, measure, work
 from memspan.bench.peers import ENGINES
 from memspan.bench.record import Benchmark, save
 
-__all__ = ["ENGINES", "SIZES", "Benchmark", "Case", "measure", "save"]
+__all__ = ["ENGINES", "SIZES", "Benchmark", "Case", "core_numbers", "measure", "save", "work"]

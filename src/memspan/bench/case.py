@@ -1,5 +1,6 @@
 """What is timed: a cell and the sizes of its pass, on sequences of the memory task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from memspan.axes import Array, Flat
 from memspan.cells import CELLS, Cell
+from memspan.errors import one_of, whole_number
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.tasks import Recall
@@ -31,6 +33,27 @@ class Result(NamedTuple):
     gradient: Flat
 
 
+class Pass(NamedTuple):
+    """One way of computing a loss and every gradient; `run` returns when they are there.
+
+    Attributes
+    ----------
+    run : callable
+    result : callable, optional
+        What `run` finds, for an engine.
+    models : float
+        How many models' passes one call does.
+    """
+
+    run: Callable[[], object]
+    result: Callable[[], Result] | None = None
+    models: float = 1
+
+
+Passes = dict[str, Pass]
+"""By name. The fastest of them is the engine's time."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One forward pass, loss and backward pass: a cell, T, B and H; one feature and one output.
@@ -46,6 +69,11 @@ class Case:
     time: int
     batch: int
     hidden: int
+
+    def __post_init__(self) -> None:
+        one_of("cell", self.cell, CELLS)
+        for name in ("time", "batch", "hidden"):
+            whole_number(name, getattr(self, name))
 
     def __str__(self) -> str:
         return f"{self.cell} T={self.time} B={self.batch} H={self.hidden}"

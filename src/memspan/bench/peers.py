@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memspan.axes import Array
-from memspan.bench.case import Case, Problem, Result
-from memspan.bench.limit import limit
+from memspan.bench.case import Case, Pass, Passes, Problem, Result
 from memspan.errors import MemspanError
 from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
@@ -22,27 +21,6 @@ TOGETHER = 8  # models of one call, where JAX differentiates more than one
 
 class NoSuchCell(MemspanError):
     """An engine does not have the cell."""
-
-
-class Pass(NamedTuple):
-    """One way of computing the loss and every gradient; `run` returns when they are there.
-
-    Attributes
-    ----------
-    run : callable
-    result : callable
-        What `run` found.
-    models : float
-        How many models' passes one call does.
-    """
-
-    run: Callable[[], object]
-    result: Callable[[], Result]
-    models: float = 1
-
-
-Passes = dict[str, Pass]
-"""By name. The fastest of them is the engine's time."""
 
 
 def readable(case: Case) -> Passes:

@@ -5,10 +5,13 @@ no branch, no table and no call, only arithmetic and selections, so that LLVM ve
 in. The kernel must be compiled with `error_model="numpy"`: Python's division by zero is a branch.
 `fastmath={"contract"}` makes it faster, not less accurate.
 
-Tangent, logistic function and softplus all come from an exponential of something not positive, whose argument
-is reduced as by Cody and Waite (1980): exp(y) = 2ⁿ exp(r) with n = rint(y / ln 2), so that |r| ≤ ln(2) / 2. Adding
-a number as large as `magic`, whose last bit is worth 1, rounds to n; since the sum keeps n in its last bits, one
-shift turns it into 2ⁿ.
+Tangent, logistic function and softplus all come from an exponential, whose argument is reduced as by Cody and Waite
+(1980): exp(y) = 2ⁿ exp(r) with n = rint(y / ln 2), so that |r| ≤ ln(2) / 2. Adding a number as large as `magic`,
+whose last bit is worth 1, rounds to n; since the sum keeps n in its last bits, one shift turns it into 2ⁿ. The sine
+and the cosine subtract n quarter turns in the same way, and the last two bits of n say which quarter it is.
+
+Results of the logistic function and of softplus below the smallest normal number may be 0, or as large as that: the
+kernels switch denormal numbers off anyway (`memspan.kernels.processor`).
 
 The errors below are in units in the last place, the float32 ones over all 2³² arguments, the float64 ones over a
 sample: `benchmarks/activation_errors.py`.
@@ -19,10 +22,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
 from memspan.activations import (
+    cos,
     exp,
     larger,
     one_minus,
@@ -30,6 +35,7 @@ from memspan.activations import (
     relu_slope,
     sigmoid,
     sigmoid_slope,
+    sin,
     softplus,
     softplus_slope,
     tanh,
@@ -53,9 +59,15 @@ class Constants(NamedTuple):
     log2_e: Any
     ln2_high: Any  # with so few bits that its product with n is exact
     ln2_low: Any
+    two_over_pi: Any
+    quarter: tuple[Any, ...]  # π / 2 in three parts, likewise, for n up to 2¹⁰
     saturated: Any  # tanh is 1 from here on
     lowest: Any  # exp is 0 below, and infinite above
     highest: Any
+    limit: Any  # of y for 2ⁿ to be a number, and of -y for it to be 0
+    nan: Any
+    farthest: Any  # sine and cosine are NaN beyond
+    whole: Any  # its last bits are 0
     magic: Any  # its last bits hold the exponent's bias, and ∓ SHIFT
     magic_up: Any
     magic_down: Any
@@ -64,53 +76,57 @@ class Constants(NamedTuple):
     expm1: tuple[Any, ...]  # expm1(r) = r + r² (expm1[0] + expm1[1] r + ...)
     half_expm1: tuple[Any, ...]  # expm1(2r) / 2 = r + r² (...)
     atanh: tuple[Any, ...]  # atanh(z) = z + z³ (atanh[0] + atanh[1] z² + ...)
+    sin: tuple[Any, ...]  # sin(r) = r + r³ (sin[0] + sin[1] r² + ...)
+    cos: tuple[Any, ...]  # cos(r) = 1 - r² / 2 + r⁴ (cos[0] + cos[1] r² + ...)
 
 
 def constants(
-    dtype: type[np.floating],
-    *,
-    saturated: float,
-    lowest: float,
-    highest: float,
-    ln2_high: float,
-    ln2_low: float,
-    expm1: tuple[float, ...],
-    atanh: tuple[float, ...],
+    dtype: type[np.floating], *, expm1: tuple[float, ...], **others: float | tuple[float, ...]
 ) -> Constants:
     """Everything in `dtype`."""
     info = np.finfo(dtype)
-    magic = 1.5 * 2.0**info.nmant + info.maxexp - 1
+    whole = 1.5 * 2.0**info.nmant
+    magic = whole + info.maxexp - 1
+    values = others | {
+        **{"zero": 0, "half": 0.5, "one": 1, "two": 2, "nan": math.nan, "up": 2.0**SHIFT, "down": 2.0**-SHIFT},
+        **{"log2_e": 1 / math.log(2), "two_log2_e": 2 / math.log(2), "half_ln2": math.log(2) / 2},
+        **{"whole": whole, "magic": magic, "magic_up": magic - SHIFT, "magic_down": magic + SHIFT},
+        **{"two_over_pi": 2 / math.pi, "farthest": 2.0 ** (info.nmant - 2)},
+        **{"expm1": expm1, "half_expm1": tuple(2 ** (i + 1) * c for i, c in enumerate(expm1))},
+    }
 
-    def typed(*values: float) -> tuple[Any, ...]:
-        return tuple(dtype(value) for value in values)
+    def typed(value: float | tuple[float, ...]) -> Any:
+        return tuple(map(dtype, value)) if isinstance(value, tuple) else dtype(value)
 
-    simple = (0, 0.5, 1, 2, 2 / math.log(2), math.log(2) / 2, 1 / math.log(2), ln2_high, ln2_low)
-    magics = (magic, magic - SHIFT, magic + SHIFT)
-    halves = typed(*(2 ** (i + 1) * c for i, c in enumerate(expm1)))
-    scalars = typed(*simple, saturated, lowest, highest, *magics, 2.0**SHIFT, 2.0**-SHIFT)
-    return Constants._make((*scalars, typed(*expm1), halves, typed(*atanh)))
+    return Constants(**{name: typed(value) for name, value in values.items()})
 
 
 # The polynomials have the least largest relative error of their function (float32, rounded one by one), or
-# interpolate it at Chebyshev's nodes (float64), for |r| ≤ ln(2) / 2 and 0 ≤ z ≤ 1/3.
+# interpolate it at Chebyshev's nodes (float64), for |r| ≤ ln(2) / 2, 0 ≤ z ≤ 1/3 and, sine and cosine, |r| ≤ π / 4.
 CONSTANTS = {
     types.float32: constants(
         np.float32,
         saturated=10,
         lowest=-104,
         highest=89,
+        limit=88,
         ln2_high=0.693359375,
         ln2_low=-2.1219444005469057e-4,
+        quarter=(1.57080078125, -4.454515874385834e-06, 6.07710062827671e-11),
         expm1=(0.5, 0.1666654795408249, 0.041666820645332336, 0.00836610235273838, 0.0013901006896048784),
         atanh=(0.3333320915699005, 0.20010718703269958, 0.1400151252746582, 0.14003390073776245),
+        sin=(-0.16666655242443085, 0.008332189172506332, -0.0001951829035533592),
+        cos=(0.04166664555668831, -0.0013887309469282627, 2.4432327336398885e-05),
     ),
     types.float64: constants(
         np.float64,
         saturated=20,
         lowest=-746,
         highest=710,
+        limit=709,
         ln2_high=0.6931471803691238,
         ln2_low=1.9082149292705877e-10,
+        quarter=(1.5707963267950618, -1.6513995372428237e-13, 1.6446256936324258e-26),
         expm1=(
             *(0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326136, 0.0013888888888883748),
             *(0.00019841269874820627, 2.4801587325547743e-05, 2.7557255400206422e-06, 2.75572736431103e-07),
@@ -120,6 +136,14 @@ CONSTANTS = {
             *(0.3333333333333333, 0.2, 0.1428571428571441, 0.11111111111086394, 0.09090909093440278),
             *(0.07692307538354587, 0.06666672666126652, 0.05882197051336885, 0.05265918906019942),
             *(0.04728581603605742, 0.04615972136684124, 0.026417061140686357, 0.07469414242989923),
+        ),
+        sin=(
+            *(-0.16666666666666666, 0.008333333333330948, -0.0001984126983675854, 2.7557316102534617e-06),
+            *(-2.505113184128889e-08, 1.5918129027234826e-10),
+        ),
+        cos=(
+            *(0.041666666666666664, -0.0013888888888887398, 2.4801587298765665e-05, -2.7557317271718644e-07),
+            *(2.087614626607931e-09, -1.1382632258093615e-11),
         ),
     ),
 }
@@ -142,12 +166,7 @@ def twin(function: Callable[..., Any]) -> Callable[[Callable[[Constants], Any]],
     return register
 
 
-def builtin(define: Callable[..., Any]) -> Callable[..., Any]:
-    """An intrinsic without its declared type, which counts the typing context among the arguments of a call."""
-    return intrinsic(define)
-
-
-@builtin
+@intrinsic
 def power_of_two(typing_context: Any, rounded: Any) -> Any:
     """2ⁿ, from a sum with `magic`: its last bits, n and the bias, are moved to where the exponent stands."""
     word, mantissa = (types.int32, 23) if rounded == types.float32 else (types.int64, 52)
@@ -160,7 +179,22 @@ def power_of_two(typing_context: Any, rounded: Any) -> Any:
     return rounded(rounded), generate
 
 
-@builtin
+@intrinsic
+def in_quarter(typing_context: Any, rounded: Any, sine: Any, cosine: Any) -> Any:
+    """A sine n quarter turns on, from a sum with `whole`: cosine and sine take turns, and so do their signs."""
+    word, width = (types.int32, 32) if rounded == types.float32 else (types.int64, 64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = context.get_value_type(word)
+        bits = builder.bitcast(arguments[0], integer)
+        value = builder.select(builder.trunc(bits, ir.IntType(1)), arguments[2], arguments[1])
+        sign = builder.shl(builder.lshr(bits, integer(1)), integer(width - 1))
+        return builder.bitcast(builder.xor(builder.bitcast(value, integer), sign), value.type)
+
+    return rounded(rounded, sine, cosine), generate
+
+
+@intrinsic
 def polynomial(typing_context: Any, x: Any, coefficients: Any) -> Any:
     """Horner's scheme, written out."""
 
@@ -227,13 +261,34 @@ def compiled_exp(k: Constants) -> Any:
     return exp
 
 
+def split_exp(y: Any) -> Any:
+    """2ⁿ and exp(r) - 1, so that exp(y) = 2ⁿ exp(r)."""
+    n = np.rint(y / np.log(2))
+    return 2.0**n, np.expm1(y - n * np.log(2))
+
+
+@twin(split_exp)
+def compiled_split_exp(k: Constants) -> Any:
+    """For |y| ≤ `limit`, where 2ⁿ is 0 if y is `-limit`; or NaN."""
+
+    def split_exp(y):  # type: ignore[no-untyped-def]
+        rounded = k.magic + y * k.log2_e
+        n = rounded - k.magic
+        r = y - n * k.ln2_high - n * k.ln2_low
+        return power_of_two(rounded), r + r * r * polynomial(r, k.expm1)
+
+    return split_exp
+
+
 @twin(sigmoid)
 def compiled_sigmoid(k: Constants) -> Any:
-    """With e = exp(-|x|) it is 1 / (1 + e), or e / (1 + e). Largest error: float32 2.41, float64 2."""
+    """1 / (1 + exp(-x)), the smaller numbers of the sum first. Largest error: float32 2.41, float64 2."""
 
     def sigmoid(x):  # type: ignore[no-untyped-def]
-        e = exp(-abs(x))
-        return (e if x < k.zero else k.one) / (k.one + e)
+        y = -k.limit if x > k.limit else -x
+        scale, rest = split_exp(k.limit if y > k.limit else y)
+        large, small = (scale, k.one) if scale > k.one else (k.one, scale)
+        return k.one / (large + (small + scale * rest))
 
     return sigmoid
 
@@ -249,7 +304,9 @@ def compiled_softplus(k: Constants) -> Any:
     """The larger of x and 0, and log(1 + e) = 2 atanh(e / (2 + e)). Largest error: float32 2.87, float64 2.4."""
 
     def softplus(x):  # type: ignore[no-untyped-def]
-        e = exp(-abs(x))
+        y = -abs(x)
+        scale, rest = split_exp(-k.limit if y < -k.limit else y)
+        e = scale + scale * rest
         z = e / (k.two + e)
         w = z * z
         return (x if x > k.zero else k.zero) + k.two * (z + z * w * polynomial(w, k.atanh))
@@ -296,3 +353,49 @@ def compiled_larger(k: Constants) -> Any:
 def compiled_where_positive(k: Constants) -> Any:
     """Exact."""
     return lambda condition, x, y: x if condition > k.zero else y
+
+
+def turns(x: Any) -> Any:
+    """The number n of quarter turns in x, plus `whole`; then sine and cosine of what is left of x."""
+    raise NotImplementedError
+
+
+@twin(turns)
+def compiled_turns(k: Constants) -> Any:
+    """NaN for the sine and the cosine of what is too large."""
+
+    def turns(x):  # type: ignore[no-untyped-def]
+        rounded = k.whole + x * k.two_over_pi
+        n = rounded - k.whole
+        most = x - n * k.quarter[0]
+        r = most - n * k.quarter[1]
+        low = ((most - r) - n * k.quarter[1]) - n * k.quarter[2]
+        r = r if abs(x) < k.farthest else k.nan
+        w = r * r
+        sine = r + (low + r * w * polynomial(w, k.sin))
+        cosine = (k.one - k.half * w) + (w * w * polynomial(w, k.cos) - r * low)
+        return rounded, sine, cosine
+
+    return turns
+
+
+@twin(sin)
+def compiled_sin(k: Constants) -> Any:
+    """Largest error for |x| ≤ 1000: float32 2, float64 2."""
+
+    def sin(x):  # type: ignore[no-untyped-def]
+        rounded, sine, cosine = turns(x)
+        return in_quarter(rounded, sine, cosine)
+
+    return sin
+
+
+@twin(cos)
+def compiled_cos(k: Constants) -> Any:
+    """The sine one quarter turn on. Largest error for |x| ≤ 1000: float32 2, float64 2."""
+
+    def cos(x):  # type: ignore[no-untyped-def]
+        rounded, sine, cosine = turns(x)
+        return in_quarter(rounded + k.one, sine, cosine)
+
+    return cos

@@ -14,15 +14,15 @@ from memspan.axes import Array
 from memspan.cells import Cell
 from memspan.kernels import activations as _twins  # noqa: F401  (importing it registers them)
 from memspan.kernels.products import product, transposed_product
-from memspan.kernels.packs import ADD, LOAD, STORE, VIEWS
-from memspan.kernels.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
+from memspan.kernels.packs import ADD, LOAD, LOAD_OWN, STORE, STORE_OWN
+from memspan.kernels.processor import FLUSH, control_word, new_rows, prefer_widest_vectors, set_control_word
 
 FORWARD, BACKWARD = 1, 2
 """What a kernel is to do; their sum for both."""
 
 
 class Sizes(NamedTuple):
-    """Lengths of axes; `width` is H padded, `segment` the steps whose trace is kept, `block` those of a product."""
+    """Lengths of axes; `width` is H padded, `segment` the steps that are traced, `block` those of a product."""
 
     time: int
     batch: int
@@ -135,7 +135,7 @@ def no_reset_back(d_q: Any, saved: Any, previous: Any, unit: Any) -> Any:
 
 for helper in (spread, gather, transpose, summed_norms):
     register_jitable(helper)
-for helper in (no_reset, no_reset_back, *VIEWS, *LOAD, *STORE, *ADD):
+for helper in (no_reset, no_reset_back, *LOAD, *LOAD_OWN, *STORE, *STORE_OWN, *ADD):
     register_jitable(inline="always")(helper)
 
 
@@ -155,20 +155,22 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
     driven, recurrent, reads = len(cell.driven), len(cell.recurrent), len(cell.reads)
     late = len(cell.reset.gates) if cell.reset else 0
     early, main = gates - late, recurrent - late
-    views_s, load_s, store_s = VIEWS[gates], LOAD[gates], STORE[gates]
-    views_early, load_early, add_early = VIEWS[early], LOAD[early], ADD[early]
-    views_state, load_state, store_state, add_state = VIEWS[states_], LOAD[states_], STORE[states_], ADD[states_]
-    views_saved, load_saved, store_saved = VIEWS[kept], LOAD[kept], STORE[kept]
-    views_own, load_own, add_own = VIEWS[own], LOAD[own], ADD[own]
-    views_constants, load_constants = VIEWS[len(cell.constants)], LOAD[len(cell.constants)]
+    load_s, store_s, load_early, add_early = LOAD[gates], STORE[gates], LOAD[early], ADD[early]
+    load_state, store_state, add_state = LOAD[states_], STORE[states_], ADD[states_]
+    load_d_state, store_d_state = LOAD_OWN[states_], STORE_OWN[states_]  # in place
+    load_saved, store_saved = LOAD[kept], STORE_OWN[kept]
+    load_own, add_own, load_constants = LOAD[own], ADD[own], LOAD[len(cell.constants)]
 
     def kernel(parameters, gradients, losses, norms, data, sizes, work, weights, d_weights, numbers, what):  # type: ignore[no-untyped-def]
         T, B, F, H, O, K, width, segment, block = sizes
         x, y, y_hat, d_y_hat = data
         one, zero, R_T, V_T = numbers.one, numbers.zero, work.R_T, work.V_T
         states, saved, s, q, d_s, d_state = work.states, work.saved, work.s, work.q, work.d_s, work.d_state
-        constants = load_constants(views_constants(numbers.constants, 1), 0)
-        own_rows, d_own_rows = views_own(weights.U[0], width), views_own(d_weights.U[0], width)
+        constants = load_constants(numbers.constants, 0, 1)
+        own_weights, d_own = weights.U[0], d_weights.U[0]
+        # How far it is from one row to the next.
+        to_s, to_state, to_saved, to_d_s = s.shape[1], states.shape[1], saved.shape[1], d_s.shape[1]
+        to_d_state = d_state.shape[1]
         first, last = (gates - recurrent) * width, early * width
         segments = (T + segment - 1) // segment
         prefer_widest_vectors()
@@ -216,23 +218,28 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                             product(read_rows, weights.R[:, : main * width], one, one, s[:, first:last])
                         if late > 0:
                             for b in range(B):
-                                s_row, before = views_early(s[b], width), views_state(states[row + b], width)
-                                q_row = q[b]
+                                new_rows()
+                                q_row, s_b, before = q[b], b * to_s, (row + b) * to_state
                                 for h in range(width):
-                                    unit = load_own(own_rows, h) + constants
-                                    q_row[h] = reset(load_early(s_row, h), load_state(before, h), unit)
+                                    unit = load_own(own_weights, h, width) + constants
+                                    q_row[h] = reset(
+                                        load_early(s, s_b + h, width), load_state(states, before + h, width), unit
+                                    )
                             product(
                                 q[:, :width], weights.R[:, main * width :], one, one, s[:, last : gates * width]
                             )
                         for b in range(B):
-                            s_row, before = views_s(s[b], width), views_state(states[row + b], width)
-                            after = views_state(states[row + B + b], width)
-                            saved_row = views_saved(saved[row + b], width)
+                            new_rows()
+                            s_b, before, saved_b = b * to_s, (row + b) * to_state, (row + b) * to_saved
+                            after = before + B * to_state
                             for h in range(width):
-                                unit = load_own(own_rows, h) + constants
-                                state, keep = forward(load_s(s_row, h), load_state(before, h), unit)
-                                store_state(after, h, state)
-                                store_saved(saved_row, h, keep)
+                                state, keep = forward(
+                                    load_s(s, s_b + h, width),
+                                    load_state(states, before + h, width),
+                                    load_own(own_weights, h, width) + constants,
+                                )
+                                store_state(states, after + h, width, state)
+                                store_saved(saved, saved_b + h, width, keep)
                     if not back:
                         for t in range(max(0, T - K - begin), steps):
                             answer = y_hat[model, begin + t - (T - K)]
@@ -255,40 +262,36 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                         if norms.shape[1] > 0:
                             norms[model, begin + t] = summed_norms(d_state[:, :width])
                         for b in range(B):
-                            before = views_state(states[row + b], width)
-                            after = views_state(states[row + B + b], width)
-                            saved_row = views_saved(saved[row + b], width)
-                            d_row = views_state(d_state[b], width)  # of the states after the step, then before
-                            d_s_row = views_s(d_s[slot + b], width)
+                            new_rows()
+                            d_s_b, before, saved_b = (slot + b) * to_d_s, (row + b) * to_state, (row + b) * to_saved
+                            after, d_b = before + B * to_state, b * to_d_state
                             for h in range(width):
-                                unit = load_own(own_rows, h) + constants
                                 d_gates, d_states, d_unit = backward(
-                                    load_state(d_row, h),
-                                    load_saved(saved_row, h),
-                                    load_state(before, h),
-                                    load_state(after, h),
-                                    unit,
+                                    load_d_state(d_state, d_b + h, width),
+                                    load_saved(saved, saved_b + h, width),
+                                    load_state(states, before + h, width),
+                                    load_state(states, after + h, width),
+                                    load_own(own_weights, h, width) + constants,
                                 )
-                                store_s(d_s_row, h, d_gates)
-                                store_state(d_row, h, d_states)
-                                add_own(d_own_rows, h, d_unit)
+                                store_s(d_s, d_s_b + h, width, d_gates)
+                                store_d_state(d_state, d_b + h, width, d_states)
+                                add_own(d_own, h, width, d_unit)
                         if late > 0:
                             d_late = d_s[slot : slot + B, last : gates * width]
                             product(d_late, R_T[main * width :], one, zero, q[:, :width])
                             for b in range(B):
-                                before, d_row = views_state(states[row + b], width), views_state(d_state[b], width)
-                                saved_row, d_s_row = (
-                                    views_saved(saved[row + b], width),
-                                    views_early(d_s[slot + b], width),
-                                )
-                                q_row = q[b]
+                                new_rows()
+                                q_row, d_s_b, before = q[b], d_s[slot + b], (row + b) * to_state
+                                saved_b, d_row = (row + b) * to_saved, d_state[b]
                                 for h in range(width):
-                                    unit = load_own(own_rows, h) + constants
                                     d_gates, d_states = reset_back(
-                                        q_row[h], load_saved(saved_row, h), load_state(before, h), unit
+                                        q_row[h],
+                                        load_saved(saved, saved_b + h, width),
+                                        load_state(states, before + h, width),
+                                        load_own(own_weights, h, width) + constants,
                                     )
-                                    add_early(d_s_row, h, d_gates)
-                                    add_state(d_row, h, d_states)
+                                    add_early(d_s_b, h, width, d_gates)
+                                    add_state(d_row, h, width, d_states)
                         if main > 0:
                             d_fed = d_s[slot : slot + B, first:last]
                             product(d_fed, R_T[: main * width], one, one, d_state[:, : reads * width])

@@ -17,7 +17,7 @@ from memspan.study.trial import Trial
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOMENTS = {"start": "in the first update", "end": "in the last update"}
+MOMENTS = {"start": "before training", "end": "after training"}
 
 
 def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:

@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,15 +13,17 @@ from pydantic import BaseModel, ConfigDict
 from memspan._version import __version__
 from memspan.axes import Array
 from memspan.diagnostics import GradientFlow
+from memspan.ensemble import Ensemble, Member
 from memspan.history import Status
-from memspan.learner import Learner
-from memspan.losses import MSELoss
+from memspan.losses import Loss, MSELoss
+from memspan.network import Network
 from memspan.study.specification import Study
 from memspan.tasks import Batch, Batches
 
 EVALUATE_EVERY = 50
 FINAL_SAMPLES = 10_000  # the standard error of an accuracy is then at most 0.005
 CURVE_POINTS = 150
+EVALUATION_SAMPLES = 500  # in a batch
 
 
 class _Record(BaseModel):
@@ -109,30 +111,47 @@ def run_trial(
     provenance: Provenance,
     observe: Callable[[int], None] = lambda updates: None,
 ) -> Trial:
-    """Train and score one network.
+    """Train and score one network: a group of one."""
+    return run_group(study, length, [repetition], provenance, lambda repetition, updates: observe(updates))[0]
 
-    Every random number comes from `SeedSequence(study.seed, spawn_key=(length, repetition))`, so the result does
-    not depend on which other trials run, in which order or process.
+
+def run_group(
+    study: Study,
+    length: int,
+    repetitions: Sequence[int],
+    provenance: Provenance,
+    observe: Callable[[int, int], None] = lambda repetition, updates: None,
+) -> list[Trial]:
+    """Train and score some repetitions of a length side by side.
+
+    Every random number of a repetition comes from `SeedSequence(study.seed, spawn_key=(length, repetition))`, so
+    its result does not depend on which other trials run, beside it or elsewhere, in which order or process.
 
     Parameters
     ----------
     study : Study
-    length, repetition : int
-        The trial's key.
+    length : int
+    repetitions : sequence of int
+        With the length, the trials' keys.
     provenance : Provenance
-        Recorded with the result.
+        Recorded with the results.
     observe : callable
-        Called with the number of updates done, after each; may raise `Stopped`.
+        Called after each update, for each network in training, with its repetition and the number of updates done;
+        may raise `Stopped`.
     """
-    identity = {"length": length, "repetition": repetition, "seed": study.seed, "provenance": provenance}
     started = time.perf_counter()
     try:
-        found = _train(study, length, repetition, observe)
+        found = _train(study, length, repetitions, observe)
     except Stopped:
         raise
     except Exception as error:  # whatever it was, the other trials go on
-        found = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    return Trial.model_validate({**identity, **found, "seconds": time.perf_counter() - started})
+        if len(repetitions) > 1:
+            return [run_group(study, length, [one], provenance, observe)[0] for one in repetitions]
+        found = [{"status": "failed", "reason": f"{type(error).__name__}: {error}"}]
+    each = (time.perf_counter() - started) / len(repetitions)
+    identity = {"length": length, "seed": study.seed, "seconds": each, "provenance": provenance}
+    pairs = zip(repetitions, found, strict=True)
+    return [Trial.model_validate({**identity, "repetition": repetition, **its}) for repetition, its in pairs]
 
 
 def provenance() -> Provenance:
@@ -154,59 +173,65 @@ def provenance() -> Provenance:
     )
 
 
-def _train(study: Study, length: int, repetition: int, observe: Callable[[int], None]) -> dict[str, object]:
-    key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
-    for_weights, for_training, for_evaluation = key.spawn(3)
-    batches = Batches(study.task, length, study.batch, for_training, study.dtype)
-    fresh = Batches(study.task, length, 500, for_evaluation, study.dtype)
-    learner = Learner(
-        study.new_network(for_weights),
-        MSELoss(),
-        batches,
-        study.new_optimizer(),
-        evaluation=fresh,
-        threshold=study.threshold,
-    )
+def _train(
+    study: Study, length: int, repetitions: Sequence[int], observe: Callable[[int, int], None]
+) -> list[dict[str, object]]:
+    loss, models, streams, fresh = MSELoss(), [], [], []
+    for repetition in repetitions:
+        key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
+        for_weights, for_training, for_evaluation = key.spawn(3)
+        models.append(study.new_network(for_weights))
+        streams.append(Batches(study.task, length, study.batch, for_training, study.dtype))
+        fresh.append(Batches(study.task, length, EVALUATION_SAMPLES, for_evaluation, study.dtype))
+    starts = [_flow(model, loss, stream.peek()) for model, stream in zip(models, streams, strict=True)]
+    optimizer, threshold = study.new_optimizer(), study.threshold
+    ensemble = Ensemble(models, loss, streams, optimizer, evaluation=fresh, threshold=threshold)
+    members = dict(zip(repetitions, ensemble.members, strict=True))
+
+    def watch() -> None:
+        for repetition, member in members.items():
+            if member.outcome is None:
+                observe(repetition, member.updates)
+
     every = -(-study.updates // CURVE_POINTS)
-    start = _flow(learner, batches.peek())
-    rows: list[list[float]] = []
-
-    def watch(learner: Learner) -> None:
-        observe(learner.updates)
-        if repetition == 0 and (learner.updates - 1) % every == 0 and learner.flow is not None:
-            rows.append(_rounded(learner.flow))
-
-    outcome = learner.fit(
+    outcomes = ensemble.fit(
         study.updates,
         evaluate_every=EVALUATE_EVERY,
         evaluation_batches=1,
-        final_batches=FINAL_SAMPLES // fresh.batch,
+        final_batches=FINAL_SAMPLES // EVALUATION_SAMPLES,
         progress=False,
         observe=watch,
-        flow_every=every if repetition == 0 else 0,
+        flow_every=every if 0 in members else 0,
     )
-    if outcome.status is Status.INTERRUPTED:
+    if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
         raise KeyboardInterrupt
-    final = outcome.evaluation or learner.evaluate(FINAL_SAMPLES // fresh.batch)
+    pairs = zip(members.items(), starts, strict=True)
+    return [_result(ensemble, repetition, member, start, every) for (repetition, member), start in pairs]
+
+
+def _result(ensemble: Ensemble, repetition: int, member: Member, start: Flow, every: int) -> dict[str, object]:
+    """What a trial shows of a network that has been trained."""
+    outcome, last = member.outcome, member.last
+    assert outcome is not None
+    final = outcome.evaluation or ensemble.evaluate(FINAL_SAMPLES // EVALUATION_SAMPLES, [member])[0]
     return {
         "status": outcome.status.value,
         "reason": outcome.tensor or "",
         "updates": outcome.update,
         "accuracy": final.accuracy,
         "loss": final.loss,
-        "curve": _rounded(_binned(np.array(learner.history.loss), every)),
+        "curve": _rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,
-        "end": None if learner.last_batch is None else _flow(learner, learner.last_batch),
-        "flow_map": rows,
+        "end": start if last is None else _flow(member.model, ensemble.loss, last),
+        "flow_map": [_rounded(flow) for flow in member.flows] if repetition == 0 else [],
         "flow_every": every,
     }
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
-def _flow(learner: Learner, batch: Batch) -> Flow:
+def _flow(model: Network, loss: Loss, batch: Batch) -> Flow:
     """The gradient of a batch at every time step, with the weights as they are."""
-    model, loss = learner.model, learner.loss
     loss.forward(model.forward(batch.x), batch.y.astype(model.dtype))
     return Flow.of(GradientFlow.of(model.backpropagate(loss.backward())))
 

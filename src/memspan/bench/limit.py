@@ -1,0 +1,37 @@
+"""What bounds a pass from below: the matrix products with R, and one tanh for each gate forward and one backward.
+
+Both rates are measured where they are best: a product of 1024 cubed in the BLAS that the kernels call, and the
+kernels' own tanh over numbers in the cache.
+"""
+
+import numpy as np
+from numba import njit
+from scipy.linalg.blas import sgemm
+
+from memspan.activations import tanh
+from memspan.bench.case import Case, Pass, Passes
+from memspan.kernels.compiling import OPTIONS
+from memspan.kernels.processor import prefer_widest_vectors
+
+WIDTH = 1024  # of the matrices
+COUNT = 2**14  # numbers at a time
+
+
+def each_tanh(x, out):  # type: ignore[no-untyped-def]
+    """The kernels' tanh, over an array; to be compiled."""
+    prefer_widest_vectors()
+    for i in range(x.size):
+        out[i] = tanh(x[i])
+
+
+def limit(case: Case) -> Passes:
+    """The two parts of the limit; how many models a call stands for is in proportion to their operations."""
+    rng = np.random.default_rng(0)
+    A, B, C = (np.asfortranarray(rng.standard_normal((WIDTH, WIDTH), np.float32)) for _ in range(3))
+    x = rng.standard_normal(COUNT, np.float32)
+    out, compiled = np.empty_like(x), njit(**OPTIONS)(each_tanh)
+    passes = {"tanh": Pass(lambda: compiled(x, out), models=COUNT / case.transcendentals)}
+    if case.product_operations:
+        share = 2 * WIDTH**3 / case.product_operations
+        passes["products"] = Pass(lambda: sgemm(1, A, B, 0, C, overwrite_c=True), models=share)
+    return passes

@@ -1,0 +1,171 @@
+"""Timing engines in turns: what slows the machine down for a while slows all of them."""
+
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from memspan.bench.case import Case, Result
+from memspan.bench.limit import limit
+from memspan.bench.peers import ENGINES, Engine
+from memspan.bench.record import LIMIT, Benchmark, Timing
+from memspan.bench.worker import EngineFailed, Team
+from memspan.errors import InvalidArgument, whole_number
+
+TOLERANCE = 1e-4
+"""By how much of its size a loss or a gradient may be off, in float32."""
+PACKAGES = ("memspan", "numpy", "numba", "scipy", "torch", "jax")
+
+Tell = Callable[[float, str], None]
+"""Called with how many rounds are done, out of `work`, and with what is being done."""
+
+
+def measure(
+    cases: Sequence[Case],
+    engines: Mapping[str, Engine] = ENGINES,
+    *,
+    cores: list[int],
+    rounds: int = 5,
+    seconds: float = 0.2,
+    tell: Tell = lambda done, note: None,
+) -> Benchmark:
+    """Time the engines on one core; and on all of `cores`, if they are several.
+
+    An engine that is not installed, or that finds another loss or gradient than the readable engine in float64, is
+    left out, and the record says so.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+    engines : mapping of str to Engine
+    cores : list of int
+        Numbers of the processor's cores. On several of them each engine runs in that many processes; one that has
+        threads of its own is timed with these too.
+    rounds : int
+    seconds : float
+        How long one timing repeats a pass.
+    tell : callable
+        As `Tell`.
+    """
+    session = _Session(cases, whole_number("rounds", rounds), seconds, tell)
+    session.time_all(engines, cores[-1:])
+    if len(cores) > 1:
+        session.time_all(engines, cores)
+    # An engine that is missing is missing in both settings.
+    remarks, wrong = (tuple(dict.fromkeys(lines)) for lines in (session.remarks, session.wrong))
+    return Benchmark(tuple(session.timings), remarks, wrong, machine(engines))
+
+
+def teams(engine: Engine, cores: list[int]) -> dict[str, list[set[int]]]:
+    """The ways of spreading an engine over cores, as the cores of each process."""
+    apart = [{core} for core in cores]
+    if len(cores) == 1:
+        return {"": apart}
+    processes = {f"{len(cores)} processes": apart}
+    return processes | ({f"{len(cores)} threads": [set(cores)]} if engine.threaded else {})
+
+
+def difference(found: Result, right: Result, case: Case) -> tuple[float, str]:
+    """The largest relative error, and of what: the loss, or the gradient of one of the weights."""
+    errors = {"loss": abs(found.loss - right.loss) / abs(right.loss)}
+    given, expected = (case.layout.by_name(part.gradient) for part in (found, right))
+    for name, gradient in expected.items():
+        errors[f"gradient of {name}"] = float(np.linalg.norm(given[name] - gradient) / np.linalg.norm(gradient))
+    what = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
+    return errors[what], what
+
+
+def machine(engines: Iterable[str]) -> dict[str, str]:
+    """What the numbers depend on besides the code."""
+    wanted = [name for name in PACKAGES if name in engines or name not in ENGINES]
+    found = {"processor": processor(), "Python": platform.python_version()}
+    for name in wanted:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """The name of the processor, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def core_numbers(wanted: int | None = None) -> list[int]:
+    """The numbers of the last cores that this process may use, as many as wanted or all."""
+    numbers = (
+        sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+    )
+    if wanted is None:
+        return numbers
+    if whole_number("cores", wanted) > len(numbers):
+        raise InvalidArgument("cores", f"at most {len(numbers)}, those of this machine", wanted)
+    return numbers[-wanted:]
+
+
+def work(cases: Sequence[Case], cores: Sequence[int], rounds: int) -> int:
+    """How many rounds `measure` takes for this: on one core, and again on several."""
+    return len(cases) * whole_number("rounds", rounds) * (1 if len(cores) == 1 else 2)
+
+
+class _Session:
+    """What is kept from setting to setting."""
+
+    def __init__(self, cases: Sequence[Case], rounds: int, seconds: float, tell: Tell) -> None:
+        self.cases, self.rounds, self.duration, self.tell = cases, rounds, seconds, tell
+        self.right = {case: case.result() for case in cases}
+        self.timings: list[Timing] = []
+        self.remarks: list[str] = []
+        self.wrong: list[str] = []
+        self.done = 0
+
+    def time_all(self, engines: Mapping[str, Engine], cores: list[int]) -> None:
+        """Every engine and the limit, case by case."""
+        with ExitStack() as stack:
+            running = {
+                (name, spread): stack.enter_context(Team(engine.passes, sets))
+                for name, engine in {**engines, LIMIT: Engine(limit)}.items()
+                for spread, sets in teams(engine, cores).items()
+            }
+            for case in self.cases:
+                self.time_one(running, case, len(cores))
+
+    def time_one(self, running: dict[tuple[str, str], Team], case: Case, cores: int) -> None:
+        """Rounds, in each of which every way of every engine has its turn."""
+        ready = [key for key in list(running) if self.prepared(running[key], key[0], case)]
+        found = defaultdict(list)
+        for _ in range(self.rounds):
+            for engine, spread in ready:
+                team = running[engine, spread]
+                for way in team.ways:
+                    found[engine, ", ".join(filter(None, (spread, way)))].append(team.seconds(way, self.duration))
+            self.done += 1
+            self.tell(self.done, str(case))
+        self.timings += [Timing(case, cores, *key, tuple(seconds)) for key, seconds in found.items()]
+
+    def prepared(self, team: Team, engine: str, case: Case) -> bool:
+        """Whether the engine can do the case, and does it right."""
+        self.tell(self.done, f"{case}: {engine}")
+        try:
+            ways = team.prepare(case)
+        except EngineFailed as error:
+            self.remarks.append(f"{engine} is skipped: {error}")
+            return False
+        for way, (_, result) in ways.items():
+            if result is not None:
+                share, what = difference(result, self.right[case], case)
+                if not share <= TOLERANCE:
+                    self.wrong.append(f"{engine} ({way}) is not timed at {case}: its {what} is off by {share:.1g}")
+                    return False
+        return True

@@ -1,0 +1,211 @@
+"""What a benchmark found: every round's time, and the tables, the picture and the file that are made of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.table import Table
+
+from memspan.axes import Array
+from memspan.bench.case import Case
+from memspan.figures.bench import Bar, PassTimes, draw_pass_times
+from memspan.figures.style import save as save_figure
+
+LIMIT, OURS = "limit", "fused"
+
+
+class Quartiles(NamedTuple):
+    """The median, and the quartiles on both sides of it."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Array) -> "Quartiles":
+        """Of some numbers."""
+        return cls(*map(float, np.quantile(values, (0.25, 0.5, 0.75))))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One way of one engine to do a pass, on a number of cores.
+
+    Attributes
+    ----------
+    case : Case
+    cores : int
+    engine, way : str
+        The way says in how many processes too, where there is a choice.
+    seconds : tuple of float
+        For one model's pass, by round. On several cores, one over the number of passes a second.
+    """
+
+    case: Case
+    cores: int
+    engine: str
+    way: str
+    seconds: tuple[float, ...]
+
+    @property
+    def quartiles(self) -> Quartiles:
+        """Of the rounds."""
+        return Quartiles.of(np.array(self.seconds))
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All timings of a run.
+
+    Attributes
+    ----------
+    timings : tuple of Timing
+    remarks : tuple of str
+        Which engines are not there, and why.
+    wrong : tuple of str
+        Which engines were not timed because they found another loss or gradient.
+    machine : mapping of str to str
+        Processor and versions.
+    """
+
+    timings: tuple[Timing, ...]
+    remarks: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cores(self) -> list[int]:
+        """The numbers of cores that were used, one table for each."""
+        return list(dict.fromkeys(timing.cores for timing in self.timings))
+
+    @property
+    def engines(self) -> list[str]:
+        """Those that were timed, without the limit."""
+        return list(dict.fromkeys(timing.engine for timing in self.timings if timing.engine != LIMIT))
+
+    def cases(self, cores: int) -> list[Case]:
+        """Those that were timed on so many cores."""
+        return list(dict.fromkeys(timing.case for timing in self.timings if timing.cores == cores))
+
+    def ways(self, case: Case, cores: int, engine: str) -> list[Timing]:
+        """Every timing of an engine."""
+        wanted = case, cores, engine
+        return [timing for timing in self.timings if (timing.case, timing.cores, timing.engine) == wanted]
+
+    def seconds(self, case: Case, cores: int, engine: str) -> Array | None:
+        """Each round's time for a model: of an engine's fastest way, of the limit both parts together."""
+        ways = self.ways(case, cores, engine)
+        if not ways:
+            return None
+        if engine == LIMIT:
+            return np.sum([way.seconds for way in ways], axis=0)
+        return np.array(min(ways, key=lambda way: way.quartiles.median).seconds)
+
+    def ratio(self, case: Case, cores: int, engine: str) -> Quartiles | None:
+        """How many times as long as the fused engine, round by round; for the limit, how many times shorter."""
+        ours, theirs = self.seconds(case, cores, OURS), self.seconds(case, cores, engine)
+        if ours is None or theirs is None:
+            return None
+        return Quartiles.of(ours / theirs if engine == LIMIT else theirs / ours)
+
+    def table(self, cores: int) -> Table:
+        """The table for `rich`."""
+        table = Table(title=self.title(cores), caption=self.caption, caption_justify="left")
+        columns, rows = self.cells(cores)
+        for column in columns:
+            table.add_column(column, justify="left" if column == "cell" else "right")
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """All tables, and what else there is to say."""
+        lines = [self.caption, ""]
+        for cores in self.cores:
+            columns, rows = self.cells(cores)
+            lines += [
+                f"**{self.title(cores)}**",
+                "",
+                *map(_row, [columns]),
+                "|---" + "|---:" * (len(columns) - 1) + "|",
+            ]
+            lines += [*map(_row, rows), ""]
+        return "\n".join([*lines, *(f"- {line}" for line in (*self.remarks, *self.wrong))]).rstrip() + "\n"
+
+    def cells(self, cores: int) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows: the median and quartiles of each engine, and how it stands to the fused one."""
+        present = [engine for engine in (*self.engines, LIMIT) if any(t.engine == engine for t in self.timings)]
+        compared = [engine for engine in present if engine != OURS and OURS in present]
+        headings = ["fused / limit" if engine == LIMIT else f"{engine} / fused" for engine in compared]
+        rows = []
+        for case in self.cases(cores):
+            times = [_time(self.seconds(case, cores, engine), cores) for engine in present]
+            ratios = [_ratio(self.ratio(case, cores, engine)) for engine in compared]
+            rows.append([case.cell, *map(str, case.size), *times, *ratios])
+        return ["cell", "T", "B", "H", *present, *headings], rows
+
+    def title(self, cores: int) -> str:
+        """Of a table."""
+        if cores == 1:
+            return "Forward, loss and backward, float32, on one core: milliseconds (quartiles)"
+        return f"The same on {cores} cores: models x updates a second (quartiles)"
+
+    @property
+    def caption(self) -> str:
+        """Processor and versions."""
+        return ", ".join(f"{name} {value}".strip() for name, value in self.machine.items())
+
+    def picture(self) -> PassTimes:
+        """The record of the bar chart."""
+        bars = []
+        for cores in self.cores:
+            for case in self.cases(cores):
+                for engine in (*self.engines, LIMIT):
+                    seconds = self.seconds(case, cores, engine)
+                    if seconds is not None:
+                        milliseconds = Quartiles.of(1e3 * seconds)
+                        bars.append(Bar(cores, case.cell, "{}, {}, {}".format(*case.size), engine, *milliseconds))
+        return PassTimes("Forward, loss and backward of one network, float32", tuple(bars))
+
+    def to_json(self) -> str:
+        """Every round of every way, and the medians of all ratios."""
+        ratios = [
+            {**asdict(case), "cores": cores, "engine": engine, **quartiles._asdict()}
+            for cores in self.cores
+            for case in self.cases(cores)
+            for engine in (*self.engines, LIMIT)
+            if engine != OURS and (quartiles := self.ratio(case, cores, engine)) is not None
+        ]
+        return json.dumps({**asdict(self), "ratios": ratios}, indent=1) + "\n"
+
+
+def save(benchmark: Benchmark, folder: Path, name: str = "engine") -> list[Path]:
+    """Write the record, the tables, and the picture with its numbers; return the files to look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(benchmark.to_json(), encoding="utf-8")
+    (folder / f"{name}.md").write_text(benchmark.markdown(), encoding="utf-8")
+    record = benchmark.picture()
+    save_figure(draw_pass_times(record), folder, name, record.columns, record.rows())
+    return [folder / f"{name}.{kind}" for kind in ("md", "json", "png")]
+
+
+def _time(seconds: Array | None, cores: int) -> str:
+    if seconds is None:
+        return "-"
+    shown = Quartiles.of(1e3 * seconds if cores == 1 else 1 / seconds)
+    return (
+        f"{shown.median:.3g} ({shown.low:.3g}-{shown.high:.3g})"
+        if cores == 1
+        else (f"{shown.median:.0f} ({shown.low:.0f}-{shown.high:.0f})")
+    )
+
+
+def _ratio(quartiles: Quartiles | None) -> str:
+    return "-" if quartiles is None else f"{quartiles.median:.2f} ({quartiles.low:.2f}-{quartiles.high:.2f})"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

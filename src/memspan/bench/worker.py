@@ -1,0 +1,149 @@
+"""An engine in processes of its own, which wait for requests: so that engines can be timed in turns.
+
+How many threads a library uses it decides when it is imported; hence a process for each, begun with the right
+environment.
+"""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple, Self
+
+from memspan.bench.case import Case, Passes, Result
+from memspan.errors import MemspanError
+
+FEWEST = 3  # calls of one timing
+LIBRARIES = ("OPENBLAS", "OMP", "MKL", "NUMBA")
+ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+class EngineFailed(MemspanError):
+    """An engine is not there, or cannot do what was asked of it."""
+
+
+class Way(NamedTuple):
+    """One way in which an engine does a pass: models in a call, and what it found."""
+
+    models: float
+    result: Result | None
+
+
+class Team:
+    """One engine, in some processes that do the same at the same time.
+
+    Parameters
+    ----------
+    make : callable
+        An importable function from a case to its passes.
+    cores : list of set of int
+        For each process, the cores that it may use; it gets as many threads.
+    """
+
+    def __init__(self, make: Callable[[Case], Passes], cores: list[set[int]]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.ways: dict[str, Way] = {}
+        self._connections: list[Connection] = []
+        self._processes = []
+        for own in cores:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(make, theirs, own), daemon=True)
+            with environment(len(own)):
+                process.start()
+            theirs.close()
+            self._connections.append(ours)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            process.join()
+
+    def prepare(self, case: Case) -> dict[str, Way]:
+        """Make the case ready: import, compile, warm up, and say what each way of doing a pass finds."""
+        self.ways = self._ask(case)[0]
+        return self.ways
+
+    def seconds(self, way: str, duration: float) -> float:
+        """The time for each model, when every process repeats the pass for so long: one over their rates' sum."""
+        medians = self._ask((way, duration))
+        return 1 / sum(self.ways[way].models / median for median in medians)
+
+    def _ask(self, request: Any) -> list[Any]:
+        """The answers of all processes, which work on them together."""
+        try:
+            for connection in self._connections:
+                connection.send(request)
+            answers = [connection.recv() for connection in self._connections]
+        except (EOFError, OSError):
+            raise EngineFailed("its process was killed (out of memory?)") from None
+        for answer in answers:
+            if isinstance(answer, EngineFailed):
+                raise answer
+        return answers
+
+
+@contextmanager
+def environment(threads: int) -> Iterator[None]:
+    """The variables that a process with so many threads must be begun with."""
+    before = dict(os.environ)
+    os.environ.update({f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES})
+    if threads == 1:
+        os.environ["XLA_FLAGS"] = f"{before.get('XLA_FLAGS', '')} {ONE_THREAD_XLA}".strip()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int]) -> None:
+    """The process: answer requests until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too, but it ends with the one that asks
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    passes: Passes = {}
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        try:
+            if isinstance(request, Case):
+                passes = make(request)
+                answer: Any = warmed_up(passes)
+            else:
+                way, duration = request
+                answer = median_seconds(passes[way].run, duration)
+        except ModuleNotFoundError as error:
+            answer = EngineFailed(f"{error.name} is not installed")
+        except Exception as error:
+            answer = EngineFailed(f"{error}" if isinstance(error, MemspanError) else repr(error))
+        connection.send(answer)
+
+
+def warmed_up(passes: Passes) -> dict[str, Way]:
+    """Each pass done once, by name."""
+    ways = {}
+    for name, each in passes.items():
+        each.run()
+        ways[name] = Way(each.models, each.result() if each.result else None)
+    return ways
+
+
+def median_seconds(run: Callable[[], object], duration: float) -> float:
+    """The median time of calls that follow one another for so long."""
+    times: list[float] = []
+    end = time.perf_counter() + duration
+    while len(times) < FEWEST or time.perf_counter() < end:
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    return sorted(times)[len(times) // 2]

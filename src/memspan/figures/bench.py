@@ -1,0 +1,83 @@
+"""How long engines take for a pass, beside the limit."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, new_figure, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"readable": GREY, "fused": BLUE, "torch": ORANGE, "jax": GREEN}
+LIMIT = "limit"
+ROOM = 0.8  # of the distance between two groups, for the bars
+
+
+class Bar(NamedTuple):
+    """One engine's milliseconds for a model, and their quartiles; that of the engine `limit` is a line."""
+
+    cores: int
+    cell: str
+    size: str
+    engine: str
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PassTimes:
+    """Bars for every number of cores, cell, size and engine."""
+
+    title: str
+    bars: tuple[Bar, ...]
+
+    columns = ("cores", "cell", "T, B, H", "engine", "lower quartile", "milliseconds", "upper quartile")
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What is drawn, bar by bar."""
+        return [tuple(bar) for bar in self.bars]
+
+    def names(self, field: str) -> list[Any]:
+        """The different values of a field, in their order."""
+        return list(dict.fromkeys(getattr(bar, field) for bar in self.bars))
+
+
+def draw_pass_times(record: PassTimes) -> "Figure":
+    """A row of panels for each number of cores, a panel for each cell; the limit is a line across its group."""
+    rows, columns = record.names("cores"), record.names("cell")
+    figure = new_figure(1.4 + 3.6 * len(columns), 1.3 + 2.9 * len(rows))
+    panels = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
+    for (i, j), ax in np.ndenumerate(panels):
+        bars = [bar for bar in record.bars if (bar.cores, bar.cell) == (rows[i], columns[j])]
+        _draw_panel(ax, bars, [name for name in record.names("engine") if name != LIMIT])
+        cores = "one core" if rows[i] == 1 else f"{rows[i]} cores"
+        ax.set_title(f"{columns[j]}, {cores}", fontsize="medium")
+    figure.suptitle(record.title, fontsize="medium")
+    figure.supylabel("milliseconds for each network", fontsize="medium")
+    figure.supxlabel("T, B, H", fontsize="medium")
+    handles = {
+        label: handle for ax in panels.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=5, frameon=False, fontsize="small")
+    return figure
+
+
+def _draw_panel(ax: Any, bars: list[Bar], engines: list[str]) -> None:
+    sizes = list(dict.fromkeys(bar.size for bar in bars))
+    width = ROOM / max(1, len(engines))
+    for bar in bars:
+        x = sizes.index(bar.size)
+        if bar.engine == LIMIT:
+            ax.hlines(bar.median, x - ROOM / 2, x + ROOM / 2, color=BLACK, linewidth=1.5, label=LIMIT)
+            continue
+        left = x - ROOM / 2 + width * engines.index(bar.engine)
+        whiskers = [[bar.median - bar.low], [bar.high - bar.median]]
+        colour = COLOURS.get(bar.engine, BLACK)
+        ax.bar(left, bar.median, width, align="edge", color=colour, label=bar.engine)
+        ax.errorbar(left + width / 2, bar.median, whiskers, fmt="none", color=BLACK, linewidth=0.8)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(sizes)), sizes, fontsize="small")
+    tidy(ax)
