@@ -23,6 +23,8 @@ lint: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/calibrate_gradcheck.py
 	$(BIN)/python benchmarks/gradient_checkers.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/scaling.py
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'

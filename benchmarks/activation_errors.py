@@ -2,11 +2,11 @@
 
     python benchmarks/activation_errors.py [function ...]
 
-Takes two or three minutes for each function; those that are not named keep the rows that they have. Errors are in
-units in the last place of the right result (of the smallest denormal, where that is denormal; the logistic function
-and softplus may give anything from 0 to the smallest normal number there). Sine and cosine are measured over
-|x| ≤ 1000. The right result of a float32 comes from NumPy in float64, that of a float64 from mpmath if it is
-installed. Prints the table and writes it to benchmarks/results/.
+Takes two minutes for each function; those that are not named keep the rows that they have. Errors are in units in
+the last place of the right result (of the smallest denormal, where that is denormal; there the logistic function
+and softplus may give anything from 0 to the smallest normal number). Sine and cosine are measured over |x| ≤ 1000.
+The right result of a float32 comes from NumPy in float64, that of a float64 from mpmath if it is installed. Prints
+the table and writes it to benchmarks/results/.
 """
 
 import json

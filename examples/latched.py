@@ -1,9 +1,10 @@
-"""What a network remembers that does not solve the task: one of a few values.
+"""What networks remember that do not solve the task: one of a few values.
 
     python examples/latched.py [FOLDER]
 
-Trains three networks of the first study again (T = 40, repetitions 4, 7 and 1) and draws what they predict. A
-network that keeps nothing but the sign of the first number answers ±1/2: its risk is 1/12, its accuracy 0.2.
+Trains the ten networks of the first study at T = 40 side by side, and draws what three of them predict. A network
+that keeps only in which of k equal parts of [-1, 1] the first number was has at best a mean squared error of 1 / 3k²:
+1/12 for two parts, which is the sign alone, 1/27 for three, 1/48 for four. Drawn are those that come nearest to these.
 """
 
 import sys
@@ -11,28 +12,38 @@ from pathlib import Path
 
 import numpy as np
 
-from memspan import Batches, Learner, MSELoss, Study
+from memspan import Batches, Ensemble, MSELoss, Study
 from memspan.figures.style import new_figure
+from memspan.figures.training import Predictions, draw_predictions
 
-LENGTH, REPETITIONS = 40, (4, 7, 1)
-
-
-def trained(study: Study, repetition: int) -> Learner:
-    """The network of one trial, from the same random numbers as in the study."""
-    key = np.random.SeedSequence(study.seed, spawn_key=(LENGTH, repetition))
-    for_weights, for_training, for_evaluation = key.spawn(3)
-    batches, fresh = (
-        Batches(study.task, LENGTH, size, rng, study.dtype)
-        for size, rng in ((study.batch, for_training), (500, for_evaluation))
-    )
-    learner = Learner(study.new_network(for_weights), MSELoss(), batches, study.new_optimizer(), evaluation=fresh)
-    print(f"repetition {repetition}:", learner.fit(study.updates, evaluate_every=50, evaluation_batches=1))
-    return learner
+LENGTH, PARTS = 40, (2, 3, 4)
+study = Study()
 
 
+def trained() -> Ensemble:
+    """The networks of the study, from the same random numbers."""
+    models, batches, fresh = [], [], []
+    for repetition in range(study.repetitions):
+        key = np.random.SeedSequence(study.seed, spawn_key=(LENGTH, repetition))
+        for_weights, for_training, for_evaluation = key.spawn(3)
+        models.append(study.new_network(for_weights))
+        batches.append(Batches(study.task, LENGTH, study.batch, for_training, study.dtype))
+        fresh.append(Batches(study.task, LENGTH, 500, for_evaluation, study.dtype))
+    ensemble = Ensemble(models, MSELoss(), batches, study.new_optimizer(), evaluation=fresh)
+    ensemble.fit(study.updates, evaluate_every=50, evaluation_batches=1)
+    return ensemble
+
+
+ensemble = trained()
+losses = np.array([member.history.evaluation_loss[-1] for member in ensemble.members])
 figure = new_figure(12.0, 3.8)
-for ax, repetition in zip(figure.subplots(1, len(REPETITIONS), sharey=True), REPETITIONS, strict=True):
-    trained(Study(), repetition).plot_predictions(batches=2, ax=ax)
+for ax, parts in zip(figure.subplots(1, len(PARTS), sharey=True), PARTS, strict=True):
+    repetition = int(np.abs(np.log(losses * 3 * parts**2)).argmin())
+    member = ensemble.members[repetition]
+    print(f"{parts} parts, 1/{3 * parts**2}: repetition {repetition}, {member.outcome}")
+    x, y = next(member.evaluation)
+    y_hat = member.model.predict(x)
+    draw_predictions(Predictions(y[:, 0], y_hat[:, 0], study.task.accuracy(y_hat, y), study.tolerance), ax)
     ax.set_title(f"repetition {repetition}: {ax.get_title().split()[0]} correct", fontsize="medium")
 path = Path(sys.argv[1] if len(sys.argv) > 1 else ".") / "latched.png"
 figure.savefig(path, dpi=100)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from memspan.activations import (
+    cos,
     exp,
     larger,
     one_minus,
@@ -11,6 +12,7 @@ from memspan.activations import (
     relu_slope,
     sigmoid,
     sigmoid_slope,
+    sin,
     softplus,
     softplus_slope,
     tanh,
@@ -58,6 +60,17 @@ def test_softplus_slope_is_the_sigmoid():
 
 def test_exp_has_the_values_of_math():
     np.testing.assert_allclose(exp(POINTS), [math.exp(x) for x in POINTS], rtol=4 * EPS)
+
+
+def test_sin_and_cos_have_the_values_of_math():
+    np.testing.assert_allclose(sin(POINTS), [math.sin(x) for x in POINTS], rtol=4 * EPS)
+    np.testing.assert_allclose(cos(POINTS), [math.cos(x) for x in POINTS], rtol=4 * EPS)
+
+
+def test_the_slopes_of_sin_and_cos_are_one_another():
+    h = 1e-20
+    np.testing.assert_allclose(sin(POINTS + 1j * h).imag / h, cos(POINTS), rtol=4 * EPS)
+    np.testing.assert_allclose(cos(POINTS + 1j * h).imag / h, -sin(POINTS), rtol=4 * EPS)
 
 
 def test_relu_has_the_values_of_max():
@@ -126,7 +139,7 @@ def test_larger_and_where_positive_look_at_the_real_part_only():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_numpy_scalars_are_taken_one_by_one(dtype):
-    for function in (tanh, sigmoid, softplus, exp):
+    for function in (tanh, sigmoid, softplus, exp, sin, cos):
         value = function(dtype(-0.5))
         np.testing.assert_allclose(value, function(np.array([-0.5], dtype))[0], rtol=4 * np.finfo(dtype).eps)
         assert value.dtype == dtype

@@ -13,6 +13,8 @@ import pytest
 import memspan
 from memspan import Study, StudyResult
 from memspan.cli import main
+from memspan.kernels import FusedEngine
+from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.study.records import new_folder
 
@@ -80,7 +82,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("banana", 'Unknown command "banana". Available commands: study, show, gradcheck.'),
+        ("banana", 'Unknown command "banana". Available commands: study, show, gradcheck, bench.'),
         ("study --lengths 0", "lengths.0 must be greater than 0, got '0'"),
         ("study --lengths", "lengths must be at least one length, got []"),
         ("study --lengths 5 5", "lengths must be different from each other, got ['5', '5']"),
@@ -233,6 +235,8 @@ def started(folder, workers, updates):
     options = f"--repetitions 5000 --updates {updates} --workers {workers} --lengths 6 --hidden 8"
     command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", "none", "-o", "results"]  # which learns nothing
+    network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)
+    FusedEngine(network.layout, network.dtype, MSELoss())  # compiled here and on disk: the study would say so
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
         try:

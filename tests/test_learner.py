@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import threading
 from itertools import islice
@@ -14,6 +15,7 @@ from memspan import (
     Chain,
     ClipByNorm,
     ClipByValue,
+    GradientFlow,
     InvalidArgument,
     Learner,
     MSELoss,
@@ -33,6 +35,11 @@ TINY = {
     "progress": False,
 }
 """How to fit where it does not matter how well."""
+
+
+@pytest.fixture(params=["fused", "readable"])
+def engine(request):
+    return request.param
 
 
 def learner_of(batches=None, *, model=None, loss=None, optimizer=None, **options):
@@ -147,7 +154,7 @@ def test_the_task_decides_what_is_correct():
 
 
 def test_updates_are_steps_against_the_gradients_of_their_batches():
-    learner, twin = learner_of(), learner_of()
+    learner, twin = learner_of(engine="readable"), learner_of()
     learner.fit(5, **TINY)
     parameters, state, losses, norms = twin.model.parameters, twin.state, [], []
     for x, y in islice(Batches(Recall(), length=3, batch=8, rng=1), 5):
@@ -186,27 +193,52 @@ def test_observe_sees_every_update_with_its_own_gradient():
         before.append(learner.model.parameters.copy())
         seen.append((learner.updates, float(np.linalg.norm(gradient))))
 
-    learner = learner_of(optimizer=Chain(ClipByValue(0.05), SGD(0.5)))
+    learner = learner_of(optimizer=Chain(ClipByValue(0.05), SGD(0.5)), engine="readable")
     before.append(learner.model.parameters.copy())
     learner.fit(25, observe=observe, **TINY)
     assert [update for update, _ in seen] == [*range(1, 26)]
     np.testing.assert_allclose([norm for _, norm in seen], learner.history.norm, rtol=1e-14)
 
 
-def test_a_loss_may_return_any_kind_of_number():
+def test_the_engines_train_alike():
+    fused, readable = learner_of(engine="fused"), learner_of(engine="readable")
+    for learner in (fused, readable):
+        learner.fit(50, flow_every=20, **TINY)
+    assert len(fused.flows) == len(readable.flows) == 3
+    np.testing.assert_allclose(fused.flows, readable.flows, rtol=1e-9)
+    np.testing.assert_allclose(fused.model.parameters, readable.model.parameters, rtol=1e-9)
+    for mine, theirs in zip(*(learner.history.arrays().values() for learner in (fused, readable)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    assert fused.model.gradients is None
+    assert readable.model.gradients is not None
+
+
+def test_flows_are_measured_every_so_many_updates(engine):
+    learner, twin = learner_of(engine=engine), learner_of(engine="readable")
+    learner.fit(4, flow_every=3, **TINY)
+    learner.fit(4, flow_every=3, **TINY)  # before updates 1, 4 and 7
+    expected = []
+    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.gradients).d_a), **TINY)
+    np.testing.assert_allclose(learner.flows, expected[::3], rtol=1e-9)
+    learner.fit(5, **TINY)
+    assert len(learner.flows) == 3
+    np.testing.assert_array_equal(learner.last_batch.x, [*islice(Batches(Recall(), 3, 8, rng=1), 13)][-1].x)
+
+
+def test_a_loss_may_return_any_kind_of_number(engine):
     class Single(MSELoss):
         def forward(self, y_hat, y):
             return np.float32(super().forward(y_hat, y))
 
-    learner = learner_of(loss=Single())
+    learner = learner_of(loss=Single(), engine=engine)
     learner.fit(3, **TINY)
     assert [type(loss) for loss in learner.history.loss] == [float] * 3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_training_keeps_the_dtype(dtype):
+def test_training_keeps_the_dtype(dtype, engine):
     batches = Batches(Recall(), length=3, batch=8, rng=1, dtype=dtype)
-    learner = learner_of(batches, model=Network("lstm", 1, 4, 1, dtype=dtype, rng=0))
+    learner = learner_of(batches, model=Network("lstm", 1, 4, 1, dtype=dtype, rng=0), engine=engine)
     parameters = learner.model.parameters
     learner.fit(5, **TINY)
     assert learner.model.parameters is parameters
@@ -216,8 +248,8 @@ def test_training_keeps_the_dtype(dtype):
 # --- evaluation and prediction --------------------------------------------------------------------------
 
 
-def test_evaluation_scores_the_fork_of_the_batches():
-    learner = learner_of(Batches(Recall(0.3), length=3, batch=8, rng=1))
+def test_evaluation_scores_the_fork_of_the_batches(engine):
+    learner = learner_of(Batches(Recall(0.3), length=3, batch=8, rng=1), engine=engine)
     fresh = list(islice(Batches(Recall(0.3), length=3, batch=8, rng=1).fork(), 6))
     losses = [np.mean((learner.predict(x) - y) ** 2) for x, y in fresh]
     shares = [np.mean(np.abs(learner.predict(x) - y) <= 0.3) for x, y in fresh]
@@ -255,7 +287,7 @@ def test_evaluation_does_not_touch_training():
 
 
 def test_prediction_leaves_no_trace():
-    learner = learner_of()
+    learner = learner_of(engine="readable")
     learner.fit(3, **TINY)
     trace, gradients, parameters = learner.model.trace, learner.model.gradients, learner.model.parameters.copy()
     x, _ = next(generate_samples(4, 9, rng=2))
@@ -271,8 +303,8 @@ def test_prediction_leaves_no_trace():
 # --- going on -------------------------------------------------------------------------------------------
 
 
-def test_fitting_twice_is_fitting_once():
-    twice, once = learner_of(), learner_of()
+def test_fitting_twice_is_fitting_once(engine):
+    twice, once = learner_of(engine=engine), learner_of(engine=engine)
     twice.fit(100, **TINY)
     outcome = twice.fit(100, **TINY)
     once.fit(200, **TINY)
@@ -298,8 +330,8 @@ def fit_until_it_diverges(learner, updates=20, **options):
 
 @pytest.mark.parametrize("every", [1, 10])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, every):
-    learner = learner_of(model=RNN(1, 6, 1, rng=0, dtype=dtype), optimizer=SGD(1e9))
+def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, every, engine):
+    learner = learner_of(model=RNN(1, 6, 1, rng=0, dtype=dtype), optimizer=SGD(1e9), engine=engine)
     outcome = fit_until_it_diverges(learner, evaluate_every=every)
     assert outcome.tensor
     assert np.isfinite(learner.model.parameters).all()
@@ -315,52 +347,54 @@ def with_a_hole(name, at):
 
 
 @pytest.mark.parametrize("name", ["x", "y"])
-def test_a_nan_in_the_data_is_found_before_it_does_harm(name):
-    outcome = fit_until_it_diverges(learner_of(with_a_hole(name, 7)))
+def test_a_nan_in_the_data_is_found_before_it_does_harm(name, engine):
+    outcome = fit_until_it_diverges(learner_of(with_a_hole(name, 7), engine=engine))
     assert (outcome.update, outcome.tensor) == (6, name)
     assert str(outcome) == f"diverged at update 7: {name} not finite; the weights before it stand"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["W", "R", "bs", "V", "by"])
-def test_a_weight_that_is_not_finite_is_named(name, value):
+def test_a_weight_that_is_not_finite_is_named(name, value, engine):
     learner = learner_of()
     learner.fit(4, **TINY)
     getattr(learner.model, name)[0, 0] = value
-    outcome = fit_until_it_diverges(learner_of(model=learner.model))
+    outcome = fit_until_it_diverges(learner_of(model=learner.model, engine=engine))
     assert (outcome.update, outcome.tensor) == (0, name)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_loss_that_is_not_finite_ends_training(value):
-    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value)))
+def test_a_loss_that_is_not_finite_ends_training(value, engine):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value), engine=engine))
     assert (outcome.update, outcome.tensor) == (4, "loss")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_ends_training(value):
-    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value)))
+def test_a_gradient_that_is_not_finite_ends_training(value, engine):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value), engine=engine))
     assert (outcome.update, outcome.tensor) == (3, "d_W")
 
 
-def test_an_overflow_in_the_step_itself_is_not_taken():
-    outcome = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=Faulty(1, gradient=1e10)))
+def test_an_overflow_in_the_step_itself_is_not_taken(engine):
+    loss = Faulty(1, gradient=1e10)
+    outcome = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=loss, engine=engine))
     assert (outcome.update, outcome.tensor) == (0, "W after the step")
 
 
-def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept():
+def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept(engine):
     """g² is infinite and g is not: RMSprop would divide by infinity, and stand still for ever."""
-    outcome = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=Faulty(3, gradient=1e200)))
+    loss = Faulty(3, gradient=1e200)
+    outcome = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=loss, engine=engine))
     assert (outcome.update, outcome.tensor) == (2, "square of the optimizer")
 
 
-def test_after_divergence_training_can_go_on_with_better_data():
+def test_after_divergence_training_can_go_on_with_better_data(engine):
     """The batch with the hole is lost; the weights and the optimiser know nothing of it."""
-    learner = learner_of(with_a_hole("x", 7))
+    learner = learner_of(with_a_hole("x", 7), engine=engine)
     fit_until_it_diverges(learner)
     learner.fit(5, **TINY)
     without = generate_samples(8, 3, rng=1)
-    good = learner_of((batch for count, batch in enumerate(without, start=1) if count != 7))
+    good = learner_of((batch for count, batch in enumerate(without, start=1) if count != 7), engine=engine)
     good.fit(11, **{**TINY, "evaluate_every": 100})
     np.testing.assert_array_equal(learner.history.loss[:6], good.history.loss[:6])
     assert learner.history.loss[6] == good.history.loss[6]
@@ -403,23 +437,23 @@ def handler():
 
 
 @pytest.mark.parametrize("updates", [37, 40])
-def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handler):
+def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handler, engine):
     """Training and evaluation share the batches, so an evaluation left out would change all that follows."""
     drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
-    stopped = learner_of(Interrupting(drawn, press_ctrl_c))
+    stopped = learner_of(Interrupting(drawn, press_ctrl_c), engine=engine)
     outcome = stopped.fit(100, **TINY)
     assert (outcome.status, outcome.update, outcome.evaluation) == (Status.INTERRUPTED, updates, None)
     assert str(outcome) == f"interrupted after {updates} updates"
     assert signal.getsignal(signal.SIGINT) is handler
     outcome = stopped.fit(100 - updates, **TINY)
-    straight = learner_of(generate_samples(8, 3, rng=1))
+    straight = learner_of(generate_samples(8, 3, rng=1), engine=engine)
     assert outcome.status is straight.fit(100, **TINY).status
     assert_same_state(stopped, straight)
     assert stopped.history == straight.history
 
 
-def test_ctrl_c_while_observed_ends_training_after_that_update(handler):
-    stopped, straight = learner_of(), learner_of()
+def test_ctrl_c_while_observed_ends_training_after_that_update(handler, engine):
+    stopped, straight = learner_of(engine=engine), learner_of(engine=engine)
 
     def observe(learner):
         if learner.updates == 37:
@@ -433,13 +467,13 @@ def test_ctrl_c_while_observed_ends_training_after_that_update(handler):
     assert_same_state(stopped, straight)
 
 
-def test_a_second_ctrl_c_does_not_wait(handler):
+def test_a_second_ctrl_c_does_not_wait(handler, engine):
     def observe(learner):
         if learner.updates == 5:
             press_ctrl_c()
             press_ctrl_c()
 
-    learner = learner_of()
+    learner = learner_of(engine=engine)
     with pytest.raises(KeyboardInterrupt):
         learner.fit(100, observe=observe, **TINY)
     assert (learner.updates, learner.outcome) == (5, None)
@@ -463,11 +497,12 @@ def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch():
+def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch(engine):
     def interrupt():
         raise KeyboardInterrupt
 
-    learner, straight = learner_of(Interrupting(37, interrupt)), learner_of(generate_samples(8, 3, rng=1))
+    sources = Interrupting(37, interrupt), generate_samples(8, 3, rng=1)
+    learner, straight = (learner_of(source, engine=engine) for source in sources)
     options = {**TINY, "evaluate_every": 1000}
     outcome = learner.fit(100, **options)
     assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 36)
@@ -476,9 +511,9 @@ def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch():
     assert_same_state(learner, straight)
 
 
-def test_training_works_in_any_thread(handler):
+def test_training_works_in_any_thread(handler, engine):
     """Where no signal handler can be set."""
-    here, there = learner_of(), learner_of()
+    here, there = learner_of(engine=engine), learner_of(engine=engine)
     here.fit(20, **TINY)
     thread = threading.Thread(target=lambda: there.fit(20, **TINY))
     thread.start()
@@ -550,6 +585,57 @@ def test_an_end_of_the_data_is_an_error_with_a_name(name):
     streams[name] = islice(streams[name], 2)
     with pytest.raises(InvalidArgument, match=f"{name} must be without end, got an end after 2"):
         learner_of(**streams).fit(3, evaluate_every=1, progress=False)
+
+
+def given(x, y):
+    """The same batch for ever."""
+    while True:
+        yield x, y
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (
+            np.ones((3, 4, 2)),
+            np.ones((4, 1)),
+            "x must be 1 features wide, as input_size says, got 2 in shape (3, 4, 2)",
+        ),
+        (np.ones((1, 3, 4, 1)), np.ones((4, 1)), "x must be of shape [T, F] or [T, B, F], got shape (1, 3, 4, 1)"),
+        (
+            np.ones((3, 4, 1), int),
+            np.ones((4, 1)),
+            "x must be an array of real floating-point numbers, got dtype int64",
+        ),
+        (
+            np.ones((3, 4, 1)) * 1j,
+            np.ones((4, 1)),
+            "x must be an array of real floating-point numbers, got dtype complex",
+        ),
+        (
+            np.ones((0, 4, 1)),
+            np.ones((4, 1)),
+            "x must be at least one time step and one sample, got shape (0, 4, 1)",
+        ),
+        (np.ones((3, 4, 1)), np.ones((1, 1)), "y_hat must be of the labels' shape (1, 1), got shape (4, 1)"),
+        (np.ones((3, 4, 1)), np.ones((4, 2)), "y_hat must be of the labels' shape (4, 2), got shape (4, 1)"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused_in_the_same_words(x, y, message, engine):
+    learner = learner_of(given(x, y), engine=engine)
+    before = learner.model.parameters.copy()
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
+        learner.fit(3, **TINY)
+    np.testing.assert_array_equal(learner.model.parameters, before)
+    assert learner.updates == 0
+
+
+def test_a_single_sequence_is_a_batch_of_one(engine):
+    x, y = next(generate_samples(1, 5, rng=0))
+    one, other = learner_of(given(x[:, 0], y), engine=engine), learner_of(given(x, y), engine=engine)
+    for learner in (one, other):
+        learner.fit(5, **TINY)
+    assert_same_state(one, other)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, None])

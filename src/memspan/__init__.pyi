@@ -1,8 +1,12 @@
 from ._version import __version__ as __version__
 from .cells import CELLS as CELLS
 from .cells import Cell as Cell
+from .cells import cornn as cornn
+from .cells import leaky as leaky
 from .cells import lstm as lstm
 from .diagnostics import GradientFlow as GradientFlow
+from .ensemble import Ensemble as Ensemble
+from .ensemble import Member as Member
 from .errors import InvalidArgument as InvalidArgument
 from .errors import MemspanError as MemspanError
 from .errors import NotReady as NotReady

@@ -1,8 +1,8 @@
 """Training of many networks side by side: the loop, and the two engines that it can run on."""
 
+import cmath
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,7 +95,7 @@ class Readable:
             gradients[k] = found.total()
             if norms:
                 flows.append(GradientFlow.of(found).d_a)
-        return Differentiated(losses, gradients, np.array(flows))
+        return Differentiated(losses, gradients, flows)
 
     def predict(self, members: Sequence[Member], parameters: Array, inputs: Sequence[Array]) -> Iterable[Array]:
         """As in `Engine`."""
@@ -110,18 +110,29 @@ class Fused:
 
     def differentiate(self, members: Sequence[Member], parameters: Array, norms: bool) -> Differentiated:
         """As in `Engine`."""
-        batches = [member.draw() for member in members]
+        batches = [(_inputs(member, x), y) for member in members for x, y in [member.draw()]]
         if len({(x.shape, y.shape) for x, y in batches}) == 1:
             return self.engine.differentiate(parameters, batches, norms=norms)
-        alone = [self.differentiate(members[k : k + 1], parameters[k : k + 1], norms) for k in range(len(members))]
+        alone = [
+            self.engine.differentiate(parameters[k : k + 1], [batch], norms=norms)
+            for k, batch in enumerate(batches)
+        ]
         losses, gradients = (np.concatenate([found[i] for found in alone]) for i in range(2))
-        return Differentiated(losses, gradients, np.empty((len(members), 0)))
+        return Differentiated(losses, gradients, [found.norms[0] for found in alone])
 
     def predict(self, members: Sequence[Member], parameters: Array, inputs: Sequence[Array]) -> Iterable[Array]:
         """As in `Engine`."""
+        inputs = [_inputs(member, x) for member, x in zip(members, inputs, strict=True)]
         if len({x.shape for x in inputs}) == 1:
             return self.engine.predict(parameters, inputs)
         return [self.engine.predict(parameters[k : k + 1], [x])[0] for k, x in enumerate(inputs)]
+
+
+def _inputs(member: Member, x: Array) -> Array:
+    """`x` as the network wants it; looked at closely only where it is not plainly right."""
+    model = member.model
+    plain = x.dtype == model.dtype and x.ndim == 3 and x.size and x.shape[-1] == model.input_size
+    return x if plain and len(x) >= (model.read_out or 1) else model.inputs(x)
 
 
 class Ensemble:
@@ -251,12 +262,12 @@ class Ensemble:
             _Stack(self.members) as stack,
         ):
             for step in range(1, updates + 1):
-                self._step(stack, norms=flow_every > 0 and (done + step - 1) % flow_every == 0)
+                self._step(stack, flow_every)
                 if stack.members:
                     if observe is not None:
                         observe()
-                    if (done + step) % every == 0 and step < updates:
-                        self._look(stack, few, many if stop_when_solved else 0)
+                    if step < updates:
+                        self._look(stack, every, few, many if stop_when_solved else 0)
                 if interrupted():
                     stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
                 report(done + step, self._note)
@@ -284,53 +295,63 @@ class Ensemble:
         with _one_blas_thread():
             return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 
-    def _step(self, stack: "_Stack", *, norms: bool) -> None:
+    def _step(self, stack: "_Stack", flow_every: int) -> None:
         """One update of every network, or the outcome that prevents it."""
         try:
             for member in stack.members:
                 member.draw()
-            self._update(stack, norms=norms)
+            self._update(stack, flow_every)
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
             stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
-    def _update(self, stack: "_Stack", *, norms: bool) -> None:
+    def _update(self, stack: "_Stack", flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
         batches = [member.draw() for member in stack.members]
         x, y = ([batch[i] for batch in batches] for i in range(2))
         stack.leave_diverged({"x": x, "y": y, "{}": stack.parameters})
         if not stack.members:
             return
-        found = self.engine.differentiate(stack.members, stack.parameters, norms)
+        here = stack.members
+        measured = [flow_every > 0 and member.updates % flow_every == 0 for member in here]
+        found = self.engine.differentiate(here, stack.parameters, any(measured))
         stay = stack.leave_diverged({"loss": found.losses, "d_{}": found.gradients})
-        losses, gradients, flows = (part[stay] for part in found)
+        losses, gradients = found.losses[stay], found.gradients[stay]
         step = self.optimizer.step(gradients, stack.state)
         parameters = stack.parameters + step.change
         memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
         stay = stack.leave_diverged({"{} after the step": parameters, **memory})
         stack.parameters[:] = parameters[stay]
         stack.state = type(step.state)(*(part[stay] for part in step.state))
-        measured = (part[stay].ravel().tolist() for part in (losses, step.norm, step.clipped_norm))
-        for member, *numbers in zip(stack.members, *measured, strict=True):
+        series = (part[stay].ravel().tolist() for part in (losses, step.norm, step.clipped_norm))
+        for member, *numbers in zip(stack.members, *series, strict=True):
             member.history.of_update(*numbers)
             member.updates += 1
             member.last, member.waiting = member.waiting, None
-        if norms:
-            for member, flow in zip(stack.members, flows[stay], strict=True):
+        for member, flow in itertools.compress(zip(here, found.norms, strict=False), measured):
+            if member.outcome is None:
                 member.flows.append(flow)
 
-    def _look(self, stack: "_Stack", few: int, many: int) -> None:
-        """Score on a few fresh batches; where these are solved, on many, which decide (unless `many` is 0)."""
-        scores = self._scores(stack.members, stack.parameters, few)
-        good = [k for k, score in enumerate(scores) if many and score.accuracy >= self.threshold]
-        if good:
-            confirmed = self._scores([stack.members[k] for k in good], stack.parameters[good], many)
-            for k, score in zip(good, confirmed, strict=True):
-                scores[k] = score
-        for member, score in zip(stack.members, scores, strict=True):
-            member.history.of_evaluation(member.updates, score)
+    def _look(self, stack: "_Stack", every: int, few: int, many: int) -> None:
+        """Score, every so many updates of each, on a few fresh batches; where these are solved, on many.
+
+        These decide, unless `many` is 0.
+        """
+        due = [k for k, member in enumerate(stack.members) if member.updates % every == 0]
+        scores = self._scores_of(stack, due, few)
+        good = [k for k, score in scores.items() if many and score.accuracy >= self.threshold]
+        scores |= self._scores_of(stack, good, many)
+        for k, score in scores.items():
+            stack.members[k].history.of_evaluation(stack.members[k].updates, score)
         solved = [k for k in good if scores[k].accuracy >= self.threshold]
         stack.leave({k: Outcome(Status.SOLVED, stack.members[k].updates, scores[k]) for k in solved})
+
+    def _scores_of(self, stack: "_Stack", rows: list[int], batches: int) -> dict[int, Evaluation]:
+        """`_scores` of some of the networks in training."""
+        if not rows:
+            return {}
+        members = [stack.members[k] for k in rows]
+        return dict(zip(rows, self._scores(members, stack.parameters[rows], batches), strict=True))
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
     def _scores(self, members: Sequence[Member], parameters: Array, batches: int) -> list[Evaluation]:
@@ -425,7 +446,7 @@ def _whole(tensor: Array | list[Array]) -> Sequence[Array]:
 
 def _surely_finite(tensor: Array) -> bool:
     """Whether the sum of squares is finite, which is soon found; that of huge numbers is not, though they are."""
-    return math.isfinite(np.vdot(tensor, tensor))
+    return cmath.isfinite(np.vdot(tensor, tensor))
 
 
 def _named(member: Member, name: str, tensor: Array) -> Iterator[tuple[str, Array]]:
@@ -460,8 +481,10 @@ def _demand_plain(models: Sequence[Network]) -> None:
 
 
 def _streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> list[Stream]:
-    if len(streams) != count:
-        raise InvalidArgument(name, f"one iterator for each of the {count} models", f"{len(streams)}")
+    different = len({id(stream) for stream in streams})
+    if len(streams) != count or different < count:
+        rule = f"one iterator for each of the {count} models, and none of them twice"
+        raise InvalidArgument(name, rule, f"{len(streams)}, {different} of them different")
     return [stream if isinstance(stream, Stream) else Counted(stream, name) for stream in streams]
 
 

@@ -6,7 +6,6 @@ neither before the backward pass nor after the step. Gradients are flat vectors 
 acts on the last axis.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 

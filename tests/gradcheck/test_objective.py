@@ -155,3 +155,14 @@ def test_rounding_of_a_linear_network_is_of_the_size_of_its_gradient_times_eps(r
     moved = np.abs(oracle.rounding(1e-10, rng)).max(axis=(0, 2, 3)) / size
     assert (moved > 1e-11).all()
     assert (moved < 2e-9).all()
+
+
+def test_rounding_that_is_the_same_at_every_step_adds_up():
+    """One linear unit that remembers all, R = 1: in half of the draws each step back moves δ by as much again."""
+    T, eps = 50, 1e-10
+    model = Network("rnn-linear", 1, 1, 1, rng=0)
+    model.R, model.V = np.ones((1, 1)), np.ones((1, 1))
+    moved = oracle_of(model, np.zeros((T, 1, 1))).rounding(eps, np.random.default_rng(0), draws=8)[:, :, 0, 0]
+    # δ[0] is a product of T slopes by the pre-activation; the slope by the previous state is 0.
+    np.testing.assert_allclose(np.abs(moved[4:, 0]), T * eps, rtol=1e-6)
+    assert (np.abs(moved[:4, 0]) < 0.9 * T * eps).all()

@@ -11,7 +11,7 @@ SIZES = (
 )
 """m, n and k."""
 
-each_dtype = pytest.mark.parametrize("dtype", (np.float32, np.float64))
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 @njit

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from memspan import MemspanError, Study, StudyResult, run_study
+from memspan import Batches, MemspanError, Study, StudyResult, run_study
 from memspan.study import execution
 from memspan.study import trial as trial_module
 from memspan.study.execution import WorkerDied, available_cores, run_trials
@@ -48,15 +48,12 @@ def test_more_lengths_and_repetitions_leave_the_old_trials_as_they_were():
 
 def test_a_failed_trial_is_recorded_and_the_others_go_on(monkeypatch, tmp_path):
     whole = everything(run_study(SMALL, progress=False).trials)
-    calls = []
 
-    def batches(*args):
-        calls.append(args)
-        if len(calls) == 3:  # two streams a trial: the second trial's first
+    def batches(task, length, batch, rng, dtype):
+        if rng.spawn_key[:2] == (3, 1):
             raise MemoryError("no room")
-        return trial_module_batches(*args)
+        return Batches(task, length, batch, rng, dtype)
 
-    trial_module_batches = trial_module.Batches
     monkeypatch.setattr(trial_module, "Batches", batches)
     result = run_study(SMALL, tmp_path / "study", progress=False)
     failed = [trial for trial in result.trials if trial.status == "failed"]
@@ -78,12 +75,25 @@ def test_a_diverging_study_solves_nothing_and_is_counted_apart():
     assert result.longest is None
 
 
-def test_progress_is_told_from_the_trial_that_is_running(monkeypatch, provenance):
+def test_progress_is_told_from_the_trials_that_are_running(monkeypatch, provenance):
     monkeypatch.setattr(execution, "SECONDS_BETWEEN_MESSAGES", 0)
     told = []
-    study = SMALL.with_(updates=4, repetitions=1)
+    study = SMALL.with_(updates=4)
     list(run_trials(study, study.keys, provenance, 1, lambda key, updates: told.append((key, updates))))
-    assert told == [((length, 0), updates) for length in (3, 2) for updates in (1, 2, 3, 4)]
+    assert told == [((length, k), updates) for length in (3, 2) for updates in (1, 2, 3, 4) for k in (0, 1)]
+
+
+def test_repetitions_are_trained_a_few_together(monkeypatch, provenance):
+    groups = []
+
+    def run_group(study, length, repetitions, provenance, observe):
+        groups.append((length, repetitions))
+        return []
+
+    monkeypatch.setattr(execution, "run_group", run_group)
+    keys = [(9, 0), *((7, k) for k in range(12)), (5, 3), (5, 8)]
+    assert list(run_trials(SMALL, keys, provenance, 1, lambda key, updates: None)) == []
+    assert groups == [(9, [0]), (7, [0, 1, 2, 3, 4]), (7, [5, 6, 7, 8, 9]), (7, [10, 11]), (5, [3, 8])]
 
 
 @pytest.mark.slow

@@ -1,49 +1,54 @@
 import copy
+import itertools
 
 import numpy as np
 import pytest
 
 import memspan
-from memspan import GradientFlow, Learner, MSELoss, Recall, Study
+from memspan import Batches, GradientFlow, MSELoss, Recall, Study
+from memspan.ensemble import Ensemble
 from memspan.history import Outcome, Status
 from memspan.study import trial as module
-from memspan.study.trial import FINAL_SAMPLES, Stopped, run_trial
+from memspan.study.trial import FINAL_SAMPLES, Stopped, run_group, run_trial
 from memspan.study.trial import provenance as current
 
 SMALL = Study(lengths=(3, 5), repetitions=2, hidden=5, batch=6, updates=20, threshold=1.0)
 
 
-class Spy(Learner):
-    """Keeps what each trial began with, and the learner itself."""
+class Begun:
+    """What a trial began with, and the member of an ensemble that it is."""
 
-    seen: list["Spy"]
+    def __init__(self, member):
+        self.member = member
+        self.weights = copy.deepcopy(member.model.weights)
+        self.batch, self.fresh = member.batches.peek(), member.evaluation.peek()
 
-    def __init__(self, model, *args, **kwargs):
-        super().__init__(model, *args, **kwargs)
-        self.first_weights = copy.deepcopy(model.weights)
-        self.first_batch = next(copy.deepcopy(self.batches))
-        self.first_fresh = next(copy.deepcopy(self.evaluation))
-        self.evaluated = []
-        self.seen.append(self)
-
-    def evaluate(self, batches=20):
-        self.evaluated.append(batches * self.evaluation.batch)
-        return super().evaluate(batches)
+    @property
+    def judged_on(self):
+        """The sequences of the evaluation that gave the verdict."""
+        return len(self.member.outcome.evaluation.accuracies) * self.member.evaluation.batch
 
 
 @pytest.fixture
 def seen(monkeypatch):
-    monkeypatch.setattr(Spy, "seen", [], raising=False)
-    monkeypatch.setattr(module, "Learner", Spy)
-    return Spy.seen
+    """One for each trial that has been run."""
+    begun = []
+
+    class Spy(Ensemble):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            begun.extend(map(Begun, self.members))
+
+    monkeypatch.setattr(module, "Ensemble", Spy)
+    return begun
 
 
 def test_the_random_numbers_of_a_trial_come_from_its_key(seen, provenance):
     run_trial(SMALL.with_(seed=7), 5, 1, provenance)
     weights, training, evaluation = np.random.SeedSequence(7, spawn_key=(5, 1)).spawn(3)
-    for mine, expected in zip(seen[0].first_weights, SMALL.new_network(weights).weights, strict=True):
+    for mine, expected in zip(seen[0].weights, SMALL.new_network(weights).weights, strict=True):
         np.testing.assert_array_equal(mine, expected)
-    for mine, expected in ((seen[0].first_batch, training), (seen[0].first_fresh, evaluation)):
+    for mine, expected in ((seen[0].batch, training), (seen[0].fresh, evaluation)):
         theirs = Recall().sample(np.random.default_rng(expected), 5, len(mine.y))
         np.testing.assert_array_equal(mine.x, theirs.x.astype(np.float32))
         np.testing.assert_array_equal(mine.y, theirs.y.astype(np.float32))
@@ -52,9 +57,9 @@ def test_the_random_numbers_of_a_trial_come_from_its_key(seen, provenance):
 def test_the_three_streams_of_a_trial_are_independent(seen, provenance):
     run_trial(SMALL, 5, 0, provenance)
     draws = [
-        np.ravel(seen[0].first_weights.W)[:5] / 0.2,  # U(-0.2, 0.2): on the scale of the others
-        np.ravel(seen[0].first_batch.x)[:5],
-        np.ravel(seen[0].first_fresh.x)[:5],
+        np.ravel(seen[0].weights.W)[:5] / 0.2,  # U(-0.2, 0.2): on the scale of the others
+        np.ravel(seen[0].batch.x)[:5],
+        np.ravel(seen[0].fresh.x)[:5],
     ]
     for k in range(3):
         assert not np.isclose(draws[k], draws[k - 1], rtol=0, atol=1e-6).any()
@@ -66,18 +71,18 @@ def test_no_two_keys_and_no_two_seeds_share_a_stream(seen, provenance):
     for study in studies:
         for key in keys:
             run_trial(study, *key, provenance)
-    assert len({float(spy.first_weights.W[0, 0]) for spy in seen}) == 24
-    assert len({float(spy.first_batch.x[0, 0, 0]) for spy in seen}) == 24
-    assert len({float(spy.first_fresh.x[0, 0, 0]) for spy in seen}) == 24
+    assert len({float(begun.weights.W[0, 0]) for begun in seen}) == 24
+    assert len({float(begun.batch.x[0, 0, 0]) for begun in seen}) == 24
+    assert len({float(begun.fresh.x[0, 0, 0]) for begun in seen}) == 24
 
 
 def test_the_verdict_rests_on_enough_fresh_sequences(seen, provenance):
     trial = run_trial(SMALL, 3, 0, provenance)
     assert FINAL_SAMPLES == 10_000
-    assert seen[0].evaluated[-1] == FINAL_SAMPLES
+    assert seen[0].judged_on == FINAL_SAMPLES
     assert trial.status == "unsolved"
-    assert trial.accuracy == seen[0].outcome.evaluation.accuracy
-    assert trial.loss == seen[0].outcome.evaluation.loss
+    assert trial.accuracy == seen[0].member.outcome.evaluation.accuracy
+    assert trial.loss == seen[0].member.outcome.evaluation.loss
 
 
 def test_a_score_in_training_is_confirmed_on_as_many(seen, provenance):
@@ -85,38 +90,67 @@ def test_a_score_in_training_is_confirmed_on_as_many(seen, provenance):
     trial = run_trial(study, 1, 0, provenance)
     assert trial.status == "solved"
     assert trial.updates < 500
-    assert seen[0].evaluated[-1] == FINAL_SAMPLES
+    assert seen[0].judged_on == FINAL_SAMPLES
 
 
 def test_the_curve_averages_the_loss_and_its_last_bin_may_be_short(seen, provenance):
     trial = run_trial(SMALL.with_(updates=301), 3, 0, provenance)
-    loss = np.array(seen[0].history.loss)
+    loss = np.array(seen[0].member.history.loss)
     assert (trial.updates, trial.curve_every, len(trial.curve)) == (301, 3, 101)
     np.testing.assert_allclose(trial.curve[:-1], loss[:300].reshape(100, 3).mean(axis=1), rtol=1e-5)
     assert trial.curve[-1] == pytest.approx(loss[300], rel=1e-5)
 
 
-def test_the_flows_are_those_of_the_first_and_the_last_update(seen, provenance):
-    trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
-    network = SMALL.new_network(np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
+def flow_of(network, batch):
     loss = MSELoss()
-    loss.forward(network.forward(seen[0].first_batch.x), seen[0].first_batch.y)
-    first = GradientFlow.of(network.backpropagate(loss.backward()))
-    last = GradientFlow.of(seen[0].model.gradients)
-    for name in ("d_a", "d_R", "d_W"):
-        np.testing.assert_allclose(getattr(trial.start, name), getattr(first, name), rtol=1e-5)
-        np.testing.assert_allclose(getattr(trial.end, name), getattr(last, name), rtol=1e-5)
+    loss.forward(network.forward(batch.x), batch.y)
+    return GradientFlow.of(network.backpropagate(loss.backward()))
+
+
+def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_after(seen, provenance):
+    trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
+    untrained = SMALL.new_network(np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
+    trained = untrained.astype("float32")
+    trained.parameters = seen[0].member.model.parameters
+    stream = Batches(Recall(), 5, 6, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[1], "float32")
+    first, *_, last = itertools.islice(stream, 7)
+    np.testing.assert_array_equal(first.x, seen[0].batch.x)
+    for found, expected in ((trial.start, flow_of(untrained, first)), (trial.end, flow_of(trained, last))):
+        for name in ("d_a", "d_R", "d_W"):
+            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-5)
     assert trial.start != trial.end
+
+
+def test_the_map_shows_the_gradient_of_each_update_that_it_has(provenance):
+    trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
     assert (len(trial.flow_map), trial.flow_every) == (7, 1)
-    assert (trial.flow_map[0], trial.flow_map[-1]) == (trial.start.d_a, trial.end.d_a)
+    np.testing.assert_allclose(trial.flow_map[0], trial.start.d_a, rtol=1e-5)
+    shorter = run_trial(SMALL.with_(updates=3), 5, 0, provenance)
+    assert shorter.flow_map == trial.flow_map[:3]
+    assert trial.flow_map[3] != trial.flow_map[2]
 
 
 def test_the_map_has_a_row_every_so_many_updates_of_the_first_repetition(provenance):
     study = SMALL.with_(updates=310)
-    trial = run_trial(study, 3, 0, provenance)
+    trial, all_of_it = (run_trial(study.with_(updates=n), 3, 0, provenance) for n in (310, 150))
     assert (len(trial.flow_map), trial.flow_every) == (104, 3)  # updates 1, 4, ..., 310
-    assert trial.flow_map[-1] == trial.end.d_a
+    assert all_of_it.flow_every == 1
+    assert trial.flow_map[:50] == all_of_it.flow_map[::3]
     assert run_trial(study, 3, 1, provenance).flow_map == []
+
+
+def everything(trial):
+    return trial.model_dump_json(exclude={"seconds"})
+
+
+@pytest.mark.parametrize("repetitions", [[1], [0, 1], [4, 3, 2, 1, 0]])
+def test_a_trial_does_not_depend_on_those_beside_it(repetitions, provenance):
+    """Some are solved before others, and leave."""
+    study = Study(lengths=(3,), hidden=8, batch=8, updates=120, threshold=0.5)
+    trials = run_group(study, 3, repetitions, provenance)
+    assert [trial.repetition for trial in trials] == repetitions
+    assert [*map(everything, trials)] == [everything(run_trial(study, 3, k, provenance)) for k in repetitions]
+    assert len(repetitions) < 5 or len({trial.updates for trial in trials}) > 1
 
 
 def test_a_trial_does_not_depend_on_the_lengths_and_repetitions_beside_it(provenance):
@@ -133,9 +167,9 @@ def test_a_trial_does_not_depend_on_the_lengths_and_repetitions_beside_it(proven
 def test_another_optimizer_begins_with_the_same_network(seen, provenance):
     for study in (SMALL, SMALL.with_(optimizer="sgd", learning_rate=0.1)):
         run_trial(study, 3, 0, provenance)
-    np.testing.assert_array_equal(seen[0].first_weights.R, seen[1].first_weights.R)
-    np.testing.assert_array_equal(seen[0].first_batch.x, seen[1].first_batch.x)
-    assert not np.array_equal(seen[0].model.weights.R, seen[1].model.weights.R)
+    np.testing.assert_array_equal(seen[0].weights.R, seen[1].weights.R)
+    np.testing.assert_array_equal(seen[0].batch.x, seen[1].batch.x)
+    assert not np.array_equal(seen[0].member.model.R, seen[1].member.model.R)
 
 
 def test_divergence_is_a_result_with_the_tensor_that_was_not_finite(provenance):
@@ -148,35 +182,50 @@ def test_divergence_is_a_result_with_the_tensor_that_was_not_finite(provenance):
     assert np.isfinite(trial.curve).all()
 
 
-def test_whatever_goes_wrong_is_recorded_and_not_raised(monkeypatch, provenance):
-    def no_room(*args, **kwargs):
-        raise MemoryError("no room")
+@pytest.fixture
+def no_room(monkeypatch):
+    """For the data of repetition 1."""
 
-    monkeypatch.setattr(module, "Batches", no_room)
+    def batches(task, length, batch, rng, dtype):
+        if rng.spawn_key[:2] == (3, 1):
+            raise MemoryError("no room")
+        return Batches(task, length, batch, rng, dtype)
+
+    monkeypatch.setattr(module, "Batches", batches)
+
+
+def test_whatever_goes_wrong_is_recorded_and_not_raised(no_room, provenance):
     trial = run_trial(SMALL, 3, 1, provenance)
     assert (trial.status, trial.reason) == ("failed", "MemoryError: no room")
     assert (trial.length, trial.repetition, trial.seed, trial.updates) == (3, 1, 0, 0)
     assert np.isnan([trial.accuracy, trial.loss]).all()
 
 
+def test_one_that_fails_does_not_take_its_group_with_it(no_room, provenance):
+    trials = run_group(SMALL, 3, [0, 1, 2], provenance)
+    assert [trial.status for trial in trials] == ["unsolved", "failed", "unsolved"]
+    for trial in (trials[0], trials[2]):
+        assert everything(trial) == everything(run_trial(SMALL, 3, trial.repetition, provenance))
+
+
 def test_an_interrupt_is_not_a_result(monkeypatch, provenance):
     interrupted = Outcome(Status.INTERRUPTED, 3)
-    monkeypatch.setattr(Learner, "fit", lambda learner, updates, **options: interrupted)
+    monkeypatch.setattr(Ensemble, "fit", lambda ensemble, updates, **options: [interrupted])
     with pytest.raises(KeyboardInterrupt):
         run_trial(SMALL, 3, 0, provenance)
 
 
-def test_an_observer_is_told_every_update_and_can_stop_the_trial(provenance):
+def test_an_observer_is_told_every_update_and_can_stop_the_trials(provenance):
     updates = []
 
-    def observe(update):
-        updates.append(update)
-        if update == 4:
+    def observe(repetition, update):
+        updates.append((repetition, update))
+        if (repetition, update) == (2, 4):
             raise Stopped
 
     with pytest.raises(Stopped):
-        run_trial(SMALL, 3, 0, provenance, observe)
-    assert updates == [1, 2, 3, 4]
+        run_group(SMALL, 3, [2, 0], provenance, observe)
+    assert updates == [(2, 1), (0, 1), (2, 2), (0, 2), (2, 3), (0, 3), (2, 4)]
 
 
 def test_provenance_is_what_is_running():

@@ -19,6 +19,7 @@ from memspan.errors import InvalidArgument, whole_number
 
 TOLERANCE = 1e-4
 """By how much of its size a loss or a gradient may be off, in float32."""
+HOPELESS = 4  # times as long as the fastest way, in the first round
 PACKAGES = ("memspan", "numpy", "numba", "scipy", "torch", "jax")
 
 Tell = Callable[[float, str], None]
@@ -78,6 +79,12 @@ def difference(found: Result, right: Result, case: Case) -> tuple[float, str]:
         errors[f"gradient of {name}"] = float(np.linalg.norm(given[name] - gradient) / np.linalg.norm(gradient))
     what = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
     return errors[what], what
+
+
+def hopeless(found: Mapping[tuple[str, str], list[float]], engine: str, way: str) -> bool:
+    """Whether another way of the same engine was so much faster that this one need not be timed again."""
+    best = min(seconds[0] for (name, _), seconds in found.items() if name == engine)
+    return engine != LIMIT and found[engine, way][0] > HOPELESS * best
 
 
 def machine(engines: Iterable[str]) -> dict[str, str]:
@@ -143,13 +150,17 @@ class _Session:
 
     def time_one(self, running: dict[tuple[str, str], Team], case: Case, cores: int) -> None:
         """Rounds, in each of which every way of every engine has its turn."""
-        ready = [key for key in list(running) if self.prepared(running[key], key[0], case)]
-        found = defaultdict(list)
+        turns = [
+            (engine, ", ".join(filter(None, (spread, way))), team, way)
+            for (engine, spread), team in running.items()
+            if self.prepared(team, engine, case)
+            for way in team.ways
+        ]
+        found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(self.rounds):
-            for engine, spread in ready:
-                team = running[engine, spread]
-                for way in team.ways:
-                    found[engine, ", ".join(filter(None, (spread, way)))].append(team.seconds(way, self.duration))
+            for engine, name, team, way in turns:
+                found[engine, name].append(team.seconds(way, self.duration))
+            turns = [turn for turn in turns if not hopeless(found, *turn[:2])]
             self.done += 1
             self.tell(self.done, str(case))
         self.timings += [Timing(case, cores, *key, tuple(seconds)) for key, seconds in found.items()]

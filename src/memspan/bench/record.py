@@ -41,7 +41,8 @@ class Timing:
     engine, way : str
         The way says in how many processes too, where there is a choice.
     seconds : tuple of float
-        For one model's pass, by round. On several cores, one over the number of passes a second.
+        For one model's pass, by round: processor time, or with threads wall time. On several cores, one over the
+        number of passes a second.
     """
 
     case: Case

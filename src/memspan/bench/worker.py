@@ -2,6 +2,10 @@
 
 How many threads a library uses it decides when it is imported; hence a process for each, begun with the right
 environment.
+
+A process on one core is timed by the processor's time that it used. On an idle machine that is all the time there
+is; on a busy one it leaves out when others ran. (By the clock on the wall not only would these count, but a pass
+so short that it is rarely interrupted would seem faster than a long one.) Threads are timed by the wall clock.
 """
 
 import multiprocessing
@@ -16,7 +20,10 @@ from typing import Any, NamedTuple, Self
 from memspan.bench.case import Case, Passes, Result
 from memspan.errors import MemspanError
 
-FEWEST = 3  # calls of one timing
+Clock = Callable[[], float]
+
+FEWEST = 3  # calls of one timing, unless that takes PATIENCE times as long as it should
+PATIENCE = 10
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "NUMBA")
 ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
@@ -83,7 +90,7 @@ class Team:
                 connection.send(request)
             answers = [connection.recv() for connection in self._connections]
         except (EOFError, OSError):
-            raise EngineFailed("its process was killed (out of memory?)") from None
+            raise EngineFailed("a process was killed (out of memory?)") from None
         for answer in answers:
             if isinstance(answer, EngineFailed):
                 raise answer
@@ -109,6 +116,7 @@ def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too, but it ends with the one that asks
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
+    clock = time.process_time if len(cores) == 1 else time.perf_counter
     passes: Passes = {}
     while True:
         try:
@@ -121,7 +129,7 @@ def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int
                 answer: Any = warmed_up(passes)
             else:
                 way, duration = request
-                answer = median_seconds(passes[way].run, duration)
+                answer = median_seconds(passes[way].run, duration, clock)
         except ModuleNotFoundError as error:
             answer = EngineFailed(f"{error.name} is not installed")
         except Exception as error:
@@ -138,12 +146,15 @@ def warmed_up(passes: Passes) -> dict[str, Way]:
     return ways
 
 
-def median_seconds(run: Callable[[], object], duration: float) -> float:
+def median_seconds(run: Callable[[], object], duration: float, clock: Clock = time.process_time) -> float:
     """The median time of calls that follow one another for so long."""
     times: list[float] = []
-    end = time.perf_counter() + duration
-    while len(times) < FEWEST or time.perf_counter() < end:
-        began = time.perf_counter()
+    before = clock()
+    end = before + duration
+    latest = end + PATIENCE * duration
+    while not times or before < end or (len(times) < FEWEST and before < latest):
         run()
-        times.append(time.perf_counter() - began)
+        after = clock()
+        times.append(after - before)
+        before = after
     return sorted(times)[len(times) // 2]

@@ -139,10 +139,14 @@ class Oracle:
         `[draws, T, B, (G + K)·H]`: one draw can leave the gradient where it was by luck. Where a unit is
         saturated, few digits are left of 1 - a²: the error of the slope is `eps` of 1, not of the slope. That is
         no mistake of a backward pass, but all that it can know.
+
+        In half of the draws the signs are those of the unit, the same at every step and in every sample: what a
+        unit's own weights or the cell's constants make of a slope is rounded alike each time, and adds up.
         """
 
         def up_or_down(shape: tuple[int, ...]) -> Array:
             signs = rng.choice((-eps, eps), (draws + 1, *shape))
+            signs[draws // 2 + 1 :] = signs[draws // 2 + 1 :, ..., :1, :1, :]
             signs[0] = 0  # the first stays where it is
             return signs
 

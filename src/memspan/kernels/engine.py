@@ -27,7 +27,7 @@ class Differentiated(NamedTuple):
 
     losses: Array
     gradients: Array
-    norms: Array
+    norms: Any
 
 
 class FusedEngine:
@@ -49,7 +49,8 @@ class FusedEngine:
     memory : int
         Bytes that the work buffers may take. Where the trace of a whole sequence is larger, it is kept in
         segments, which are run a second time on the way back (Chen et al. 2016, arXiv:1604.06174): that takes
-        about a third more time, and memory for no more than about twice the square root of the steps.
+        about a third more time, and memory for no more than about twice the square root of the steps. It changes
+        no bit of what is found.
     """
 
     def __init__(
@@ -86,13 +87,14 @@ class FusedEngine:
         work = self._workspace(batches[0][0].shape, backward=True)
         for part in work.parts(M):
             x, y = zip(*batches[part], strict=True)
-            work.fill(x, y)
+            work.fill(x, [self._checked(labels, work) for labels in y] if self._loss_inside else ())
             models = (parameters[part], found.gradients[part], found.losses[part], found.norms[part])
             if self._loss_inside:
                 work.run(self._kernel, *models, FORWARD | BACKWARD)
             else:
                 for k, labels in enumerate(y):
-                    self._differentiate_one(work, k, *(model[k : k + 1] for model in models), labels)
+                    one = [model[k : k + 1] for model in models]
+                    self._differentiate_one(work, k, labels, *one)
         return found
 
     def predict(self, parameters: Array, inputs: Sequence[Array]) -> Array:
@@ -117,13 +119,28 @@ class FusedEngine:
             work.run(self._kernel, weights, weights.copy(), np.zeros(1), np.zeros((1, 0)), FORWARD | BACKWARD)
 
     def _differentiate_one(
-        self, work: "_Workspace", k: int, parameters: Array, gradient: Array, loss: Array, norms: Array, y: Array
+        self, work: "_Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
     ) -> None:
         """What the kernel does by itself, with a loss that is called from here."""
         work.run(self._kernel, parameters, gradient, loss, norms, FORWARD, k)
-        loss[0] = self.loss.forward(work.data.y_hat[k].reshape(y.shape).copy(), y.astype(self.dtype))
-        work.data.d_y_hat[k] = np.reshape(self.loss.backward(), work.data.d_y_hat[k].shape)
+        loss[0] = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
+        d_y_hat = self._answer(work.data.d_y_hat[k])
+        d_loss = np.asarray(self.loss.backward())
+        if d_loss.shape != d_y_hat.shape:
+            raise InvalidArgument("d_loss", f"of the prediction's shape {d_y_hat.shape}", f"shape {d_loss.shape}")
+        d_y_hat[:] = d_loss
         work.run(self._kernel, parameters, gradient, loss, norms, BACKWARD, k)
+
+    def _answer(self, y_hat: Array) -> Array:
+        """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
+        return y_hat if self.read_out else y_hat[0]
+
+    def _checked(self, y: Array, work: "_Workspace") -> Array:
+        """Labels for `into`, never broadcast."""
+        shape = self._answer(work.data.y[0]).shape
+        if y.shape != shape:
+            raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {shape}")
+        return y
 
     def _workspace(self, shape: tuple[int, ...], *, backward: bool) -> "_Workspace":
         """That of the last call, if the shape is the same."""
@@ -171,7 +188,11 @@ class Plan:
         inputs = B * T * (F + 1) * itemsize
         models = max(1, TOGETHER // inputs)
         states, step = len(cell.states), len(cell.states) + len(cell.saved)
-        shortest = math.ceil(math.sqrt(T * states / step))  # where checkpoints and steps together are fewest
+        block = -(-PRODUCT_ROWS // B)
+        shortest = max(
+            2, math.ceil(math.sqrt(T * states / step))
+        )  # where checkpoints and steps together are fewest
+        shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
         needed = 0
         for segment in sorted({T, min(shortest, T)}, reverse=True) if backward else (1,):
             sizes = Sizes(
@@ -183,7 +204,7 @@ class Plan:
                 read_out,
                 width,
                 segment,
-                min(segment, -(-PRODUCT_ROWS // B)),
+                min(segment, block),
             )
             segments = -(-T // segment)
             checkpoints = segments * states if backward and segments > 1 else 0

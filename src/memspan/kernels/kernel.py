@@ -13,9 +13,9 @@ from numba.extending import register_jitable
 from memspan.axes import Array
 from memspan.cells import Cell
 from memspan.kernels import activations as _twins  # noqa: F401  (importing it registers them)
-from memspan.kernels.products import product, transposed_product
 from memspan.kernels.packs import ADD, LOAD, LOAD_OWN, STORE, STORE_OWN
 from memspan.kernels.processor import FLUSH, control_word, new_rows, prefer_widest_vectors, set_control_word
+from memspan.kernels.products import product, transposed_product
 
 FORWARD, BACKWARD = 1, 2
 """What a kernel is to do; their sum for both."""
@@ -263,7 +263,11 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                             norms[model, begin + t] = summed_norms(d_state[:, :width])
                         for b in range(B):
                             new_rows()
-                            d_s_b, before, saved_b = (slot + b) * to_d_s, (row + b) * to_state, (row + b) * to_saved
+                            d_s_b, before, saved_b = (
+                                (slot + b) * to_d_s,
+                                (row + b) * to_state,
+                                (row + b) * to_saved,
+                            )
                             after, d_b = before + B * to_state, b * to_d_state
                             for h in range(width):
                                 d_gates, d_states, d_unit = backward(

@@ -107,7 +107,12 @@ def _load4(array: Any, at: int, width: int) -> Values:
 
 
 def _load_own4(array: Any, at: int, width: int) -> Values:
-    return (load_own(array, at), load_own(array, at + width), load_own(array, at + 2 * width), load_own(array, at + 3 * width))
+    return (
+        load_own(array, at),
+        load_own(array, at + width),
+        load_own(array, at + 2 * width),
+        load_own(array, at + 3 * width),
+    )
 
 
 def _store_own4(array: Any, at: int, width: int, values: Values) -> None:
@@ -132,11 +137,23 @@ def _add4(array: Any, at: int, width: int, values: Values) -> None:
 
 
 def _load5(array: Any, at: int, width: int) -> Values:
-    return (load(array, at), load(array, at + width), load(array, at + 2 * width), load(array, at + 3 * width), load(array, at + 4 * width))
+    return (
+        load(array, at),
+        load(array, at + width),
+        load(array, at + 2 * width),
+        load(array, at + 3 * width),
+        load(array, at + 4 * width),
+    )
 
 
 def _load_own5(array: Any, at: int, width: int) -> Values:
-    return (load_own(array, at), load_own(array, at + width), load_own(array, at + 2 * width), load_own(array, at + 3 * width), load_own(array, at + 4 * width))
+    return (
+        load_own(array, at),
+        load_own(array, at + width),
+        load_own(array, at + 2 * width),
+        load_own(array, at + 3 * width),
+        load_own(array, at + 4 * width),
+    )
 
 
 def _store_own5(array: Any, at: int, width: int, values: Values) -> None:

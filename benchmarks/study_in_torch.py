@@ -1,0 +1,103 @@
+"""The README's study, written as one would write it in PyTorch, and timed against `memspan study`.
+
+    python benchmarks/study_in_torch.py [--repetitions 10]
+
+The same network, starts, optimiser, clip, batches, early stop and evaluation, one network after the other, on
+however many threads PyTorch likes. memspan trains on all cores, its kernel compiled beforehand, and also records
+the gradient at every time step; its time here includes that and starting its processes, and not the figures.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from memspan import Study, run_study
+from memspan.study.execution import available_cores
+from memspan.study.trial import EVALUATE_EVERY, EVALUATION_SAMPLES, FINAL_SAMPLES
+
+MANY = FINAL_SAMPLES // EVALUATION_SAMPLES
+RESULTS = Path(__file__).parent / "results" / "study_in_torch.json"
+
+
+class Recaller(nn.Module):
+    """Reads a sequence, answers after its last step."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(1, hidden)
+        self.read_out = nn.Linear(hidden, 1)
+        for name, parameter in self.named_parameters():
+            if "bias" in name:
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.uniform_(parameter, -0.2, 0.2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`[T, B, 1] -> [B, 1]`."""
+        states, _ = self.rnn(x)
+        return self.read_out(states[-1])
+
+
+def sample(length: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    x = 2 * torch.rand(length, batch, 1) - 1
+    return x, x[0]
+
+
+@torch.no_grad()
+def solves(model: nn.Module, study: Study, length: int, batches: int) -> bool:
+    right = 0
+    for _ in range(batches):
+        x, y = sample(length, EVALUATION_SAMPLES)
+        right += ((model(x) - y).abs() <= study.tolerance).sum().item()
+    return right >= study.threshold * batches * EVALUATION_SAMPLES
+
+
+def train(study: Study, length: int, repetition: int) -> bool:
+    """Whether the network solved the length."""
+    torch.manual_seed(1000 * length + repetition)
+    model = Recaller(study.hidden)
+    optimizer = torch.optim.Adam(model.parameters(), study.learning_rate)
+    loss = nn.MSELoss()
+    for update in range(1, study.updates + 1):
+        x, y = sample(length, study.batch)
+        optimizer.zero_grad()
+        loss(model(x), y).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), study.clip)
+        optimizer.step()
+        if update % EVALUATE_EVERY == 0 and solves(model, study, length, 1) and solves(model, study, length, MANY):
+            return True
+    return solves(model, study, length, MANY)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repetitions", type=int, default=10)
+    study = Study(repetitions=parser.parse_args().repetitions)
+    run_study(study.with_(lengths=(5,), repetitions=2, updates=1), progress=False)  # compiles
+
+    started = time.perf_counter()
+    result = run_study(study, workers=available_cores(), progress=False)
+    ours = time.perf_counter() - started
+    theirs, solved = 0.0, {}
+    for length in study.lengths:
+        started = time.perf_counter()
+        solved[length] = sum(train(study, length, repetition) for repetition in range(study.repetitions))
+        theirs += time.perf_counter() - started
+        print(f"T={length}: PyTorch solved {solved[length]} of {study.repetitions}", flush=True)
+
+    rows = {row.length: row.share.solved for row in result.summaries()}
+    print(f"memspan, {available_cores()} processes: {ours:.1f} s, solved {rows}")
+    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads: {theirs:.1f} s, solved {solved}")
+    print(f"ratio: {theirs / ours:.1f}")
+    found = {"memspan_s": ours, "pytorch_s": theirs, "ratio": theirs / ours, "cores": available_cores()}
+    found |= {"pytorch": torch.__version__, "repetitions": study.repetitions}
+    found |= {"memspan_solved": rows, "pytorch_solved": solved}
+    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+import json
+import sys
+
+import pytest
+
+from memspan.cli import main
+
+
+def run(line, monkeypatch, capsys):
+    """Exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["memspan", "bench", *line.split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code, *capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_a_quick_run_prints_its_table_and_keeps_its_record(monkeypatch, capsys, tmp_path):
+    line = f"--quick --engine readable fused --cell rnn --size 5 4 3 --rounds 2 --progress none -o {tmp_path}"
+    code, out, err = run(line, monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert "readable / fused" in out
+    assert f"{tmp_path / 'engine.png'}\n" in out
+    record = json.loads((tmp_path / "engine.json").read_text("utf-8"))
+    assert {(t["engine"], t["way"], t["cores"], len(t["seconds"])) for t in record["timings"]} == {
+        ("readable", "NumPy", 1, 2),
+        ("fused", "kernel", 1, 2),
+        ("limit", "tanh", 1, 2),
+        ("limit", "products", 1, 2),
+    }
+    assert record["timings"][0]["case"] == {"cell": "rnn", "time": 5, "batch": 4, "hidden": 3}
+    shown = {ratio["engine"]: f"{ratio['median']:.2f} ({ratio['low']:.2f}-" for ratio in record["ratios"]}
+    assert shown["readable"] in out
+    assert shown["limit"] in out
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("--cores 0", "cores must be a whole number of at least 1, got 0"),
+        ("--cores 99999", "cores must be at most"),
+        ("--size 5 0 3", "batch must be a whole number of at least 1, got 0"),
+        ("--rounds 0", "rounds must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_timed(line, complaint, monkeypatch, capsys):
+    code, out, err = run(line, monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert complaint in err
+
+
+def test_the_help_lists_every_option(monkeypatch, capsys):
+    code, out, _ = run("--help", monkeypatch, capsys)
+    assert code == 0
+    for option in ("--cell", "--size", "--engine", "--rounds", "--cores", "--quick", "--output", "-o"):
+        assert option in out

@@ -1,0 +1,115 @@
+"""The cache on disk, as fresh processes see it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import memspan
+from memspan.kernels.compiling import announced
+
+CELL = """
+from memspan.activations import tanh, tanh_slope
+from memspan.cells import Cell
+
+
+def forward(s, previous, unit):
+    a = tanh(s[0]{plus})
+    return (a,), (a,)
+
+
+def backward(d_state, saved, previous, state, unit):
+    return (d_state[0] * tanh_slope(saved[0]),), (0.0 * d_state[0],), ()
+
+
+CELL = Cell("mine", ("a",), ("a",), forward, backward, "here")
+"""
+
+SCRIPT = """
+import sys
+import numpy as np
+from memspan import CELLS, MSELoss, Network
+from memspan.kernels import FusedEngine, compiling
+
+compiling.PATIENCE = float(sys.argv[1])
+if sys.argv[2:]:
+    from mine import CELL
+else:
+    CELL = CELLS["rnn"]
+network = Network(CELL, 1, 3, 1, dtype="float32", rng=0)
+engine = FusedEngine(network.layout, network.dtype, MSELoss())
+batch = np.ones((4, 2, 1), np.float32), np.zeros((2, 1), np.float32)
+found = engine.differentiate(network.parameters[np.newaxis], [batch])
+(stats,) = [kernel.stats for kernel in compiling._kernels.values()]
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), stats.cache_path)
+print(found.losses[0].hex())
+"""
+
+SOON, LATE = 0.05, 5.0
+"""Seconds before a process says that it is compiling: less than that takes, and more than loading takes."""
+
+
+def run(*arguments, **environment):
+    """What a new process loaded and compiled, the loss it found, what it said, and where its cache is."""
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    counts, loss = done.stdout.splitlines()
+    hits, misses, folder = counts.split(maxsplit=2)
+    return (int(hits), int(misses)), float.fromhex(loss), done.stderr, folder
+
+
+@pytest.mark.slow
+def test_the_second_process_loads_what_the_first_has_compiled(tmp_path):
+    first, loss, said, folder = run(SOON, NUMBA_CACHE_DIR=str(tmp_path))
+    assert first == (0, 1)
+    assert said == "memspan: compiling the cell rnn for float32, once\n"
+    assert Path(folder).is_relative_to(tmp_path)
+    assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_written_every_process_compiles(tmp_path):
+    """Folders below a file: nobody can make them, not even root."""
+    file = tmp_path / "file"
+    file.write_text("")
+    package = shutil.copytree(
+        Path(memspan.__file__).parent, tmp_path / "memspan", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "kernels" / "__pycache__").write_text("")
+    nowhere = dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"), str(file / "below"))
+    counts, loss, _, folder = run(LATE, PYTHONPATH=str(tmp_path), **nowhere)
+    assert (counts, folder) == ((0, 1), "None")
+    assert loss > 0
+
+
+@pytest.mark.slow
+def test_a_cell_that_was_changed_is_compiled_again(tmp_path):
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    module, losses = tmp_path / "mine.py", []
+    for plus, expected in (("", (0, 1)), (" + s[0]", (0, 1)), (" + s[0]", (1, 0)), ("", (1, 0))):
+        module.write_text(CELL.format(plus=plus))
+        counts, loss, *_ = run(LATE, "mine", **environment)
+        assert counts == expected
+        losses.append(loss)
+    assert losses[0] == losses[3] != losses[1] == losses[2]
+
+
+def test_what_takes_long_is_announced_once(capsys, monkeypatch):
+    monkeypatch.setattr("memspan.kernels.compiling.PATIENCE", 0.01)
+    with announced("something"):
+        wait_until(lambda: capsys.readouterr().err == "memspan: compiling something, once\n")
+    with announced("something"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def wait_until(true):
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came true")
