@@ -2,9 +2,10 @@
 
     python examples/latched.py [FOLDER]
 
-Trains the ten networks of the first study at T = 40 side by side, and draws what three of them predict. A network
-that keeps only in which of k equal parts of [-1, 1] the first number was has at best a mean squared error of 1 / 3k²:
-1/12 for two parts, which is the sign alone, 1/27 for three, 1/48 for four. Drawn are those that come nearest to these.
+Trains the ten networks of the first study at T = 40 side by side, and draws what three of them predict. A
+network that keeps only in which of k equal parts of [-1, 1] the first number was has at best a mean squared error
+of 1 / 3k²: 1/12 for two parts, which is the sign alone, 1/27 for three, 1/48 for four. Drawn are those that come
+nearest to these.
 """
 
 import sys

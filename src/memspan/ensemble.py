@@ -160,8 +160,8 @@ class Ensemble:
     threshold : float
         The accuracy on fresh batches that solves the task.
     engine : `fused` or `readable`
-        Compiled, or the NumPy of `memspan.bptt`, which leaves a `trace` and `gradients` in each network. They agree
-        to rounding.
+        Compiled, or the NumPy of `memspan.bptt`, which leaves a `trace` and `gradients` in each network. They
+        agree to rounding.
     memory : int
         Bytes that the fused engine's buffers may take; less means more computing (`memspan.kernels.FusedEngine`).
 
@@ -219,8 +219,8 @@ class Ensemble:
     ) -> list[Outcome]:
         """Train each network for `updates` more updates, or until it has solved the task.
 
-        Every `evaluate_every` updates the networks are scored on `evaluation_batches` fresh batches. A score at the
-        threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at the
+        Every `evaluate_every` updates the networks are scored on `evaluation_batches` fresh batches. A score at
+        the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at the
         end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
         is not fitting once for longer.)
 
@@ -410,7 +410,7 @@ class _Stack:
         return stay
 
     def leave_diverged(self, tensors: Mapping[str, Any]) -> Any:
-        """Take out the networks of which a tensor `[M, ...]` is not finite, and name it; return the rows that stay.
+        """Take out the networks of which a tensor `[M, ...]` is not finite, and name it; return the rows left.
 
         Where the name has braces in it the tensor holds weights, which are looked at one by one.
         """

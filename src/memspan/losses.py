@@ -24,7 +24,7 @@ class Loss(Protocol):
 
 
 def squared_error(y_hat: Array, y: Array, d_y_hat: Array) -> float:
-    """`MSELoss` for kernels, over `[K, B, O]`: the value, summed in float64; the derivative goes into `d_y_hat`."""
+    """`MSELoss` for kernels, over `[K, B, O]`: the value, summed in float64; dL/dŷ goes into `d_y_hat`."""
     total, share = 0.0, 2.0 / y.size
     for k in range(y.shape[0]):
         for b in range(y.shape[1]):

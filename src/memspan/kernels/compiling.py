@@ -28,7 +28,7 @@ def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
     What it compiles it keeps on disk, beside this file, in the user's cache folder, or in `NUMBA_CACHE_DIR`; where
     none of these can be written every process compiles for itself.
     """
-    functions = [cell.forward, cell.backward, loss]
+    functions: list[Callable[..., Any]] = [cell.forward, cell.backward, loss]
     if cell.reset is not None:
         functions += [cell.reset.forward, cell.reset.backward]
     names = (cell.gates, cell.states, cell.saved, cell.driven, cell.recurrent, cell.reads, cell.own)

@@ -79,7 +79,7 @@ class Numbers(NamedTuple):
 def spread(
     flat: Array, begin: int, rows: int, parts: int, hidden: int, matrix: Array, row: int, width: int
 ) -> int:
-    """Copy `[rows, parts·hidden]` of the flat weights into a matrix whose parts are `width` wide; return the end."""
+    """Copy `[rows, parts·hidden]` of the flat weights into a matrix with parts of `width`; return the end."""
     for r in range(row, row + rows):
         for part in range(parts):
             matrix[r, part * width : part * width + hidden] = flat[begin : begin + hidden]
@@ -135,8 +135,8 @@ def no_reset_back(d_q: Any, saved: Any, previous: Any, unit: Any) -> Any:
 
 for helper in (spread, gather, transpose, summed_norms):
     register_jitable(helper)
-for helper in (no_reset, no_reset_back, *LOAD, *LOAD_OWN, *STORE, *STORE_OWN, *ADD):
-    register_jitable(inline="always")(helper)
+for inlined in (no_reset, no_reset_back, *LOAD, *LOAD_OWN, *STORE, *STORE_OWN, *ADD):
+    register_jitable(inline="always")(inlined)
 
 
 def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint: str) -> Callable[..., Any]:
