@@ -220,9 +220,9 @@ class Ensemble:
         """Train each network for `updates` more updates, or until it has solved the task.
 
         Every `evaluate_every` updates the networks are scored on `evaluation_batches` fresh batches. A score at
-        the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at the
-        end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
-        is not fitting once for longer.)
+        the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
+        the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting
+        twice is not fitting once for longer.)
 
         Ctrl-C ends training after the update in progress, and it can go on from there; a second one does not wait
         for it.

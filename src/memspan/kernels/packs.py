@@ -1,9 +1,9 @@
 """Tuples of any length in kernels, written out: Numba has no loop over them.
 
 `LOAD[n](array, at, width)` takes the elements `at`, `at + width`, ... of an array as if it had one axis;
-`STORE[n]` writes them. Both tell LLVM what it could only find out by asking before every row: that what is stored is nowhere
-loaded from (`memspan.kernels.processor.load`). Within a row of a loop over units this must be so. `LOAD_OWN[n]`
-may load where `STORE_OWN[n]` stores, at the same index. `ADD[n]` adds, and promises nothing.
+`STORE[n]` writes them. Both tell LLVM what it could only find out by asking before every row: that what is stored
+is nowhere loaded from (`memspan.kernels.processor.load`). Within a row of a loop over units this must be so.
+`LOAD_OWN[n]` may load where `STORE_OWN[n]` stores, at the same index. `ADD[n]` adds, and promises nothing.
 """
 
 from typing import Any

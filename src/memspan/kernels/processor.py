@@ -1,9 +1,9 @@
 """What kernels ask of LLVM and the processor, beyond what Numba does.
 
 *Denormal numbers.* A gradient that vanishes passes through the numbers below `tiny` (1e-38 in float32), on which
-x86 processors compute a hundred times slower; worse, multiplied by a little less than one the smallest of them rounds
-to itself and never reaches zero. So kernels switch them off, in the processor's control register, and on again at
-their end.
+x86 processors compute a hundred times slower; worse, multiplied by a little less than one the smallest of them
+rounds to itself and never reaches zero. So kernels switch them off, in the processor's control register, and on
+again at their end.
 
 *Vectors* as wide as there are; of itself LLVM keeps to 256 bits where 512 exist.
 
