@@ -14,6 +14,12 @@ from memspan.axes import Array, Columns, Flat, Hidden, Inputs, Outputs
 from memspan.cells.base import Cell, Values
 from memspan.weights import Weights, split
 
+spurious = np.errstate(invalid="ignore")
+"""Some of OpenBLAS's float32 kernels compute with vector lanes that they never filled, and drop the outcome; NumPy
+then warns of an invalid value in a right product. (Seen with 0.3.31 on AVX-512, for five columns times a vector.)
+What is really invalid shows as NaN.
+"""
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -91,11 +97,13 @@ class Gradients:
         return self.d_states[0]
 
     @property
+    @spurious
     def d_W(self) -> Inexact[np.ndarray, "time features driven"]:
         """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
         return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_driven)
 
     @property
+    @spurious
     def d_R(self) -> Inexact[np.ndarray, "time read recurrent"]:
         """Each step's contribution to dL/dR, summed over the batch: `a[t-1] dL/ds[t]ᵀ`."""
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
@@ -111,6 +119,7 @@ class Gradients:
         return self.d_s.sum(axis=1)[:, :, np.newaxis]
 
     @property
+    @spurious
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
         """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
         read_out = self.trace.a[-len(self.d_y_hat) :]
@@ -127,6 +136,7 @@ class Gradients:
         gradients = {f"d_{name}": getattr(self, f"d_{name}") for name in names}
         return {name: gradient.copy() for name, gradient in gradients.items() if gradient.size}
 
+    @spurious
     def total(self) -> Flat:
         """The gradient of all weights, summed over time, in the order of `Weights`.
 
@@ -154,6 +164,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
     return values.reshape(-1, values.shape[-1])
 
 
+@spurious
 def unroll(cell: Cell, weights: Weights, x: Inputs, read_out: int = 1) -> Trace:
     """Run `cell` over `x` from zero states and read out the last `read_out` steps.
 
@@ -205,6 +216,7 @@ def pre_activations(cell: Cell, weights: Weights, unit: Values, from_input: Arra
     return gates + split(from_input[..., last:] + q @ R_last, H)
 
 
+@spurious
 def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
     """Back-propagation through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 

@@ -307,23 +307,22 @@ class Ensemble:
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
     def _update(self, stack: "_Stack", flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
-        batches = [member.draw() for member in stack.members]
-        x, y = ([batch[i] for batch in batches] for i in range(2))
-        stack.leave_diverged({"x": x, "y": y, "{}": stack.parameters})
-        if not stack.members:
-            return
+        x, y = ([member.draw()[i] for member in stack.members] for i in range(2))
+        stack.leave_diverged([*x, *y], {"x": x, "y": y})
         here = stack.members
+        if not here:
+            return
         measured = [flow_every > 0 and member.updates % flow_every == 0 for member in here]
         found = self.engine.differentiate(here, stack.parameters, any(measured))
-        stay = stack.leave_diverged({"loss": found.losses, "d_{}": found.gradients})
-        losses, gradients = found.losses[stay], found.gradients[stay]
-        step = self.optimizer.step(gradients, stack.state)
+        step = self.optimizer.step(found.gradients, stack.state)
         parameters = stack.parameters + step.change
+        before = {"{}": stack.parameters, "loss": found.losses, "d_{}": found.gradients}
         memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
-        stay = stack.leave_diverged({"{} after the step": parameters, **memory})
+        proof = (found.losses, step.norm, parameters, *step.state)
+        stay = stack.leave_diverged(proof, {**before, "{} after the step": parameters, **memory})
         stack.parameters[:] = parameters[stay]
         stack.state = type(step.state)(*(part[stay] for part in step.state))
-        series = (part[stay].ravel().tolist() for part in (losses, step.norm, step.clipped_norm))
+        series = (part[stay].ravel().tolist() for part in (found.losses, step.norm, step.clipped_norm))
         for member, *numbers in zip(stack.members, *series, strict=True):
             member.history.of_update(*numbers)
             member.updates += 1
@@ -409,12 +408,13 @@ class _Stack:
         self._move(self.parameters[stay])
         return stay
 
-    def leave_diverged(self, tensors: Mapping[str, Any]) -> Any:
+    def leave_diverged(self, proof: Iterable[Array], tensors: Mapping[str, Any]) -> Any:
         """Take out the networks of which a tensor `[M, ...]` is not finite, and name it; return the rows left.
 
-        Where the name has braces in it the tensor holds weights, which are looked at one by one.
+        Where the name has braces in it the tensor holds weights, which are looked at one by one. Nothing is looked
+        at if the sum of all squares of `proof` is finite: as a rule it is, and that is soon found.
         """
-        if all(_surely_finite(part) for tensor in tensors.values() for part in _whole(tensor)):
+        if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
             return slice(None)
         outcomes = {}
         for k, member in enumerate(self.members):
@@ -438,15 +438,6 @@ class _Stack:
     def _give_back(self, rows: Iterable[int]) -> None:
         for k in rows:
             self.members[k].state = type(self.state)(*(part[k] for part in self.state))
-
-
-def _whole(tensor: Array | list[Array]) -> Sequence[Array]:
-    return tensor if isinstance(tensor, list) else (tensor,)
-
-
-def _surely_finite(tensor: Array) -> bool:
-    """Whether the sum of squares is finite, which is soon found; that of huge numbers is not, though they are."""
-    return cmath.isfinite(np.vdot(tensor, tensor))
 
 
 def _named(member: Member, name: str, tensor: Array) -> Iterator[tuple[str, Array]]:

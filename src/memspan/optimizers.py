@@ -196,11 +196,14 @@ class Adam:
         scale, root = self._without_bias(steps, gradient.dtype)
         return scale * mean / (np.sqrt(square) / root + self.epsilon), Moments(steps, mean, square)
 
-    def _without_bias(self, steps: Array, dtype: np.dtype) -> Array:
-        """-η / (1 - β₁ⁿ) and √(1 - β₂ⁿ) of each model, `[2, ..., 1]`; n differs between models rarely."""
+    def _without_bias(self, steps: Array, dtype: np.dtype) -> tuple[Any, Any]:
+        """-η / (1 - β₁ⁿ) and √(1 - β₂ⁿ): two numbers, or where n differs between models `[..., 1]` each."""
         numbers = np.ravel(steps).tolist()
         of = {n: (-self.learning_rate / (1 - self.beta1**n), (1 - self.beta2**n) ** 0.5) for n in set(numbers)}
-        return np.array([of[n] for n in numbers], dtype).T.reshape(2, *np.shape(steps), 1)
+        if len(of) == 1:
+            return of[numbers[0]]
+        scale, root = np.array([of[n] for n in numbers], dtype).T.reshape(2, *np.shape(steps), 1)
+        return scale, root
 
 
 class Step(NamedTuple):

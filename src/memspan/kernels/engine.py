@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from memspan.axes import Array
+from memspan.cells import Cell
 from memspan.errors import InvalidArgument
 from memspan.kernels.compiling import announced, kernel_of
 from memspan.kernels.kernel import BACKWARD, FORWARD, Buffers, Data, Matrices, Numbers, Sizes
@@ -195,17 +196,8 @@ class Plan:
         shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
         needed = 0
         for segment in sorted({T, min(shortest, T)}, reverse=True) if backward else (1,):
-            sizes = Sizes(
-                T,
-                B,
-                F,
-                layout.hidden,
-                layout.outputs,
-                read_out,
-                width,
-                segment,
-                min(segment, block),
-            )
+            lengths = (T, B, F, layout.hidden, layout.outputs, read_out, width, segment, min(segment, block))
+            sizes = Sizes(*lengths, *_columns(cell, width))
             segments = -(-T // segment)
             checkpoints = segments * states if backward and segments > 1 else 0
             needed = (segment * step + checkpoints) * B * width * itemsize + models * inputs
@@ -220,7 +212,7 @@ class _Workspace:
 
     def __init__(self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], plan: Plan) -> None:
         self.shape, self.plan = shape, plan
-        cell, (T, B, F, _, O, K, width, segment, block) = layout.cell, plan.sizes
+        cell, (T, B, F, _, O, K, width, segment, block, *_) = layout.cell, plan.sizes
         gates, states, saved = (len(names) * width for names in (cell.gates, cell.states, cell.saved))
         recurrent, reads = len(cell.recurrent) * width, len(cell.reads) * width
 
@@ -269,6 +261,19 @@ class _Workspace:
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
         work = (self.plan.sizes, self.buffers, self.weights, self.d_weights, self.numbers)
         kernel(parameters, gradients, losses, norms, data, *work, what)
+
+
+def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
+    """Where gates, states and so on begin, as the last parts of `Sizes`."""
+
+    def offsets(names: Sequence[str]) -> tuple[int, ...]:
+        return tuple(width * k for k in range(len(names)))
+
+    early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
+    q = cell.saved.index("q") * width if cell.reset else 0
+    fed = (cell.driven, cell.recurrent, cell.reads)
+    names = (*fed, cell.gates, early, cell.states, cell.saved, cell.own)
+    return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))
 
 
 def _gibibytes(size: int) -> str:

@@ -1,7 +1,7 @@
 """The fast engine's kernel: forward, loss and back-propagation through time of any cell, compiled.
 
-`build` closes one function over a cell's `forward` and `backward`, the same two that the readable engine calls;
-Numba inlines them into the loops. All else is the linear map's and the same for every cell.
+`build` closes `kernel` over a cell's `forward` and `backward`, the same two that the readable engine calls; Numba
+inlines them into the loops of `run` and `run_back`. All else is the linear map's and the same for every cell.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,23 @@ from numba.extending import register_jitable
 from memspan.axes import Array
 from memspan.cells import Cell
 from memspan.kernels import activations as _twins  # noqa: F401  (importing it registers them)
-from memspan.kernels.packs import ADD, LOAD, LOAD_OWN, STORE, STORE_OWN
-from memspan.kernels.processor import FLUSH, control_word, new_rows, prefer_widest_vectors, set_control_word
+from memspan.kernels.packs import add, load, load_own, new_rows, store, store_own
+from memspan.kernels.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.kernels.products import product, transposed_product
 
 FORWARD, BACKWARD = 1, 2
 """What a kernel is to do; their sum for both."""
 
+Offsets = tuple[int, ...]
+
 
 class Sizes(NamedTuple):
-    """Lengths of axes; `width` is H padded, `segment` the steps that are traced, `block` those of a product."""
+    """Lengths of axes, and where the columns of gates and states begin.
+
+    `width` is H padded, `segment` the steps that are traced, `block` those of a product. R feeds columns `first`
+    to `last` of the pre-activations with the states, and from `last` on with q, which is column `q` of what is
+    saved. The rest are offsets, one for each gate, state and so on; `early` are the gates before `last`.
+    """
 
     time: int
     batch: int
@@ -33,6 +40,18 @@ class Sizes(NamedTuple):
     width: int
     segment: int
     block: int
+    first: int
+    last: int
+    q: int
+    driven: Offsets
+    recurrent: Offsets
+    reads: Offsets
+    gates: Offsets
+    early: Offsets
+    states: Offsets
+    saved: Offsets
+    own: Offsets
+    constants: Offsets
 
 
 class Buffers(NamedTuple):
@@ -76,26 +95,32 @@ class Numbers(NamedTuple):
     constants: Array
 
 
-def spread(
-    flat: Array, begin: int, rows: int, parts: int, hidden: int, matrix: Array, row: int, width: int
-) -> int:
-    """Copy `[rows, parts·hidden]` of the flat weights into a matrix with parts of `width`; return the end."""
-    for r in range(row, row + rows):
-        for part in range(parts):
-            matrix[r, part * width : part * width + hidden] = flat[begin : begin + hidden]
-            begin += hidden
-    return begin
+def exchange(flat: Array, matrices: Matrices, sizes: Sizes, back: bool) -> None:
+    """Copy the flat weights of a model into matrices with gates and states of `width`; or back."""
+    F, H, O, width = sizes.features, sizes.hidden, sizes.outputs, sizes.width
+    W, R, V, by, U = matrices
+    p = exchange_rows(flat, 0, W, 0, F, len(sizes.driven), H, width, back)
+    for read in sizes.reads:
+        p = exchange_rows(flat, p, R, read, H, len(sizes.recurrent), H, width, back)
+    p = exchange_rows(flat, p, W, F, 1, len(sizes.gates), H, width, back)
+    p = exchange_rows(flat, p, V, 0, H, 1, O, O, back)
+    p = exchange_rows(flat, p, by, 0, 1, 1, O, O, back)
+    exchange_rows(flat, p, U, 0, 1, len(sizes.own), H, width, back)
 
 
-def gather(
-    flat: Array, begin: int, rows: int, parts: int, hidden: int, matrix: Array, row: int, width: int
+def exchange_rows(
+    flat: Array, p: int, matrix: Array, row: int, rows: int, parts: int, hidden: int, width: int, back: bool
 ) -> int:
-    """The way back of `spread`."""
+    """`[rows, parts·hidden]` of the flat weights, from `p` on, and `[rows, parts·width]` of a matrix; the end."""
     for r in range(row, row + rows):
         for part in range(parts):
-            flat[begin : begin + hidden] = matrix[r, part * width : part * width + hidden]
-            begin += hidden
-    return begin
+            narrow, wide = flat[p : p + hidden], matrix[r, part * width : part * width + hidden]
+            if back:
+                narrow[:] = wide
+            else:
+                wide[:] = narrow
+            p += hidden
+    return p
 
 
 def transpose(matrix: Array, into: Array) -> None:
@@ -103,6 +128,163 @@ def transpose(matrix: Array, into: Array) -> None:
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
             into[j, i] = matrix[i, j]
+
+
+def prepare_back(weights: Matrices, d_weights: Matrices, work: Buffers, sizes: Sizes) -> None:
+    """Turn over what is multiplied on the way back, and begin with gradients of zero."""
+    transpose(weights.R[:, : len(sizes.recurrent) * sizes.width], work.R_T)
+    transpose(weights.V, work.V_T)
+    d_weights.W[:] = 0
+    d_weights.R[:] = 0
+    d_weights.V[:] = 0
+    d_weights.by[:] = 0
+    d_weights.U[:] = 0
+    work.d_state[:] = 0
+
+
+def start(states: Array, checkpoints: Array, at: int, sizes: Sizes, back: bool) -> None:
+    """Write into the first rows the states before segment `at`, and on the way forward keep them."""
+    B, segment = sizes.batch, sizes.segment
+    before = checkpoints[at * B : (at + 1) * B]
+    if at == 0:
+        states[:B] = 0
+    elif back:
+        states[:B] = before
+    else:
+        states[:B] = states[segment * B : (segment + 1) * B]
+    if not back and checkpoints.shape[0] > 0:
+        before[:] = states[:B]
+
+
+def run(
+    forward: Any, reset: Any, x: Array, work: Buffers, weights: Matrices, numbers: Numbers, sizes: Sizes
+) -> None:
+    """The steps of a segment, one after the other; x `[steps, B, F + 1]`."""
+    prefer_widest_vectors()
+    B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
+    states, saved, s, one, own = work.states, work.saved, work.s, numbers.one, weights.U[0]
+    to_s, to_state, to_saved = s.shape[1], states.shape[1], saved.shape[1]  # from one row to the next
+    constants = load(numbers.constants, 0, sizes.constants)
+    columns, fed = len(sizes.gates) * width, last - first
+    for t in range(x.shape[0]):
+        row = t * B
+        product(x[t], weights.W, one, numbers.zero, s)
+        if fed > 0:
+            read = states[row : row + B, : len(sizes.reads) * width]
+            product(read, weights.R[:, :fed], one, one, s[:, first:last])
+        if reset is not None:
+            for b in range(B):
+                new_rows()
+                q, s_b, before = work.q[b], b * to_s, (row + b) * to_state
+                for h in range(width):
+                    unit = load(own, h, sizes.own) + constants
+                    early, previous = load(s, s_b + h, sizes.early), load(states, before + h, sizes.states)
+                    q[h] = reset(early, previous, unit)
+            product(work.q[:, :width], weights.R[:, fed : fed + columns - last], one, one, s[:, last:columns])
+        for b in range(B):
+            new_rows()
+            s_b, before, saved_b = b * to_s, (row + b) * to_state, (row + b) * to_saved
+            after = before + B * to_state
+            for h in range(width):
+                unit = load(own, h, sizes.own) + constants
+                gates, previous = load(s, s_b + h, sizes.gates), load(states, before + h, sizes.states)
+                state, kept = forward(gates, previous, unit)
+                store(states, after + h, sizes.states, state)
+                store_own(saved, saved_b + h, sizes.saved, kept)
+
+
+def read_out(
+    y_hat: Array, begin: int, steps: int, states: Array, weights: Matrices, numbers: Numbers, sizes: Sizes
+) -> None:
+    """ŷ after those of a segment's steps that are among the last K."""
+    B, unread = sizes.batch, sizes.time - sizes.read_out
+    for t in range(max(0, unread - begin), steps):
+        answer = y_hat[begin + t - unread]
+        for b in range(B):
+            answer[b] = weights.by[0]
+        product(states[(t + 1) * B : (t + 2) * B, : sizes.width], weights.V, numbers.one, numbers.one, answer)
+
+
+def read_out_back(
+    d_answer: Array, after: Array, d_state: Array, d_weights: Matrices, V_T: Array, one: Array
+) -> None:
+    """What ŷ of a step adds to dL/da of the step, and to the gradients of V and b_y."""
+    product(d_answer, V_T, one, one, d_state)
+    transposed_product(after, d_answer, one, one, d_weights.V)
+    for b in range(d_answer.shape[0]):
+        d_weights.by[0] += d_answer[b]
+
+
+def run_back(
+    backward: Any,
+    reset_back: Any,
+    t: int,
+    slot: int,
+    work: Buffers,
+    weights: Matrices,
+    d_weights: Matrices,
+    numbers: Numbers,
+    sizes: Sizes,
+) -> None:
+    """Step t of a segment, from dL/d(state) after it to dL/ds in rows `slot`, and dL/d(state) before it."""
+    prefer_widest_vectors()
+    B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
+    states, saved, d_s, d_state, R_T, one = work.states, work.saved, work.d_s, work.d_state, work.R_T, numbers.one
+    to_d_s, to_d_state, to_state, to_saved = d_s.shape[1], d_state.shape[1], states.shape[1], saved.shape[1]
+    constants, own, d_own = load(numbers.constants, 0, sizes.constants), weights.U[0], d_weights.U[0]
+    row, columns, fed = t * B, len(sizes.gates) * width, last - first
+    for b in range(B):
+        new_rows()
+        d_s_b, d_b, before, saved_b = (
+            (slot + b) * to_d_s,
+            b * to_d_state,
+            (row + b) * to_state,
+            (row + b) * to_saved,
+        )
+        after = before + B * to_state
+        for h in range(width):
+            unit = load(own, h, sizes.own) + constants
+            d_after, kept = load_own(d_state, d_b + h, sizes.states), load(saved, saved_b + h, sizes.saved)
+            previous, state = load(states, before + h, sizes.states), load(states, after + h, sizes.states)
+            d_gates, d_previous, d_unit = backward(d_after, kept, previous, state, unit)
+            store(d_s, d_s_b + h, sizes.gates, d_gates)
+            store_own(d_state, d_b + h, sizes.states, d_previous)
+            add(d_own, h, sizes.own, d_unit)
+    if reset_back is not None:
+        product(d_s[slot : slot + B, last:columns], R_T[fed:], one, numbers.zero, work.q[:, :width])
+        for b in range(B):
+            new_rows()
+            d_q, d_s_b, d_b, before, saved_b = (
+                work.q[b],
+                (slot + b) * to_d_s,
+                b * to_d_state,
+                (row + b) * to_state,
+                (row + b) * to_saved,
+            )
+            for h in range(width):
+                unit = load(own, h, sizes.own) + constants
+                kept, previous = load(saved, saved_b + h, sizes.saved), load(states, before + h, sizes.states)
+                d_early, d_previous = reset_back(d_q[h], kept, previous, unit)
+                add(d_s, d_s_b + h, sizes.early, d_early)
+                add(d_state, d_b + h, sizes.states, d_previous)
+    if fed > 0:
+        product(d_s[slot : slot + B, first:last], R_T[:fed], one, one, d_state[:, : len(sizes.reads) * width])
+
+
+def add_products(
+    x: Array, row: int, rows: int, work: Buffers, d_weights: Matrices, one: Array, sizes: Sizes
+) -> None:
+    """What a block of steps, from `row` on, adds to the gradients of W, the bias and R; x `[steps, B, F + 1]`."""
+    width, first, last = sizes.width, sizes.first, sizes.last
+    columns, fed = len(sizes.gates) * width, last - first
+    d_s, d_R = work.d_s[:rows], d_weights.R
+    transposed_product(x.reshape(rows, x.shape[2]), d_s, one, one, d_weights.W)
+    if fed > 0:
+        read = work.states[row : row + rows, : len(sizes.reads) * width]
+        transposed_product(read, d_s[:, first:last], one, one, d_R[:, :fed])
+    if last < columns:
+        q = work.saved[row : row + rows, sizes.q : sizes.q + width]
+        transposed_product(q, d_s[:, last:columns], one, one, d_R[:, fed : fed + columns - last])
 
 
 def summed_norms(values: Array) -> float:
@@ -123,20 +305,51 @@ def summed_norms(values: Array) -> float:
     return total
 
 
-def no_reset(s: Any, previous: Any, unit: Any) -> Any:
-    """Stands where a cell has no reset."""
-    return previous[0]
+def differentiate(
+    backward: Any,
+    reset_back: Any,
+    x: Array,
+    d_y_hat: Array,
+    norms: Array,
+    begin: int,
+    work: Buffers,
+    weights: Matrices,
+    d_weights: Matrices,
+    numbers: Numbers,
+    sizes: Sizes,
+) -> None:
+    """The steps of the segment that begins at `begin` and has been run, last one first; x `[steps, B, F + 1]`."""
+    prefer_widest_vectors()
+    B, width, block, one, steps = sizes.batch, sizes.width, sizes.block, numbers.one, x.shape[0]
+    d_a, unread = work.d_state[:, :width], sizes.time - sizes.read_out
+    for t in range(steps - 1, -1, -1):
+        slot = t % block
+        if begin + t >= unread:
+            after = work.states[(t + 1) * B : (t + 2) * B, :width]
+            read_out_back(d_y_hat[begin + t - unread], after, d_a, d_weights, work.V_T, one)
+        if norms.shape[0] > 0:
+            norms[begin + t] = summed_norms(d_a)
+        run_back(backward, reset_back, t, slot * B, work, weights, d_weights, numbers, sizes)
+        if slot == 0:
+            rows = min(block, steps - t)
+            add_products(x[t : t + rows], t * B, rows * B, work, d_weights, one, sizes)
 
 
-def no_reset_back(d_q: Any, saved: Any, previous: Any, unit: Any) -> Any:
-    """Stands where a cell has no reset."""
-    return (), ()
-
-
-for helper in (spread, gather, transpose, summed_norms):
-    register_jitable(helper)
-for inlined in (no_reset, no_reset_back, *LOAD, *LOAD_OWN, *STORE, *STORE_OWN, *ADD):
-    register_jitable(inline="always")(inlined)
+for function in (
+    exchange,
+    exchange_rows,
+    transpose,
+    prepare_back,
+    start,
+    run,
+    read_out,
+    read_out_back,
+    add_products,
+    summed_norms,
+    differentiate,
+):
+    register_jitable(function)
+register_jitable(forceinline=True)(run_back)  # a call for every step would cost a tenth of a small one
 
 
 def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint: str) -> Callable[..., Any]:
@@ -146,183 +359,52 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
     `fingerprint` must change whenever any of these functions does, since Numba looks at this file only.
     """
     forward, backward = cell.forward, cell.backward
-    reset = cell.reset.forward if cell.reset else no_reset
-    reset_back = cell.reset.backward if cell.reset else no_reset_back
+    reset, reset_back = (cell.reset.forward, cell.reset.backward) if cell.reset else (None, None)
     for function in (forward, backward, reset, reset_back):
-        register_jitable(inline="always")(function)
+        if function is not None:
+            register_jitable(inline="always")(function)
     register_jitable(loss)
-    gates, states_, kept, own = len(cell.gates), len(cell.states), len(cell.saved), len(cell.own)
-    driven, recurrent, reads = len(cell.driven), len(cell.recurrent), len(cell.reads)
-    late = len(cell.reset.gates) if cell.reset else 0
-    early, main = gates - late, recurrent - late
-    load_s, store_s, load_early, add_early = LOAD[gates], STORE[gates], LOAD[early], ADD[early]
-    load_state, store_state, add_state = LOAD[states_], STORE[states_], ADD[states_]
-    load_d_state, store_d_state = LOAD_OWN[states_], STORE_OWN[states_]  # in place
-    load_saved, store_saved = LOAD[kept], STORE_OWN[kept]
-    load_own, add_own, load_constants = LOAD[own], ADD[own], LOAD[len(cell.constants)]
 
     def kernel(parameters, gradients, losses, norms, data, sizes, work, weights, d_weights, numbers, what):  # type: ignore[no-untyped-def]
-        T, B, F, H, O, K, width, segment, block = sizes
-        x, y, y_hat, d_y_hat = data
-        one, zero, R_T, V_T = numbers.one, numbers.zero, work.R_T, work.V_T
-        states, saved, s, q, d_s, d_state = work.states, work.saved, work.s, work.q, work.d_s, work.d_state
-        constants = load_constants(numbers.constants, 0, 1)
-        own_weights, d_own = weights.U[0], d_weights.U[0]
-        # How far it is from one row to the next.
-        to_s, to_state, to_saved, to_d_s = s.shape[1], states.shape[1], saved.shape[1], d_s.shape[1]
-        to_d_state = d_state.shape[1]
-        first, last = (gates - recurrent) * width, early * width
-        segments = (T + segment - 1) // segment
+        """For each model; all but the last segment must be run again on the way back."""
+        fingerprint  # noqa: B018  (kept in the closure: a part of the key of the cache)
         prefer_widest_vectors()
+        segments = (sizes.time + sizes.segment - 1) // sizes.segment
         control = control_word()
         set_control_word(control | np.uint32(FLUSH))
-        fingerprint  # noqa: B018  (kept in the closure: a part of the key of the cache)
         for model in range(parameters.shape[0]):
-            flat = parameters[model]
-            p = spread(flat, 0, F, driven, H, weights.W, 0, width)
-            for read in range(reads):
-                p = spread(flat, p, H, recurrent, H, weights.R, read * width, width)
-            p = spread(flat, p, 1, gates, H, weights.W, F, width)
-            p = spread(flat, p, H, 1, O, weights.V, 0, O)
-            p = spread(flat, p, 1, 1, O, weights.by, 0, O)
-            p = spread(flat, p, 1, own, H, weights.U, 0, width)
+            x, y_hat, d_y_hat = data.x[model], data.y_hat[model], data.d_y_hat[model]
+            exchange(parameters[model], weights, sizes, False)
             if what & 2:
-                transpose(weights.R[:, : recurrent * width], R_T)
-                transpose(weights.V, V_T)
-                d_weights.W[:] = 0
-                d_weights.R[:] = 0
-                d_weights.V[:] = 0
-                d_weights.by[:] = 0
-                d_weights.U[:] = 0
-                d_state[:] = 0
-            # The segments forward, then back; all but the last must be run again on the way back.
+                prepare_back(weights, d_weights, work, sizes)
             for i in range(0 if what & 1 else segments, 2 * segments if what & 2 else segments):
                 back = i >= segments
                 at = 2 * segments - 1 - i if back else i
-                begin = at * segment
-                steps = min(segment, T - begin)
+                begin = at * sizes.segment
+                now = x[begin : begin + min(sizes.segment, sizes.time - begin)]
                 if not back or at < segments - 1:
-                    if at == 0:
-                        states[:B] = 0
-                    elif back:
-                        states[:B] = work.checkpoints[at * B : (at + 1) * B]
-                    else:
-                        states[:B] = states[segment * B : (segment + 1) * B]
-                    if not back and work.checkpoints.shape[0] > 0:
-                        work.checkpoints[at * B : (at + 1) * B] = states[:B]
-                    for t in range(steps):
-                        row = t * B
-                        product(x[model, begin + t], weights.W, one, zero, s)
-                        if main > 0:
-                            read_rows = states[row : row + B, : reads * width]
-                            product(read_rows, weights.R[:, : main * width], one, one, s[:, first:last])
-                        if late > 0:
-                            for b in range(B):
-                                new_rows()
-                                q_row, s_b, before = q[b], b * to_s, (row + b) * to_state
-                                for h in range(width):
-                                    unit = load_own(own_weights, h, width) + constants
-                                    q_row[h] = reset(
-                                        load_early(s, s_b + h, width), load_state(states, before + h, width), unit
-                                    )
-                            product(
-                                q[:, :width], weights.R[:, main * width :], one, one, s[:, last : gates * width]
-                            )
-                        for b in range(B):
-                            new_rows()
-                            s_b, before, saved_b = b * to_s, (row + b) * to_state, (row + b) * to_saved
-                            after = before + B * to_state
-                            for h in range(width):
-                                state, keep = forward(
-                                    load_s(s, s_b + h, width),
-                                    load_state(states, before + h, width),
-                                    load_own(own_weights, h, width) + constants,
-                                )
-                                store_state(states, after + h, width, state)
-                                store_saved(saved, saved_b + h, width, keep)
-                    if not back:
-                        for t in range(max(0, T - K - begin), steps):
-                            answer = y_hat[model, begin + t - (T - K)]
-                            for b in range(B):
-                                answer[b] = weights.by[0]
-                            product(states[(t + 1) * B : (t + 2) * B, :width], weights.V, one, one, answer)
-                if i == segments - 1 and what == 3:
-                    losses[model] = loss(y_hat[model], y[model], d_y_hat[model])
+                    start(work.states, work.checkpoints, at, sizes, back)
+                    run(forward, reset, now, work, weights, numbers, sizes)
                 if back:
-                    for t in range(steps - 1, -1, -1):
-                        row, slot = t * B, (t % block) * B
-                        if begin + t >= T - K:
-                            d_answer = d_y_hat[model, begin + t - (T - K)]
-                            product(d_answer, V_T, one, one, d_state[:, :width])
-                            transposed_product(
-                                states[row + B : row + 2 * B, :width], d_answer, one, one, d_weights.V
-                            )
-                            for b in range(B):
-                                d_weights.by[0] += d_answer[b]
-                        if norms.shape[1] > 0:
-                            norms[model, begin + t] = summed_norms(d_state[:, :width])
-                        for b in range(B):
-                            new_rows()
-                            d_s_b, before, saved_b = (
-                                (slot + b) * to_d_s,
-                                (row + b) * to_state,
-                                (row + b) * to_saved,
-                            )
-                            after, d_b = before + B * to_state, b * to_d_state
-                            for h in range(width):
-                                d_gates, d_states, d_unit = backward(
-                                    load_d_state(d_state, d_b + h, width),
-                                    load_saved(saved, saved_b + h, width),
-                                    load_state(states, before + h, width),
-                                    load_state(states, after + h, width),
-                                    load_own(own_weights, h, width) + constants,
-                                )
-                                store_s(d_s, d_s_b + h, width, d_gates)
-                                store_d_state(d_state, d_b + h, width, d_states)
-                                add_own(d_own, h, width, d_unit)
-                        if late > 0:
-                            d_late = d_s[slot : slot + B, last : gates * width]
-                            product(d_late, R_T[main * width :], one, zero, q[:, :width])
-                            for b in range(B):
-                                new_rows()
-                                q_row, d_s_b, before = q[b], d_s[slot + b], (row + b) * to_state
-                                saved_b, d_row = (row + b) * to_saved, d_state[b]
-                                for h in range(width):
-                                    d_gates, d_states = reset_back(
-                                        q_row[h],
-                                        load_saved(saved, saved_b + h, width),
-                                        load_state(states, before + h, width),
-                                        load_own(own_weights, h, width) + constants,
-                                    )
-                                    add_early(d_s_b, h, width, d_gates)
-                                    add_state(d_row, h, width, d_states)
-                        if main > 0:
-                            d_fed = d_s[slot : slot + B, first:last]
-                            product(d_fed, R_T[: main * width], one, one, d_state[:, : reads * width])
-                        if slot == 0:
-                            rows = min(block, steps - t) * B
-                            d_rows = d_s[:rows]
-                            inputs = x[model, begin + t : begin + t + rows // B].reshape(rows, F + 1)
-                            transposed_product(inputs, d_rows, one, one, d_weights.W)
-                            if main > 0:
-                                read_rows = states[row : row + rows, : reads * width]
-                                d_R = d_weights.R[:, : main * width]
-                                transposed_product(read_rows, d_rows[:, first:last], one, one, d_R)
-                            if late > 0:
-                                q_rows = saved[row : row + rows, q_at * width : (q_at + 1) * width]
-                                d_R = d_weights.R[:, main * width :]
-                                transposed_product(q_rows, d_rows[:, last:], one, one, d_R[:, : late * width])
+                    differentiate(
+                        backward,
+                        reset_back,
+                        now,
+                        d_y_hat,
+                        norms[model],
+                        begin,
+                        work,
+                        weights,
+                        d_weights,
+                        numbers,
+                        sizes,
+                    )
+                else:
+                    read_out(y_hat, begin, now.shape[0], work.states, weights, numbers, sizes)
+                    if i == segments - 1 and what == 3:
+                        losses[model] = loss(y_hat, data.y[model], d_y_hat)
             if what & 2:
-                flat = gradients[model]
-                p = gather(flat, 0, F, driven, H, d_weights.W, 0, width)
-                for read in range(reads):
-                    p = gather(flat, p, H, recurrent, H, d_weights.R, read * width, width)
-                p = gather(flat, p, 1, gates, H, d_weights.W, F, width)
-                p = gather(flat, p, H, 1, O, d_weights.V, 0, O)
-                p = gather(flat, p, 1, 1, O, d_weights.by, 0, O)
-                p = gather(flat, p, 1, own, H, d_weights.U, 0, width)
-
+                exchange(gradients[model], d_weights, sizes, True)
         set_control_word(control)
 
-    q_at = cell.saved.index("q") if cell.reset else 0
     return kernel

@@ -1,187 +1,121 @@
-"""Tuples of any length in kernels, written out: Numba has no loop over them.
+"""The numbers of one unit, a tuple, from where they lie apart in an array, and back.
 
-`LOAD[n](array, at, width)` takes the elements `at`, `at + width`, ... of an array as if it had one axis;
-`STORE[n]` writes them. Both tell LLVM what it could only find out by asking before every row: that what is stored
-is nowhere loaded from (`memspan.kernels.processor.load`). Within a row of a loop over units this must be so.
-`LOAD_OWN[n]` may load where `STORE_OWN[n]` stores, at the same index. `ADD[n]` adds, and promises nothing.
+A row of a kernel's arrays holds gates, or states, side by side. `load(array, at, offsets)` takes the elements
+`at + offset` of an array as if it had one axis, for every one of a tuple of offsets; `store` writes them.
+
+*Rows that do not overlap.* A loop over the units of a cell reads and writes up to fifteen rows. LLVM can make
+vectors of it only if it knows that none overlaps another. It would ask: before every row, for every pair, which
+takes longer than a row of 32 numbers; or before all of them at once, and give up, because the rows of one gate lie
+between those of another. So these functions promise it: within one row of a loop over units, what is written is
+nowhere else read or written. Only what `store_own` writes is read as well, by `load_own`, at the same index and
+offset; and `add` reads what it writes.
+
+To LLVM that is a scope for each row that is written, from which all others are said to keep away:
+https://llvm.org/docs/LangRef.html#noalias-and-alias-scope-metadata.
 """
 
 from typing import Any
 
-from memspan.kernels.processor import load, load_own, store
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic
 
-Values = tuple[Any, ...]
-
-
-def _load0(array: Any, at: int, width: int) -> Values:
-    return ()
-
-
-def _load_own0(array: Any, at: int, width: int) -> Values:
-    return ()
+KINDS = ("stored", "own", "added")
+SCOPES = 8
+"""Scopes for the rows of each kind; were there more rows, some would share one, and be promised less."""
 
 
-def _store_own0(array: Any, at: int, width: int, values: Values) -> None:
-    pass
+@intrinsic
+def new_rows(typing: Any) -> Any:
+    """From here on the others work on other rows: their promise is about these, and forgets the last."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        module = builder.module
+        kind = ir.FunctionType(ir.VoidType(), [ir.MetaDataType()])
+        declare = cgutils.get_or_insert_function(module, kind, "llvm.experimental.noalias.scope.decl")
+        for scope in _scopes(module):
+            builder.call(declare, [module.add_metadata([scope])])
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
-def _store0(array: Any, at: int, width: int, values: Values) -> None:
-    pass
+@intrinsic
+def load(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
+    """The elements `at + offset`; they are in none of the rows that are written."""
+    return _loading(array, offsets)
 
 
-def _add0(array: Any, at: int, width: int, values: Values) -> None:
-    pass
+@intrinsic
+def load_own(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
+    """As `load`, of rows that `store_own` writes with the same offsets."""
+    return _loading(array, offsets, "own")
 
 
-def _load1(array: Any, at: int, width: int) -> Values:
-    return (load(array, at),)
+@intrinsic
+def store(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
+    """Write the elements `at + offset`."""
+    return _storing(array, offsets, values, "stored")
 
 
-def _load_own1(array: Any, at: int, width: int) -> Values:
-    return (load_own(array, at),)
+@intrinsic
+def store_own(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
+    """As `store`, in rows that `load_own` reads."""
+    return _storing(array, offsets, values, "own")
 
 
-def _store_own1(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 0)
+@intrinsic
+def add(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
+    """Add to the elements `at + offset`."""
+    return _storing(array, offsets, values, "added")
 
 
-def _store1(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 5)
+def _loading(array: Any, offsets: Any, kind: str | None = None) -> Any:
+    loaded = types.BaseTuple.from_types([array.dtype] * len(offsets))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        elements = _elements(context, builder, signature, arguments)
+        values = [_promised(builder, builder.load(element), kind, k) for k, element in enumerate(elements)]
+        return context.make_tuple(builder, loaded, values)
+
+    return loaded(array, types.intp, offsets), generate
 
 
-def _add1(array: Any, at: int, width: int, values: Values) -> None:
-    array[at] += values[0]
+def _storing(array: Any, offsets: Any, values: Any, kind: str) -> Any:
+    if len(values) != len(offsets):
+        raise TypingError(f"the cell returns {len(values)} values where it names {len(offsets)}")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        elements = _elements(context, builder, signature, arguments)
+        given = zip(cgutils.unpack_tuple(builder, arguments[3]), values, strict=True)
+        numbers = [context.cast(builder, value, of, array.dtype) for value, of in given]
+        for k, (element, number) in enumerate(zip(elements, numbers, strict=True)):
+            if kind == "added":
+                number = builder.fadd(_promised(builder, builder.load(element), kind, k), number)
+            _promised(builder, builder.store(number, element), kind, k)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, offsets, values), generate
 
 
-def _load2(array: Any, at: int, width: int) -> Values:
-    return (load(array, at), load(array, at + width))
+def _elements(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    offsets = cgutils.unpack_tuple(builder, arguments[2])
+    return [builder.gep(array.data, [builder.add(arguments[1], offset)]) for offset in offsets]
 
 
-def _load_own2(array: Any, at: int, width: int) -> Values:
-    return (load_own(array, at), load_own(array, at + width))
+def _promised(builder: Any, instruction: Any, kind: str | None, k: int) -> Any:
+    """Say that the instruction keeps out of every scope but its own; a row that is not written has none."""
+    scopes = _scopes(builder.module)
+    if kind is not None:
+        own = scopes.pop(KINDS.index(kind) * SCOPES + k % SCOPES)
+        instruction.set_metadata("alias.scope", builder.module.add_metadata([own]))
+    instruction.set_metadata("noalias", builder.module.add_metadata(scopes))
+    return instruction
 
 
-def _store_own2(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 0)
-    store(array, at + width, values[1], 1)
-
-
-def _store2(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 5)
-    store(array, at + width, values[1], 6)
-
-
-def _add2(array: Any, at: int, width: int, values: Values) -> None:
-    array[at] += values[0]
-    array[at + width] += values[1]
-
-
-def _load3(array: Any, at: int, width: int) -> Values:
-    return (load(array, at), load(array, at + width), load(array, at + 2 * width))
-
-
-def _load_own3(array: Any, at: int, width: int) -> Values:
-    return (load_own(array, at), load_own(array, at + width), load_own(array, at + 2 * width))
-
-
-def _store_own3(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 0)
-    store(array, at + width, values[1], 1)
-    store(array, at + 2 * width, values[2], 2)
-
-
-def _store3(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 5)
-    store(array, at + width, values[1], 6)
-    store(array, at + 2 * width, values[2], 7)
-
-
-def _add3(array: Any, at: int, width: int, values: Values) -> None:
-    array[at] += values[0]
-    array[at + width] += values[1]
-    array[at + 2 * width] += values[2]
-
-
-def _load4(array: Any, at: int, width: int) -> Values:
-    return (load(array, at), load(array, at + width), load(array, at + 2 * width), load(array, at + 3 * width))
-
-
-def _load_own4(array: Any, at: int, width: int) -> Values:
-    return (
-        load_own(array, at),
-        load_own(array, at + width),
-        load_own(array, at + 2 * width),
-        load_own(array, at + 3 * width),
-    )
-
-
-def _store_own4(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 0)
-    store(array, at + width, values[1], 1)
-    store(array, at + 2 * width, values[2], 2)
-    store(array, at + 3 * width, values[3], 3)
-
-
-def _store4(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 5)
-    store(array, at + width, values[1], 6)
-    store(array, at + 2 * width, values[2], 7)
-    store(array, at + 3 * width, values[3], 8)
-
-
-def _add4(array: Any, at: int, width: int, values: Values) -> None:
-    array[at] += values[0]
-    array[at + width] += values[1]
-    array[at + 2 * width] += values[2]
-    array[at + 3 * width] += values[3]
-
-
-def _load5(array: Any, at: int, width: int) -> Values:
-    return (
-        load(array, at),
-        load(array, at + width),
-        load(array, at + 2 * width),
-        load(array, at + 3 * width),
-        load(array, at + 4 * width),
-    )
-
-
-def _load_own5(array: Any, at: int, width: int) -> Values:
-    return (
-        load_own(array, at),
-        load_own(array, at + width),
-        load_own(array, at + 2 * width),
-        load_own(array, at + 3 * width),
-        load_own(array, at + 4 * width),
-    )
-
-
-def _store_own5(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 0)
-    store(array, at + width, values[1], 1)
-    store(array, at + 2 * width, values[2], 2)
-    store(array, at + 3 * width, values[3], 3)
-    store(array, at + 4 * width, values[4], 4)
-
-
-def _store5(array: Any, at: int, width: int, values: Values) -> None:
-    store(array, at, values[0], 5)
-    store(array, at + width, values[1], 6)
-    store(array, at + 2 * width, values[2], 7)
-    store(array, at + 3 * width, values[3], 8)
-    store(array, at + 4 * width, values[4], 9)
-
-
-def _add5(array: Any, at: int, width: int, values: Values) -> None:
-    array[at] += values[0]
-    array[at + width] += values[1]
-    array[at + 2 * width] += values[2]
-    array[at + 3 * width] += values[3]
-    array[at + 4 * width] += values[4]
-
-
-LOAD = (_load0, _load1, _load2, _load3, _load4, _load5)
-LOAD_OWN = (_load_own0, _load_own1, _load_own2, _load_own3, _load_own4, _load_own5)
-STORE = (_store0, _store1, _store2, _store3, _store4, _store5)
-STORE_OWN = (_store_own0, _store_own1, _store_own2, _store_own3, _store_own4, _store_own5)
-ADD = (_add0, _add1, _add2, _add3, _add4, _add5)
+def _scopes(module: Any) -> list[Any]:
+    domain = module.add_metadata(["memspan"])
+    return [module.add_metadata([f"{kind} {k}", domain]) for kind in KINDS for k in range(SCOPES)]
