@@ -61,16 +61,19 @@ def time_per_step() -> list[Finding]:
 
 
 def peak_memory(budget: int) -> Finding:
-    """One pass over a very long sequence: the largest memory that the process had, and the time."""
+    """Passes over a very long sequence: the largest memory that the process had, and the time of the second one.
+
+    (In the first the system hands out the memory, which takes longer than the pass itself on some machines.)
+    """
     case = Case("lstm", 100_000, 64, 32)
     network, x, y = case.problem()
     engine = FusedEngine(network.layout, network.dtype, MSELoss(), memory=budget)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = timed(lambda: engine.differentiate(network.parameters[np.newaxis], [(x, y)]))
+    _, seconds = (timed(lambda: engine.differentiate(network.parameters[np.newaxis], [(x, y)])) for _ in range(2))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "what": f"peak memory of a pass, {case}, a budget of {budget / GIBIBYTE:.3g} GiB",
-        "result": f"{(after - before) / 2**20:.3g} GiB beyond the {before / 2**20:.2g} before it; {seconds:.0f} s",
+        "result": f"{(after - before) / 2**20:.3g} GiB beyond the {before / 2**20:.2g} before it; {seconds:.1f} s",
         "aim": "below the budget",
     }
 
@@ -112,10 +115,13 @@ def timed(run: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def warm_start() -> float:
-    """Seconds for an engine in this process, when an earlier one has compiled the kernel."""
-    layout = Case("lstm", 50, 64, 32).layout
-    return timed(lambda: FusedEngine(layout, np.dtype(np.float32), MSELoss()))
+def warm_start() -> list[float]:
+    """Seconds for the first engine of a process, and for one more; an earlier process has compiled both.
+
+    The first one waits for Numba to get ready.
+    """
+    layouts = [Case(cell, 50, 64, 32).layout for cell in ("rnn", "lstm")]
+    return [timed(lambda: FusedEngine(layout, np.dtype(np.float32), MSELoss())) for layout in layouts]  # noqa: B023
 
 
 def two_processes() -> list[Finding]:
@@ -155,8 +161,9 @@ def main() -> None:
     rows += [alone("peak_memory", budget) for budget in (8 * GIBIBYTE, MEMORY, GIBIBYTE // 4)]
     rows += [row for length in (5, 20) for row in alone("overhead", length)]
     starts = [alone("warm_start") for _ in range(ROUNDS + 1)][1:]
-    what = "an engine whose kernel is on disk, in a fresh process, lstm"
-    rows += [{"what": what, "result": f"{quartiles(starts)} s", "aim": "at most 0.1 s"}]
+    for which, seconds in zip(("the first, rnn", "one more, lstm"), zip(*starts, strict=True), strict=True):
+        what = f"an engine whose kernel is on disk, in a fresh process, {which}"
+        rows += [{"what": what, "result": f"{quartiles(list(seconds))} s", "aim": "at most 0.1 s"}]
     rows += two_processes()
     versions = ", ".join(f"{name} {value}" for name, value in machine(()).items())
     lines = [f"The fused engine, float32; medians (quartiles) of {ROUNDS} rounds; {versions}.", ""]

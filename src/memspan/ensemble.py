@@ -307,8 +307,8 @@ class Ensemble:
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
     def _update(self, stack: "_Stack", flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
-        x, y = ([member.draw()[i] for member in stack.members] for i in range(2))
-        stack.leave_diverged([*x, *y], {"x": x, "y": y})
+        x, y = zip(*(member.draw() for member in stack.members), strict=True)
+        stack.leave_diverged((*x, *y), lambda: {"x": x, "y": y})
         here = stack.members
         if not here:
             return
@@ -316,10 +316,13 @@ class Ensemble:
         found = self.engine.differentiate(here, stack.parameters, any(measured))
         step = self.optimizer.step(found.gradients, stack.state)
         parameters = stack.parameters + step.change
-        before = {"{}": stack.parameters, "loss": found.losses, "d_{}": found.gradients}
-        memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
-        proof = (found.losses, step.norm, parameters, *step.state)
-        stay = stack.leave_diverged(proof, {**before, "{} after the step": parameters, **memory})
+
+        def tensors() -> dict[str, Array]:
+            before = {"{}": stack.parameters, "loss": found.losses, "d_{}": found.gradients}
+            memory = {f"{name} of the optimizer": part for name, part in step.state._asdict().items()}
+            return {**before, "{} after the step": parameters, **memory}
+
+        stay = stack.leave_diverged((found.losses, step.norm, parameters, *step.state), tensors)
         stack.parameters[:] = parameters[stay]
         stack.state = type(step.state)(*(part[stay] for part in step.state))
         series = (part[stay].ravel().tolist() for part in (found.losses, step.norm, step.clipped_norm))
@@ -337,6 +340,8 @@ class Ensemble:
         These decide, unless `many` is 0.
         """
         due = [k for k, member in enumerate(stack.members) if member.updates % every == 0]
+        if not due:
+            return
         scores = self._scores_of(stack, due, few)
         good = [k for k, score in scores.items() if many and score.accuracy >= self.threshold]
         scores |= self._scores_of(stack, good, many)
@@ -408,7 +413,7 @@ class _Stack:
         self._move(self.parameters[stay])
         return stay
 
-    def leave_diverged(self, proof: Iterable[Array], tensors: Mapping[str, Any]) -> Any:
+    def leave_diverged(self, proof: Iterable[Array], tensors: Callable[[], Mapping[str, Any]]) -> Any:
         """Take out the networks of which a tensor `[M, ...]` is not finite, and name it; return the rows left.
 
         Where the name has braces in it the tensor holds weights, which are looked at one by one. Nothing is looked
@@ -416,9 +421,9 @@ class _Stack:
         """
         if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
             return slice(None)
-        outcomes = {}
+        suspects, outcomes = tensors(), {}
         for k, member in enumerate(self.members):
-            named = itertools.chain.from_iterable(_named(member, name, part[k]) for name, part in tensors.items())
+            named = itertools.chain.from_iterable(_named(member, name, part[k]) for name, part in suspects.items())
             found = next((name for name, part in named if not np.isfinite(part).all()), None)
             if found is not None:
                 member.waiting = None  # whatever it was, this batch is not tried again
