@@ -1,7 +1,9 @@
 import csv
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from memspan.bench import Benchmark, Case, save
 from memspan.bench.record import Timing
@@ -54,6 +56,20 @@ def test_the_tables_have_times_on_one_core_and_rates_on_more():
     assert RECORD.cells(2)[1] == [
         ["lstm", "1000", "20", "32", "2000 (2000-2000)", "250 (250-250)", "-", "8.00 (8.00-8.00)", "-"]
     ]
+
+
+def test_the_table_in_a_terminal_has_a_row_for_each_engine_and_cuts_nothing_off():
+    console = Console(width=80, file=io.StringIO())
+    console.print(RECORD.table(1))
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines()]
+    assert [cells for cells in lines if cells] == [
+        ["rnn", "50", "64", "32", "fused", "3 (2-4)", ""],
+        ["", "", "", "", "torch", "20 (16-20)", "8 (5-10) x"],
+        ["", "", "", "", "limit", "1.5 (1-2)", "50 % reached"],
+        ["lstm", "1000", "20", "32", "fused", "8 (8-8)", ""],
+    ]
+    console.print(RECORD.table(2))
+    assert "2000 (2000-2000)" in console.file.getvalue()
 
 
 def test_it_is_saved_as_tables_numbers_and_a_picture(tmp_path):

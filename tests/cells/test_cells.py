@@ -192,6 +192,31 @@ def test_a_cell_whose_names_are_out_of_order_is_refused(change, complaint):
         replace(CELLS["lstm"], **change)
 
 
+def returns(found):
+    return lambda *arguments: found
+
+
+@pytest.mark.parametrize(
+    ("cell", "change", "got"),
+    [
+        ("lstm", {"forward": returns(((0, 0), (0, 0, 0)))}, r"forward must return .*, got \[2, 3\]"),
+        ("rnn", {"forward": returns(np.zeros((1, 1)))}, r"forward must return .*, got ndarray"),
+        ("rnn", {"forward": returns((0, 0))}, r"forward must return .*, got tuple"),
+        ("lstm", {"backward": returns(((0,) * 4, (0, 0)))}, r"backward must return .*, got \[4, 2\]"),
+        ("lstm", {"backward": returns(((0,) * 4, (0, 0), (0,)))}, r"backward must return .*, got \[4, 2, 1\]"),
+        ("lru", {"backward": returns(((0, 0), (0, 0), ()))}, r"backward must return .*'nu'.*, got \[2, 2, 0\]"),
+        (
+            "mgu",
+            {"reset": replace(CELLS["mgu"].reset, backward=returns(((0, 0), (0,))))},
+            r"the reset's backward must return .*, got \[2, 1\]",
+        ),
+    ],
+)
+def test_a_cell_that_returns_more_or_fewer_values_than_it_names_is_refused(cell, change, got):
+    with pytest.raises(ValueError, match=f"{cell}: {got}"):
+        replace(CELLS[cell], **change)
+
+
 @every_cell
 @every_dtype
 @pytest.mark.parametrize(("T", "read_out"), [(1, None), (5, None), (30, None), (5, 3), (30, 3)])

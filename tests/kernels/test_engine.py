@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network
 from memspan.activations import one_minus, sigmoid_slope, tanh_slope
@@ -332,3 +333,18 @@ def test_the_derivative_of_a_loss_is_never_broadcast():
     ):
         with pytest.raises(InvalidArgument, match=rule):
             run()
+
+
+def in_words(s, previous, unit):
+    """Runs on arrays, but Numba knows no such function."""
+    a = np.clip(s[0], *map(float, ("-1", "1")))
+    return (a,), ()
+
+
+def test_a_cell_that_numba_cannot_compile_is_told_to_take_the_other_engine():
+    network = Network(replace(CELLS["rnn"], name="mine", forward=in_words), 1, 3, 1, rng=0)
+    assert network.forward(np.zeros((2, 4, 1))).shape == (4, 1)
+    rule = r"engine must be 'readable' .*, got 'fused' and the cell mine"
+    with pytest.raises(InvalidArgument, match=rule) as raised:
+        engine_of(network)
+    assert isinstance(raised.value.__cause__, NumbaError)

@@ -113,13 +113,18 @@ class Benchmark:
         return Quartiles.of(ours / theirs if engine == LIMIT else theirs / ours)
 
     def table(self, cores: int) -> Table:
-        """The table for `rich`."""
+        """The table for `rich`: a row for each engine, so that it fits in a terminal."""
         table = Table(title=self.title(cores), caption=self.caption, caption_justify="left")
-        columns, rows = self.cells(cores)
-        for column in columns:
-            table.add_column(column, justify="left" if column == "cell" else "right")
-        for row in rows:
-            table.add_row(*row)
+        for column in ("cell", "T", "B", "H", "engine", "time" if cores == 1 else "rate", "against fused"):
+            table.add_column(column, justify="left" if column in ("cell", "engine") else "right")
+        for case in self.cases(cores):
+            table.add_section()
+            begin = [case.cell, *map(str, case.size)]
+            for engine in (*self.engines, LIMIT):
+                if self.ways(case, cores, engine):
+                    against = "" if engine == OURS else _against(self.ratio(case, cores, engine), engine)
+                    table.add_row(*begin, engine, _time(self.seconds(case, cores, engine), cores), against)
+                    begin = [""] * len(begin)
         return table
 
     def markdown(self) -> str:
@@ -206,6 +211,16 @@ def _time(seconds: Array | None, cores: int) -> str:
 
 def _ratio(quartiles: Quartiles | None) -> str:
     return "-" if quartiles is None else f"{quartiles.median:.2f} ({quartiles.low:.2f}-{quartiles.high:.2f})"
+
+
+def _against(quartiles: Quartiles | None, engine: str) -> str:
+    """How much slower an engine is; how much of the limit we reach."""
+    if quartiles is None:
+        return ""
+    if engine == LIMIT:
+        return f"{100 / quartiles.median:.0f} % reached"
+    low, median, high = quartiles
+    return f"{median:.3g} ({low:.3g}-{high:.3g}) x"
 
 
 def _row(cells: list[str]) -> str:

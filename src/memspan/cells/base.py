@@ -120,6 +120,32 @@ class Cell:
             raise ValueError(f"{self.name}: R reads the first states, in their order")
         if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.saved):
             raise ValueError(f"{self.name}: q feeds the last gates, and is saved")
+        self._try()
+
+    def _try(self) -> None:
+        """Call the functions once, on one number each, and count what they return."""
+
+        def some(names: tuple[str, ...]) -> Values:
+            return tuple(np.full((1, 1), 0.5) for _ in names)
+
+        def count(function: str, found: Any, *named: tuple[str, ...]) -> None:
+            right = isinstance(found, tuple) and all(isinstance(part, tuple) for part in found)
+            numbers = [len(part) for part in found] if right else type(found).__name__
+            if numbers != [len(names) for names in named]:
+                rule = f"a tuple of tuples, with a value for each of {named}"
+                raise ValueError(f"{self.name}: {function} must return {rule}, got {numbers}")
+
+        unit = (*some(self.own), *self.constants.values())
+        with np.errstate(all="ignore"):
+            forward = self.forward(some(self.gates), some(self.states), unit)
+            count("forward", forward, self.states, self.saved)
+            state, saved = forward
+            backward = self.backward(some(self.states), saved, some(self.states), state, unit)
+            count("backward", backward, self.gates, self.states, self.own)
+            if self.reset:
+                early = self.gates[: -len(self.reset.gates)]
+                back = self.reset.backward(*some(("q",)), saved, some(self.states), unit)
+                count("the reset's backward", back, early, self.states)
 
     def unit(self, U: Array) -> Values:
         """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""

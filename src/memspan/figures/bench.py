@@ -57,7 +57,8 @@ def draw_pass_times(record: PassTimes) -> "Figure":
         ax.set_title(f"{columns[j]}, {cores}", fontsize="medium")
     figure.suptitle(record.title, fontsize="medium")
     figure.supylabel("milliseconds for each network", fontsize="medium")
-    figure.supxlabel("T, B, H", fontsize="medium")
+    for ax in panels[-1]:
+        ax.set_xlabel("T, B, H")
     handles = {
         label: handle for ax in panels.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.axes import Array
 from memspan.cells import Cell
@@ -116,8 +117,13 @@ class FusedEngine:
         plan = Plan.of(self.layout, self.dtype, (K, 1, F), K, MEMORY, backward=True)
         work = _Workspace(self.layout, self.dtype, (K, 1, F), replace(plan, models=1))
         weights = np.zeros((1, self.layout.size), self.dtype)
-        with announced(f"the cell {self.layout.cell.name} for {self.dtype}"):
-            work.run(self._kernel, weights, weights.copy(), np.zeros(1), np.zeros((1, 0)), FORWARD | BACKWARD)
+        name = self.layout.cell.name
+        try:
+            with announced(f"the cell {name} for {self.dtype}"):
+                work.run(self._kernel, weights, weights.copy(), np.zeros(1), np.zeros((1, 0)), FORWARD | BACKWARD)
+        except (NumbaError, UnsupportedBytecodeError) as error:
+            rule = "'readable' for a cell that Numba cannot compile (its reasons are above)"
+            raise InvalidArgument("engine", rule, f"'fused' and the cell {name}") from error
 
     def _differentiate_one(
         self, work: "_Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
