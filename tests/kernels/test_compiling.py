@@ -1,16 +1,25 @@
 """The cache on disk, as fresh processes see it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
+import numpy as np
 import pytest
+from numba import njit
 
 import memspan
-from memspan.kernels.compiling import announced
+from memspan import CELLS, MSELoss
+from memspan.kernels import engine
+from memspan.kernels.compiling import OPTIONS, announced
+from memspan.kernels.kernel import build
+from memspan.losses import squared_error
+from memspan.weights import Layout
 
 CELL = """
 from memspan.activations import tanh, tanh_slope
@@ -96,6 +105,30 @@ def test_a_cell_that_was_changed_is_compiled_again(tmp_path):
         assert counts == expected
         losses.append(loss)
     assert losses[0] == losses[3] != losses[1] == losses[2]
+
+
+@pytest.mark.slow
+def test_kernels_that_other_processes_have_compiled_do_not_take_each_others_functions():
+    """To the linker all functions of a name are one, and the number that Numba adds begins anew with each process.
+
+    So but for that number no name may stand for two functions, and none for one that depends on the cell.
+    """
+    names = set()
+    for cell in ("rnn", "gru-before"):
+        kernel = njit(**OPTIONS)(build(CELLS[cell], squared_error, f"of_{cell[:3]}"))
+        with patch.object(engine, "kernel_of", lambda *_, kernel=kernel: kernel):
+            engine.FusedEngine(Layout(CELLS[cell], 1, 3, 1), np.dtype(np.float32), MSELoss())
+        (code,) = kernel.inspect_llvm().values()
+        shared = [
+            re.sub(r"B\d+v\d+", "", name) for name in re.findall(r"define linkonce_odr .*?@([\w.$]+)\(", code)
+        ]
+        ours = [name for name in shared if "memspan" in name]
+        assert len(ours) == len(set(ours)) > 0
+        assert not any(
+            "_3cfunction_20" in name for name in ours
+        )  # an argument of the type "Function(<function ..."
+        names.update(re.findall(r"define [^l].*@_ZN\w*?(kernel_of_\w\w\w)", code))
+    assert names == {"kernel_of_rnn", "kernel_of_gru"}
 
 
 def test_what_takes_long_is_announced_once(capsys, monkeypatch):

@@ -143,8 +143,8 @@ class Cell:
             backward = self.backward(some(self.states), saved, some(self.states), state, unit)
             count("backward", backward, self.gates, self.states, self.own)
             if self.reset:
-                early = self.gates[: -len(self.reset.gates)]
-                back = self.reset.backward(*some(("q",)), saved, some(self.states), unit)
+                early, (d_q,) = self.gates[: -len(self.reset.gates)], some(("q",))
+                back = self.reset.backward(d_q, saved, some(self.states), unit)
                 count("the reset's backward", back, early, self.states)
 
     def unit(self, U: Array) -> Values:

@@ -62,4 +62,4 @@ def _fingerprint(functions: list[Callable[..., Any]]) -> str:
         digest.update(path.read_bytes() if path.exists() else b"")
     for function in functions:
         digest.update(repr((function.__code__.co_code, function.__code__.co_consts)).encode())
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]

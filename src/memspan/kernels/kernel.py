@@ -156,6 +156,22 @@ def start(states: Array, checkpoints: Array, at: int, sizes: Sizes, back: bool) 
         before[:] = states[:B]
 
 
+def run_reset(reset: Any, row: int, work: Buffers, weights: Matrices, numbers: Numbers, sizes: Sizes) -> None:
+    """q of the step whose rows begin at `row`, and what it adds to the last pre-activations."""
+    prefer_widest_vectors()
+    s, q, states, one, own = work.s, work.q, work.states, numbers.one, weights.U[0]
+    width, last, fed, columns = sizes.width, sizes.last, sizes.last - sizes.first, len(sizes.gates) * sizes.width
+    constants = load(numbers.constants, 0, sizes.constants)
+    for b in range(sizes.batch):
+        new_rows()
+        q_b, s_b, before = b * q.shape[1], b * s.shape[1], (row + b) * states.shape[1]
+        for h in range(width):
+            unit = load(own, h, sizes.own) + constants
+            early, previous = load(s, s_b + h, sizes.early), load(states, before + h, sizes.states)
+            store(q, q_b + h, (0,), (reset(early, previous, unit),))
+    product(q[:, :width], weights.R[:, fed : fed + columns - last], one, one, s[:, last:columns])
+
+
 def run(
     forward: Any, reset: Any, x: Array, work: Buffers, weights: Matrices, numbers: Numbers, sizes: Sizes
 ) -> None:
@@ -165,7 +181,7 @@ def run(
     states, saved, s, one, own = work.states, work.saved, work.s, numbers.one, weights.U[0]
     to_s, to_state, to_saved = s.shape[1], states.shape[1], saved.shape[1]  # from one row to the next
     constants = load(numbers.constants, 0, sizes.constants)
-    columns, fed = len(sizes.gates) * width, last - first
+    fed = last - first
     for t in range(x.shape[0]):
         row = t * B
         product(x[t], weights.W, one, numbers.zero, s)
@@ -173,14 +189,7 @@ def run(
             read = states[row : row + B, : len(sizes.reads) * width]
             product(read, weights.R[:, :fed], one, one, s[:, first:last])
         if reset is not None:
-            for b in range(B):
-                new_rows()
-                q, s_b, before = work.q[b], b * to_s, (row + b) * to_state
-                for h in range(width):
-                    unit = load(own, h, sizes.own) + constants
-                    early, previous = load(s, s_b + h, sizes.early), load(states, before + h, sizes.states)
-                    q[h] = reset(early, previous, unit)
-            product(work.q[:, :width], weights.R[:, fed : fed + columns - last], one, one, s[:, last:columns])
+            run_reset(reset, row, work, weights, numbers, sizes)
         for b in range(B):
             new_rows()
             s_b, before, saved_b = b * to_s, (row + b) * to_state, (row + b) * to_saved
@@ -215,6 +224,29 @@ def read_out_back(
         d_weights.by[0] += d_answer[b]
 
 
+def run_reset_back(
+    reset_back: Any, row: int, slot: int, work: Buffers, weights: Matrices, numbers: Numbers, sizes: Sizes
+) -> None:
+    """What q adds to dL/ds and dL/d(state) before the step, from dL/ds of the gates that it feeds."""
+    prefer_widest_vectors()
+    d_s, d_state, saved, states, q, own = work.d_s, work.d_state, work.saved, work.states, work.q, weights.U[0]
+    B, width, last, fed = sizes.batch, sizes.width, sizes.last, sizes.last - sizes.first
+    constants = load(numbers.constants, 0, sizes.constants)
+    late = d_s[slot : slot + B, last : len(sizes.gates) * width]
+    product(late, work.R_T[fed:], numbers.one, numbers.zero, q[:, :width])
+    for b in range(B):
+        new_rows()
+        q_b, d_s_b, d_b = b * q.shape[1], (slot + b) * d_s.shape[1], b * d_state.shape[1]
+        before, saved_b = (row + b) * states.shape[1], (row + b) * saved.shape[1]
+        for h in range(width):
+            unit = load(own, h, sizes.own) + constants
+            kept, previous = load(saved, saved_b + h, sizes.saved), load(states, before + h, sizes.states)
+            (d_q,) = load(q, q_b + h, (0,))
+            d_early, d_previous = reset_back(d_q, kept, previous, unit)
+            add(d_s, d_s_b + h, sizes.early, d_early)
+            add(d_state, d_b + h, sizes.states, d_previous)
+
+
 def run_back(
     backward: Any,
     reset_back: Any,
@@ -232,7 +264,7 @@ def run_back(
     states, saved, d_s, d_state, R_T, one = work.states, work.saved, work.d_s, work.d_state, work.R_T, numbers.one
     to_d_s, to_d_state, to_state, to_saved = d_s.shape[1], d_state.shape[1], states.shape[1], saved.shape[1]
     constants, own, d_own = load(numbers.constants, 0, sizes.constants), weights.U[0], d_weights.U[0]
-    row, columns, fed = t * B, len(sizes.gates) * width, last - first
+    row, fed = t * B, last - first
     for b in range(B):
         new_rows()
         d_s_b, d_b, before, saved_b = (
@@ -251,22 +283,7 @@ def run_back(
             store_own(d_state, d_b + h, sizes.states, d_previous)
             add(d_own, h, sizes.own, d_unit)
     if reset_back is not None:
-        product(d_s[slot : slot + B, last:columns], R_T[fed:], one, numbers.zero, work.q[:, :width])
-        for b in range(B):
-            new_rows()
-            d_q, d_s_b, d_b, before, saved_b = (
-                work.q[b],
-                (slot + b) * to_d_s,
-                b * to_d_state,
-                (row + b) * to_state,
-                (row + b) * to_saved,
-            )
-            for h in range(width):
-                unit = load(own, h, sizes.own) + constants
-                kept, previous = load(saved, saved_b + h, sizes.saved), load(states, before + h, sizes.states)
-                d_early, d_previous = reset_back(d_q[h], kept, previous, unit)
-                add(d_s, d_s_b + h, sizes.early, d_early)
-                add(d_state, d_b + h, sizes.states, d_previous)
+        run_reset_back(reset_back, row, slot, work, weights, numbers, sizes)
     if fed > 0:
         product(d_s[slot : slot + B, first:last], R_T[:fed], one, one, d_state[:, : len(sizes.reads) * width])
 
@@ -335,39 +352,36 @@ def differentiate(
             add_products(x[t : t + rows], t * B, rows * B, work, d_weights, one, sizes)
 
 
-for function in (
-    exchange,
-    exchange_rows,
-    transpose,
-    prepare_back,
-    start,
-    run,
-    read_out,
-    read_out_back,
-    add_products,
-    summed_norms,
-    differentiate,
-):
+# What depends on a cell leaves no symbol in the object code: it is made part of the kernel. For to symbols of one
+# name and signature Numba adds a number only, counted anew in each process; and when a process loads kernels that
+# several others have put on disk, the linker takes the first function of a name for all of them.
+OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, differentiate)
+OF_ALL: tuple[Callable[..., Any], ...] = (
+    *(exchange, exchange_rows, transpose, prepare_back, start),
+    *(read_out, read_out_back, add_products, summed_norms),
+)
+for function in OF_A_CELL:
+    register_jitable(forceinline=True)(function)
+for function in OF_ALL:
     register_jitable(function)
-register_jitable(forceinline=True)(run_back)  # a call for every step would cost a tenth of a small one
 
 
 def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint: str) -> Callable[..., Any]:
     """The kernel of a cell, not yet compiled.
 
     It may close over importable functions and numbers alone: then Numba finds it on disk in the next process.
-    `fingerprint` must change whenever any of these functions does, since Numba looks at this file only.
+    `fingerprint` must change whenever any of these functions does, since Numba looks at this file only. It is part
+    of the kernel's name.
     """
     forward, backward = cell.forward, cell.backward
     reset, reset_back = (cell.reset.forward, cell.reset.backward) if cell.reset else (None, None)
     for function in (forward, backward, reset, reset_back):
         if function is not None:
             register_jitable(inline="always")(function)
-    register_jitable(loss)
+    register_jitable(forceinline=True)(loss)
 
     def kernel(parameters, gradients, losses, norms, data, sizes, work, weights, d_weights, numbers, what):  # type: ignore[no-untyped-def]
         """For each model; all but the last segment must be run again on the way back."""
-        fingerprint  # noqa: B018  (kept in the closure: a part of the key of the cache)
         prefer_widest_vectors()
         segments = (sizes.time + sizes.segment - 1) // sizes.segment
         control = control_word()
@@ -407,4 +421,5 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                 exchange(gradients[model], d_weights, sizes, True)
         set_control_word(control)
 
+    kernel.__qualname__ = f"kernel_{fingerprint}"
     return kernel

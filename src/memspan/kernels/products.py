@@ -76,6 +76,8 @@ def _generate(transposed: bool) -> Any:
                             C.strides[0] // size,
                         )
 
+        # Two functions of one name would be one to the linker (see OF_A_CELL in `memspan.kernels.kernel`).
+        kernel.__qualname__ = "transposed_product" if transposed else "product"
         return kernel
 
     return overloaded
