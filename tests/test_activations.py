@@ -75,6 +75,7 @@ def test_the_slopes_of_sin_and_cos_are_one_another():
 
 def test_relu_has_the_values_of_max():
     np.testing.assert_array_equal(relu(POINTS), [max(x, 0.0) for x in POINTS])
+    assert np.isnan(relu(np.array([np.nan])))
 
 
 @pytest.mark.parametrize(("function", "slope"), PAIRS.values(), ids=PAIRS)

@@ -301,3 +301,10 @@ def test_a_killed_worker_is_a_clear_message_that_says_where_the_rest_is(memspan_
         "memspan: a worker process was killed (out of memory?); what was finished is kept",
     ]
     assert 0 < len(StudyResult.load(tmp_path / "results").trials) < 5000
+
+
+def test_it_is_a_module_too():
+    done = subprocess.run(
+        [sys.executable, "-m", "memspan", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == memspan.__version__

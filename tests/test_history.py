@@ -45,3 +45,10 @@ def test_two_histories_share_nothing():
     one, other = History(), History()
     one.loss.append(1.0)
     assert other.loss == []
+
+
+def test_outcomes_can_be_compared():
+    one, same, other = (
+        Outcome(Status.SOLVED, 3, Evaluation(loss, 0.95, np.array([0.9, 1.0]))) for loss in (0.1, 0.1, 0.2)
+    )
+    assert one == same != other

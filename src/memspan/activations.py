@@ -55,8 +55,8 @@ def softplus_slope(a: Any) -> Any:
 
 
 def relu(x: Array) -> Array:
-    """The larger of `x` and 0."""
-    return np.where(x.real > 0, x, 0)
+    """The larger of `x` and 0; NaN stays NaN."""
+    return np.where(x.real <= 0, 0, x)
 
 
 def relu_slope(a: Array) -> Array:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.losses import MSELoss
@@ -168,13 +168,15 @@ def bench(
     quick
         The first size, one core, and shorter timings: half a minute.
     output
-        A folder for the record as JSON, the table, and a bar chart.
+        A folder for the record as JSON, the table, and a bar chart; no other benchmark may be in it.
     progress
         How to show progress.
     """
     chosen = core_numbers()[-1:] if quick and cores is None else core_numbers(cores)
     cases = [Case(name, *numbers) for name in cell for numbers in (size[:1] if quick else size)]
     engines = {name: ENGINES[name] for name in engine}
+    if output is not None:
+        _new_folder(output, "engine.json")
     with show_progress(work(cases, chosen, rounds), "timing", "rounds", kind=progress) as tell:
         found = measure(cases, engines, cores=chosen, rounds=rounds, seconds=0.05 if quick else 0.2, tell=tell)
     console = _console()
@@ -186,6 +188,16 @@ def bench(
         for path in save_benchmark(found, output):
             print(path)
     return 1 if found.wrong else 0
+
+
+def _new_folder(output: Path, record: str) -> None:
+    """Make it before hours are spent on what goes into it."""
+    if (output / record).exists():
+        raise InvalidArgument("output", f"a folder without {record}, which would be lost", output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidArgument("output", "a folder that can be made", f"{output}: {error.strerror}") from error
 
 
 def _print(result: StudyResult, figures: list[Path]) -> None:

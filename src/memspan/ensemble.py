@@ -493,4 +493,6 @@ def _one_blas_thread() -> Iterator[None]:
 
 @functools.cache
 def _controller() -> ThreadpoolController:
+    from scipy.linalg import cython_blas  # noqa: F401  (the kernels' BLAS: what is not loaded is not limited)
+
     return ThreadpoolController()

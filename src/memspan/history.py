@@ -62,7 +62,7 @@ class Evaluation:
 
     loss: float
     accuracy: float
-    accuracies: Array
+    accuracies: Array = field(compare=False, repr=False)
 
 
 class Status(StrEnum):

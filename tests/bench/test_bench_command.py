@@ -50,6 +50,16 @@ def test_bad_input_is_refused_before_anything_is_timed(line, complaint, monkeypa
     assert complaint in err
 
 
+def test_a_folder_that_cannot_be_had_is_refused_before_anything_is_timed(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "engine.json").write_text("")
+    for name, complaint in (("file", "a folder that can be made"), ("full", "a folder without engine.json")):
+        code, out, err = run(f"-o {tmp_path / name}", monkeypatch, capsys)
+        assert (code, out) == (2, "")
+        assert f"output must be {complaint}" in err
+
+
 def test_the_help_lists_every_option(monkeypatch, capsys):
     code, out, _ = run("--help", monkeypatch, capsys)
     assert code == 0

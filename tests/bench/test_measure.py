@@ -23,6 +23,15 @@ def missing(case):
     return no_such_package.passes(case)
 
 
+def exhausted(case):
+    """It is ready, and then it is not."""
+
+    def run():
+        raise MemoryError("no more")
+
+    return {"it": Pass(run, lambda: Result(*case.result()))}
+
+
 def result(loss=1.0, **scaled):
     """Ones, but for the weights that are named."""
     gradient = np.ones(CASE.layout.size)
@@ -34,6 +43,7 @@ def result(loss=1.0, **scaled):
 @pytest.mark.slow
 def test_a_wrong_engine_is_refused_and_a_missing_one_skipped_by_name():
     engines = {"readable": Engine(readable), "bad": Engine(wrong), "absent": Engine(missing)}
+    engines["tired"] = Engine(exhausted)
     told = []
     found = measure(
         [CASE], engines, cores=core_numbers(1), rounds=2, seconds=0, tell=lambda *report: told.append(report)
@@ -45,7 +55,10 @@ def test_a_wrong_engine_is_refused_and_a_missing_one_skipped_by_name():
     ]
     assert min(min(timing.seconds) for timing in found.timings) > 0
     assert found.wrong == ("bad (wrong) is not timed at rnn T=3 B=2 H=4: its gradient of R is off by 0.001",)
-    assert found.remarks == ("absent is skipped: no_such_package is not installed",)
+    assert found.remarks == (
+        "absent is skipped: no_such_package is not installed",
+        "tired (it) gave up at rnn T=3 B=2 H=4: MemoryError('no more')",
+    )
     assert told[-1] == (work([CASE], core_numbers(1), 2), str(CASE))
     assert found.machine["numpy"] == np.__version__
 

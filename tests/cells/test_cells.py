@@ -185,11 +185,31 @@ def test_own_weights_start_as_the_cell_says(cell):
         ({"reads": ("c",)}, "R reads the first states"),
         ({"reset": Reset(("i",), None, None), "saved": ("q",)}, "q feeds the last gates"),
         ({"reset": Reset(("o",), None, None)}, "q feeds the last gates"),
+        ({"bias": {"F": 1.0}}, "bias must name gates"),
     ],
 )
 def test_a_cell_whose_names_are_out_of_order_is_refused(change, complaint):
     with pytest.raises(ValueError, match=f"lstm: {complaint}"):
         replace(CELLS["lstm"], **change)
+
+
+def test_a_cell_whose_start_is_unknown_is_refused():
+    with pytest.raises(ValueError, match="start must be"):
+        replace(CELLS["lstm"], start="nowhere")
+
+
+def choosing(s, previous, unit):
+    return ((s[0] if s[0] > 0 else 0 * s[0]),), ()
+
+
+def lacking(s, previous, unit):
+    return (unit[0] * s[0],), ()
+
+
+@pytest.mark.parametrize(("forward", "error"), [(choosing, "truth value"), (lacking, "index out of range")])
+def test_a_cell_that_does_not_take_arrays_is_refused(forward, error):
+    with pytest.raises(ValueError, match=f"rnn: forward must take arrays, got .*{error}"):
+        replace(CELLS["rnn"], forward=forward)
 
 
 def returns(found):

@@ -98,7 +98,7 @@ def test_value_and_dtype_are_those_of_numpy(name, dtype):
         ("exp", [np.nan, np.inf, 0, 1, 1]),
         ("softplus", [np.nan, np.inf, 0, np.log(2), np.log(2)]),
         ("softplus_slope", [np.nan, 1]),
-        ("relu", [0, np.inf, 0, 0, 0]),
+        ("relu", [np.nan, np.inf, 0, 0, 0]),
         ("sin", [np.nan, np.nan, np.nan, 0, 0]),
         ("cos", [np.nan, np.nan, np.nan, 1, 1]),
     ],

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,9 +15,9 @@ import pytest
 from numba import njit
 
 import memspan
-from memspan import CELLS, MSELoss
+from memspan import CELLS, MSELoss, Network
 from memspan.kernels import engine
-from memspan.kernels.compiling import OPTIONS, announced
+from memspan.kernels.compiling import OPTIONS, _fingerprint, announced
 from memspan.kernels.kernel import build
 from memspan.losses import squared_error
 from memspan.weights import Layout
@@ -78,6 +79,11 @@ def test_the_second_process_loads_what_the_first_has_compiled(tmp_path):
     assert said == "memspan: compiling the cell rnn for float32, once\n"
     assert Path(folder).is_relative_to(tmp_path)
     assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
+    for file in Path(folder).glob("*kernel_*.nb?"):
+        file.write_bytes(b"junk")
+    damaged, found, *_ = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert (damaged[0], found) == (0, loss)  # compiled again
+    assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
 
 
 @pytest.mark.slow
@@ -131,10 +137,68 @@ def test_kernels_that_other_processes_have_compiled_do_not_take_each_others_func
     assert names == {"kernel_of_rnn", "kernel_of_gru"}
 
 
+FUNCTIONS = """
+from memspan.activations import relu, tanh
+K = {K}
+
+def helper(x):
+    return x {sign} x
+
+def plain(s):
+    return tanh(s)
+
+def other(s):
+    return relu(s)
+
+def using(s):
+    return helper(s) * K
+
+def nested(s):
+    return [x for x in s]
+"""
+
+
+def made(K=0.5, sign="+"):
+    found = {"__name__": "mine"}
+    exec(FUNCTIONS.format(K=K, sign=sign), found)
+    return found
+
+
+def test_the_fingerprint_is_of_everything_that_is_compiled():
+    first, again = made(), made()
+    for name in ("plain", "using", "nested"):
+        assert _fingerprint([first[name]]) == _fingerprint([again[name]])
+    assert _fingerprint([first["plain"]]) != _fingerprint([first["other"]])
+    assert _fingerprint([first["using"]]) != _fingerprint([made(K=0.9)["using"]])
+    assert _fingerprint([first["using"]]) != _fingerprint([made(sign="-")["using"]])
+    before = _fingerprint([first["using"]])
+    first["K"] = 0.9
+    assert _fingerprint([first["using"]]) != before
+
+
+@pytest.mark.slow
+def test_a_number_that_a_cell_finds_around_it_may_change():
+    """As in a notebook: the readable engine takes the new one, and so does a new kernel."""
+    found = {"__name__": "mine", "K": 1.0}
+    exec(CELL.format(plus=" * K"), found)
+    losses = []
+    for number in (0.5, 2.0):
+        found["K"] = number
+        network = Network(replace(found["CELL"]), 1, 3, 1, rng=0)
+        batch = np.ones((4, 2, 1)), np.zeros((2, 1))
+        losses.append(
+            engine.FusedEngine(network.layout, network.dtype, MSELoss())
+            .differentiate(network.parameters[np.newaxis], [batch])
+            .losses[0]
+        )
+        assert losses[-1] == pytest.approx(MSELoss().forward(network.forward(batch[0]), batch[1]), rel=1e-12)
+    assert losses[0] != losses[1]
+
+
 def test_what_takes_long_is_announced_once(capsys, monkeypatch):
     monkeypatch.setattr("memspan.kernels.compiling.PATIENCE", 0.01)
     with announced("something"):
-        wait_until(lambda: capsys.readouterr().err == "memspan: compiling something, once\n")
+        wait_until(lambda: capsys.readouterr().err == "memspan: compiling something\n")
     with announced("something"):
         pass
     assert capsys.readouterr().err == ""

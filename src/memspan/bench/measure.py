@@ -158,8 +158,14 @@ class _Session:
         ]
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(self.rounds):
-            for engine, name, team, way in turns:
-                found[engine, name].append(team.seconds(way, self.duration))
+            for turn in list(turns):
+                engine, name, team, way = turn
+                try:
+                    found[engine, name].append(team.seconds(way, self.duration))
+                except EngineFailed as error:
+                    self.remarks.append(f"{engine} ({name}) gave up at {case}: {error}")
+                    turns.remove(turn)
+                    found.pop((engine, name), None)
             turns = [turn for turn in turns if not hopeless(found, *turn[:2])]
             self.done += 1
             self.tell(self.done, str(case))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from memspan.axes import Array
+from memspan.errors import one_of
+from memspan.starts import STARTS
 
 Values = tuple[Any, ...]
 """One number or one array `[batch, hidden]` for each gate, or for each state."""
@@ -90,6 +92,12 @@ class Cell:
         `own_start(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
     reset : Reset, optional
         For a cell with two linear maps in a step.
+
+    Raises
+    ------
+    ValueError
+        When names are out of order or unknown, or the functions do not take arrays or return other values than are
+        named: they are called once, here.
     """
 
     name: str
@@ -117,35 +125,43 @@ class Cell:
         if self.driven != self.gates[: len(self.driven)] or self.recurrent != last:
             raise ValueError(f"{self.name}: W feeds the first gates and R the last ones, in their order")
         if self.reads != self.states[: len(self.reads)]:
-            raise ValueError(f"{self.name}: R reads the first states, in their order")
+            rule = f"R reads the first states, in their order, but reads is {self.reads} and states {self.states}"
+            raise ValueError(f"{self.name}: {rule}")
         if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.saved):
             raise ValueError(f"{self.name}: q feeds the last gates, and is saved")
+        if not set(self.bias) <= set(self.gates):
+            raise ValueError(f"{self.name}: bias must name gates, {self.gates}, got {dict(self.bias)}")
+        one_of("start", self.start, STARTS)
         self._try()
 
     def _try(self) -> None:
-        """Call the functions once, on one number each, and count what they return."""
+        """Call the functions once, on few numbers, and count what they return."""
 
         def some(names: tuple[str, ...]) -> Values:
-            return tuple(np.full((1, 1), 0.5) for _ in names)
+            return tuple(np.full((1, 2), 0.5) for _ in names)
 
-        def count(function: str, found: Any, *named: tuple[str, ...]) -> None:
+        def call(what: str, function: Callable[..., Any], arguments: Values, *named: tuple[str, ...]) -> Any:
+            try:
+                found = function(*arguments)
+            except Exception as error:
+                raise ValueError(f"{self.name}: {what} must take arrays, got {error}") from error
             right = isinstance(found, tuple) and all(isinstance(part, tuple) for part in found)
             numbers = [len(part) for part in found] if right else type(found).__name__
             if numbers != [len(names) for names in named]:
                 rule = f"a tuple of tuples, with a value for each of {named}"
-                raise ValueError(f"{self.name}: {function} must return {rule}, got {numbers}")
+                raise ValueError(f"{self.name}: {what} must return {rule}, got {numbers}")
+            return found
 
-        unit = (*some(self.own), *self.constants.values())
+        gates, states, unit = some(self.gates), some(self.states), (*some(self.own), *self.constants.values())
         with np.errstate(all="ignore"):
-            forward = self.forward(some(self.gates), some(self.states), unit)
-            count("forward", forward, self.states, self.saved)
-            state, saved = forward
-            backward = self.backward(some(self.states), saved, some(self.states), state, unit)
-            count("backward", backward, self.gates, self.states, self.own)
+            found = call("forward", self.forward, (gates, states, unit), self.states, self.saved)
+            state, saved = found
+            call(
+                "backward", self.backward, (states, saved, states, state, unit), self.gates, self.states, self.own
+            )
             if self.reset:
                 early, (d_q,) = self.gates[: -len(self.reset.gates)], some(("q",))
-                back = self.reset.backward(d_q, saved, some(self.states), unit)
-                count("the reset's backward", back, early, self.states)
+                call("the reset's backward", self.reset.backward, (d_q, saved, states, unit), early, self.states)
 
     def unit(self, U: Array) -> Values:
         """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""

@@ -341,8 +341,8 @@ def compiled_softplus_slope(k: Constants) -> Any:
 
 @twin(relu)
 def compiled_relu(k: Constants) -> Any:
-    """Exact; NaN gives 0, as in NumPy."""
-    return lambda x: x if x > k.zero else k.zero
+    """Exact, and NaN stays NaN."""
+    return lambda x: k.zero if x <= k.zero else x
 
 
 @twin(relu_slope)

@@ -1,8 +1,11 @@
 """The fast engine, as its callers see it: losses and gradients of any number of networks of one shape."""
 
 import math
+import sys
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,8 +14,9 @@ from numba.core.errors import NumbaError, UnsupportedBytecodeError
 from memspan.axes import Array
 from memspan.cells import Cell
 from memspan.errors import InvalidArgument
-from memspan.kernels.compiling import announced, kernel_of
+from memspan.kernels.compiling import compiled, kernel_of, reason
 from memspan.kernels.kernel import BACKWARD, FORWARD, Buffers, Data, Matrices, Numbers, Sizes
+from memspan.kernels.processor import denormals_back
 from memspan.losses import Loss, squared_error
 from memspan.weights import Layout
 
@@ -22,6 +26,10 @@ TOGETHER = 2**24  # bytes of inputs that one call of the kernel gets
 PADDING = 16  # gates are as wide as a multiple of this: no loop over units has a remainder
 ALIASING = 1024  # rows of a multiple of so many bytes fall into few lines of a cache
 PRODUCT_ROWS = 128  # of one product for the gradient of R: as many steps as it takes
+PREDICTED_ROWS = 1024  # of a segment where nothing is traced
+
+
+Shapes = tuple[tuple[int, ...], ...]
 
 
 class Differentiated(NamedTuple):
@@ -62,8 +70,8 @@ class FusedEngine:
         self.read_out, self.memory = read_out, memory
         into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
         self._loss_inside = into is not None
-        self._kernel = kernel_of(layout.cell, into.__func__ if into else squared_error)
-        self._kept: dict[bool, _Workspace] = {}
+        self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else squared_error)
+        self._kept = _Kept()
         self._compile()
 
     def differentiate(
@@ -84,9 +92,9 @@ class FusedEngine:
         InvalidArgument
             When not even segments fit in `memory`; nothing has been allocated then.
         """
-        M, T = len(parameters), len(batches[0][0])
+        M, T = self._count(parameters), len(batches[0][0])
         found = Differentiated(np.empty(M), np.empty_like(parameters), np.empty((M, T if norms else 0)))
-        work = self._workspace(batches[0][0].shape, backward=True)
+        work = self._workspace(batches[0][0].shape, M, backward=True)
         for part in work.parts(M):
             x, y = zip(*batches[part], strict=True)
             work.fill(x, [self._checked(labels, work) for labels in y] if self._loss_inside else ())
@@ -101,8 +109,8 @@ class FusedEngine:
 
     def predict(self, parameters: Array, inputs: Sequence[Array]) -> Array:
         """ŷ `[M, B, O]` or `[M, K, B, O]` of each row of `parameters`, each for its own x `[T, B, F]`."""
-        M = len(parameters)
-        work = self._workspace(inputs[0].shape, backward=False)
+        M = self._count(parameters)
+        work = self._workspace(inputs[0].shape, M, backward=False)
         y_hat = np.empty((M, *work.data.y_hat.shape[1:]), self.dtype)
         losses, norms = np.empty(M), np.empty((M, 0))
         for part in work.parts(M):
@@ -114,23 +122,29 @@ class FusedEngine:
     def _compile(self) -> None:
         """Call the kernel once, on as little as there can be."""
         K, F = self.read_out or 1, self.layout.features
-        plan = Plan.of(self.layout, self.dtype, (K, 1, F), K, MEMORY, backward=True)
-        work = _Workspace(self.layout, self.dtype, (K, 1, F), replace(plan, models=1))
+        plan = Plan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
+        work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan)
         weights = np.zeros((1, self.layout.size), self.dtype)
-        name = self.layout.cell.name
+        name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1), np.zeros((1, 0)))
         try:
-            with announced(f"the cell {name} for {self.dtype}"):
-                work.run(self._kernel, weights, weights.copy(), np.zeros(1), np.zeros((1, 0)), FORWARD | BACKWARD)
+            compiled(
+                self._kernel,
+                lambda: work.run(self._kernel, *models, FORWARD | BACKWARD),
+                f"the cell {name} for {self.dtype}",
+            )
         except (NumbaError, UnsupportedBytecodeError) as error:
-            rule = "'readable' for a cell that Numba cannot compile (its reasons are above)"
-            raise InvalidArgument("engine", rule, f"'fused' and the cell {name}") from error
+            rule = "'readable' for a cell or a loss that Numba cannot compile"
+            raise InvalidArgument("engine", rule, f"'fused' and the cell {name}: {reason(error)}") from error
 
     def _differentiate_one(
-        self, work: "_Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
+        self, work: "Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
     ) -> None:
         """What the kernel does by itself, with a loss that is called from here."""
         work.run(self._kernel, parameters, gradient, loss, norms, FORWARD, k)
-        loss[0] = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
+        value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
+        if np.ndim(value) or not isinstance(value, Real | np.number):
+            raise InvalidArgument("what loss.forward returns", "a number", repr(value))
+        loss[0] = value
         d_y_hat = self._answer(work.data.d_y_hat[k])
         d_loss = np.asarray(self.loss.backward())
         if d_loss.shape != d_y_hat.shape:
@@ -142,20 +156,30 @@ class FusedEngine:
         """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
         return y_hat if self.read_out else y_hat[0]
 
-    def _checked(self, y: Array, work: "_Workspace") -> Array:
+    def _checked(self, y: Array, work: "Workspace") -> Array:
         """Labels for `into`, never broadcast."""
         shape = self._answer(work.data.y[0]).shape
         if y.shape != shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {shape}")
         return y
 
-    def _workspace(self, shape: tuple[int, ...], *, backward: bool) -> "_Workspace":
-        """That of the last call, if the shape is the same."""
-        kept = self._kept.get(backward)
-        if kept is None or kept.shape != shape:
-            plan = Plan.of(self.layout, self.dtype, shape, self.read_out or 1, self.memory, backward=backward)
-            self._kept.pop(backward, None)  # before the next one is allocated
-            kept = self._kept[backward] = _Workspace(self.layout, self.dtype, shape, plan)
+    def _count(self, parameters: Array) -> int:
+        """M; rows of another length would be read beyond their end."""
+        if parameters.shape[1:] != (self.layout.size,):
+            raise InvalidArgument("parameters", f"of shape [M, {self.layout.size}]", f"shape {parameters.shape}")
+        return len(parameters)
+
+    def _workspace(self, shape: tuple[int, ...], models: int, *, backward: bool) -> "Workspace":
+        """That of the last call in this thread, if the shape is the same and there are no more models."""
+        kept = self._kept.by_direction.get(backward)
+        if kept is None or kept.shape != shape or kept.most < models:
+            F, K = self.layout.features, self.read_out or 1
+            if len(shape) != 3 or shape[0] < K or shape[2] != F:
+                raise InvalidArgument("x", f"of shape [T, B, {F}] with T of at least {K}", f"shape {shape}")
+            of = self.layout, self.dtype, shape, K, self.memory
+            plan = Plan.of(*of, models=models, backward=backward)
+            self._kept.by_direction.pop(backward, None)  # before the next one is allocated
+            kept = self._kept.by_direction[backward] = Workspace(self.layout, self.dtype, shape, models, plan)
         return kept
 
 
@@ -170,83 +194,113 @@ class Plan:
         More than 1 where the whole trace would not fit.
     models : int
         How many networks one call of the kernel gets.
+    buffers, matrices, data : tuple of shapes
+        Of the arrays of `Buffers`, of `Matrices`, and of `Data`, in their order.
     bytes : int
-        Of all work buffers.
+        Of all of them; there are matrices for the weights and for their gradient.
     """
 
     sizes: Sizes
     segments: int
     models: int
+    buffers: Shapes
+    matrices: Shapes
+    data: Shapes
     bytes: int
 
     @classmethod
     def of(
-        cls, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], read_out: int, memory: int, *, backward: bool
+        cls,
+        layout: Layout,
+        dtype: np.dtype,
+        shape: tuple[int, ...],
+        read_out: int,
+        memory: int,
+        *,
+        models: int = 1,
+        backward: bool = True,
     ) -> Self:
-        """The whole trace at once if that fits; else segments of the length that takes least memory.
+        """For so many models: the whole trace if that fits; else segments of the length that takes least memory.
 
         Raises
         ------
         InvalidArgument
             When neither fits.
         """
-        cell, (T, B, F), itemsize = layout.cell, shape, dtype.itemsize
-        width = -(-layout.hidden // PADDING) * PADDING
-        inputs = B * T * (F + 1) * itemsize
-        models = max(1, TOGETHER // inputs)
+        cell, (T, B, F), O = layout.cell, shape, layout.outputs
         states, step = len(cell.states), len(cell.states) + len(cell.saved)
         block = -(-PRODUCT_ROWS // B)
-        shortest = max(
-            2, math.ceil(math.sqrt(T * states / step))
-        )  # where checkpoints and steps together are fewest
+        shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # checkpoints and steps together are fewest
         shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
-        needed = 0
-        for segment in sorted({T, min(shortest, T)}, reverse=True) if backward else (1,):
-            lengths = (T, B, F, layout.hidden, layout.outputs, read_out, width, segment, min(segment, block))
-            sizes = Sizes(*lengths, *_columns(cell, width))
-            segments = -(-T // segment)
-            checkpoints = segments * states if backward and segments > 1 else 0
-            needed = (segment * step + checkpoints) * B * width * itemsize + models * inputs
-            if needed <= memory:
-                return cls(sizes, segments, models, needed)
-        rule = f"at least {_gibibytes(needed)} for T={T}, B={B}, H={layout.hidden} ({cell.name}, {dtype})"
-        raise InvalidArgument("memory", rule, _gibibytes(memory))
+        segments = {T, min(shortest, T)} if backward else {min(T, -(-PREDICTED_ROWS // B))}
+        each = B * (T * (F + 1) + 3 * read_out * O) * dtype.itemsize
+        models = min(models, max(1, min(TOGETHER, memory // 4) // each))
+        for segment in sorted(segments, reverse=True):
+            plan = cls.with_segments(
+                layout, dtype, (T, B, read_out), models, segment, min(segment, block), backward
+            )
+            if plan.bytes <= memory:
+                return plan
+        rule = f"at least {plan.bytes} bytes for T={T}, B={B}, H={layout.hidden} ({cell.name}, {dtype})"
+        raise InvalidArgument("memory", f"{rule}, which are {plan.bytes / 2**30:.3g} GiB", memory)
 
-
-class _Workspace:
-    """The arrays that a kernel works in, for one shape of batches."""
-
-    def __init__(self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], plan: Plan) -> None:
-        self.shape, self.plan = shape, plan
-        cell, (T, B, F, _, O, K, width, segment, block, *_) = layout.cell, plan.sizes
+    @classmethod
+    def with_segments(
+        cls,
+        layout: Layout,
+        dtype: np.dtype,
+        lengths: tuple[int, int, int],
+        models: int,
+        segment: int,
+        block: int,
+        backward: bool,
+    ) -> Self:
+        """With T, B and K of `lengths`, and segments of so many steps."""
+        cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
+        width = -(-H // PADDING) * PADDING
         gates, states, saved = (len(names) * width for names in (cell.gates, cell.states, cell.saved))
         recurrent, reads = len(cell.recurrent) * width, len(cell.reads) * width
 
-        def rows(count: int, columns: int) -> Array:
+        def rows(count: int, columns: int) -> tuple[int, int]:
             aliasing = columns > 0 and columns * dtype.itemsize % ALIASING == 0
-            return np.zeros((count, columns + PADDING * aliasing), dtype)
+            return count, columns + PADDING * aliasing
 
-        def matrices() -> Matrices:
-            own = max(1, len(cell.own)) * width
-            fed = rows(F + 1, gates), rows(reads, recurrent)
-            return Matrices(*fed, *(np.zeros(shape, dtype) for shape in ((width, O), (1, O), (1, own))))
+        segments = -(-T // segment)
+        checkpoints = segments * B if backward and segments > 1 else 0
+        traced = rows((segment + 1) * B, states), rows(segment * B, saved), rows(checkpoints, states)
+        of_a_step = rows(B, gates), rows(B, width), rows(block * B, gates), rows(B, states)
+        buffers = (*traced, *of_a_step, rows(recurrent, reads), (O, width))
+        own = 1, max(1, len(cell.own)) * width
+        matrices = (rows(F + 1, gates), rows(reads, recurrent), (width, O), (1, O), own)
+        data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
+        shapes = (*buffers, *matrices, *matrices, *data)
+        size = dtype.itemsize * sum(map(math.prod, shapes))
+        sizes = Sizes(T, B, F, H, O, K, width, segment, block, *_columns(cell, width))
+        return cls(sizes, segments, models, buffers, matrices, data, size)
 
-        checkpoints = plan.segments * B if 1 < segment < T else 0
-        self.buffers = Buffers(
-            states=rows((segment + 1) * B, states),
-            saved=rows(segment * B, saved),
-            checkpoints=rows(checkpoints, states),
-            s=rows(B, gates),
-            q=rows(B, width),
-            d_s=rows(block * B, gates),
-            d_state=rows(B, states),
-            R_T=rows(recurrent, reads),
-            V_T=np.zeros((O, width), dtype),
-        )
-        self.weights, self.d_weights = matrices(), matrices()
-        answers = (np.zeros((plan.models, K, B, O), dtype) for _ in range(3))
-        self.data = Data(np.ones((plan.models, T, B, F + 1), dtype), *answers)  # the last input is the bias's
-        self.numbers = Numbers(np.ones(1, dtype), np.zeros(1, dtype), np.array([*cell.constants.values()], dtype))
+
+class _Kept(threading.local):
+    """The workspaces of a thread: two threads must not compute in the same one."""
+
+    def __init__(self) -> None:
+        self.by_direction: dict[bool, Workspace] = {}
+
+
+class Workspace:
+    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer."""
+
+    def __init__(self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: Plan) -> None:
+        self.shape, self.most, self.plan = shape, most, plan
+
+        def zeros(shapes: Shapes) -> Iterator[Array]:
+            return (np.zeros(shape, dtype) for shape in shapes)
+
+        self.buffers = Buffers(*zeros(plan.buffers))
+        self.weights, self.d_weights = (Matrices(*zeros(plan.matrices)) for _ in range(2))
+        self.data = Data(*zeros(plan.data))
+        self.data.x[..., -1] = 1  # the bias's input
+        constants = np.array([*layout.cell.constants.values()], dtype)
+        self.numbers = Numbers(np.ones(1, dtype), np.zeros(1, dtype), constants)
 
     def parts(self, models: int) -> Iterator[slice]:
         """The models of each call."""
@@ -266,7 +320,11 @@ class _Workspace:
         """Call the kernel for these models, the first of them being number `k` of `data`."""
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
         work = (self.plan.sizes, self.buffers, self.weights, self.d_weights, self.numbers)
-        kernel(parameters, gradients, losses, norms, data, *work, what)
+        try:
+            kernel(parameters, gradients, losses, norms, data, *work, what)
+        except Exception:
+            denormals_back()
+            raise
 
 
 def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
@@ -280,7 +338,3 @@ def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
     fed = (cell.driven, cell.recurrent, cell.reads)
     names = (*fed, cell.gates, early, cell.states, cell.saved, cell.own)
     return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))
-
-
-def _gibibytes(size: int) -> str:
-    return f"{size / 2**30:.3g} GiB"

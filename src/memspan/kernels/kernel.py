@@ -106,6 +106,9 @@ def exchange(flat: Array, matrices: Matrices, sizes: Sizes, back: bool) -> None:
     p = exchange_rows(flat, p, V, 0, H, 1, O, O, back)
     p = exchange_rows(flat, p, by, 0, 1, 1, O, O, back)
     exchange_rows(flat, p, U, 0, 1, len(sizes.own), H, width, back)
+    if not back:
+        for own in range(0, len(sizes.own) * width, width):
+            U[0, own + H : own + width] = U[0, own]  # a cell may divide by them, and what is padded be NaN
 
 
 def exchange_rows(
@@ -389,9 +392,9 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
         for model in range(parameters.shape[0]):
             x, y_hat, d_y_hat = data.x[model], data.y_hat[model], data.d_y_hat[model]
             exchange(parameters[model], weights, sizes, False)
-            if what & 2:
+            if what & BACKWARD:
                 prepare_back(weights, d_weights, work, sizes)
-            for i in range(0 if what & 1 else segments, 2 * segments if what & 2 else segments):
+            for i in range(0 if what & FORWARD else segments, 2 * segments if what & BACKWARD else segments):
                 back = i >= segments
                 at = 2 * segments - 1 - i if back else i
                 begin = at * sizes.segment
@@ -415,9 +418,9 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                     )
                 else:
                     read_out(y_hat, begin, now.shape[0], work.states, weights, numbers, sizes)
-                    if i == segments - 1 and what == 3:
+                    if i == segments - 1 and what == FORWARD | BACKWARD:
                         losses[model] = loss(y_hat, data.y[model], d_y_hat)
-            if what & 2:
+            if what & BACKWARD:
                 exchange(gradients[model], d_weights, sizes, True)
         set_control_word(control)
 

@@ -11,8 +11,9 @@ again at their end.
 import platform
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -53,6 +54,12 @@ def prefer_widest_vectors(typing: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@njit
+def denormals_back() -> None:
+    """Switch denormal numbers on, after a kernel that did not come to its end."""
+    set_control_word(control_word() & np.uint32(0xFFFFFFFF ^ FLUSH))
 
 
 def _call(builder: Any, name: str, word: Any = None) -> Any:

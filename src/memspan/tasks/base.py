@@ -133,7 +133,11 @@ class Counted(Iterator[Batch]):
             x, y = next(self.source)
         except StopIteration:
             raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        self._last = Batch(np.asarray(x), np.asarray(y))
+        batch = Batch(np.asarray(x), np.asarray(y))
+        for part in batch:
+            if part.dtype.kind not in "biufc":
+                raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")
+        self._last = batch
         self.drawn += 1
         return self._last
 
