@@ -25,6 +25,8 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/gradient_checkers.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/activation_errors.py
+	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'

@@ -91,7 +91,7 @@ def overhead(length: int) -> list[Finding]:
         return lambda: learner.fit(number, progress=False, stop_when_solved=False, final_batches=1)
 
     engine.differentiate(parameters, [batch])
-    work = engine._workspace(batch.x.shape, backward=True)
+    work = engine._workspace(batch.x.shape, 1, backward=True)
     found = engine.differentiate(parameters, [batch])
     for _ in range(ROUNDS):
         once, many = (timed(fit(number)) for number in (1, updates))

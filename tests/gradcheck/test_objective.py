@@ -111,7 +111,7 @@ def drops_in_one_state(s, previous, unit):
 
 
 def backward(d_state, saved, previous, state, unit):
-    return (d_state[0] * (1 - saved[0] ** 2),), (0.0,), ()
+    return (d_state[0] * (1 - saved[0] ** 2),), (0.0,) * len(previous), ()
 
 
 @pytest.mark.parametrize(
