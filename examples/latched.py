@@ -4,8 +4,8 @@
 
 Trains the ten networks of the first study at T = 40 side by side, and draws what three of them predict. A
 network that keeps only in which of k equal parts of [-1, 1] the first number was has at best a mean squared error
-of 1 / 3k²: 1/12 for two parts, which is the sign alone, 1/27 for three, 1/48 for four. Drawn are those that come
-nearest to these.
+of 1 / 3k²: 1/3 for a single part, which is nothing, 1/12 for two, which is the sign alone, 1/27 for three. Drawn
+are those that come nearest to these.
 """
 
 import sys
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from memspan import Batches, Ensemble, MSELoss, Study
+from memspan import Batches, Ensemble, Study
 from memspan.figures.style import new_figure
 from memspan.figures.training import Predictions, draw_predictions
 
-LENGTH, PARTS = 40, (2, 3, 4)
+LENGTH, PARTS = 40, (1, 2, 3)
 study = Study()
+task = study.new_task()
 
 
 def trained() -> Ensemble:
@@ -27,10 +28,10 @@ def trained() -> Ensemble:
     for repetition in range(study.repetitions):
         key = np.random.SeedSequence(study.seed, spawn_key=(LENGTH, repetition))
         for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.new_network(for_weights))
-        batches.append(Batches(study.task, LENGTH, study.batch, for_training, study.dtype))
-        fresh.append(Batches(study.task, LENGTH, 500, for_evaluation, study.dtype))
-    ensemble = Ensemble(models, MSELoss(), batches, study.new_optimizer(), evaluation=fresh)
+        models.append(study.new_network(LENGTH, for_weights))
+        batches.append(Batches(task, LENGTH, study.batch, for_training, study.dtype))
+        fresh.append(Batches(task, LENGTH, 500, for_evaluation, study.dtype))
+    ensemble = Ensemble(models, task.new_loss(), batches, study.new_optimizer(), evaluation=fresh)
     ensemble.fit(study.updates, evaluate_every=50, evaluation_batches=1)
     return ensemble
 
@@ -44,7 +45,7 @@ for ax, parts in zip(figure.subplots(1, len(PARTS), sharey=True), PARTS, strict=
     print(f"{parts} parts, 1/{3 * parts**2}: repetition {repetition}, {member.outcome}")
     x, y = next(member.evaluation)
     y_hat = member.model.predict(x)
-    draw_predictions(Predictions(y[:, 0], y_hat[:, 0], study.task.accuracy(y_hat, y), study.tolerance), ax)
+    draw_predictions(Predictions(y[:, 0], y_hat[:, 0], task.accuracy(y_hat, y), task.tolerance), ax)
     ax.set_title(f"repetition {repetition}: {ax.get_title().split()[0]} correct", fontsize="medium")
 path = Path(sys.argv[1] if len(sys.argv) > 1 else ".") / "latched.png"
 figure.savefig(path, dpi=100)

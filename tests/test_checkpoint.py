@@ -29,8 +29,11 @@ from memspan import (
     Network,
     Recall,
     RMSprop,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
     UnreadableFile,
     generate_samples,
+    get_task,
 )
 from memspan.activations import tanh, tanh_slope
 from memspan.cells import cornn, leaky, lstm
@@ -86,9 +89,13 @@ def assert_continues(path, make, **given):
     for mine, theirs in zip(loaded.state, straight.state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
         assert mine.dtype == theirs.dtype
-    np.testing.assert_array_equal(next(loaded.batches).x, next(straight.batches).x)
-    np.testing.assert_array_equal(next(loaded.evaluation).x, next(straight.evaluation).x)
+    for mine, theirs in ((loaded.batches, straight.batches), (loaded.evaluation, straight.evaluation)):
+        for here, there in zip(next(mine), next(theirs), strict=True):
+            np.testing.assert_array_equal(here, there)
+            assert here.dtype == there.dtype
     assert loaded.task == straight.task
+    assert type(loaded.loss) is type(straight.loss)
+    assert loaded.loss.masked is straight.loss.masked
     assert loaded.threshold == straight.threshold
     return loaded
 
@@ -139,6 +146,67 @@ def test_the_task_is_kept_also_where_the_batches_do_not_tell_it(path):
     assert loaded.task == Recall(0.6)
     assert_continues(path, lambda: learner_of(task=Recall(0.6)))
     assert Learner.load(path, task=Recall(0.7)).task == Recall(0.7)
+
+
+OTHERS = [
+    (get_task("copying/urnn", items=2, symbols=3), 3, SoftmaxCrossEntropy()),
+    (get_task("adding/hs97"), 20, MSELoss(masked=True)),
+    (get_task("order/hs97-2", tolerance=0.2), 20, MSELoss(masked=True)),
+    (get_task("order/pascanu-2"), 10, SoftmaxCrossEntropy()),
+    (get_task("recall/distractors", scale=5.0, element=2), 3, MSELoss()),
+    (get_task("latch/3c"), 9, MSELoss(masked=True)),
+    (get_task("parity"), 4, SigmoidCrossEntropy()),
+    (get_task("parity"), 4, SigmoidCrossEntropy(masked=True)),
+]
+
+
+def other_learner(task, length, loss, batches=None, dtype="float32"):
+    """Of a network as the task needs it."""
+    _, features, outputs, read_out = task.shape(length)
+    model = Network("rnn", features, 4, outputs, read_out=read_out, dtype=dtype, rng=0)
+    batches = Batches(task, length, 6, rng=1, dtype=dtype) if batches is None else batches
+    return learner_of(batches, model=model, loss=loss, task=task)
+
+
+@pytest.mark.parametrize(
+    ("task", "length", "loss"), OTHERS, ids=[f"{task.name}, {loss!r}" for task, _, loss in OTHERS]
+)
+def test_every_kind_of_task_and_loss_comes_back(path, task, length, loss):
+    loaded = assert_continues(path, lambda: other_learner(task, length, loss))
+    assert loaded.batches.task == loaded.evaluation.task == loaded.task == task
+    assert type(loaded.task) is type(task)
+    assert loaded.loss is not loss
+    assert repr(loaded.loss) == repr(loss)
+    assert loaded.model.read_out == task.shape(length).read_out
+    assert np.isfinite(loaded.history.loss).all()
+
+
+@pytest.mark.parametrize(("task", "length", "loss"), OTHERS[:2], ids=[task.name for task, *_ in OTHERS[:2]])
+def test_so_do_they_with_a_generator_in_double_precision(path, task, length, loss):
+    """The labels of the second have holes, where nothing is asked."""
+
+    def endless():
+        rng = np.random.default_rng(3)
+        while True:
+            yield task.sample(rng, length, 6)
+
+    def make():
+        return other_learner(task, length, loss, endless(), "float64")
+
+    assert np.isnan(next(endless()).y).any() == loss.masked
+    loaded = assert_continues(path, make, batches=endless())
+    assert loaded.evaluation is loaded.batches
+
+
+def test_a_loss_that_is_not_masked_does_not_come_back_masked(path):
+    """A label of NaN still ends training where it is none that may be left out."""
+    task, length, _ = OTHERS[1]
+    other_learner(task, length, MSELoss()).save(path)
+    loaded = Learner.load(path)
+    assert loaded.loss.masked is False
+    assert loaded.fit(3, **FIT).tensor == "y"
+    other_learner(task, length, MSELoss(masked=True)).save(path)
+    assert Learner.load(path).fit(3, **FIT).update == 3
 
 
 def test_numpy_numbers_are_numbers(path):
@@ -253,6 +321,25 @@ def test_batches_of_a_task_of_ones_own_need_the_task_again(path):
         Learner.load(path)
     loaded = assert_continues(path, make, task=OwnTask())
     assert type(loaded.batches.task) is type(loaded.evaluation.task) is OwnTask
+
+
+class Lenient(Recall):
+    """Called as memspan's, and another one."""
+
+    def correct(self, y_hat, y):
+        return np.ones(y.shape[:-1])
+
+
+def test_a_task_of_ones_own_does_not_come_back_as_memspans_of_the_same_name(path):
+    def make():
+        return learner_of(Batches(Lenient(), length=3, batch=4, rng=1))
+
+    make().save(path)
+    with pytest.raises(InvalidArgument, match="task must be given, because "):
+        Learner.load(path)
+    loaded = assert_continues(path, make, task=Lenient())
+    assert type(loaded.task) is type(loaded.batches.task) is Lenient
+    assert set(loaded.history.accuracy) == {1}
 
 
 def test_a_clip_of_ones_own_needs_the_whole_optimiser_again(path):
@@ -552,6 +639,9 @@ BAD_HEADERS = [
     {"loss": "mse"},
     {"rule": {"name": "adam", "parameters": {"learning_rate": "much"}}},
     {"clips": [{"name": "norm", "code": "import os"}]},
+    {"task": {"name": "recall", "parameters": {"tolerance": "much"}}},
+    {"task": {"name": "recall", "parameters": [0.1]}},
+    {"loss": {"name": "mse", "parameters": {"masked": "maybe"}}},
 ]
 
 
@@ -577,7 +667,15 @@ def test_a_header_that_cannot_be_right_is_refused_before_anything_is_made(path, 
         ({"clips": [{"name": "norm", "parameters": {}}]}, "optimizer"),
         ({"clips": [{"name": "sgd", "parameters": {"learning_rate": 1}}]}, "optimizer"),
         ({"task": {"name": "guess"}}, "task"),
+        ({"loss": {"name": "mse", "parameters": {"masked": 1}}}, "masked"),
+        ({"loss": {"name": "mse", "parameters": {"masked": None}}}, "masked"),
+        ({"loss": {"name": "softmax", "parameters": {"weight": 1}}}, "loss"),
         ({"task": {"name": "recall", "parameters": {"tolerance": 2}}}, "tolerance"),
+        ({"task": {"name": "recall", "parameters": {"tolerance": None}}}, "tolerance"),
+        ({"task": {"name": "recall", "parameters": {"tolerance": True}}}, "tolerance"),
+        ({"task": {"name": "recall", "parameters": {"speed": 3}}}, "a parameter of recall"),
+        ({"task": {"name": "recall/kth", "parameters": {"element": 1.5}}}, "element"),
+        ({"task": {"name": "copying/urnn", "parameters": {"items": 0}}}, "items"),
     ],
     ids=str,
 )

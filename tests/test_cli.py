@@ -11,14 +11,18 @@ from contextlib import contextmanager
 import pytest
 
 import memspan
-from memspan import Study, StudyResult
+from memspan import Study, StudyResult, get_task
 from memspan.cli import main
+from memspan.commands import ALL
 from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.study.records import new_folder
 
 SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 1 --progress none"
+
+
+NAMES = [command.__name__ for command in ALL]
 
 
 @pytest.fixture
@@ -52,8 +56,9 @@ def test_the_version_is_told_without_importing_anything(tmp_path):
 def test_without_a_command_the_commands_are_listed(memspan_):
     code, out, _ = memspan_("")
     assert code == 0
-    for word in ("study", "show", "gradcheck", "How far back"):
+    for word in ("study", "show", "tasks", "cells", "gradcheck", "bench", "How far back"):
         assert word in out
+    assert all(name in out for name in NAMES)
 
 
 def test_the_help_of_study_lists_every_choice_there_is(memspan_):
@@ -69,7 +74,10 @@ def test_the_help_of_study_lists_every_choice_there_is(memspan_):
     ("command", "options"),
     [
         ("show", ["FOLDER"]),
-        ("gradcheck", ["--cell", "--start", "--length", "--batch", "--hidden", "--seed", "--output", "-o"]),
+        (
+            "gradcheck",
+            ["--cell", "--task", "--start", "--length", "--batch", "--hidden", "--seed", "--output", "-o"],
+        ),
     ],
 )
 def test_the_help_lists_every_option(memspan_, command, options):
@@ -82,7 +90,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("banana", 'Unknown command "banana". Available commands: study, show, gradcheck, bench.'),
+        ("banana", f'Unknown command "banana". Available commands: {", ".join(NAMES)}.'),
         ("study --lengths 0", "lengths.0 must be greater than 0, got '0'"),
         ("study --lengths", "lengths must be at least one length, got []"),
         ("study --lengths 5 5", "lengths must be different from each other, got ['5', '5']"),
@@ -91,6 +99,18 @@ def test_the_help_lists_every_option(memspan_, command, options):
             "lengths.0 must be a valid integer, unable to parse string as an integer, got 'five'",
         ),
         ("study --cell banana", "cell must be 'rnn', "),
+        ("study --task banana", "task must be 'recall', "),
+        ("study --task adding/hs97 --lengths 5", "lengths must be at least 20 for adding/hs97, got 5"),
+        (
+            "study --parameters.tolerance 2",
+            "tolerance must be a finite number above 0 and below 1, got 2",
+        ),
+        (
+            "study --parameters.speed 2",
+            "a parameter of recall must be one of tolerance, element, scale, got 'speed'",
+        ),
+        ("study --parameters.tolerance nan", "parameters.tolerance"),
+        ("study --tolerance 0.1", "Unknown option: --tolerance."),
         ("study --learning-rate nan", "learning_rate must be a finite number, got 'nan'"),
         ("study --threshold 1.1", "threshold must be less than or equal to 1, got '1.1'"),
         ("study --hidden 1.5", "hidden must be a valid integer, "),
@@ -102,6 +122,8 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("show", 'Command "show" parameter --folder requires an argument.'),
         ("show nowhere", "[Errno 2] No such file or directory: "),
         ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
+        ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
+        ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
         ("gradcheck --start banana", 'Invalid value "banana" for --start. Choose from: "uniform", '),
         ("gradcheck --length 0", "length must be a whole number of at least 1, got 0"),
         ("gradcheck --batch 0", "batch must be a whole number of at least 1, got 0"),
@@ -134,6 +156,21 @@ def test_a_study_is_run_written_and_shown_again(memspan_, tmp_path, monkeypatch)
     monkeypatch.setattr("memspan.study.pictures.save", lambda figure, folder, name, *rest: drawn.append(name))
     assert memspan_("show results") == (0, out, "")
     assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
+
+
+@pytest.mark.slow
+def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, tmp_path):
+    options = "--task copying/urnn --parameters.items 2 --parameters.symbols 3"
+    code, out, err = memspan_(f"study {SMALL} {options} --output results")
+    assert (code, err) == (0, "")
+    result = StudyResult.load(tmp_path / "results")
+    assert result.study.new_task() == get_task("copying/urnn", items=2, symbols=3)
+    assert result.complete
+    assert len(result.trials) == 4
+    assert "cross-entropy" in out
+    assert "See 2 of 3 symbols, wait for T steps" in " ".join(out.split())
+    assert len(list((tmp_path / "results").iterdir())) == 2 + 3 * 5
+    assert memspan_("show results") == (0, out, "")
 
 
 def test_a_folder_with_a_study_is_refused_and_left_as_it_was(memspan_, tmp_path):
@@ -174,7 +211,7 @@ def test_a_damaged_line_is_named(memspan_, tmp_path):
 
 
 def test_without_output_the_folder_is_new_and_named_for_the_cell(memspan_, tmp_path, monkeypatch):
-    monkeypatch.setattr("memspan.commands.save_figures", lambda result, folder: [folder / "none.png"])
+    monkeypatch.setattr("memspan.commands.studies.save_figures", lambda result, folder: [folder / "none.png"])
     code, out, _ = memspan_(f"study {SMALL} --cell lstm")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
@@ -190,6 +227,16 @@ def test_the_gradient_of_an_lstm_is_right(memspan_, tmp_path):
     assert re.search(r"│ R +│ steps +│ R\[\d+,\d+\] t=\d gate [ifog] ", out)
     assert "comparisons pass" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gradient_is_checked_on_any_task(memspan_):
+    """Of numbers that are not asked for everywhere, and of classes."""
+    code, out, err = memspan_("gradcheck --task adding/hs97 --length 20 --hidden 3")
+    assert (code, err) == (0, "")
+    assert "Gradient check: rnn, T=22 B=4 F=2 H=3 O=1 float64" in out
+    code, out, _ = memspan_("gradcheck --task order/pascanu-2 --cell gru --length 10 --hidden 3")
+    assert code == 0
+    assert "Gradient check: gru, T=10 B=4 F=6 H=3 O=4 float64" in out
 
 
 def test_a_wrong_gradient_exits_with_1(memspan_, monkeypatch):

@@ -467,6 +467,45 @@ def test_a_loss_of_ones_own_is_honoured_by_both_engines(loss):
         assert not np.allclose(mine.model.parameters, others.model.parameters, rtol=1e-3)
 
 
+def halves_asked(seed, label=np.nan):
+    """Of every second sequence nothing is asked."""
+    for x, y in generate_samples(8, 3, rng=seed):
+        y[::2] = label
+        yield x, y
+
+
+def halves(seed):
+    """The others alone."""
+    return ((x[:, 1::2], y[1::2]) for x, y in generate_samples(8, 3, rng=seed))
+
+
+def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
+    """Neither in training nor in evaluation, and it is no divergence."""
+    options = {"optimizer": SGD(0.1), "engine": engine}
+    masked = ensemble_of(range(2), [halves_asked(k) for k in range(2)], loss=MSELoss(masked=True), **options)
+    without = ensemble_of(range(2), [halves(k) for k in range(2)], **options)
+    for ensemble in (masked, without):
+        outcomes = ensemble.fit(25, **TINY)
+        assert [(outcome.status, outcome.update) for outcome in outcomes] == [(Status.UNSOLVED, 25)] * 2
+    for mine, theirs in zip(masked.members, without.members, strict=True):
+        np.testing.assert_allclose(mine.model.parameters, theirs.model.parameters, rtol=1e-10)
+        for ours, others in zip(mine.history.arrays().values(), theirs.history.arrays().values(), strict=True):
+            np.testing.assert_allclose(ours, others, rtol=1e-10)
+        assert np.isnan(mine.last.y[::2]).all(), "the batch is left as it was"
+
+
+@pytest.mark.parametrize(
+    ("label", "loss"), [(np.nan, MSELoss()), (np.inf, MSELoss()), (np.inf, MSELoss(masked=True))], ids=repr
+)
+def test_any_other_label_that_is_not_finite_is_divergence(label, loss, engine):
+    streams = [halves_asked(0, label), generate_samples(8, 3, rng=1)]
+    outcomes = ensemble_of(range(2), streams, loss=loss, engine=engine).fit(5, **TINY)
+    assert [(outcome.status, outcome.tensor) for outcome in outcomes] == [
+        (Status.DIVERGED, "y"),
+        (Status.UNSOLVED, None),
+    ]
+
+
 TWO_THREADS = """
 import numpy as np
 from threadpoolctl import threadpool_info

@@ -9,9 +9,10 @@ import memspan
 
 ROOT = Path(memspan.__file__).parent
 LAYERS = [
-    *("_version", "errors", "axes", "activations", "starts", "cells", "tasks", "losses", "weights", "bptt"),
+    *("_version", "errors", "axes", "activations", "starts", "cells", "losses", "tasks", "weights", "bptt"),
     *("network", "kernels", "gradcheck", "optimizers", "diagnostics", "span", "figures", "progress", "history"),
-    *("interrupts", "ensemble", "checkpoint", "learner", "study", "bench", "commands", "cli", "__main__"),
+    *("interrupts", "ensemble", "checkpoint", "learner", "study", "reproduce", "bench", "commands", "cli"),
+    "__main__",
 ]
 MODULES = sorted(ROOT.rglob("*.py"))
 SERIALISERS = {"pickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve"}

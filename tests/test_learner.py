@@ -24,6 +24,7 @@ from memspan import (
     RMSprop,
     Status,
     generate_samples,
+    get_task,
 )
 from memspan.figures.style import new_figure
 
@@ -263,6 +264,26 @@ def test_evaluation_scores_the_fork_of_the_batches(engine):
 def test_accuracy_is_that_of_an_evaluation():
     one, other = (learner_of(Batches(Recall(0.3), length=3, batch=50, rng=1)) for _ in range(2))
     assert one.accuracy(3) == other.evaluate(3).accuracy > 0
+
+
+@pytest.mark.parametrize("name", ["latch/3c", "adding/hs97", "order/pascanu-2", "parity"])
+def test_evaluation_has_the_loss_of_the_labels_and_the_accuracy_of_the_task(name, engine):
+    """Of latch/3c the labels are noisy, and an answer is judged without their noise."""
+    task = get_task(name)
+    learner, twin = (learner_for(task, task.least_length + 3, engine=engine) for _ in range(2))
+    fresh = [(x, y, twin.predict(x)) for x, y in islice(twin.evaluation, 4)]
+    found = learner.evaluate(4)
+    losses = [task.new_loss().forward(y_hat, y) for _, y, y_hat in fresh]
+    shares = [task.accuracy(y_hat, task.judged(x, y)) for x, y, y_hat in fresh]
+    assert found.loss == pytest.approx(np.mean(losses), rel=1e-12)
+    np.testing.assert_array_equal(found.accuracies, shares)
+    if name == "latch/3c":
+        correct = [
+            abs(y_hat[k, b, 0] - (0.2 if x[0, b, 0] > 0 else 0.8)) <= task.tolerance
+            for x, y, y_hat in fresh
+            for k, b in zip(*np.nonzero(~np.isnan(y[..., 0])), strict=True)
+        ]
+        assert found.accuracy == pytest.approx(np.mean(correct), rel=1e-12)
 
 
 def test_evaluation_may_have_batches_of_its_own():
@@ -543,6 +564,167 @@ def test_predictions_are_drawn_for_fresh_batches():
     points = ax.lines[-1]
     np.testing.assert_array_equal(points.get_xdata(), np.concatenate([y[:, 0] for _, y in fresh]))
     np.testing.assert_array_equal(points.get_ydata(), np.concatenate([twin.predict(x)[:, 0] for x, _ in fresh]))
+
+
+def test_predictions_of_the_memory_task_are_drawn_with_its_trivial_answer_and_tolerance():
+    ax = learner_of(Batches(Recall(0.2), 3, 200, rng=1)).plot_predictions(1, new_figure().subplots())
+    assert [line.get_label() for line in ax.lines] == ["prediction = label", "trivial prediction 0", "network"]
+    assert ax.lines[0].get_xdata().tolist() == [-1, 1]
+    assert ax.get_legend().get_texts()[0].get_text() == "correct: within 0.2"
+    assert ax.get_xlabel() == "label (recall)"
+
+
+def learner_for(task, length, batch=25, **options):
+    """As the task needs it, with its own loss; small, and the same at every call."""
+    _, features, outputs, read_out = task.shape(length)
+    model = Network("rnn", features, 5, outputs, init="glorot", read_out=read_out, rng=0)
+    return learner_of(Batches(task, length, batch, rng=1), model=model, loss=task.new_loss(), **options)
+
+
+def drawn_shares(ax):
+    """The matrix of a confusion: of each class of labels, the share of each answer."""
+    (image,) = ax.images
+    return np.asarray(image.get_array())
+
+
+def shares_of(classes, pairs):
+    """The same, counted one by one from (label, answer)."""
+    counts = np.zeros((classes, classes))
+    for label, answer in pairs:
+        counts[label, answer] += 1
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def test_answers_that_are_classes_are_drawn_as_a_confusion():
+    task = get_task("order/pascanu-2")
+    learner, twin = (learner_for(task, 10) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = list(islice(twin.evaluation, 3))
+    pairs = [
+        (int(np.argmax(row)), int(np.argmax(answer)))
+        for x, y in fresh
+        for row, answer in zip(y, twin.predict(x), strict=True)
+    ]
+    expected = shares_of(4, pairs)
+    assert np.count_nonzero(expected) > 4, "not one answer alone to each class"
+    assert not np.array_equal(expected, expected.T)
+    np.testing.assert_array_equal(drawn_shares(ax), expected)
+    correct = np.mean([label == answer for label, answer in pairs])
+    assert ax.get_title() == f"{correct:.1%} of 75 fresh answers correct"
+    assert len(ax.lines) == 0
+
+
+def test_yes_and_no_are_two_classes():
+    """An output above 0 is yes."""
+    task = get_task("parity")
+    learner, twin = (learner_for(task, 4) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    pairs = [
+        (int(label), int(answer > 0))
+        for x, y in islice(twin.evaluation, 3)
+        for label, answer in zip(y[:, 0], twin.predict(x)[:, 0], strict=True)
+    ]
+    expected = shares_of(2, pairs)
+    assert (expected > 0).all()
+    assert not np.array_equal(expected, expected.T)
+    np.testing.assert_array_equal(drawn_shares(ax), expected)
+    correct = np.mean([label == answer for label, answer in pairs])
+    assert ax.get_title() == f"{correct:.1%} of 75 fresh answers correct"
+
+
+def test_of_answers_at_every_step_those_that_count_are_drawn():
+    """In copying the blanks before the end do not."""
+    task = get_task("copying/urnn", items=2, symbols=3)
+    learner, twin = (learner_for(task, 5) for _ in range(2))
+    ax = learner.plot_predictions(2, new_figure().subplots())
+    shares = drawn_shares(ax)
+    assert shares.shape == (4, 4)
+    pairs = [
+        (int(np.argmax(row)), int(np.argmax(answer)))
+        for x, y in islice(twin.evaluation, 2)
+        for row, answer in zip(y[-2:].reshape(-1, 4), twin.predict(x)[-2:].reshape(-1, 4), strict=True)
+    ]
+    np.testing.assert_array_equal(shares[1:], shares_of(4, [(0, 0), *pairs])[1:])
+    assert (shares[0] == 0).all()
+    assert ax.get_title().endswith(f" of {2 * 25 * 2} fresh answers correct")
+
+
+def test_answers_that_are_numbers_are_drawn_where_they_are_asked_for():
+    """The sequences end at one step of three, and after the others nothing is asked."""
+    task = get_task("adding/hs97")
+    learner, twin = (learner_for(task, 20) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = [(y, twin.predict(x)) for x, y in islice(twin.evaluation, 3)]
+    pairs = [
+        (label, answer)
+        for b in range(25)
+        for k in range(3)
+        for y, y_hat in fresh
+        for label, answer in [(y[k, b, 0], y_hat[k, b, 0])]
+        if not np.isnan(label)
+    ]
+    assert len(pairs) == 75
+    points = ax.lines[-1].get_xydata()
+    np.testing.assert_array_equal(sorted(map(tuple, points)), sorted(pairs))
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines) == ["prediction = label", "trivial prediction 0.5", "network"]
+    assert lines["trivial prediction 0.5"].get_ydata()[0] == 0.5
+    low, high = lines["prediction = label"].get_xdata()
+    labels = points[:, 0]
+    assert labels.min() - 0.1 <= low <= labels.min()
+    assert labels.max() <= high <= labels.max() + 0.1
+    assert ax.get_legend().get_texts()[0].get_text() == "correct: within 0.04"
+    correct = np.mean([abs(label - answer) <= 0.04 for label, answer in pairs])
+    assert ax.get_title() == f"{correct:.1%} of 75 fresh predictions correct"
+    assert ax.get_xlabel() == "label (adding/hs97)"
+    assert len(ax.images) == 0
+    ax.figure.canvas.draw()
+
+
+def test_answers_are_drawn_against_labels_without_their_noise():
+    ax = learner_for(get_task("latch/3c"), 9).plot_predictions(2, new_figure().subplots())
+    assert set(ax.lines[-1].get_xdata()) == {0.2, 0.8}
+    assert len(ax.lines[-1].get_xdata()) == 50
+
+
+def test_every_output_of_an_answer_is_drawn():
+    learner, twin = (learner_for(get_task("memory-capacity"), 4) for _ in range(2))
+    ax = learner.plot_predictions(1, new_figure().subplots())
+    x, y = next(twin.evaluation)
+    np.testing.assert_array_equal(ax.lines[-1].get_xdata(), y.ravel())
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), twin.predict(x).ravel())
+
+
+@pytest.mark.parametrize("name", ["order/pascanu-2", "copying/urnn", "adding/hs97", "parity"])
+def test_the_loss_is_drawn_with_the_trivial_risk_of_its_length_and_its_name(name):
+    task = get_task(name)
+    length = task.least_length + 1
+    ax = learner_for(task, length).plot_loss(new_figure().subplots())
+    trivial = ax.lines[-1]
+    assert trivial.get_label() == f"trivial risk {task.trivial_risk(length):.3f}"
+    np.testing.assert_array_equal(trivial.get_ydata(), [task.trivial_risk(length)] * 2)
+    assert ax.get_ylabel() == task.new_loss().label
+
+
+def test_where_no_length_is_known_no_trivial_risk_is_drawn():
+    """Of a generator that has not been asked yet; but the memory task has one risk for all lengths."""
+    task = get_task("parity")
+
+    def bits():
+        rng = np.random.default_rng(0)
+        while True:
+            yield task.sample(rng, 4, 8)
+
+    learner = learner_of(bits(), loss=task.new_loss(), task=task)
+    assert [line.get_label() for line in learner.plot_loss(new_figure().subplots()).lines] == [
+        "training batch",
+        "fresh batches",
+    ]
+    learner.plot_predictions(1, new_figure().subplots())
+    learner.fit(2, **TINY)
+    assert learner.plot_loss(new_figure().subplots()).lines[-1].get_label() == "trivial risk 0.693"
+    memory = learner_of(generate_samples(8, 3, rng=1))
+    assert memory.plot_loss(new_figure().subplots()).lines[-1].get_label() == "trivial risk 0.333"
 
 
 # --- progress -------------------------------------------------------------------------------------------

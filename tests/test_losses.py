@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memspan import CELLS, InvalidArgument, MSELoss, Network, NotReady
+from memspan import CELLS, LOSSES, InvalidArgument, MSELoss, Network, NotReady, SigmoidCrossEntropy
 from memspan.gradcheck import gradient_check
 
 
@@ -95,3 +95,28 @@ def test_what_is_not_floating_point_is_refused_by_name(name, values):
     pair = {"y_hat": np.ones((2, 1)), "y": np.ones((2, 1)), name: values}
     with pytest.raises(InvalidArgument, match=f"{name} must be an array of floating-point numbers"):
         MSELoss().forward(pair["y_hat"], pair["y"])
+
+
+@pytest.mark.parametrize("kind", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize("scale", [1, 1e3, 1e30])
+def test_what_kernels_compute_is_the_same_also_where_answers_are_certain(kind, scale):
+    """`into`, as Python: nothing overflows on the way."""
+    rng = np.random.default_rng(0)
+    y_hat, y = scale * rng.standard_normal((2, 6, 3)), np.eye(3)[rng.integers(3, size=(2, 6))]
+    for holes in ([], [0, 2, 5]):
+        y[:, holes] = np.nan
+        loss, derivative = kind(masked=bool(holes)), np.empty_like(y_hat)
+        assert kind.into(y_hat, y, derivative, loss.kind) == pytest.approx(loss.forward(y_hat, y), rel=1e-13)
+        np.testing.assert_allclose(derivative, loss.backward(), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [MSELoss, SigmoidCrossEntropy])
+def test_of_numbers_each_may_be_left_out_by_itself(kind):
+    """N is the number of those that are asked for, and not of rows."""
+    rng = np.random.default_rng(0)
+    y_hat, y, holes = rng.standard_normal((5, 3)), rng.random((5, 3)), np.zeros((5, 3), bool)
+    holes[0, 1] = holes[3] = holes[4, :2] = True
+    loss, alone = kind(masked=True), kind()
+    expected = alone.forward(y_hat[~holes][:, np.newaxis], y[~holes][:, np.newaxis])
+    assert loss.forward(y_hat, np.where(holes, np.nan, y)) == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(loss.backward()[~holes], alone.backward().ravel(), rtol=1e-14)

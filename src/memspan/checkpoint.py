@@ -19,10 +19,10 @@ from memspan.axes import Array
 from memspan.cells import CELLS, Cell
 from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.history import History
-from memspan.losses import LOSSES, Loss
+from memspan.losses import LOSSES, Loss, MeanLoss
 from memspan.network import ACTIVATIONS, RNN, Network
 from memspan.optimizers import CLIPS, RULES, Chain
-from memspan.tasks import TASKS, Batch, Batches, Counted, Task
+from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.weights import Layout
 
 Stream = Batches | Counted
@@ -84,7 +84,7 @@ class _Named(_Strict):
     """Something from a dictionary of memspan's; the name is empty where it is not from there."""
 
     name: str
-    parameters: dict[str, float] = {}
+    parameters: dict[str, bool | int | float | None] = {}
 
 
 class _Stream(_Strict):
@@ -147,7 +147,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     if optimizer is None:
         clips = [_build("optimizer", CLIPS, clip) for clip in header.clips]
         optimizer = Chain(*clips, _build("optimizer", RULES, header.rule))
-    task = substitutes.task or _build("task", TASKS, header.task)
+    task = substitutes.task or _task(header.task)
     batches = _stream(Path(path), "batches", header.batches, substitutes.batches, task)
     evaluation = batches
     if header.evaluation is not None:
@@ -189,7 +189,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         rule=_name(RULES, checkpoint.optimizer.rule),
         batches=_position("batches", checkpoint.batches),
         evaluation=None if shared else _position("evaluation", checkpoint.evaluation),
-        task=_name(TASKS, checkpoint.task),
+        task=_task_name(checkpoint.task),
         updates=checkpoint.updates,
         threshold=checkpoint.threshold,
     )
@@ -211,10 +211,23 @@ def _name(registry: dict[str, Any], thing: Any) -> _Named:
     return _Named(name="")
 
 
-def _parameters(thing: Any) -> dict[str, float]:
-    if not hasattr(thing, "__dataclass_fields__"):
-        return {}
-    return {name: float(value) for name, value in asdict(thing).items()}
+def _parameters(thing: Any) -> dict[str, Any]:
+    if isinstance(thing, MeanLoss):
+        return {"masked": thing.masked}
+    return asdict(thing) if hasattr(thing, "__dataclass_fields__") else {}
+
+
+def _task_name(task: Task) -> _Named:
+    own = TASKS.get(getattr(task, "name", ""))
+    if type(task) is not type(own):
+        return _Named(name="")
+    return _Named(name=task.name, parameters=parameters_of(task))
+
+
+def _task(named: _Named) -> Task:
+    if named.name not in TASKS:
+        raise InvalidArgument("task", "given, because the saved one is not among memspan's own", "None")
+    return get_task(named.name, **named.parameters)
 
 
 def _position(name: str, stream: Stream) -> _Stream:
@@ -226,7 +239,7 @@ def _position(name: str, stream: Stream) -> _Stream:
     if rng["bit_generator"] != "PCG64":
         raise InvalidArgument(f"{name}.rng", "a PCG64 generator to be saved", rng["bit_generator"])
     dtype = np.dtype(stream.dtype).name
-    return _Stream(task=_name(TASKS, stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
+    return _Stream(task=_task_name(stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
 
 
 def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
@@ -285,7 +298,7 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
         counted = given if isinstance(given, Counted) else Counted(given, argument)
         counted.skip_to(saved.drawn, saved.digest)
         return counted
-    task = _build("task", TASKS, saved.task) if saved.task.name else task
+    task = _task(saved.task) if saved.task.name else task
     batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
     try:
         batches.position = saved.rng

@@ -18,7 +18,7 @@ def main() -> None:
 
     summary = "How far back can a recurrent network remember, and why does it stop there?"
     app = App(name="memspan", version=__version__, help=summary, suppress_keyboard_interrupt=False)
-    for command in (commands.study, commands.show, commands.gradcheck, commands.bench):
+    for command in commands.ALL:
         app.command(command)
     try:
         sys.exit(app(sys.argv[1:], exit_on_error=False, print_error=False))

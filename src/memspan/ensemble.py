@@ -156,7 +156,8 @@ class Ensemble:
         Where evaluations take their fresh batches from. By default each has a stream of its own, independent of
         its `batches`; a plain generator cannot be doubled, so there they share it with training.
     task : Task, optional
-        Says what counts as correct; by default that of the batches, or the memory task.
+        Says what counts as correct; by default that of the batches, or the memory task. Its `new_loss` makes the
+        loss that goes with it.
     threshold : float
         The accuracy on fresh batches that solves the task.
     engine : `fused` or `readable`
@@ -308,6 +309,8 @@ class Ensemble:
     def _update(self, stack: "_Stack", flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
         x, y = zip(*(member.draw() for member in stack.members), strict=True)
+        if getattr(self.loss, "masked", False):
+            y = tuple(np.where(np.isnan(labels), 0, labels) for labels in y)  # NaN is then not asked for
         stack.leave_diverged((*x, *y), lambda: {"x": x, "y": y})
         here = stack.members
         if not here:
@@ -364,10 +367,10 @@ class Ensemble:
         for i in range(batches):
             fresh = [next(member.evaluation) for member in members]
             predictions = self.engine.predict(members, parameters, [x for x, _ in fresh])
-            for k, (y_hat, (_, y)) in enumerate(zip(predictions, fresh, strict=True)):
+            for k, (y_hat, (x, y)) in enumerate(zip(predictions, fresh, strict=True)):
                 y = y.astype(y_hat.dtype)
                 losses[k, i] = self.loss.forward(y_hat, y)
-                accuracies[k, i] = self.task.accuracy(y_hat, y)
+                accuracies[k, i] = self.task.accuracy(y_hat, self.task.judged(x, y))
         return [
             Evaluation(float(np.mean(loss)), float(np.mean(share)), share)
             for loss, share in zip(losses, accuracies, strict=True)

@@ -12,13 +12,20 @@ from memspan.axes import Array, Outputs, PerStep
 from memspan.cells import Cell
 from memspan.ensemble import Ensemble
 from memspan.errors import whole_number
-from memspan.figures.training import LossCurve, Predictions, draw_loss, draw_predictions
+from memspan.figures.training import (
+    Confusion,
+    LossCurve,
+    Predictions,
+    draw_confusion,
+    draw_loss,
+    draw_predictions,
+)
 from memspan.history import Evaluation, History, Outcome
 from memspan.kernels import MEMORY
-from memspan.losses import Loss
+from memspan.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from memspan.network import Network
 from memspan.optimizers import Chain, Rule
-from memspan.tasks import Batch, Task
+from memspan.tasks import Batch, Batches, Recall, Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,21 +191,48 @@ class Learner:
 
     def plot_loss(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the training loss and the fresh-batch loss against the updates, with the trivial risk."""
-        history, task = self.history, self.task
+        history, length = self.history, self._length()
         curve = LossCurve(
             np.array(history.loss),
             np.array(history.evaluated_at),
             np.array(history.evaluation_loss),
-            task.trivial_risk,
+            None if length is None else self.task.trivial_risk(length),
+            getattr(self.loss, "label", "loss"),
         )
         return draw_loss(curve, ax)
 
     def plot_predictions(self, batches: int = 4, ax: "Axes | None" = None) -> "Axes":
-        """Draw predictions on fresh batches against their labels, with the trivial prediction."""
-        pairs = [(y, self.model.predict(x)) for x, y in islice(self.evaluation, whole_number("batches", batches))]
-        y, y_hat = (np.concatenate(part)[:, 0] for part in zip(*pairs, strict=True))
-        tolerance = getattr(self.task, "tolerance", None)
-        return draw_predictions(Predictions(y, y_hat, self.task.accuracy(y_hat, y), tolerance), ax)
+        """Draw answers to fresh batches: numbers against their labels, classes against their classes."""
+        fresh = list(islice(self.evaluation, whole_number("batches", batches)))
+        y = np.concatenate([self.task.judged(x, y) for x, y in fresh], axis=-2)
+        y_hat = np.concatenate([self.model.predict(x) for x, _ in fresh], axis=-2)
+        accuracy, asked = self.task.accuracy(y_hat, y), self.task.asked(y)
+        if isinstance(self.loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
+            return draw_confusion(_confusion(y_hat[asked], y[asked], accuracy), ax)
+        length, numbers = self._length(), y[asked].ravel()
+        answers = set() if length is None else set(self.task.trivial_answer(length).ravel().tolist())
+        low, high = np.floor(10 * numbers.min()) / 10, np.ceil(10 * numbers.max()) / 10
+        if isinstance(self.task, Recall) or low == high:
+            low, high = min(low, -1.0), max(high, 1.0)
+        predictions = Predictions(
+            numbers,
+            y_hat[asked].ravel(),
+            accuracy,
+            getattr(self.task, "tolerance", None),
+            (float(low), float(high)),
+            answers.pop() if len(answers) == 1 else None,
+            f"label ({self.task.name})",
+        )
+        return draw_predictions(predictions, ax)
+
+    def _length(self) -> int | None:
+        """T of the training batches; of a plain generator, that whose sequences have as many steps as the last."""
+        if isinstance(self.batches, Batches):
+            return self.batches.length
+        if self.last_batch is None:
+            return self.task.least_length if isinstance(self.task, Recall) else None  # where any T will do
+        steps, least = len(self.last_batch.x), self.task.least_length
+        return next((T for T in range(least, steps + 1) if self.task.shape(T).steps == steps), None)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file; the file appears whole or not at all.
@@ -251,3 +285,15 @@ class Learner:
         member = learner._member
         member.state, member.history, member.updates = saved.state, saved.history, saved.updates
         return learner
+
+
+def _confusion(y_hat: Array, y: Array, accuracy: float) -> Confusion:
+    """Of answers and labels `[n, O]`: the largest of several outputs, or the sign of a single one."""
+    classes = max(2, y.shape[-1])
+    if y.shape[-1] == 1:
+        y, y_hat = (y > 0.5).astype(int)[..., 0], (y_hat > 0).astype(int)[..., 0]
+    else:
+        y, y_hat = y.argmax(axis=-1), y_hat.argmax(axis=-1)
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (y, y_hat), 1)
+    return Confusion(counts, accuracy)

@@ -4,7 +4,8 @@ A start draws one block `[rows, columns]` of a weight matrix. `W` and `R` are dr
 fan-out of a gate is H whatever the number of gates. Biases start at 0 unless the cell says otherwise.
 
 `orthogonal` and `identity` are rules for the recurrent matrix alone; `W` and `V` then start as in the
-assignment, so that a comparison of starts compares nothing but R.
+assignment, so that a comparison of starts compares nothing but R. `identity-lecun` has W and V of `lecun` instead,
+as in the public solutions of the assignment.
 """
 
 from collections.abc import Callable
@@ -64,6 +65,7 @@ STARTS: dict[str, Start] = {
     "uniform": Start(uniform, uniform),
     "orthogonal": Start(orthogonal, uniform),
     "identity": Start(identity, uniform),
+    "identity-lecun": Start(identity, lecun),
     "glorot": Start(glorot, glorot),
     "lecun": Start(lecun, lecun),
 }

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ from matplotlib.colors import same_color
 from matplotlib.container import ErrorbarContainer
 
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy, mean_and_deviation
-from memspan.figures.style import BLUE, ORANGE
+from memspan.figures.style import BLUE, GREY, ORANGE
 from memspan.span import SolvedShare
 
 RECORD = AccuracyByLength(
@@ -15,7 +16,7 @@ RECORD = AccuracyByLength(
     {5: (0.9, 1.0, 0.95), 10: (0.1, 1.0, 0.4), 20: (0.1, 0.1, 0.1)},
     {5: SolvedShare.of(3, 3), 10: SolvedShare.of(1, 3), 20: SolvedShare.of(0, 3)},
     threshold=0.9,
-    chance=0.1,
+    chances={5: 0.1, 10: 0.1, 20: 0.1},
 )
 
 
@@ -62,7 +63,7 @@ def test_accuracies_are_drawn_with_every_repetition():
 
 
 def test_no_bar_leaves_the_possible():
-    record = AccuracyByLength("", {5: (0.0, 1.0, 1.0)}, {5: SolvedShare.of(2, 3)}, 0.9, 0.1)
+    record = AccuracyByLength("", {5: (0.0, 1.0, 1.0)}, {5: SolvedShare.of(2, 3)}, 0.9, {5: 0.1})
     _, ends = bars(draw_accuracy(record).axes[0])
     assert np.std([0, 1, 1], ddof=1) > 1 / 3
     np.testing.assert_allclose(ends[0], [2 / 3 - np.std([0, 1, 1], ddof=1), 1])
@@ -89,8 +90,18 @@ def test_threshold_chance_and_half_are_lines_with_names():
     assert same_color(colours[1], ORANGE)
 
 
+def test_a_chance_that_depends_on_the_length_is_a_line_from_length_to_length():
+    upper, _ = draw_accuracy(replace(RECORD, chances={5: 0.25, 10: 0.125, 20: 0.0123456})).axes
+    (line,) = (line for line in upper.get_lines() if line.get_label().startswith("chance"))
+    np.testing.assert_array_equal(line.get_xydata(), [[5, 0.25], [10, 0.125], [20, 0.0123456]])
+    assert line.get_label() == "chance: 0.0123 to 0.25"
+    assert line.get_linestyle() == "--"
+    assert same_color(line.get_color(), GREY)
+    assert line.get_label() in [text.get_text() for text in upper.get_legend().get_texts()]
+
+
 def test_one_repetition_has_no_deviation_and_is_drawn():
-    record = AccuracyByLength("", {10: (0.3,)}, {10: SolvedShare.of(0, 1)}, 0.9, 0.1)
+    record = AccuracyByLength("", {10: (0.3,)}, {10: SolvedShare.of(0, 1)}, 0.9, {10: 0.1})
     upper, lower = draw_accuracy(record).axes
     (mean,) = (part for part in upper.containers if isinstance(part, ErrorbarContainer))
     np.testing.assert_allclose(mean[0].get_xydata(), [[10, 0.3]])
@@ -104,7 +115,7 @@ def test_one_repetition_has_no_deviation_and_is_drawn():
 def test_labels_of_lengths_do_not_touch(lengths):
     accuracies = dict.fromkeys(lengths, (0.5, 0.6))
     shares = dict.fromkeys(lengths, SolvedShare.of(1, 2))
-    figure = draw_accuracy(AccuracyByLength("", accuracies, shares, 0.9, 0.1))
+    figure = draw_accuracy(AccuracyByLength("", accuracies, shares, 0.9, dict.fromkeys(lengths, 0.1)))
     figure.draw_without_rendering()
     lower = figure.axes[1]
     boxes = [label.get_window_extent() for label in lower.get_xticklabels()]

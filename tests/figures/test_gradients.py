@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from matplotlib.collections import PolyQuadMesh, QuadMesh
+from matplotlib.collections import PolyCollection, PolyQuadMesh, QuadMesh
 from matplotlib.colors import same_color, to_rgba
 
 from memspan.figures.gradients import DECADES, NormsByLag, NormsDuringTraining, draw_map, draw_norms
@@ -100,7 +100,22 @@ def test_the_legend_of_norms_stays_on_the_page_beside_the_panels(count):
 
 def during(**maps):
     arrays = {int(name[1:]): array for name, array in maps.items()}
-    return NormsDuringTraining("title", arrays, dict.fromkeys(arrays, "solved"), every=4)
+    relevant = {length: first_alone(array.shape[1]) for length, array in arrays.items()}
+    return NormsDuringTraining("title", arrays, dict.fromkeys(arrays, "solved"), 4, relevant)
+
+
+def first_alone(steps):
+    return np.arange(steps) == 0.0
+
+
+def strips(ax):
+    """The marks of the steps that hold the answer, the first step first: as many as there are."""
+    return [part for part in ax.collections if isinstance(part, PolyCollection) and part not in covers_of(ax)]
+
+
+def covers_of(ax):
+    """What lies on the colours where they mean nothing."""
+    return [part for part in ax.collections if isinstance(part, PolyQuadMesh)]
 
 
 def test_rows_count_updates_and_time_steps_from_one():
@@ -126,8 +141,7 @@ def test_the_map_is_the_logarithm_over_update_and_time_step():
 
 def test_zeros_are_white_and_what_is_not_finite_is_hatched():
     panel = draw_map(during(T3=MAP)).axes[0]
-    covers = [part for part in panel.collections if isinstance(part, PolyQuadMesh)]
-    zeros, others = covers
+    zeros, others = covers_of(panel)
     np.testing.assert_array_equal(
         np.ma.getmaskarray(zeros.get_array()), [[True, False], [True, True], [True, True]]
     )
@@ -147,13 +161,41 @@ def test_the_legend_of_the_map_explains_what_is_there():
     assert words(draw_map(during(T2=np.full((2, 2), np.nan)))) == ["not finite"]
 
 
+def test_a_strip_inside_the_right_edge_marks_where_the_answer_lies():
+    """The stronger the more often; nothing where it never does."""
+    norms, shares = np.full((2, 4), 0.5), np.array([0.5, 0.0, 0.125, 0.25])
+    figure = draw_map(NormsDuringTraining("", {4: norms}, {4: "solved"}, 4, {4: shares}))
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    found, edge = strips(panel), panel.get_yaxis_transform()
+    assert [part.get_alpha() for part in found] == [1.0, 0.25 + 0.75 / 4, 0.25 + 0.75 / 2]
+    for part, step in zip(found, (1, 3, 4), strict=True):
+        assert same_color(part.get_facecolor()[0, :3], ORANGE)
+        corners = part.get_paths()[0].vertices
+        assert (corners[:, 0].min(), corners[:, 0].max()) == (0.97, 1)
+        assert (corners[:, 1].min(), corners[:, 1].max()) == (step - 0.5, step + 0.5)
+        assert part.get_transform() == edge, "across in the units of the axes, along in time steps"
+    assert panel.get_xlim() == (1, 9), "the strip is no update"
+    assert sorted(panel.get_ylim()) == [0.5, 4.5]
+    assert figure.get_supylabel() == "time step t (orange: where the answer lies)"
+
+
+def test_each_panel_has_the_strip_of_its_length():
+    figure = draw_map(during(T3=MAP, T2=np.ones((2, 2))))
+    assert [len(strips(ax)) for ax in figure.axes[:2]] == [1, 1]
+    both = {3: np.array([0.0, 0.2, 0.1]), 2: np.array([1.0, 0.0])}
+    record = NormsDuringTraining("", {3: MAP, 2: MAP[:, :2]}, {3: "solved", 2: "unsolved"}, 4, both)
+    assert [len(strips(ax)) for ax in draw_map(record).axes[:2]] == [2, 1]
+
+
 def scale(figure):
     return next(part for part in figure.axes[0].collections if isinstance(part, QuadMesh)).norm
 
 
 def test_all_panels_share_a_scale_of_so_many_decades_at_most():
     figure = draw_map(during(T1=np.array([[1e-3]]), T2=np.array([[1e-5, 10.0]])))
-    meshes = [part for ax in figure.axes[:2] for part in ax.collections]
+    meshes = [part for ax in figure.axes[:2] for part in ax.collections if isinstance(part, QuadMesh)]
+    assert len(meshes) == 2
     assert [(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes] == [(-5, 1), (-5, 1)]
     deep = scale(draw_map(during(T2=np.array([[1e-40, 1.0]]))))
     assert (deep.vmin, deep.vmax) == (-DECADES, 0)

@@ -7,12 +7,16 @@ from memspan.figures.style import BLUE, ORANGE
 
 SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), True)
 UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), False)
-RECORD = LossByLength("title", {5: (SOLVED, UNSOLVED), 10: (UNSOLVED,)}, 1 / 3)
+RECORD = LossByLength("title", {5: (SOLVED, UNSOLVED), 10: (UNSOLVED,)}, {5: 1 / 3, 10: 1 / 3}, "a loss")
 
 
 def curves(ax):
     """Lines with more than one point, but for the trivial risk."""
     return [line for line in ax.get_lines() if len(line.get_xdata()) > 1 and line.get_linestyle() == "-"]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_rows_are_every_point():
@@ -55,13 +59,30 @@ def test_the_trivial_risk_is_in_every_panel_and_in_the_legend():
     for ax in figure.axes:
         (line,) = (line for line in ax.get_lines() if line.get_linestyle() == "--")
         np.testing.assert_allclose(line.get_ydata(), 1 / 3)
-    assert "trivial risk 0.333" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "trivial risk 0.333" in legend(figure)
+
+
+def test_each_panel_has_the_trivial_risk_of_its_length_and_the_legend_their_range():
+    panels, risks = dict.fromkeys((5, 10, 20), (UNSOLVED,)), {5: 0.25, 10: 0.5, 20: 0.125}
+    figure = draw_losses(LossByLength("title", panels, risks, "a loss"))
+    for ax, risk in zip(figure.axes, risks.values(), strict=False):
+        (line,) = (line for line in ax.get_lines() if line.get_linestyle() == "--")
+        np.testing.assert_array_equal(line.get_ydata(), risk)
+    assert "trivial risk 0.125 to 0.500" in legend(figure)
+    alike = LossByLength("title", panels, {5: 0.25, 10: 0.2501, 20: 0.2499}, "a loss")
+    assert "trivial risk 0.250" in legend(draw_losses(alike))
+
+
+def test_the_axis_says_which_loss_it_is():
+    assert draw_losses(RECORD).get_supylabel() == "a loss"
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 7, 12, 13])
 def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_its_axis(count):
     title = "Training loss of every repetition\nrnn, 32 hidden, orthogonal start, adam 0.001, clip 1, batch 64"
-    figure = draw_losses(LossByLength(title, dict.fromkeys(range(1, count + 1), (SOLVED, UNSOLVED)), 1 / 3))
+    lengths = range(1, count + 1)
+    panels, risks = dict.fromkeys(lengths, (SOLVED, UNSOLVED)), {length: 1 / (2 + length) for length in lengths}
+    figure = draw_losses(LossByLength(title, panels, risks, "cross-entropy (nats)"))
     figure.draw_without_rendering()
     page = figure.bbox
     for part in (figure.legends[0], figure._suptitle):
@@ -76,6 +97,6 @@ def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_i
 
 def test_a_curve_that_is_empty_or_not_finite_is_drawn():
     empty, infinite = Curve((), (), False), Curve((1, 2), (0.3, np.inf), False)
-    figure = draw_losses(LossByLength("", {5: (empty, infinite)}, 1 / 3))
+    figure = draw_losses(LossByLength("", {5: (empty, infinite)}, {5: 1 / 3}, "a loss"))
     figure.draw_without_rendering()
     assert figure.axes[0].get_title() == "T = 5: 0 of 2 solved"

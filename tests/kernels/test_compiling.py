@@ -19,7 +19,7 @@ from memspan import CELLS, MSELoss, Network
 from memspan.kernels import engine
 from memspan.kernels.compiling import OPTIONS, _fingerprint, announced
 from memspan.kernels.kernel import build
-from memspan.losses import squared_error
+from memspan.losses import evaluate
 from memspan.weights import Layout
 
 CELL = """
@@ -121,7 +121,7 @@ def test_kernels_that_other_processes_have_compiled_do_not_take_each_others_func
     """
     names = set()
     for cell in ("rnn", "gru-before"):
-        kernel = njit(**OPTIONS)(build(CELLS[cell], squared_error, f"of_{cell[:3]}"))
+        kernel = njit(**OPTIONS)(build(CELLS[cell], evaluate, f"of_{cell[:3]}"))
         with patch.object(engine, "kernel_of", lambda *_, kernel=kernel: kernel):
             engine.FusedEngine(Layout(CELLS[cell], 1, 3, 1), np.dtype(np.float32), MSELoss())
         (code,) = kernel.inspect_llvm().values()

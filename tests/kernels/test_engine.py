@@ -286,7 +286,7 @@ class OfClasses:
         return self.d_y_hat
 
 
-def cubed_error(y_hat, y, d_y_hat):
+def cubed_error(y_hat, y, d_y_hat, kind):
     """For kernels: the mean of |ŷ - y|³."""
     total = 0.0
     for k in range(y.shape[0]):
@@ -402,7 +402,7 @@ def test_units_that_are_there_for_padding_alone_disturb_nobody(H):
 
 class Refusing(MSELoss):
     @staticmethod
-    def into(y_hat, y, d_y_hat):
+    def into(y_hat, y, d_y_hat, kind):
         if y_hat.size > 0:
             raise ValueError("not with me")
         return 0.0

@@ -29,8 +29,9 @@ def test_the_same_study_twice_is_the_same():
 
 
 @pytest.mark.slow
-def test_the_number_of_workers_changes_nothing():
-    study = SMALL.with_(lengths=(2, 3, 20))
+@pytest.mark.parametrize("task", [{}, {"task": "copying/urnn", "parameters": {"items": 2}}], ids=str)
+def test_the_number_of_workers_changes_nothing(task):
+    study = SMALL.with_(lengths=(2, 3, 20), **task)
     alone, together = (run_study(study, workers=workers, progress=False).trials for workers in (1, 2))
     assert len(alone) == 6
     assert everything(alone) == everything(together)

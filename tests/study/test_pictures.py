@@ -3,10 +3,18 @@ import csv
 import numpy as np
 import pytest
 
-from memspan import Study, StudyResult
+from memspan import Study, StudyResult, get_task
 from memspan.span import SolvedShare
 from memspan.study import pictures
-from memspan.study.pictures import accuracy_record, loss_record, map_record, norms_record, save_figures
+from memspan.study.pictures import (
+    SEQUENCES,
+    accuracy_record,
+    loss_record,
+    map_record,
+    norms_record,
+    relevance,
+    save_figures,
+)
 
 STUDY = Study(lengths=(3, 5), repetitions=3)
 NAMES = ["accuracy", "losses", "gradient-by-lag", "gradient-of-weights-by-lag", "gradient-during-training"]
@@ -31,8 +39,9 @@ def test_accuracies_and_shares_are_those_of_the_trials_that_ran(result):
     record = accuracy_record(result)
     assert record.accuracies == {3: (0.95, 0.25), 5: (0.1, 0.1, 0.1)}
     assert record.shares == {3: SolvedShare.of(1, 2), 5: SolvedShare.of(0, 3)}
-    assert (record.threshold, record.chance) == (STUDY.threshold, STUDY.tolerance)
+    assert (record.threshold, record.chances) == (STUDY.threshold, {3: 0.1, 5: 0.1})
     assert STUDY.describe() in record.title
+    assert "recall: After T random numbers in [-1, 1], answer with the first." in record.title
 
 
 def test_a_curve_lies_in_the_middle_of_the_updates_that_it_averages(make_trial):
@@ -43,7 +52,8 @@ def test_a_curve_lies_in_the_middle_of_the_updates_that_it_averages(make_trial):
     assert record.curves[3][0].loss == (0.3, 0.2, 0.1)
     assert record.curves[5][0].updates == (1, 2, 3, 4)
     assert (record.curves[3][0].solved, record.curves[5][0].solved) == (False, True)
-    assert record.trivial_risk == pytest.approx(1 / 3)
+    assert record.trivial_risks == pytest.approx({3: 1 / 3, 5: 1 / 3})
+    assert record.label == "mean squared error"
 
 
 def test_curves_are_of_the_trials_that_ran(result):
@@ -82,6 +92,58 @@ def test_the_map_is_of_the_first_repetition(result):
 def test_the_map_knows_how_often_it_was_looked_at(make_trial):
     record = map_record(StudyResult.of(STUDY, [make_trial(3, flow_every=7)]))
     assert record.every == 7
+
+
+def test_the_map_knows_where_the_answer_lies(result):
+    relevant = map_record(result).relevant
+    assert {length: steps.tolist() for length, steps in relevant.items()} == {3: [1, 0, 0], 5: [1, 0, 0, 0, 0]}
+
+
+def test_where_an_answer_lies_is_a_share_of_sequences():
+    """Each of adding's two marks is on each of T steps equally often."""
+    shares = relevance(get_task("adding/any"), 10)
+    assert shares.sum() == pytest.approx(2)
+    np.testing.assert_allclose(shares, 2 / 10, atol=4 * np.sqrt(0.2 * 0.8 / SEQUENCES))
+    np.testing.assert_array_equal(shares, relevance(get_task("adding/any"), 10))
+    copied = relevance(get_task("copying/urnn", items=2), 3)
+    assert copied.tolist() == [1, 1, 0, 0, 0, 0, 0]
+
+
+def test_of_another_task_every_record_has_the_risks_and_steps_of_its_lengths(make_trial):
+    """Copying: its risk depends on the length, its sequences are longer than it, and its loss is another one."""
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
+    norms = {length: [[1.0] * (length + 4)] * 4 for length in study.lengths}
+    result = StudyResult.of(study, [make_trial(length, flow_map=norms[length]) for length in study.lengths])
+    losses, accuracies, flow = loss_record(result), accuracy_record(result), map_record(result)
+    assert losses.trivial_risks == pytest.approx({3: 2 * np.log(4) / 7, 5: 2 * np.log(4) / 9})
+    assert losses.label == "cross-entropy (nats)"
+    assert accuracies.chances == {3: 0.25, 5: 0.25}
+    assert {length: len(steps) for length, steps in flow.relevant.items()} == {3: 7, 5: 9}
+    assert flow.relevant[5].tolist() == [1, 1, *[0] * 7]
+    norms_by_lag = norms_record(result, {"d_a": "a"}, "The gradient")
+    for record in (losses, accuracies, flow, norms_by_lag):
+        assert "copying/urnn: " in record.title
+        assert record.title.endswith(study.describe())
+    assert "See 2 of 4 symbols" in accuracies.title.replace("\n", " ")
+
+
+def test_a_chance_that_depends_on_the_length_is_that_of_each(make_trial):
+    study = Study(task="adding/hs97", lengths=(20, 40), repetitions=1)
+    result = StudyResult.of(study, [make_trial(length) for length in study.lengths])
+    task = get_task("adding/hs97")
+    chances = {length: task.chance_accuracy(length) for length in (20, 40)}
+    assert accuracy_record(result).chances == chances
+    assert len({*chances.values()}) == 2
+    assert loss_record(result).trivial_risks == {length: task.trivial_risk(length) for length in (20, 40)}
+
+
+def test_a_long_sentence_is_wrapped(make_trial):
+    result = StudyResult.of(Study(task="copying/tcn", lengths=(3,)), [make_trial(3)])
+    *sentence, network = accuracy_record(result).title.splitlines()
+    assert len(sentence) == 2
+    assert max(map(len, sentence)) <= 95
+    assert " ".join(sentence) == f"copying/tcn: {get_task('copying/tcn').sentence}"
+    assert network == result.study.describe()
 
 
 def rows_of(path):

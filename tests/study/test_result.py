@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from memspan import InvalidArgument, Study, StudyResult, run_study
+from memspan import InvalidArgument, Study, StudyResult, get_task, run_study
 from memspan.study import result as module
 
 STUDY = Study(lengths=(5, 10, 20), repetitions=3)
@@ -89,9 +89,23 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
     words = " ".join(text(mixed).split())
     assert STUDY.describe() in words
     assert "After T random numbers in [-1, 1], answer with the first." in words
-    assert "share of 10000 fresh sequences answered within 0.1 of the label" in words
+    assert "share of correct answers to 10000 fresh sequences: within 0.1 of the label" in words
     assert "at most 0.005; chance 0.1" in words
     assert "least mean squared error is 0.3333" in words
+
+
+def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of_each_length(make_trial):
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
+    risk = {3: 2 * np.log(4) / 7, 5: 2 * np.log(4) / 9}
+    result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
+    words = " ".join(text(result).split())
+    assert get_task("copying/urnn", items=2, symbols=4).sentence in words
+    assert "10000 fresh sequences: the right class, in the last 2 steps (own" in words
+    assert "at most 0.005; chance 0.25)" in words
+    assert f"the least cross-entropy (nats) is {risk[5]:.4g} to {risk[3]:.4g}." in words
+    rows = cells(result)
+    assert rows[3][-2:] == ["0.396", "100 %"]
+    assert rows[5][-2:] == ["0.396", f"{100 * risk[3] / risk[5]:.3g} %"]
 
 
 def test_a_length_without_a_trial_is_an_empty_row(make_trial):
@@ -111,7 +125,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
     assert min(short.accuracies) >= study.threshold
     # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
-    np.testing.assert_allclose(long.accuracies, study.tolerance, atol=0.02)
+    np.testing.assert_allclose(long.accuracies, study.new_task().chance_accuracy(60), atol=0.02)
     np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
     assert all(trial.updates < 120 for trial in result.trials[:3])
     assert all(trial.updates == 120 for trial in result.trials[3:])

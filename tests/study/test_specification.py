@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from memspan import InvalidArgument, Study
+from memspan import TASKS, Copying, InvalidArgument, Recall, Study
 from memspan.cells import CELLS
 from memspan.optimizers import RULES
 from memspan.starts import STARTS
@@ -12,7 +12,7 @@ from memspan.starts import STARTS
 
 def test_the_defaults_are_valid_and_make_a_network_and_an_optimizer():
     study = Study()
-    network = study.new_network(0)
+    network = study.new_network(5, 0)
     assert network.weights.R.shape == (study.hidden, study.hidden)
     assert network.dtype == np.float32
     gradient = np.full((1, 4), 100.0)
@@ -70,7 +70,7 @@ COUNTS = ("hidden", "batch", "updates", "repetitions")
     [
         *((field, value, "greater than 0") for field in COUNTS for value in (0, -1)),
         *((field, 1.5, "a valid integer, got a number with a fractional part") for field in COUNTS),
-        *((field, math.nan, "a finite number") for field in ("learning_rate", "clip", "gain", "tolerance")),
+        *((field, math.nan, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
         *((field, math.inf, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
         ("learning_rate", 0, "greater than 0"),
         ("learning_rate", -1, "greater than 0"),
@@ -78,8 +78,6 @@ COUNTS = ("hidden", "batch", "updates", "repetitions")
         ("gain", 0, "greater than 0"),
         ("clip", -1, "greater than or equal to 0"),
         ("seed", -1, "greater than or equal to 0"),
-        ("tolerance", 0, "greater than 0"),
-        ("tolerance", 1, "less than 1"),
         ("threshold", 0, "greater than 0"),
         ("threshold", 1.1, "less than or equal to 1"),
         ("dtype", "float16", "'float32' or 'float64'"),
@@ -92,7 +90,71 @@ def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
     assert caught.value.name == field
 
 
-@pytest.mark.parametrize(("field", "names"), [("cell", CELLS), ("start", STARTS), ("optimizer", RULES)])
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"tolerance": 0}, "tolerance must be a finite number above 0 and below 1, got 0"),
+        ({"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+        ({"element": 0}, "element must be a whole number of at least 1, got 0"),
+        ({"speed": 3}, "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
+        ({"variant": 1}, "a parameter of recall must be one of tolerance, element, scale, got 'variant'"),
+        (3, "parameters must be a valid dictionary, got 3"),
+    ],
+)
+def test_the_parameters_of_the_task_are_checked(parameters, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(parameters=parameters)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "much", None])
+def test_a_parameter_of_the_task_is_a_finite_number(value):
+    with pytest.raises(InvalidArgument, match=r"^parameters\.tolerance.* must be a (finite|valid) ") as caught:
+        Study(parameters={"tolerance": value})
+    assert caught.value.name.startswith("parameters.tolerance")
+
+
+def test_the_task_is_the_one_named_with_its_parameters():
+    assert Study().new_task() == Recall()
+    assert Study(parameters={"tolerance": 0.25}).new_task() == Recall(0.25)
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3})
+    assert study.new_task() == Copying("urnn", items=2, symbols=3)
+    assert type(study.new_task().items) is int
+    assert study.task == "copying/urnn"
+    with pytest.raises(
+        InvalidArgument, match=r"^a parameter of parity must be left out: there is none, got 'items'"
+    ):
+        study.with_(task="parity")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_network_fits_the_task_at_every_length(name):
+    study = Study(task=name, hidden=3)
+    task = study.new_task()
+    for length in (study.lengths[0], study.lengths[-1]):
+        network, (steps, features, outputs, read_out) = study.new_network(length, 0), task.shape(length)
+        assert (network.input_size, network.output_size, network.read_out) == (features, outputs, read_out)
+        x, y = task.sample(np.random.default_rng(0), length, 2)
+        assert len(x) == steps
+        assert network.predict(x.astype(np.float32)).shape == y.shape
+
+
+def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked_for():
+    assert Study(task="adding/hs97").lengths == (20, 25, 30, 40)
+    assert Study(task="parity").lengths == Study().lengths
+    assert Study(seed=3).with_(task="adding/hs97").lengths == (20, 25, 30, 40)
+    assert Study(task="adding/hs97").with_(task="recall").lengths == Study().lengths
+    with pytest.raises(InvalidArgument) as caught:
+        Study(task="adding/hs97", lengths=(5, 20))
+    assert str(caught.value) == "lengths must be at least 20 for adding/hs97, got 5"
+    assert caught.value.name == "lengths"
+    with pytest.raises(InvalidArgument, match="lengths must be given for recall/kth, whose shortest is 50"):
+        Study(task="recall/kth", parameters={"element": 50})  # nothing would be left
+
+
+@pytest.mark.parametrize(
+    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("start", STARTS), ("optimizer", RULES)]
+)
 def test_a_choice_is_one_of_the_dictionary(field, names):
     for name in names:
         assert getattr(Study(**{field: name}), field) == name
@@ -120,6 +182,11 @@ def test_the_way_to_json_and_back():
     assert again == study
     assert again.seed == 2**70
     assert again != study.with_(seed=1)
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
+    again = Study.model_validate_json(study.model_dump_json())
+    assert again == study
+    assert again.new_task() == study.new_task()
+    assert again != study.with_(parameters={"items": 2, "symbols": 4})
 
 
 def test_with_changes_these_fields_alone_and_checks_them():
@@ -135,7 +202,7 @@ def test_keys_are_every_pair_the_longest_first():
 
 def test_the_network_is_the_one_asked_for():
     study = Study(cell="lstm", hidden=5, start="identity", gain=2.0, dtype="float64")
-    network = study.new_network(0)
+    network = study.new_network(5, 0)
     assert network.dtype == np.float64
     np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
 

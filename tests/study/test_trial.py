@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import memspan
-from memspan import Batches, GradientFlow, MSELoss, Recall, Study
+from memspan import Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
 from memspan.ensemble import Ensemble
 from memspan.history import Outcome, Status
 from memspan.study import trial as module
@@ -46,7 +46,7 @@ def seen(monkeypatch):
 def test_the_random_numbers_of_a_trial_come_from_its_key(seen, provenance):
     run_trial(SMALL.with_(seed=7), 5, 1, provenance)
     weights, training, evaluation = np.random.SeedSequence(7, spawn_key=(5, 1)).spawn(3)
-    for mine, expected in zip(seen[0].weights, SMALL.new_network(weights).weights, strict=True):
+    for mine, expected in zip(seen[0].weights, SMALL.new_network(5, weights).weights, strict=True):
         np.testing.assert_array_equal(mine, expected)
     for mine, expected in ((seen[0].batch, training), (seen[0].fresh, evaluation)):
         theirs = Recall().sample(np.random.default_rng(expected), 5, len(mine.y))
@@ -109,7 +109,7 @@ def flow_of(network, batch):
 
 def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_after(seen, provenance):
     trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
-    untrained = SMALL.new_network(np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
+    untrained = SMALL.new_network(5, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
     trained = untrained.astype("float32")
     trained.parameters = seen[0].member.model.parameters
     stream = Batches(Recall(), 5, 6, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[1], "float32")
@@ -170,6 +170,36 @@ def test_another_optimizer_begins_with_the_same_network(seen, provenance):
     np.testing.assert_array_equal(seen[0].weights.R, seen[1].weights.R)
     np.testing.assert_array_equal(seen[0].batch.x, seen[1].batch.x)
     assert not np.array_equal(seen[0].member.model.R, seen[1].member.model.R)
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "length", "loss"),
+    [
+        ("copying/urnn", {"items": 2, "symbols": 3}, 3, SoftmaxCrossEntropy),
+        ("adding/hs97", {}, 20, MSELoss),
+        ("parity", {}, 4, SigmoidCrossEntropy),
+    ],
+)
+def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(
+    task, parameters, length, loss, seen, provenance
+):
+    study = SMALL.with_(task=task, parameters=parameters, lengths=(length,), updates=7)
+    trial = run_trial(study, length, 0, provenance)
+    assert trial.status == "unsolved"
+    assert (trial.updates, seen[0].judged_on) == (7, FINAL_SAMPLES)
+    member = seen[0].member
+    kind, shape = study.new_task(), study.new_task().shape(length)
+    assert member.batches.task == member.evaluation.task == kind
+    assert len(seen[0].batch.x) == len(trial.flow_map[0]) == len(trial.end.d_a) == shape.steps
+    network, function = study.new_network(length, 0), kind.new_loss()
+    network.parameters = seen[0].member.model.parameters
+    assert type(function) is loss
+    x, y = seen[0].batch
+    first = study.new_network(length, np.random.SeedSequence(0, spawn_key=(length, 0)).spawn(3)[0])
+    assert trial.curve[0] == pytest.approx(function.forward(first.predict(x), y), rel=1e-5)
+    assert network.predict(x).shape == y.shape
+    assert np.isfinite(trial.loss)
+    assert 0 <= trial.accuracy <= 1
 
 
 def test_divergence_is_a_result_with_the_tensor_that_was_not_finite(provenance):

@@ -4,21 +4,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from memspan import TASKS, Batches, InvalidArgument, Recall, generate_samples
+from memspan import Adding, Batches, InvalidArgument, Recall, generate_samples
 from memspan.tasks import Counted
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_says_what_it_is_and_scores_an_oracle_with_one(name):
-    task = TASKS[name]()
-    assert task.name == name
-    assert task.sentence.endswith(".")
-    x, y = task.sample(np.random.default_rng(0), 12, 5)
-    assert x.shape == (12, 5, task.features)
-    assert y.shape == (5, task.outputs)
-    assert task.accuracy(y, y) == 1
-    assert 0 <= task.chance_accuracy < 1
-    assert task.trivial_risk > 0
 
 
 def test_batches_are_the_tasks_samples_in_order():
@@ -99,6 +86,11 @@ def test_sizes_are_checked_when_made(name, value):
     with pytest.raises(InvalidArgument) as caught:
         Batches(Recall(), rng=0, **{"length": 2, "batch": 2, name: value})
     assert str(caught.value) == f"{name} must be a whole number of at least 1, got {value!r}"
+
+
+def test_a_length_that_the_task_does_not_have_is_refused_when_made():
+    with pytest.raises(InvalidArgument, match=r"^length must be at least 20 for adding/hs97, got 19$"):
+        Batches(Adding("hs97"), 19, 2, rng=0)
 
 
 @pytest.mark.parametrize("dtype", [int, np.complex128, "banana"])

@@ -40,8 +40,8 @@ def test_numbers_are_uniform_and_independent(many):
 
 def test_trivial_risk_is_that_of_answering_zero(many):
     risk = MSELoss().forward(np.zeros_like(many.y), many.y)
-    assert Recall.trivial_risk == 1 / 3
-    assert abs(risk - Recall.trivial_risk) < 4 * np.sqrt(4 / 45 / SAMPLES)
+    assert Recall().trivial_risk(2) == 1 / 3
+    assert abs(risk - Recall().trivial_risk(2)) < 4 * np.sqrt(4 / 45 / SAMPLES)
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.25])
@@ -49,7 +49,7 @@ def test_trivial_risk_is_that_of_answering_zero(many):
 def test_chance_accuracy_is_that_of_any_constant(many, tolerance, constant):
     task = Recall(tolerance)
     accuracy = task.accuracy(np.full_like(many.y, constant), many.y)
-    assert task.chance_accuracy == tolerance
+    assert task.chance_accuracy(2) == tolerance
     assert abs(accuracy - tolerance) < 4 * np.sqrt(tolerance * (1 - tolerance) / SAMPLES)
 
 
@@ -70,6 +70,39 @@ def test_tolerance_lies_between_zero_and_one(tolerance):
     with pytest.raises(InvalidArgument) as caught:
         Recall(tolerance)
     assert str(caught.value) == f"tolerance must be a finite number above 0 and below 1, got {tolerance!r}"
+
+
+def test_a_sequence_is_a_function_of_random_numbers_of_its_own():
+    x, y = Recall().sample(np.random.default_rng(3), 4, 5)
+    u = np.random.default_rng(3).random((5, 4))
+    np.testing.assert_array_equal(x[..., 0], 2 * u.T - 1)
+    fewer = Recall().sample(np.random.default_rng(3), 4, 2)
+    np.testing.assert_array_equal(fewer.x, x[:, :2])
+    np.testing.assert_array_equal(fewer.y, y[:2])
+
+
+def test_another_element_is_the_label_where_it_is_asked_for():
+    x, y = Recall(variant="kth", element=3).sample(np.random.default_rng(0), 7, 5)
+    np.testing.assert_array_equal(y, x[2])
+    plain = Recall().sample(np.random.default_rng(0), 7, 5)
+    np.testing.assert_array_equal(x, plain.x)
+    with pytest.raises(InvalidArgument, match="length must be at least 3 for recall/kth, got 2"):
+        Recall(variant="kth", element=3).sample(np.random.default_rng(0), 2, 5)
+
+
+def test_distractors_are_larger_than_the_number_to_recall():
+    plain = Recall().sample(np.random.default_rng(0), 7, 5)
+    x, y = Recall(variant="distractors", element=2, scale=3.0).sample(np.random.default_rng(0), 7, 5)
+    np.testing.assert_array_equal(y, plain.x[1])
+    np.testing.assert_array_equal(x[1], plain.x[1])
+    np.testing.assert_array_equal(np.delete(x, 1, axis=0), 3 * np.delete(plain.x, 1, axis=0))
+
+
+@pytest.mark.parametrize("parameters", [{"element": 2}, {"scale": 3.0}])
+def test_the_plain_task_is_the_plain_task(parameters):
+    rule = "variant must be kth or distractors for another element or another scale, got element="
+    with pytest.raises(InvalidArgument, match=rule):
+        Recall(**parameters)
 
 
 def test_generator_yields_batches_without_end():

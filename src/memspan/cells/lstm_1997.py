@@ -2,18 +2,17 @@
 
 Hochreiter & Schmidhuber 1997 (doi:10.1162/neco.1997.9.8.1735).
 
-    i, o = σ(s_i), σ(s_o)        g = tanh(s_g)
-    c[t] = c[t-1] + i g          a[t] = o tanh(c[t])
+    i, o = σ(s_i), σ(s_o)        g = 4σ(s_g) - 2 = 2 tanh(s_g / 2)
+    c[t] = c[t-1] + i g          a[t] = o (2σ(c[t]) - 1) = o tanh(c[t] / 2)
 
-The paper squashes with 4σ(x) - 2 = 2 tanh(x/2) where g stands and with 2σ(c) - 1 = tanh(c/2) where tanh(c) does,
-joins several cells under one pair of gates, and truncates the gradient at the gates. Here there is the tanh of
-the later LSTMs, every unit has its own gates, and the gradient is whole.
+The paper joins several cells under one pair of gates, lets gates see the gates of the step before, and truncates
+the gradient at the gates. Here every unit has its own gates, and the gradient is whole.
 
-Backward. As for the LSTM with f = 1:
+Backward. As for the LSTM with f = 1, and with h = tanh(c/2):
 
-    dL/dc = d_c + d_a · o · (1 - tanh²(c))
-    dL/ds_i = dL/dc · g · i (1 - i)      dL/ds_g = dL/dc · i · (1 - g²)
-    dL/ds_o = d_a · tanh(c) · o (1 - o)  dL/dc[t-1] = dL/dc
+    dL/dc = d_c + d_a · o · (1 - h²) / 2
+    dL/ds_i = dL/dc · g · i (1 - i)      dL/ds_g = dL/dc · i · (1 - (g/2)²)
+    dL/ds_o = d_a · h · o (1 - o)        dL/dc[t-1] = dL/dc
 
 The last one is the constant error carousel: along c the error neither fades nor grows.
 """
@@ -24,23 +23,31 @@ from memspan.cells.base import Cell, Values
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
     """One step: `(s_i, s_g, s_o), (a, c)[t-1] -> (a, c)[t], (i, g, o)`."""
-    s_i, s_g, s_o = s
-    i, g, o = sigmoid(s_i), tanh(s_g), sigmoid(s_o)
+    (s_i, s_g, s_o), (two, half) = s, unit
+    i, g, o = sigmoid(s_i), two * tanh(half * s_g), sigmoid(s_o)
     c = previous[1] + i * g
-    return (o * tanh(c), c), (i, g, o)
+    return (o * tanh(half * c), c), (i, g, o)
 
 
 def backward(
     d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c), (i, g, o) = d_state, saved
-    tanh_c = tanh(state[1])
-    d_c = d_c + d_a * o * tanh_slope(tanh_c)
+    (d_a, d_c), (i, g, o), (_, half) = d_state, saved, unit
+    h = tanh(half * state[1])
+    d_c = d_c + d_a * o * half * tanh_slope(h)
     d_i = d_c * g * sigmoid_slope(i)
-    d_g = d_c * i * tanh_slope(g)
-    d_o = d_a * tanh_c * sigmoid_slope(o)
+    d_g = d_c * i * tanh_slope(half * g)
+    d_o = d_a * h * sigmoid_slope(o)
     return (d_i, d_g, d_o), (0.0, d_c), ()
 
 
-LSTM_1997 = Cell("lstm-1997", ("i", "g", "o"), ("a", "c"), forward, backward, "Hochreiter & Schmidhuber 1997")
+LSTM_1997 = Cell(
+    "lstm-1997",
+    ("i", "g", "o"),
+    ("a", "c"),
+    forward,
+    backward,
+    "Hochreiter & Schmidhuber 1997",
+    constants={"two": 2.0, "half": 0.5},
+)

@@ -23,15 +23,17 @@ class AccuracyByLength:
     accuracies : mapping of int to tuple of float
         One number for each repetition.
     shares : mapping of int to SolvedShare
-    threshold, chance : float
-        The accuracy that solves a length, and that of guessing.
+    threshold : float
+        The accuracy that solves a length.
+    chances : mapping of int to float
+        That of guessing, by length.
     """
 
     title: str
     accuracies: Mapping[int, tuple[float, ...]]
     shares: Mapping[int, SolvedShare]
     threshold: float
-    chance: float
+    chances: Mapping[int, float]
 
     columns = ("length", "repetitions", "mean", "standard deviation", "solved", "wilson low", "wilson high")
 
@@ -66,7 +68,7 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
     within = np.minimum([deviations, deviations], [means, 1 - means])  # no accuracy is below 0 or above 1
     upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation\n(cut at 0 and 1)", **bars)
     upper.axhline(record.threshold, color=BLACK, linestyle=":", linewidth=1, label=f"solved: {record.threshold:g}")
-    upper.axhline(record.chance, color=GREY, linestyle="--", linewidth=1, label=f"chance: {record.chance:g}")
+    _draw_chance(upper, record.chances)
     upper.set(ylabel="accuracy on fresh sequences", ylim=(-0.03, 1.05), title=record.title)
     _draw_shares(lower, lengths, record)
     lower.set(xlim=(lengths.min() - 0.05 * width, lengths.max() + 0.05 * width))
@@ -76,6 +78,17 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
         ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
         tidy(ax)
     return figure
+
+
+def _draw_chance(ax: Any, chances: Mapping[int, float]) -> None:
+    """A line across, unless it depends on the length."""
+    look = {"color": GREY, "linestyle": "--", "linewidth": 1}
+    different = sorted(set(chances.values()))
+    if len(different) == 1:
+        ax.axhline(different[0], label=f"chance: {different[0]:g}", **look)
+    else:
+        label = f"chance: {different[0]:.3g} to {different[-1]:.3g}"
+        ax.plot(list(chances), list(chances.values()), label=label, **look)
 
 
 def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:

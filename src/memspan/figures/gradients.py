@@ -65,12 +65,15 @@ class NormsDuringTraining:
         How the training ended.
     every : int
         Updates between rows; the first row is the first update.
+    relevant : mapping of int to array [T]
+        In what share of sequences each step holds a part of the answer.
     """
 
     title: str
     maps: Mapping[int, Float[np.ndarray, "rows time"]]
     outcomes: Mapping[int, str]
     every: int
+    relevant: Mapping[int, PerStep]
 
     columns = ("length", "update", "time step", "norm")
 
@@ -145,12 +148,13 @@ def draw_map(record: NormsDuringTraining) -> "Figure":
     scale = Normalize(darkest, high)
     for ax, (length, log) in zip(panels.flat, logs.items(), strict=False):
         image = _panel(ax, log, record.maps[length], record.every, scale)
+        _mark(ax, record.relevant[length])
         ax.set_title(f"T = {length}: {record.outcomes[length]}", fontsize="medium")
     for ax in panels.flat[len(record.maps) :]:
         ax.set_visible(False)
     figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel("update", fontsize="medium")
-    figure.supylabel("time step t (1: the number to remember)", fontsize="medium")
+    figure.supylabel("time step t (orange: where the answer lies)", fontsize="medium")
     figure.colorbar(image, ax=panels, label="log₁₀ ‖dL/da[t]‖", extend="min" if low < darkest else "neither")
     _legend_of_exceptions(figure, record)
     return figure
@@ -172,6 +176,17 @@ def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
     ax.set_facecolor(GREY)
     ax.locator_params(integer=True, min_n_ticks=1)
     return image
+
+
+def _mark(ax: "Axes", relevant: PerStep) -> None:
+    """A strip inside the right edge, the stronger the more often a step holds a part of the answer."""
+    strength = relevant / relevant.max()
+    edge = ax.get_yaxis_transform()
+    for step in np.flatnonzero(strength):
+        alpha = float(0.25 + 0.75 * strength[step])
+        ax.fill_between(
+            [0.97, 1.0], step + 0.5, step + 1.5, transform=edge, color=ORANGE, alpha=alpha, linewidth=0
+        )
 
 
 def _cover(ax: "Axes", updates: Array, steps: Array, where: Array, colour: str, hatch: str | None) -> None:

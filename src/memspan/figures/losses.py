@@ -20,11 +20,12 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class LossByLength:
-    """Every repetition's loss curve, by length, and the trivial risk."""
+    """Every repetition's loss curve, by length, the trivial risk of each, and what the loss is called."""
 
     title: str
     curves: Mapping[int, tuple[Curve, ...]]
-    trivial_risk: float
+    trivial_risks: Mapping[int, float]
+    label: str
 
     columns = ("length", "repetition", "solved", "update", "loss")
 
@@ -55,7 +56,7 @@ def draw_losses(record: LossByLength) -> "Figure":
             ax.plot(curve.updates, curve.loss, color=colour, alpha=0.65, linewidth=0.9)
             if curve.solved:
                 ax.plot(curve.updates[-1], curve.loss[-1], "o", color=colour, markersize=3.5)
-        ax.axhline(record.trivial_risk, color=GREY, linestyle="--", linewidth=1)
+        ax.axhline(record.trivial_risks[length], color=GREY, linestyle="--", linewidth=1)
         solved = sum(curve.solved for curve in curves)
         ax.set_title(f"T = {length}: {solved} of {len(curves)} solved", fontsize="medium")
         ax.set_yscale("log")
@@ -67,7 +68,7 @@ def draw_losses(record: LossByLength) -> "Figure":
     for ax in panels.flat[: len(record.curves)][-columns:]:  # the lowest of each column
         ax.set_xlabel("update")
         ax.tick_params(labelbottom=True)
-    figure.supylabel("mean squared error", fontsize="medium")
+    figure.supylabel(record.label, fontsize="medium")
     _legend(figure, record)
     return figure
 
@@ -75,9 +76,11 @@ def draw_losses(record: LossByLength) -> "Figure":
 def _legend(figure: "Figure", record: LossByLength) -> None:
     from matplotlib.lines import Line2D
 
+    ends = dict.fromkeys(f"{risk:.3f}" for risk in sorted(record.trivial_risks.values()))
+    risk = " to ".join([*ends][:: max(1, len(ends) - 1)])
     handles = [
         Line2D([], [], color=BLUE, marker="o", markersize=3.5, label="solved (dot: where it stopped)"),
         Line2D([], [], color=ORANGE, label="not solved"),
-        Line2D([], [], color=GREY, linestyle="--", label=f"trivial risk {record.trivial_risk:.3f}"),
+        Line2D([], [], color=GREY, linestyle="--", label=f"trivial risk {risk}"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small")

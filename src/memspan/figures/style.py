@@ -48,10 +48,20 @@ def save(figure: "Figure", folder: Path, name: str, columns: Sequence[str], rows
     """Write `name`.png, `name`.svg, and the numbers that were drawn as `name`.csv."""
     from matplotlib import rc_context
 
+    save_picture(figure, folder / f"{name}.png")
     with rc_context({"svg.hashsalt": "memspan", "svg.fonttype": "none"}):
-        figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+    write_rows(folder / f"{name}.csv", columns, rows)
+
+
+def save_picture(figure: "Figure", path: Path, dpi: int = 150) -> None:
+    """Write a PNG without the date and the version of who wrote it."""
+    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)

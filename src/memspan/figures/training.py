@@ -13,42 +13,82 @@ if TYPE_CHECKING:
 
 
 HIGHEST = 30.0  # times the trivial risk: where the loss axis ends when training diverged
-WIDEST = 5.0  # where the axis of predictions ends when they are far off
+LARGEST = 1e6  # and from which first loss on it no longer grows with it, if there is no trivial risk
+WIDEST = 5.0  # times half the range of the labels: where the axis of predictions ends when they are far off
+MOST_NUMBERS = 10  # classes, up to which their confusion is written out
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The training loss of each update, the loss at each evaluation, and the trivial risk."""
+    """The training loss of each update, the loss at each evaluation, the trivial risk, and the loss's name.
+
+    Where the trivial risk is not known it is not drawn.
+    """
 
     loss: Array
     evaluated_at: Array
     evaluation_loss: Array
-    trivial_risk: float
+    trivial_risk: float | None
+    label: str = "mean squared error"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Labels and predictions, the accuracy, and the tolerance within which a prediction is correct."""
+    """Labels and predictions, numbers both.
+
+    Attributes
+    ----------
+    y, y_hat : array [n]
+    accuracy : float
+    tolerance : float or None
+        Within which a prediction is correct; None if that is not the rule.
+    ends : (float, float)
+        The range of the labels.
+    trivial : float or None
+        The answer without looking at the input, if there is one for all.
+    label : str
+        What the label is.
+    """
 
     y: Array
     y_hat: Array
     accuracy: float
     tolerance: float | None
+    ends: tuple[float, float] = (-1.0, 1.0)
+    trivial: float | None = 0.0
+    label: str = "label: the first number of the sequence"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was answered for each.
+
+    Attributes
+    ----------
+    counts : array [classes, classes]
+        By the class of the label, and the class of the answer.
+    accuracy : float
+    """
+
+    counts: Array
+    accuracy: float
 
 
 def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
     """Loss against update, on a log scale."""
     ax = axes_or_new(ax)
     updates = np.arange(1, len(curve.loss) + 1)
-    shown = np.clip(curve.loss, None, 1e3 * HIGHEST * curve.trivial_risk)  # what is drawn far outside overflows
+    first = min(float(np.nan_to_num(curve.loss[:1]).sum()), LARGEST)
+    highest = HIGHEST * (curve.trivial_risk or first or 1.0)
+    shown = np.clip(curve.loss, None, 1e3 * highest)  # what is drawn far outside overflows
     ax.plot(updates, shown, color=BLUE, alpha=0.55, linewidth=0.8, label="training batch")
     ax.plot(curve.evaluated_at, curve.evaluation_loss, "o-", color=ORANGE, markersize=3.5, label="fresh batches")
-    label = f"trivial risk {curve.trivial_risk:.3f}"
-    ax.axhline(curve.trivial_risk, color=GREY, linestyle="--", linewidth=1, label=label)
-    ax.set(xlabel="update", ylabel="mean squared error", yscale="log", title="Loss during training")
-    top = HIGHEST * curve.trivial_risk
-    if not (curve.loss <= top).all():
-        ax.set_ylim(top=top)
+    if curve.trivial_risk is not None:
+        label = f"trivial risk {curve.trivial_risk:.3f}"
+        ax.axhline(curve.trivial_risk, color=GREY, linestyle="--", linewidth=1, label=label)
+    ax.set(xlabel="update", ylabel=curve.label, yscale="log", title="Loss during training")
+    if not (curve.loss <= highest).all():
+        ax.set_ylim(top=highest)
         ax.annotate("▲ beyond the axis", (0.98, 0.95), xycoords="axes fraction", ha="right", fontsize="small")
     ax.legend(frameon=False)
     tidy(ax)
@@ -56,26 +96,47 @@ def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
 
 
 def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axes":
-    """Prediction against label; a network that remembers lies on the diagonal, one that does not on zero."""
+    """Prediction against label; a network that remembers lies on the diagonal, one that does not on its mean."""
     ax = axes_or_new(ax)
-    ends = np.array([-1.0, 1.0])
+    ends = np.array(predictions.ends)
+    middle, half = float(ends.mean()), float(np.ptp(ends)) / 2
     if predictions.tolerance is not None:
         low, high = ends - predictions.tolerance, ends + predictions.tolerance
         label = f"correct: within {predictions.tolerance:g}"
         ax.fill_between(ends, low, high, color=GREEN, alpha=0.18, linewidth=0, label=label)
     ax.plot(ends, ends, color=BLACK, linewidth=0.8, label="prediction = label")
-    ax.axhline(0, color=GREY, linestyle="--", linewidth=1, label="trivial prediction 0")
-    shown = np.clip(predictions.y_hat, -10 * WIDEST, 10 * WIDEST)  # what is drawn far outside overflows
+    if predictions.trivial is not None:
+        label = f"trivial prediction {predictions.trivial:g}"
+        ax.axhline(predictions.trivial, color=GREY, linestyle="--", linewidth=1, label=label)
+    beyond = 10 * WIDEST * half
+    shown = np.clip(predictions.y_hat, middle - beyond, middle + beyond)  # what is drawn far outside overflows
     ax.plot(predictions.y, shown, ".", color=BLUE, alpha=0.5, markersize=4, label="network")
     title = f"{predictions.accuracy:.1%} of {len(predictions.y)} fresh predictions correct"
-    ax.set(xlabel="label: the first number of the sequence", ylabel="prediction", title=title)
-    size = np.nan_to_num(np.abs(predictions.y_hat), nan=np.inf, posinf=np.inf)
-    reach = float(np.clip(1.05 * size.max(), 1.15, WIDEST))
+    ax.set(xlabel=predictions.label, ylabel="prediction", title=title)
+    size = np.nan_to_num(np.abs(predictions.y_hat - middle), nan=np.inf, posinf=np.inf)
+    reach = float(np.clip(1.05 * size.max(), 1.15 * half, WIDEST * half))
     if outside := int((size > reach).sum()):
-        ax.annotate(
-            f"{outside} beyond ±{reach:g}", (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize="small"
-        )
-    ax.set(xlim=(-1.05, 1.05), ylim=(-reach, reach))
+        text = f"{outside} beyond ±{reach:g}" if middle == 0 else f"{outside} beyond the axis"
+        ax.annotate(text, (0.98, 0.03), xycoords="axes fraction", ha="right", fontsize="small")
+    ax.set(xlim=(middle - 1.05 * half, middle + 1.05 * half), ylim=(middle - reach, middle + reach))
     ax.legend(frameon=False, loc="upper left")
     tidy(ax)
+    return ax
+
+
+def draw_confusion(confusion: Confusion, ax: "Axes | None" = None) -> "Axes":
+    """The share of each answer among those of a class; a network that remembers is dark on the diagonal alone."""
+    ax = axes_or_new(ax)
+    counts = confusion.counts
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(counts) <= MOST_NUMBERS:
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if share > 0.6 else BLACK
+            ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize="x-small", color=colour)
+    ax.set_xticks(range(len(counts)))
+    ax.set_yticks(range(len(counts)))
+    title = f"{confusion.accuracy:.1%} of {int(counts.sum())} fresh answers correct"
+    ax.set(xlabel="class answered", ylabel="class of the label", title=title)
+    ax.figure.colorbar(image, ax=ax, label="share of the answers to a class")
     return ax

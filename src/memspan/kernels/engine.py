@@ -17,7 +17,7 @@ from memspan.errors import InvalidArgument
 from memspan.kernels.compiling import compiled, kernel_of, reason
 from memspan.kernels.kernel import BACKWARD, FORWARD, Buffers, Data, Matrices, Numbers, Sizes
 from memspan.kernels.processor import denormals_back
-from memspan.losses import Loss, squared_error
+from memspan.losses import Loss, evaluate
 from memspan.weights import Layout
 
 MEMORY = 2 * 2**30
@@ -70,7 +70,8 @@ class FusedEngine:
         self.read_out, self.memory = read_out, memory
         into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
         self._loss_inside = into is not None
-        self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else squared_error)
+        self._kind = getattr(loss, "kind", 0) if self._loss_inside else 0
+        self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else evaluate)
         self._kept = _Kept()
         self._compile()
 
@@ -123,7 +124,7 @@ class FusedEngine:
         """Call the kernel once, on as little as there can be."""
         K, F = self.read_out or 1, self.layout.features
         plan = Plan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
-        work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan)
+        work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan, self._kind)
         weights = np.zeros((1, self.layout.size), self.dtype)
         name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1), np.zeros((1, 0)))
         try:
@@ -179,7 +180,8 @@ class FusedEngine:
             of = self.layout, self.dtype, shape, K, self.memory
             plan = Plan.of(*of, models=models, backward=backward)
             self._kept.by_direction.pop(backward, None)  # before the next one is allocated
-            kept = self._kept.by_direction[backward] = Workspace(self.layout, self.dtype, shape, models, plan)
+            work = Workspace(self.layout, self.dtype, shape, models, plan, self._kind)
+            kept = self._kept.by_direction[backward] = work
         return kept
 
 
@@ -287,10 +289,15 @@ class _Kept(threading.local):
 
 
 class Workspace:
-    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer."""
+    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer.
 
-    def __init__(self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: Plan) -> None:
-        self.shape, self.most, self.plan = shape, most, plan
+    `kind` tells the kernel which loss to compute, if it serves several.
+    """
+
+    def __init__(
+        self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: Plan, kind: int = 0
+    ) -> None:
+        self.shape, self.most, self.plan, self.kind = shape, most, plan, kind
 
         def zeros(shapes: Shapes) -> Iterator[Array]:
             return (np.zeros(shape, dtype) for shape in shapes)
@@ -321,7 +328,7 @@ class Workspace:
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
         work = (self.plan.sizes, self.buffers, self.weights, self.d_weights, self.numbers)
         try:
-            kernel(parameters, gradients, losses, norms, data, *work, what)
+            kernel(parameters, gradients, losses, norms, data, *work, self.kind, what)
         except Exception:
             denormals_back()
             raise

@@ -16,6 +16,7 @@ from memspan.kernels import activations as _twins  # noqa: F401  (importing it r
 from memspan.kernels.packs import add, load, load_own, new_rows, store, store_own
 from memspan.kernels.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.kernels.products import product, transposed_product
+from memspan.losses import evaluate_row
 
 FORWARD, BACKWARD = 1, 2
 """What a kernel is to do; their sum for both."""
@@ -361,7 +362,7 @@ def differentiate(
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, differentiate)
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(exchange, exchange_rows, transpose, prepare_back, start),
-    *(read_out, read_out_back, add_products, summed_norms),
+    *(read_out, read_out_back, add_products, summed_norms, evaluate_row),
 )
 for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
@@ -369,7 +370,7 @@ for function in OF_ALL:
     register_jitable(function)
 
 
-def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint: str) -> Callable[..., Any]:
+def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerprint: str) -> Callable[..., Any]:
     """The kernel of a cell, not yet compiled.
 
     It may close over importable functions and numbers alone: then Numba finds it on disk in the next process.
@@ -383,7 +384,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
             register_jitable(inline="always")(function)
     register_jitable(forceinline=True)(loss)
 
-    def kernel(parameters, gradients, losses, norms, data, sizes, work, weights, d_weights, numbers, what):  # type: ignore[no-untyped-def]
+    def kernel(parameters, gradients, losses, norms, data, sizes, work, weights, d_weights, numbers, kind, what):  # type: ignore[no-untyped-def]
         """For each model; all but the last segment must be run again on the way back."""
         prefer_widest_vectors()
         segments = (sizes.time + sizes.segment - 1) // sizes.segment
@@ -419,7 +420,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array], float], fingerprint:
                 else:
                     read_out(y_hat, begin, now.shape[0], work.states, weights, numbers, sizes)
                     if i == segments - 1 and what == FORWARD | BACKWARD:
-                        losses[model] = loss(y_hat, data.y[model], d_y_hat)
+                        losses[model] = loss(y_hat, data.y[model], d_y_hat, kind)
             if what & BACKWARD:
                 exchange(gradients[model], d_weights, sizes, True)
         set_control_word(control)

@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_limits
 from memspan.errors import MemspanError
 from memspan.interrupts import noted_interrupts
 from memspan.kernels import FusedEngine
-from memspan.losses import MSELoss
 from memspan.study.specification import Study
 from memspan.study.trial import Provenance, Stopped, Trial, run_group
 
@@ -76,8 +75,8 @@ def _run_here(
 def _run_in_processes(
     study: Study, groups: list[Group], provenance: Provenance, workers: int, tell: Tell
 ) -> Generator[Trial, None, None]:
-    network = study.new_network(0)
-    FusedEngine(network.layout, network.dtype, MSELoss())  # compiled here, it is on disk for every worker
+    network = study.new_network(groups[0][0], 0)
+    FusedEngine(network.layout, network.dtype, study.new_task().new_loss())  # compiled here: then it is on disk
     context = multiprocessing.get_context("spawn")
     messages: SimpleQueue[tuple[Key, int]] = context.SimpleQueue()
     stop = context.Event()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
 from memspan.study.result import StudyResult
 from memspan.study.trial import Trial
+from memspan.tasks import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WIDTH = 72  # letters of a title that fit onto the narrowest figure
+SEQUENCES = 1000  # from which is estimated where answers lie
 MOMENTS = {"start": "before training", "end": "after training"}
 
 
@@ -50,20 +54,22 @@ def _figures(result: StudyResult) -> Iterator[tuple[str, Any, Callable[[Any], "F
 def accuracy_record(result: StudyResult) -> AccuracyByLength:
     """Accuracies and solved shares of the lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
+    task = result.study.new_task()
     return AccuracyByLength(
-        f"Recalling the first of T numbers\n{result.study.describe()}",
+        _title(f"{task.name}: {task.sentence}", result),
         {row.length: row.accuracies for row in rows},
         {row.length: row.share for row in rows},
         result.study.threshold,
-        result.study.task.chance_accuracy,
+        {row.length: task.chance_accuracy(row.length) for row in rows},
     )
 
 
 def loss_record(result: StudyResult) -> LossByLength:
     """Every trial's curve, each point in the middle of the updates that it averages."""
     curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
-    title = f"Training loss of every repetition\n{result.study.describe()}"
-    return LossByLength(title, curves, result.study.task.trivial_risk)
+    task = result.study.new_task()
+    risks = {length: task.trivial_risk(length) for length in curves}
+    return LossByLength(_title("Training loss of every repetition", result), curves, risks, task.new_loss().label)
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
@@ -77,7 +83,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
         for field in quantities
         for moment, heading in MOMENTS.items()
     }
-    return NormsByLag(f"{title} (median over repetitions)\n{result.study.describe()}", panels, quantities)
+    return NormsByLag(_title(f"{title} (median over repetitions)", result), panels, quantities)
 
 
 def map_record(result: StudyResult) -> NormsDuringTraining:
@@ -85,8 +91,23 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
     first = {length: trials[0] for length, trials in _by_length(result) if trials[0].flow_map}
     maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
     every = max((trial.flow_every for trial in first.values()), default=1)
-    title = f"The gradient during training, first repetition of each length\n{result.study.describe()}"
-    return NormsDuringTraining(title, maps, {length: trial.status for length, trial in first.items()}, every)
+    title = _title("The gradient during training, first repetition of each length", result)
+    statuses = {length: trial.status for length, trial in first.items()}
+    relevant = {length: relevance(result.study.new_task(), length) for length in first}
+    return NormsDuringTraining(title, maps, statuses, every, relevant)
+
+
+def relevance(task: Task, length: int) -> PerStep:
+    """In what share of sequences each step holds a part of the answer."""
+    x, _ = task.sample(np.random.default_rng(0), length, SEQUENCES)
+    return np.asarray(task.relevant(x).mean(axis=1))
+
+
+def _title(what: str, result: StudyResult) -> str:
+    """What is shown, and of which study; wrapped."""
+    task = result.study.new_task()
+    network = result.study.describe() if what.startswith(task.name) else f"{task.name}: {result.study.describe()}"
+    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)])
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:

@@ -112,18 +112,21 @@ class StudyResult:
 
     def table(self) -> Table:
         """The summaries as a table for `rich`."""
-        trivial, chance = self.study.task.trivial_risk, self.study.task.chance_accuracy
+        task, lengths = self.study.new_task(), self.study.lengths
+        trivial = {length: task.trivial_risk(length) for length in lengths}
+        chance = _range([task.chance_accuracy(length) for length in lengths])
+        risk = task.new_loss().label
         table = Table(
-            title=f"{self.study.task.sentence} {self.study.describe()}",
-            caption=f"Accuracy: share of {FINAL_SAMPLES} fresh sequences answered within {self.study.tolerance:g} "
-            f"of the label (own standard error at most {0.5 / FINAL_SAMPLES**0.5:.3f}; chance {chance:g}). "
+            title=f"{task.sentence} {self.study.describe()}",
+            caption=f"Accuracy: share of correct answers to {FINAL_SAMPLES} fresh sequences: {task.rule} (own "
+            f"standard error at most {0.5 / FINAL_SAMPLES**0.5:.3f}; chance {chance}). "
             f"Solved: accuracy of at least {self.study.threshold:g}. "
-            f"Without looking at the input the least mean squared error is {trivial:.4f}.",
+            f"Without looking at the input the least {risk} is {_range([*trivial.values()])}.",
             caption_justify="left",
         )
         for heading in ("length", "solved", "95 % interval", "diverged", "failed", "accuracy", "± spread"):
             table.add_column(heading, justify="right")
-        for heading in ("mean squared error", "of trivial"):
+        for heading in (risk, "of trivial"):
             table.add_column(heading, justify="right")
         for row in self.summaries():
             accuracy, loss = _mean(row.accuracies), _mean(row.losses)
@@ -136,7 +139,7 @@ class StudyResult:
                 f"{accuracy:.3f}",
                 f"{row.spread:.3f}",
                 f"{loss:.3g}",
-                f"{100 * loss / trivial:.3g} %",
+                f"{100 * loss / trivial[row.length]:.3g} %",
             )
         return table
 
@@ -228,6 +231,12 @@ def _summary(length: int, trials: list[Trial]) -> LengthSummary:
         tuple(trial.accuracy for trial in ran),
         tuple(trial.loss for trial in ran),
     )
+
+
+def _range(values: list[float]) -> str:
+    """One number, or the smallest and the largest."""
+    ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
+    return " to ".join(ends)
 
 
 def _mean(values: tuple[float, ...]) -> float:

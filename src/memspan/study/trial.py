@@ -15,7 +15,7 @@ from memspan.axes import Array
 from memspan.diagnostics import GradientFlow
 from memspan.ensemble import Ensemble, Member
 from memspan.history import Status
-from memspan.losses import Loss, MSELoss
+from memspan.losses import Loss
 from memspan.network import Network
 from memspan.study.specification import Study
 from memspan.tasks import Batch, Batches
@@ -176,13 +176,14 @@ def provenance() -> Provenance:
 def _train(
     study: Study, length: int, repetitions: Sequence[int], observe: Callable[[int, int], None]
 ) -> list[dict[str, object]]:
-    loss, models, streams, fresh = MSELoss(), [], [], []
+    task = study.new_task()
+    loss, models, streams, fresh = task.new_loss(), [], [], []
     for repetition in repetitions:
         key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
         for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.new_network(for_weights))
-        streams.append(Batches(study.task, length, study.batch, for_training, study.dtype))
-        fresh.append(Batches(study.task, length, EVALUATION_SAMPLES, for_evaluation, study.dtype))
+        models.append(study.new_network(length, for_weights))
+        streams.append(Batches(task, length, study.batch, for_training, study.dtype))
+        fresh.append(Batches(task, length, EVALUATION_SAMPLES, for_evaluation, study.dtype))
     starts = [_flow(model, loss, stream.peek()) for model, stream in zip(models, streams, strict=True)]
     optimizer, threshold = study.new_optimizer(), study.threshold
     ensemble = Ensemble(models, loss, streams, optimizer, evaluation=fresh, threshold=threshold)

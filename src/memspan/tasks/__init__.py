@@ -1,9 +1,96 @@
-"""The tasks, one file each; `TASKS` is the one list of them."""
+"""The tasks, one family a file; `TASKS` is the one list of them.
 
-from memspan.tasks.base import Batch, Batches, Counted, Task
+A new task is a subclass of `Task` in a file of its own, and one entry for each variant in `TASKS`: the command
+line's choices, the contract tests and the table in `docs/tasks.md` read that dictionary.
+"""
+
+from dataclasses import fields, replace
+from typing import Any
+
+from memspan.errors import InvalidArgument
+from memspan.tasks.adding import Adding
+from memspan.tasks.base import Batch, Shape, Task
+from memspan.tasks.batches import Batches, Counted
+from memspan.tasks.copying import Copying
+from memspan.tasks.delayed_xor import DelayedXor
+from memspan.tasks.latch import Latch
+from memspan.tasks.memory_capacity import Capacity, MemoryCapacity
+from memspan.tasks.multiplication import Multiplication
+from memspan.tasks.order import Order
+from memspan.tasks.parity import Parity
 from memspan.tasks.recall import Recall, generate_samples
+from memspan.tasks.selective_copying import SelectiveCopying
 
-TASKS: dict[str, type[Recall]] = {Recall.name: Recall}
-"""Every task by name."""
+_ALL: tuple[Task, ...] = (
+    *(Recall(), Recall(variant="kth", element=2), Recall(variant="distractors", scale=3.0)),
+    *(Adding(variant) for variant in Adding.variants),
+    *(Multiplication(variant) for variant in Multiplication.variants),
+    *(Copying(variant) for variant in Copying.variants),
+    *(Order(variant) for variant in Order.variants),
+    *(Latch(variant) for variant in Latch.variants),
+    *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity()),
+)
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
+"""Every task by its name and variant, with the parameters of its source."""
 
-__all__ = ["TASKS", "Batch", "Batches", "Counted", "Recall", "Task", "generate_samples"]
+
+def get_task(name: str, **parameters: Any) -> Task:
+    """A task from `TASKS`, with other parameters than its own.
+
+    Parameters
+    ----------
+    name : str
+        With the variant, as in `TASKS`; underscores are as good as hyphens.
+    **parameters
+        Any of the task's fields, such as `tolerance`.
+
+    Raises
+    ------
+    InvalidArgument
+        For a name that is not there, with those that are; for a parameter that the task does not have.
+
+    Examples
+    --------
+    >>> get_task("copying/urnn", items=5).trivial_risk(100) == 5 * np.log(8) / 110
+    True
+    """
+    task = TASKS.get(str(name).replace("_", "-"))
+    if task is None:
+        family = str(name).replace("_", "-").partition("/")[0]
+        relatives = [other for other in TASKS if other.partition("/")[0] == family]
+        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
+    known = parameters_of(task)
+    for parameter in parameters:
+        if parameter not in known:
+            rule = f"one of {', '.join(known)}" if known else "left out: there is none"
+            raise InvalidArgument(f"a parameter of {task.name}", rule, repr(parameter))
+    return replace(task, **parameters)
+
+
+def parameters_of(task: Task) -> dict[str, Any]:
+    """What can be chosen about a task besides its variant, and how it is chosen."""
+    return {item.name: getattr(task, item.name) for item in fields(task) if item.name != "variant"}
+
+
+__all__ = [
+    "TASKS",
+    "Adding",
+    "Batch",
+    "Batches",
+    "Capacity",
+    "Copying",
+    "Counted",
+    "DelayedXor",
+    "Latch",
+    "MemoryCapacity",
+    "Multiplication",
+    "Order",
+    "Parity",
+    "Recall",
+    "SelectiveCopying",
+    "Shape",
+    "Task",
+    "generate_samples",
+    "get_task",
+    "parameters_of",
+]

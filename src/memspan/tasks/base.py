@@ -1,155 +1,210 @@
-"""What a task is, and an endless stream of batches from one."""
+"""What a task is, and what several of them share."""
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, generator, one_dtype, whole_number
+from memspan.axes import Array
+from memspan.errors import InvalidArgument, one_of, whole_number
+from memspan.losses import MeanLoss
 
 
 class Batch(NamedTuple):
-    """Sequences and their labels."""
+    """Sequences and their labels: of the last step, or of each of the last K."""
 
     x: Float[np.ndarray, "time batch features"]
-    y: Float[np.ndarray, "batch outputs"]
+    y: Float[np.ndarray, "*read_out batch outputs"]
 
 
-class Task(Protocol):
-    """A question whose answer lies in the past.
+class Shape(NamedTuple):
+    """What a network must be like for a task at a length.
 
-    `trivial_risk` is the smallest loss, and `chance_accuracy` the highest accuracy, of a predictor that never
-    looks at its input. No score means anything without them.
+    Attributes
+    ----------
+    steps : int
+        Time steps of x.
+    features, outputs : int
+        F and O.
+    read_out : int or None
+        K, if the answer is read after each of the last K steps; None if after the last step alone.
     """
+
+    steps: int
+    features: int
+    outputs: int
+    read_out: int | None = None
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A question whose answer lies in the past; one family of variants each.
+
+    Every sequence is a function of uniform random numbers of its own (`make`). So a batch is the same however it
+    is put together: the first 10 of 100 sequences are those that a batch of 10 would have held.
+
+    The trivial risk is the smallest loss, and the chance accuracy the highest accuracy, of an answer that does not
+    depend on the input. No score means anything without them. Here both are exact, and so are the two answers.
+
+    Attributes
+    ----------
+    family : str
+        The first part of its name.
+    variant : str
+        The second part; empty where there is only one.
+    """
+
+    family: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ("",)
+    least_length: ClassVar[int] = 2
+    """The shortest length that asks for a memory; a task whose parameters decide has a property of that name."""
+    variant: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        one_of("variant", self.variant, self.variants)
+
+    def _settle(self, name: str, check: Callable[..., float], **bounds: float) -> None:
+        """Check one parameter, and keep it as the plain number that it is."""
+        object.__setattr__(self, name, check(name, getattr(self, name), **bounds))
 
     @property
     def name(self) -> str:
         """As in `TASKS`."""
+        return f"{self.family}/{self.variant}" if self.variant else self.family
 
     @property
+    @abstractmethod
     def sentence(self) -> str:
         """What is asked, in one sentence."""
 
     @property
-    def features(self) -> int:
-        """F, the inputs per time step."""
+    @abstractmethod
+    def source(self) -> str:
+        """Where the task comes from, in this variant."""
 
     @property
-    def outputs(self) -> int:
-        """O, the numbers to answer with."""
+    @abstractmethod
+    def rule(self) -> str:
+        """When an answer is correct."""
 
-    @property
-    def trivial_risk(self) -> float:
-        """The best loss without looking at the input."""
+    @abstractmethod
+    def shape(self, length: int) -> Shape:
+        """The steps of its sequences at a length, and what a network must be like."""
 
-    @property
-    def chance_accuracy(self) -> float:
-        """The best accuracy without looking at the input."""
+    @abstractmethod
+    def draws(self, length: int) -> int:
+        """How many random numbers a sequence is made of."""
+
+    @abstractmethod
+    def make(self, u: Array, length: int) -> Batch:
+        """Sequences from numbers `u [draws, B]`, uniform in [0, 1)."""
+
+    @abstractmethod
+    def new_loss(self) -> MeanLoss:
+        """The loss that it is trained with."""
+
+    @abstractmethod
+    def correct(self, y_hat: Array, y: Array) -> Array:
+        """How far each answer `[..., B]` is correct, 0 to 1; where none is asked for it does not matter."""
+
+    @abstractmethod
+    def relevant(self, x: Array) -> Array:
+        """Where in `x [T, B, F]` the answer lies, `[T, B]` of bool."""
+
+    @abstractmethod
+    def trivial_answer(self, length: int) -> Array:
+        """The answer `[O]` or `[K, O]` with the smallest loss of all that do not depend on the input."""
+
+    @abstractmethod
+    def trivial_risk(self, length: int) -> float:
+        """Its loss."""
+
+    def chance_answer(self, length: int) -> Array:
+        """The answer `[O]` or `[K, O]` most often correct of all that do not depend on the input."""
+        return self.trivial_answer(length)
+
+    @abstractmethod
+    def chance_accuracy(self, length: int) -> float:
+        """Its accuracy."""
+
+    def asked(self, y: Array) -> Array:
+        """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
+        return ~np.isnan(y[..., 0])
+
+    def judged(self, x: Array, y: Array) -> Array:
+        """The labels by which answers are judged: those given, unless these are noisy."""
+        return y
+
+    def checked_length(self, length: Any, name: str = "length") -> int:
+        """`length` as an int, at least the shortest that there is."""
+        number = whole_number(name, length)
+        if number < self.least_length:
+            raise InvalidArgument(name, f"at least {self.least_length} for {self.name}", number)
+        return number
 
     def sample(self, rng: np.random.Generator, length: int, batch: int) -> Batch:
-        """Draw `batch` sequences of `length` steps, and their labels."""
+        """Draw x `[T, B, F]` and y `[B, O]` or `[K, B, O]`, in float64."""
+        length, batch = self.checked_length(length), whole_number("batch", batch)
+        return self.make(np.ascontiguousarray(rng.random((batch, self.draws(length))).T), length)
 
-    def accuracy(self, y_hat: np.ndarray, y: np.ndarray) -> float:
-        """The share of predictions that count as correct."""
+    def accuracy(self, y_hat: Array, y: Array) -> float:
+        """The share of correct answers among those that are asked for."""
+        if y_hat.shape != y.shape:
+            raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
+        return float(np.mean(self.correct(y_hat, y)[self.asked(y)]))
 
 
-@dataclass
-class Batches(Iterator[Batch]):
-    """Batches without end; unlike a generator, a stream that can be saved and continued.
+def within(tolerance: float, y_hat: Array, y: Array) -> Array:
+    """Whether all numbers of each answer lie within the tolerance of their labels."""
+    return np.asarray((np.abs(y_hat - y) <= tolerance).all(axis=-1))
 
-    Parameters
-    ----------
-    task : Task
-        What to draw from.
-    length, batch : int
-        T and B.
-    rng : Generator, SeedSequence or int
-        Where the numbers come from.
-    dtype : float32 or float64
-        Of the arrays. The numbers are drawn in float64 whatever it is.
+
+def of_class(y_hat: Array, y: Array) -> Array:
+    """Whether the largest number of each answer is that of its class; NaN is no answer."""
+    return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
+
+
+def one_hot(numbers: Array, classes: int) -> Array:
+    """`[..., classes]`, a single 1 among zeros where the number says."""
+    return np.asarray(np.eye(classes)[numbers])
+
+
+def choices(u: Array, count: int) -> Array:
+    """Whole numbers from 0 to `count` - 1, from uniform ones."""
+    return (u * count).astype(np.intp)
+
+
+def normals(u: Array, deviation: float) -> Array:
+    """Normally distributed numbers `[n, ...]` from uniform `[2n, ...]` (Box & Muller 1958)."""
+    radius, turn = np.split(u, 2)
+    return np.asarray(deviation * np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * turn))
+
+
+class RandomEnd:
+    """Sequences that end somewhere from T to T + T/10, as in Hochreiter & Schmidhuber 1997, experiments 3 to 6.
+
+    x is zero after the end, and the answer is read after each of the last K = T/10 + 1 steps: of the labels
+    `[K, B, O]` those are NaN, and not asked for, that do not belong to the end of their sequence.
     """
 
-    task: Task
-    length: int
-    batch: int
-    rng: np.random.Generator | np.random.SeedSequence | int
-    dtype: DTypeLike = np.float64
+    @staticmethod
+    def steps_read(length: int) -> int:
+        """K."""
+        return length // 10 + 1
 
-    def __post_init__(self) -> None:
-        self.length = whole_number("length", self.length)
-        self.batch = whole_number("batch", self.batch)
-        self.rng = generator("rng", self.rng)
-        self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
+    @classmethod
+    def labels(cls, u: Array, values: Array, length: int) -> tuple[Array, Array]:
+        """Whether each step `[T, B]` is still part of its sequence, and the labels, from `values [B, O]`."""
+        K = cls.steps_read(length)
+        beyond = choices(u, K)
+        y = np.full((K, *values.shape), np.nan)
+        y[beyond, np.arange(len(beyond))] = values
+        return np.arange(length + K - 1)[:, np.newaxis] < length + beyond, y
 
-    def __next__(self) -> Batch:
-        x, y = self.task.sample(np.random.default_rng(self.rng), self.length, self.batch)
-        return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))
-
-    def peek(self) -> Batch:
-        """The next batch, which will still be the next one."""
-        position = self.position
-        batch = next(self)
-        self.position = position
-        return batch
-
-    def fork(self) -> "Batches":
-        """Another stream of the same task, independent of this one, which goes on as if nothing happened."""
-        return replace(self, rng=np.random.default_rng(self.rng).spawn(1)[0])
-
-    @property
-    def position(self) -> dict[str, Any]:
-        """The state of the random numbers: where the stream is."""
-        return dict(np.random.default_rng(self.rng).bit_generator.state)
-
-    @position.setter
-    def position(self, state: dict[str, Any]) -> None:
-        np.random.default_rng(self.rng).bit_generator.state = state
-
-
-class Counted(Iterator[Batch]):
-    """Any iterator of batches, counting: where a plain generator is can only be told by what it has given.
-
-    Parameters
-    ----------
-    source : iterator of (x, y)
-        As `generate_samples` gives.
-    name : str
-        What errors call it.
-    """
-
-    def __init__(self, source: Iterator[Any], name: str = "batches") -> None:
-        if not isinstance(source, Iterator):
-            raise InvalidArgument(name, "an iterator of (x, y) without end", repr(source))
-        self.source, self.name = source, name
-        self.drawn = 0
-        self._last: Batch | None = None
-
-    def __next__(self) -> Batch:
-        try:
-            x, y = next(self.source)
-        except StopIteration:
-            raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        batch = Batch(np.asarray(x), np.asarray(y))
-        for part in batch:
-            if part.dtype.kind not in "biufc":
-                raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")
-        self._last = batch
-        self.drawn += 1
-        return self._last
-
-    def digest(self) -> str:
-        """A fingerprint of the last batch."""
-        parts = () if self._last is None else self._last
-        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
-
-    def skip_to(self, drawn: int, digest: str) -> None:
-        """Draw until `drawn` batches have been given, of which the last must have that fingerprint."""
-        while self.drawn < drawn:
-            next(self)
-        if self.drawn != drawn or self.digest() != digest:
-            rule = f"the same stream of batches from its beginning (batch {drawn} of the saved one differs)"
-            raise InvalidArgument(self.name, rule, f"another stream, after {self.drawn} batches")
+    @classmethod
+    def at_every_end(cls, answer: Array, length: int) -> Array:
+        """The same answer wherever the sequence ends."""
+        return np.tile(answer, (cls.steps_read(length), 1))

@@ -5,51 +5,112 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memspan.axes import Array
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
-from memspan.tasks.base import Batch
+from memspan.losses import MSELoss
+from memspan.tasks.base import Batch, Shape, Task, within
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Recall the first of T random numbers.
+class Recall(Task):
+    """Recall one of T random numbers.
 
-    x[t] ~ U(-1, 1), independent; y = x[1]. Without looking at the input the best answer is the label's mean,
-    0, with risk E[y²] = 1/3; and an interval of width 2·tolerance inside [-1, 1] holds the label with probability
+    x[t] ~ U(-1, 1), independent; y = x[1], or with `kth` another element, and with `distractors` all elements but
+    that one are multiplied by `scale`. Without looking at the input the best answer is the label's mean, 0, with
+    risk E[y²] = 1/3; and an interval of width 2·tolerance inside [-1, 1] holds the label with probability
     `tolerance`, which is the chance accuracy.
 
     Parameters
     ----------
     tolerance : float
-        A prediction is correct when it lies within this distance of the label; above 0 and below 1.
+        An answer is correct when it lies within this distance of the label; above 0 and below 1.
+    element : int
+        Which number to recall, counted from 1; the plain task recalls the first.
+    scale : float
+        Of the other numbers; 1 in the plain task.
     """
 
     tolerance: float = 0.1
+    element: int = 1
+    scale: float = 1.0
 
-    name = "recall"
-    sentence = "After T random numbers in [-1, 1], answer with the first."
-    features = 1
-    outputs = 1
-    trivial_risk = 1 / 3
+    family = "recall"
+    variants = ("", "kth", "distractors")
 
     def __post_init__(self) -> None:
-        real_number("tolerance", self.tolerance, above=0, below=1)
+        super().__post_init__()
+        self._settle("tolerance", real_number, above=0, below=1)
+        self._settle("element", whole_number)
+        self._settle("scale", real_number, least=0)
+        if not self.variant and (self.element, self.scale) != (1, 1):
+            got = f"element={self.element} and scale={self.scale:g}"
+            raise InvalidArgument("variant", "kth or distractors for another element or another scale", got)
 
     @property
-    def chance_accuracy(self) -> float:
+    def least_length(self) -> int:  # type: ignore[override]
+        """A length of 1 is the copy of the only number."""
+        return self.element
+
+    @property
+    def sentence(self) -> str:
+        """What is asked."""
+        which = "the first" if self.element == 1 else f"number {self.element}"
+        others = f", the others {self.scale:g} times as large" if self.scale != 1 else ""
+        return f"After T random numbers in [-1, 1]{others}, answer with {which}."
+
+    @property
+    def source(self) -> str:
+        """The assignment, and what it leads to."""
+        plain = "Kratzert 2019, assignment 2 of LSTM and Recurrent Neural Nets, JKU Linz"
+        return f"after {plain}" if self.variant else plain
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return f"within {self.tolerance:g} of the label"
+
+    def shape(self, length: int) -> Shape:
+        """One number in, one out."""
+        return Shape(length, 1, 1)
+
+    def draws(self, length: int) -> int:
+        """One a step."""
+        return length
+
+    def make(self, u: Array, length: int) -> Batch:
+        """x and y, of uniform numbers."""
+        x = 2 * u[..., np.newaxis] - 1
+        y = x[self.element - 1].copy()
+        if self.scale != 1:
+            x *= self.scale
+            x[self.element - 1] = y
+        return Batch(x, y)
+
+    def new_loss(self) -> MSELoss:
+        """The mean squared error."""
+        return MSELoss()
+
+    def correct(self, y_hat: Array, y: Array) -> Array:
+        """Within the tolerance."""
+        return within(self.tolerance, y_hat, y)
+
+    def relevant(self, x: Array) -> Array:
+        """The one element."""
+        where = np.zeros(x.shape[:2], bool)
+        where[self.element - 1] = True
+        return where
+
+    def trivial_answer(self, length: int) -> Array:
+        """The mean."""
+        return np.zeros(1)
+
+    def trivial_risk(self, length: int = 1) -> float:
+        """The variance of U(-1, 1)."""
+        return 1 / 3
+
+    def chance_accuracy(self, length: int = 1) -> float:
         """P(|y - constant| <= tolerance), the same for every constant that is not near ±1."""
         return self.tolerance
-
-    def sample(self, rng: np.random.Generator, length: int, batch: int) -> Batch:
-        """Draw x `[T, B, 1]` and y `[B, 1]`, in float64; a length of 1 is the copy of the only number."""
-        shape = (whole_number("length", length), whole_number("batch", batch), 1)
-        x = rng.uniform(-1, 1, shape)
-        return Batch(x, x[0].copy())
-
-    def accuracy(self, y_hat: np.ndarray, y: np.ndarray) -> float:
-        """The share of predictions within the tolerance of their labels."""
-        if y_hat.shape != y.shape:
-            raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
-        return float(np.mean(np.abs(y_hat - y) <= self.tolerance))
 
 
 def generate_samples(

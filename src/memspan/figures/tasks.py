@@ -1,0 +1,182 @@
+"""A few sequences of a task: what goes in, where the answer lies, and what is to come out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from memspan.axes import Array
+from memspan.errors import whole_number
+from memspan.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure, tidy
+from memspan.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MANY = 10  # outputs of one step, from which on they are too many to be drawn above each other
+
+
+@dataclass(frozen=True)
+class TaskSamples:
+    """Sequences of a task at a length.
+
+    Attributes
+    ----------
+    title : str
+    x : array [T, B, F]
+    y : array [K, B, O]
+        The labels of the last K steps; NaN where no answer is asked for.
+    relevant : array [T, B] of bool
+        Where the answer lies.
+    """
+
+    title: str
+    x: Array
+    y: Array
+    relevant: Array
+
+    columns = ("sequence", "time step", "relevant", "input or output", "number", "value")
+
+    @classmethod
+    def of(cls, task: Task, length: int | None = None, *, samples: int = 3, seed: int = 0) -> Self:
+        """Draw some; by default at a length at which there is something to see."""
+        length = max(16, 2 * task.least_length) if length is None else task.checked_length(length)
+        samples = whole_number("samples", samples)
+        x, y = task.sample(np.random.default_rng(seed), length, samples)
+        title = f"{task.name}, T = {length}: {task.sentence}"
+        return cls(title, x, y if y.ndim == 3 else y[np.newaxis], task.relevant(x))
+
+    def end(self, b: int) -> int:
+        """The steps of a sequence, without the padding of one that ends early."""
+        if not np.isnan(self.y).any():
+            return len(self.x)
+        return len(self.x) - len(self.y) + int(np.flatnonzero(~np.isnan(self.y[:, b, 0]))[-1]) + 1
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Every number of every step; sequences, steps, inputs and outputs are counted from 1."""
+        first = len(self.x) - len(self.y)
+        rows: list[tuple[Any, ...]] = []
+        for kind, values, begin in (("input", self.x, 0), ("output", self.y, first)):
+            for (t, b, k), value in np.ndenumerate(values):
+                where = bool(self.relevant[begin + t, b])
+                rows.append((b + 1, begin + t + 1, where, kind, k + 1, float(value)))
+        return sorted(rows, key=lambda row: (row[0], row[3], row[1], row[4]))
+
+
+def draw_task(record: TaskSamples) -> "Figure":
+    """One sequence below the other, each with its inputs above and its answer below."""
+    from textwrap import fill
+
+    steps, samples, features = record.x.shape
+    of_symbols = features > 2
+    of_classes = record.y.shape[-1] > 1 and not _too_many(record.y)
+    answer_height = 1.6 if of_classes else 0.7
+    labels = (min(0.0, float(np.nanmin(record.y))), max(1.0, float(np.nanmax(record.y))))
+    figure = new_figure(8.4, 1.3 + samples * (2.1 + answer_height))
+    axes = figure.subplots(
+        2 * samples, 1, sharex=True, height_ratios=[1.6, answer_height] * samples, squeeze=False
+    )
+    for b in range(samples):
+        above, below = axes[2 * b, 0], axes[2 * b + 1, 0]
+        end = record.end(b)
+        (_draw_symbols if of_symbols else _draw_numbers)(above, record.x[:end, b], record.relevant[:end, b])
+        above.set_ylabel("input" if of_symbols else ["x", "value"][features - 1])
+        _draw_answer(below, record.y[:, b], steps, labels)
+        below.set_ylabel("answer")
+    axes[0, 0].set_xlim(0.3, steps + 0.7)
+    axes[-1, 0].set_xlabel("time step")
+    axes[-1, 0].locator_params(axis="x", integer=True)
+    figure.suptitle(fill(record.title, 90), fontsize="medium")
+    _legend(figure, record)
+    return figure
+
+
+def _draw_numbers(ax: "Axes", x: Array, relevant: Array) -> None:
+    """The first input as stems; a second one, the marker, as a sign above or below them."""
+    steps = np.arange(1, len(x) + 1)
+    for where, colour in ((~relevant, BLUE), (relevant, ORANGE)):
+        ax.vlines(steps[where], 0, x[where, 0], color=colour, linewidth=1.2)
+        ax.plot(steps[where], x[where, 0], "o", color=colour, markersize=4.5 if colour == ORANGE else 3)
+    ax.axhline(0, color=GREY, linewidth=0.6)
+    if x.shape[1] == 2:
+        look: dict[str, Any] = {
+            "markersize": 6,
+            "transform": ax.get_xaxis_transform(),
+            "clip_on": False,
+            "linestyle": "",
+        }
+        for sign, mark, colour in ((1, "v", ORANGE), (-1, "x", GREY)):
+            there = steps[x[:, 1] == sign]
+            if len(there):
+                ax.plot(there, np.full(len(there), 1.06), marker=mark, color=colour, **look)
+    tidy(ax)
+    ax.margins(y=0.15)
+
+
+def _draw_symbols(ax: "Axes", x: Array, relevant: Array) -> None:
+    """A square for the input that is 1; orange where it belongs to the answer."""
+    from matplotlib.colors import ListedColormap
+
+    colours = ListedColormap(["white", BLUE, ORANGE])
+    image = x.T * (1 + relevant)
+    _grid(ax, image, 1, colours, 2)
+    ax.set_yticks([1, x.shape[1]])
+
+
+def _too_many(y: Array) -> bool:
+    """Whether the outputs of a single step are too many to be drawn above each other."""
+    return bool(y.shape[-1] > MANY and len(y) == 1)
+
+
+def _draw_answer(ax: "Axes", y: Array, steps: int, labels: tuple[float, float]) -> None:
+    """Of a single output the numbers, of several the classes, at the steps where they are asked for."""
+    from matplotlib.colors import ListedColormap
+
+    first, outputs = steps - len(y) + 1, y.shape[-1]
+    asked = ~np.isnan(y[:, 0])
+    if outputs == 1:
+        at, values = first + np.flatnonzero(asked), y[asked, 0]
+        ax.plot(at, values, "s", color=GREEN, markersize=4.5)
+        margin = 0.2 * (labels[1] - labels[0])
+        ax.set_ylim(labels[0] - margin, labels[1] + margin)
+        if len(at) == 1:
+            _say(ax, f"{values[0]:.3g}", at[0], values[0])
+        tidy(ax)
+    elif _too_many(y):
+        _say(ax, f"all {outputs} numbers, the last one first", steps, 0.5)
+        ax.set_yticks([])
+        ax.spines[["top", "right"]].set_visible(False)
+    else:
+        _grid(ax, np.nan_to_num(y).T, first, ListedColormap(["white", GREEN]), 1)
+        ax.set_yticks([1, outputs])
+
+
+def _say(ax: "Axes", what: str, step: float, height: float) -> None:
+    """To the left of a step; it must not push the axes aside."""
+    ax.annotate(f"{what}  ", (step, height), ha="right", va="center", color=GREEN).set_in_layout(False)
+
+
+def _grid(ax: "Axes", image: Array, first: int, colours: Any, highest: int) -> None:
+    """Squares over time, from a step on."""
+    rows, columns = image.shape
+    edges = np.arange(first, first + columns + 1) - 0.5, np.arange(1, rows + 2) - 0.5
+    ax.pcolormesh(*edges, image, cmap=colours, vmin=0, vmax=highest, edgecolors="#e6e6e6", linewidth=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.invert_yaxis()
+
+
+def _legend(figure: "Figure", record: TaskSamples) -> None:
+    from matplotlib.lines import Line2D
+
+    features = record.x.shape[-1]
+    shape = "s" if features > 2 else "o"
+    looks = [(shape, ORANGE, "the answer lies here"), (shape, BLUE, "other inputs"), ("s", GREEN, "answer")]
+    if features == 2:
+        looks.insert(2, ("v", ORANGE, "marker 1"))
+        if (record.x[..., 1] == -1).any():
+            looks.insert(3, ("x", GREY, "marker -1"))
+    handles = [
+        Line2D([], [], marker=mark, color=colour, linestyle="", label=label) for mark, colour, label in looks
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize="small")

@@ -1,0 +1,195 @@
+"""What a reproduction is: a small specification, published numbers, ours, and a verdict on each.
+
+Whether two numbers agree is decided by a rule that is written beside them and fixed before anything is run.
+"""
+
+import multiprocessing
+import platform
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from memspan._version import __version__
+from memspan.progress import progress as show_progress
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One published number, or claim, and what became of it here.
+
+    Attributes
+    ----------
+    quantity : str
+        What was measured.
+    paper, ours : str
+        The two numbers.
+    rule : str
+        What agrees.
+    agrees : bool
+        Whether it does.
+    """
+
+    quantity: str
+    paper: str
+    ours: str
+    rule: str
+    agrees: bool
+
+    @property
+    def verdict(self) -> str:
+        """In one word."""
+        return "agrees" if self.agrees else "differs"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a reproduction: in full, in how many processes, from which seed, and how to show progress."""
+
+    full: bool = False
+    workers: int = 1
+    seed: int = 0
+    progress: str = "auto"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Published numbers, and how to get them.
+
+    Attributes
+    ----------
+    name, title, source : str
+    setting : str
+        What is run.
+    differences : tuple of str
+        Where this is not what the paper did.
+    shortened : str
+        What the short form leaves out; empty if it leaves out nothing.
+    run : callable
+        Gives the findings.
+    """
+
+    name: str
+    title: str
+    source: str
+    setting: str
+    differences: tuple[str, ...]
+    shortened: str
+    run: Callable[[Options], list[Finding]]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What came of a reproduction, on one page."""
+
+    of: Reproduction
+    options: Options
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    columns = ("quantity", "paper", "ours", "agrees if", "verdict")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """One for each finding."""
+        return [(f.quantity, f.paper, f.ours, f.rule, f.verdict) for f in self.findings]
+
+    @property
+    def sentence(self) -> str:
+        """The verdict."""
+        agree = sum(finding.agrees for finding in self.findings)
+        if agree == len(self.findings):
+            return f"Reproduced: all {agree} findings agree."
+        return f"Not reproduced in full: {agree} of {len(self.findings)} findings agree."
+
+    @property
+    def how(self) -> list[str]:
+        """What was run, and how it was not what the paper did."""
+        short = self.of.shortened and not self.options.full
+        lines = [f"Here: {self.of.setting}"]
+        lines += [f"Shortened: {self.of.shortened} `--full` leaves nothing out."] if short else []
+        return lines + [f"Not as in the paper: {difference}" for difference in self.of.differences]
+
+    def table(self) -> Table:
+        """The findings for `rich`."""
+        table = Table(title=f"{self.of.title}\n{self.of.source}", title_justify="left")
+        for column in self.columns:
+            table.add_column(column)
+        for row in self.rows():
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """The whole page."""
+        rows = [self.columns, ("---",) * len(self.columns), *self.rows()]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        head = [f"# {self.of.title}", self.of.source, *self.how]
+        ran = (
+            f"memspan {__version__}, NumPy {np.__version__}, {platform.system()} {platform.machine()}, seed "
+            f"{self.options.seed}, {self.options.workers} processes, {self.seconds:.0f} s."
+        )
+        return "\n\n".join([*head, "\n".join(lines), f"**{self.sentence}**", ran]) + "\n"
+
+
+def mean_agrees(
+    published: float, runs: int, values: Sequence[float], digits: str = ".0f"
+) -> tuple[str, str, bool]:
+    """Whether a published mean of so many runs could be one of ours: what ours is, the rule, and the verdict.
+
+    The mean of m runs lies within t · s · √(1/n + 1/m) of the mean of n others in 95 % of all cases, with their
+    standard deviation s and Student's t of n - 1 degrees of freedom.
+    """
+    from scipy.stats import t
+
+    n = len(values)
+    mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
+    reach = float(t.ppf(0.975, n - 1)) * deviation * np.sqrt(1 / n + 1 / runs)
+    low, high = mean - reach, mean + reach
+    ours = f"{mean:{digits}}, {mean / published:.2f} of that (mean of {n}, s = {deviation:{digits}})"
+    rule = f"{low:{digits}} to {high:{digits}}: where the mean of {runs} such runs lies in 95 % of all cases"
+    return ours, rule, low <= published <= high
+
+
+def run_each(
+    function: Callable[[Task], Result], arguments: Sequence[Task], options: Options, title: str
+) -> list[Result]:
+    """Call an importable function with each of the arguments, here or in processes, and show how many are done.
+
+    Results are in the order of the arguments, and do not depend on the number of processes.
+    """
+    found: dict[int, Any] = {}
+    with show_progress(len(arguments), title, "runs", kind=options.progress) as report:
+        if options.workers == 1:
+            with threadpool_limits(1, "blas"):
+                for k, argument in enumerate(arguments):
+                    found[k] = function(argument)
+                    report(len(found), f"{len(found)} of {len(arguments)} runs")
+            return [found[k] for k in range(len(arguments))]
+        context = multiprocessing.get_context("spawn")
+        workers = min(options.workers, len(arguments))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
+        try:
+            futures = {pool.submit(function, argument): k for k, argument in enumerate(arguments)}
+            for future in as_completed(futures):
+                found[futures[future]] = future.result()
+                report(len(found), f"{len(found)} of {len(arguments)} runs")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+        pool.shutdown()
+    return [found[k] for k in range(len(arguments))]
+
+
+def _prepare_worker() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches them too, but only the parent decides
+    threadpool_limits(1, "blas")

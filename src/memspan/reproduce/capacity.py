@@ -1,0 +1,125 @@
+"""The total memory capacity of a linear network is the rank of its controllability matrix."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memspan.axes import Array, PerStep
+from memspan.network import Network
+from memspan.progress import progress as show_progress
+from memspan.reproduce.base import Finding, Options, Reproduction
+from memspan.tasks import MemoryCapacity
+
+SEQUENCES = 20_000
+"""To fit a read-out to, and as many to judge it by."""
+ALLOWED = 0.02
+"""Of the rank: what a read-out that is fitted to so many sequences may lose."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A linear network: its R, its W, and how far back it is asked."""
+
+    what: str
+    R: Array
+    W: Array
+    length: int
+
+    def responses(self) -> Array:
+        """`[H, T]`: how much of the input of k steps ago is in each unit's state, for k = 0 ... T-1."""
+        response, found = self.W[0], []
+        for _ in range(self.length):
+            found.append(response)
+            response = response @ self.R
+        return np.array(found).T
+
+    @property
+    def rank(self) -> int:
+        """Of the controllability matrix, whose columns are the responses."""
+        return int(np.linalg.matrix_rank(self.responses()))
+
+    def by_lag(self) -> PerStep:
+        """The capacity of each lag in theory: the diagonal of the projection onto the rows of the responses."""
+        _, _, rows = np.linalg.svd(self.responses(), full_matrices=False)
+        return np.asarray((rows[: self.rank] ** 2).sum(axis=0))
+
+
+def cases(seed: int) -> list[Case]:
+    """Full rank twice, and two networks whose units do not all help."""
+    rng = np.random.default_rng(seed)
+
+    def orthogonal(hidden: int) -> Array:
+        q, r = np.linalg.qr(rng.standard_normal((hidden, hidden)))
+        return np.asarray(q * np.sign(np.diag(r)))
+
+    turns = orthogonal(3)
+    twice = np.kron(np.eye(3), turns)
+    first = np.zeros((1, 12))
+    first[0, 0] = 1
+    return [
+        Case("10 units, R random orthogonal times 0.9", 0.9 * orthogonal(10), rng.uniform(-1, 1, (1, 10)), 100),
+        Case("30 units, R random orthogonal times 0.95", 0.95 * orthogonal(30), rng.uniform(-1, 1, (1, 30)), 300),
+        Case("12 units, a line of delays", np.eye(12, k=1), first, 40),
+        Case("9 units, 3 copies of one R of 3 units", 0.9 * twice, rng.uniform(-1, 1, (1, 9)), 100),
+        Case("10 units that all forget alike, R = 0.9", 0.9 * np.eye(10), rng.uniform(-1, 1, (1, 10)), 100),
+    ]
+
+
+def run(options: Options) -> list[Finding]:
+    """Fit a read-out to the states of each network, and judge it by fresh sequences."""
+    findings, every = [], cases(options.seed)
+    with show_progress(len(every), "memory capacity", "networks", kind=options.progress) as report:
+        for k, case in enumerate(every):
+            findings += measure(case, np.random.default_rng([options.seed, k]))
+            report(k + 1, case.what)
+    return findings
+
+
+def measure(case: Case, rng: np.random.Generator) -> list[Finding]:
+    """The total capacity and the one of each lag, against theory."""
+    hidden = len(case.R)
+    network = Network("rnn-linear", 1, hidden, 1, rng=0)
+    network.R, network.W, network.bs = case.R, case.W, np.zeros((hidden, 1))
+    (states, x), (fresh, y) = (_states(network, case.length, rng) for _ in range(2))
+    read_out, *_ = np.linalg.lstsq(states, x, rcond=1e-10)
+    found = MemoryCapacity.capacity(fresh @ read_out, y)
+    rank, theory = case.rank, case.by_lag()
+    reach = 1.96 * found.error + ALLOWED * rank
+    worst = float(np.abs(found.by_lag - theory).max())
+    return [
+        Finding(
+            f"total capacity: {case.what}",
+            f"{rank} (rank)",
+            f"{found.total:.3f} ± {1.96 * found.error:.3f}",
+            f"within {reach:.2f} of the rank: the 95 % interval, and 2 % for the fit",
+            abs(found.total - rank) <= reach,
+        ),
+        Finding(
+            "capacity of each lag",
+            "diagonal of the projection onto the responses",
+            f"largest difference {worst:.3f}",
+            "at most 0.03",
+            worst <= 0.03,
+        ),
+    ]
+
+
+def _states(network: Network, length: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """The last states of many sequences, and the numbers of each lag from 0 on."""
+    x = rng.uniform(-1, 1, (length, SEQUENCES, 1))
+    network.forward(x)
+    assert network.trace is not None
+    return network.trace.a[-1], x[::-1, :, 0].T
+
+
+REPRODUCTION = Reproduction(
+    "memory-capacity",
+    "The memory capacity of linear networks",
+    "Jaeger 2001 (GMD report 152); Ballarin, Grigoryeva & Ortega 2023 (arXiv:2305.01457): the total is the rank "
+    "of the controllability matrix",
+    f"random inputs U(-1, 1), a read-out for every lag fitted by least squares to {SEQUENCES:,} sequences and "
+    "judged by as many fresh ones, squared correlations without their bias.",
+    (),
+    "",
+    run,
+)

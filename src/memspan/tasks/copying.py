@@ -1,0 +1,124 @@
+"""The copying problem: see some symbols, wait for T steps, and repeat them in order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memspan.axes import Array
+from memspan.errors import whole_number
+from memspan.losses import SoftmaxCrossEntropy
+from memspan.tasks.base import Batch, Shape, Task, choices, of_class, one_hot
+
+NEVER = -1e3
+"""ŷ of a class that is never meant: its probability is zero."""
+
+SOURCES = {
+    "tcn": "Bai, Kolter & Koltun 2018 (arXiv:1803.01271), as in the authors' code",
+    "urnn": "Arjovsky, Shah & Bengio 2016 (arXiv:1511.06464), as in the authors' code",
+}
+
+
+@dataclass(frozen=True)
+class Copying(Task):
+    """Repeat `items` symbols after T steps.
+
+    The T + 2·items steps of the input are the symbols, T - 1 blanks, and from then on either a delimiter and
+    blanks (`urnn`, one input for each symbol, blank and delimiter) or delimiters alone (`tcn`, a single input
+    whose value is the number of the symbol: 0 is the blank, and symbols + 1 the delimiter). The answer is asked
+    for at every step: blank at first, and the symbols in the last `items` steps. Without looking at the input,
+    the best one can do is to know when to answer blank, and guess the rest: items · log(symbols) / (T +
+    2·items).
+
+    Only the last `items` steps count in the accuracy.
+
+    Parameters
+    ----------
+    items : int
+        How many symbols to repeat; 10 in both papers.
+    symbols : int
+        How many there are to choose from; 8 in both papers.
+    """
+
+    variant: str = "urnn"
+    items: int = 10
+    symbols: int = 8
+
+    family = "copying"
+    variants = ("tcn", "urnn")
+    least_length = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._settle("items", whole_number)
+        self._settle("symbols", whole_number, least=2)
+
+    @property
+    def sentence(self) -> str:
+        """What is asked."""
+        return (
+            f"See {self.items} of {self.symbols} symbols, wait for T steps, "
+            f"and repeat them in order; before that, answer blank."
+        )
+
+    @property
+    def source(self) -> str:
+        """The paper."""
+        return SOURCES[self.variant]
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return f"the right class, in the last {self.items} steps"
+
+    def shape(self, length: int) -> Shape:
+        """Answered at every step."""
+        steps = length + 2 * self.items
+        one_hot_inputs = self.variant == "urnn"
+        features, outputs = (self.symbols + 2, self.symbols + 1) if one_hot_inputs else (1, self.symbols + 2)
+        return Shape(steps, features, outputs, steps)
+
+    def draws(self, length: int) -> int:
+        """One a symbol."""
+        return self.items
+
+    def make(self, u: Array, length: int) -> Batch:
+        """x and y, of uniform numbers."""
+        steps, features, outputs, _ = self.shape(length)
+        symbols, recall = 1 + choices(u, self.symbols), length + self.items
+        seen, wanted = np.zeros((2, steps, u.shape[1]), np.intp)
+        seen[: self.items] = wanted[recall:] = symbols
+        seen[recall - 1 : steps if self.variant == "tcn" else recall] = self.symbols + 1
+        x = one_hot(seen, features) if self.variant == "urnn" else seen[..., np.newaxis].astype(float)
+        return Batch(x, one_hot(wanted, outputs))
+
+    def new_loss(self) -> SoftmaxCrossEntropy:
+        """The cross-entropy, over all steps."""
+        return SoftmaxCrossEntropy()
+
+    def correct(self, y_hat: Array, y: Array) -> Array:
+        """The right class."""
+        return of_class(y_hat, y)
+
+    def asked(self, y: Array) -> Array:
+        """Where the label is not blank."""
+        return np.asarray(y[..., 0] == 0)
+
+    def relevant(self, x: Array) -> Array:
+        """The symbols."""
+        return np.tile(np.arange(len(x))[:, np.newaxis] < self.items, x.shape[1])
+
+    def trivial_answer(self, length: int) -> Array:
+        """Blank, and then any symbol."""
+        steps, _, outputs, _ = self.shape(length)
+        answer = np.full((steps, outputs), NEVER)
+        answer[: length + self.items, 0] = 0
+        answer[length + self.items :, 1 : self.symbols + 1] = 0
+        return answer
+
+    def trivial_risk(self, length: int) -> float:
+        """A guess for each symbol, averaged over all steps."""
+        return float(self.items * np.log(self.symbols) / (length + 2 * self.items))
+
+    def chance_accuracy(self, length: int) -> float:
+        """A guess."""
+        return 1 / self.symbols

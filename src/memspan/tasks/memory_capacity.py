@@ -1,0 +1,147 @@
+"""Memory capacity: recall all numbers of the past at once, and count how many could be told."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memspan.axes import Array, PerStep
+from memspan.errors import InvalidArgument, real_number
+from memspan.losses import MSELoss
+from memspan.tasks.base import Batch, Shape, Task
+
+GROUPS = 20
+"""Of sequences, one left out at a time, for the standard error."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much of the past can be told.
+
+    Attributes
+    ----------
+    by_lag : array [lags]
+        The squared correlation of answers and numbers, for a lag of 1, 2 and so on, less what chance alone gives.
+    total : float
+        Their sum, the memory capacity. For independent inputs no linear read-out has more than its number of
+        states.
+    error : float
+        The standard error of the total.
+    """
+
+    by_lag: PerStep
+    total: float
+    error: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """A normal 95 % interval of the total."""
+        return self.total - 1.96 * self.error, self.total + 1.96 * self.error
+
+
+@dataclass(frozen=True)
+class MemoryCapacity(Task):
+    """Recall every lag: after T numbers U(-1, 1), answer with all of them but the last.
+
+    Output k is x of k steps before the last, k = 1 ... T-1. As in `Recall`, answering 0 has the risk 1/3, and an
+    interval of width 2·tolerance holds a label with probability `tolerance`. The accuracy is the share of correct
+    numbers, over all lags.
+
+    Parameters
+    ----------
+    tolerance : float
+        An answer is correct within this distance of the label; above 0 and below 1.
+    """
+
+    tolerance: float = 0.1
+
+    family = "memory-capacity"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._settle("tolerance", real_number, above=0, below=1)
+
+    @property
+    def sentence(self) -> str:
+        """What is asked."""
+        return "After T random numbers in [-1, 1], answer with all of them but the last."
+
+    @property
+    def source(self) -> str:
+        """The report."""
+        return "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return f"within {self.tolerance:g} of the label, each lag by itself"
+
+    def shape(self, length: int) -> Shape:
+        """An output for each lag."""
+        return Shape(length, 1, length - 1)
+
+    def draws(self, length: int) -> int:
+        """One a step."""
+        return length
+
+    def make(self, u: Array, length: int) -> Batch:
+        """x and y, of uniform numbers."""
+        x = 2 * u[..., np.newaxis] - 1
+        return Batch(x, x[-2::-1, :, 0].T.copy())
+
+    def new_loss(self) -> MSELoss:
+        """The mean squared error, over lags too."""
+        return MSELoss()
+
+    def correct(self, y_hat: Array, y: Array) -> Array:
+        """The share of lags within the tolerance."""
+        return np.asarray((np.abs(y_hat - y) <= self.tolerance).mean(axis=-1))
+
+    def relevant(self, x: Array) -> Array:
+        """All steps but the last."""
+        where = np.ones(x.shape[:2], bool)
+        where[-1] = False
+        return where
+
+    def trivial_answer(self, length: int) -> Array:
+        """The mean."""
+        return np.zeros(length - 1)
+
+    def trivial_risk(self, length: int) -> float:
+        """The variance of U(-1, 1)."""
+        return 1 / 3
+
+    def chance_accuracy(self, length: int) -> float:
+        """As for one number."""
+        return self.tolerance
+
+    @staticmethod
+    def capacity(y_hat: Array, y: Array) -> Capacity:
+        """The memory capacity that answers show, of many sequences `[B, lags]`.
+
+        The squared correlation of n independent pairs is 1/(n-1) on average, not 0: over many lags that adds up.
+        So each is corrected, 1 - (1 - r²) (n-1)/(n-2), which is 0 on average where nothing is remembered. An
+        answer that does not vary at all has a correlation of 0. The standard error is that of the jackknife, a
+        twentieth of the sequences left out at a time.
+
+        Raises
+        ------
+        InvalidArgument
+            For fewer than 60 sequences, or other shapes than `[B, lags]`.
+        """
+        if y_hat.shape != y.shape or y.ndim != 2:
+            raise InvalidArgument("y_hat", f"of shape [B, lags], and that of y, {y.shape}", f"shape {y_hat.shape}")
+        if len(y) < 3 * GROUPS:
+            raise InvalidArgument("y", f"of at least {3 * GROUPS} sequences", len(y))
+        group = np.arange(len(y)) % GROUPS
+        left = np.array([_corrected(y_hat[group != g], y[group != g]).sum() for g in range(GROUPS)])
+        by_lag = _corrected(y_hat, y)
+        error = np.sqrt((GROUPS - 1) * np.mean((left - left.mean()) ** 2))
+        return Capacity(by_lag, float(by_lag.sum()), float(error))
+
+
+def _corrected(y_hat: Array, y: Array) -> PerStep:
+    """The squared correlation of each column without its bias."""
+    a, b = (values - values.mean(axis=0) for values in (y_hat.astype(float), y.astype(float)))
+    spread = (a * a).sum(axis=0) * (b * b).sum(axis=0)
+    square = np.divide((a * b).sum(axis=0) ** 2, spread, out=np.zeros(y.shape[1]), where=spread > 0)
+    return np.asarray(1 - (1 - square) * (len(y) - 1) / (len(y) - 2))

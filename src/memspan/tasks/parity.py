@@ -1,0 +1,77 @@
+"""Parity: say whether the number of ones was odd, which every single step decides."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memspan.axes import Array
+from memspan.losses import SigmoidCrossEntropy
+from memspan.tasks.base import Batch, Shape, Task, choices
+
+
+def same_side(y_hat: Array, y: Array) -> Array:
+    """Whether each answer is on its label's side: a probability above one half for 1, else 0."""
+    return np.asarray(((y_hat > 0) == (y > 0.5)).all(axis=-1) & ~np.isnan(y_hat).any(axis=-1))
+
+
+@dataclass(frozen=True)
+class Parity(Task):
+    """The parity of T random bits.
+
+    x[t] = ±1; y = 1 if the number of ones is odd, else 0. Any T - 1 of the steps tell nothing about the answer. A
+    guess has the risk log 2 and the accuracy 1/2.
+    """
+
+    family = "parity"
+
+    @property
+    def sentence(self) -> str:
+        """What is asked."""
+        return "After T random bits, answer whether the number of ones was odd."
+
+    @property
+    def source(self) -> str:
+        """Who asked first."""
+        return "Minsky & Papert 1969, as a sequence"
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return "probability above one half for the right side"
+
+    def shape(self, length: int) -> Shape:
+        """A bit in, a bit out."""
+        return Shape(length, 1, 1)
+
+    def draws(self, length: int) -> int:
+        """One a step."""
+        return length
+
+    def make(self, u: Array, length: int) -> Batch:
+        """x and y, of uniform numbers."""
+        bits = choices(u, 2)
+        return Batch((2.0 * bits - 1)[..., np.newaxis], (bits.sum(axis=0) % 2).astype(float)[:, np.newaxis])
+
+    def new_loss(self) -> SigmoidCrossEntropy:
+        """The cross-entropy."""
+        return SigmoidCrossEntropy()
+
+    def correct(self, y_hat: Array, y: Array) -> Array:
+        """On the right side."""
+        return same_side(y_hat, y)
+
+    def relevant(self, x: Array) -> Array:
+        """Every step."""
+        return np.ones(x.shape[:2], bool)
+
+    def trivial_answer(self, length: int) -> Array:
+        """One half."""
+        return np.zeros(1)
+
+    def trivial_risk(self, length: int) -> float:
+        """A guess."""
+        return float(np.log(2))
+
+    def chance_accuracy(self, length: int) -> float:
+        """A guess."""
+        return 0.5

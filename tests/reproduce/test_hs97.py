@@ -1,0 +1,90 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from memspan import Network
+from memspan.kernels import FusedEngine
+from memspan.reproduce import Options, hs97
+from memspan.reproduce.hs97 import ADDING, ORDER, Run, Watched, learn
+
+
+class Scripted:
+    """Stands for a learner whose errors are known; the loss has seen one more answer after each fit."""
+
+    def __init__(self, errors, loss):
+        self.errors, self.seen_by, self.updates = errors, loss, 0
+        self.history = SimpleNamespace(loss=[])
+
+    def fit(self, updates, **options):
+        for error in self.errors[self.updates : self.updates + updates]:
+            self.seen_by.largest.append(error)
+            self.history.loss.append(error**2)
+            self.updates += 1
+        self.seen_by.largest.append(99.0)  # an evaluation at the end, which is not training
+
+
+def stopped(errors, monkeypatch, tolerance=0.1, error=1.0, most=10**6):
+    monkeypatch.setattr(hs97, "WITHOUT_MISTAKE", 5)
+    monkeypatch.setattr(hs97, "AT_A_TIME", 4)
+    loss = Watched()
+    run = Run("adding/hs97", 0.5, (0.0,) * 4, error, most, (0,))
+    return hs97._train(Scripted(errors, loss), loss, tolerance, run)
+
+
+def test_training_stops_after_so_many_sequences_without_a_mistake(monkeypatch):
+    right, wrong = 0.05, 0.5
+    assert stopped([right] * 9, monkeypatch) == 5
+    assert stopped([wrong, *[right] * 9], monkeypatch) == 6
+    assert stopped([right] * 4 + [wrong] + [right] * 9, monkeypatch) == 10
+    assert stopped([right, wrong] * 50, monkeypatch, most=80) is None
+
+
+def test_the_training_error_must_be_small_as_well(monkeypatch):
+    assert stopped([0.09] * 7 + [0.01] * 9, monkeypatch, error=0.002) == 11
+
+
+def test_a_network_that_diverges_has_failed(monkeypatch):
+    assert stopped([0.5] * 3, monkeypatch) is None
+
+
+def test_the_largest_error_is_seen_by_the_engine():
+    """A kernel with the loss inside would leave nothing to see."""
+    network = Network("lstm-1997", 2, 3, 1, read_out=2, dtype="float32", rng=0)
+    loss = Watched()
+    engine = FusedEngine(network.layout, network.dtype, loss, read_out=2)
+    x = np.ones((4, 1, 2), np.float32)
+    y = np.array([[[np.nan]], [[0.5]]], np.float32)
+    (value,), _, _ = engine.differentiate(network.parameters[np.newaxis], [(x, y)])
+    (largest,) = loss.largest
+    answer = network.forward(x)[1, 0, 0]
+    assert largest == pytest.approx(abs(answer - 0.5), rel=1e-5)
+    assert value == pytest.approx(largest**2, rel=1e-5)
+
+
+def test_findings_agree_with_the_paper_or_say_that_they_do_not():
+    published = ORDER.run
+    counts = np.linspace(20_000, 42_780, 20).astype(int).tolist()
+    good = published.findings([(count, 1) for count in counts], 10**6)
+    assert [finding.agrees for finding in good] == [True] * 3
+    bad = published.findings([(3 * count, 9) for count in counts[:-1]] + [(None, 2000)], 10**6)
+    assert [finding.agrees for finding in bad] == [False] * 3
+    assert bad[0].ours == "19 of 20 trials"
+    (nothing,) = published.findings([(None, 2000)] * 20, 10**6)
+    assert not nothing.agrees
+
+
+@pytest.mark.slow
+def test_a_run_gives_up_and_is_a_function_of_its_seed():
+    run = Run("order/hs97-2", 0.5, (-2.0, -2.0, -4.0, -4.0), 0.1, 1500, (0, 3))
+    assert learn(run) == learn(run)
+    success, wrong = learn(run)
+    assert success is None
+    assert 1000 < wrong <= hs97.TEST
+
+
+def test_settings_are_those_of_the_paper():
+    for reproduction, trials, sequences in ((ADDING, 10, 74_000), (ORDER, 20, 31_390)):
+        assert (reproduction.run.trials, reproduction.run.sequences) == (trials, sequences)
+        assert reproduction.shortened == ""
+    assert Options() == Options(full=False, workers=1, seed=0, progress="auto")

@@ -1,0 +1,614 @@
+"""The contract of every task in `TASKS`."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from brute_force import ANSWERS, share_of_misleading
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memspan import (
+    CELLS,
+    TASKS,
+    Adam,
+    Batches,
+    Chain,
+    ClipByNorm,
+    Ensemble,
+    InvalidArgument,
+    Learner,
+    Network,
+    SoftmaxCrossEntropy,
+    get_task,
+)
+from memspan.activations import tanh, tanh_slope
+from memspan.cells import Cell
+from memspan.tasks import parameters_of
+
+SAMPLES = 200_000
+every_task = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+
+
+def some_lengths(task):
+    """The shortest, an odd one and a longer one."""
+    return task.least_length, task.least_length + 7, 2 * task.least_length + 30
+
+
+def constant(answer, y):
+    """The same answer `[O]` or `[K, O]` to every sequence."""
+    return np.broadcast_to(answer[..., np.newaxis, :], y.shape).copy()
+
+
+# --- shapes and randomness ------------------------------------------------------------------------------
+
+
+@every_task
+def test_shapes_and_dtypes(task):
+    for length in some_lengths(task):
+        x, y = task.sample(np.random.default_rng(0), length, 5)
+        steps, features, outputs, read_out = task.shape(length)
+        assert x.shape == (steps, 5, features)
+        assert y.shape == ((5, outputs) if read_out is None else (read_out, 5, outputs))
+        assert x.dtype == y.dtype == np.float64
+        assert np.isfinite(x).all()
+        masked = task.new_loss().masked
+        assert np.isnan(y).any() == (masked and (read_out or 1) > 1)
+        if masked:  # one answer to each sequence
+            np.testing.assert_array_equal((~np.isnan(y[..., 0])).sum(axis=0), 1)
+        single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
+        assert single.x.dtype == single.y.dtype == np.float32
+        np.testing.assert_array_equal(single.x, x.astype(np.float32))
+        np.testing.assert_array_equal(single.y, y.astype(np.float32))
+
+
+@every_task
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 2**32), more=st.integers(0, 9)
+)
+def test_a_batch_is_the_same_however_it_is_split(task, sizes, seed, more):
+    length = task.least_length + more
+    whole = task.sample(np.random.default_rng(seed), length, sum(sizes))
+    rng = np.random.default_rng(seed)
+    parts = [task.sample(rng, length, size) for size in sizes]
+    np.testing.assert_array_equal(whole.x, np.concatenate([x for x, _ in parts], axis=1))
+    np.testing.assert_array_equal(whole.y, np.concatenate([y for _, y in parts], axis=-2))
+
+
+@every_task
+def test_other_keys_give_other_sequences(task):
+    length = task.least_length + 30
+    one, other = (task.sample(np.random.default_rng(seed), length, 20).x for seed in (0, 1))
+    assert not (one == other).all(axis=(0, 2)).any()
+
+
+@every_task
+def test_arrays_are_the_callers_own(task):
+    x, y = task.sample(np.random.default_rng(0), task.least_length + 3, 4)
+    kept = y.copy()
+    x[:] = 9
+    np.testing.assert_array_equal(y, kept)
+    assert x.flags.writeable
+    assert y.flags.writeable
+
+
+# --- labels ---------------------------------------------------------------------------------------------
+
+
+@every_task
+def test_labels_follow_from_the_input_alone(task):
+    answer = ANSWERS[task.family]
+    for length in some_lengths(task):
+        count = 4000 // length if task.variant != "3b" else 5000
+        x, y = task.sample(np.random.default_rng(length), length, count)
+        found = task.judged(x, y) if y.ndim == 3 else task.judged(x, y)[np.newaxis]
+        wrong = 0
+        for b in range(count):
+            expected = answer(x[:, b].tolist(), length, task)
+            labels = [None if np.isnan(row[0]) else row for row in found[:, b].tolist()]
+            assert [label is None for label in labels] == [label is None for label in expected]
+            wrong += any(
+                label is not None and np.abs(np.subtract(label, right)).max() > 1e-12
+                for label, right in zip(labels, expected, strict=True)
+            )
+        rate = share_of_misleading(task)
+        assert abs(wrong - count * rate) <= 4 * np.sqrt(count * rate)
+
+
+def test_labels_of_noisy_targets_are_the_clean_ones_and_noise_of_the_stated_variance():
+    task = TASKS["latch/3c"]
+    x, y = task.sample(np.random.default_rng(0), 20, SAMPLES)
+    noise = (y - task.judged(x, y))[~np.isnan(y)]
+    assert noise.shape == (SAMPLES,)
+    assert abs(noise.mean()) < 4 * np.sqrt(0.1 / SAMPLES)
+    assert abs(noise.var() - 0.1) < 4 * 0.1 * np.sqrt(2 / SAMPLES)
+
+
+@every_task
+def test_the_answer_lies_in_the_relevant_steps_alone(task):
+    """What stands in the others may be exchanged between sequences, and no label changes."""
+    length = task.least_length + 13
+    x, y = task.sample(np.random.default_rng(3), length, 6)
+    relevant = task.relevant(x)
+    assert relevant.shape == x.shape[:2]
+    assert relevant.dtype == bool
+    assert relevant.any(axis=0).all()
+    labels = y if y.ndim == 3 else y[np.newaxis]
+    answer = ANSWERS[task.family]
+    for b in range(6):
+        other = x[:, b].copy()
+        fixed = relevant[:, b] | (np.abs(x[:, b]) == 0).all(axis=-1)  # the padding tells where the end is
+        if task.family in ("adding", "multiplication"):
+            other[~fixed, 0] += 0.25
+        elif task.family in ("recall", "latch"):
+            other[~fixed] += 0.25
+        elif task.family == "delayed-xor":
+            other[~fixed] *= -1
+        else:
+            continue  # nothing else is left, or other symbols would have to be chosen with care
+        expected = answer(other.tolist(), length, task)
+        for mine, theirs in zip(labels[:, b], expected, strict=True):
+            assert np.isnan(mine[0]) == (theirs is None)
+            if theirs is not None and task.variant != "3c":
+                np.testing.assert_allclose(mine, theirs, atol=1e-12)
+
+
+@every_task
+def test_every_relevant_step_matters(task):
+    """Change one of them, and in some sequence the answer is another."""
+    length = task.least_length + 3
+    x, _ = task.sample(np.random.default_rng(5), length, 40)
+    relevant, answer = task.relevant(x), ANSWERS[task.family]
+    changed = np.zeros(len(x), bool)
+    there = relevant.any(axis=1)
+    for b in range(40):
+        before = answer(x[:, b].tolist(), length, task)
+        for t in np.flatnonzero(relevant[:, b]):
+            other = x[:, b].copy()
+            if task.family in ("adding", "multiplication"):
+                other[t, 0] += 0.5
+            elif task.family == "order" or task.name in ("copying/urnn", "selective-copying"):
+                first = {"order": x.shape[-1] - 6, "copying": 1}.get(task.family, 0)
+                number = int(other[t].argmax())
+                other[t] = 0
+                other[t, number + 1 if number == first else number - 1] = 1
+            elif task.name == "copying/tcn":
+                other[t] += 1 if other[t] == 1 else -1
+            else:
+                other[t] = -9 * np.sign(other[t]) if task.family == "latch" else -other[t]
+            changed[t] |= answer(other.tolist(), length, task) != before
+    np.testing.assert_array_equal(changed, there)
+
+
+# --- trivial risk and chance accuracy -------------------------------------------------------------------
+
+
+def many(task, length):
+    """Many sequences, in parts that fit into memory."""
+    steps, features, outputs, read_out = task.shape(length)
+    part = max(1, 2_000_000 // (steps * features + (read_out or 1) * outputs))
+    rng = np.random.default_rng(11)
+    for begin in range(0, SAMPLES, part):
+        yield task.sample(rng, length, min(part, SAMPLES - begin))
+
+
+def losses(task, y_hat, y):
+    """The loss of each sequence by itself."""
+    if y.ndim == 2:
+        y_hat, y = y_hat[np.newaxis], y[np.newaxis]
+    asked = ~np.isnan(y)
+    values, _ = task.new_loss()._parts(y_hat, np.where(asked, y, 0))
+    asked = asked[..., : values.shape[-1]]
+    return np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2))
+
+
+def accuracies(task, y_hat, y):
+    """The accuracy of each sequence by itself."""
+    correct, asked = (np.atleast_2d(part) for part in (task.correct(y_hat, y), task.asked(y)))
+    return np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0)
+
+
+def assert_mean(values, expected):
+    """Within four standard errors."""
+    values = np.concatenate(values)
+    assert abs(values.mean() - expected) <= 4 * values.std() / np.sqrt(len(values)) + 1e-12
+
+
+@pytest.mark.slow
+@every_task
+@pytest.mark.parametrize("more", [0, 17])
+def test_trivial_risk_is_that_of_the_trivial_answer(task, more):
+    length = task.least_length + more
+    answer = task.trivial_answer(length)
+    assert_mean([losses(task, constant(answer, y), y) for _, y in many(task, length)], task.trivial_risk(length))
+
+
+@pytest.mark.slow
+@every_task
+@pytest.mark.parametrize("more", [0, 17])
+def test_chance_accuracy_is_that_of_the_best_answer(task, more):
+    length = task.least_length + more
+    answer = task.chance_answer(length)
+    found = [accuracies(task, constant(answer, y), task.judged(x, y)) for x, y in many(task, length)]
+    assert_mean(found, task.chance_accuracy(length))
+
+
+@every_task
+def test_no_other_constant_has_a_smaller_risk_or_a_higher_accuracy(task):
+    """A little more or less of any output; and for single numbers, every constant of a fine grid."""
+    length = task.least_length + 5
+    x, y = task.sample(np.random.default_rng(2), length, 20_000 if task.family not in ("copying",) else 2000)
+    judged = task.judged(x, y)
+    trivial, best = (constant(answer(length), y) for answer in (task.trivial_answer, task.chance_answer))
+    risk, correct = losses(task, trivial, y), accuracies(task, best, judged)
+    rng = np.random.default_rng(0)
+    if trivial.shape[-1] == 1:
+        moves = np.linspace(-1, 1, 41)
+    else:
+        moves = [rng.normal(0, size, trivial.shape[-1]) for size in np.geomspace(0.01, 2, 12)]
+    for move in moves:
+        difference = losses(task, trivial + move, y) - risk
+        assert difference.mean() >= -4 * difference.std() / np.sqrt(len(difference)) - 1e-12
+        difference = accuracies(task, best + move, judged) - correct
+        assert difference.mean() <= 4 * difference.std() / np.sqrt(len(difference)) + 1e-12
+
+
+CLOSED = {
+    ("recall", 5): 1 / 3,
+    ("adding/any", 50): 1 / 6,
+    ("adding/halves", 50): 1 / 6,
+    ("copying/urnn", 100): 0.1733,
+    ("copying/tcn", 1000): 0.0204,
+    ("order/pascanu-2", 100): 1.386,
+    ("order/pascanu-3", 100): 2.079,
+    ("memory-capacity", 9): 1 / 3,
+}
+
+
+@pytest.mark.parametrize(("name", "length"), CLOSED)
+def test_risks_that_are_quoted(name, length):
+    assert TASKS[name].trivial_risk(length) == pytest.approx(
+        CLOSED[name, length], abs=5e-5 if length > 60 else 1e-12, rel=3e-4
+    )
+
+
+def test_risks_of_1997_approach_those_of_two_free_numbers_but_for_the_first_pair():
+    """1/24 and 7/144, if the first pair were never marked; it is, in a tenth of the sequences."""
+    adding, product = TASKS["adding/hs97"], TASKS["multiplication/hs97"]
+    assert adding.trivial_risk(100) == pytest.approx((2 - (0.1 + 0.9 / 49)) / 48)
+    assert adding.trivial_risk(10**6) == pytest.approx(1.9 / 48, rel=1e-4)
+    assert product.trivial_risk(10**6) == pytest.approx(0.9 / 9 + 0.1 / 3 - (0.9 / 4 + 0.05) ** 2, rel=1e-4)
+
+
+# --- oracles and networks without a memory --------------------------------------------------------------
+
+
+@every_task
+def test_an_oracle_has_no_loss_and_is_correct(task):
+    length = task.least_length + 12
+    x, y = task.sample(np.random.default_rng(7), length, 200)
+    loss, labels = task.new_loss(), task.judged(x, y)
+    certain = 40 * (2 * y - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, y)
+    assert loss.forward(certain, y) < 1e-12
+    known = 40 * (2 * labels - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, labels)
+    assert task.accuracy(known, labels) == 1
+    assert task.accuracy(np.full_like(known, np.nan), labels) == 0
+
+
+def test_an_oracle_that_knows_the_mean_of_noisy_labels_has_their_variance_as_its_loss():
+    task = TASKS["latch/3c"]
+    x, y = task.sample(np.random.default_rng(0), 20, SAMPLES)
+    clean = np.nan_to_num(task.judged(x, y))
+    assert task.new_loss().forward(clean, y) == pytest.approx(0.1, abs=4 * 0.1 * np.sqrt(2 / SAMPLES))
+
+
+def seen(s, previous, unit):
+    """A unit without a past."""
+    a = tanh(s[0])
+    return (a,), (a,)
+
+
+def seen_back(d_state, saved, previous, state, unit):
+    return (d_state[0] * tanh_slope(saved[0]),), (0.0 * d_state[0],), ()
+
+
+FORGETFUL = Cell("forgetful", ("a",), ("a",), seen, seen_back, "this test", recurrent=())
+
+
+@pytest.mark.slow
+@every_task
+def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(task):
+    length = max(task.least_length, 3) + 20
+    _, features, outputs, read_out = task.shape(length)
+    network = Network(FORGETFUL, features, 16, outputs, init="glorot", read_out=read_out, rng=0)
+    batches = Batches(task, length, 128, rng=1)
+    optimizer = Chain(ClipByNorm(1.0), Adam(1e-2))
+    learner = Learner(network, task.new_loss(), batches, optimizer, task=task, engine="readable")
+    learner.fit(300, evaluate_every=1000, final_batches=1, stop_when_solved=False, progress=False)
+    x, y = task.sample(np.random.default_rng(9), length, 20_000 if read_out is None else 4000)
+    found = losses(task, network.predict(x), y)
+    error, trivial = 4 * found.std() / np.sqrt(len(found)), task.trivial_risk(length)
+    # The last step may be one of the two that are added: with probability 2/T half of the variance is seen.
+    visible = trivial / length if task.name in ("adding/any", "adding/halves") else 0.0
+    assert found.mean() > trivial - visible - error
+    if task.family != "copying":  # which also needs a memory to know when to answer
+        assert found.mean() < 1.15 * trivial + error
+
+
+# --- what is asked ill ----------------------------------------------------------------------------------
+
+
+@every_task
+@pytest.mark.parametrize("length", [0, -3, 1.5, True, "7", None])
+def test_a_length_that_is_none_is_refused(task, length):
+    for ask in (lambda: task.sample(np.random.default_rng(0), length, 2), lambda: Batches(task, length, 2, rng=0)):
+        with pytest.raises(InvalidArgument, match="length must be a whole number of at least 1, got"):
+            ask()
+
+
+@every_task
+def test_a_length_below_the_least_is_refused_with_the_least(task):
+    if task.least_length == 1:
+        return
+    with pytest.raises(InvalidArgument) as caught:
+        task.sample(np.random.default_rng(0), task.least_length - 1, 2)
+    expected = f"length must be at least {task.least_length} for {task.name}, got {task.least_length - 1}"
+    assert str(caught.value) == expected
+    assert Batches(task, task.least_length, 2, rng=0).length == task.least_length
+
+
+@every_task
+def test_a_wrong_variant_is_refused_with_those_that_exist(task):
+    if task.variants == ("",):
+        return
+    with pytest.raises(InvalidArgument) as caught:
+        replace(task, variant="mine")
+    assert str(caught.value) == f"variant must be one of {', '.join(task.variants)}, got 'mine'"
+
+
+def test_an_unknown_name_is_refused_with_those_that_exist():
+    with pytest.raises(InvalidArgument) as caught:
+        get_task("adding")
+    assert str(caught.value) == "task must be one of adding/any, adding/halves, adding/hs97, got 'adding'"
+    with pytest.raises(InvalidArgument) as caught:
+        get_task("adding/urnn")
+    assert str(caught.value) == "task must be one of adding/any, adding/halves, adding/hs97, got 'adding/urnn'"
+    with pytest.raises(InvalidArgument) as caught:
+        get_task("chess")
+    assert str(caught.value) == f"task must be one of {', '.join(TASKS)}, got 'chess'"
+
+
+def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has():
+    with pytest.raises(InvalidArgument) as caught:
+        get_task("copying/tcn", tolerance=0.1)
+    assert str(caught.value) == "a parameter of copying/tcn must be one of items, symbols, got 'tolerance'"
+    with pytest.raises(InvalidArgument) as caught:
+        get_task("parity", items=2)
+    assert str(caught.value) == "a parameter of parity must be left out: there is none, got 'items'"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("recall/kth", {"element": 0}, "element must be a whole number of at least 1, got 0"),
+        ("recall/distractors", {"scale": -1}, "scale must be a finite number of at least 0, got -1"),
+        ("recall", {"element": 2}, "variant must be kth or distractors for another element or another scale"),
+        ("adding/any", {"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+        ("adding/hs97", {"tolerance": 0.3}, "tolerance must be a finite number above 0 and below 0.25, got 0.3"),
+        (
+            "multiplication/hs97",
+            {"tolerance": 0},
+            "tolerance must be a finite number above 0 and below 0.5, got 0",
+        ),
+        ("copying/urnn", {"items": 0}, "items must be a whole number of at least 1, got 0"),
+        ("copying/tcn", {"symbols": 1}, "symbols must be a whole number of at least 2, got 1"),
+        ("selective-copying", {"symbols": 1}, "symbols must be a whole number of at least 2, got 1"),
+        (
+            "order/pascanu-2",
+            {"tolerance": 0.3},
+            "tolerance must be left out for order/pascanu-2, whose answers are",
+        ),
+        ("order/hs97-2", {"tolerance": 0.5}, "tolerance must be a finite number above 0 and below 0.5, got 0.5"),
+        ("latch/3c", {"tolerance": 0.4}, "tolerance must be a finite number above 0 and below 0.3, got 0.4"),
+        ("latch/3a", {"informative": 0}, "informative must be a whole number of at least 1, got 0"),
+        ("memory-capacity", {"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+    ],
+)
+def test_parameters_are_checked(name, parameters, message):
+    with pytest.raises(InvalidArgument) as caught:
+        get_task(name, **parameters)
+    assert message in str(caught.value)
+
+
+# --- the list -------------------------------------------------------------------------------------------
+
+
+@every_task
+def test_every_task_says_what_it_is(task):
+    assert TASKS[task.name] is task
+    assert get_task(task.name) == task
+    assert get_task(task.name.replace("-", "_")) == task
+    assert get_task(task.name, **parameters_of(task)) == task
+    assert task.sentence.endswith(".")
+    assert any(character.isdigit() for character in task.source)
+    assert task.rule
+    assert 0 < task.chance_accuracy(100) < 1
+    assert task.trivial_risk(100) > 0
+
+
+def test_every_variant_of_every_family_is_there():
+    families = {type(task) for task in TASKS.values()}
+    assert sum(len(family.variants) for family in families) == len(TASKS)
+
+
+@pytest.mark.parametrize("name", ["recall/kth", "recall/distractors"])
+def test_the_variants_of_recall(name):
+    task = get_task(name, element=4) if name.endswith("kth") else get_task(name, scale=5)
+    x, y = task.sample(np.random.default_rng(0), 9, 2000)
+    element = 3 if name.endswith("kth") else 0
+    np.testing.assert_array_equal(y, x[element])
+    largest = np.abs(x).max(axis=(1, 2))
+    expected = np.full(9, 1.0 if name.endswith("kth") else 5.0)
+    expected[element] = 1
+    np.testing.assert_allclose(largest, expected, rtol=0.01)
+
+
+# --- places ---------------------------------------------------------------------------------------------
+
+
+def test_places_of_the_marks_are_those_of_the_papers():
+    """All that may occur do, and no others; each about equally often."""
+    T, n = 40, 50_000
+    for name, possible in {
+        "adding/any": set(range(T)),
+        "adding/halves": set(range(T)),
+        "adding/hs97": set(range(T // 2)),
+        "multiplication/hs97": set(range(T // 2)),
+    }.items():
+        x, _ = TASKS[name].sample(np.random.default_rng(0), T, n)
+        marked = x[..., 1] == 1
+        assert (marked.sum(axis=0) == 2).all()
+        assert set(np.flatnonzero(marked.any(axis=1))) == possible
+        if name == "adding/halves":
+            assert (marked[: T // 2].sum(axis=0) == 1).all()
+        if name.endswith("hs97"):
+            assert (marked[:10].any(axis=0)).all()
+            ends = (x != 0).any(axis=2).cumsum(axis=0).argmax(axis=0)
+            assert set(ends) == set(range(T - 1, T + 4))
+            last = x[ends, np.arange(n), 1]
+            assert (last == -1).all()
+            first = x[0, :, 1]
+            assert set(first) == {-1, 1}
+            assert (first == 1).mean() == pytest.approx(0.1 + 0.9 / 19, abs=4 * np.sqrt(0.13 / n))
+            assert set(x[0, first == 1, 0]) == ({0.0} if name.startswith("adding") else {1.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [
+        ("order/hs97-2", [(10, 20), (50, 60)]),
+        ("order/hs97-3", [(10, 20), (33, 43), (66, 76)]),
+        ("order/pascanu-2", [(11, 20), (51, 60)]),
+        ("order/pascanu-3", [(11, 20), (31, 40), (61, 70)]),
+    ],
+)
+def test_places_of_the_events_are_those_of_the_papers(name, windows):
+    """Counted from 1; at T = 100, and scaled with T at others."""
+    task = TASKS[name]
+    for T in (100, 200):
+        x, _ = task.sample(np.random.default_rng(0), T, 20_000)
+        relevant = task.relevant(x)
+        assert (relevant.sum(axis=0) == len(windows)).all()
+        where = np.flatnonzero(relevant.any(axis=1)) + 1
+        scale, first_step = T // 100, 0 if name.startswith("order/hs97") else 1
+        expected = [
+            place
+            for first, last in windows
+            for place in range(scale * (first - first_step) + first_step, scale * last + 1)
+        ]
+        np.testing.assert_array_equal(where, expected)
+
+
+def test_symbols_of_selective_copying_may_stand_anywhere():
+    task = get_task("selective-copying", items=3, symbols=4)
+    x, _ = task.sample(np.random.default_rng(0), 10, 30_000)
+    share = task.relevant(x).mean(axis=1)
+    np.testing.assert_allclose(share[:10], 0.3, atol=4 * np.sqrt(0.21 / 30_000))
+    assert (share[10:] == 0).all()
+    np.testing.assert_allclose(x[..., :4].mean(axis=(0, 1)) * 13, 0.75, atol=0.03)
+    assert (x[10:, :, 5] == 1).all()
+
+
+@pytest.mark.parametrize("informative", [1, 3])
+def test_noise_of_the_latch_has_the_stated_variance(informative):
+    for variant in ("3a", "3b"):
+        x, _ = get_task(f"latch/{variant}", informative=informative).sample(np.random.default_rng(0), 9, SAMPLES)
+        variances = (np.abs(x[:informative]) if variant == "3a" else x[:informative] ** 2).mean(axis=(1, 2))
+        np.testing.assert_allclose(variances, 1 if variant == "3a" else 1.2, atol=0.02)
+        np.testing.assert_allclose(x[informative:].var(axis=(1, 2)), 0.2, rtol=0.03)
+
+
+# --- networks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_task_trains_every_cell_on_both_engines(cell):
+    """A few updates; one test a cell, for to compile its kernel takes far longer than all the rest."""
+    for task in TASKS.values():
+        task = replace(task, items=2, symbols=3) if hasattr(task, "items") else task
+        length = task.least_length + 4
+        _, features, outputs, read_out = task.shape(length)
+        histories = []
+        for engine in ("fused", "readable"):
+            models = [
+                Network(cell, features, 6, outputs, init="glorot", read_out=read_out, dtype="float32", rng=seed)
+                for seed in range(2)
+            ]
+            streams = [Batches(task, length, 8, rng=seed, dtype="float32") for seed in range(2)]
+            ensemble = Ensemble(
+                models, task.new_loss(), streams, Chain(ClipByNorm(1.0), Adam(1e-3)), engine=engine
+            )
+            outcomes = ensemble.fit(5, evaluate_every=3, evaluation_batches=1, final_batches=2, progress=False)
+            assert all(outcome.evaluation is not None for outcome in outcomes), (task.name, outcomes)
+            histories.append([member.history.loss for member in ensemble.members])
+            histories[-1] += [[outcome.evaluation.loss] for outcome in outcomes]
+        for mine, theirs in zip(*histories, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, err_msg=task.name)
+
+
+# --- memory capacity ------------------------------------------------------------------------------------
+
+
+def test_a_perfect_memory_has_all_the_capacity_and_none_has_none():
+    task = TASKS["memory-capacity"]
+    _, y = task.sample(np.random.default_rng(0), 31, 2000)
+    whole = task.capacity(y, y)
+    assert whole.total == pytest.approx(30)
+    assert whole.error == pytest.approx(0, abs=1e-9)
+    assert task.capacity(np.zeros_like(y), y).total == pytest.approx(-30 / 1998)
+    some = y.copy()
+    some[:, 12:] = np.random.default_rng(1).uniform(-1, 1, (2000, 18))
+    found = task.capacity(some, y)
+    np.testing.assert_allclose(found.by_lag[:12], 1)
+    low, high = found.interval
+    assert low < 12 < high
+
+
+@pytest.mark.parametrize("n", [60, 200, 1000])
+def test_what_is_not_remembered_counts_zero_on_average(n):
+    """Uncorrected, each lag would add 1 / (n - 1). The mean of many, and the error that is stated for one."""
+    rng, lags = np.random.default_rng(0), 50
+    totals, errors = [], []
+    for _ in range(300):
+        y, y_hat = rng.uniform(-1, 1, (2, n, lags))
+        found = TASKS["memory-capacity"].capacity(y_hat, y)
+        totals.append(found.total)
+        errors.append(found.error)
+    deviation = np.std(totals)
+    assert abs(np.mean(totals)) < 4 * deviation / np.sqrt(300)
+    assert lags / (n - 1) > 10 * deviation / np.sqrt(300)  # so the correction is seen
+    assert 0.7 < np.sqrt(np.mean(np.square(errors))) / deviation < 1.5
+
+
+def test_a_noisy_memory_has_the_squared_correlation():
+    rng, n = np.random.default_rng(0), 100_000
+    y = rng.uniform(-1, 1, (n, 3))
+    noisy = y + rng.normal(0, np.sqrt(1 / 3), (n, 3)) * [0, 1, 2]
+    found = TASKS["memory-capacity"].capacity(noisy, y)
+    np.testing.assert_allclose(found.by_lag, [1, 1 / 2, 1 / 5], atol=0.01)
+
+
+def test_capacity_refuses_too_few_sequences_and_other_shapes():
+    capacity = TASKS["memory-capacity"].capacity
+    with pytest.raises(InvalidArgument, match="y must be of at least 60 sequences, got 59"):
+        capacity(np.zeros((59, 2)), np.zeros((59, 2)))
+    with pytest.raises(InvalidArgument, match=r"y_hat must be of shape \[B, lags\]"):
+        capacity(np.zeros((60, 3)), np.zeros((60, 2)))
+
+
+def test_a_task_of_classes_makes_no_sense_of_nan():
+    task = TASKS["order/pascanu-2"]
+    _, y = task.sample(np.random.default_rng(0), 20, 50)
+    assert task.accuracy(np.where(y == 1, np.nan, y), y) == 0
+    assert isinstance(task.new_loss(), SoftmaxCrossEntropy)
