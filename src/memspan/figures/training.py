@@ -129,7 +129,7 @@ def draw_confusion(confusion: Confusion, ax: "Axes | None" = None) -> "Axes":
     ax = axes_or_new(ax)
     counts = confusion.counts
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if len(counts) <= MOST_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 0.6 else BLACK
