@@ -19,7 +19,7 @@ from memspan.tasks import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 72  # letters of a title that fit onto the narrowest figure
+WIDTH = 80  # letters of a title that fit onto the narrowest figure
 SEQUENCES = 1000  # from which is estimated where answers lie
 MOMENTS = {"start": "before training", "end": "after training"}
 
@@ -106,8 +106,9 @@ def relevance(task: Task, length: int) -> PerStep:
 def _title(what: str, result: StudyResult) -> str:
     """What is shown, and of which study; wrapped."""
     task = result.study.new_task()
-    network = result.study.describe() if what.startswith(task.name) else f"{task.name}: {result.study.describe()}"
-    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)])
+    parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
+    network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
+    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)]).replace("\u00a0", " ")
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:

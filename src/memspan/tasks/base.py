@@ -178,9 +178,10 @@ def choices(u: Array, count: int) -> Array:
 
 
 def normals(u: Array, deviation: float) -> Array:
-    """Normally distributed numbers `[n, ...]` from uniform `[2n, ...]` (Box & Muller 1958)."""
-    radius, turn = np.split(u, 2)
-    return np.asarray(deviation * np.sqrt(-2 * np.log1p(-radius)) * np.cos(2 * np.pi * turn))
+    """Normally distributed numbers from as many uniform ones, an even number `[2n, ...]` (Box & Muller 1958)."""
+    first, second = np.split(u, 2)
+    radius, angle = deviation * np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
 
 
 class RandomEnd:

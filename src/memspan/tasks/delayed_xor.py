@@ -21,21 +21,9 @@ class DelayedXor(Task):
     """
 
     family = "delayed-xor"
-
-    @property
-    def sentence(self) -> str:
-        """What is asked."""
-        return "In a stream of bits, answer whether those of T and of T/2 steps ago differ."
-
-    @property
-    def source(self) -> str:
-        """The paper."""
-        return "Engelken 2023 (arXiv:2312.17306), temporal XOR, as in the author's code"
-
-    @property
-    def rule(self) -> str:
-        """When an answer is correct."""
-        return "probability above one half for the right side"
+    sentence = "In a stream of bits, answer whether those of T and of T/2 steps ago differ."
+    source = "Engelken 2023 (arXiv:2312.17306), temporal XOR, as in the author's code"
+    rule = "probability above one half for the right side"
 
     def shape(self, length: int) -> Shape:
         """A bit in, a bit out, in the second half of the steps."""

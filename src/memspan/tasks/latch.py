@@ -89,15 +89,16 @@ class Latch(Task):
         return Shape(length + read - 1, 1, 1, read)
 
     def draws(self, length: int) -> int:
-        """Two for each number of noise, on inputs and label; a class and an end."""
-        return 2 * (self.shape(length).steps + 1) + 2
+        """One for each number of noise, on inputs and label, to an even number; a class and an end."""
+        noise = self.shape(length).steps + 1
+        return noise + noise % 2 + 2
 
     def make(self, u: Array, length: int) -> Batch:
         """x and y, of uniform numbers."""
         *_, kind, end = u
         of_minus = choices(kind, 2)
         noise = normals(u[:-2], 1.0)
-        x, label_noise = np.sqrt(NOISE) * noise[:-1], np.sqrt(TARGET_NOISE) * noise[-1]
+        x, label_noise = np.sqrt(NOISE) * noise[: self.shape(length).steps], np.sqrt(TARGET_NOISE) * noise[-1]
         x[: self.informative] = (x[: self.informative] if self.variant == "3b" else 0) + 1 - 2 * of_minus
         values = np.array(self.levels)[of_minus] + (label_noise if self.variant == "3c" else 0)
         inside, y = RandomEnd.labels(end, values[:, np.newaxis], length)

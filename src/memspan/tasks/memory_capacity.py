@@ -55,20 +55,12 @@ class MemoryCapacity(Task):
     tolerance: float = 0.1
 
     family = "memory-capacity"
+    sentence = "After T random numbers in [-1, 1], answer with all of them but the last."
+    source = "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._settle("tolerance", real_number, above=0, below=1)
-
-    @property
-    def sentence(self) -> str:
-        """What is asked."""
-        return "After T random numbers in [-1, 1], answer with all of them but the last."
-
-    @property
-    def source(self) -> str:
-        """The report."""
-        return "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
 
     @property
     def rule(self) -> str:

@@ -30,25 +30,17 @@ class Multiplication(Task):
     tolerance: float = 0.04
 
     family = "multiplication"
+    sentence = (
+        "Of T pairs (value, marker) two are marked, both in the first half: "
+        "answer with the product of their values."
+    )
+    source = "Hochreiter & Schmidhuber 1997, experiment 5 (doi:10.1162/neco.1997.9.8.1735)"
     variants = ("hs97",)
     least_length = MarkedOf1997.least_length
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._settle("tolerance", real_number, above=0, below=0.5)
-
-    @property
-    def sentence(self) -> str:
-        """What is asked."""
-        return (
-            "Of T pairs (value, marker) two are marked, both in the first half: "
-            "answer with the product of their values."
-        )
-
-    @property
-    def source(self) -> str:
-        """The paper."""
-        return "Hochreiter & Schmidhuber 1997, experiment 5 (doi:10.1162/neco.1997.9.8.1735)"
 
     @property
     def rule(self) -> str:

@@ -23,21 +23,9 @@ class Parity(Task):
     """
 
     family = "parity"
-
-    @property
-    def sentence(self) -> str:
-        """What is asked."""
-        return "After T random bits, answer whether the number of ones was odd."
-
-    @property
-    def source(self) -> str:
-        """Who asked first."""
-        return "Minsky & Papert 1969, as a sequence"
-
-    @property
-    def rule(self) -> str:
-        """When an answer is correct."""
-        return "probability above one half for the right side"
+    sentence = "After T random bits, answer whether the number of ones was odd."
+    source = "Minsky & Papert 1969, as a sequence"
+    rule = "probability above one half for the right side"
 
     def shape(self, length: int) -> Shape:
         """A bit in, a bit out."""

@@ -33,6 +33,8 @@ class SelectiveCopying(Task):
     symbols: int = 16
 
     family = "selective-copying"
+    source = "Gu & Dao 2023 (arXiv:2312.00752), after the denoising task of Jing et al. 2019 (arXiv:1706.02761)"
+    rule = "the right class"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,16 +50,6 @@ class SelectiveCopying(Task):
     def sentence(self) -> str:
         """What is asked."""
         return f"In T steps of noise there are {self.items} of {self.symbols} symbols: repeat them in order."
-
-    @property
-    def source(self) -> str:
-        """The paper, and where it took the task from."""
-        return "Gu & Dao 2023 (arXiv:2312.00752), after the denoising task of Jing et al. 2019 (arXiv:1706.02761)"
-
-    @property
-    def rule(self) -> str:
-        """When an answer is correct."""
-        return "the right class"
 
     def shape(self, length: int) -> Shape:
         """One input for each symbol, one for noise, one for the mark."""
