@@ -120,7 +120,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study --banana 3", "Unknown option: --banana."),
         ("study banana", "Unused Tokens: "),
         ("show", 'Command "show" parameter --folder requires an argument.'),
-        ("show nowhere", "[Errno 2] No such file or directory: "),
+        ("show nowhere", "nowhere is not the folder of a study: there is no study.json in it"),
         ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
         ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
         ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
@@ -215,7 +215,7 @@ def test_without_output_the_folder_is_new_and_named_for_the_cell(memspan_, tmp_p
     code, out, _ = memspan_(f"study {SMALL} --cell lstm")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-lstm", folder.name)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-recall-lstm", folder.name)
     assert str(folder.relative_to(tmp_path)) in out
     assert StudyResult.load(folder).study.cell == "lstm"
 

@@ -132,13 +132,13 @@ def test_reproductions_are_listed(memspan_):
 def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
     monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
-    code, out, _ = memspan_("reproduce memory-capacity -o page --progress none")
+    code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 0
     assert "Reproduced: all 2 findings agree." in out
     assert "3 (rank)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     with (tmp_path / "page" / "memory-capacity.csv").open(encoding="utf-8") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == ["agrees", "agrees"]
-    code, _, err = memspan_("reproduce memory-capacity -o page --progress none")
+    code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 2
     assert "without memory-capacity.md" in err
 
@@ -147,7 +147,7 @@ def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
     monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
     monkeypatch.setattr(capacity.Case, "rank", property(lambda self: 2))
-    code, out, _ = memspan_("reproduce memory-capacity --progress none")
+    code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
     assert code == 1
     assert "Not reproduced in full" in out
 
@@ -159,13 +159,13 @@ def delays(count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["adding/hs97", "copying/urnn", "order/pascanu-2", "parity", "memory-capacity"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_study_of_any_task_ends_with_its_table_and_figures(memspan_, tmp_path, task):
     least = TASKS[task].least_length
     size = f"--lengths {least + 1},{least + 4} --repetitions 2 --hidden 4 --batch 4 --updates 3"
     code, out, err = memspan_(f"study --task {task} --cell rnn {size} --workers 1 --progress none -o out")
     assert (code, err) == (0, "")
-    assert TASKS[task].new_loss().label in " ".join(out.split())
+    assert TASKS[task].new_loss().label.split()[0] in out
     assert len(list((tmp_path / "out").glob("*.png"))) == 5
     again = memspan_("show out")
     assert again[1].splitlines()[:3] == out.splitlines()[:3]

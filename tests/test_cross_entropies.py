@@ -11,7 +11,7 @@ from memspan import CELLS, InvalidArgument, MSELoss, Network, SigmoidCrossEntrop
 from memspan.gradcheck import gradient_check
 from memspan.losses import LOSSES
 
-SHAPES = [(1, 1), (5, 3), (2, 4, 3), (3, 1, 1)]
+SHAPES = [(1, 2), (5, 3), (2, 4, 3), (3, 1, 2)]
 every_loss = pytest.mark.parametrize("loss", LOSSES.values())
 
 
@@ -159,6 +159,31 @@ def test_dtype_is_kept(loss):
     its = loss(masked=True)
     assert type(its.forward(np.ones((2, 2), np.float32), y)) is float
     assert its.backward().dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("y", "rule"),
+    [
+        ([[1.0], [0.0]], "at least two classes"),
+        ([[0.0, 2.0], [1.0, 0.0]], "rows of probabilities"),
+        ([[1.5, -0.5], [1.0, 0.0]], "rows of probabilities"),
+        ([[0.5, 0.4], [1.0, 0.0]], "rows of probabilities"),
+    ],
+)
+def test_labels_of_classes_are_rows_of_probabilities(y, rule):
+    y = np.array(y)
+    for ask in (
+        lambda: SoftmaxCrossEntropy().forward(np.zeros_like(y), y),
+        lambda: SoftmaxCrossEntropy().check_labels(y),
+    ):
+        with pytest.raises(InvalidArgument, match=f"y must be of .*{rule}"):
+            ask()
+
+
+def test_a_row_is_masked_as_a_whole():
+    y = np.array([[1.0, 0.0], [np.nan, 1.0]])
+    with pytest.raises(InvalidArgument, match="rows that are NaN as a whole or not at all"):
+        SoftmaxCrossEntropy(masked=True).forward(np.zeros((2, 2)), y)
 
 
 # --- through networks -----------------------------------------------------------------------------------

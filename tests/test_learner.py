@@ -610,7 +610,7 @@ def test_answers_that_are_classes_are_drawn_as_a_confusion():
     assert not np.array_equal(expected, expected.T)
     np.testing.assert_array_equal(drawn_shares(ax), expected)
     correct = np.mean([label == answer for label, answer in pairs])
-    assert ax.get_title() == f"{correct:.1%} of 75 fresh answers correct"
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
     assert len(ax.lines) == 0
 
 
@@ -629,7 +629,7 @@ def test_yes_and_no_are_two_classes():
     assert not np.array_equal(expected, expected.T)
     np.testing.assert_array_equal(drawn_shares(ax), expected)
     correct = np.mean([label == answer for label, answer in pairs])
-    assert ax.get_title() == f"{correct:.1%} of 75 fresh answers correct"
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
 
 
 def test_of_answers_at_every_step_those_that_count_are_drawn():
@@ -638,14 +638,15 @@ def test_of_answers_at_every_step_those_that_count_are_drawn():
     learner, twin = (learner_for(task, 5) for _ in range(2))
     ax = learner.plot_predictions(2, new_figure().subplots())
     shares = drawn_shares(ax)
-    assert shares.shape == (4, 4)
+    assert shares.shape == (3, 4)  # the blank is never asked for
     pairs = [
         (int(np.argmax(row)), int(np.argmax(answer)))
         for x, y in islice(twin.evaluation, 2)
         for row, answer in zip(y[-2:].reshape(-1, 4), twin.predict(x)[-2:].reshape(-1, 4), strict=True)
     ]
-    np.testing.assert_array_equal(shares[1:], shares_of(4, [(0, 0), *pairs])[1:])
-    assert (shares[0] == 0).all()
+    np.testing.assert_array_equal(shares, shares_of(4, [(0, 0), *pairs])[1:])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["blank", "1", "2", "3"]
     assert ax.get_title().endswith(f" of {2 * 25 * 2} fresh answers correct")
 
 

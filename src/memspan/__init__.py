@@ -5,7 +5,7 @@ The whole way of the data, from a task to a picture of what its gradient did:
 >>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, GradientFlow, Learner, MSELoss, Recall
 >>> model = RNN(input_size=1, hidden_size=16, output_size=1, rng=0)
 >>> batches = Batches(Recall(), length=3, batch=32, rng=1)
->>> learner = Learner(model, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-2)))
+>>> learner = Learner(model, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-2)), engine="readable")
 >>> outcome = learner.fit(updates=500, progress=False)
 >>> print(outcome.status, len(learner.history.loss) == outcome.update)
 solved True

@@ -1,6 +1,8 @@
 """The command line: parse, call, print. `memspan --version` imports nothing for its answer."""
 
+import io
 import sys
+from typing import Any
 
 from memspan._version import __version__
 
@@ -10,6 +12,17 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(__version__)
         return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table must not be lost for a letter that cannot be shown
+    try:
+        sys.exit(_run())
+    except KeyboardInterrupt:
+        print("memspan: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run() -> Any:
+    """The exit code of the command; importing takes a second, in which Ctrl-C may be pressed too."""
     from cyclopts import App, CycloptsError
     from pydantic import ValidationError
 
@@ -21,17 +34,14 @@ def main() -> None:
     for command in commands.ALL:
         app.command(command)
     try:
-        sys.exit(app(sys.argv[1:], exit_on_error=False, print_error=False))
+        return app(sys.argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
-        _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
+        return _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
     except (MemspanError, OSError) as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        print("memspan: interrupted", file=sys.stderr)
-        sys.exit(130)
+        return _fail(error)
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception) -> int:
     print(f"memspan: {error}", file=sys.stderr)
-    sys.exit(2)
+    return 2

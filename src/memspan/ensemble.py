@@ -17,7 +17,7 @@ from memspan.errors import InvalidArgument, one_of, real_number, whole_number
 from memspan.history import Evaluation, History, Outcome, Status
 from memspan.interrupts import noted_interrupts
 from memspan.kernels import MEMORY, Differentiated, FusedEngine
-from memspan.losses import Loss
+from memspan.losses import Loss, MeanLoss
 from memspan.network import Network
 from memspan.optimizers import Chain, Rule
 from memspan.progress import progress as show_progress
@@ -199,6 +199,7 @@ class Ensemble:
         parts = zip(models, streams, fresh, strict=True)
         self.members = [Member(*part, self.optimizer.init(part[0].parameters)) for part in parts]
         self.task = task or getattr(streams[0], "task", None) or Recall()
+        _demand_mask(loss, self.task)
         memory = whole_number("memory", memory)
         if one_of("engine", engine, ENGINES) == "fused":
             _demand_plain(models)
@@ -215,7 +216,7 @@ class Ensemble:
         final_batches: int = 20,
         stop_when_solved: bool = True,
         progress: bool | str = True,
-        observe: Callable[[], None] | None = None,
+        observe: Callable[[], object] | None = None,
         flow_every: int = 0,
     ) -> list[Outcome]:
         """Train each network for `updates` more updates, or until it has solved the task.
@@ -239,7 +240,7 @@ class Ensemble:
         progress : bool or str
             Whether to show it, or a kind from `memspan.progress.KINDS`.
         observe : callable, optional
-            Called after every update.
+            Called after every update; training ends when it returns True.
         flow_every : int
             After so many updates each, beginning with the first, dL/da is measured: `Member.flows`. 0 for never.
 
@@ -264,15 +265,15 @@ class Ensemble:
         ):
             for step in range(1, updates + 1):
                 self._step(stack, flow_every)
+                ended = False
                 if stack.members:
-                    if observe is not None:
-                        observe()
-                    if step < updates:
+                    ended = observe is not None and observe() is True
+                    if step < updates and not ended:
                         self._look(stack, every, few, many if stop_when_solved else 0)
                 if interrupted():
                     stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
                 report(done + step, self._note)
-                if not stack.members:
+                if ended or not stack.members:
                     break
             for member, score in zip(
                 stack.members, self._scores(stack.members, stack.parameters, many), strict=True
@@ -468,6 +469,12 @@ def _check_alike(models: Sequence[Network]) -> None:
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
                 raise InvalidArgument("models", f"of one {name}", got)
+
+
+def _demand_mask(loss: Loss, task: Task) -> None:
+    """Labels that are not asked for are NaN, which a loss of memspan's takes for one only if it is told to."""
+    if isinstance(loss, MeanLoss) and not loss.masked and task.new_loss().masked:
+        raise InvalidArgument("loss", f"masked for {task.name}, as {task.new_loss()!r} is", repr(loss))
 
 
 def _demand_plain(models: Sequence[Network]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from memspan.axes import Array
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """One number per update, and one per evaluation.
 
@@ -30,6 +30,11 @@ class History:
     evaluated_at: list[int] = field(default_factory=list)
     evaluation_loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        loss = f", loss {self.loss[-1]:.4g}" if self.loss else ""
+        accuracy = f", accuracy {self.accuracy[-1]:.3f}" if self.accuracy else ""
+        return f"<History of {len(self.loss)} updates{loss}, {len(self.evaluated_at)} evaluations{accuracy}>"
 
     def of_update(self, loss: float, norm: float, clipped_norm: float) -> None:
         """Keep what an update found."""

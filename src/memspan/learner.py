@@ -22,7 +22,7 @@ from memspan.figures.training import (
 )
 from memspan.history import Evaluation, History, Outcome
 from memspan.kernels import MEMORY
-from memspan.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from memspan.losses import Loss
 from memspan.network import Network
 from memspan.optimizers import Chain, Rule
 from memspan.tasks import Batch, Batches, Recall, Task
@@ -94,6 +94,9 @@ class Learner:
         self.batches, self.evaluation = self._member.batches, self._member.evaluation
         self.task, self.threshold = self.ensemble.task, self.ensemble.threshold
 
+    def __repr__(self) -> str:
+        return f"<Learner of {self.model!r}, {self.updates} updates, {self.outcome or 'not yet trained'}>"
+
     @property
     def history(self) -> History:
         """What each update and evaluation found."""
@@ -133,7 +136,7 @@ class Learner:
         final_batches: int = 20,
         stop_when_solved: bool = True,
         progress: bool | str = True,
-        observe: Callable[[Self], None] | None = None,
+        observe: Callable[[Self], object] | None = None,
         flow_every: int = 0,
     ) -> Outcome:
         """Train for `updates` more updates, or until the task is solved.
@@ -157,8 +160,8 @@ class Learner:
         progress : bool or str
             Whether to show it, or a kind from `memspan.progress.KINDS`.
         observe : callable, optional
-            Called with this learner after every update; with the readable engine, `learner.model.gradients` are
-            then those of the update.
+            Called with this learner after every update; training ends when it returns True. With the readable
+            engine, `learner.model.gradients` are then those of the update.
         flow_every : int
             After so many updates each, beginning with the first, dL/da is measured: `flows`. 0 for never.
 
@@ -207,8 +210,8 @@ class Learner:
         y = np.concatenate([self.task.judged(x, y) for x, y in fresh], axis=-2)
         y_hat = np.concatenate([self.model.predict(x) for x, _ in fresh], axis=-2)
         accuracy, asked = self.task.accuracy(y_hat, y), self.task.asked(y)
-        if isinstance(self.loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
-            return draw_confusion(_confusion(y_hat[asked], y[asked], accuracy), ax)
+        if self.task.class_names:
+            return draw_confusion(_confusion(y_hat[asked], y[asked], self.task, accuracy), ax)
         length, numbers = self._length(), y[asked].ravel()
         answers = set() if length is None else set(self.task.trivial_answer(length).ravel().tolist())
         low, high = np.floor(10 * numbers.min()) / 10, np.ceil(10 * numbers.max()) / 10
@@ -287,13 +290,13 @@ class Learner:
         return learner
 
 
-def _confusion(y_hat: Array, y: Array, accuracy: float) -> Confusion:
+def _confusion(y_hat: Array, y: Array, task: Task, accuracy: float) -> Confusion:
     """Of answers and labels `[n, O]`: the largest of several outputs, or the sign of a single one."""
-    classes = max(2, y.shape[-1])
+    classes = len(task.class_names)
     if y.shape[-1] == 1:
         y, y_hat = (y > 0.5).astype(int)[..., 0], (y_hat > 0).astype(int)[..., 0]
     else:
         y, y_hat = y.argmax(axis=-1), y_hat.argmax(axis=-1)
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (y, y_hat), 1)
-    return Confusion(counts, accuracy)
+    return Confusion(f"{task.name}: {accuracy:.1%} of {len(y)} fresh answers correct", task.class_names, counts)

@@ -110,6 +110,10 @@ class Network:
         self.gradients: Gradients | None = None
         self.grads: dict[str, Array] = {}
 
+    def __repr__(self) -> str:
+        sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
+        return f"<{type(self).__name__} of {self.cell.name}, {sizes}, {self.dtype}>"
+
     @property
     def layout(self) -> Layout:
         """The sizes, and where each matrix lies in `parameters`."""

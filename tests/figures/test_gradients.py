@@ -177,7 +177,7 @@ def test_a_strip_inside_the_right_edge_marks_where_the_answer_lies():
         assert part.get_transform() == edge, "across in the units of the axes, along in time steps"
     assert panel.get_xlim() == (1, 9), "the strip is no update"
     assert sorted(panel.get_ylim()) == [0.5, 4.5]
-    assert figure.get_supylabel() == "time step t (orange: where the answer lies)"
+    assert figure.get_supylabel() == "time step t (orange: the answer)"
 
 
 def test_each_panel_has_the_strip_of_its_length():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memspan import Network
+from memspan import InvalidArgument, Network
 from memspan.kernels import FusedEngine
 from memspan.losses import LOSSES, SoftmaxCrossEntropy
 
@@ -22,7 +22,7 @@ def labels_for(loss, shape, rng, mask):
 @pytest.mark.parametrize("loss", LOSSES.values())
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("read_out", [None, 1, 4, 12])
-@pytest.mark.parametrize("outputs", [1, 4])
+@pytest.mark.parametrize("outputs", [2, 4])
 @pytest.mark.parametrize("scale", [1, 8])
 def test_engines_agree_on_every_loss(dtype, loss, mask, read_out, outputs, scale):
     rng = np.random.default_rng(3)
@@ -48,3 +48,19 @@ def test_all_losses_share_a_kernel():
         for mask in (False, True)
     }
     assert len(kernels) == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES.values())
+def test_the_labels_of_the_first_batch_are_looked_at(loss):
+    network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
+    engine = FusedEngine(network.layout, network.dtype, loss(masked=True))
+    x, weights = np.ones((3, 2, 1), np.float32), network.parameters[np.newaxis]
+    with pytest.raises(InvalidArgument, match="y must be at least one label that is asked for"):
+        engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
+    if loss is SoftmaxCrossEntropy:
+        with pytest.raises(InvalidArgument, match="y must be of rows of probabilities"):
+            engine.differentiate(weights, [(x, np.full((2, 2), 3, np.float32))])
+    good = np.full((2, 2), 0.5, np.float32)
+    assert np.isfinite(engine.differentiate(weights, [(x, good)]).losses).all()
+    nothing = engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
+    assert np.isnan(nothing.losses).all()  # later ones are not looked at, but nothing is learnt from them silently

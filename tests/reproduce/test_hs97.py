@@ -3,33 +3,37 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from memspan import Network
+from memspan import Learner, Network
 from memspan.kernels import FusedEngine
 from memspan.reproduce import Options, hs97
 from memspan.reproduce.hs97 import ADDING, ORDER, Run, Watched, learn
 
 
 class Scripted:
-    """Stands for a learner whose errors are known; the loss has seen one more answer after each fit."""
+    """Stands for a learner whose errors are known."""
 
     def __init__(self, errors, loss):
         self.errors, self.seen_by, self.updates = errors, loss, 0
         self.history = SimpleNamespace(loss=[])
 
-    def fit(self, updates, **options):
-        for error in self.errors[self.updates : self.updates + updates]:
+    def fit(self, updates, *, observe, **options):
+        for error in self.errors[:updates]:
             self.seen_by.largest.append(error)
             self.history.loss.append(error**2)
             self.updates += 1
+            if observe(self) is True:
+                break
         self.seen_by.largest.append(99.0)  # an evaluation at the end, which is not training
 
 
 def stopped(errors, monkeypatch, tolerance=0.1, error=1.0, most=10**6):
     monkeypatch.setattr(hs97, "WITHOUT_MISTAKE", 5)
-    monkeypatch.setattr(hs97, "AT_A_TIME", 4)
     loss = Watched()
     run = Run("adding/hs97", 0.5, (0.0,) * 4, error, most, (0,))
-    return hs97._train(Scripted(errors, loss), loss, tolerance, run)
+    learner = Scripted(errors, loss)
+    found = hs97._train(learner, loss, tolerance, run)
+    assert found in (None, learner.updates)  # the weights that are tested are those of that sequence
+    return found
 
 
 def test_training_stops_after_so_many_sequences_without_a_mistake(monkeypatch):
@@ -70,8 +74,31 @@ def test_findings_agree_with_the_paper_or_say_that_they_do_not():
     bad = published.findings([(3 * count, 9) for count in counts[:-1]] + [(None, 2000)], 10**6)
     assert [finding.agrees for finding in bad] == [False] * 3
     assert bad[0].ours == "19 of 20 trials"
+    few = published.findings([(31_390 + k, 1) for k in range(-3, 4)] + [(None, 2560)] * 13, 10**6)
+    assert [finding.agrees for finding in few] == [False, False, True]  # those that failed would have needed more
     (nothing,) = published.findings([(None, 2000)] * 20, 10**6)
     assert not nothing.agrees
+
+
+@pytest.mark.slow
+def test_no_sequence_is_trained_after_the_criterion_is_met(monkeypatch):
+    """With a criterion that is easily met, and the real learner."""
+    monkeypatch.setattr(hs97, "WITHOUT_MISTAKE", 3)
+    trained = []
+    fit = Learner.fit
+
+    def watched(self, *arguments, **options):
+        outcome = fit(self, *arguments, **options)
+        trained.append((self.updates, len(self.history.loss), self.loss.largest[:-1]))
+        return outcome
+
+    monkeypatch.setattr(Learner, "fit", watched)
+    success, _ = learn(Run("latch/3a", 1.0, (-1.0, -3.0, -5.0, -5.0), 1.0, 3000, (0, 1)))
+    ((updates, losses, largest),) = trained
+    assert success == updates == losses
+    right = np.array(largest[:updates]) < 0.2
+    assert right[-3:].all()
+    assert not any(right[k : k + 3].all() for k in range(updates - 3))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ def test_every_reproduction_says_what_it_is():
         assert reproduction.title
         assert any(character.isdigit() for character in reproduction.source)
         assert reproduction.setting.endswith(".")
-        assert all(difference.endswith(".") for difference in reproduction.differences)
+        assert all(difference.endswith((".", ".)")) for difference in reproduction.differences)
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist():
@@ -31,7 +31,7 @@ def test_an_unknown_name_is_refused_with_those_that_exist():
 def test_a_mean_of_the_same_kind_agrees_in_95_of_100_cases(n, m):
     rng, agree = np.random.default_rng(0), 0
     for _ in range(4000):
-        ours, theirs = rng.normal(3, 2, n), rng.normal(3, 2, m)
+        ours, theirs = rng.normal(9, 1, n), rng.normal(9, 1, m)
         agree += mean_agrees(theirs.mean(), m, ours)[2]
     assert agree / 4000 == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
 
@@ -47,6 +47,13 @@ def test_a_mean_of_another_kind_does_not_agree_and_the_rule_says_why():
     assert not mean_agrees(100 + half + 0.01, 5, values)[2]
 
 
+def test_twice_as_much_never_agrees_however_much_runs_differ():
+    values = [1.0, 1000.0, 3000.0, 2.0]
+    assert mean_agrees(1500, 4, values)[2]
+    assert not mean_agrees(2100, 4, values)[2]
+    assert not mean_agrees(480, 4, values)[2]
+
+
 def page(*verdicts, full=False):
     reproduction = REPRODUCTIONS["copying-baseline"]
     findings = tuple(Finding(f"a|{k}", "1", "2", "like", agrees) for k, agrees in enumerate(verdicts))
@@ -56,7 +63,8 @@ def page(*verdicts, full=False):
 def test_a_page_says_how_many_findings_agree():
     assert page(True, True).sentence == "Reproduced: all 2 findings agree."
     assert page(True, False).sentence == "Not reproduced in full: 1 of 2 findings agree."
-    assert [row[-1] for row in page(True, False).rows()] == ["agrees", "differs"]
+    assert [row[-1] for row in page(True, False, None).rows()] == ["agrees", "differs", "–"]
+    assert page(True, None).sentence == "Reproduced: all 1 findings agree."
 
 
 def test_a_page_says_when_it_is_short_and_where_it_is_not_the_paper():

@@ -157,7 +157,7 @@ def test_a_damaged_study_is_named(folder, text, complaint):
 
 
 def test_a_folder_without_a_study_is_no_study(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"study\.json"):
+    with pytest.raises(UnreadableFile, match=r"is not the folder of a study: there is no study\.json in it"):
         StudyResult.load(tmp_path)
 
 

@@ -110,8 +110,8 @@ def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of
 
 def test_a_length_without_a_trial_is_an_empty_row(make_trial):
     rows = cells(StudyResult.of(STUDY, [make_trial(5, 0), make_trial(10, 0, "failed")]))
-    assert rows[10] == ["0/0", "0.00-1.00", "0", "1", "nan", "nan", "nan", "nan %"]
-    assert rows[20] == ["0/0", "0.00-1.00", "0", "0", "nan", "nan", "nan", "nan %"]
+    assert rows[10] == ["0/0", "0.00-1.00", "1", "–", "–", "–", "–"]  # the one that failed; none diverged
+    assert rows[20] == ["0/0", "0.00-1.00", "0", "–", "–", "–", "–"]
 
 
 @pytest.mark.slow

@@ -1,10 +1,26 @@
-"""Where commands write: the terminal, and folders."""
+"""What the commands share: where they write, and how they read numbers."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from cyclopts import Parameter, Token
 from rich.console import Console
 
 from memspan.errors import InvalidArgument
+
+
+def _whole(kind: Any, tokens: Sequence[Token]) -> int:
+    """A whole number; cyclopts itself would round any other."""
+    text = tokens[0].value
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"must be a whole number, got {text!r}") from None  # cyclopts says of what
+
+
+WHOLE = Parameter(converter=_whole)
+"""Of an option that takes a whole number."""
 
 
 def new_console() -> Console:
@@ -17,6 +33,11 @@ def new_folder(output: Path, record: str) -> None:
     """Make it before hours are spent on what goes into it."""
     if (output / record).exists():
         raise InvalidArgument("output", f"a folder without {record}, which would be lost", output)
+    make_folder(output)
+
+
+def make_folder(output: Path) -> None:
+    """Make it, with those above it."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

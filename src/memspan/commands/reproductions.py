@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from memspan.commands.console import new_console, new_folder
+from memspan.commands.console import WHOLE, new_console, new_folder
 from memspan.errors import whole_number
 from memspan.figures.style import write_rows
 from memspan.reproduce import REPRODUCTIONS, Options
@@ -24,9 +24,9 @@ def reproduce(
     /,
     *,
     full: Annotated[bool, Parameter(negative="")] = False,
-    seed: int = 0,
+    seed: Annotated[int, WHOLE] = 0,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    workers: Annotated[int | None, Parameter(show_default=False)] = None,
+    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
 ) -> int:
     """Run published experiments again, and say of each number whether it agrees. Without a name, list them.
@@ -61,15 +61,22 @@ def reproduce(
         return 0
     cores = available_cores() if workers is None else whole_number("workers", workers)
     options = Options(full, cores, whole_number("seed", seed, least=0), progress)
+    made = output is not None and not output.exists()
     if output is not None:
         new_folder(output, f"{name}.md")
-    page = run_reproduction(name, options)
+    try:
+        page = run_reproduction(name, options)
+    except BaseException:
+        if output is not None and made:
+            output.rmdir()
+        raise
+    if output is not None:
+        (output / f"{name}.md").write_text(page.markdown(), "utf-8")
+        write_rows(output / f"{name}.csv", page.columns, page.rows())
     console.print(page.table(), markup=False)
     for line in page.how:
         console.print(line, markup=False)
     console.print(f"{page.sentence} ({page.seconds:.0f} s)", style="bold")
     if output is not None:
-        (output / f"{name}.md").write_text(page.markdown(), "utf-8")
-        write_rows(output / f"{name}.csv", page.columns, page.rows())
         print(output / f"{name}.md")
-    return 0 if all(finding.agrees for finding in page.findings) else 1
+    return 1 if any(finding.agrees is False for finding in page.findings) else 0

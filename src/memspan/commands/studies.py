@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from memspan.commands.console import new_console
+from memspan.commands.console import WHOLE, new_console
 from memspan.errors import whole_number
 from memspan.study import Study, StudyResult, run_study, save_figures
 from memspan.study.execution import WorkerDied, available_cores
@@ -17,7 +17,7 @@ def study(
     *,
     study: Annotated[Study, Parameter(name="*")] = Study(),  # noqa: B008  (frozen)
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
-    workers: Annotated[int | None, Parameter(show_default=False)] = None,
+    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
 ) -> int:
     """Train networks on a task, several at each length, and say which length is the longest they solve.
@@ -51,7 +51,8 @@ def study(
     progress
         How to show progress.
     """
-    folder = output or Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{study.cell}"
+    name = f"{study.task.replace('/', '-')}-{study.cell}"
+    folder = output or Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{name}"
     cores = available_cores() if workers is None else whole_number("workers", workers)
     try:
         result = run_study(study, folder, workers=cores, progress=progress)

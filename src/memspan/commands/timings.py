@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
-from memspan.commands.console import new_console, new_folder
+from memspan.commands.console import WHOLE, new_console, new_folder
 from memspan.progress import progress as show_progress
 from memspan.study.specification import CellName
 
@@ -22,8 +22,8 @@ def bench(
     cell: Annotated[tuple[CellName, ...], Parameter(consume_multiple=True, negative="")] = ("rnn", "gru", "lstm"),
     size: Annotated[tuple[tuple[int, int, int], ...], Parameter(negative="")] = SIZES,
     engine: Annotated[tuple[EngineName, ...], Parameter(consume_multiple=True, negative="")] = tuple(ENGINES),
-    rounds: int = 5,
-    cores: Annotated[int | None, Parameter(show_default=False)] = None,
+    rounds: Annotated[int, WHOLE] = 5,
+    cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",

@@ -83,12 +83,11 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
 def _draw_chance(ax: Any, chances: Mapping[int, float]) -> None:
     """A line across, unless it depends on the length."""
     look = {"color": GREY, "linestyle": "--", "linewidth": 1}
-    different = sorted(set(chances.values()))
-    if len(different) == 1:
-        ax.axhline(different[0], label=f"chance: {different[0]:g}", **look)
+    low, high = min(chances.values()), max(chances.values())
+    if f"{low:.3g}" == f"{high:.3g}":
+        ax.axhline(low, label=f"chance: {low:.3g}", **look)
     else:
-        label = f"chance: {different[0]:.3g} to {different[-1]:.3g}"
-        ax.plot(list(chances), list(chances.values()), label=label, **look)
+        ax.plot(list(chances), list(chances.values()), label=f"chance: {low:.3g} to {high:.3g}", **look)
 
 
 def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:

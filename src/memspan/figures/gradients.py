@@ -154,7 +154,7 @@ def draw_map(record: NormsDuringTraining) -> "Figure":
         ax.set_visible(False)
     figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel("update", fontsize="medium")
-    figure.supylabel("time step t (orange: where the answer lies)", fontsize="medium")
+    figure.supylabel("time step t (orange: the answer)", fontsize="medium")
     figure.colorbar(image, ax=panels, label="log₁₀ ‖dL/da[t]‖", extend="min" if low < darkest else "neither")
     _legend_of_exceptions(figure, record)
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from memspan.axes import Array
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure, tidy
 from memspan.tasks import Task
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MOST = 20  # sequences in a picture
 MANY = 10  # outputs of one step, from which on they are too many to be drawn above each other
 
 
@@ -29,12 +30,16 @@ class TaskSamples:
         The labels of the last K steps; NaN where no answer is asked for.
     relevant : array [T, B] of bool
         Where the answer lies.
+    input_names, class_names : tuple of str
+        What each input and each output means, if it is one of several.
     """
 
     title: str
     x: Array
     y: Array
     relevant: Array
+    input_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
     columns = ("sequence", "time step", "relevant", "input or output", "number", "value")
 
@@ -42,10 +47,12 @@ class TaskSamples:
     def of(cls, task: Task, length: int | None = None, *, samples: int = 3, seed: int = 0) -> Self:
         """Draw some; by default at a length at which there is something to see."""
         length = max(16, 2 * task.least_length) if length is None else task.checked_length(length)
-        samples = whole_number("samples", samples)
+        if whole_number("samples", samples) > MOST:
+            raise InvalidArgument("samples", f"at most {MOST}, for a picture that can be seen", samples)
         x, y = task.sample(np.random.default_rng(seed), length, samples)
         title = f"{task.name}, T = {length}: {task.sentence}"
-        return cls(title, x, y if y.ndim == 3 else y[np.newaxis], task.relevant(x))
+        y = y if y.ndim == 3 else y[np.newaxis]
+        return cls(title, x, y, task.relevant(x), task.input_names, task.class_names)
 
     def end(self, b: int) -> int:
         """The steps of a sequence, without the padding of one that ends early."""
@@ -80,48 +87,46 @@ def draw_task(record: TaskSamples) -> "Figure":
     for b in range(samples):
         above, below = axes[2 * b, 0], axes[2 * b + 1, 0]
         end = record.end(b)
-        (_draw_symbols if of_symbols else _draw_numbers)(above, record.x[:end, b], record.relevant[:end, b])
+        (_draw_symbols if of_symbols else _draw_numbers)(above, record, b, end)
         above.set_ylabel("input" if of_symbols else ["x", "value"][features - 1])
-        _draw_answer(below, record.y[:, b], steps, labels)
+        _draw_answer(below, record, record.y[: len(record.y) - (steps - end), b], end, labels)
         below.set_ylabel("answer")
     axes[0, 0].set_xlim(0.3, steps + 0.7)
     axes[-1, 0].set_xlabel("time step")
-    axes[-1, 0].locator_params(axis="x", integer=True)
-    figure.suptitle(fill(record.title, 90), fontsize="medium")
+    axes[-1, 0].locator_params(axis="x", integer=True, min_n_ticks=1)
+    figure.suptitle(fill(record.title, 100), fontsize="medium")
     _legend(figure, record)
     return figure
 
 
-def _draw_numbers(ax: "Axes", x: Array, relevant: Array) -> None:
-    """The first input as stems; a second one, the marker, as a sign above or below them."""
-    steps = np.arange(1, len(x) + 1)
+def _draw_numbers(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
+    """The first input as stems; a second one, the marker, as a sign above them."""
+    x, relevant = record.x[:end, b], record.relevant[:end, b]
+    steps = np.arange(1, end + 1)
     for where, colour in ((~relevant, BLUE), (relevant, ORANGE)):
         ax.vlines(steps[where], 0, x[where, 0], color=colour, linewidth=1.2)
         ax.plot(steps[where], x[where, 0], "o", color=colour, markersize=4.5 if colour == ORANGE else 3)
     ax.axhline(0, color=GREY, linewidth=0.6)
     if x.shape[1] == 2:
-        look: dict[str, Any] = {
-            "markersize": 6,
-            "transform": ax.get_xaxis_transform(),
-            "clip_on": False,
-            "linestyle": "",
-        }
+        edge = ax.get_xaxis_transform()
+        look: dict[str, Any] = {"markersize": 6, "transform": edge, "clip_on": False, "linestyle": ""}
         for sign, mark, colour in ((1, "v", ORANGE), (-1, "x", GREY)):
             there = steps[x[:, 1] == sign]
             if len(there):
                 ax.plot(there, np.full(len(there), 1.06), marker=mark, color=colour, **look)
+    low, high = min(0.0, float(record.x[..., 0].min())), max(0.0, float(record.x[..., 0].max()))
+    margin = 0.12 * (high - low)
+    ax.set_ylim(low - margin, high + margin)
     tidy(ax)
-    ax.margins(y=0.15)
 
 
-def _draw_symbols(ax: "Axes", x: Array, relevant: Array) -> None:
+def _draw_symbols(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
     """A square for the input that is 1; orange where it belongs to the answer."""
     from matplotlib.colors import ListedColormap
 
-    colours = ListedColormap(["white", BLUE, ORANGE])
-    image = x.T * (1 + relevant)
-    _grid(ax, image, 1, colours, 2)
-    ax.set_yticks([1, x.shape[1]])
+    image = record.x[:end, b].T * (1 + record.relevant[:end, b])
+    _grid(ax, image, 1, ListedColormap(["white", BLUE, ORANGE]), 2)
+    _name_rows(ax, record.input_names)
 
 
 def _too_many(y: Array) -> bool:
@@ -129,27 +134,35 @@ def _too_many(y: Array) -> bool:
     return bool(y.shape[-1] > MANY and len(y) == 1)
 
 
-def _draw_answer(ax: "Axes", y: Array, steps: int, labels: tuple[float, float]) -> None:
+def _draw_answer(ax: "Axes", record: TaskSamples, y: Array, end: int, labels: tuple[float, float]) -> None:
     """Of a single output the numbers, of several the classes, at the steps where they are asked for."""
     from matplotlib.colors import ListedColormap
 
-    first, outputs = steps - len(y) + 1, y.shape[-1]
+    first, outputs = end - len(y) + 1, y.shape[-1]
     asked = ~np.isnan(y[:, 0])
     if outputs == 1:
         at, values = first + np.flatnonzero(asked), y[asked, 0]
         ax.plot(at, values, "s", color=GREEN, markersize=4.5)
         margin = 0.2 * (labels[1] - labels[0])
         ax.set_ylim(labels[0] - margin, labels[1] + margin)
-        if len(at) == 1:
+        if record.class_names:
+            ax.set_yticks([0, 1], record.class_names, fontsize="small")
+        elif len(at) == 1:
             _say(ax, f"{values[0]:.3g}", at[0], values[0])
         tidy(ax)
     elif _too_many(y):
-        _say(ax, f"all {outputs} numbers, the last one first", steps, 0.5)
+        _say(ax, f"the {outputs} numbers before it, the last one first", end, 0.5)
         ax.set_yticks([])
         ax.spines[["top", "right"]].set_visible(False)
     else:
-        _grid(ax, np.nan_to_num(y).T, first, ListedColormap(["white", GREEN]), 1)
-        ax.set_yticks([1, outputs])
+        _grid(ax, np.nan_to_num(y[asked]).T, first + int(asked.argmax()), ListedColormap(["white", GREEN]), 1)
+        _name_rows(ax, record.class_names)
+
+
+def _name_rows(ax: "Axes", names: tuple[str, ...]) -> None:
+    """All of them, or where they are many, every second number."""
+    named = [k for k, name in enumerate(names) if len(names) <= MANY or k % 2 == 0 or not name.isdigit()]
+    ax.set_yticks([k + 1 for k in named], [names[k] for k in named], fontsize="x-small")
 
 
 def _say(ax: "Axes", what: str, step: float, height: float) -> None:
@@ -171,12 +184,16 @@ def _legend(figure: "Figure", record: TaskSamples) -> None:
 
     features = record.x.shape[-1]
     shape = "s" if features > 2 else "o"
-    looks = [(shape, ORANGE, "the answer lies here"), (shape, BLUE, "other inputs"), ("s", GREEN, "answer")]
-    if features == 2:
-        looks.insert(2, ("v", ORANGE, "marker 1"))
-        if (record.x[..., 1] == -1).any():
-            looks.insert(3, ("x", GREY, "marker -1"))
+    looks = [
+        (True, shape, ORANGE, "the answer lies here"),
+        (not record.relevant.all(), shape, BLUE, "other inputs"),
+        (features == 2, "v", ORANGE, "marker 1"),
+        (features == 2 and (record.x[..., 1] == -1).any(), "x", GREY, "marker -1"),
+        (not _too_many(record.y), "s", GREEN, "answer"),
+    ]
     handles = [
-        Line2D([], [], marker=mark, color=colour, linestyle="", label=label) for mark, colour, label in looks
+        Line2D([], [], marker=mark, color=colour, linestyle="", label=label)
+        for there, mark, colour, label in looks
+        if there
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize="small")

@@ -65,13 +65,16 @@ class Confusion:
 
     Attributes
     ----------
+    title : str
+    names : tuple of str
+        Of the classes.
     counts : array [classes, classes]
         By the class of the label, and the class of the answer.
-    accuracy : float
     """
 
+    title: str
+    names: tuple[str, ...]
     counts: Array
-    accuracy: float
 
 
 def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
@@ -125,18 +128,21 @@ def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axe
 
 
 def draw_confusion(confusion: Confusion, ax: "Axes | None" = None) -> "Axes":
-    """The share of each answer among those of a class; a network that remembers is dark on the diagonal alone."""
+    """The share of each answer among those to a class; a network that remembers is dark on the diagonal alone.
+
+    Classes that are never asked for have no row.
+    """
     ax = axes_or_new(ax)
-    counts = confusion.counts
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    there = np.flatnonzero(confusion.counts.sum(axis=1))
+    counts = confusion.counts[there]
+    shares = counts / counts.sum(axis=1, keepdims=True)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    if len(counts) <= MOST_NUMBERS:
+    if len(confusion.names) <= MOST_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 0.6 else BLACK
             ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize="x-small", color=colour)
-    ax.set_xticks(range(len(counts)))
-    ax.set_yticks(range(len(counts)))
-    title = f"{confusion.accuracy:.1%} of {int(counts.sum())} fresh answers correct"
-    ax.set(xlabel="class answered", ylabel="class of the label", title=title)
-    ax.figure.colorbar(image, ax=ax, label="share of the answers to a class")
+    ax.set_xticks(range(len(confusion.names)), confusion.names, fontsize="small")
+    ax.set_yticks(range(len(there)), [confusion.names[k] for k in there], fontsize="small")
+    ax.set(xlabel="answered", ylabel="label", title=confusion.title)
+    ax.figure.colorbar(image, ax=ax, label="share of the answers to a label")
     return ax

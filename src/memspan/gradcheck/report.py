@@ -106,17 +106,18 @@ class GradientReport:
     def __bool__(self) -> bool:
         return self.passed
 
-    def table(self) -> Table:
-        """The comparisons as a table for `rich`."""
+    def table(self, *, wide: bool = True) -> Table:
+        """The comparisons as a table for `rich`; in a narrow window without the three gradients."""
         table = Table(title=self.subject, caption=self.verdict, caption_justify="left")
         for heading in ("weight", "compared", "worst at"):
-            table.add_column(heading)
-        for heading in ("backward", "complex step", "central diff.", "error", "tolerance"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, overflow="fold")
+        gradients = ("backward", "complex step", "central diff.") if wide else ()
+        for heading in (*gradients, "error", "tolerance"):
+            table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict")
         held = [row for row in self.comparisons if row.is_contract and row.passed]
         contracts = ", ".join(dict.fromkeys(row.scope for row in held))
-        table.add_row("all", "contracts", contracts, "", "", "", "", "", f"{len(held)} pass")
+        table.add_row("all", "contracts", contracts, *("" for _ in gradients), "", "", f"{len(held)} pass")
         for row in self.comparisons:
             if row in held:
                 continue
@@ -126,7 +127,7 @@ class GradientReport:
                 row.weight,
                 row.scope,
                 row.place,
-                *(_number(value, "+.6e") for value in numbers),
+                *(_number(value, "+.6e") for value in numbers if wide),
                 *(_number(value, ".1e") for value in (row.error, row.tolerance)),
                 "; ".join(filter(None, (verdict, _steps(row.failing), row.note))),
             )

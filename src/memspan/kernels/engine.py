@@ -101,6 +101,9 @@ class FusedEngine:
             work.fill(x, [self._checked(labels, work) for labels in y] if self._loss_inside else ())
             models = (parameters[part], found.gradients[part], found.losses[part], found.norms[part])
             if self._loss_inside:
+                if not work.labels_seen:
+                    getattr(self.loss, "check_labels", lambda y: None)(y[0])
+                    work.labels_seen = True
                 work.run(self._kernel, *models, FORWARD | BACKWARD)
             else:
                 for k, labels in enumerate(y):
@@ -298,6 +301,7 @@ class Workspace:
         self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: Plan, kind: int = 0
     ) -> None:
         self.shape, self.most, self.plan, self.kind = shape, most, plan, kind
+        self.labels_seen = False
 
         def zeros(shapes: Shapes) -> Iterator[Array]:
             return (np.zeros(shape, dtype) for shape in shapes)

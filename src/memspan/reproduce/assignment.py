@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from memspan.reproduce.base import Finding, Options, Reproduction
+from memspan.reproduce.base import MOST, Finding, Options, Reproduction, trained
 from memspan.span import SolvedShare
-from memspan.study import Study, StudyResult, run_study
+from memspan.study import Study, StudyResult
 
 LENGTHS = (2, 5, 10, 15, 20)
 REMOVED = 0.9
@@ -26,16 +26,12 @@ PUBLISHED = {2: (0.01, 0.01), 5: (0.03, 0.03), 10: (0.04, 0.04), 15: (0.09, 0.09
 
 def run(options: Options) -> list[Finding]:
     """The three studies."""
-    one, sweep, study = (_trained(study, options) for study in (ONE, SWEEP, STUDY))
+    one, sweep, study = (trained(study, options) for study in (ONE, SWEEP, STUDY))
     findings = [_loss(one, 10, (0.011, 0.011), 1, "after 5000 updates at 0.04")]
     findings += [
         _loss(sweep, length, ends, 5, "after 3000 updates at 0.004") for length, ends in PUBLISHED.items()
     ]
-    return [*findings, *_claims(study)]
-
-
-def _trained(study: Study, options: Options) -> StudyResult:
-    return run_study(study.with_(seed=options.seed), workers=options.workers, progress=options.progress)
+    return [*findings, _curve(study), *_claims(study)]
 
 
 def _loss(result: StudyResult, length: int, published: tuple[float, float], runs: int, when: str) -> Finding:
@@ -43,6 +39,7 @@ def _loss(result: StudyResult, length: int, published: tuple[float, float], runs
     losses = np.array([trial.loss for trial in result.of_length(length)])
     mean, spread, (low, high) = float(losses.mean()), float(np.std(np.log(losses), ddof=1)), published
     factor = float(np.exp(1.96 * spread * np.sqrt(1 / len(losses) + 1 / runs))) * READING
+    factor = min(factor, MOST)
     paper = f"{low:g}" if low == high else f"{low:g} to {high:g}"
     return Finding(
         f"mean squared error at T = {length}, {when}",
@@ -50,6 +47,18 @@ def _loss(result: StudyResult, length: int, published: tuple[float, float], runs
         f"{mean:.3g} (mean of {len(losses)})",
         f"{mean / factor:.3g} to {mean * factor:.3g}: 95 % of the means of {runs}, read off to {READING:g}",
         low <= mean * factor and high >= mean / factor,
+    )
+
+
+def _curve(result: StudyResult) -> Finding:
+    """The whole curve at the rate that both solutions name, which neither published in numbers."""
+    means = [np.mean([trial.loss for trial in result.of_length(length)]) for length in LENGTHS]
+    return Finding(
+        f"mean squared error at T = {', '.join(map(str, LENGTHS))}, after 5000 updates at 0.01",
+        "not told",
+        ", ".join(f"{mean:.3g}" for mean in means),
+        "–",
+        None,
     )
 
 
@@ -67,10 +76,9 @@ def _claims(result: StudyResult) -> list[Finding]:
         ours = f"{found.solved} of {found.trials} ({found.low:.2f} to {found.high:.2f})"
         return Finding(what, claim, ours, rule, agrees)
 
-    half = "a share of one half is inside the 95 % interval, or below it"
     return [
-        finding(10, "good, by eye", half, share(10).high >= 0.5),
-        finding(15, "begins to have problems", "fewer than at T = 10", share(15).solved < share(10).solved),
+        finding(10, "good, by eye", "at least half", share(10).share >= 0.5),
+        finding(15, "begins to have problems", "fewer than half", share(15).share < 0.5),
         finding(20, "fails", "the 95 % interval lies below one half", share(20).high < 0.5),
     ]
 

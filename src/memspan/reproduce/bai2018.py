@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from memspan.reproduce.base import Finding, Options, Reproduction
-from memspan.study import Study, StudyResult, run_study
+from memspan.reproduce.base import Finding, Options, Reproduction, trained
+from memspan.study import Study
 
 SOURCE = "Bai, Kolter & Koltun 2018, An empirical evaluation of generic convolutional and recurrent networks"
 ARXIV = "arXiv:1803.01271"
@@ -23,7 +23,6 @@ SHORT_FIGURE_5 = {"repetitions": 2}
 DIFFERENCES = (
     "fresh sequences at every update instead of 10,000 that are used again. (With those, one network of 47 units "
     "got 0.24 at T = 50, where it got 0.29 with fresh ones.)",
-    "no clipping: the authors' code clips gradients before they are computed, which does nothing.",
     "rate and optimiser are those of the authors' code for their own network; those of their LSTM are in a "
     "supplement.",
 )
@@ -31,7 +30,7 @@ DIFFERENCES = (
 
 def baseline(options: Options) -> list[Finding]:
     """Table 1: an LSTM at T = 1000 stays where one is who knows when to answer blank, and guesses."""
-    result = _trained(BASELINE if options.full else BASELINE.with_(**SHORT_BASELINE), options)
+    result = trained(BASELINE if options.full else BASELINE.with_(**SHORT_BASELINE), options)
     trials, task = result.of_length(1000), result.study.new_task()
     trivial, chance = task.trivial_risk(1000), task.chance_accuracy(1000)
     losses, accuracies = ([getattr(trial, name) for trial in trials] for name in ("loss", "accuracy"))
@@ -45,17 +44,17 @@ def baseline(options: Options) -> list[Finding]:
         ),
         Finding(
             "accuracy on the last 10 symbols",
-            "not told; a guess gets 0.125",
+            f"not told; a guess gets {chance:g}",
             ", ".join(f"{accuracy:.3f}" for accuracy in accuracies),
-            "each within 0.02 of 0.125",
-            all(abs(accuracy - chance) <= 0.02 for accuracy in accuracies),
+            "–",
+            None,
         ),
     ]
 
 
 def figure_5(options: Options) -> list[Finding]:
     """Figure 5: the accuracy of an LSTM of 10,000 weights on the last 10 symbols, against T."""
-    result = _trained(FIGURE_5 if options.full else FIGURE_5.with_(**SHORT_FIGURE_5), options)
+    result = trained(FIGURE_5 if options.full else FIGURE_5.with_(**SHORT_FIGURE_5), options)
     means = {
         length: float(np.mean([trial.accuracy for trial in result.of_length(length)]))
         for length in result.study.lengths
@@ -76,16 +75,12 @@ def figure_5(options: Options) -> list[Finding]:
         Finding("accuracy at T = 50", "below 0.20", f"{means[50]:.3f}", "below 0.20", means[50] < 0.2),
         Finding(
             "accuracy at T = 5",
-            "not told; the curve begins high",
+            "not told",
             f"{means[5]:.3f}",
-            "at least twice that of a guess",
-            means[5] >= 0.25,
+            "–",
+            None,
         ),
     ]
-
-
-def _trained(study: Study, options: Options) -> StudyResult:
-    return run_study(study.with_(seed=options.seed), workers=options.workers, progress=options.progress)
 
 
 COPYING = Reproduction(
@@ -93,7 +88,7 @@ COPYING = Reproduction(
     "The copying problem at T = 1000: an LSTM stays at the baseline",
     f"{SOURCE} ({ARXIV}), table 1",
     "`copying/tcn`, cell `lstm` with 61 units (16,000 weights), RMSprop 5e-4, batches of 32, 15,650 updates, 3 "
-    "networks.",
+    "networks. No clipping: the authors' code clips gradients before they are computed, which does nothing.",
     DIFFERENCES,
     "1500 updates and 2 networks.",
     baseline,
@@ -103,7 +98,8 @@ CURVE = Reproduction(
     "The copying problem: the accuracy of an LSTM against T",
     f"{SOURCE} ({ARXIV}), figure 5",
     "`copying/tcn`, cell `lstm` with 48 units (10,000 weights), RMSprop 5e-4, batches of 32, 15,650 updates, 3 "
-    "networks a length.",
+    "networks a length. No clipping: the authors' code clips gradients before they are computed, which does "
+    "nothing.",
     DIFFERENCES,
     "2 networks a length.",
     figure_5,

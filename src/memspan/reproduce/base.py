@@ -6,7 +6,8 @@ Whether two numbers agree is decided by a rule that is written beside them and f
 import multiprocessing
 import platform
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,9 +16,14 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from memspan._version import __version__
+from memspan.interrupts import interrupts_ignored, noted_interrupts
 from memspan.progress import progress as show_progress
+from memspan.study import Study, StudyResult, run_study
+from memspan.study.execution import WorkerDied
 
-Task = TypeVar("Task")
+SECONDS = 0.5  # between two looks at what is done
+MOST = 2.0  # the factor beyond which nothing agrees
+Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
@@ -33,20 +39,20 @@ class Finding:
         The two numbers.
     rule : str
         What agrees.
-    agrees : bool
-        Whether it does.
+    agrees : bool or None
+        Whether it does; None where nothing was published that it could agree with.
     """
 
     quantity: str
     paper: str
     ours: str
     rule: str
-    agrees: bool
+    agrees: bool | None
 
     @property
     def verdict(self) -> str:
         """In one word."""
-        return "agrees" if self.agrees else "differs"
+        return "–" if self.agrees is None else "agrees" if self.agrees else "differs"
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,10 @@ class Page:
     @property
     def sentence(self) -> str:
         """The verdict."""
-        agree = sum(finding.agrees for finding in self.findings)
-        if agree == len(self.findings):
-            return f"Reproduced: all {agree} findings agree."
-        return f"Not reproduced in full: {agree} of {len(self.findings)} findings agree."
+        verdicts = [finding.agrees for finding in self.findings if finding.agrees is not None]
+        if all(verdicts):
+            return f"Reproduced: all {len(verdicts)} findings agree."
+        return f"Not reproduced in full: {sum(verdicts)} of {len(verdicts)} findings agree."
 
     @property
     def how(self) -> list[str]:
@@ -143,53 +149,85 @@ def mean_agrees(
     """Whether a published mean of so many runs could be one of ours: what ours is, the rule, and the verdict.
 
     The mean of m runs lies within t · s · √(1/n + 1/m) of the mean of n others in 95 % of all cases, with their
-    standard deviation s and Student's t of n - 1 degrees of freedom.
+    standard deviation s and Student's t of n - 1 degrees of freedom. However much the runs differ, more than twice
+    as much or less than half does not agree.
     """
     from scipy.stats import t
 
     n = len(values)
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
     reach = float(t.ppf(0.975, n - 1)) * deviation * np.sqrt(1 / n + 1 / runs)
-    low, high = mean - reach, mean + reach
+    low, high = max(mean - reach, mean / MOST), min(mean + reach, mean * MOST)
     ours = f"{mean:{digits}}, {mean / published:.2f} of that (mean of {n}, s = {deviation:{digits}})"
     rule = f"{low:{digits}} to {high:{digits}}: where the mean of {runs} such runs lies in 95 % of all cases"
-    return ours, rule, low <= published <= high
+    return ours, rule, bool(low <= published <= high)
+
+
+def trained(study: Study, options: Options) -> StudyResult:
+    """The result of a study, from the seed of the options."""
+    return run_study(study.with_(seed=options.seed), workers=options.workers, progress=options.progress)
 
 
 def run_each(
-    function: Callable[[Task], Result], arguments: Sequence[Task], options: Options, title: str
+    function: Callable[[Argument], Result], arguments: Sequence[Argument], options: Options, title: str
 ) -> list[Result]:
     """Call an importable function with each of the arguments, here or in processes, and show how many are done.
 
     Results are in the order of the arguments, and do not depend on the number of processes.
+
+    Raises
+    ------
+    WorkerDied
+        When a process was killed.
     """
-    found: dict[int, Any] = {}
     with show_progress(len(arguments), title, "runs", kind=options.progress) as report:
-        if options.workers == 1:
-            with threadpool_limits(1, "blas"):
-                for k, argument in enumerate(arguments):
-                    found[k] = function(argument)
-                    report(len(found), f"{len(found)} of {len(arguments)} runs")
-            return [found[k] for k in range(len(arguments))]
-        context = multiprocessing.get_context("spawn")
-        workers = min(options.workers, len(arguments))
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_worker)
-        try:
-            futures = {pool.submit(function, argument): k for k, argument in enumerate(arguments)}
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                report(len(found), f"{len(found)} of {len(arguments)} runs")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-        pool.shutdown()
+
+        def tell(done: int) -> None:
+            report(done, f"{done} of {len(arguments)} runs")
+
+        run = _run_here if options.workers == 1 else _run_in_processes
+        found = run(function, arguments, options.workers, tell)
     return [found[k] for k in range(len(arguments))]
 
 
-def _prepare_worker() -> None:
-    import signal
+def _run_here(
+    function: Any, arguments: Sequence[Any], workers: int, tell: Callable[[int], None]
+) -> dict[int, Any]:
+    found = {}
+    with threadpool_limits(1, "blas"):
+        for k, argument in enumerate(arguments):
+            found[k] = function(argument)
+            tell(len(found))
+    return found
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches them too, but only the parent decides
+
+def _run_in_processes(
+    function: Any, arguments: Sequence[Any], workers: int, tell: Callable[[int], None]
+) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(min(workers, len(arguments)), mp_context=context, initializer=_prepare_worker)
+    with noted_interrupts(patient=True) as interrupted:  # raised inside `wait`, it would leave locks behind
+        try:
+            with interrupts_ignored():
+                futures = {pool.submit(function, argument): k for k, argument in enumerate(arguments)}
+            running = set(futures)
+            while running:
+                done, running = wait(running, timeout=SECONDS, return_when=FIRST_COMPLETED)
+                found |= {futures[future]: future.result() for future in done}
+                tell(len(found))
+                if interrupted():
+                    raise KeyboardInterrupt
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise WorkerDied("a worker process was killed (out of memory?); nothing is kept") from error
+            raise
+        pool.shutdown()
+    return found
+
+
+def _prepare_worker() -> None:
     threadpool_limits(1, "blas")

@@ -6,8 +6,7 @@ import numpy as np
 
 from memspan.axes import Array, PerStep
 from memspan.network import Network
-from memspan.progress import progress as show_progress
-from memspan.reproduce.base import Finding, Options, Reproduction
+from memspan.reproduce.base import Finding, Options, Reproduction, run_each
 from memspan.tasks import MemoryCapacity
 
 SEQUENCES = 20_000
@@ -67,16 +66,15 @@ def cases(seed: int) -> list[Case]:
 
 def run(options: Options) -> list[Finding]:
     """Fit a read-out to the states of each network, and judge it by fresh sequences."""
-    findings, every = [], cases(options.seed)
-    with show_progress(len(every), "memory capacity", "networks", kind=options.progress) as report:
-        for k, case in enumerate(every):
-            findings += measure(case, np.random.default_rng([options.seed, k]))
-            report(k + 1, case.what)
-    return findings
+    arguments = [(case, (options.seed, k)) for k, case in enumerate(cases(options.seed))]
+    found = run_each(measure, arguments, options, "memory capacity")
+    return [finding for findings in found for finding in findings]
 
 
-def measure(case: Case, rng: np.random.Generator) -> list[Finding]:
-    """The total capacity and the one of each lag, against theory."""
+def measure(argument: tuple[Case, tuple[int, ...]]) -> list[Finding]:
+    """The total capacity of a case and the one of each lag, against theory; with the seed of its sequences."""
+    case, seed = argument
+    rng = np.random.default_rng(seed)
     hidden = len(case.R)
     network = Network("rnn-linear", 1, hidden, 1, rng=0)
     network.R, network.W, network.bs = case.R, case.W, np.zeros((hidden, 1))
@@ -92,7 +90,7 @@ def measure(case: Case, rng: np.random.Generator) -> list[Finding]:
             f"{rank} (rank)",
             f"{found.total:.3f} ± {1.96 * found.error:.3f}",
             f"within {reach:.2f} of the rank: the 95 % interval, and 2 % for the fit",
-            abs(found.total - rank) <= reach,
+            bool(abs(found.total - rank) <= reach),
         ),
         Finding(
             "capacity of each lag",

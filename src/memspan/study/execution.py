@@ -3,20 +3,17 @@
 import itertools
 import multiprocessing
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 
 from threadpoolctl import threadpool_limits
 
 from memspan.errors import MemspanError
-from memspan.interrupts import noted_interrupts
+from memspan.interrupts import interrupts_ignored, noted_interrupts
 from memspan.kernels import FusedEngine
 from memspan.study.specification import Study
 from memspan.study.trial import Provenance, Stopped, Trial, run_group
@@ -85,7 +82,7 @@ def _run_in_processes(
     )
     with noted_interrupts(patient=True) as interrupted:  # raised inside `wait`, it would leave locks behind
         try:
-            with _interrupts_ignored():  # what the workers inherit: Ctrl-C reaches them too, but only we decide
+            with interrupts_ignored():  # what the workers inherit: Ctrl-C reaches them too, but only we decide
                 running: set[Future[list[Trial]]] = {
                     pool.submit(_work, study, *group, provenance) for group in groups
                 }
@@ -102,18 +99,6 @@ def _run_in_processes(
         finally:
             stop.set()  # the workers end within an update
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 class _Worker:

@@ -59,6 +59,8 @@ def read_folder(folder: Path) -> tuple[Study, list[Trial]]:
         When a file is not what memspan wrote; the message names the line.
     """
     path = folder / STUDY
+    if not path.is_file():
+        raise UnreadableFile(f"{folder} is not the folder of a study: there is no {STUDY} in it")
     try:
         study = Study.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -117,29 +117,31 @@ class StudyResult:
         chance = _range([task.chance_accuracy(length) for length in lengths])
         risk = task.new_loss().label
         table = Table(
-            title=f"{task.sentence} {self.study.describe()}",
+            title=f"{task.name}: {task.sentence} {self.study.describe()}",
             caption=f"Accuracy: share of correct answers to {FINAL_SAMPLES} fresh sequences: {task.rule} (own "
             f"standard error at most {0.5 / FINAL_SAMPLES**0.5:.3f}; chance {chance}). "
             f"Solved: accuracy of at least {self.study.threshold:g}. "
-            f"Without looking at the input the least {risk} is {_range([*trivial.values()])}.",
+            f"Without looking at the input the least {risk} is {_range([*trivial.values()])}"
+            + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else "."),
             caption_justify="left",
         )
-        for heading in ("length", "solved", "95 % interval", "diverged", "failed", "accuracy", "± spread"):
-            table.add_column(heading, justify="right")
+        summaries = self.summaries()
+        worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in summaries)]
+        for heading in ("length", "solved", "95 % interval", *worse, "accuracy", "± spread"):
+            table.add_column(heading, justify="right", min_width=min(8, len(heading)))
         for heading in (risk, "of trivial"):
-            table.add_column(heading, justify="right")
-        for row in self.summaries():
+            table.add_column(heading, justify="right", min_width=8)
+        for row in summaries:
             accuracy, loss = _mean(row.accuracies), _mean(row.losses)
             table.add_row(
                 str(row.length),
                 f"{row.share.solved}/{row.share.trials}",
                 f"{row.share.low:.2f}-{row.share.high:.2f}",
-                str(row.diverged),
-                str(row.failed),
-                f"{accuracy:.3f}",
-                f"{row.spread:.3f}",
-                f"{loss:.3g}",
-                f"{100 * loss / trivial[row.length]:.3g} %",
+                *(str(getattr(row, name)) for name in worse),
+                _shown(accuracy, ".3f"),
+                _shown(row.spread, ".3f"),
+                _shown(loss, ".3g"),
+                _shown(100 * loss / trivial[row.length], ".3g", " %"),
             )
         return table
 
@@ -208,7 +210,10 @@ class _Pace:
         """A running trial has done so many updates."""
         self.updates[key] = updates
         running = sum(length * done for (length, _), done in self.updates.items())
-        active = ", ".join(f"T={length} update {done}" for (length, _), done in sorted(self.updates.items()))
+        by_length: dict[int, list[int]] = {}
+        for (length, _), done in sorted(self.updates.items()):
+            by_length.setdefault(length, []).append(done)
+        active = ", ".join(f"T={length} update {max(done)}" for length, done in by_length.items())
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.finished.items()))
         note = f"{self.finished.total()}/{len(self.study.keys)} trials" + (f" ({counts})" if counts else "")
         self.report(self.steps_finished + running, f"{note}  {active}")
@@ -237,6 +242,11 @@ def _range(values: list[float]) -> str:
     """One number, or the smallest and the largest."""
     ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
     return " to ".join(ends)
+
+
+def _shown(number: float, form: str, unit: str = "") -> str:
+    """A dash where there is nothing."""
+    return "–" if np.isnan(number) else f"{number:{form}}{unit}"
 
 
 def _mean(values: tuple[float, ...]) -> float:

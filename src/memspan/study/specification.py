@@ -11,7 +11,7 @@ from memspan.errors import InvalidArgument, invalid
 from memspan.network import Network
 from memspan.optimizers import RULES, Chain, ClipByNorm
 from memspan.starts import STARTS
-from memspan.tasks import TASKS, Task, get_task
+from memspan.tasks import TASKS, Task, get_task, whole_numbers
 
 if TYPE_CHECKING:
     CellName = str
@@ -70,6 +70,11 @@ class Study(BaseModel):
             raise ValueError("a number or a name, not a truth value")
         return value
 
+    @field_validator("parameters")
+    @classmethod
+    def _whole(cls, parameters: dict[str, float]) -> dict[str, float]:
+        return whole_numbers(parameters)
+
     @field_validator("lengths", mode="before")
     @classmethod
     def _split(cls, lengths: Any) -> Any:
@@ -108,9 +113,8 @@ class Study(BaseModel):
         return [(length, k) for length in reversed(self.lengths) for k in range(self.repetitions)]
 
     def new_task(self) -> Task:
-        """The task, with its parameters; whole numbers as such."""
-        whole = {name: int(value) if value == int(value) else value for name, value in self.parameters.items()}
-        return get_task(self.task, **whole)
+        """The task, with its parameters."""
+        return get_task(self.task, **self.parameters)
 
     def new_optimizer(self) -> Chain:
         """The clip and the rule."""

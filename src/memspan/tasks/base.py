@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.axes import Array
-from memspan.errors import InvalidArgument, one_of, whole_number
+from memspan.errors import InvalidArgument, generator, one_of, whole_number
 from memspan.losses import MeanLoss
 
 
@@ -49,21 +49,71 @@ class Task(ABC):
     The trivial risk is the smallest loss, and the chance accuracy the highest accuracy, of an answer that does not
     depend on the input. No score means anything without them. Here both are exact, and so are the two answers.
 
+    A task of one's own is a frozen dataclass with what has no answer here yet: `family`, `sentence`, `source`
+    and `rule`, which may be plain strings, and the methods `shape`, `draws`, `make`, `new_loss`, `correct`,
+    `relevant`, `trivial_answer`, `trivial_risk` and `chance_accuracy`. `Batches`, `Learner`, `Ensemble` and the
+    gradient check take it as it is; a study takes its task from `TASKS`, by name.
+
     Attributes
     ----------
     family : str
         The first part of its name.
     variant : str
         The second part; empty where there is only one.
+
+    Examples
+    --------
+    Was the first number larger than the second?
+
+    >>> from memspan import Batch, Shape, SigmoidCrossEntropy, Task
+    >>> @dataclass(frozen=True)
+    ... class Larger(Task):
+    ...     family, source = "larger", "this example"
+    ...     sentence = "After T random numbers, answer whether the first was larger than the second."
+    ...     rule = "probability above one half for the right side"
+    ...
+    ...     def shape(self, length):
+    ...         return Shape(steps=length, features=1, outputs=1)
+    ...
+    ...     def draws(self, length):
+    ...         return length
+    ...
+    ...     def make(self, u, length):  # u [draws, B]: each column makes a sequence
+    ...         return Batch(x=2 * u[..., np.newaxis] - 1, y=(u[0] > u[1]).astype(float)[:, np.newaxis])
+    ...
+    ...     def new_loss(self):
+    ...         return SigmoidCrossEntropy()
+    ...
+    ...     def correct(self, y_hat, y):  # [B, O] -> [B]
+    ...         return ((y_hat > 0) == (y > 0.5)).all(axis=-1)
+    ...
+    ...     def relevant(self, x):
+    ...         return np.broadcast_to(np.arange(len(x))[:, np.newaxis] < 2, x.shape[:2])
+    ...
+    ...     def trivial_answer(self, length):
+    ...         return np.zeros(1)
+    ...
+    ...     def trivial_risk(self, length):
+    ...         return float(np.log(2))
+    ...
+    ...     def chance_accuracy(self, length):
+    ...         return 0.5
+    >>> x, y = Larger().sample(np.random.default_rng(0), length=5, batch=3)
+    >>> x.shape, y.shape
+    ((5, 3, 1), (3, 1))
     """
 
     family: ClassVar[str]
     variants: ClassVar[tuple[str, ...]] = ("",)
     least_length: ClassVar[int] = 2
-    """The shortest length that asks for a memory; a task whose parameters decide has a property of that name."""
+    """The shortest length at which the question makes sense; where parameters decide, a property."""
+    least_risk: ClassVar[float] = 0.0
+    """The loss of the best answer of all: above 0 where labels are noisy."""
     variant: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
+        if not self.variant:
+            object.__setattr__(self, "variant", self.variants[0])
         one_of("variant", self.variant, self.variants)
 
     def _settle(self, name: str, check: Callable[..., float], **bounds: float) -> None:
@@ -89,6 +139,16 @@ class Task(ABC):
     @abstractmethod
     def rule(self) -> str:
         """When an answer is correct."""
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What each input means, where one of them is 1 and the others 0; else empty."""
+        return ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each output means, where the answer is one of several classes; else empty."""
+        return ()
 
     @abstractmethod
     def shape(self, length: int) -> Shape:
@@ -148,7 +208,8 @@ class Task(ABC):
     def sample(self, rng: np.random.Generator, length: int, batch: int) -> Batch:
         """Draw x `[T, B, F]` and y `[B, O]` or `[K, B, O]`, in float64."""
         length, batch = self.checked_length(length), whole_number("batch", batch)
-        return self.make(np.ascontiguousarray(rng.random((batch, self.draws(length))).T), length)
+        u = generator("rng", rng).random((batch, self.draws(length)))
+        return self.make(np.ascontiguousarray(u.T), length)
 
     def accuracy(self, y_hat: Array, y: Array) -> float:
         """The share of correct answers among those that are asked for."""

@@ -35,6 +35,8 @@ class Batches(Iterator[Batch]):
     dtype: DTypeLike = np.float64
 
     def __post_init__(self) -> None:
+        if not isinstance(self.task, Task):
+            raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", repr(self.task))
         self.length = self.task.checked_length(self.length)
         self.batch = whole_number("batch", self.batch)
         self.rng = generator("rng", self.rng)

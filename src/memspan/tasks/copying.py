@@ -56,7 +56,7 @@ class Copying(Task):
     def sentence(self) -> str:
         """What is asked."""
         return (
-            f"See {self.items} of {self.symbols} symbols, wait for T steps, "
+            f"See {self.items} symbols of {self.symbols} kinds, wait for T steps, "
             f"and repeat them in order; before that, answer blank."
         )
 
@@ -69,6 +69,20 @@ class Copying(Task):
     def rule(self) -> str:
         """When an answer is correct."""
         return f"the right class, in the last {self.items} steps"
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Blank, symbols, delimiter."""
+        return (*self._classes, "delimiter") if self.variant == "urnn" else ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Blank and symbols; in `tcn` the delimiter too, which is never the answer."""
+        return self._classes if self.variant == "urnn" else (*self._classes, "delimiter")
+
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        return ("blank", *(str(1 + k) for k in range(self.symbols)))
 
     def shape(self, length: int) -> Shape:
         """Answered at every step."""

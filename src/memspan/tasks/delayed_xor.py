@@ -17,13 +17,18 @@ class DelayedXor(Task):
     x[t] = ±1, for 2T steps; in each of the last T, y[t] = 1 if x[t-T] and x[t-T/2] differ, else 0. So a network
     must hold T bits at a time, and combine two of them. A guess has the risk log 2 and the accuracy 1/2.
 
-    In the source the delay is d, and y compares the bits of d and of 2d steps ago: there T is 2d.
+    T/2 is rounded down. In the source the delay is d, and y compares the bits of d and of 2d steps ago: T is 2d.
     """
 
     family = "delayed-xor"
     sentence = "In a stream of bits, answer whether those of T and of T/2 steps ago differ."
     source = "Engelken 2023 (arXiv:2312.17306), temporal XOR, as in the author's code"
     rule = "probability above one half for the right side"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """No and yes."""
+        return ("alike", "different")
 
     def shape(self, length: int) -> Shape:
         """A bit in, a bit out, in the second half of the steps."""

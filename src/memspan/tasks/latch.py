@@ -17,14 +17,14 @@ NOISE, TARGET_NOISE = 0.2, 0.1
 class Latch(Task):
     """Say which of two classes the beginning was of.
 
-    The first `informative` numbers are 1 or -1, the class; all others are N(0, 0.2). A sequence ends somewhere
-    from T to T + T/10. The loss is the mean squared error.
+    The first `informative` numbers are 1 or -1, the class; all others are normal, with mean 0 and variance 0.2.
+    A sequence ends somewhere from T to T + T/10. The loss is the mean squared error.
 
     - `3a`: labels 1 and 0.
     - `3b`: the same noise on the informative numbers too. Their mean has the wrong sign with probability
       Φ(-√(informative / 0.2)): 1.3 % for one, 0.005 % for three. No answer can be better than that.
-    - `3c`: labels 0.2 for 1 and 0.8 for -1, with noise N(0, 0.1) on the labels themselves. The best answer is the
-      label without its noise, by which answers are judged, and its risk is not 0 but 0.1.
+    - `3c`: labels 0.2 for 1 and 0.8 for -1, with noise of variance 0.1 on the labels themselves. The best answer
+      is the label without its noise, by which answers are judged, and its risk is not 0 but 0.1.
 
     Answering with the mean, 0.5, has a risk of 1/4, or 0.09 + 0.1 for `3c`.
 
@@ -55,6 +55,11 @@ class Latch(Task):
     def levels(self) -> tuple[float, float]:
         """The labels of 1 and of -1."""
         return (0.2, 0.8) if self.variant == "3c" else (1.0, 0.0)
+
+    @property
+    def least_risk(self) -> float:  # type: ignore[override]
+        """That of the labels' noise."""
+        return TARGET_NOISE if self.variant == "3c" else 0.0
 
     @property
     def least_length(self) -> int:  # type: ignore[override]
@@ -131,7 +136,7 @@ class Latch(Task):
     def trivial_risk(self, length: int) -> float:
         """The variance of the labels."""
         high, low = self.levels
-        return ((high - low) / 2) ** 2 + (TARGET_NOISE if self.variant == "3c" else 0)
+        return ((high - low) / 2) ** 2 + self.least_risk
 
     def chance_answer(self, length: int) -> Array:
         """One of the two."""

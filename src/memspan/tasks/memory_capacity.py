@@ -118,12 +118,16 @@ class MemoryCapacity(Task):
         Raises
         ------
         InvalidArgument
-            For fewer than 60 sequences, or other shapes than `[B, lags]`.
+            For fewer than 60 sequences, other shapes than `[B, lags]`, and what is not finite.
         """
+        y_hat, y = np.asarray(y_hat, float), np.asarray(y, float)
         if y_hat.shape != y.shape or y.ndim != 2:
             raise InvalidArgument("y_hat", f"of shape [B, lags], and that of y, {y.shape}", f"shape {y_hat.shape}")
         if len(y) < 3 * GROUPS:
             raise InvalidArgument("y", f"of at least {3 * GROUPS} sequences", len(y))
+        for name, values in (("y_hat", y_hat), ("y", y)):
+            if not np.isfinite(values).all():
+                raise InvalidArgument(name, "finite", "NaN or infinity")
         group = np.arange(len(y)) % GROUPS
         left = np.array([_corrected(y_hat[group != g], y[group != g]).sum() for g in range(GROUPS)])
         by_lag = _corrected(y_hat, y)
@@ -132,8 +136,18 @@ class MemoryCapacity(Task):
 
 
 def _corrected(y_hat: Array, y: Array) -> PerStep:
-    """The squared correlation of each column without its bias."""
-    a, b = (values - values.mean(axis=0) for values in (y_hat.astype(float), y.astype(float)))
-    spread = (a * a).sum(axis=0) * (b * b).sum(axis=0)
-    square = np.divide((a * b).sum(axis=0) ** 2, spread, out=np.zeros(y.shape[1]), where=spread > 0)
-    return np.asarray(1 - (1 - square) * (len(y) - 1) / (len(y) - 2))
+    """The squared correlation of each column without its bias; 0 where one of them does not vary."""
+    a, b = (_standardised(values) for values in (y_hat, y))
+    square = (a * b).sum(axis=0) ** 2
+    corrected = 1 - (1 - square) * (len(y) - 1) / (len(y) - 2)
+    return np.where(a.any(axis=0) & b.any(axis=0), corrected, 0.0)
+
+
+def _standardised(values: Array) -> Array:
+    """Columns without their means, and of length 1; 0 where all numbers are the same."""
+    centred = values - values.mean(axis=0)
+    largest = np.abs(centred).max(axis=0)
+    same = (values == values[0]).all(axis=0)
+    scaled = np.divide(centred, largest, out=np.zeros_like(centred), where=~same & (largest > 0))
+    length = np.sqrt((scaled * scaled).sum(axis=0))
+    return np.divide(scaled, length, out=np.zeros_like(scaled), where=length > 0)

@@ -105,6 +105,19 @@ class Order(Task):
         """When an answer is correct."""
         return f"all outputs within {self.tolerance:g} of the label" if self.of_1997 else "the right class"
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The symbols."""
+        return (*("E", "B")[: 2 * self.of_1997], "X", "Y", *"abcd")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The orders, the first event first."""
+        events = len(self.windows)
+        numbers = [f"{kind:0{events}b}" for kind in range(self.classes)]
+        names = [number if self.of_1997 else number[::-1] for number in numbers]
+        return tuple(name.replace("0", "X").replace("1", "Y") for name in names)
+
     def shape(self, length: int) -> Shape:
         """A symbol in, a class out."""
         if not self.of_1997:

@@ -27,6 +27,11 @@ class Parity(Task):
     source = "Minsky & Papert 1969, as a sequence"
     rule = "probability above one half for the right side"
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """No and yes."""
+        return ("even", "odd")
+
     def shape(self, length: int) -> Shape:
         """A bit in, a bit out."""
         return Shape(length, 1, 1)

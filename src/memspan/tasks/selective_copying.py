@@ -49,7 +49,17 @@ class SelectiveCopying(Task):
     @property
     def sentence(self) -> str:
         """What is asked."""
-        return f"In T steps of noise there are {self.items} of {self.symbols} symbols: repeat them in order."
+        return f"In T steps of noise there are {self.items} symbols of {self.symbols} kinds: repeat them in order."
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Symbols, noise, mark."""
+        return (*self.class_names, "noise", "mark")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Symbols."""
+        return tuple(str(1 + k) for k in range(self.symbols))
 
     def shape(self, length: int) -> Shape:
         """One input for each symbol, one for noise, one for the mark."""
