@@ -1,7 +1,11 @@
 """`memspan tasks`, `cells` and `reproduce`, and studies of other tasks, from the command line."""
 
 import csv
+import os
+import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -169,3 +173,40 @@ def test_a_study_of_any_task_ends_with_its_table_and_figures(memspan_, tmp_path,
     assert len(list((tmp_path / "out").glob("*.png"))) == 5
     again = memspan_("show out")
     assert again[1].splitlines()[:3] == out.splitlines()[:3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_a_reproduction_at_once_and_leaves_nobody_behind(tmp_path, workers):
+    command = [sys.executable, "-m", "memspan", "reproduce", "order-1997", "-o", "page", "--workers", str(workers)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes) as process:
+        try:
+            wait_for((tmp_path / "page").exists)  # the work begins when the folder is made
+            time.sleep(8)
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out) == (130, "")
+            assert err.splitlines()[-1] == "memspan: interrupted"
+            assert "Traceback" not in err
+            wait_for(lambda: gone(process.pid))
+        finally:
+            if not gone(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "page").exists()
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def gone(group):
+    """Whether no process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False

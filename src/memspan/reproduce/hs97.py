@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.axes import Array
+from memspan.history import Status
 from memspan.kernels import FusedEngine
 from memspan.learner import Learner
 from memspan.losses import MSELoss
@@ -89,7 +90,7 @@ def _train(learner: Learner, loss: Watched, tolerance: float, run: Run) -> int |
         success = right >= WITHOUT_MISTAKE and bool(np.mean(learner.history.loss[-WITHOUT_MISTAKE:]) < run.error)
         return success
 
-    learner.fit(
+    outcome = learner.fit(
         run.most,
         evaluate_every=run.most,
         final_batches=1,
@@ -97,6 +98,8 @@ def _train(learner: Learner, loss: Watched, tolerance: float, run: Run) -> int |
         progress=False,
         observe=met,
     )
+    if outcome.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
     return learner.updates if success else None
 
 
