@@ -64,7 +64,7 @@ def test_a_page_says_how_many_findings_agree():
     assert page(True, True).sentence == "Reproduced: all 2 findings agree."
     assert page(True, False).sentence == "Not reproduced in full: 1 of 2 findings agree."
     assert [row[-1] for row in page(True, False, None).rows()] == ["agrees", "differs", "–"]
-    assert page(True, None).sentence == "Reproduced: all 1 findings agree."
+    assert page(True, None).sentence == "Reproduced: the one finding agrees."
 
 
 def test_a_page_says_when_it_is_short_and_where_it_is_not_the_paper():

@@ -110,6 +110,8 @@ class Page:
     def sentence(self) -> str:
         """The verdict."""
         verdicts = [finding.agrees for finding in self.findings if finding.agrees is not None]
+        if verdicts == [True]:
+            return "Reproduced: the one finding agrees."
         if all(verdicts):
             return f"Reproduced: all {len(verdicts)} findings agree."
         return f"Not reproduced in full: {sum(verdicts)} of {len(verdicts)} findings agree."
