@@ -18,6 +18,7 @@ from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.study.records import new_folder
+from processes import gone, wait_for
 
 SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 1 --progress none"
 
@@ -258,22 +259,6 @@ def test_the_sweep_is_drawn_where_it_is_asked_for(memspan_, tmp_path):
     assert out.splitlines()[-1] == os.path.join("deep", "sweep", "step-sweep.png")
     names = sorted(path.name for path in (tmp_path / "deep" / "sweep").iterdir())
     assert names == ["step-sweep.csv", "step-sweep.png", "step-sweep.svg"]
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def gone(group):
-    """Whether no process of that group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 @contextmanager

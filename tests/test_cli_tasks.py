@@ -12,6 +12,7 @@ import pytest
 from memspan import CELLS, TASKS
 from memspan.cli import main
 from memspan.reproduce import REPRODUCTIONS, capacity
+from processes import gone, wait_for
 
 
 @pytest.fixture
@@ -194,19 +195,3 @@ def test_ctrl_c_ends_a_reproduction_at_once_and_leaves_nobody_behind(tmp_path, w
             if not gone(process.pid):
                 os.killpg(process.pid, signal.SIGKILL)
     assert not (tmp_path / "page").exists()
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def gone(group):
-    """Whether no process of the group is left."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
