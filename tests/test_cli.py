@@ -169,7 +169,7 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     assert result.complete
     assert len(result.trials) == 4
     assert "cross-entropy" in out
-    assert "See 2 of 3 symbols, wait for T steps" in " ".join(out.split())
+    assert "See 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
     assert len(list((tmp_path / "results").iterdir())) == 2 + 3 * 5
     assert memspan_("show results") == (0, out, "")
 
