@@ -8,6 +8,8 @@ from memspan import TASKS, Task
 from memspan.figures.style import save_picture
 from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.tasks import parameters_of
+from memspan.tasks.base import RandomEnd
+from memspan.tasks.marked import MarkedOf1997
 
 PAGE = Path(__file__).with_name("tasks.md")
 PICTURES = Path(__file__).with_name("figures") / "tasks"
@@ -40,7 +42,7 @@ REMARKS = """\
 
 def page() -> str:
     """The whole page."""
-    return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *families(), REMARKS])
+    return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *families(), *shared(), REMARKS])
 
 
 def table() -> Iterator[str]:
@@ -76,6 +78,12 @@ def bullets(parameters: str) -> Iterator[str]:
     for line in parameters.splitlines():
         name, _, kind = line.partition(" : ")
         yield f"  {line.strip()}" if line.startswith(" ") else f"- `{name}` ({kind}):"
+
+
+def shared() -> Iterator[str]:
+    """What the variants of 1997 have in common."""
+    for part in (MarkedOf1997, RandomEnd):
+        yield f"## `{part.__name__}`\n\n{inspect.getdoc(part)}"
 
 
 def of_variant(task: Task) -> str:

@@ -180,6 +180,15 @@ def test_labels_of_classes_are_rows_of_probabilities(y, rule):
             ask()
 
 
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, -1.0, 5.0])
+def test_labels_of_yes_and_no_are_probabilities(wrong):
+    """Bits of -1 and 1 are no labels, and would have no least loss."""
+    y = np.array([[1.0], [wrong]])
+    with pytest.raises(InvalidArgument, match="y must be of probabilities, from 0 to 1, got others"):
+        SigmoidCrossEntropy().forward(np.zeros_like(y), y)
+    SigmoidCrossEntropy(masked=True).check_labels(np.array([[1.0], [0.0], [np.nan]]))
+
+
 def test_a_row_is_masked_as_a_whole():
     y = np.array([[1.0, 0.0], [np.nan, 1.0]])
     with pytest.raises(InvalidArgument, match="rows that are NaN as a whole or not at all"):

@@ -269,6 +269,13 @@ class SigmoidCrossEntropy(MeanLoss):
     label = "cross-entropy (nats)"
     into = staticmethod(evaluate)
 
+    def check_labels(self, y: Array) -> None:
+        """Raise `InvalidArgument` if `y` has other numbers than probabilities, or NaN if masked."""
+        super().check_labels(y)
+        numbers = y[self._asked(y)].real
+        if (numbers < 0).any() or (numbers > 1).any():
+            raise InvalidArgument("y", "of probabilities, from 0 to 1", "others")
+
     def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
         return softplus(y_hat) - y * y_hat, sigmoid(y_hat) - y
 

@@ -70,14 +70,14 @@ def test_the_largest_error_is_seen_by_the_engine():
 def test_findings_agree_with_the_paper_or_say_that_they_do_not():
     published = ORDER.run
     counts = np.linspace(20_000, 42_780, 20).astype(int).tolist()
-    good = published.findings([(count, 1) for count in counts], 10**6)
+    good = published.findings([(count, 1) for count in counts])
     assert [finding.agrees for finding in good] == [True] * 3
-    bad = published.findings([(3 * count, 9) for count in counts[:-1]] + [(None, 2000)], 10**6)
+    bad = published.findings([(3 * count, 9) for count in counts[:-1]] + [(None, 2000)])
     assert [finding.agrees for finding in bad] == [False] * 3
     assert bad[0].ours == "19 of 20 trials"
-    few = published.findings([(31_390 + k, 1) for k in range(-3, 4)] + [(None, 2560)] * 13, 10**6)
+    few = published.findings([(31_390 + k, 1) for k in range(-3, 4)] + [(None, 2560)] * 13)
     assert [finding.agrees for finding in few] == [False, False, True]  # those that failed would have needed more
-    (nothing,) = published.findings([(None, 2000)] * 20, 10**6)
+    (nothing,) = published.findings([(None, 2000)] * 20)
     assert not nothing.agrees
 
 

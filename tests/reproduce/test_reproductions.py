@@ -52,6 +52,7 @@ def test_twice_as_much_never_agrees_however_much_runs_differ():
     assert mean_agrees(1500, 4, values)[2]
     assert not mean_agrees(2100, 4, values)[2]
     assert not mean_agrees(480, 4, values)[2]
+    assert mean_agrees(1500, 4, values)[1].endswith(", but never more than a factor of 2")
 
 
 def page(*verdicts, full=False):

@@ -161,8 +161,10 @@ def mean_agrees(
     reach = float(t.ppf(0.975, n - 1)) * deviation * np.sqrt(1 / n + 1 / runs)
     low, high = max(mean - reach, mean / MOST), min(mean + reach, mean * MOST)
     ours = f"{mean:{digits}}, {mean / published:.2f} of that (mean of {n}, s = {deviation:{digits}})"
-    rule = f"{low:{digits}} to {high:{digits}}: where the mean of {runs} such runs lies in 95 % of all cases"
-    return ours, rule, bool(low <= published <= high)
+    why = f"where the mean of {runs} such runs lies in 95 % of all cases"
+    if low > mean - reach or high < mean + reach:
+        why += f", but never more than a factor of {MOST:g}"
+    return ours, f"{low:{digits}} to {high:{digits}}: {why}", bool(low <= published <= high)
 
 
 def trained(study: Study, options: Options) -> StudyResult:

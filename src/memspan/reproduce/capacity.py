@@ -7,6 +7,7 @@ import numpy as np
 from memspan.axes import Array, PerStep
 from memspan.network import Network
 from memspan.reproduce.base import Finding, Options, Reproduction, run_each
+from memspan.starts import orthogonal
 from memspan.tasks import MemoryCapacity
 
 SEQUENCES = 20_000
@@ -44,22 +45,31 @@ class Case:
 
 
 def cases(seed: int) -> list[Case]:
-    """Full rank twice, and two networks whose units do not all help."""
+    """Three of full rank, and two whose units do not all help."""
     rng = np.random.default_rng(seed)
-
-    def orthogonal(hidden: int) -> Array:
-        q, r = np.linalg.qr(rng.standard_normal((hidden, hidden)))
-        return np.asarray(q * np.sign(np.diag(r)))
-
-    turns = orthogonal(3)
-    twice = np.kron(np.eye(3), turns)
+    turns = orthogonal(rng, 3, 3)
     first = np.zeros((1, 12))
     first[0, 0] = 1
     return [
-        Case("10 units, R random orthogonal times 0.9", 0.9 * orthogonal(10), rng.uniform(-1, 1, (1, 10)), 100),
-        Case("30 units, R random orthogonal times 0.95", 0.95 * orthogonal(30), rng.uniform(-1, 1, (1, 30)), 300),
+        Case(
+            "10 units, R random orthogonal times 0.9",
+            0.9 * orthogonal(rng, 10, 10),
+            rng.uniform(-1, 1, (1, 10)),
+            100,
+        ),
+        Case(
+            "30 units, R random orthogonal times 0.95",
+            0.95 * orthogonal(rng, 30, 30),
+            rng.uniform(-1, 1, (1, 30)),
+            300,
+        ),
         Case("12 units, a line of delays", np.eye(12, k=1), first, 40),
-        Case("9 units, 3 copies of one R of 3 units", 0.9 * twice, rng.uniform(-1, 1, (1, 9)), 100),
+        Case(
+            "9 units, 3 copies of one R of 3 units",
+            0.9 * np.kron(np.eye(3), turns),
+            rng.uniform(-1, 1, (1, 9)),
+            100,
+        ),
         Case("10 units that all forget alike, R = 0.9", 0.9 * np.eye(10), rng.uniform(-1, 1, (1, 10)), 100),
     ]
 

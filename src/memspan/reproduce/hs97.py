@@ -121,9 +121,9 @@ class Published:
         runs = [Run(self.task, self.rate, self.biases, self.error, most, seed) for seed in seeds]
         _compile(self.task)
         found = run_each(learn, runs, options, self.task)
-        return self.findings(found, most)
+        return self.findings(found)
 
-    def findings(self, found: list[tuple[int | None, int]], most: int) -> list[Finding]:
+    def findings(self, found: list[tuple[int | None, int]]) -> list[Finding]:
         """What the paper says of them, and what came out."""
         counts = [count for count, _ in found if count is not None]
         successes = f"{len(counts)} of {len(found)} trials"

@@ -1,6 +1,6 @@
 """The adding problem: of a sequence of pairs two are marked; answer with the sum of their values.
 
-Published work means at least three different things by it, whose losses cannot be compared.
+Published work means at least four different things by it, whose losses cannot be compared; here are three of them.
 """
 
 from dataclasses import dataclass

@@ -238,10 +238,10 @@ def choices(u: Array, count: int) -> Array:
     return (u * count).astype(np.intp)
 
 
-def normals(u: Array, deviation: float) -> Array:
-    """Normally distributed numbers from as many uniform ones, an even number `[2n, ...]` (Box & Muller 1958)."""
+def normals(u: Array) -> Array:
+    """Standard normal numbers from as many uniform ones, an even number `[2n, ...]` (Box & Muller 1958)."""
     first, second = np.split(u, 2)
-    radius, angle = deviation * np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
+    radius, angle = np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
 
 

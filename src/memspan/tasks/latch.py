@@ -102,7 +102,7 @@ class Latch(Task):
         """x and y, of uniform numbers."""
         *_, kind, end = u
         of_minus = choices(kind, 2)
-        noise = normals(u[:-2], 1.0)
+        noise = normals(u[:-2])
         x, label_noise = np.sqrt(NOISE) * noise[: self.shape(length).steps], np.sqrt(TARGET_NOISE) * noise[-1]
         x[: self.informative] = (x[: self.informative] if self.variant == "3b" else 0) + 1 - 2 * of_minus
         values = np.array(self.levels)[of_minus] + (label_noise if self.variant == "3c" else 0)
