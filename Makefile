@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: study test lint bench clean
 
 study: $(VENV)/ready
-	$(BIN)/memspan study --output $(OUTPUT)
+	$(BIN)/memspan study run --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
 test: study lint
 	$(BIN)/python -m pytest --numprocesses auto

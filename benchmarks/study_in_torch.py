@@ -16,10 +16,8 @@ import torch
 from torch import nn
 
 from memspan import Study, run_study
-from memspan.study.execution import available_cores
-from memspan.study.trial import EVALUATE_EVERY, EVALUATION_SAMPLES, FINAL_SAMPLES
+from memspan.study.executors import available_cores
 
-MANY = FINAL_SAMPLES // EVALUATION_SAMPLES
 RESULTS = Path(__file__).parent / "results" / "study_in_torch.json"
 
 
@@ -51,9 +49,9 @@ def sample(length: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 def solves(model: nn.Module, study: Study, length: int, batches: int) -> bool:
     right = 0
     for _ in range(batches):
-        x, y = sample(length, EVALUATION_SAMPLES)
+        x, y = sample(length, study.evaluation_samples)
         right += ((model(x) - y).abs() <= study.new_task().tolerance).sum().item()
-    return right >= study.threshold * batches * EVALUATION_SAMPLES
+    return right >= study.threshold * batches * study.evaluation_samples
 
 
 def train(study: Study, length: int, repetition: int) -> bool:
@@ -68,9 +66,13 @@ def train(study: Study, length: int, repetition: int) -> bool:
         loss(model(x), y).backward()
         nn.utils.clip_grad_norm_(model.parameters(), study.clip)
         optimizer.step()
-        if update % EVALUATE_EVERY == 0 and solves(model, study, length, 1) and solves(model, study, length, MANY):
+        if (
+            update % study.evaluate_every == 0
+            and solves(model, study, length, 1)
+            and solves(model, study, length, study.evaluation_batches)
+        ):
             return True
-    return solves(model, study, length, MANY)
+    return solves(model, study, length, study.evaluation_batches)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-import multiprocessing
+import json
 import os
 import re
 import signal
@@ -7,40 +7,25 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from multiprocessing import active_children
 
 import pytest
 
 import memspan
-from memspan import Study, StudyResult, get_task
-from memspan.cli import main
+from memspan import MemspanError, Store, Study, StudyResult, get_task, run_study
 from memspan.commands import ALL
 from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
-from memspan.study.records import new_folder
+from memspan.study.store import default_name
+from memspan.study.trial import ACCIDENTAL
 from processes import gone, wait_for
 
-SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 1 --progress none"
+SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 0 --progress none"
+SMALL_STUDY = Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
 
 
-NAMES = [command.__name__ for command in ALL]
-
-
-@pytest.fixture
-def memspan_(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder; give exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(line):
-        monkeypatch.setattr(sys, "argv", ["memspan", *line.split()])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        return code, *capsys.readouterr()
-
-    return run
+NAMES = [command.name[0] if hasattr(command, "name") else command.__name__ for command in ALL]
 
 
 def test_the_version_is_told_without_importing_anything(tmp_path):
@@ -57,24 +42,33 @@ def test_the_version_is_told_without_importing_anything(tmp_path):
 def test_without_a_command_the_commands_are_listed(memspan_):
     code, out, _ = memspan_("")
     assert code == 0
-    for word in ("study", "show", "tasks", "cells", "gradcheck", "bench", "How far back"):
+    for word in ("study", "store", "tasks", "cells", "reproduce", "gradcheck", "bench", "How far back"):
         assert word in out
     assert all(name in out for name in NAMES)
 
 
-def test_the_help_of_study_lists_every_choice_there_is(memspan_):
-    code, out, _ = memspan_("study --help")
+def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
+    code, out, _ = memspan_("study run --help")
     assert code == 0
     for field in Study.model_fields:
         assert f"--{field.replace('_', '-')} " in out
-    for option in ("--output", "-o", "--workers", "--progress"):
+    for option in ("--store", "--output", "-o", "--workers", "--scheduler", "--retry-failed", "--dry-run"):
         assert option in out
+    words = " ".join(re.sub("[│ \n]+", " ", out).split())
+    for name in Study.model_fields.keys() - {"name", "start", "parameters"}:
+        default = Study.model_fields[name].default
+        written = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        assert f"[default: {written}]" in words
+    assert "lstm-peephole" in words
 
 
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("show", ["FOLDER"]),
+        ("study", ["run", "resume", "status", "show", "schema"]),
+        ("store", ["ls", "show", "export", "rm", "doctor"]),
+        ("study resume", ["NAME", "--store", "--output", "-o", "--workers", "--scheduler", "--retry-failed"]),
+        ("study show", ["NAME", "--configuration", "--store", "--output", "-o"]),
         (
             "gradcheck",
             ["--cell", "--task", "--start", "--length", "--batch", "--hidden", "--seed", "--output", "-o"],
@@ -92,36 +86,49 @@ def test_the_help_lists_every_option(memspan_, command, options):
     ("line", "message"),
     [
         ("banana", f'Unknown command "banana". Available commands: {", ".join(NAMES)}.'),
-        ("study --lengths 0", "lengths.0 must be greater than 0, got '0'"),
-        ("study --lengths", "lengths must be at least one length, got []"),
-        ("study --lengths 5 5", "lengths must be different from each other, got ['5', '5']"),
+        ("study banana", 'Unknown command "banana". Available commands: run, resume, status, show, schema.'),
+        ("study run --lengths 0", "lengths[0] must be greater than 0, got '0'"),
+        ("study run --lengths", "lengths must be at least one value, got ()"),
+        ("study run --lengths 5 5", "lengths must be different from each other, got ('5', '5')"),
         (
-            "study --lengths five",
-            "lengths.0 must be a valid integer, unable to parse string as an integer, got 'five'",
+            "study run --lengths five",
+            "lengths[0] must be a valid integer, unable to parse string as an integer, got 'five'",
         ),
-        ("study --cell banana", "cell must be 'rnn', "),
-        ("study --task banana", "task must be 'recall', "),
-        ("study --task adding/hs97 --lengths 5", "lengths must be at least 20 for adding/hs97, got 5"),
+        ("study run --cell banana", "cell must be one of rnn, rnn-relu, "),
+        ("study run --cell rnn,banana", "cell[1] must be one of rnn, rnn-relu, "),
+        ("study run --task banana", "task must be one of recall, recall/kth, "),
+        ("study run --task adding/hs97 --lengths 5", "lengths must be at least 20 for adding/hs97, got 5"),
         (
-            "study --parameters.tolerance 2",
+            "study run --parameters.tolerance 2",
             "tolerance must be a finite number above 0 and below 1, got 2",
         ),
         (
-            "study --parameters.speed 2",
+            "study run --parameters.speed 2",
             "a parameter of recall must be one of tolerance, element, scale, got 'speed'",
         ),
-        ("study --parameters.tolerance nan", "parameters.tolerance"),
-        ("study --tolerance 0.1", "Unknown option: --tolerance."),
-        ("study --learning-rate nan", "learning_rate must be a finite number, got 'nan'"),
-        ("study --threshold 1.1", "threshold must be less than or equal to 1, got '1.1'"),
-        ("study --hidden 1.5", "hidden must be a valid integer, "),
-        ("study --workers 0", "workers must be a whole number of at least 1, got 0"),
-        ("study --workers two", "Invalid value for --workers: "),
-        ("study --progress loud", 'Invalid value "loud" for --progress.'),
-        ("study --banana 3", "Unknown option: --banana."),
-        ("study banana", "Unused Tokens: "),
-        ("show", 'Command "show" parameter --folder requires an argument.'),
-        ("show nowhere", "nowhere is not the folder of a study: there is no study.json in it"),
+        ("study run --parameters.tolerance nan", "parameters.tolerance"),
+        ("study run --tolerance 0.1", "Unknown option: --tolerance."),
+        ("study run --learning-rate nan", "learning_rate must be a finite number, got 'nan'"),
+        ("study run --learning-rate inf", "learning_rate must be a finite number, got 'inf'"),
+        ("study run --threshold 1.1", "threshold must be less than or equal to 1, got '1.1'"),
+        ("study run --hidden 1.5", "hidden must be a valid integer, "),
+        ("study run --hidden 8,0", "hidden[1] must be greater than 0, got '0'"),
+        ("study run --repetitions 2 3", "repetitions must be a valid integer, got ('2', '3')"),
+        ("study run --workers -1", "workers must be a whole number of at least 0, got -1"),
+        ("study run --workers two", "Invalid value for --workers: must be a whole number, got 'two'"),
+        ("study run --workers 1.5", "Invalid value for --workers: must be a whole number, got '1.5'"),
+        ("study run --progress loud", 'Invalid value "loud" for --progress.'),
+        ("study run --banana 3", "Unknown option: --banana."),
+        ("study run banana.toml", "[Errno 2] No such file or directory: 'banana.toml'"),
+        (
+            "study run --cell rnn banana.toml",
+            "the study file must be before the options, got among the values of cell",
+        ),
+        ("study show", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("study show nothing --store nowhere", "store must be a store that is there, got 'nowhere'"),
+        ("study resume", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("study status", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("store ls", "store must be a store that is there, got 'memspan.sqlite'"),
         ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
         ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
         ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
@@ -141,84 +148,108 @@ def test_a_bad_option_is_one_clear_line_and_nothing_is_written(memspan_, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_study_is_run_written_and_shown_again(memspan_, tmp_path, monkeypatch):
-    code, out, err = memspan_(f"study {SMALL} --output results")
+def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
+    code, out, err = memspan_(f"study run {SMALL} --output results")
     assert (code, err) == (0, "")
-    result = StudyResult.load(tmp_path / "results")
-    assert result.study == Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
+    result = StudyResult.load(tmp_path / "memspan.sqlite", default_name(SMALL_STUDY))
+    assert result.study.with_(name=None) == SMALL_STUDY
     assert result.complete
     assert result.sentence in out.splitlines()
     assert re.search(r"│ +2 │ +0/2 │ +0\.00-0\.66 │", out)
     pictures = [line for line in out.splitlines() if line.startswith("results")]
     assert len(pictures) == 5
     assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
-    assert len(list((tmp_path / "results").iterdir())) == 2 + 3 * 5
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
     drawn = []
     monkeypatch.setattr("memspan.study.pictures.save", lambda figure, folder, name, *rest: drawn.append(name))
-    assert memspan_("show results") == (0, out, "")
+    assert memspan_("study show -o results") == (0, out, "")
     assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
+    table, _ = out.split(pictures[0])
+    assert memspan_(f"study show {default_name(SMALL_STUDY)}") == (0, table, "")
+    assert memspan_(f"study run {SMALL} --output results") == (0, out, "")  # of which nothing was run again
+    assert StudyResult.load(tmp_path / "memspan.sqlite", default_name(SMALL_STUDY)) == result
 
 
 @pytest.mark.slow
 def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, tmp_path):
-    options = "--task copying/urnn --parameters.items 2 --parameters.symbols 3"
-    code, out, err = memspan_(f"study {SMALL} {options} --output results")
+    options = "--task copying/urnn --parameters.items 2 --parameters.symbols 3 --name copies"
+    code, out, err = memspan_(f"study run {SMALL} {options} --store my.store --output results")
     assert (code, err) == (0, "")
-    result = StudyResult.load(tmp_path / "results")
+    result = StudyResult.load(tmp_path / "my.store", "copies")
     assert result.study.new_task() == get_task("copying/urnn", items=2, symbols=3)
     assert result.complete
     assert len(result.trials) == 4
     assert "cross-entropy" in out
     assert "See 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
-    assert len(list((tmp_path / "results").iterdir())) == 2 + 3 * 5
-    assert memspan_("show results") == (0, out, "")
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
+    assert memspan_("study show --store my.store -o results") == (0, out, "")
+    assert not (tmp_path / "memspan.sqlite").exists()
 
 
-def test_a_folder_with_a_study_is_refused_and_left_as_it_was(memspan_, tmp_path):
-    with new_folder(tmp_path / "results", Study()):
-        pass
-    before = {path: path.read_bytes() for path in (tmp_path / "results").iterdir()}
-    code, out, err = memspan_(f"study {SMALL} -o results")
-    assert (code, out) == (2, "")
-    refusal = "output must be a folder without a study in it, got 'results', which `memspan show` can sum up"
-    assert err == f"memspan: {refusal}\n"
-    assert {path: path.read_bytes() for path in (tmp_path / "results").iterdir()} == before
+@pytest.fixture
+def no_pictures(monkeypatch):
+    monkeypatch.setattr("memspan.commands.studies.save_figures", lambda result, folder: [folder / "none.png"])
 
 
 def test_a_file_cannot_be_the_folder(memspan_, tmp_path):
     (tmp_path / "results").write_text("mine")
-    code, _, err = memspan_(f"study {SMALL} -o results")
+    code, _, err = memspan_(f"study run {SMALL} -o results")
     assert code == 2
-    assert err.startswith("memspan: output must be a folder that can be made, got 'results' (")
+    assert err.startswith("memspan: ")
+    assert err.count("\n") == 1
+    assert "results" in err
     assert (tmp_path / "results").read_text() == "mine"
 
 
-def test_a_study_that_was_not_finished_says_so(memspan_, tmp_path):
-    with new_folder(tmp_path / "results", Study(lengths=(2,), repetitions=3)):
-        pass
-    code, out, _ = memspan_("show results")
+def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_path, no_pictures):
+    with Store(tmp_path / "memspan.sqlite", create=True) as store:
+        store.enter(SMALL_STUDY.with_(name="begun"))
+    code, out, _ = memspan_("study show begun")
     assert code == 0
     assert "No trial has run to its end: nothing can be said." in out
+    code, out, _ = memspan_("study status begun")
+    assert code == 0
+    assert "begun: 0 of 4 trials, not finished: 4 trials are missing" in out
+    assert out.splitlines()[-1] == "memspan study resume begun"
+    code, out, err = memspan_("study resume --workers 0 --progress none")
+    assert (code, err) == (0, "")
+    assert StudyResult.load(tmp_path / "memspan.sqlite", "begun").complete
+    assert "not finished" not in memspan_("study status begun")[1]
 
 
-def test_a_damaged_line_is_named(memspan_, tmp_path):
-    with new_folder(tmp_path / "results", Study()):
-        pass
-    (tmp_path / "results" / "trials.jsonl").write_text("{}\n")
-    code, out, err = memspan_("show results")
+def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_, no_pictures):
+    memspan_(f"study run {SMALL} --name copies")
+    code, out, err = memspan_("study show copy")
     assert (code, out) == (2, "")
-    assert err.startswith(f"memspan: {os.path.join('results', 'trials.jsonl')}, line 1 is not a trial: ")
-    assert err.count("\n") == 1
+    rule = "name must be that of a study in memspan.sqlite, got 'copy'; did you mean 'copies'?"
+    assert err == f"memspan: {rule}\n"
 
 
-def test_without_output_the_folder_is_new_and_named_for_the_cell(memspan_, tmp_path, monkeypatch):
-    monkeypatch.setattr("memspan.commands.studies.save_figures", lambda result, folder: [folder / "none.png"])
-    code, out, _ = memspan_(f"study {SMALL} --cell lstm")
+@pytest.mark.parametrize(
+    "command", ["study show", "study status", "study resume", "store ls", f"study run {SMALL}"]
+)
+def test_what_is_no_store_is_refused_with_3_and_left_as_it_was(memspan_, tmp_path, command):
+    (tmp_path / "memspan.sqlite").write_text("mine " * 50)
+    code, out, err = memspan_(command)
+    assert (code, out) == (3, "")
+    assert err.startswith("memspan: ")
+    assert "memspan.sqlite is not a store of memspan's: it is not a SQLite database" in err
+    assert (tmp_path / "memspan.sqlite").read_text() == "mine " * 50
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_output_the_folder_is_named_for_task_and_cell(memspan_, tmp_path, monkeypatch):
+    def save_figures(result, folder):
+        folder.mkdir(parents=True)
+        return [folder / "none.png"]
+
+    monkeypatch.setattr("memspan.commands.studies.save_figures", save_figures)
+    code, out, _ = memspan_(f"study run {SMALL} --cell lstm")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}-recall-lstm", folder.name)
+    assert re.fullmatch(r"recall-lstm-[0-9a-f]{8}", folder.name)
     assert str(folder.relative_to(tmp_path)) in out
-    assert StudyResult.load(folder).study.cell == "lstm"
+    assert StudyResult.load(tmp_path / "memspan.sqlite", folder.name).study.cell == "lstm"
 
 
 def test_the_gradient_of_an_lstm_is_right(memspan_, tmp_path):
@@ -261,18 +292,29 @@ def test_the_sweep_is_drawn_where_it_is_asked_for(memspan_, tmp_path):
     assert names == ["step-sweep.csv", "step-sweep.png", "step-sweep.svg"]
 
 
+def done_in(store):
+    """How many trials are there; none if there is no store yet."""
+    try:
+        with Store(store) as opened:
+            return sum(found.done for found in opened.overviews())
+    except MemspanError:
+        return 0
+
+
+RESUME = "memspan study resume long --store my.store"
+
+
 @contextmanager
-def started(folder, workers, updates):
-    """A study of thousands of trials in processes of its own, once it has made its folder."""
-    options = f"--repetitions 5000 --updates {updates} --workers {workers} --lengths 6 --hidden 8"
-    command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", *options.split()]
-    command += ["--learning-rate", "1e-9", "--progress", "none", "-o", "results"]  # which learns nothing
+def started(folder, workers, updates, progress="none"):
+    """A study of thousands of trials, in processes of its own."""
+    options = f"--name long --repetitions 5000 --updates {updates} --workers {workers} --lengths 6 --hidden 8"
+    command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
+    command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)
     FusedEngine(network.layout, network.dtype, MSELoss())  # compiled here and on disk: the study would say so
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
         try:
-            wait_for((folder / "results" / "trials.jsonl").exists)
             yield study
         finally:
             if not gone(study.pid):
@@ -280,59 +322,93 @@ def started(folder, workers, updates):
 
 
 def press_ctrl_c(study):
-    """As a terminal does: everybody in the group gets it."""
-    time.sleep(0.1)  # into the middle of a trial
+    """As a terminal does: everybody in the group gets it. Give what is on standard output."""
     os.killpg(study.pid, signal.SIGINT)
     out, err = study.communicate(timeout=20)
-    assert (study.returncode, out) == (130, "")
+    assert study.returncode == 130
     assert err.splitlines() == [
-        "What was finished is in results; `memspan show results` sums it up.",
+        "memspan: what was finished is kept; go on with",
+        f"  {RESUME}",
         "memspan: interrupted",
     ]
     wait_for(lambda: gone(study.pid), 10)
+    return out
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_path, workers):
-    trials = tmp_path / "results" / "trials.jsonl"
+    store = tmp_path / "my.store"
     with started(tmp_path, workers, updates=800) as study:
-        wait_for(lambda: trials.stat().st_size > 0)
-        press_ctrl_c(study)
-    done = len(trials.read_text().splitlines())
+        wait_for(lambda: done_in(store) > 0)
+        time.sleep(0.1)  # into the middle of a trial
+        assert press_ctrl_c(study) == ""
+    result = StudyResult.load(store, "long")
+    done = len(result.trials)
     assert 0 < done < 5000
-    code, out, _ = memspan_("show results")
+    assert {trial.status for trial in result.trials} == {"unsolved"}
+    assert {trial.updates for trial in result.trials} == {800}  # they are whole
+    code, out, _ = memspan_("study show --store my.store")
     assert code == 0
     assert f"So far ({done} of 5000 trials): no length" in out
+    out = memspan_("study status long --store my.store")[1]
+    assert f"long: {done} of 5,000 trials, not finished" in out
+    assert out.splitlines()[-1] == RESUME
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.store"]  # and no journal
 
 
 @pytest.mark.slow
-def test_ctrl_c_does_not_wait_for_the_trials_to_end(tmp_path):
-    with started(tmp_path, workers=2, updates=10_000_000) as study:
-        time.sleep(2)  # until the workers are there; before, they ignore it, and are stopped when they begin
-        press_ctrl_c(study)
-    assert (tmp_path / "results" / "trials.jsonl").read_text() == ""
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_does_not_wait_for_the_trials_to_end(tmp_path, workers):
+    with started(tmp_path, workers, updates=10_000_000, progress="json") as study:
+        line = {"event": ""}
+        while line["event"] != "advanced":  # now they are in the middle of trials of hours
+            line = json.loads(study.stdout.readline())
+        assert line["trials"][0]["updates"] > 0
+        began = time.monotonic()
+        *_, ended = map(json.loads, press_ctrl_c(study).splitlines())
+    assert time.monotonic() - began < 10
+    assert (ended["event"], ended["complete"], ended["reason"]) == ("ended", False, "interrupted")
+    assert done_in(tmp_path / "my.store") == 0
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_a_clear_message_that_says_where_the_rest_is(memspan_, tmp_path):
-    trials = tmp_path / "results" / "trials.jsonl"
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
+    """While it is measured how long an update takes."""
+    with started(tmp_path, workers, updates=10_000_000) as study:
+        wait_for(lambda: (tmp_path / "my.store").exists())
+        assert press_ctrl_c(study) == ""
+    assert done_in(tmp_path / "my.store") == 0
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_path, no_pictures):
+    killed = []
 
     def kill():
-        wait_for(lambda: trials.exists() and trials.stat().st_size > 0)
-        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        """When the first trials are there, both workers are at others."""
+        wait_for(lambda: done_in(tmp_path / "memspan.sqlite") > 0)
+        for worker in active_children():
+            killed.append(worker.pid)
+            worker.kill()
 
     killer = threading.Thread(target=kill)
     killer.start()
-    options = "--lengths 6 --repetitions 5000 --hidden 8 --updates 100 --workers 2 --progress none -o results"
-    code, out, err = memspan_(f"study {options}")
+    size = "--lengths 6 --repetitions 100 --hidden 8 --threshold 1 --updates 800 --name many"
+    code, out, err = memspan_(f"study run {size} --workers 2 --progress lines")
     killer.join()
-    assert (code, out) == (2, "")
-    assert err.splitlines() == [
-        "What was finished is in results; `memspan show results` sums it up.",
-        "memspan: a worker process was killed (out of memory?); what was finished is kept",
-    ]
-    assert 0 < len(StudyResult.load(tmp_path / "results").trials) < 5000
+    assert killed
+    assert code == 0
+    assert "a worker died with " in err
+    study = Study(lengths=6, repetitions=100, hidden=8, threshold=1, updates=800, name="many")
+    found = StudyResult.load(tmp_path / "memspan.sqlite", "many")
+    assert found.complete
+    assert found.failures == []
+    expected = run_study(study, progress=False)
+    for mine, theirs in zip(found.trials, expected.trials, strict=True):
+        assert mine.model_dump_json(exclude=set(ACCIDENTAL)) == theirs.model_dump_json(exclude=set(ACCIDENTAL))
+    assert expected.sentence in out
 
 
 def test_it_is_a_module_too():

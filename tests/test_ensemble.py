@@ -336,9 +336,11 @@ def test_each_network_is_scored_on_its_own_fresh_batches(engine):
         shares = [np.mean(np.abs(model.predict(x) - y) <= 0.1) for x, y in fresh]
         assert score.loss == pytest.approx(np.mean(losses[:4]), rel=1e-12)
         np.testing.assert_array_equal(score.accuracies, shares[:4])
+        np.testing.assert_allclose(score.losses, losses[:4], rtol=1e-12)
         if seed == 1:
             (again,) = ensemble.evaluate(2, [ensemble.members[1]])
             np.testing.assert_array_equal(again.accuracies, shares[4:])
+            np.testing.assert_allclose(again.losses, losses[4:], rtol=1e-12)
 
 
 def test_evaluation_may_have_streams_of_its_own(engine):

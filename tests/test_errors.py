@@ -1,12 +1,14 @@
 import math
 import pickle
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from memspan import InvalidArgument, MemspanError, NotReady, UnreadableFile
-from memspan.errors import one_of, real_number, whole_number
+from memspan.errors import MachineFailed, did_you_mean, invalid, one_of, real_number, whole_number
 
 
 def test_one_except_clause_catches_them_all_and_the_usual_ones_still_do():
@@ -15,17 +17,21 @@ def test_one_except_clause_catches_them_all_and_the_usual_ones_still_do():
     assert issubclass(NotReady, MemspanError)
     assert issubclass(NotReady, RuntimeError)
     assert issubclass(UnreadableFile, MemspanError)
+    assert issubclass(MachineFailed, MemspanError)
 
 
 def test_invalid_argument_names_argument_rule_and_value():
     error = InvalidArgument("size", "small", "huge")
     assert str(error) == "size must be small, got huge"
     assert error.name == "size"
+    error = InvalidArgument("size", "small", "huge", "; did you mean 'large'?")
+    assert str(error) == "size must be small, got huge; did you mean 'large'?"
 
 
-def test_invalid_argument_crosses_a_process_boundary():
-    error = pickle.loads(pickle.dumps(InvalidArgument("size", "small", "huge")))
-    assert str(error) == "size must be small, got huge"
+@pytest.mark.parametrize("hint", ["", "; did you mean 'large'?"])
+def test_invalid_argument_crosses_a_process_boundary(hint):
+    error = pickle.loads(pickle.dumps(InvalidArgument("size", "small", "huge", hint)))
+    assert str(error) == f"size must be small, got huge{hint}"
     assert error.name == "size"
 
 
@@ -95,3 +101,59 @@ def test_one_of_lists_the_choices():
     with pytest.raises(InvalidArgument) as caught:
         one_of("colour", "green", {"red": 1, "blue": 2})
     assert str(caught.value) == "colour must be one of red, blue, got 'green'"
+
+
+@pytest.mark.parametrize("typed", ["gren", "GREEN", "greenish"])
+def test_one_of_suggests_the_choice_that_was_meant(typed):
+    with pytest.raises(InvalidArgument) as caught:
+        one_of("colour", typed, ["red", "green"])
+    assert str(caught.value) == f"colour must be one of red, green, got {typed!r}; did you mean 'green'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "expected"),
+    [
+        ("lenghts", ["length", "lengths", "hidden"], "; did you mean 'lengths'?"),
+        ("purple", ["red", "green"], ""),
+        ("red", [], ""),
+        (None, ["red"], ""),
+        (3, ["red"], ""),
+    ],
+)
+def test_only_what_is_like_it_is_suggested(name, known, expected):
+    assert did_you_mean(name, known) == expected
+
+
+class Paint(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    colour: Literal["red", "green"] = "red"
+    layers: tuple[int, ...] = ()
+    thickness: dict[str, float] = {}
+    maker: str = ""
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "place"),
+    [
+        ({"colour": "gren"}, "colour must be one of red, green, got 'gren'; did you mean 'green'?", "colour"),
+        ({"colour": "purple"}, "colour must be one of red, green, got 'purple'", "colour"),
+        ({"layers": [1, "x"]}, "layers[1] must be a valid integer, unable to parse ", "layers[1]"),
+        ({"thickness": {"dry": "x"}}, "thickness.dry must be a valid number, unable to parse ", "thickness.dry"),
+        (
+            {"layer": 3},
+            "layer must be left out, as no such thing is known, got 3; did you mean 'layers'?",
+            "layer",
+        ),
+        ({"maker": 3}, "maker must be a valid string, got 3", "maker"),
+        (7, "the input must be a valid dictionary or instance of Paint, got 7", "the input"),
+    ],
+)
+def test_what_pydantic_complains_of_becomes_a_line_with_place_rule_and_value(values, message, place):
+    with pytest.raises(ValidationError) as caught:
+        Paint.model_validate(values)
+    error = invalid(caught.value, known=Paint.model_fields)
+    assert str(error).startswith(message)
+    assert error.name == place
+    assert "\n" not in str(error)
+    assert "did you mean" not in str(invalid(caught.value)) or place == "colour"

@@ -3,7 +3,8 @@ import pytest
 
 from memspan import Evaluation, History, Outcome, Status
 
-SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, accuracies=np.array([0.9, 0.92502]))
+LOSSES, ACCURACIES = np.array([0.0123455, 0.0123457]), np.array([0.9, 0.92502])
+SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=ACCURACIES)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_two_histories_share_nothing():
 
 def test_outcomes_can_be_compared():
     one, same, other = (
-        Outcome(Status.SOLVED, 3, Evaluation(loss, 0.95, np.array([0.9, 1.0]))) for loss in (0.1, 0.1, 0.2)
+        Outcome(Status.SOLVED, 3, Evaluation(loss, 0.95, np.array([loss, loss]), np.array([0.9, 1.0])))
+        for loss in (0.1, 0.1, 0.2)
     )
     assert one == same != other

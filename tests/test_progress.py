@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from memspan import InvalidArgument
-from memspan.progress import KINDS, progress
+from memspan.progress import KINDS, ipython_shell, progress, surroundings
 
 
 class Clock:
@@ -192,6 +192,19 @@ def test_auto_knows_a_notebook_by_its_shell(monkeypatch, capsys, clock, inside):
         report(10, "")
     lines = ["training: 0 %, 0 s", "training: 100 %, 5 s, 0 s left, 2 updates/s"]
     assert (shown, capsys.readouterr().err) == ((lines, "") if inside else ([], lines[1] + "\n"))
+
+
+def test_surroundings_are_a_notebook_a_terminal_or_a_file(monkeypatch, open_terminal):
+    assert (surroundings(), ipython_shell()) == ("lines", None)
+    open_terminal()
+    assert surroundings() == "bar"
+    module = SimpleNamespace(get_ipython=ZMQInteractiveShell)
+    monkeypatch.setitem(sys.modules, "IPython", module)
+    assert (surroundings(), ipython_shell()) == ("notebook", module)
+    module.get_ipython = SimpleNamespace  # another shell of IPython's, such as the one in a terminal
+    assert (surroundings(), ipython_shell()) == ("bar", module)
+    module.get_ipython = lambda: None  # imported, and no shell
+    assert (surroundings(), ipython_shell()) == ("bar", None)
 
 
 def test_outside_of_ipython_there_is_no_notebook():

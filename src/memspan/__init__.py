@@ -12,7 +12,7 @@ solved True
 >>> GradientFlow.of(model.gradients).d_a.shape
 (3,)
 
-A study does this for many lengths and repetitions: `memspan study --help`, or `memspan.Study`.
+A study does this for many lengths and repetitions: `memspan study run --help`, or `memspan.Study`.
 """
 
 import lazy_loader

@@ -37,6 +37,7 @@ from .optimizers import Momentum as Momentum
 from .optimizers import RMSprop as RMSprop
 from .span import SolvedShare as SolvedShare
 from .span import longest_solved as longest_solved
+from .study import Store as Store
 from .study import Study as Study
 from .study import StudyResult as StudyResult
 from .study import run_study as run_study

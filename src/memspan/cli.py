@@ -1,5 +1,6 @@
 """The command line: parse, call, print. `memspan --version` imports nothing for its answer."""
 
+import errno
 import io
 import sys
 from typing import Any
@@ -8,7 +9,11 @@ from memspan._version import __version__
 
 
 def main() -> None:
-    """Run `memspan`; exit with 0, 1 for a gradient that is wrong, 2 for bad input, 130 after Ctrl-C."""
+    """Run `memspan`.
+
+    It exits with 0; 1 if the answer is no, as for a gradient that is wrong; 2 for bad input; 3 for a file that is
+    damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after Ctrl-C or SIGTERM.
+    """
     if sys.argv[1:] == ["--version"]:
         print(__version__)
         return
@@ -27,7 +32,7 @@ def _run() -> Any:
     from pydantic import ValidationError
 
     from memspan import commands
-    from memspan.errors import MemspanError, invalid
+    from memspan.errors import MachineFailed, MemspanError, UnreadableFile, invalid
 
     summary = "How far back can a recurrent network remember, and why does it stop there?"
     app = App(name="memspan", version=__version__, help=summary, suppress_keyboard_interrupt=False)
@@ -38,10 +43,14 @@ def _run() -> Any:
     except CycloptsError as error:
         cause = error.__cause__
         return _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
+    except UnreadableFile as error:
+        return _fail(error, 3)
+    except MachineFailed as error:
+        return _fail(error, 4)
     except (MemspanError, OSError) as error:
-        return _fail(error)
+        return _fail(error, 4 if getattr(error, "errno", None) == errno.ENOSPC else 2)
 
 
-def _fail(error: Exception) -> int:
+def _fail(error: Exception, code: int = 2) -> int:
     print(f"memspan: {error}", file=sys.stderr)
-    return 2
+    return code

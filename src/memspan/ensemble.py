@@ -258,7 +258,7 @@ class Ensemble:
         for member in self.members:
             member.outcome = None
         with (
-            noted_interrupts(patient=False) as interrupted,
+            noted_interrupts(raised_from=2) as interrupted,
             show_progress(done + updates, "training", "updates", kind=kind, done=done) as report,
             _one_blas_thread(),
             _Stack(self.members) as stack,
@@ -270,7 +270,7 @@ class Ensemble:
                     ended = observe is not None and observe() is True
                     if step < updates and not ended:
                         self._look(stack, every, few, many if stop_when_solved else 0)
-                if interrupted():
+                if interrupted:
                     stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
                 report(done + step, self._note)
                 if ended or not stack.members:
@@ -281,7 +281,7 @@ class Ensemble:
                 status = Status.SOLVED if score.accuracy >= self.threshold else Status.UNSOLVED
                 member.history.of_evaluation(member.updates, score)
                 member.outcome = Outcome(status, member.updates, score)
-            if interrupted() and not any(outcome.status is Status.INTERRUPTED for outcome in self.outcomes):
+            if interrupted and not any(outcome.status is Status.INTERRUPTED for outcome in self.outcomes):
                 raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
         return self.outcomes
 
@@ -373,7 +373,7 @@ class Ensemble:
                 losses[k, i] = self.loss.forward(y_hat, y)
                 accuracies[k, i] = self.task.accuracy(y_hat, self.task.judged(x, y))
         return [
-            Evaluation(float(np.mean(loss)), float(np.mean(share)), share)
+            Evaluation(float(np.mean(loss)), float(np.mean(share)), loss, share)
             for loss, share in zip(losses, accuracies, strict=True)
         ]
 

@@ -3,8 +3,10 @@
 Every message names the argument, the rule and the value got.
 """
 
+import difflib
 import math
 import operator
+import re
 import reprlib
 from collections.abc import Iterable
 from numbers import Real
@@ -23,12 +25,12 @@ class MemspanError(Exception):
 class InvalidArgument(MemspanError, ValueError):
     """An argument breaks a rule; nothing was computed, allocated or written."""
 
-    def __init__(self, name: str, rule: str, got: object) -> None:
-        super().__init__(name, rule, str(got))  # unpickling, in another process, passes these here again
+    def __init__(self, name: str, rule: str, got: object, hint: str = "") -> None:
+        super().__init__(name, rule, str(got), hint)  # unpickling, in another process, passes these here again
         self.name = name
 
     def __str__(self) -> str:
-        return "{} must be {}, got {}".format(*self.args)
+        return "{} must be {}, got {}{}".format(*self.args)
 
 
 class NotReady(MemspanError, RuntimeError):
@@ -39,16 +41,46 @@ class UnreadableFile(MemspanError):
     """A file is truncated, damaged, or was not written by memspan."""
 
 
-def invalid(error: "ValidationError") -> InvalidArgument:
-    """The first complaint of a pydantic validation in memspan's form: argument, rule, value got."""
+class MachineFailed(MemspanError):
+    """Not the user's fault and not ours: a full disk, a server that is gone. What was finished is kept."""
+
+
+def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidArgument:
+    """The first complaint of a pydantic validation in memspan's form: argument, rule, value got.
+
+    Parameters
+    ----------
+    error : ValidationError
+    known : iterable of str
+        Names of the fields that there are: one like a name that is unknown is suggested.
+    """
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):  # raised inside the validation, and in the right form already
         return cause
-    plain = {"extra_forbidden": "left out, as no such thing is known", "missing": "given"}
+    place, got = _place(first["loc"]), reprlib.repr(first["input"])
+    if first["type"] == "extra_forbidden":
+        return InvalidArgument(place, "left out, as no such thing is known", got, did_you_mean(place, known))
+    if first["type"] == "literal_error":
+        return _not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    place = ".".join(map(str, first["loc"])) or "the input"
-    return InvalidArgument(place, plain.get(first["type"], rule), reprlib.repr(first["input"]))
+    return InvalidArgument(place, "given" if first["type"] == "missing" else rule, got)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A question to put behind a message about an unknown name; empty if none of those known is like it."""
+    near = difflib.get_close_matches(str(name).lower(), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """`lengths[1]`, `parameters.items`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".") or "the input"
+
+
+def _not_among(name: str, value: Any, choices: list[str]) -> InvalidArgument:
+    return InvalidArgument(name, "one of " + ", ".join(choices), repr(value), did_you_mean(value, choices))
 
 
 def whole_number(name: str, value: Any, *, least: int = 1) -> int:
@@ -98,7 +130,7 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`."""
     names = list(choices)
     if value not in names:
-        raise InvalidArgument(name, "one of " + ", ".join(names), repr(value))
+        raise _not_among(name, value, names)
     return str(value)
 
 

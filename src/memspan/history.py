@@ -61,12 +61,13 @@ class Evaluation:
     ----------
     loss, accuracy : float
         Means over the batches.
-    accuracies : array [batches]
-        The accuracy of each batch.
+    losses, accuracies : array [batches]
+        Those of each batch.
     """
 
     loss: float
     accuracy: float
+    losses: Array = field(compare=False, repr=False)
     accuracies: Array = field(compare=False, repr=False)
 
 

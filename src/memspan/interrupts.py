@@ -2,52 +2,75 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
+class Interrupts:
+    """How often somebody asked for an end.
+
+    Attributes
+    ----------
+    count : int
+        Signals so far.
+    raised_from : int
+        From that one on, each is Python's own KeyboardInterrupt too; 0 for never.
+    """
+
+    def __init__(self, raised_from: int = 0) -> None:
+        self.count, self.raised_from = 0, raised_from
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    @contextmanager
+    def raised(self, at: int) -> Iterator[None]:
+        """Meanwhile, let signals from that one on raise: for what cannot look at a flag, such as a database."""
+        before, self.raised_from = self.raised_from, at
+        try:
+            yield
+        finally:
+            self.raised_from = before
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self.count += 1
+        if 0 < self.raised_from <= self.count:
+            raise KeyboardInterrupt
+
+
+def ignore_interrupts() -> None:
+    """From now on; for a program that is about to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
-def noted_interrupts(*, patient: bool) -> Iterator[Callable[[], bool]]:
+def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Iterator[Interrupts]:
     """Note a Ctrl-C instead of raising it; outside of the main thread, or where it is ignored, change nothing.
+
+    It is ignored in the workers of a study, and in what a shell runs in the background.
 
     Parameters
     ----------
-    patient : bool
-        Whether a second Ctrl-C is only noted too, or is Python's own KeyboardInterrupt.
+    raised_from : int
+        Which is Python's own KeyboardInterrupt again; 0 for none.
+    terminations : bool
+        Whether SIGTERM counts too.
 
     Yields
     ------
-    callable
-        Tells whether Ctrl-C was pressed.
+    Interrupts
     """
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as in the workers of a study
-    if ignored or threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    pressed = False
-
-    def note(signum: int, frame: Any) -> None:
-        nonlocal pressed
-        if pressed and not patient:
-            signal.default_int_handler(signum, frame)
-        pressed = True
-
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-@contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, and let processes that are started meanwhile ignore it for good."""
+    interrupts = Interrupts(raised_from)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = [signal.SIGINT, signal.SIGTERM] if terminations else [signal.SIGINT]
+    noted = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, interrupts._note) for number in noted}
     try:
-        yield
+        yield interrupts
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -43,19 +43,20 @@ def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: f
     """
     kind = one_of("progress", kind, KINDS)
     renderers = {"bar": _bar, "notebook": _notebook, "lines": _lines, "none": _none}
-    with renderers[_surroundings() if kind == "auto" else kind](_Pace(total, title, unit, done)) as report:
+    with renderers[surroundings() if kind == "auto" else kind](_Pace(total, title, unit, done)) as report:
         yield report
 
 
-def _surroundings() -> str:
-    ipython = _ipython()
+def surroundings() -> str:
+    """What there is to show progress in: `notebook`, `bar` in a terminal, else `lines`."""
+    ipython = ipython_shell()
     if ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell":
         return "notebook"
     return "bar" if sys.stderr.isatty() else "lines"
 
 
-def _ipython() -> Any:
-    """The module, if this runs inside a shell of it."""
+def ipython_shell() -> Any:
+    """The module IPython, if this runs inside a shell of it."""
     ipython = sys.modules.get("IPython")
     return ipython if ipython is not None and ipython.get_ipython() is not None else None
 
@@ -98,7 +99,7 @@ def _lines(pace: "_Pace") -> Iterator[Report]:
 
 @contextmanager
 def _notebook(pace: "_Pace") -> Iterator[Report]:
-    ipython = _ipython()
+    ipython = ipython_shell()
     if ipython is None:
         raise InvalidArgument("progress", "bar, lines or none outside of IPython", "'notebook'")
     handle = ipython.display.display({"text/plain": pace.line(pace.first, "")}, raw=True, display_id=True)

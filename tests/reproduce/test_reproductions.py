@@ -1,11 +1,17 @@
+import multiprocessing
 import operator
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
 
-from memspan import InvalidArgument
+from memspan import InvalidArgument, MemspanError
 from memspan.reproduce import REPRODUCTIONS, Finding, Options, Page, reproduce
 from memspan.reproduce.base import mean_agrees, run_each
+from memspan.study.executors import ExecutorFailed
+from processes import wait_for
 
 QUIET = Options(progress="none")
 
@@ -89,3 +95,30 @@ def test_results_come_in_the_order_of_the_arguments(workers):
 def test_an_error_in_a_process_is_not_lost():
     with pytest.raises(TypeError):
         run_each(operator.neg, [1, "two", 3], Options(workers=2, progress="none"), "negating")
+    wait_for(lambda: not multiprocessing.active_children(), 10)
+
+
+def kill_yourself(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.01)
+    return number
+
+
+def test_a_killed_process_ends_it_and_is_named():
+    with pytest.raises(ExecutorFailed, match=r"a worker process was killed \(out of memory\?\); nothing is kept"):
+        run_each(kill_yourself, [1, 2, 3, 4], Options(workers=2, progress="none"), "dying")
+    assert issubclass(ExecutorFailed, MemspanError)
+    wait_for(lambda: not multiprocessing.active_children(), 10)
+
+
+def press_ctrl_c(number):
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
+def test_ctrl_c_ends_it():
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_each(press_ctrl_c, [1, 2], QUIET, "interrupting")
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -6,9 +6,7 @@ import pytest
 
 from memspan import StudyResult
 from memspan.reproduce import Options, assignment, bai2018, base
-from memspan.study.trial import Provenance, Trial
-
-PROVENANCE = Provenance(memspan="0", commit=None, python="3", numpy="2", machine="test")
+from memspan.study.trial import Trial
 
 
 @pytest.fixture
@@ -21,10 +19,9 @@ def trained(monkeypatch):
         def run_study(study, **options):
             asked.append(study)
             trials = []
-            for length, repetition in study.keys:
-                loss, accuracy = score(study, length, repetition)
-                identity = {"length": length, "repetition": repetition, "seed": study.seed, "status": "unsolved"}
-                trials.append(Trial(**identity, loss=loss, accuracy=accuracy, provenance=PROVENANCE))
+            for key in study.keys:
+                loss, accuracy = score(study, key.length, key.repetition)
+                trials.append(Trial(**key._asdict(), status="unsolved", loss=loss, accuracy=accuracy))
             return StudyResult.of(study, trials)
 
         monkeypatch.setattr(base, "run_study", run_study)

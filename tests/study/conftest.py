@@ -3,14 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from memspan.study.trial import Flow, Provenance, Trial
-
-PROVENANCE = Provenance(memspan="0", commit=None, python="3", numpy="2", machine="test")
-
-
-@pytest.fixture
-def provenance():
-    return PROVENANCE
+from memspan.study.trial import Flow, Trial
 
 
 @pytest.fixture
@@ -18,7 +11,7 @@ def make_trial():
     """A trial made by hand; its gradient grows by ten from each time step to the next."""
 
     def make(length, repetition=0, status="solved", scale=1.0, **fields):
-        identity = {"length": length, "repetition": repetition, "seed": 0, "provenance": PROVENANCE}
+        identity = {"length": length, "repetition": repetition}
         if status == "failed":
             return Trial(**identity, status=status, reason="MemoryError: no room", **fields)
         norms = scale * 10.0 ** np.arange(1 - length, 1)
@@ -27,6 +20,8 @@ def make_trial():
             "updates": 4,
             "accuracy": 0.95 if status == "solved" else 0.1,
             "loss": 0.01 if status == "solved" else 0.33,
+            "accuracies": [0.9, 1.0] if status == "solved" else [0.0, 0.2],
+            "losses": [0.005, 0.015] if status == "solved" else [0.3, 0.36],
             "curve": [0.3, 0.2, 0.1, 0.05],
             "start": flow,
             "end": flow,

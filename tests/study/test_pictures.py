@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import Study, StudyResult, get_task
+from memspan.figures.configurations import MOST_CONFIGURATIONS
 from memspan.span import SolvedShare
 from memspan.study import pictures
 from memspan.study.pictures import (
@@ -14,6 +15,7 @@ from memspan.study.pictures import (
     norms_record,
     relevance,
     save_figures,
+    shares_record,
 )
 
 STUDY = Study(lengths=(3, 5), repetitions=3)
@@ -218,3 +220,37 @@ def test_when_every_trial_failed_there_is_nothing_to_draw(tmp_path, make_trial):
     assert save_figures(StudyResult.of(STUDY, [make_trial(3, k, "failed") for k in range(3)]), tmp_path) == []
     assert save_figures(StudyResult.of(STUDY, []), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+# --- several configurations -----------------------------------------------------------------------------
+
+SEVERAL = Study(cell=["rnn", "gru"], lengths=(3, 5), repetitions=2)
+
+
+def test_shares_are_those_of_each_configuration_and_of_lengths_with_trials(make_trial):
+    trials = [
+        *(make_trial(3, k, configuration=0) for k in range(2)),
+        make_trial(5, 0, "unsolved", configuration=0),
+        make_trial(3, 0, "failed", configuration=1),
+        *(make_trial(5, k, "unsolved" if k else "solved", configuration=1) for k in range(2)),
+    ]
+    record = shares_record(StudyResult.of(SEVERAL, trials))
+    assert record.title == "recall: 2 configurations of cell"
+    assert record.shares == {
+        "cell rnn": {3: SolvedShare.of(2, 2), 5: SolvedShare.of(0, 1)},
+        "cell gru": {5: SolvedShare.of(1, 2)},
+    }
+
+
+def test_several_configurations_have_a_figure_together_and_their_own_each_in_a_folder(drawn, tmp_path, make_trial):
+    trials = [make_trial(length, k, configuration=c) for c, length, k in SEVERAL.keys]
+    written = save_figures(StudyResult.of(SEVERAL, trials), tmp_path)
+    own = [tmp_path / f"configuration-{number}" / f"{name}.png" for number in (1, 2) for name in NAMES]
+    assert written == [tmp_path / "solved.png", *own]
+    assert save_figures(StudyResult.of(SEVERAL, []), tmp_path) == []
+
+
+def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path, make_trial):
+    study = SEVERAL.with_(cell="rnn", hidden=range(1, MOST_CONFIGURATIONS + 2))
+    trials = [make_trial(3, configuration=c) for c in range(MOST_CONFIGURATIONS + 1)]
+    assert save_figures(StudyResult.of(study, trials), tmp_path) == [tmp_path / "solved.png"]

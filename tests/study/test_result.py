@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from memspan import InvalidArgument, Study, StudyResult, get_task, run_study
-from memspan.study import result as module
+from memspan.study.specification import Key
 
 STUDY = Study(lengths=(5, 10, 20), repetitions=3)
 
@@ -38,7 +38,7 @@ def mixed(make_trial):
 
 
 def test_trials_are_put_in_order(mixed):
-    assert [(trial.length, trial.repetition) for trial in mixed.trials] == sorted(STUDY.keys)
+    assert [trial.key for trial in mixed.trials] == sorted(STUDY.keys)
     assert [trial.repetition for trial in mixed.of_length(20)] == [0, 1, 2]
 
 
@@ -66,7 +66,7 @@ def test_no_answer(make_trial):
     assert result.sentence == so_far + "no length was solved by at least half of the repetitions."
     assert not result.complete
     assert math.isnan(result.summaries()[0].spread)
-    failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for length, k in STUDY.keys])
+    failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
     for nothing in (StudyResult.of(STUDY, []), failed):
         assert nothing.sentence == "No trial has run to its end: nothing can be said."
     assert failed.failures == ["MemoryError: no room"]
@@ -137,28 +137,89 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert all(trial.end.d_a[0] > 1e-3 * trial.end.d_a[-1] for trial in result.of_length(2))
 
 
-@pytest.mark.parametrize("workers", [0, -1, 1.5, "2", None])
-def test_workers_are_counted(tmp_path, workers):
-    with pytest.raises(InvalidArgument, match="workers must be a whole number of at least 1"):
-        run_study(STUDY, tmp_path / "study", workers=workers)
-    assert not (tmp_path / "study").exists()
+# --- several configurations -----------------------------------------------------------------------------
+
+SEVERAL = Study(cell=["rnn", "gru"], learning_rate=[0.01, 0.001], lengths=(5, 10), repetitions=2)
 
 
-def test_an_unknown_progress_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(InvalidArgument, match="progress must be one of"):
-        run_study(STUDY, tmp_path / "study", progress="loud")
-    assert not (tmp_path / "study").exists()
+@pytest.fixture
+def several(make_trial):
+    """Configuration 0 solves both lengths, 1 only the shorter, 2 none, and of 3 the longer is missing."""
+    reach = (10, 5, 0, 5)
+    trials = [
+        make_trial(length, k, "solved" if length <= reach[c] else "unsolved", configuration=c)
+        for c, length, k in SEVERAL.keys
+        if (c, length) != (3, 10)
+    ]
+    return StudyResult.of(SEVERAL, trials)
 
 
-def test_progress_counts_time_steps_and_never_goes_back(make_trial):
-    """An update costs as much as its sequence is long, and a trial that ends early is done."""
-    study = Study(lengths=(5, 10), repetitions=1, updates=100)
-    told = []
-    pace = module._Pace(study, lambda done, note: told.append((done, note)))
-    pace.moment((10, 0), 20)
-    pace.moment((5, 0), 30)
-    pace.done(make_trial(10, 0))
-    pace.moment((5, 0), 40)
-    assert [done for done, _ in told] == [10 * 20, 10 * 20 + 5 * 30, 10 * 100 + 5 * 40]
-    assert told[1][1] == "0/2 trials  T=5 update 30, T=10 update 20"
-    assert told[2][1] == "1/2 trials (1 solved)  T=5 update 40"
+def test_the_parts_are_the_results_of_the_configurations(several):
+    assert [part.study for part in several.parts] == list(SEVERAL.configurations)
+    assert [len(part.trials) for part in several.parts] == [4, 4, 4, 2]
+    assert [part.complete for part in several.parts] == [True, True, True, False]
+    assert [part.longest for part in several.parts] == [10, 5, None, 5]
+    for part in several.parts:
+        assert {trial.configuration for trial in part.trials} == {0}
+    assert [trial.key for trial in several.parts[3].trials] == [Key(0, 5, 0), Key(0, 5, 1)]
+    assert len(several.trials) == 14
+    assert not several.complete
+
+
+def test_a_study_with_one_configuration_is_its_only_part(mixed):
+    assert mixed.parts == [mixed]
+
+
+def test_each_configuration_has_a_sentence(several):
+    lines = several.sentence.splitlines()
+    answer = "he longest length solved by at least half of the repetitions is"
+    assert lines == [
+        f"cell rnn, learning_rate 0.01: T{answer} 10.",
+        f"cell rnn, learning_rate 0.001: T{answer} 5.",
+        "cell gru, learning_rate 0.01: No length was solved by at least half of the repetitions.",
+        f"cell gru, learning_rate 0.001: So far (2 of 4 trials): t{answer} 5.",
+    ]
+
+
+def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
+    for ask in (several.summaries, lambda: several.longest):
+        with pytest.raises(
+            InvalidArgument, match=r"study must be of one configuration, .* differ in cell, learning_rate"
+        ):
+            ask()
+
+
+def test_the_table_has_a_row_for_each_configuration_and_length(several):
+    lines = [line.strip("│ \n").split("│") for line in text(several).splitlines() if line.startswith("│")]
+    rows = [[cell.strip() for cell in line] for line in lines]
+    assert [row[:4] for row in rows] == [
+        ["rnn", "0.01", "5", "2/2"],
+        ["rnn", "0.01", "10", "2/2"],
+        ["rnn", "0.001", "5", "2/2"],
+        ["rnn", "0.001", "10", "0/2"],
+        ["gru", "0.01", "5", "0/2"],
+        ["gru", "0.01", "10", "0/2"],
+        ["gru", "0.001", "5", "2/2"],
+        ["gru", "0.001", "10", "0/0"],
+    ]
+    assert "4 configurations of cell, learning_rate" in " ".join(text(several).split())
+
+
+def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
+    study = Study(task=["recall", "parity"], evaluation_batches=[20, 4], lengths=(5,), repetitions=1)
+    result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
+    words = " ".join(text(result).split())
+    assert "recall, parity. 4 configurations of task, evaluation_batches" in words
+    assert "answers to at least 2000 fresh sequences (own standard error at most 0.011)" in words
+    assert "within 0.1" not in words
+    headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
+    assert headings[-3:-1] == ["loss", "of trivial"]
+    assert "mean squared error" not in words
+
+
+def test_the_caption_has_the_range_of_thresholds(make_trial):
+    study = Study(threshold=[0.8, 0.9], lengths=(5,), repetitions=1)
+    result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(2)])
+    words = " ".join(text(result).split())
+    assert "Solved: accuracy of at least 0.8 to 0.9." in words
+    assert "within 0.1 of the label" in words

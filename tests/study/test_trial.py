@@ -1,18 +1,32 @@
 import copy
+import hashlib
 import itertools
+import os
 
 import numpy as np
 import pytest
+from safetensors.numpy import load
 
 import memspan
 from memspan import Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
 from memspan.ensemble import Ensemble
 from memspan.history import Outcome, Status
 from memspan.study import trial as module
-from memspan.study.trial import FINAL_SAMPLES, Stopped, run_group, run_trial
-from memspan.study.trial import provenance as current
+from memspan.study.specification import Key
+from memspan.study.trial import (
+    ACCIDENTAL,
+    DIGITS,
+    Provenance,
+    Stopped,
+    Trial,
+    prepared,
+    rounded,
+    run_group,
+    run_trial,
+)
 
 SMALL = Study(lengths=(3, 5), repetitions=2, hidden=5, batch=6, updates=20, threshold=1.0)
+SAMPLES = 10_000  # of the verdict, if nothing else is said
 
 
 class Begun:
@@ -43,8 +57,8 @@ def seen(monkeypatch):
     return begun
 
 
-def test_the_random_numbers_of_a_trial_come_from_its_key(seen, provenance):
-    run_trial(SMALL.with_(seed=7), 5, 1, provenance)
+def test_the_random_numbers_of_a_trial_come_from_its_key(seen):
+    run_trial(SMALL.with_(seed=7), 5, 1)
     weights, training, evaluation = np.random.SeedSequence(7, spawn_key=(5, 1)).spawn(3)
     for mine, expected in zip(seen[0].weights, SMALL.new_network(5, weights).weights, strict=True):
         np.testing.assert_array_equal(mine, expected)
@@ -54,8 +68,8 @@ def test_the_random_numbers_of_a_trial_come_from_its_key(seen, provenance):
         np.testing.assert_array_equal(mine.y, theirs.y.astype(np.float32))
 
 
-def test_the_three_streams_of_a_trial_are_independent(seen, provenance):
-    run_trial(SMALL, 5, 0, provenance)
+def test_the_three_streams_of_a_trial_are_independent(seen):
+    run_trial(SMALL, 5, 0)
     draws = [
         np.ravel(seen[0].weights.W)[:5] / 0.2,  # U(-0.2, 0.2): on the scale of the others
         np.ravel(seen[0].batch.x)[:5],
@@ -65,36 +79,48 @@ def test_the_three_streams_of_a_trial_are_independent(seen, provenance):
         assert not np.isclose(draws[k], draws[k - 1], rtol=0, atol=1e-6).any()
 
 
-def test_no_two_keys_and_no_two_seeds_share_a_stream(seen, provenance):
+def test_no_two_keys_and_no_two_seeds_share_a_stream(seen):
     studies = [SMALL.with_(updates=1, seed=seed) for seed in (0, 1)]
     keys = [(length, k) for length in (1, 2, 11) for k in (0, 1, 2, 11)]
     for study in studies:
         for key in keys:
-            run_trial(study, *key, provenance)
+            run_trial(study, *key)
     assert len({float(begun.weights.W[0, 0]) for begun in seen}) == 24
     assert len({float(begun.batch.x[0, 0, 0]) for begun in seen}) == 24
     assert len({float(begun.fresh.x[0, 0, 0]) for begun in seen}) == 24
 
 
-def test_the_verdict_rests_on_enough_fresh_sequences(seen, provenance):
-    trial = run_trial(SMALL, 3, 0, provenance)
-    assert FINAL_SAMPLES == 10_000
-    assert seen[0].judged_on == FINAL_SAMPLES
+def test_the_verdict_rests_on_enough_fresh_sequences(seen):
+    trial = run_trial(SMALL, 3, 0)
+    assert seen[0].judged_on == SAMPLES
     assert trial.status == "unsolved"
-    assert trial.accuracy == seen[0].member.outcome.evaluation.accuracy
-    assert trial.loss == seen[0].member.outcome.evaluation.loss
+    found = seen[0].member.outcome.evaluation
+    assert (trial.accuracy, trial.loss) == (found.accuracy, found.loss)
+    assert trial.accuracies == found.accuracies.tolist()
+    np.testing.assert_allclose(trial.losses, found.losses, rtol=1e-5)
+    assert np.mean(trial.accuracies) == pytest.approx(trial.accuracy, rel=1e-12)
+    assert np.mean(trial.losses) == pytest.approx(trial.loss, rel=1e-5)
 
 
-def test_a_score_in_training_is_confirmed_on_as_many(seen, provenance):
+def test_the_study_says_how_often_and_on_how_much_it_is_judged(seen):
+    study = SMALL.with_(evaluate_every=7, evaluation_batches=3, evaluation_samples=11)
+    trial = run_trial(study, 3, 0)
+    assert seen[0].member.history.evaluated_at == [7, 14, 20]
+    assert seen[0].judged_on == 33
+    assert len(seen[0].fresh.x[0]) == 11
+    assert (len(trial.accuracies), len(trial.losses)) == (3, 3)
+
+
+def test_a_score_in_training_is_confirmed_on_as_many(seen):
     study = Study(lengths=(1,), hidden=8, updates=500, batch=32)
-    trial = run_trial(study, 1, 0, provenance)
+    trial = run_trial(study, 1, 0)
     assert trial.status == "solved"
     assert trial.updates < 500
-    assert seen[0].judged_on == FINAL_SAMPLES
+    assert seen[0].judged_on == SAMPLES
 
 
-def test_the_curve_averages_the_loss_and_its_last_bin_may_be_short(seen, provenance):
-    trial = run_trial(SMALL.with_(updates=301), 3, 0, provenance)
+def test_the_curve_averages_the_loss_and_its_last_bin_may_be_short(seen):
+    trial = run_trial(SMALL.with_(updates=301), 3, 0)
     loss = np.array(seen[0].member.history.loss)
     assert (trial.updates, trial.curve_every, len(trial.curve)) == (301, 3, 101)
     np.testing.assert_allclose(trial.curve[:-1], loss[:300].reshape(100, 3).mean(axis=1), rtol=1e-5)
@@ -107,8 +133,8 @@ def flow_of(network, batch):
     return GradientFlow.of(network.backpropagate(loss.backward()))
 
 
-def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_after(seen, provenance):
-    trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
+def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_after(seen):
+    trial = run_trial(SMALL.with_(updates=7), 5, 0)
     untrained = SMALL.new_network(5, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
     trained = untrained.astype("float32")
     trained.parameters = seen[0].member.model.parameters
@@ -121,52 +147,52 @@ def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_
     assert trial.start != trial.end
 
 
-def test_the_map_shows_the_gradient_of_each_update_that_it_has(provenance):
-    trial = run_trial(SMALL.with_(updates=7), 5, 0, provenance)
+def test_the_map_shows_the_gradient_of_each_update_that_it_has():
+    trial = run_trial(SMALL.with_(updates=7), 5, 0)
     assert (len(trial.flow_map), trial.flow_every) == (7, 1)
     np.testing.assert_allclose(trial.flow_map[0], trial.start.d_a, rtol=1e-5)
-    shorter = run_trial(SMALL.with_(updates=3), 5, 0, provenance)
+    shorter = run_trial(SMALL.with_(updates=3), 5, 0)
     assert shorter.flow_map == trial.flow_map[:3]
     assert trial.flow_map[3] != trial.flow_map[2]
 
 
-def test_the_map_has_a_row_every_so_many_updates_of_the_first_repetition(provenance):
+def test_the_map_has_a_row_every_so_many_updates_of_the_first_repetition():
     study = SMALL.with_(updates=310)
-    trial, all_of_it = (run_trial(study.with_(updates=n), 3, 0, provenance) for n in (310, 150))
+    trial, all_of_it = (run_trial(study.with_(updates=n), 3, 0) for n in (310, 150))
     assert (len(trial.flow_map), trial.flow_every) == (104, 3)  # updates 1, 4, ..., 310
     assert all_of_it.flow_every == 1
     assert trial.flow_map[:50] == all_of_it.flow_map[::3]
-    assert run_trial(study, 3, 1, provenance).flow_map == []
+    assert run_trial(study, 3, 1).flow_map == []
 
 
 def everything(trial):
-    return trial.model_dump_json(exclude={"seconds"})
+    return trial.model_dump_json(exclude=set(ACCIDENTAL))
 
 
 @pytest.mark.parametrize("repetitions", [[1], [0, 1], [4, 3, 2, 1, 0]])
-def test_a_trial_does_not_depend_on_those_beside_it(repetitions, provenance):
+def test_a_trial_does_not_depend_on_those_beside_it(repetitions):
     """Some are solved before others, and leave."""
     study = Study(lengths=(3,), hidden=8, batch=8, updates=120, threshold=0.5)
-    trials = run_group(study, 3, repetitions, provenance)
+    trials = run_group(study, 3, repetitions)
     assert [trial.repetition for trial in trials] == repetitions
-    assert [*map(everything, trials)] == [everything(run_trial(study, 3, k, provenance)) for k in repetitions]
+    assert [*map(everything, trials)] == [everything(run_trial(study, 3, k)) for k in repetitions]
     assert len(repetitions) < 5 or len({trial.updates for trial in trials}) > 1
 
 
-def test_a_trial_does_not_depend_on_the_lengths_and_repetitions_beside_it(provenance):
+def test_a_trial_does_not_depend_on_the_lengths_and_repetitions_beside_it():
     trials = [
-        run_trial(study, 3, 1, provenance).model_dump(exclude={"seconds"})
+        run_trial(study, 3, 1).model_dump(exclude=set(ACCIDENTAL))
         for study in (SMALL, SMALL.with_(lengths=(1, 3, 50), repetitions=9))
     ]
     assert trials[0] == trials[1]
-    other = run_trial(SMALL.with_(seed=1), 3, 1, provenance)
+    other = run_trial(SMALL.with_(seed=1), 3, 1)
     assert other.loss != trials[0]["loss"]
-    assert other.seed == 1
+    assert other.digest != trials[0]["digest"]
 
 
-def test_another_optimizer_begins_with_the_same_network(seen, provenance):
+def test_another_optimizer_begins_with_the_same_network(seen):
     for study in (SMALL, SMALL.with_(optimizer="sgd", learning_rate=0.1)):
-        run_trial(study, 3, 0, provenance)
+        run_trial(study, 3, 0)
     np.testing.assert_array_equal(seen[0].weights.R, seen[1].weights.R)
     np.testing.assert_array_equal(seen[0].batch.x, seen[1].batch.x)
     assert not np.array_equal(seen[0].member.model.R, seen[1].member.model.R)
@@ -180,13 +206,11 @@ def test_another_optimizer_begins_with_the_same_network(seen, provenance):
         ("parity", {}, 4, SigmoidCrossEntropy),
     ],
 )
-def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(
-    task, parameters, length, loss, seen, provenance
-):
+def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(task, parameters, length, loss, seen):
     study = SMALL.with_(task=task, parameters=parameters, lengths=(length,), updates=7)
-    trial = run_trial(study, length, 0, provenance)
+    trial = run_trial(study, length, 0)
     assert trial.status == "unsolved"
-    assert (trial.updates, seen[0].judged_on) == (7, FINAL_SAMPLES)
+    assert (trial.updates, seen[0].judged_on) == (7, SAMPLES)
     member = seen[0].member
     kind, shape = study.new_task(), study.new_task().shape(length)
     assert member.batches.task == member.evaluation.task == kind
@@ -202,14 +226,15 @@ def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(
     assert 0 <= trial.accuracy <= 1
 
 
-def test_divergence_is_a_result_with_the_tensor_that_was_not_finite(provenance):
+def test_divergence_is_a_result_with_the_tensor_that_was_not_finite():
     study = SMALL.with_(optimizer="sgd", learning_rate=1e9, clip=0)
-    trial = run_trial(study, 3, 0, provenance)
+    trial = run_trial(study, 3, 0)
     assert trial.status == "diverged"
     assert trial.reason == "loss"
     assert trial.updates == len(trial.curve) < study.updates
     assert trial.accuracy == 0
     assert np.isfinite(trial.curve).all()
+    assert len(trial.accuracies) == len(trial.losses) == study.evaluation_batches
 
 
 @pytest.fixture
@@ -224,28 +249,29 @@ def no_room(monkeypatch):
     monkeypatch.setattr(module, "Batches", batches)
 
 
-def test_whatever_goes_wrong_is_recorded_and_not_raised(no_room, provenance):
-    trial = run_trial(SMALL, 3, 1, provenance)
+def test_whatever_goes_wrong_is_recorded_and_not_raised(no_room):
+    trial = run_trial(SMALL, 3, 1)
     assert (trial.status, trial.reason) == ("failed", "MemoryError: no room")
-    assert (trial.length, trial.repetition, trial.seed, trial.updates) == (3, 1, 0, 0)
+    assert (trial.key, trial.updates, trial.attempts) == (Key(0, 3, 1), 0, 1)
+    assert (trial.digest, trial.weights, trial.accuracies, trial.losses) == ("", None, [], [])
     assert np.isnan([trial.accuracy, trial.loss]).all()
 
 
-def test_one_that_fails_does_not_take_its_group_with_it(no_room, provenance):
-    trials = run_group(SMALL, 3, [0, 1, 2], provenance)
+def test_one_that_fails_does_not_take_its_group_with_it(no_room):
+    trials = run_group(SMALL, 3, [0, 1, 2])
     assert [trial.status for trial in trials] == ["unsolved", "failed", "unsolved"]
     for trial in (trials[0], trials[2]):
-        assert everything(trial) == everything(run_trial(SMALL, 3, trial.repetition, provenance))
+        assert everything(trial) == everything(run_trial(SMALL, 3, trial.repetition))
 
 
-def test_an_interrupt_is_not_a_result(monkeypatch, provenance):
+def test_an_interrupt_is_not_a_result(monkeypatch):
     interrupted = Outcome(Status.INTERRUPTED, 3)
     monkeypatch.setattr(Ensemble, "fit", lambda ensemble, updates, **options: [interrupted])
     with pytest.raises(KeyboardInterrupt):
-        run_trial(SMALL, 3, 0, provenance)
+        run_trial(SMALL, 3, 0)
 
 
-def test_an_observer_is_told_every_update_and_can_stop_the_trials(provenance):
+def test_an_observer_is_told_every_update_and_can_stop_the_trials():
     updates = []
 
     def observe(repetition, update):
@@ -254,12 +280,86 @@ def test_an_observer_is_told_every_update_and_can_stop_the_trials(provenance):
             raise Stopped
 
     with pytest.raises(Stopped):
-        run_group(SMALL, 3, [2, 0], provenance, observe)
+        run_group(SMALL, 3, [2, 0], observe)
     assert updates == [(2, 1), (0, 1), (2, 2), (0, 2), (2, 3), (0, 3), (2, 4)]
 
 
 def test_provenance_is_what_is_running():
-    found = current()
+    found = Provenance.here()
     assert found.memspan == memspan.__version__
     assert found.numpy == np.__version__
     assert found.commit is None or len(found.commit) == 40
+
+
+def test_a_trial_says_where_it_ran_and_what_it_took():
+    trial = run_trial(SMALL, 3, 1)
+    assert (trial.key, trial.configuration, trial.attempts) == (Key(0, 3, 1), 0, 1)
+    assert (trial.memspan, trial.engine) == (memspan.__version__, "fused")
+    assert trial.worker.endswith(f":{os.getpid()}")
+    assert trial.seconds > 0
+    assert trial.cpu_seconds > 0
+
+
+def test_the_digest_and_the_kept_weights_are_those_of_the_trained_network(seen):
+    trial = run_trial(SMALL, 5, 0)
+    model = seen[0].member.model
+    assert trial.digest == hashlib.sha256(model.parameters.astype("<f4").tobytes()).hexdigest()
+    assert trial.digest != run_trial(SMALL, 5, 1).digest
+    kept = load(trial.weights)
+    assert kept.keys() == model.layout.by_name(model.parameters).keys()
+    for name, view in model.layout.by_name(model.parameters).items():
+        np.testing.assert_array_equal(kept[name], view)
+        assert kept[name].dtype == np.float32
+
+
+@pytest.mark.parametrize("weights", [0, 1, 3])
+def test_weights_are_kept_of_the_first_repetitions(weights):
+    trials = run_group(SMALL.with_(weights=weights), 3, [0, 1, 2, 3])
+    assert [trial.weights is not None for trial in trials] == [k < weights for k in range(4)]
+    assert "weights" not in trials[0].model_dump()
+    assert len({trial.digest for trial in trials}) == 4
+
+
+def test_what_is_prepared_is_what_is_trained(seen):
+    """Its streams, its networks and the optimiser: trained by hand, it ends at the same weights."""
+    run_group(SMALL, 3, [2, 0])
+    ensemble = prepared(SMALL, 3, [2, 0])
+    ensemble.fit(SMALL.updates, progress=False)
+    for mine, theirs in zip(ensemble.members, seen, strict=False):
+        np.testing.assert_array_equal(mine.model.parameters, theirs.member.model.parameters)
+        assert mine.updates == SMALL.updates
+
+
+def test_a_study_of_several_configurations_is_not_trained_as_one():
+    several = SMALL.with_(cell=["rnn", "gru"])
+    trial = run_trial(several, 3, 0)
+    assert trial.status == "failed"
+    assert trial.reason.startswith("InvalidArgument: study must be of one configuration")
+    for one in several.configurations:
+        assert run_trial(one, 3, 0).status == "unsolved"
+
+
+def test_a_rounded_number_has_about_six_digits_and_keeps_what_is_not_one():
+    values = np.array([1 / 3, -1e300 / 3, 5e-324, 0.0, 12345678.9, np.finfo(float).max])
+    np.testing.assert_allclose(rounded(values), values, rtol=2.0 ** (1 - DIGITS))
+    assert rounded(values) != values.tolist()
+    assert rounded(np.array([np.inf, -np.inf])) == [np.inf, -np.inf]
+    assert np.isnan(rounded(np.array([np.nan]))).all()
+    for value in rounded(values[:2]):
+        assert value == rounded(np.array([value]))[0]
+
+
+def test_a_trial_takes_no_unknown_field(make_trial):
+    record = make_trial(2).model_dump() | {"colour": 3}
+    with pytest.raises(ValueError, match="colour"):
+        Trial.model_validate(record)
+
+
+def test_what_is_not_finite_survives_the_way_to_json_and_back(make_trial, diverged_at_once):
+    extreme = make_trial(2, 1, loss=np.inf, curve=[1e-300, 5e-324, -np.inf, np.nan])
+    for trial in (diverged_at_once(3), extreme):
+        again = Trial.model_validate_json(trial.model_dump_json())
+        np.testing.assert_array_equal(again.loss, trial.loss)
+        np.testing.assert_array_equal(again.curve, trial.curve)
+        for name in ("d_a", "d_R", "d_W"):
+            np.testing.assert_array_equal(getattr(again.end, name), getattr(trial.end, name))

@@ -3,8 +3,9 @@
 from memspan.commands.catalogue import cells, tasks
 from memspan.commands.checks import gradcheck
 from memspan.commands.reproductions import reproduce
-from memspan.commands.studies import show, study
+from memspan.commands.stores import store
+from memspan.commands.studies import study
 from memspan.commands.timings import bench
 
-ALL = (study, show, tasks, cells, reproduce, gradcheck, bench)
+ALL = (study, store, tasks, cells, reproduce, gradcheck, bench)
 """Every command, in the order of the help."""

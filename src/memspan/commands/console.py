@@ -6,6 +6,7 @@ from typing import Any
 
 from cyclopts import Parameter, Token
 from rich.console import Console
+from rich.markup import escape
 
 from memspan.errors import InvalidArgument
 
@@ -21,6 +22,9 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
 
 WHOLE = Parameter(converter=_whole)
 """Of an option that takes a whole number."""
+
+STORE = Parameter(env_var="MEMSPAN_STORE")
+"""Of the option that says where studies are kept."""
 
 
 def new_console() -> Console:
@@ -42,3 +46,9 @@ def make_folder(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidArgument("output", "a folder that can be made", f"{output}: {error.strerror}") from error
+
+
+def shown(text: str) -> str:
+    """A text from elsewhere, as it may be shown: whatever could steer a terminal or a table is written out."""
+    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return escape(plain)

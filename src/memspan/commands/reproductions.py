@@ -11,7 +11,7 @@ from memspan.errors import whole_number
 from memspan.figures.style import write_rows
 from memspan.reproduce import REPRODUCTIONS, Options
 from memspan.reproduce import reproduce as run_reproduction
-from memspan.study.execution import available_cores
+from memspan.study.executors import available_cores
 
 if TYPE_CHECKING:
     ReproductionName = str

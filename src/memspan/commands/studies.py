@@ -1,79 +1,319 @@
-"""`memspan study` and `memspan show`."""
+"""`memspan study`: run, resume, status, show, schema."""
 
+import json
+import shlex
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
+from pydantic import create_model
+from rich.table import Table
 
-from memspan.commands.console import WHOLE, new_console
-from memspan.errors import whole_number
-from memspan.study import Study, StudyResult, run_study, save_figures
-from memspan.study.execution import WorkerDied, available_cores
+from memspan.commands.console import STORE, WHOLE, new_console, shown
+from memspan.errors import InvalidArgument, MemspanError, whole_number
+from memspan.interrupts import ignore_interrupts
+from memspan.study import Store, Study, StudyResult, run_study, save_figures
+from memspan.study.executors import available_cores
+from memspan.study.running import planned
+from memspan.study.store import Overview, default_name
+
+study = App(
+    name="study", help="Train networks on a task, several at each length: which length is the longest they solve?"
+)
+
+Progress = Literal["auto", "bar", "notebook", "lines", "json", "none"]
 
 
-def study(
+def _flags() -> Any:
+    """A class with an option for each field of a study, whose texts the study itself will judge."""
+    fields: dict[str, Any] = {}
+    for name, field in Study.model_fields.items():
+        kind: Any = dict[str, str] if name == "parameters" else tuple[str, ...]
+        choices, default = _choices(field.annotation), field.get_default()
+        parts = [str(field.description)] + [f"Of {', '.join(choices)}."] * bool(choices)
+        written = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        parts += [f"[default: {written}]"] * (default not in (None, {}))
+        option = Parameter(help=" ".join(parts), consume_multiple=True, negative="")
+        fields[name] = (Annotated[kind | None, option], None)
+    return create_model("Flags", **fields)
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """Of a field that takes one of a few names: these."""
+    if all(isinstance(argument, str) for argument in get_args(annotation)):
+        return get_args(annotation)
+    return next((found for argument in get_args(annotation) if (found := _choices(argument))), ())
+
+
+Flags = _flags()
+
+
+def _specified(specification: Path | None, flags: Any) -> Study:
+    """The study of a file, with what the options change."""
+    given = {name: value for name, value in dict(flags).items() if value is not None}
+    for name, values in given.items():
+        if specification is None and any(value.endswith(".toml") for value in values):
+            raise InvalidArgument("the study file", "before the options", f"among the values of {name}")
+    if "name" in given:
+        given["name"] = " ".join(given["name"])
+    return Study(**given) if specification is None else Study.read(specification, **given)
+
+
+@study.command
+def run(
+    specification: Path | None = None,
+    /,
     *,
-    study: Annotated[Study, Parameter(name="*")] = Study(),  # noqa: B008  (frozen)
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
+    store: Annotated[str, STORE] = "memspan.sqlite",
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
-    progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
+    scheduler: str | None = None,
+    retry_failed: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    progress: Progress = "auto",
 ) -> int:
-    """Train networks on a task, several at each length, and say which length is the longest they solve.
+    """Run a study, or what is missing of it.
 
-    Writes study.json, trials.jsonl (one trial a line, as they end) and five figures as PNG and SVG, each with its
-    numbers as CSV. The same seed gives the same results, bit for bit, whatever the workers; more lengths or
-    repetitions change no trial that was there before.
+    Each trial is a function of its configuration, length and repetition, bit for bit, wherever it runs. So what is
+    in the store is not run again: after an interruption the same command goes on, and more lengths, repetitions or
+    values only add to what is there.
 
     **The assignment's network**, from lengths that it solves to lengths that it does not:
 
-        memspan study
+        memspan study run
 
     **Does an orthogonal start reach further?**
 
-        memspan study --start orthogonal --learning-rate 0.001 --lengths 10,20,30,50
+        memspan study run --start orthogonal --learning-rate 0.001 --lengths 10,20,30,50
 
-    **An LSTM**, quickly:
+    **Two cells and three sizes**, each combination, from a file and with another seed:
 
-        memspan study --cell lstm --hidden 16 --lengths 5 10 --repetitions 4 --updates 500
+        memspan study run gates.toml --cell lstm,gru --hidden 16,32,64 --seed 1
 
     **Another task** (`memspan tasks` lists them):
 
-        memspan study --task adding/any --cell gru --lengths 10,20,40,80
+        memspan study run --task adding/any --cell gru --lengths 10,20,40,80
 
     Parameters
     ----------
+    specification
+        A TOML file with any of the options below as keys; lists make several configurations.
+    store
+        Where results are kept: a SQLite file, or a URL such as postgresql://user@host/database.
     output
-        A new folder for the results [default: runs/ and the time].
+        A folder for the figures [default: one for each study in runs/].
     workers
-        Processes [default: one for each core].
+        Processes [default: one for each core; 0 for none but this one].
+    scheduler
+        The address of a Dask scheduler, or the .json file that it writes: its workers are used instead.
+    retry_failed
+        Run the trials again that failed by the machine's fault.
+    dry_run
+        Only say what there is to do, how long it takes at most, and how much memory.
     progress
-        How to show progress.
+        How to show progress; json is for other programs, a line for each event on standard output.
     """
-    name = f"{study.task.replace('/', '-')}-{study.cell}"
-    folder = output or Path("runs") / f"{datetime.now():%Y-%m-%d-%H%M%S}-{name}"
-    cores = available_cores() if workers is None else whole_number("workers", workers)
+    return _run(
+        _specified(specification, flags), store, output, workers, scheduler, retry_failed, dry_run, progress
+    )
+
+
+@study.command
+def resume(
+    name: str | None = None,
+    /,
+    *,
+    store: Annotated[str, STORE] = "memspan.sqlite",
+    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
+    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
+    scheduler: str | None = None,
+    retry_failed: Annotated[bool, Parameter(negative="")] = False,
+    progress: Progress = "auto",
+) -> int:
+    """Go on with a study that was not finished.
+
+    Parameters
+    ----------
+    name
+        Which [default: the only one that is not finished].
+    store, output, workers, scheduler, retry_failed, progress
+        As for `memspan study run`.
+    """
+    with Store(store) as opened:
+        found = opened.find(name).study if name is not None else _unfinished(opened.overviews())
+    return _run(found, store, output, workers, scheduler, retry_failed, False, progress)
+
+
+@study.command
+def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
+    """Say how far a study is, or all of them.
+
+    Parameters
+    ----------
+    name
+        Which.
+    store
+        Where it is kept.
+    """
+    with Store(store) as opened:
+        if name is None:
+            new_console().print(overview_table(opened.overviews()))
+            return 0
+        entry = opened.find(name)
+        counts = entry.counts()
+        reasons = sorted({trial.reason for trial in entry.trials(curves_too=False) if trial.status == "failed"})
+    each = entry.study.repetitions * len(entry.study.configurations)
+    done = sum(sum(outcomes.values()) for outcomes in counts.values())
+    total = each * len(entry.study.lengths)
+    state = "finished" if done == total else f"not finished: {total - done:,} trials are missing"
+    table = Table()
+    for heading in ("length", "done", "solved", "unsolved", "diverged", "failed"):
+        table.add_column(heading, justify="right")
+    for length in entry.study.lengths:
+        outcomes = counts.get(length, {})
+        numbers = [str(outcomes.get(heading, 0)) for heading in ("solved", "unsolved", "diverged", "failed")]
+        table.add_row(str(length), f"{sum(outcomes.values())}/{each}", *numbers)
+    console = new_console()
+    console.print(f"{shown(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
+    console.print(table)
+    for reason in reasons:
+        console.print(f"A trial failed: {reason}", markup=False)
+    if done < total:
+        print(resume_command(name, store))
+    return 0
+
+
+@study.command
+def show(
+    name: str | None = None,
+    /,
+    *,
+    configuration: Annotated[int | None, WHOLE] = None,
+    store: Annotated[str, STORE] = "memspan.sqlite",
+    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
+) -> int:
+    """Print the table of a study, and draw its figures if there is a folder for them.
+
+    Parameters
+    ----------
+    name
+        Which [default: the only one].
+    configuration
+        Of a study with several: only this one, counted from 1.
+    store
+        Where it is kept.
+    output
+        A folder for the figures.
+    """
+    with Store(store) as opened:
+        result = StudyResult.of_entry(opened.find(name if name is not None else _only(opened.overviews())))
+    if configuration is not None:
+        number = whole_number("configuration", configuration)
+        if number > len(result.parts):
+            raise InvalidArgument("configuration", f"at most {len(result.parts)}", number)
+        result = result.parts[number - 1]
+    _print(result, [] if output is None else save_figures(result, output))
+    return 0
+
+
+@study.command
+def schema() -> int:
+    """Print the JSON schema of the study file, for editors that complete and check it.
+
+    With `#:schema memspan.schema.json` as first line of a TOML file, editors that use Taplo know it.
+    """
+    print(json.dumps(Study.model_json_schema(), indent=2))
+    return 0
+
+
+def _run(
+    asked: Study,
+    store: str,
+    output: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+    retry_failed: bool,
+    dry_run: bool,
+    progress: Progress,
+) -> int:
+    processes = available_cores() if workers is None else whole_number("workers", workers, least=0)
+    if dry_run:
+        with planned(asked, store, processes, scheduler) as plan:
+            print(plan.sentence)
+        return 0
+    name = asked.name or default_name(asked)
     try:
-        result = run_study(study, folder, workers=cores, progress=progress)
-    except (KeyboardInterrupt, WorkerDied):
-        print(f"What was finished is in {folder}; `memspan show {folder}` sums it up.", file=sys.stderr)
+        result = run_study(
+            asked,
+            store,
+            workers=processes,
+            scheduler=scheduler,
+            retry_failed=retry_failed,
+            progress=progress,
+        )
+    except (KeyboardInterrupt, MemspanError) as error:
+        if isinstance(error, KeyboardInterrupt):
+            ignore_interrupts()  # the end has begun, and is short
+        if not isinstance(error, InvalidArgument):
+            _say_how_to_go_on(name, store, scheduler)
         raise
-    _print(result, save_figures(result, folder))
+    if progress == "json":
+        return 0
+    _print(result, save_figures(result, output or Path("runs") / default_name(asked)))
+    if result.failures and not retry_failed:
+        print(f"{resume_command(name, store)} --retry-failed")
     return 1 if all(trial.status == "failed" for trial in result.trials) else 0
 
 
-def show(folder: Path) -> int:
-    """Print the table of a study that was run before, and draw its figures again.
+def _say_how_to_go_on(name: str, store: str, scheduler: str | None) -> None:
+    """On standard error, if there is anything to go on with."""
+    more = f" --scheduler {shlex.quote(scheduler)}" if scheduler else ""
+    print(
+        f"memspan: what was finished is kept; go on with\n  {resume_command(name, store)}{more}", file=sys.stderr
+    )
 
-    Parameters
-    ----------
-    folder
-        What --output of `memspan study` named.
-    """
-    result = StudyResult.load(folder)
-    _print(result, save_figures(result, folder))
-    return 0
+
+def resume_command(name: str, store: str) -> str:
+    """For the shell."""
+    return shlex.join(
+        ["memspan", "study", "resume", name, *([] if store == "memspan.sqlite" else ["--store", store])]
+    )
+
+
+def _unfinished(overviews: list[Overview]) -> Study:
+    return _one(
+        [found for found in overviews if found.done < found.trials], "of a study that is not finished"
+    ).study
+
+
+def _only(overviews: list[Overview]) -> str:
+    return _one(overviews, "of a study").name
+
+
+def _one(found: list[Overview], what: str) -> Overview:
+    if len(found) != 1:
+        names = ", ".join(repr(overview.name) for overview in found) or "no such study"
+        raise InvalidArgument("name", f"given, {what}", f"none; there is {names}")
+    return found[0]
+
+
+def overview_table(overviews: list[Overview]) -> Table:
+    """A row for each study."""
+    table = Table()
+    for heading in ("study", "task", "cell"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("configurations", "done", "solved", "failed"):
+        table.add_column(heading, justify="right")
+    table.add_column("since", no_wrap=True)
+    for found in overviews:
+        names = [", ".join(found.study.values()[field]) for field in ("task", "cell")]
+        counts = [str(found.counts.get(outcome, 0)) for outcome in ("solved", "failed")]
+        done = f"{found.done:,}/{found.trials:,}"
+        number = str(len(found.study.configurations))
+        table.add_row(shown(found.name), *names, number, done, *counts, found.created[:10])
+    return table
 
 
 def _print(result: StudyResult, figures: list[Path]) -> None:
@@ -81,6 +321,6 @@ def _print(result: StudyResult, figures: list[Path]) -> None:
     console.print(result.table())
     for reason in result.failures:
         console.print(f"A trial failed: {reason}", markup=False)
-    console.print(result.sentence, style="bold")
+    console.print(result.sentence, style="bold", markup=False)
     for path in figures:
         print(path)

@@ -3,23 +3,23 @@
 Whether two numbers agree is decided by a rule that is written beside them and fixed before anything is run.
 """
 
-import multiprocessing
 import platform
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from memspan._version import __version__
-from memspan.interrupts import interrupts_ignored, noted_interrupts
+from memspan.interrupts import noted_interrupts
 from memspan.progress import progress as show_progress
 from memspan.study import Study, StudyResult, run_study
-from memspan.study.execution import WorkerDied
+from memspan.study.executors import Alone, ExecutorFailed, Local, Team
 
 SECONDS = 0.5  # between two looks at what is done
 MOST = 2.0  # the factor beyond which nothing agrees
@@ -181,57 +181,44 @@ def run_each(
 
     Raises
     ------
-    WorkerDied
+    ExecutorFailed
         When a process was killed.
     """
-    with show_progress(len(arguments), title, "runs", kind=options.progress) as report:
-
-        def tell(done: int) -> None:
-            report(done, f"{done} of {len(arguments)} runs")
-
-        run = _run_here if options.workers == 1 else _run_in_processes
-        found = run(function, arguments, options.workers, tell)
+    here = options.workers == 1
+    waiting, running = deque(enumerate(arguments)), dict[Future[Result], int]()
+    found: dict[int, Result] = {}
+    with (
+        show_progress(len(arguments), title, "runs", kind=options.progress) as report,
+        noted_interrupts(raised_from=1 if here else 0) as interrupts,
+        _team(1 if here else min(options.workers, len(arguments)), here) as team,
+    ):
+        while waiting or running:
+            if interrupts:
+                raise KeyboardInterrupt
+            while waiting and len(running) < team.slots:
+                k, argument = waiting.popleft()
+                running[team.submit(_with_one_thread, function, argument)] = k
+            done, _ = wait(running, timeout=SECONDS, return_when=FIRST_COMPLETED)
+            try:
+                found |= {running.pop(future): future.result() for future in done}
+            except BrokenExecutor as error:
+                raise ExecutorFailed("a worker process was killed (out of memory?); nothing is kept") from error
+            report(len(found), f"{len(found)} of {len(arguments)} runs")
     return [found[k] for k in range(len(arguments))]
 
 
-def _run_here(
-    function: Any, arguments: Sequence[Any], workers: int, tell: Callable[[int], None]
-) -> dict[int, Any]:
-    found = {}
+@contextmanager
+def _team(workers: int, here: bool) -> Iterator[Team]:
+    """What runs them; whatever ends them early ends its processes."""
+    team: Team = Alone(lambda ticket, member, updates: None) if here else Local(workers)
+    at_once = True
+    try:
+        yield team
+        at_once = False
+    finally:
+        team.close(at_once=at_once)
+
+
+def _with_one_thread(function: Callable[[Argument], Result], argument: Argument) -> Result:
     with threadpool_limits(1, "blas"):
-        for k, argument in enumerate(arguments):
-            found[k] = function(argument)
-            tell(len(found))
-    return found
-
-
-def _run_in_processes(
-    function: Any, arguments: Sequence[Any], workers: int, tell: Callable[[int], None]
-) -> dict[int, Any]:
-    found: dict[int, Any] = {}
-    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(min(workers, len(arguments)), mp_context=context, initializer=_prepare_worker)
-    with noted_interrupts(patient=True) as interrupted:  # raised inside `wait`, it would leave locks behind
-        try:
-            with interrupts_ignored():
-                futures = {pool.submit(function, argument): k for k, argument in enumerate(arguments)}
-            running = set(futures)
-            while running:
-                done, running = wait(running, timeout=SECONDS, return_when=FIRST_COMPLETED)
-                found |= {futures[future]: future.result() for future in done}
-                tell(len(found))
-                if interrupted():
-                    raise KeyboardInterrupt
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - others:
-                process.terminate()
-            if isinstance(error, BrokenProcessPool):
-                raise WorkerDied("a worker process was killed (out of memory?); nothing is kept") from error
-            raise
-        pool.shutdown()
-    return found
-
-
-def _prepare_worker() -> None:
-    threadpool_limits(1, "blas")
+        return function(argument)

@@ -1,8 +1,10 @@
-"""Studies: lengths x repetitions, each trial a pure function of its key."""
+"""Studies: configurations x lengths x repetitions, each trial a pure function of its key, kept in a store."""
 
 from memspan.study.pictures import save_figures
-from memspan.study.result import LengthSummary, StudyResult, run_study
-from memspan.study.specification import Study
+from memspan.study.result import LengthSummary, StudyResult
+from memspan.study.running import run_study
+from memspan.study.specification import Key, Study
+from memspan.study.store import Store
 from memspan.study.trial import Trial
 
-__all__ = ["LengthSummary", "Study", "StudyResult", "Trial", "run_study", "save_figures"]
+__all__ = ["Key", "LengthSummary", "Store", "Study", "StudyResult", "Trial", "run_study", "save_figures"]

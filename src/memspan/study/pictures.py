@@ -1,6 +1,6 @@
 """The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from memspan.axes import PerStep
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
+from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
@@ -27,13 +28,24 @@ MOMENTS = {"start": "before training", "end": "after training"}
 def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 
-    A figure without a single number in it is not drawn: of trials that all failed, or whose first repetition
-    is not done.
+    Of several configurations there is one figure of all, and the figures of each in a folder of its own,
+    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the first is drawn. A figure without a
+    single number in it is not drawn: of trials that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)
+    if len(result.study.configurations) == 1:
+        return _saved(_figures(result), folder)
+    written = _saved([("solved", shares_record(result), draw_shares)], folder)
+    if len(result.study.configurations) <= MOST_CONFIGURATIONS:
+        for number, part in enumerate(result.parts, start=1):
+            written += _saved(_figures(part), folder / f"configuration-{number}")
+    return written
+
+
+def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, record, draw in _figures(result):
+    for name, record, draw in figures:
         if rows := record.rows():
             save(draw(record), folder, name, record.columns, rows)
             written.append(folder / f"{name}.png")
@@ -62,6 +74,16 @@ def accuracy_record(result: StudyResult) -> AccuracyByLength:
         result.study.threshold,
         {row.length: task.chance_accuracy(row.length) for row in rows},
     )
+
+
+def shares_record(result: StudyResult) -> SharesByLength:
+    """The solved share of every configuration."""
+    shares = {
+        result.study.label(number): {row.length: row.share for row in part.summaries() if row.share.trials}
+        for number, part in enumerate(result.parts)
+    }
+    tasks = ", ".join(result.study.values()["task"])
+    return SharesByLength(f"{tasks}: {result.study.describe()}", shares)
 
 
 def loss_record(result: StudyResult) -> LossByLength:

@@ -1,23 +1,18 @@
 """A study and its trials: run it, sum it up, say it in one sentence."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from rich.table import Table
 
-from memspan.errors import InvalidArgument, whole_number
-from memspan.progress import Report
-from memspan.progress import progress as show_progress
 from memspan.span import SolvedShare, longest_solved
-from memspan.study.execution import Key, run_trials
-from memspan.study.records import Append, new_folder, read_folder
 from memspan.study.specification import Study
-from memspan.study.trial import FINAL_SAMPLES, Trial, provenance
+from memspan.study.store import Entry, Store
+from memspan.study.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -66,14 +61,34 @@ class StudyResult:
     trials: tuple[Trial, ...]
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read what `run_study` left in a folder."""
-        return cls.of(*read_folder(Path(folder)))
+    def load(cls, store: str | Path, name: str) -> Self:
+        """Read what `run_study` left in a store."""
+        with Store(store) as opened:
+            return cls.of_entry(opened.find(name))
+
+    @classmethod
+    def of_entry(cls, entry: Entry, *, curves: bool = True) -> Self:
+        """The trials of a study in a store, with their curves or without."""
+        return cls.of(entry.study, list(entry.trials(curves_too=curves)))
 
     @classmethod
     def of(cls, study: Study, trials: list[Trial]) -> Self:
         """Put the trials in order."""
-        return cls(study, tuple(sorted(trials, key=lambda trial: (trial.length, trial.repetition))))
+        return cls(study, tuple(sorted(trials, key=lambda trial: trial.key)))
+
+    @property
+    def parts(self) -> list[Self]:
+        """The result of each configuration by itself."""
+        apart: list[list[Trial]] = [[] for _ in self.study.configurations]
+        for trial in self.trials:
+            apart[trial.configuration].append(trial)
+        if len(apart) == 1:
+            return [self]
+        pairs = zip(self.study.configurations, apart, strict=True)
+        return [
+            type(self).of(study, [trial.model_copy(update={"configuration": 0}) for trial in trials])
+            for study, trials in pairs
+        ]
 
     @property
     def complete(self) -> bool:
@@ -85,19 +100,23 @@ class StudyResult:
         return [trial for trial in self.trials if trial.length == length]
 
     def summaries(self) -> list[LengthSummary]:
-        """One summary for each length, the shortest first."""
+        """One summary for each length, the shortest first; of a study with one configuration."""
+        self.study.demand_one()
         return [_summary(length, self.of_length(length)) for length in self.study.lengths]
 
     @property
     def longest(self) -> int | None:
-        """The longest length that at least half of the repetitions solved."""
+        """The longest length that at least half of the repetitions solved; of a study with one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
 
     @property
     def sentence(self) -> str:
-        """The answer, or that there is none yet."""
+        """The answer, or that there is none yet; a line for each configuration."""
         if all(trial.status == "failed" for trial in self.trials):
             return "No trial has run to its end: nothing can be said."
+        parts = self.parts
+        if len(parts) > 1:
+            return "\n".join(f"{self.study.label(k)}: {part.sentence}" for k, part in enumerate(parts))
         if self.longest is None:
             answer = "No length was solved by at least half of the repetitions."
         else:
@@ -112,117 +131,74 @@ class StudyResult:
 
     def table(self) -> Table:
         """The summaries as a table for `rich`."""
-        task, lengths = self.study.new_task(), self.study.lengths
-        trivial = {length: task.trivial_risk(length) for length in lengths}
-        chance = _range([task.chance_accuracy(length) for length in lengths])
-        risk = task.new_loss().label
-        table = Table(
-            title=f"{task.name}: {task.sentence} {self.study.describe()}",
-            caption=f"Accuracy: share of correct answers to {FINAL_SAMPLES} fresh sequences: {task.rule} (own "
-            f"standard error at most {0.5 / FINAL_SAMPLES**0.5:.3f}; chance {chance}). "
-            f"Solved: accuracy of at least {self.study.threshold:g}. "
-            f"Without looking at the input the least {risk} is {_range([*trivial.values()])}"
-            + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else "."),
-            caption_justify="left",
-        )
-        summaries = self.summaries()
-        worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in summaries)]
+        parts = self.parts
+        summaries = [part.summaries() for part in parts]
+        losses = dict.fromkeys(part.study.new_task().new_loss().label for part in parts)
+        table = Table(title=self._title(), caption=self._caption(), caption_justify="left")
+        worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summaries))]
+        varying = self.study.varying
+        for heading in varying:
+            table.add_column(heading.removeprefix("parameters.").replace("_", " "), overflow="fold")
         for heading in ("length", "solved", "95 % interval", *worse, "accuracy", "± spread"):
             table.add_column(heading, justify="right", min_width=min(8, len(heading)))
-        for heading in (risk, "of trivial"):
+        for heading in (next(iter(losses)) if len(losses) == 1 else "loss", "of trivial"):
             table.add_column(heading, justify="right", min_width=8)
-        for row in summaries:
-            accuracy, loss = _mean(row.accuracies), _mean(row.losses)
-            table.add_row(
-                str(row.length),
-                f"{row.share.solved}/{row.share.trials}",
-                f"{row.share.low:.2f}-{row.share.high:.2f}",
-                *(str(getattr(row, name)) for name in worse),
-                _shown(accuracy, ".3f"),
-                _shown(row.spread, ".3f"),
-                _shown(loss, ".3g"),
-                _shown(100 * loss / trivial[row.length], ".3g", " %"),
-            )
+        for part, rows in zip(parts, summaries, strict=True):
+            own = [_written(part.study.values()[name][0]) for name in varying]
+            for row in rows:
+                trivial = part.study.new_task().trivial_risk(row.length)
+                table.add_row(*own, *_cells(row, worse, trivial), end_section=bool(own) and row is rows[-1])
         return table
 
+    def _title(self) -> str:
+        tasks = {part.study.task: part.study.new_task() for part in self.parts}
+        what = [f"{task.name}: {task.sentence}" for task in tasks.values()]
+        return " ".join([*(what if len(what) == 1 else [", ".join(tasks) + "."]), self.study.describe()])
 
-def run_study(
-    study: Study, folder: str | Path | None = None, *, workers: int = 1, progress: bool | str = True
-) -> StudyResult:
-    """Run every trial of a study.
-
-    Parameters
-    ----------
-    study : Study
-        What to run.
-    folder : path, optional
-        A new folder for the results; each trial is written as soon as it is done.
-    workers : int
-        Processes. With more than one, a script must call this under `if __name__ == "__main__":`, as for
-        everything that starts processes. The results do not depend on it.
-    progress : bool or str
-        Whether to show it, or a kind from `memspan.progress.KINDS`.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C; what was finished is in the folder.
-    """
-    if not isinstance(study, Study):
-        raise InvalidArgument("study", "a Study", repr(study))
-    workers = whole_number("workers", workers)
-    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
-    trials: list[Trial] = []
-    with (
-        show_progress(
-            study.updates * sum(length for length, _ in study.keys), "study", "time steps", kind=kind
-        ) as report,
-        _kept(folder, study) as keep,
-    ):
-        pace = _Pace(study, report)
-        with closing(run_trials(study, study.keys, provenance(), workers, pace.moment)) as done:
-            for trial in done:
-                keep(trial)
-                trials.append(trial)
-                pace.done(trial)
-    return StudyResult.of(study, trials)
+    def _caption(self) -> str:
+        """What the columns mean; risks and rules only where there is one task."""
+        studies = [part.study for part in self.parts]
+        samples = min(study.evaluation_batches * study.evaluation_samples for study in studies)
+        least = (
+            ""
+            if len({study.evaluation_batches * study.evaluation_samples for study in studies}) == 1
+            else "at least "
+        )
+        thresholds = _range([study.threshold for study in studies])
+        error = f"own standard error at most {0.5 / samples**0.5:.3f}"
+        if len({study.task for study in studies}) > 1:
+            return (
+                f"Accuracy: share of correct answers to {least}{samples} fresh sequences ({error}). Solved: "
+                f"accuracy of at least {thresholds}."
+            )
+        task = studies[0].new_task()
+        chance = _range([study.new_task().chance_accuracy(n) for study in studies for n in study.lengths])
+        trivial = _range([study.new_task().trivial_risk(n) for study in studies for n in study.lengths])
+        rule = task.rule if len({study.new_task().rule for study in studies}) == 1 else "by the rule of each"
+        return (
+            f"Accuracy: share of correct answers to {least}{samples} fresh sequences: {rule} ({error}; chance "
+            f"{chance}). Solved: accuracy of at least {thresholds}. Without looking at the input the least "
+            f"{task.new_loss().label} is {trivial}"
+            + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
+        )
 
 
-@contextmanager
-def _kept(folder: str | Path | None, study: Study) -> Iterator[Append]:
-    if folder is None:
-        yield lambda trial: None
-        return
-    with new_folder(Path(folder), study) as append:
-        yield append
+def _cells(row: LengthSummary, worse: list[str], trivial: float) -> list[str]:
+    accuracy, loss = _mean(row.accuracies), _mean(row.losses)
+    return [
+        str(row.length),
+        f"{row.share.solved}/{row.share.trials}",
+        f"{row.share.low:.2f}-{row.share.high:.2f}",
+        *(str(getattr(row, name)) for name in worse),
+        _shown(accuracy, ".3f"),
+        _shown(row.spread, ".3f"),
+        _shown(loss, ".3g"),
+        _shown(100 * loss / trivial, ".3g", " %"),
+    ]
 
 
-class _Pace:
-    """Turns what the trials tell into progress, in time steps: an update costs as much as its sequence is long."""
-
-    def __init__(self, study: Study, report: Report) -> None:
-        self.study, self.report = study, report
-        self.updates: dict[Key, int] = {}
-        self.finished: Counter[str] = Counter()
-        self.steps_finished = 0
-
-    def moment(self, key: Key, updates: int) -> None:
-        """A running trial has done so many updates."""
-        self.updates[key] = updates
-        running = sum(length * done for (length, _), done in self.updates.items())
-        by_length: dict[int, list[int]] = {}
-        for (length, _), done in sorted(self.updates.items()):
-            by_length.setdefault(length, []).append(done)
-        active = ", ".join(f"T={length} update {max(done)}" for length, done in by_length.items())
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.finished.items()))
-        note = f"{self.finished.total()}/{len(self.study.keys)} trials" + (f" ({counts})" if counts else "")
-        self.report(self.steps_finished + running, f"{note}  {active}")
-
-    def done(self, trial: Trial) -> None:
-        """A trial has ended; the updates that it did not need are done too."""
-        self.updates.pop((trial.length, trial.repetition), None)
-        self.steps_finished += trial.length * self.study.updates
-        self.finished[trial.status] += 1
+def _written(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _summary(length: int, trials: list[Trial]) -> LengthSummary:

@@ -1,6 +1,9 @@
-"""One trial: a pure function of the study and its key (length, repetition)."""
+"""One trial: a pure function of its configuration, length and repetition."""
 
+import hashlib
+import os
 import platform
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from memspan._version import __version__
 from memspan.axes import Array
@@ -17,13 +20,12 @@ from memspan.ensemble import Ensemble, Member
 from memspan.history import Status
 from memspan.losses import Loss
 from memspan.network import Network
-from memspan.study.specification import Study
+from memspan.study.specification import Key, Study
 from memspan.tasks import Batch, Batches
 
-EVALUATE_EVERY = 50
-FINAL_SAMPLES = 10_000  # the standard error of an accuracy is then at most 0.005
 CURVE_POINTS = 150
-EVALUATION_SAMPLES = 500  # in a batch
+DIGITS = 20  # binary ones that are kept of a number in a curve: six decimal ones
+ENGINE = "fused"
 
 
 class _Record(BaseModel):
@@ -41,11 +43,11 @@ class Flow(_Record):
     @classmethod
     def of(cls, flow: GradientFlow) -> Self:
         """Six digits are kept."""
-        return cls(d_a=_rounded(flow.d_a), d_R=_rounded(flow.d_R), d_W=_rounded(flow.d_W))
+        return cls(d_a=rounded(flow.d_a), d_R=rounded(flow.d_R), d_W=rounded(flow.d_W))
 
 
 class Provenance(_Record):
-    """Where a result comes from."""
+    """Where a study was run."""
 
     memspan: str
     commit: str | None
@@ -53,16 +55,33 @@ class Provenance(_Record):
     numpy: str
     machine: str
 
+    @classmethod
+    def here(cls) -> Self:
+        """The versions that are running; the commit only from a checkout of memspan's own."""
+        source = Path(__file__).parents[3]
+        commit = None
+        if (source / ".git").exists():
+            command = ["git", "-C", str(source), "rev-parse", "HEAD"]
+            try:
+                commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            except (OSError, subprocess.CalledProcessError):
+                commit = None
+        return cls(
+            memspan=__version__,
+            commit=commit,
+            python=platform.python_version(),
+            numpy=np.__version__,
+            machine=f"{platform.system()} {platform.machine()}",
+        )
+
 
 class Trial(_Record):
     """What one trained network showed.
 
     Attributes
     ----------
-    length, repetition : int
+    configuration, length, repetition : int
         The key.
-    seed : int
-        The study's.
     status : str
         `solved`, `unsolved`, `diverged`, or `failed`: the machine's fault, with the reason.
     reason : str
@@ -71,122 +90,138 @@ class Trial(_Record):
         Updates done.
     accuracy, loss : float
         On fresh batches, after training.
-    seconds : float
-        Time taken.
+    accuracies, losses : list of float
+        Of each of these batches.
+    seconds, cpu_seconds : float
+        Time on the clock and of the processor; of trials that ran side by side, each its share.
+    engine, worker, memspan : str
+        What computed it: the engine, the machine and process, the version.
+    attempts : int
+        How often it was begun, counting what a worker's death cut off.
+    digest : str
+        SHA-256 of the trained weights, the bytes of `Network.parameters` in little-endian order.
     curve : list of float
         The training loss, averaged over `curve_every` updates each.
     start, end : Flow or None
         The gradient at every time step: of the first batch before training, and of the last one after it.
     flow_map : list of list of float
         For repetition 0: dL/da at every time step, one row every `flow_every` updates, beginning with the first.
-    provenance : Provenance
+    weights : bytes or None
+        The trained weights as a safetensors file, of the repetitions that `Study.weights` says.
     """
 
+    configuration: int = 0
     length: int
     repetition: int
-    seed: int
     status: Literal["solved", "unsolved", "diverged", "failed"]
     reason: str = ""
     updates: int = 0
     accuracy: float = float("nan")
     loss: float = float("nan")
+    accuracies: list[float] = []
+    losses: list[float] = []
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    engine: str = ENGINE
+    worker: str = ""
+    memspan: str = __version__
+    attempts: int = 1
+    digest: str = ""
     curve: list[float] = []
     curve_every: int = 1
     start: Flow | None = None
     end: Flow | None = None
     flow_map: list[list[float]] = []
     flow_every: int = 1
-    provenance: Provenance
+    weights: bytes | None = Field(None, repr=False, exclude=True)
+
+    @property
+    def key(self) -> Key:
+        """Which trial of its study."""
+        return Key(self.configuration, self.length, self.repetition)
+
+
+ACCIDENTAL = frozenset({"seconds", "cpu_seconds", "worker", "attempts"})
+"""Fields of a trial that differ from one run to the next; all others are a function of the key."""
 
 
 class Stopped(Exception):
     """Raised by an observer to end a trial without a result."""
 
 
-def run_trial(
-    study: Study,
-    length: int,
-    repetition: int,
-    provenance: Provenance,
-    observe: Callable[[int], None] = lambda updates: None,
-) -> Trial:
+def run_trial(study: Study, length: int, repetition: int) -> Trial:
     """Train and score one network: a group of one."""
-    return run_group(study, length, [repetition], provenance, lambda repetition, updates: observe(updates))[0]
+    return run_group(study, length, [repetition])[0]
 
 
 def run_group(
     study: Study,
     length: int,
     repetitions: Sequence[int],
-    provenance: Provenance,
     observe: Callable[[int, int], None] = lambda repetition, updates: None,
 ) -> list[Trial]:
     """Train and score some repetitions of a length side by side.
 
     Every random number of a repetition comes from `SeedSequence(study.seed, spawn_key=(length, repetition))`, so
     its result does not depend on which other trials run, beside it or elsewhere, in which order or process.
+    Configurations share these streams: they are compared on the same sequences.
 
     Parameters
     ----------
     study : Study
+        Of one configuration.
     length : int
     repetitions : sequence of int
         With the length, the trials' keys.
-    provenance : Provenance
-        Recorded with the results.
     observe : callable
         Called after each update, for each network in training, with its repetition and the number of updates done;
         may raise `Stopped`.
     """
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.process_time()
     try:
         found = _train(study, length, repetitions, observe)
     except Stopped:
         raise
     except Exception as error:  # whatever it was, the other trials go on
         if len(repetitions) > 1:
-            return [run_group(study, length, [one], provenance, observe)[0] for one in repetitions]
+            return [run_group(study, length, [one], observe)[0] for one in repetitions]
         found = [{"status": "failed", "reason": f"{type(error).__name__}: {error}"}]
-    each = (time.perf_counter() - started) / len(repetitions)
-    identity = {"length": length, "seed": study.seed, "seconds": each, "provenance": provenance}
+    each = {
+        "length": length,
+        "seconds": (time.perf_counter() - started) / len(repetitions),
+        "cpu_seconds": (time.process_time() - began) / len(repetitions),
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
+    }
     pairs = zip(repetitions, found, strict=True)
-    return [Trial.model_validate({**identity, "repetition": repetition, **its}) for repetition, its in pairs]
+    return [Trial.model_validate({**each, "repetition": repetition, **its}) for repetition, its in pairs]
 
 
-def provenance() -> Provenance:
-    """The versions that are running; the commit only from a checkout of memspan's own."""
-    source = Path(__file__).parents[3]
-    commit = None
-    if (source / ".git").exists():
-        command = ["git", "-C", str(source), "rev-parse", "HEAD"]
-        try:
-            commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            commit = None
-    return Provenance(
-        memspan=__version__,
-        commit=commit,
-        python=platform.python_version(),
-        numpy=np.__version__,
-        machine=f"{platform.system()} {platform.machine()}",
+def prepared(study: Study, length: int, repetitions: Sequence[int]) -> Ensemble:
+    """The networks of some repetitions, with their streams, before training."""
+    task = study.new_task()
+    models, streams, fresh = [], [], []
+    for repetition in repetitions:
+        key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
+        for_weights, for_training, for_evaluation = key.spawn(3)
+        models.append(study.new_network(length, for_weights))
+        streams.append(Batches(task, length, study.batch, for_training, study.dtype))
+        fresh.append(Batches(task, length, study.evaluation_samples, for_evaluation, study.dtype))
+    return Ensemble(
+        models,
+        task.new_loss(),
+        streams,
+        study.new_optimizer(),
+        evaluation=fresh,
+        threshold=study.threshold,
+        engine=ENGINE,
     )
 
 
 def _train(
     study: Study, length: int, repetitions: Sequence[int], observe: Callable[[int, int], None]
 ) -> list[dict[str, object]]:
-    task = study.new_task()
-    loss, models, streams, fresh = task.new_loss(), [], [], []
-    for repetition in repetitions:
-        key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
-        for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.new_network(length, for_weights))
-        streams.append(Batches(task, length, study.batch, for_training, study.dtype))
-        fresh.append(Batches(task, length, EVALUATION_SAMPLES, for_evaluation, study.dtype))
-    starts = [_flow(model, loss, stream.peek()) for model, stream in zip(models, streams, strict=True)]
-    optimizer, threshold = study.new_optimizer(), study.threshold
-    ensemble = Ensemble(models, loss, streams, optimizer, evaluation=fresh, threshold=threshold)
+    ensemble = prepared(study, length, repetitions)
+    starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
     members = dict(zip(repetitions, ensemble.members, strict=True))
 
     def watch() -> None:
@@ -194,47 +229,66 @@ def _train(
             if member.outcome is None:
                 observe(repetition, member.updates)
 
-    every = -(-study.updates // CURVE_POINTS)
     outcomes = ensemble.fit(
         study.updates,
-        evaluate_every=EVALUATE_EVERY,
+        evaluate_every=study.evaluate_every,
         evaluation_batches=1,
-        final_batches=FINAL_SAMPLES // EVALUATION_SAMPLES,
+        final_batches=study.evaluation_batches,
         progress=False,
         observe=watch,
-        flow_every=every if 0 in members else 0,
+        flow_every=_curve_every(study) if 0 in members else 0,
     )
     if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
         raise KeyboardInterrupt
     pairs = zip(members.items(), starts, strict=True)
-    return [_result(ensemble, repetition, member, start, every) for (repetition, member), start in pairs]
+    return [_result(ensemble, study, repetition, member, start) for (repetition, member), start in pairs]
 
 
-def _result(ensemble: Ensemble, repetition: int, member: Member, start: Flow, every: int) -> dict[str, object]:
+def _result(ensemble: Ensemble, study: Study, repetition: int, member: Member, start: Flow) -> dict[str, object]:
     """What a trial shows of a network that has been trained."""
-    outcome, last = member.outcome, member.last
+    outcome, last, every = member.outcome, member.last, _curve_every(study)
     assert outcome is not None
-    final = outcome.evaluation or ensemble.evaluate(FINAL_SAMPLES // EVALUATION_SAMPLES, [member])[0]
+    final = outcome.evaluation or ensemble.evaluate(study.evaluation_batches, [member])[0]
+    parameters = member.model.parameters.astype(member.model.dtype.newbyteorder("<"), copy=False)
     return {
         "status": outcome.status.value,
         "reason": outcome.tensor or "",
         "updates": outcome.update,
         "accuracy": final.accuracy,
         "loss": final.loss,
-        "curve": _rounded(_binned(np.array(member.history.loss), every)),
+        "accuracies": final.accuracies.tolist(),
+        "losses": [float(f"{loss:.6g}") for loss in final.losses],
+        "digest": hashlib.sha256(parameters.tobytes()).hexdigest(),
+        "curve": rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,
-        "end": start if last is None else _flow(member.model, ensemble.loss, last),
-        "flow_map": [_rounded(flow) for flow in member.flows] if repetition == 0 else [],
+        "end": start if last is None else flow_of(member.model, ensemble.loss, last),
+        "flow_map": [rounded(flow) for flow in member.flows] if repetition == 0 else [],
         "flow_every": every,
+        "weights": _saved(member.model) if repetition < study.weights else None,
     }
 
 
+def _curve_every(study: Study) -> int:
+    return -(-study.updates // CURVE_POINTS)
+
+
+def _saved(model: Network) -> bytes:
+    from safetensors.numpy import save
+
+    return save(
+        {name: np.ascontiguousarray(view) for name, view in model.layout.by_name(model.parameters).items()}
+    )
+
+
 @np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
-def _flow(model: Network, loss: Loss, batch: Batch) -> Flow:
+def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
     """The gradient of a batch at every time step, with the weights as they are."""
-    loss.forward(model.forward(batch.x), batch.y.astype(model.dtype))
-    return Flow.of(GradientFlow.of(model.backpropagate(loss.backward())))
+    twin = model.astype(
+        model.dtype
+    )  # which forgets the trace with its end: one of many networks could not keep it
+    loss.forward(twin.forward(batch.x), batch.y.astype(model.dtype))
+    return Flow.of(GradientFlow.of(twin.backpropagate(loss.backward())))
 
 
 def _binned(values: Array, width: int) -> Array:
@@ -243,5 +297,8 @@ def _binned(values: Array, width: int) -> Array:
     return np.add.reduceat(values, begins) / np.diff([*begins, len(values)]) if len(values) else values
 
 
-def _rounded(values: Array) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
+def rounded(values: Array) -> list[float]:
+    """About six digits of each: as many as a plot can show, and they pack well."""
+    mantissa, exponent = np.frexp(np.asarray(values, np.float64))
+    kept: list[float] = np.ldexp(np.trunc(mantissa * 2**DIGITS) / 2**DIGITS, exponent).tolist()
+    return kept

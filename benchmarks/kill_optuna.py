@@ -1,0 +1,145 @@
+"""The same kills for Optuna: 200 trials in two processes, SIGKILL at 50 random moments, and who is missing then.
+
+    pip install optuna
+    python benchmarks/kill_optuna.py [--kills 50] [--trials 200]
+
+Optuna keeps its studies in SQLite too (RDBStorage), with a heartbeat of a second, and begins trials again whose
+heartbeat has stopped (RetryHeartbeatStaleTrialCallback). Its points are a grid. A killed process is replaced at
+once. memspan runs tests/faults/kill_workers.py. Writes results/kills.md and .json.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
+from common import small_study
+from kill_workers import kill_workers
+
+from memspan.study.trial import run_trial
+
+RESULTS = Path(__file__).parent / "results"
+SECONDS_MORE = 60.0
+"""That the processes have after the last kill, before what is not done counts as lost."""
+
+
+def optuna_study(folder: str, trials: int):
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{folder}/optuna.db",
+        engine_kwargs={"connect_args": {"timeout": 30}},
+        heartbeat_interval=1,
+        grace_period=2,
+        failed_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=10),
+    )
+    grid = {"k": list(range(trials))}
+    return optuna.create_study(
+        storage=storage, study_name="kills", sampler=optuna.samplers.GridSampler(grid), load_if_exists=True
+    )
+
+
+def work(folder: str, trials: int) -> None:
+    """A worker: the points of the grid are the trials of the study that memspan runs."""
+    study = small_study(trials)
+    keys = study.keys
+
+    def objective(trial) -> float:
+        key = keys[trial.suggest_int("k", 0, trials - 1)]
+        return run_trial(study.configurations[key.configuration], key.length, key.repetition).loss
+
+    optuna_study(folder, trials).optimize(objective)
+
+
+def kill_optuna(folder: str, kills: int, trials: int) -> dict:
+    """Counts of what became of the trials."""
+    import optuna
+
+    rng = random.Random(1)
+    optuna_study(folder, trials)
+
+    def start() -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, __file__, "--work", folder, "--trials", str(trials)])
+
+    workers, killed, began = [start(), start()], 0, time.monotonic()
+    while killed < kills and any(worker.poll() is None for worker in workers):
+        time.sleep(rng.uniform(0.1, 1.5))
+        k = rng.randrange(2)
+        if workers[k].poll() is None:
+            os.kill(workers[k].pid, signal.SIGKILL)
+            workers[k].wait()
+            killed += 1
+            workers[k] = start()
+    until = time.monotonic() + SECONDS_MORE
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
+        time.sleep(0.2)
+    ended = [worker.poll() for worker in workers]
+    for worker in workers:
+        worker.kill()
+    found = optuna_study(folder, trials).get_trials(deepcopy=False)
+    complete = Counter(t.params["k"] for t in found if t.state == optuna.trial.TrialState.COMPLETE)
+    return {
+        "version": optuna.__version__,
+        "killed": killed,
+        "ended": ended,
+        "seconds": time.monotonic() - began,
+        "points_done": len(complete),
+        "points_missing": trials - len(complete),
+        "done_more_than_once": sum(count - 1 for count in complete.values()),
+        "still_running": sum(t.state == optuna.trial.TrialState.RUNNING for t in found),
+        "failed": sum(t.state == optuna.trial.TrialState.FAIL for t in found),
+    }
+
+
+def markdown(found: dict) -> str:
+    ours, theirs = found["memspan"], found["optuna"]
+    names = ("killed", "points_done", "points_missing", "done_more_than_once", "still_running", "failed")
+    row = " | ".join(str(theirs[name]) for name in names)
+    return f"""# Workers killed at random moments
+
+{found["trials"]} small trials in two processes, {found["kills"]} times SIGKILL to one of them, 0.1 to 1.5 s apart.
+
+| | killed | results | missing | kept more than once | left as running | left as failed |
+|---|---:|---:|---:|---:|---:|---:|
+| memspan | {ours["killed"]} | {found["trials"]} | 0 | 0 | 0 | 0 |
+| Optuna {theirs["version"]}, SQLite, grid, heartbeat 1 s | {row} |
+
+memspan: {ours["found"]}. All results are equal, bit for bit, to those of a run that nothing happened to.
+
+Optuna's processes were replaced at once when they were killed, and had {SECONDS_MORE:.0f} s after the last kill; they
+ended with {theirs["ended"]} (None: still at work). Its trials that were cut off stay as failed and are begun again
+as new ones, which is how it counts. `benchmarks/kill_optuna.py` does all of this again.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--work", metavar="FOLDER")
+    options = parser.parse_args()
+    if options.work:
+        work(options.work, options.trials)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        killed, told, right = kill_workers(Path(name), options.kills, options.trials)
+        assert right, told
+        theirs = kill_optuna(name, options.kills, options.trials)
+    found = {"kills": options.kills, "trials": options.trials, "optuna": theirs}
+    found["memspan"] = {"killed": killed, "found": told}
+    print(markdown(found))
+    (RESULTS / "kills.json").write_text(json.dumps(found, indent=1) + "\n")
+    (RESULTS / "kills.md").write_text(markdown(found))
+
+
+if __name__ == "__main__":
+    main()

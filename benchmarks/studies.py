@@ -1,0 +1,165 @@
+"""What a study costs besides training: the coordinator, the processes, Dask, and the store.
+
+    python benchmarks/studies.py [--quick]
+
+Writes results/studies.md and .json. Runs of one comparison take turns, in one run of this script.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from memspan import Study, run_study
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
+
+RESULTS = Path(__file__).parent / "results"
+TINY = {"hidden": 1, "batch": 1, "updates": 1, "evaluation_batches": 1, "evaluation_samples": 1, "weights": 0}
+TRAINING = Study(
+    cell="lstm",
+    hidden=32,
+    lengths=(50, 60, 70, 80),
+    repetitions=12,
+    updates=400,
+    threshold=1.0,
+    evaluate_every=200,
+    evaluation_batches=2,
+)
+
+
+def coordinator(folder: Path, trials: int) -> dict[str, float]:
+    """Milliseconds of the coordinator for each tiny trial: its processor time, and the clock less the worker's."""
+    study = Study(**TINY, lengths=range(1, 11), repetitions=trials // 10, name="tiny")
+    store = folder / f"{trials}.sqlite"
+    began, clock = time.process_time(), time.perf_counter()
+    result = run_study(study, store, workers=1, progress=False)
+    cpu, wall = time.process_time() - began, time.perf_counter() - clock
+    assert len(result.trials) == trials
+    assert result.complete
+    work = sum(trial.seconds for trial in result.trials)
+    clock = time.perf_counter()
+    run_study(study, store, workers=1, progress=False)
+    again = time.perf_counter() - clock
+    return {
+        "trials": trials,
+        "coordinator_cpu_ms": 1000 * cpu / trials,
+        "clock_less_work_ms": 1000 * (wall - work) / trials,
+        "work_ms": 1000 * work / trials,
+        "again_s": again,
+        "bytes": store.stat().st_size / trials,
+    }
+
+
+def bytes_of_usual_trials(folder: Path) -> float:
+    """Of the store of the README's study, for each trial."""
+    store = folder / "usual.sqlite"
+    result = run_study(Study(), store, workers=2, progress=False)
+    return store.stat().st_size / len(result.trials)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def in_turns(rounds: int, runs: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """Seconds of each, one after the other, several times."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            found[name].append(seconds(run))
+            print(f"  {name}: {found[name][-1]:.2f} s", flush=True)
+    return found
+
+
+def compare(rounds: int) -> dict[str, list[float]]:
+    """One process, two, and two workers of Dask, which were there before."""
+    from servers import dask_cluster
+
+    def local(workers: int) -> Callable[[], object]:
+        return lambda: run_study(TRAINING, workers=workers, progress=False)
+
+    with tempfile.TemporaryDirectory() as name, dask_cluster(Path(name)) as cluster:
+        warm = TRAINING.with_(updates=2, repetitions=2)
+        run_study(warm, scheduler=cluster.address, progress=False)
+        dask = lambda: run_study(TRAINING, scheduler=cluster.address, progress=False)  # noqa: E731
+        return in_turns(rounds, {"1 process": local(1), "2 processes": local(2), "Dask, 2 workers": dask})
+
+
+def markdown(found: dict) -> str:
+    times = found["seconds"]
+    one, two, dask = times["1 process"], times["2 processes"], times["Dask, 2 workers"]
+    rows = [
+        f"| {row['trials']:,} | {row['coordinator_cpu_ms']:.2f} | {row['clock_less_work_ms']:.2f} "
+        f"| {row['work_ms']:.2f} | {row['again_s']:.1f} | {row['bytes']:,.0f} |"
+        for row in found["coordinator"]
+    ]
+    return f"""# What a study costs besides training
+
+{found["machine"]}. One BLAS and one kernel thread in each process.
+
+## The coordinator
+
+Tiny trials (one unit, one sequence, one update) in one worker process, on a SQLite file with full synchronisation. In
+milliseconds for each trial: the processor time of the coordinator, and the time on the clock that is not the worker's.
+
+| trials | coordinator | clock less work | work of a trial | asked for again, s | bytes in the store |
+|---:|---:|---:|---:|---:|---:|
+{chr(10).join(rows)}
+
+Aimed at: at most 2 ms, whatever the number of trials.
+
+A trial of the README's study takes {found["usual_bytes"]:,.0f} bytes: its curve of 150 points, the gradients at every
+time step, and of the first repetition of each length their history and the weights.
+
+## Processes and Dask
+
+48 LSTMs of 32 units at T = 50 to 80, 400 updates each, from start to end with the start of processes; the workers of
+Dask were there before. Medians of {len(one)} rounds, in turns.
+
+| | seconds | | aimed at |
+|---|---:|---|---:|
+| 1 process | {statistics.median(one):.1f} | | |
+| 2 processes | {statistics.median(two):.1f} | {_ratio(one, two)} times as fast | 1.85 |
+| Dask, 2 workers | {statistics.median(dask):.1f} | {_ratio(two, dask)} of the speed of 2 processes | 0.95 |
+"""
+
+
+def _ratio(first: list[float], second: list[float]) -> str:
+    ratios = [a / b for a, b in zip(first, second, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args().quick
+    sizes = (1000, 2000) if quick else (1000, 10_000, 100_000)
+    with tempfile.TemporaryDirectory() as name:
+        rows = []
+        for trials in sizes:
+            rows.append(coordinator(Path(name), trials))
+            print(rows[-1], flush=True)
+        usual = bytes_of_usual_trials(Path(name))
+    found = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "coordinator": rows,
+        "usual_bytes": usual,
+        "seconds": compare(1 if quick else 3),
+    }
+    print(markdown(found))
+    if not quick:
+        (RESULTS / "studies.json").write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / "studies.md").write_text(markdown(found))
+
+
+if __name__ == "__main__":
+    main()

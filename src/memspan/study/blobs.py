@@ -1,0 +1,70 @@
+"""The curves and gradients of a trial as one compact blob, and back.
+
+The format: a safetensors file, compressed with zlib. Its arrays are float64: `curve`, `flow_map` with a row for
+each time that it was measured, and for both moments `start` and `end` the norms `d_a`, `d_R` and `d_W` of every
+time step, as `start.d_a`. Its metadata has `curve_every` and `flow_every`, in updates. Numbers are rounded to 20
+binary digits, so that half of each compresses to nothing. What is not there has no array.
+"""
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from memspan.errors import UnreadableFile
+from memspan.study.trial import Flow, Trial
+
+LARGEST = 1 << 30
+"""Bytes that an unpacked blob may have: what is read could claim any size."""
+
+
+def pack(trial: Trial) -> bytes:
+    """The blob of a trial."""
+    from safetensors.numpy import save
+
+    arrays: dict[str, list[Any]] = {"curve": trial.curve, "flow_map": trial.flow_map}
+    for moment in ("start", "end"):
+        flow: Flow | None = getattr(trial, moment)
+        arrays |= {f"{moment}.{name}": norms for name, norms in (flow.model_dump() if flow else {}).items()}
+    every = {"curve_every": str(trial.curve_every), "flow_every": str(trial.flow_every)}
+    return zlib.compress(save({name: np.array(a, "<f8") for name, a in arrays.items() if len(a)}, every))
+
+
+def unpack(blob: bytes) -> dict[str, Any]:
+    """The fields of a trial that are in a blob.
+
+    Raises
+    ------
+    UnreadableFile
+        When it is damaged.
+    """
+    from safetensors import SafetensorError, deserialize
+
+    unpacking = zlib.decompressobj()
+    try:
+        file = unpacking.decompress(blob, LARGEST)
+        if not unpacking.eof:
+            raise ValueError("it is cut off, or too large")
+        found = {name: _array(tensor) for name, tensor in deserialize(file)}  # type: ignore[no-untyped-call]
+        fields: dict[str, Any] = {name: found.get(name, np.zeros(0)).tolist() for name in ("curve", "flow_map")}
+        for moment in ("start", "end"):
+            norms = {name: found.get(f"{moment}.{name}") for name in Flow.model_fields}
+            whole = {name: array.tolist() for name, array in norms.items() if array is not None}
+            fields[moment] = Flow(**whole) if whole else None
+        return fields | _metadata(file)
+    except (zlib.error, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableFile(f"the curves of a trial are damaged: {error}") from None
+
+
+def _array(tensor: dict[str, Any]) -> Any:
+    if tensor["dtype"] != "F64":
+        raise ValueError(f"float64 expected, not {tensor['dtype']}")
+    return np.frombuffer(tensor["data"], "<f8").reshape(tensor["shape"])
+
+
+def _metadata(file: bytes) -> dict[str, int]:
+    import json
+
+    size = int.from_bytes(file[:8], "little")
+    metadata = json.loads(file[8 : 8 + size]).get("__metadata__", {})
+    return {name: int(metadata[name]) for name in ("curve_every", "flow_every")}

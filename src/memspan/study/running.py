@@ -1,0 +1,200 @@
+"""Running a study: what is missing is planned, handed out and kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from memspan.errors import InvalidArgument, MemspanError, whole_number
+from memspan.interrupts import Interrupts, noted_interrupts
+from memspan.study.coordinator import Coordinator
+from memspan.study.events import Advanced, Ended, Listener, Planned
+from memspan.study.executors import Alone, Dask, Local, Team
+from memspan.study.listeners import listening
+from memspan.study.plan import Plan, make_plan
+from memspan.study.result import StudyResult
+from memspan.study.specification import Key, Study
+from memspan.study.store import Entry, Store, default_name
+from memspan.study.trial import Stopped, Trial
+from memspan.study.work import now_and_then
+
+SECONDS_BETWEEN_MESSAGES = 0.2
+MOST_WITH_CURVES = 10_000
+"""Trials of which the result has the curves too; of more they stay in the store."""
+
+
+def run_study(
+    study: Study,
+    store: str | Path | None = None,
+    *,
+    workers: int = 0,
+    scheduler: str | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
+    retry_failed: bool = False,
+    progress: bool | str = True,
+    listen: Listener | None = None,
+) -> StudyResult:
+    """Run every trial of a study that is not in its store yet.
+
+    A trial's result is a function of its configuration, length and repetition: it does not depend on where, with
+    which others or how often it was run. So after any interruption the same call goes on where the last one ended.
+
+    Parameters
+    ----------
+    study : Study
+        What to run. More lengths, repetitions or values than last time are added to what is there.
+    store : path or str, optional
+        A SQLite file, which is made if it is not there, or the URL of a PostgreSQL database. Without one, the
+        results are only returned.
+    workers : int
+        Processes; 0 for none but this one. With more, a script must call this under
+        `if __name__ == "__main__":`, as for everything that starts processes.
+    scheduler : str, optional
+        The address of a Dask scheduler, or the `.json` file that it writes: its workers are used instead.
+    executor : Executor, or a callable that makes one, optional
+        Any other place to work; `workers` is then how many orders it works on at once. One that is made can be
+        replaced when the death of a worker breaks it.
+    retry_failed : bool
+        Whether trials that failed, by the machine's fault, are run again.
+    progress : bool or str
+        Whether to show it, or a kind from `memspan.study.listeners.KINDS`.
+    listen : callable, optional
+        Called with each event (`memspan.study.events`).
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C or SIGTERM; what was finished is in the store.
+    AnotherStudy
+        When the name belongs to another study.
+    TooLarge
+        When memory cannot suffice.
+    StoreFailed, ExecutorFailed
+        When the disk is full, or the scheduler gone; what was finished is in the store.
+    """
+    if not isinstance(study, Study):
+        raise InvalidArgument("study", "a Study", repr(study))
+    workers = whole_number("workers", workers, least=0)
+    if scheduler is not None and executor is not None:
+        raise InvalidArgument("scheduler", "left out where there is an executor", repr(scheduler))
+    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
+    with ExitStack() as stack:
+        tell = stack.enter_context(listening(kind, listen))
+        interrupts = stack.enter_context(noted_interrupts(terminations=True))
+        kept = _Kept(
+            study, stack.enter_context(Store(store, create=True)) if store is not None else None, interrupts
+        )
+        if retry_failed:
+            kept.forget_failed()
+        keys = kept.missing(study.keys)
+        make = _team_of(workers, scheduler, executor)
+        try:
+            if keys:
+                _run(kept, keys, make, tell, interrupts)
+            else:
+                tell(Planned(study, kept.name, Plan((), 0.0, 0, 0, None), kept.counts()))
+            tell(Ended(True))
+        except (KeyboardInterrupt, MemspanError) as error:
+            tell(Ended(False, str(error) or "interrupted"))
+            raise
+        return kept.result()
+
+
+@contextmanager
+def planned(study: Study, store: str | Path | None, workers: int, scheduler: str | None) -> Iterator[Plan]:
+    """What `run_study` would do; nothing is made or run but what must be measured."""
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(noted_interrupts(terminations=True))
+        keys: Sequence[Key] = study.keys
+        if store is not None and _is_there(store):
+            there = stack.enter_context(Store(store))
+            keys = there.missing(study)
+        if not keys:
+            yield Plan((), 0.0, 0, 0, None)
+            return
+        team = _team_of(workers, scheduler, None)(lambda ticket, member, updates: None)
+        try:
+            yield make_plan(study, keys, team, interrupts)
+        finally:
+            team.close()
+
+
+class _Kept:
+    """What is done of a study: in its store, or in memory."""
+
+    def __init__(self, study: Study, store: Store | None, interrupts: Interrupts) -> None:
+        self.study, self.interrupts = study, interrupts
+        self.trials: dict[Key, Trial] = {}
+        self.entry: Entry | None = store.enter(study) if store is not None else None
+        self.name = self.entry.name if self.entry else study.name or default_name(study)
+
+    def missing(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Those that are not done."""
+        done = set(self.trials) if self.entry is None else self.entry.done(keys if len(keys) < 1000 else None)
+        return [key for key in keys if key not in done]
+
+    def keep(self, trials: Sequence[Trial]) -> None:
+        """Put them where they are safe; a database may take long, and cannot look at a flag."""
+        if self.entry is None:
+            self.trials |= {trial.key: trial for trial in trials}
+            return
+        with self.interrupts.raised(2):
+            self.entry.keep(trials)
+
+    def forget_failed(self) -> None:
+        """As of a store."""
+        if self.entry is not None:
+            self.entry.forget_failed()
+
+    def counts(self) -> dict[int, dict[str, int]]:
+        """For each length, how many have ended in which way."""
+        return {} if self.entry is None else self.entry.counts()
+
+    def result(self) -> StudyResult:
+        """All that is done."""
+        if self.entry is None:
+            return StudyResult.of(self.study, list(self.trials.values()))
+        return StudyResult.of_entry(self.entry, curves=len(self.study.keys) <= MOST_WITH_CURVES)
+
+
+def _run(
+    kept: _Kept, keys: Sequence[Key], make: Callable[..., Team], tell: Listener, interrupts: Interrupts
+) -> None:
+    study = kept.study
+
+    def watch(ticket: int, updates: Sequence[int]) -> None:
+        """Called between two updates of a trial in this process."""
+        if interrupts:
+            raise Stopped
+        order = coordinator.handed
+        if order is not None and order.ticket == ticket:
+            moments = zip(order.repetitions, updates, strict=False)
+            tell(Advanced({Key(order.configuration, order.length, k): done for k, done in moments}))
+
+    team = make(now_and_then(SECONDS_BETWEEN_MESSAGES, watch))
+    coordinator = Coordinator(study, team, kept.keep, kept.missing, tell, interrupts)
+    at_once = True
+    try:
+        plan = make_plan(study, keys, team, interrupts)
+        tell(Planned(study, kept.name, plan, kept.counts()))
+        coordinator.run(plan.groups)
+        at_once = False
+    finally:
+        team.close(at_once=at_once)
+
+
+def _team_of(
+    workers: int, scheduler: str | None, executor: Executor | Callable[[], Executor] | None
+) -> Callable[..., Team]:
+    """What makes the team, given a watcher for the case that it is this process."""
+    if scheduler is not None:
+        return lambda watch: Dask(scheduler)
+    if isinstance(executor, Executor):
+        return lambda watch: Team(lambda: executor, max(workers, 1), renewable=False)
+    if executor is not None:
+        return lambda watch: Team(executor, max(workers, 1))
+    return (lambda watch: Local(workers)) if workers else Alone
+
+
+def _is_there(store: str | Path) -> bool:
+    return "://" in str(store) or Path(store).exists()

@@ -1,0 +1,415 @@
+"""The store: studies and their trials in a database, written by the coordinator alone.
+
+A trial is a pure function of its key, so inserting one twice is harmless, two coordinators of one study only waste
+work, and what a crash took away is computed again. There are no locks, no leases and no half-states.
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
+from memspan.study.databases import Database, StoreFailed, database
+from memspan.study.specification import Key, Study
+from memspan.study.tables import configurations, curves, key_of, rows_of, studies, trial_of, trials, weights
+from memspan.study.trial import Provenance, Trial
+
+Result = TypeVar("Result")
+SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
+BATCH = 1000  # rows in a statement
+
+
+class AnotherStudy(InvalidArgument):
+    """The name belongs to a study of another specification."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What `memspan store ls` says of a study."""
+
+    name: str
+    study: Study
+    versions: Provenance
+    created: str
+    hash: str
+    counts: dict[str, int]
+
+    @property
+    def trials(self) -> int:
+        """How many it will have."""
+        return len(self.study.keys)
+
+    @property
+    def done(self) -> int:
+        """How many it has."""
+        return sum(self.counts.values())
+
+
+class Store:
+    """Studies in a SQLite file or a PostgreSQL database.
+
+    Parameters
+    ----------
+    place : path or str
+        The file, or a URL such as `postgresql://user@host/database`.
+    create : bool
+        Whether to make a store if there is none.
+
+    Raises
+    ------
+    UnreadableFile
+        When it is damaged, not memspan's, or of a newer version; it is left as it was.
+    StoreFailed
+        When it cannot be reached or written.
+    """
+
+    def __init__(self, place: str | Path, *, create: bool = False) -> None:
+        self.database: Database = database(place)
+        self.engine: Engine = self.database.open(create=create)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+    @property
+    def place(self) -> str:
+        """Where it is; without a password."""
+        return self.database.place
+
+    @property
+    def size(self) -> int:
+        """Bytes, of all studies together."""
+        return self._do(self.database.size)
+
+    def enter(self, study: Study, provenance: Provenance | None = None) -> "Entry":
+        """Find a study by its name, or make it; more lengths, repetitions or values let it grow.
+
+        Raises
+        ------
+        AnotherStudy
+            When the name belongs to a study that this one does not contain; the message has every difference.
+        """
+        name = study.name or default_name(study)
+        row = {
+            "name": _escaped(name),
+            **_specified(study),
+            "versions": (provenance or Provenance.here()).model_dump_json(),
+            "commit": (provenance or Provenance.here()).commit,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+        def work(connection: Connection) -> Entry:
+            connection.execute(self.database.insert(studies), row)
+            found = connection.execute(select(studies).where(studies.c.name == _escaped(name)).with_for_update())
+            there = found.mappings().one()
+            _demand_contained(self._study(there["specification"], name), study, name)
+            connection.execute(update(studies).where(studies.c.id == there["id"]).values(**_specified(study)))
+            return Entry(self, there["id"], name, study, self._numbers(connection, there["id"], study))
+
+        return self._do(work, writes=True)
+
+    def find(self, name: str) -> "Entry":
+        """The study of that name.
+
+        Raises
+        ------
+        InvalidArgument
+            When there is none.
+        """
+
+        def work(connection: Connection) -> Entry:
+            found = connection.execute(select(studies).where(studies.c.name == _escaped(name))).mappings().first()
+            if found is None:
+                names = [_unescaped(text) for text in connection.execute(select(studies.c.name)).scalars()]
+                rule = f"that of a study in {self.place}"
+                raise InvalidArgument("name", rule, repr(name), did_you_mean(name, names))
+            study = self._study(found["specification"], name)
+            return Entry(self, found["id"], name, study, self._numbers(connection, found["id"], study, make=False))
+
+        return self._do(work)
+
+    def missing(self, study: Study) -> list[Key]:
+        """The keys of a study that are not here yet; nothing is written.
+
+        Raises
+        ------
+        AnotherStudy
+            As `enter` does.
+        """
+        name = study.name or default_name(study)
+        if name not in {overview.name for overview in self.overviews()}:
+            return study.keys
+        entry = self.find(name)
+        _demand_contained(entry.study, study, name)
+        new = {_canonical(one): place for place, one in enumerate(study.configurations)}
+        places = [new[_canonical(one)] for one in entry.study.configurations]
+        done = {key._replace(configuration=places[key.configuration]) for key in entry.done()}
+        return [key for key in study.keys if key not in done]
+
+    def overviews(self) -> list[Overview]:
+        """Every study, the oldest first."""
+
+        def work(connection: Connection) -> list[Overview]:
+            counts: dict[int, dict[str, int]] = {}
+            grouped = select(trials.c.study, trials.c.outcome, func.count()).group_by(
+                trials.c.study, trials.c.outcome
+            )
+            for study, outcome, count in connection.execute(grouped):
+                counts.setdefault(study, {})[outcome] = count
+            rows = connection.execute(select(studies).order_by(studies.c.id)).mappings().all()
+            return [self._overview(row, counts.get(row["id"], {})) for row in rows]
+
+        return self._do(work)
+
+    def remove(self, name: str) -> int:
+        """Take a study out, with all its trials; return how many there were."""
+        entry = self.find(name)
+
+        def work(connection: Connection) -> int:
+            count = connection.execute(select(func.count()).where(trials.c.study == entry.id).select_from(trials))
+            number = int(count.scalar_one())
+            connection.execute(delete(studies).where(studies.c.id == entry.id))
+            return number
+
+        return self._do(work, writes=True)
+
+    def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
+        name = _unescaped(row["name"])
+        versions = Provenance.model_validate_json(row["versions"])
+        return Overview(
+            name, self._study(row["specification"], name), versions, row["created"], row["hash"], counts
+        )
+
+    def _study(self, specification: str, name: str) -> Study:
+        try:
+            return Study(**json.loads(specification), name=name)
+        except (ValueError, TypeError) as error:
+            raise UnreadableFile(
+                f"{self.place} holds a study {name!r} that this memspan does not know: {error}"
+            ) from None
+
+    def _numbers(self, connection: Connection, study_id: int, study: Study, *, make: bool = True) -> list[int]:
+        """The number of each of a study's configurations in the store; new ones are added."""
+        there = select(configurations.c.configuration, configurations.c.specification)
+        rows = connection.execute(there.where(configurations.c.study == study_id)).all()
+        numbers = {_completed(specification): number for number, specification in rows}
+        texts = [_canonical(configuration) for configuration in study.configurations]
+        new = {text: len(rows) + k for k, text in enumerate(t for t in texts if t not in numbers)}
+        if new and make:
+            values = [
+                {"study": study_id, "configuration": number, "specification": text} for text, number in new.items()
+            ]
+            connection.execute(insert(configurations), values)
+        elif new:
+            raise UnreadableFile(f"{self.place} holds a study without its configurations")
+        return [(numbers | new)[text] for text in texts]
+
+    def _do(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
+        """Do it in one transaction; again, where a server was lost and may come back."""
+        until = time.monotonic() + self.database.patience
+        while True:
+            try:
+                with self.database.writing(self.engine) if writes else self.engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except DBAPIError as error:
+                if not self.database.passes(error) or time.monotonic() > until:
+                    raise StoreFailed(_failure(self.place, error)) from None
+            time.sleep(SECONDS_TO_PAUSE)
+
+
+class Entry:
+    """A study in a store, and its trials.
+
+    Attributes
+    ----------
+    name : str
+    study : Study
+    """
+
+    def __init__(self, store: Store, identity: int, name: str, study: Study, numbers: list[int]) -> None:
+        self.store, self.id, self.name, self.study = store, identity, name, study
+        self._numbers = numbers
+        self._places = {number: place for place, number in enumerate(numbers)}
+
+    def done(self, keys: Sequence[Key] | None = None) -> set[Key]:
+        """The keys of the trials that are there; of these few, if any are given."""
+        columns = trials.c.configuration, trials.c.length, trials.c.repetition
+
+        def work(connection: Connection) -> set[Key]:
+            query = select(*columns).where(self._mine(trials))
+            if keys:
+                query = query.where(
+                    trials.c.configuration.in_({self._numbers[key.configuration] for key in keys}),
+                    trials.c.length.in_({key.length for key in keys}),
+                    trials.c.repetition.in_({key.repetition for key in keys}),
+                )
+            rows = connection.execute(query).mappings()
+            return {key_of(row, self._places[row["configuration"]]) for row in rows}
+
+        return self.store._do(work)
+
+    def counts(self) -> dict[int, dict[str, int]]:
+        """For each length, how many trials ended in which way."""
+        columns = trials.c.length, trials.c.outcome
+
+        def work(connection: Connection) -> dict[int, dict[str, int]]:
+            found: dict[int, dict[str, int]] = {}
+            query = select(*columns, func.count()).where(self._mine(trials)).group_by(*columns)
+            for length, outcome, count in connection.execute(query):
+                found.setdefault(length, {})[outcome] = count
+            return found
+
+        return self.store._do(work)
+
+    def keep(self, found: Iterable[Trial]) -> None:
+        """Insert trials, in one transaction; what is there already stays as it is."""
+        tables: dict[Any, list[dict[str, Any]]] = {trials: [], curves: [], weights: []}
+        for trial in found:
+            key = trial.key
+            place = {"study": self.id, "configuration": self._numbers[key.configuration]}
+            identity = place | {"length": key.length, "repetition": key.repetition}
+            for table, row in rows_of(trial, identity).items():
+                tables[table].append(row)
+
+        def work(connection: Connection) -> None:
+            for table, rows in tables.items():
+                if rows:
+                    connection.execute(self.store.database.insert(table), rows)
+
+        try:
+            self.store._do(work, writes=True)
+        except IntegrityError:
+            rule = "still in its store"
+            raise StoreFailed(f"the study {self.name!r} must be {rule}, and was taken out while it ran") from None
+
+    def trials(self, *, curves_too: bool = True) -> Iterator[Trial]:
+        """Every trial, in the order of the keys; without curves faster."""
+        key = [trials.c.configuration, trials.c.length, trials.c.repetition]
+        last: tuple[int, int, int] = (-1, -1, -1)
+        while rows := self._some_rows(key, last, curves_too):
+            for row in rows:
+                yield trial_of(row, self._places[row["configuration"]], row.get("data"))
+            last = rows[-1]["configuration"], rows[-1]["length"], rows[-1]["repetition"]
+
+    def weights(self, key: Key) -> bytes | None:
+        """The trained weights of a trial as a safetensors file, if they were kept."""
+        number = self._numbers[key.configuration]
+
+        def work(connection: Connection) -> bytes | None:
+            where = and_(
+                self._mine(weights),
+                weights.c.configuration == number,
+                weights.c.length == key.length,
+                weights.c.repetition == key.repetition,
+            )
+            return connection.execute(select(weights.c.data).where(where)).scalar()
+
+        return self.store._do(work)
+
+    def forget_failed(self) -> int:
+        """Take out the trials that failed by the machine's fault, so that they are run again; return how many."""
+
+        def work(connection: Connection) -> int:
+            failed = delete(trials).where(self._mine(trials), trials.c.outcome == "failed")
+            return int(connection.execute(failed).rowcount)
+
+        return self.store._do(work, writes=True)
+
+    def _mine(self, table: Any) -> ColumnElement[bool]:
+        return and_(table.c.study == self.id, table.c.configuration.in_(self._numbers))
+
+    def _some_rows(self, key: list[Any], after: tuple[int, int, int], curves_too: bool) -> list[dict[str, Any]]:
+        """The next rows in the order of the keys."""
+        from sqlalchemy import tuple_
+
+        def work(connection: Connection) -> list[dict[str, Any]]:
+            query = select(trials)
+            if curves_too:
+                same = [
+                    curves.c[name] == trials.c[name] for name in ("study", "configuration", "length", "repetition")
+                ]
+                query = select(trials, curves.c.data).outerjoin(curves, and_(*same))
+            query = (
+                query.where(trials.c.study == self.id, tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
+            )
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+        return self.store._do(work)
+
+
+def default_name(study: Study) -> str:
+    """Of a study without one: task, cell, and a checksum of all else but lengths and repetitions."""
+    tasks, cells = study.values()["task"], study.values()["cell"]
+    names = [names[0].replace("/", "-") if len(names) == 1 else "several" for names in (tasks, cells)]
+    return "-".join([*names, _sha(_canonical(study))[:8]])
+
+
+def _specified(study: Study) -> dict[str, str]:
+    text = study.model_dump_json(exclude={"name"})
+    return {"specification": text, "hash": _sha(text)}
+
+
+def _canonical(study: Study) -> str:
+    """Everything that a result depends on but the rest of the key."""
+    return json.dumps(study.model_dump(mode="json", exclude=set(BESIDES)), sort_keys=True)
+
+
+def _completed(specification: str) -> str:
+    """The same of what is stored, perhaps by a version that had fewer fields."""
+    return json.dumps(json.loads(_canonical(Study())) | json.loads(specification), sort_keys=True)
+
+
+BESIDES = ("lengths", "repetitions", "weights", "name")
+
+
+def _demand_contained(old: Study, new: Study, name: str) -> None:
+    """A study may grow, but not change: each field has the old values, and perhaps more."""
+    was, now = old.values(), new.values()
+    lines = [
+        f"  {field}: {_listed(was.get(field))} in the store, {_listed(now.get(field))} asked for"
+        for field in {**was, **now}
+        if not set(was.get(field, ())) <= set(now.get(field, ())) or (field in now) != (field in was)
+    ]
+    if new.repetitions < old.repetitions:
+        lines.append(f"  repetitions: {old.repetitions} in the store, {new.repetitions} asked for")
+    if lines:
+        rule = "another one, as a study may grow, but not change, and this one is there"
+        raise AnotherStudy("name", rule, "\n".join([repr(name), *lines]))
+
+
+def _listed(values: Iterable[Any] | None) -> str:
+    return "nothing" if values is None else ", ".join(map(str, values))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _escaped(name: str) -> str:
+    """PostgreSQL has no text with a NUL in it."""
+    return name.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: "\0" if found[1] == "0" else found[1], text)
+
+
+def _failure(place: str, error: DBAPIError) -> str:
+    return f"{place} cannot be used: {str(error.orig).strip()}; what it held before is still there"

@@ -1,0 +1,129 @@
+"""What the fault scripts share: a study of many small trials, and how its results are compared."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from memspan import Study, StudyResult, run_study
+from memspan.study.trial import ACCIDENTAL
+
+SPECIFICATION = """\
+cell = ["rnn", "gru"]
+lengths = [3, 6]
+hidden = 8
+batch = 32
+updates = {updates}
+threshold = 1.0
+evaluation_batches = 2
+repetitions = {repetitions}
+name = "faults"
+"""
+
+
+def small_study(trials: int, updates: int = 400) -> Study:
+    """So many trials, of two cells and two lengths, each of which takes a few tenths of a second."""
+    return Study(
+        cell=("rnn", "gru"),
+        lengths=(3, 6),
+        hidden=8,
+        batch=32,
+        updates=updates,
+        threshold=1.0,
+        evaluation_batches=2,
+        repetitions=trials // 4,
+        name="faults",
+    )
+
+
+def facts(result: StudyResult) -> dict:
+    """What must be equal of every trial, whatever happened."""
+    return {trial.key: trial.model_dump_json(exclude=set(ACCIDENTAL)) for trial in result.trials}
+
+
+def undisturbed(study: Study) -> dict:
+    """The facts of a study that nothing happened to, run in this process."""
+    return facts(run_study(study, progress=False))
+
+
+def stored(store: Path | str, study: Study) -> dict:
+    """The facts that a store holds."""
+    return facts(StudyResult.load(store, study.name))
+
+
+def coordinator(
+    study: Study,
+    folder: Path,
+    store: str = "store.sqlite",
+    *options: str,
+    environment: dict | None = None,
+    before: Callable[[], None] | None = None,
+) -> subprocess.Popen:
+    """`memspan study run` as a process of its own, in a session of its own."""
+    specification = folder / "study.toml"
+    specification.write_text(SPECIFICATION.format(updates=study.updates, repetitions=study.repetitions))
+    command = [sys.executable, "-m", "memspan", "study", "run", specification.name, "--store", store]
+    workers = [] if "--workers" in options else ["--workers", "2"]
+    return subprocess.Popen(
+        [*command, *workers, "--progress", "none", *options],
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=before,
+    )
+
+
+def rows_in(store: Path) -> int:
+    """How many trials a SQLite store has; 0 while there is none."""
+    if not store.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT count(*) FROM trials").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def workers_of(process: int) -> list[psutil.Process]:
+    """The worker processes of a coordinator, oldest first; not multiprocessing's own helper."""
+    try:
+        children = psutil.Process(process).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    except psutil.Error:
+        return []
+
+
+def kill_now_and_then(
+    running: subprocess.Popen, kills: int, rng: random.Random, apart: tuple[float, float]
+) -> int:
+    """SIGKILL one of its workers at random moments; return how many were killed before it ended."""
+    killed = 0
+    while killed < kills and running.poll() is None:
+        time.sleep(rng.uniform(*apart))
+        if victims := workers_of(running.pid):
+            try:
+                os.kill(rng.choice(victims).pid, signal.SIGKILL)
+                killed += 1
+            except ProcessLookupError:
+                pass
+    return killed
+
+
+def compare(found: dict, expected: dict) -> str:
+    """In one line."""
+    different = sum(found.get(key) != expected[key] for key in expected)
+    return (
+        f"{len(found)} of {len(expected)} results, {len(set(found) - set(expected))} that were not asked for, "
+        f"{different} different"
+    )

@@ -1,0 +1,62 @@
+"""Ctrl-C and SIGTERM, once and twice: exit 130, how to resume, nothing left running, everything finished kept.
+
+python tests/faults/interrupts.py
+"""
+
+import signal
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import psutil
+from common import coordinator, rows_in, small_study, stored, undisturbed, workers_of
+from servers import wait_until
+
+
+def interrupt(folder: Path, number: int, times: int, workers: int) -> tuple[str, bool]:
+    """What was found, and whether that is right."""
+    study = small_study(400)
+    store = folder / "store.sqlite"
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it is ignored where a shell runs this with &
+    running = coordinator(study, folder, "store.sqlite", "--workers", str(workers), before=heard)
+    wait_until(lambda: rows_in(store) > 0)
+    children = workers_of(running.pid)
+    began = time.monotonic()
+    for _ in range(times):
+        psutil.Process(running.pid).send_signal(number)
+        time.sleep(0.05)
+    _, err = running.communicate(timeout=60)
+    took = time.monotonic() - began
+    _, alive = psutil.wait_procs(children, timeout=3)
+    kept = rows_in(store)
+    right = (
+        running.returncode == 130
+        and took < (2.5 if times > 1 else 5)
+        and not alive
+        and "memspan study resume faults --store store.sqlite" in err
+        and "Traceback" not in err
+        and 0 < kept < 400
+    )
+    return f"ended with {running.returncode} after {took:.2f} s, {kept} kept, {len(alive)} left; {err!r}", right
+
+
+if __name__ == "__main__":
+    wrong = 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for times in (1, 2, 3):
+            for workers in (0, 2):
+                with tempfile.TemporaryDirectory() as name:
+                    found, right = interrupt(Path(name), number, times, workers)
+                print(f"{'PASS' if right else 'FAIL'}: {number.name} x {times}, {workers} workers: {found}")
+                wrong += not right
+    study = small_study(40)
+    with tempfile.TemporaryDirectory() as name:
+        running = coordinator(study, Path(name))
+        wait_until(lambda: rows_in(Path(name) / "store.sqlite") > 0)
+        running.send_signal(signal.SIGINT)
+        running.communicate()
+        coordinator(study, Path(name)).communicate()
+        right = stored(Path(name) / "store.sqlite", study) == undisturbed(study)
+    print(f"{'PASS' if right else 'FAIL'}: resumed, and equal to an undisturbed run")
+    raise SystemExit(wrong or not right)

@@ -1,0 +1,79 @@
+"""A trial that always kills its worker: it fails alone after three attempts, and the others go on.
+
+python tests/faults/poison.py [--dask]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from common import compare, coordinator, facts, small_study, undisturbed
+from servers import dask_cluster
+
+from memspan import StudyResult
+
+LENGTH, REPETITION = 6, 5
+SITE = f"""\
+import multiprocessing, os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "memspan.study.work":  # what is poisoned can be imported by now
+            sys.meta_path.remove(self)
+            poison()
+
+def poison():
+    from memspan.study import trial
+    sound = trial.prepared
+
+    def prepared(study, length, repetitions):
+        in_worker = multiprocessing.parent_process() is not None
+        if in_worker and study.cell == "gru" and length == {LENGTH} and {REPETITION} in repetitions:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sound(study, length, repetitions)
+
+    trial.prepared = prepared
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def poison(folder: Path, trials: int, dask: bool) -> tuple[str, bool]:
+    """What was found, and whether that is right."""
+    study = small_study(trials)
+    expected = undisturbed(study)
+    (folder / "poisoned").mkdir()
+    (folder / "poisoned" / "sitecustomize.py").write_text(SITE)  # which Python imports when a process starts
+    environment = {"PYTHONPATH": str(folder / "poisoned")}
+    if dask:
+        with dask_cluster(folder, environment=environment) as cluster:
+            return _judge(folder, study, expected, "--scheduler", cluster.address)
+    return _judge(folder, study, expected, environment=environment)
+
+
+def _judge(folder, study, expected, *options, environment=None) -> tuple[str, bool]:
+    running = coordinator(study, folder, "store.sqlite", *options, environment=environment)
+    _, err = running.communicate(timeout=600)
+    result = StudyResult.load(folder / "store.sqlite", study.name)
+    failed = [trial for trial in result.trials if trial.status == "failed"]
+    rest = {key: text for key, text in facts(result).items() if key not in {trial.key for trial in failed}}
+    wanted = {key: text for key, text in expected.items() if key in rest}
+    told = "; ".join(f"{tuple(t.key)} failed after {t.attempts} attempts: {t.reason}" for t in failed)
+    right = (
+        [(trial.configuration, trial.length, trial.repetition, trial.attempts) for trial in failed]
+        == [(1, LENGTH, REPETITION, 3)]
+        and rest == wanted
+        and len(rest) == len(expected) - 1
+    )
+    return f"{told or 'none failed'}; of the others {compare(rest, wanted)}; {err.strip()[-500:]}", right
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dask", action="store_true")
+    parser.add_argument("--trials", type=int, default=40)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        found, right = poison(Path(name), options.trials, options.dask)
+    print(f"{'PASS' if right else 'FAIL'}: {found}")
+    raise SystemExit(not right)

@@ -1,0 +1,186 @@
+"""Real servers for tests, on this machine only: a Dask cluster, and PostgreSQL. Each ends with its `with`."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS_TO_START = 60
+
+
+def missing(server: str) -> str:
+    """Why a server cannot be started here; empty if it can."""
+    if server == "dask":
+        try:
+            import distributed  # noqa: F401
+        except ModuleNotFoundError:
+            return "Dask is not installed: pip install 'memspan[dask]'"
+        return ""
+    try:
+        import psycopg  # noqa: F401
+    except ModuleNotFoundError:
+        return "psycopg is not installed: pip install 'memspan[postgres]'"
+    return "" if _postgres_program("initdb") else "PostgreSQL is not installed (Debian: postgresql)"
+
+
+def demand(server: str) -> None:
+    """Skip a test, with the reason, where a server cannot be started; where all must be tested, fail."""
+    import pytest
+
+    if reason := missing(server):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@dataclass
+class Cluster:
+    """A scheduler and its workers, each a process."""
+
+    address: str
+    scheduler: subprocess.Popen
+    workers: list[subprocess.Popen]
+    log: Path
+
+
+@contextmanager
+def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None) -> Iterator[Cluster]:
+    """`dask scheduler` and some `dask worker`, with one thread each."""
+    file, log = folder / "scheduler.json", folder / "dask.log"
+    # No retries of its own: the first death of a worker is told at once, and counted by who started the study.
+    settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", **(environment or {})}
+    started: list[subprocess.Popen] = []
+
+    def start(*command: str) -> subprocess.Popen:
+        with log.open("a") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]],
+                env={**os.environ, **settings},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        started.append(process)
+        return process
+
+    try:
+        options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+        scheduler = start("dask_scheduler", *options)
+        wait_until(file.exists)
+        address = json.loads(file.read_text())["address"]
+        more = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "30", "--local-directory", str(folder))
+        teams = [start("dask_worker", address, *more) for _ in range(workers)]
+        from distributed import Client
+
+        with Client(address, timeout=SECONDS_TO_START, set_as_default=False) as client:
+            client.wait_for_workers(workers, timeout=SECONDS_TO_START)
+        yield Cluster(address, scheduler, teams, log)
+    finally:
+        for process in reversed(started):
+            _end_group(process)
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator["Postgres"]:
+    """A new PostgreSQL server with an empty database."""
+    server = Postgres(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+
+
+class Postgres:
+    """A PostgreSQL server that can be stopped and started again.
+
+    It refuses to be run by root, who therefore lets another user do it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.user = "postgres" if os.geteuid() == 0 else None
+        self.data = folder / "data"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        if self.user:
+            for above in (folder, *folder.parents):
+                if above.stat().st_uid == 0 and not above.stat().st_mode & 0o001:
+                    above.chmod(above.stat().st_mode | 0o011)
+            self.data.mkdir()
+            entry = pwd.getpwnam(self.user)
+            os.chown(self.data, entry.pw_uid, entry.pw_gid)
+        options = ("--pgdata", str(self.data), "--auth", "trust", "--username", "memspan", "--no-sync")
+        self._run("initdb", *options, "--encoding", "UTF8", "--locale", "C")
+
+    @property
+    def url(self) -> str:
+        """For memspan."""
+        return f"postgresql://memspan@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._run(
+            "pg_ctl", "--pgdata", str(self.data), "-o", settings, "-l", str(self.data / "log"), "-w", "start"
+        )
+
+    def stop(self, how: str = "fast") -> None:
+        """Stop it: `fast` rolls back, `immediate` is a crash."""
+        self._run("pg_ctl", "--pgdata", str(self.data), "-m", how, "-w", "stop")
+
+    def clear(self) -> None:
+        """Take memspan's tables out, with everything in them."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS memspan CASCADE")
+
+    def _run(self, program: str, *options: str) -> None:
+        found = subprocess.run(
+            [_postgres_program(program), *options],
+            user=self.user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS_TO_START,
+        )
+        if found.returncode:
+            raise RuntimeError(f"{program}: {found.stderr}")
+
+
+def _postgres_program(name: str) -> str | None:
+    """Debian keeps them out of PATH."""
+    kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or (str(kept[-1]) if kept else None)
+
+
+def wait_until(condition, seconds: float = SECONDS_TO_START) -> None:
+    """Wait for something that must come to be."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"{condition} did not come to be in {seconds} s")
+        time.sleep(0.05)
+
+
+def _end_group(process: subprocess.Popen) -> None:
+    """End a process and all that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()

@@ -1,0 +1,27 @@
+"""Two coordinators on one study and one store: no error, no duplicates, and the results of one.
+
+python tests/faults/two_coordinators.py
+"""
+
+import tempfile
+from pathlib import Path
+
+from common import compare, coordinator, small_study, stored, undisturbed
+
+
+def two_coordinators(folder: Path, trials: int = 40) -> tuple[str, bool]:
+    """What was found, and whether that is right."""
+    study = small_study(trials)
+    expected = undisturbed(study)
+    both = [coordinator(study, folder, "store.sqlite", "-o", f"figures-{k}") for k in range(2)]
+    ends = [(running.communicate(timeout=600)[1].strip(), running.returncode) for running in both]
+    found = stored(folder / "store.sqlite", study)
+    right = found == expected and [code for _, code in ends] == [0, 0]
+    return f"ended with {ends}; {compare(found, expected)}", right
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        found, right = two_coordinators(Path(name))
+    print(f"{'PASS' if right else 'FAIL'}: {found}")
+    raise SystemExit(not right)

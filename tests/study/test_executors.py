@@ -1,0 +1,219 @@
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor, wait
+
+import psutil
+import pytest
+
+from memspan import InvalidArgument, Study
+from memspan.study import executors
+from memspan.study.executors import (
+    Alone,
+    Dask,
+    ExecutorFailed,
+    Local,
+    Processes,
+    Serial,
+    Team,
+    available_cores,
+    deaths,
+)
+from memspan.study.trial import Stopped
+from memspan.study.work import Board, Here, Order, OtherVersion, work
+
+
+def test_a_machine_has_cores():
+    assert 1 <= available_cores() <= os.cpu_count()
+
+
+def test_serial_works_while_it_is_asked():
+    executor = Serial()
+    assert executor.submit(divmod, 7, 2).result(timeout=0) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(divmod, 7, 0).result(timeout=0)
+
+
+@pytest.fixture
+def processes():
+    executor = Processes(2)
+    yield executor
+    executor.kill()
+    executor.shutdown()
+
+
+@pytest.mark.slow
+def test_processes_give_results_in_whatever_number(processes):
+    futures = [processes.submit(pow, 2, k) for k in range(20)]
+    assert [future.result(timeout=60) for future in futures] == [2**k for k in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        processes.submit(divmod, 1, 0).result(timeout=60)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_only_its_own_work_with_it(processes):
+    slow = processes.submit(time.sleep, 1.5)
+    died = processes.submit(os._exit, 1)
+    after = [processes.submit(pow, 2, k) for k in range(4)]
+    with pytest.raises(BrokenExecutor):
+        died.result(timeout=60)
+    assert [future.result(timeout=60) for future in after] == [1, 2, 4, 8]
+    assert slow.result(timeout=60) is None
+    assert processes.submit(pow, 3, 2).result(timeout=60) == 9
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_it_has_nothing_to_do_is_replaced(processes):
+    assert processes.submit(pow, 2, 2).result(timeout=60) == 4
+    for worker in range(2):
+        if process := processes.board.process(worker):
+            os.kill(process, signal.SIGKILL)
+    time.sleep(0.3)
+    assert [processes.submit(pow, 2, k).result(timeout=60) for k in range(3)] == [1, 2, 4]
+
+
+def die_at_the_start(*arguments):
+    os._exit(1)
+
+
+@pytest.mark.slow
+def test_processes_that_cannot_begin_are_not_the_fault_of_the_work(monkeypatch):
+    monkeypatch.setattr(executors, "_begin_worker", die_at_the_start)
+    monkeypatch.setattr(executors, "MOST_FALSE_STARTS", 3)
+    executor = Processes(1)
+    with pytest.raises(ExecutorFailed, match="3 processes died before they began to work"):
+        executor.submit(pow, 2, 2).result(timeout=60)
+    executor.shutdown()
+
+
+@pytest.mark.slow
+def test_workers_ignore_what_the_coordinator_decides(processes):
+    assert processes.submit(signal.getsignal, signal.SIGINT).result(timeout=60) == signal.SIG_IGN
+    assert processes.submit(signal.getsignal, signal.SIGTERM).result(timeout=60) == signal.SIG_IGN
+
+
+@pytest.mark.slow
+def test_killed_processes_are_gone(processes):
+    waiting = [processes.submit(time.sleep, 60) for _ in range(4)]
+    until = time.monotonic() + 30
+    while not all(map(processes.board.process, range(2))) and time.monotonic() < until:
+        time.sleep(0.05)
+    workers = [psutil.Process(processes.board.process(k)) for k in range(2)]
+    processes.kill()
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    wait(waiting[:2], timeout=10)
+    assert all(isinstance(future.exception(), BrokenExecutor) for future in waiting[:2])
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        processes.submit(pow, 2, 2)
+
+
+@pytest.mark.slow
+def test_what_waits_can_be_cancelled(processes):
+    running = [processes.submit(time.sleep, 1) for _ in range(2)]
+    waiting = processes.submit(pow, 2, 2)
+    assert waiting.cancel()
+    with pytest.raises(CancelledError):
+        waiting.result()
+    assert [future.result(timeout=60) for future in running] == [None, None]
+    assert processes.submit(pow, 2, 3).result(timeout=60) == 8
+
+
+def test_a_board_tells_of_each_worker_apart(monkeypatch):
+    for name in ("watch", "begin"):
+        monkeypatch.setattr(Here, name, getattr(Here, name))
+    board = Board(3, multiprocessing.get_context("spawn"))
+    assert (board.process(1), board.begun(1)) == (0, False)
+    board.join(1)
+    assert board.process(1) == os.getpid()
+    Here.begin()
+    assert board.begun(1)
+    Here.watch(7, 0, 5)
+    Here.watch(7, 2, 9)
+    ticket, updates = board.read(1)
+    assert (ticket, updates[:4]) == (7, [5, 0, 9, 0])
+    assert board.read(0)[0] == board.read(2)[0] == 0
+    Here.watch(8, 1, 3)
+    assert (board.read(1)[0], board.read(1)[1][:3]) == (8, [0, 3, 0])
+    board.stop()
+    with pytest.raises(Stopped):
+        Here.watch(8, 1, 4)
+    board.clear(1)
+    assert not board.begun(1)
+
+
+def test_deaths_are_told_from_other_errors():
+    killed = type("KilledWorker", (Exception,), {})()
+    killed.allowed_failures = 2
+    assert deaths(killed) == 3
+    assert deaths(BrokenExecutor()) == 1
+    assert deaths(ValueError()) == 0
+
+
+def test_a_team_that_cannot_be_renewed_says_so():
+    team = Team(lambda: ThreadPoolExecutor(1), 1, renewable=False)
+    with pytest.raises(ExecutorFailed, match="pass what makes an executor"):
+        team.renew()
+    team.close()
+
+
+def test_alone_leaves_nothing_behind():
+    before = Here.watch
+    team = Alone(lambda ticket, member, updates: None)
+    assert Here.watch is not before
+    team.close()
+    Here.watch(1, 2, 3)
+
+
+def test_a_worker_of_another_version_refuses(tmp_path):
+    study = Study(lengths=3, repetitions=1, updates=1)
+    with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
+        work(Order(1, 0, study, 3, (0,), version="0.0.0"))
+
+
+@pytest.mark.slow
+def test_a_local_team_tells_how_far_its_orders_are():
+    team = Local(1)
+    order = Order(5, 2, Study(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
+    future = team.submit(work, order)
+    seen = []
+    until = time.monotonic() + 60
+    while len(seen) < 3 and time.monotonic() < until:
+        ((ticket, updates),) = team.progress()
+        if ticket == 5 and updates[1] > (seen[-1] if seen else 0):
+            seen.append(updates[1])
+        time.sleep(0.01)
+    team.stop()
+    assert future.result(timeout=30) == []
+    team.close()
+    assert len(seen) == 3
+    assert seen == sorted(seen)
+
+
+def test_no_scheduler_is_named():
+    pytest.importorskip("distributed")
+    with pytest.raises(
+        InvalidArgument, match=r"scheduler must be the address of a Dask scheduler that answers, got nowhere"
+    ):
+        Dask("nowhere")
+
+
+@pytest.mark.slow
+def test_dask_workers_of_another_version_are_refused_by_name(dask, monkeypatch):
+    monkeypatch.setattr(executors, "__version__", "0.0.0")
+    with pytest.raises(
+        OtherVersion, match=r"the worker tcp://127.0.0.1:\d+ has memspan .*, and the study is run by 0\.0\.0"
+    ):
+        Dask(dask.address)
+
+
+@pytest.mark.slow
+def test_a_dask_team_knows_its_threads_and_memory(dask):
+    team = Dask(dask.address)
+    assert team.slots == 2
+    assert 2**20 < team.memory() <= psutil.virtual_memory().total
+    assert team.submit(pow, 2, 5).result(timeout=60) == 32
+    team.check()
+    team.close()
+    with pytest.raises(ExecutorFailed, match="does not answer any more"):
+        team.check()

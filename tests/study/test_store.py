@@ -1,0 +1,258 @@
+import json
+import math
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from memspan import InvalidArgument, Store, Study, StudyResult
+from memspan.study import Key, store
+from memspan.study.store import AnotherStudy, StoreFailed, default_name
+
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, name="first")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path):
+    """An empty store, of each kind."""
+    if request.param == "sqlite":
+        return tmp_path / "store.sqlite"
+    server = request.getfixturevalue("postgres")
+    server.clear()
+    return server.url
+
+
+@pytest.fixture
+def opened(place):
+    with Store(place, create=True) as found:
+        yield found
+
+
+def whole(trial):
+    return trial.model_dump_json(), trial.weights is None
+
+
+def test_what_is_kept_comes_back(opened, make_trial, diverged_at_once):
+    entry = opened.enter(STUDY)
+    odd = diverged_at_once(5, 1).model_copy(update={"configuration": 1, "loss": math.inf, "accuracy": math.nan})
+    given = [
+        make_trial(3, 0, accuracies=[0.9, 1.0], losses=[0.25, math.inf], worker="here:1", digest="ab"),
+        make_trial(5, 0, "failed").model_copy(update={"configuration": 1, "attempts": 3}),
+        odd,
+    ]
+    entry.keep(given)
+    found = list(entry.trials())
+    assert [whole(trial) for trial in found] == [whole(trial) for trial in given]
+    assert [whole(trial) for trial in opened.find("first").trials()] == [whole(trial) for trial in given]
+    assert entry.done() == {Key(0, 3, 0), Key(1, 5, 0), Key(1, 5, 1)}
+    assert entry.done([Key(0, 3, 0), Key(0, 3, 1)]) == {Key(0, 3, 0)}
+    assert entry.counts() == {3: {"solved": 1}, 5: {"failed": 1, "diverged": 1}}
+
+
+def test_without_curves_all_else_comes_back(opened, make_trial):
+    entry = opened.enter(STUDY)
+    trial = make_trial(3, 0)
+    entry.keep([trial])
+    (found,) = entry.trials(curves_too=False)
+    assert (found.curve, found.start, found.flow_map) == ([], None, [])
+    assert found.accuracy == trial.accuracy
+
+
+def test_keeping_twice_changes_nothing(opened, make_trial):
+    entry = opened.enter(STUDY)
+    first, second = make_trial(3, 0, accuracy=0.95), make_trial(3, 0, accuracy=0.5)
+    entry.keep([first, make_trial(3, 1)])
+    entry.keep([second, make_trial(3, 1), make_trial(5, 0)])
+    found = list(entry.trials())
+    assert [trial.key for trial in found] == [Key(0, 3, 0), Key(0, 3, 1), Key(0, 5, 0)]
+    assert found[0].accuracy == 0.95
+
+
+def test_weights_are_kept_of_those_that_have_them(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0, weights=b"some"), make_trial(3, 1)])
+    assert entry.weights(Key(0, 3, 0)) == b"some"
+    assert entry.weights(Key(0, 3, 1)) is None
+    assert entry.weights(Key(1, 3, 0)) is None
+
+
+def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
+    entry = opened.enter(STUDY)
+    lstm = [trial.model_copy(update={"configuration": 1}) for trial in (make_trial(3, 0), make_trial(5, 1))]
+    entry.keep([make_trial(3, 1), *lstm])
+    grown = STUDY.with_(cell=("gru", "lstm", "rnn"), hidden=(32, 8), lengths=(3, 4, 5), repetitions=3)
+    again = opened.enter(grown)
+    cells = [(one.cell, one.hidden) for one in grown.configurations]
+    place = {cell: cells.index((cell, 32)) for cell in ("lstm", "rnn")}
+    assert again.done() == {Key(place["rnn"], 3, 1), Key(place["lstm"], 3, 0), Key(place["lstm"], 5, 1)}
+    assert opened.find("first").study == grown
+    assert len(opened.missing(grown)) == 6 * 3 * 3 - 3
+    assert set(opened.missing(grown)) == set(grown.keys) - again.done()
+
+
+def test_another_study_of_the_same_name_is_refused_with_every_difference(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0)])
+    other = Study(cell="gru", lengths=(3, 7), repetitions=1, learning_rate=0.5, name="first")
+    for enter in (opened.enter, opened.missing):
+        with pytest.raises(AnotherStudy) as error:
+            enter(other)
+        message = str(error.value)
+        assert message.startswith("name must be another one, as a study may grow, but not change")
+        for line in (
+            "  cell: rnn, lstm in the store, gru asked for",
+            "  learning_rate: 0.01 in the store, 0.5 asked for",
+            "  lengths: 3, 5 in the store, 3, 7 asked for",
+            "  repetitions: 2 in the store, 1 asked for",
+        ):
+            assert line in message.splitlines()
+        assert "hidden" not in message
+    assert opened.find("first").study == STUDY
+    assert len(opened.find("first").done()) == 1
+
+
+def test_a_parameter_of_the_task_is_part_of_the_study(opened):
+    opened.enter(Study(parameters={"tolerance": 0.2}, name="a"))
+    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, nothing asked for"):
+        opened.enter(Study(name="a"))
+    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, 0.3 asked for"):
+        opened.enter(Study(parameters={"tolerance": 0.3}, name="a"))
+
+
+def test_how_many_weights_are_kept_is_no_difference(opened):
+    opened.enter(STUDY)
+    opened.enter(STUDY.with_(weights=0))
+
+
+def test_overviews_count(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0), make_trial(3, 1, "unsolved")])
+    opened.enter(Study(name="second"))
+    first, second = opened.overviews()
+    assert (first.name, first.done, first.trials, first.counts) == ("first", 2, 8, {"solved": 1, "unsolved": 1})
+    assert (second.name, second.done, second.trials) == ("second", 0, 70)
+    assert first.versions.numpy
+    assert first.hash != second.hash
+
+
+def test_a_study_is_taken_out_with_all_that_is_its_own(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0, weights=b"some")])
+    opened.enter(STUDY.with_(name="second")).keep([make_trial(3, 0)])
+    assert opened.remove("first") == 1
+    assert [overview.name for overview in opened.overviews()] == ["second"]
+    with opened.engine.connect() as connection:
+        counts = {
+            name: connection.execute(text(f"SELECT count(*) FROM {prefix(opened)}{name}")).scalar_one()
+            for name in ("studies", "configurations", "trials", "curves", "weights")
+        }
+    assert counts == {"studies": 1, "configurations": 2, "trials": 1, "curves": 1, "weights": 0}
+
+
+def prefix(opened):
+    return "" if opened.engine.dialect.name == "sqlite" else "memspan."
+
+
+def test_a_study_that_is_taken_out_while_it_runs_is_not_written_to(opened, make_trial):
+    entry = opened.enter(STUDY)
+    opened.remove("first")
+    with pytest.raises(StoreFailed, match="was taken out while it ran"):
+        entry.keep([make_trial(3, 0)])
+
+
+def test_an_unknown_name_is_told_the_nearest(opened):
+    opened.enter(STUDY)
+    with pytest.raises(
+        InvalidArgument, match=r"name must be that of a study in .*, got 'frist'; did you mean 'first'\?"
+    ):
+        opened.find("frist")
+
+
+def test_failed_trials_can_be_forgotten(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0), make_trial(3, 1, "failed"), make_trial(5, 0, "unsolved")])
+    assert entry.forget_failed() == 1
+    assert entry.done() == {Key(0, 3, 0), Key(0, 5, 0)}
+
+
+HOSTILE = [
+    "../../x",
+    "/etc/passwd",
+    "a\0b",
+    "x" * 300,
+    "'; DROP TABLE trials; --",
+    '"quoted"',
+    "<script>alert(1)</script>",
+    "=cmd()",
+    "C:\\x\\0",
+    "\u202egnp.exe",
+    "[bold]x[/bold]",
+    " ",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_is_stored_as_it_is(opened, name, make_trial, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    opened.enter(STUDY.with_(name=name)).keep([make_trial(3, 0)])
+    assert [overview.name for overview in opened.overviews()] == [name]
+    assert opened.find(name).name == name
+    assert opened.find(name).done() == {Key(0, 3, 0)}
+    assert sorted(tmp_path.rglob("*")) == before
+    assert opened.remove(name) == 1
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=2, unique=True)
+)
+def test_names_are_told_apart(names):
+    assert [store._unescaped(store._escaped(name)) for name in names] == names
+    assert len({store._escaped(name) for name in names}) == len(names)
+    assert all("\0" not in store._escaped(name) for name in names)
+
+
+def test_a_result_can_be_loaded_by_name(place, make_trial):
+    with Store(place, create=True) as opened:
+        opened.enter(STUDY).keep([make_trial(3, 0), make_trial(5, 0)])
+    result = StudyResult.load(place, "first")
+    assert result.study == STUDY
+    assert [trial.key for trial in result.trials] == [Key(0, 3, 0), Key(0, 5, 0)]
+
+
+def test_many_trials_come_in_order(opened, make_trial, monkeypatch):
+    monkeypatch.setattr(store, "BATCH", 7)
+    entry = opened.enter(STUDY.with_(repetitions=20))
+    plain = {"curve": [], "start": None, "end": None, "flow_map": []}
+    trials = [make_trial(length, k, **plain) for length in (5, 3) for k in range(20)]
+    entry.keep(trials)
+    assert [trial.key for trial in entry.trials()] == sorted(trial.key for trial in trials)
+
+
+def test_the_usual_name_depends_on_all_but_the_size():
+    name = default_name(Study())
+    assert name.startswith("recall-rnn-")
+    assert default_name(Study(lengths=3, repetitions=99, weights=0)) == name
+    assert default_name(Study(seed=1)) != name
+    assert default_name(Study(cell="rnn,gru", task="adding/any")).startswith("adding-any-several-")
+
+
+def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_path, make_trial):
+    """As if `evaluate_every` had come later."""
+    path = tmp_path / "store.sqlite"
+    with Store(path, create=True) as opened:
+        opened.enter(STUDY).keep([make_trial(3, 0)])
+    with closing(sqlite3.connect(path)) as connection:
+        for table, key in (("studies", "id"), ("configurations", "configuration")):
+            for number, specification in connection.execute(
+                f"SELECT {key}, specification FROM {table}"
+            ).fetchall():
+                fields = json.loads(specification)
+                del fields["evaluate_every"]
+                connection.execute(
+                    f"UPDATE {table} SET specification = ? WHERE {key} = ?", (json.dumps(fields), number)
+                )
+        connection.commit()
+    with Store(path) as opened:
+        assert opened.enter(STUDY).done() == {Key(0, 3, 0)}
+        assert opened.find("first").study == STUDY

@@ -1,0 +1,126 @@
+"""`memspan store`: ls, show, export, rm, doctor."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from memspan import Store, Study
+
+RUN = (
+    "study run --hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 "
+    "--repetitions 2 --workers 0 --progress none --name mine"
+)
+
+
+@pytest.fixture
+def run(memspan_):
+    assert memspan_(RUN)[0] == 0
+    return memspan_
+
+
+def test_what_there_is_is_listed_and_shown(run):
+    code, out, _ = run("store ls")
+    assert code == 0
+    assert "mine" in out
+    assert "4/4" in out
+    code, out, _ = run("store show mine")
+    assert code == 0
+    for text in ("4 of 4: 4 unsolved", "learning_rate", "0.01", "size of the store", "numpy"):
+        assert text in out
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    code, out, _ = run(f"store export mine -o trials.{form}")
+    assert (code, out) == (0, f"trials.{form}: 4 trials\n")
+    code, _, err = run(f"store export mine -o trials.{form}")
+    assert (code, err) == (2, f"memspan: output must be a new file, got 'trials.{form}'\n")
+    if form == "csv":
+        with (tmp_path / "trials.csv").open() as file:
+            assert [(row["length"], row["repetition"]) for row in csv.DictReader(file)] == [
+                *(("2", "0"), ("2", "1"), ("3", "0"), ("3", "1"))
+            ]
+    if form == "json":
+        assert len(json.loads((tmp_path / "trials.json").read_text())["trials"]) == 4
+
+
+def test_nothing_is_taken_out_unasked(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    code, _, err = run("store rm mine")
+    assert (code, err) == (2, "memspan: yes must be given where nobody can be asked, got nothing\n")
+    terminal = io.StringIO("no\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert run("store rm mine")[0] == 1
+    with Store("memspan.sqlite") as store:
+        assert len(store.find("mine").done()) == 4
+    terminal = io.StringIO("yes\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert run("store rm mine")[0] == 0
+    with Store("memspan.sqlite") as store:
+        assert store.overviews() == []
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):
+    code, out, err = run("store doctor")
+    assert (code, err) == (0, "")
+    counts = "1 studies, 1 configurations, 4 trials, 4 curves, 2 weights"
+    assert out.splitlines() == [f"memspan.sqlite: {counts} can be read", "Nothing is wrong."]
+
+
+def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
+    path = tmp_path / "memspan.sqlite"
+    damaged = bytes(100) + path.read_bytes()[100:]
+    path.write_bytes(damaged)
+    code, _, err = run("study status")
+    assert (code, err) == (3, "memspan: memspan.sqlite is not a store of memspan's: it is not a SQLite database\n")
+    code, out, err = run("store doctor --rescue saved.sqlite")
+    assert code == 3
+    assert "4 trials, 4 curves, 2 weights can be read, and are in saved.sqlite" in out
+    assert err.startswith("memspan: memspan.sqlite is not sound:\n")
+    assert path.read_bytes() == damaged
+    with Store("saved.sqlite") as store:
+        assert store.find("mine").study == Study(
+            hidden=4,
+            batch=4,
+            updates=3,
+            evaluation_batches=1,
+            evaluation_samples=10,
+            lengths=(2, 3),
+            repetitions=2,
+            name="mine",
+        )
+    assert "nothing to do" in run(f"{RUN} --store saved.sqlite --dry-run")[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("store ls --store nothing.sqlite", 2, "store must be a store that is there, got 'nothing.sqlite'"),
+        ("store show your", 2, "name must be that of a study in memspan.sqlite, got 'your'"),
+        ("store doctor --store nothing.sqlite", 2, "store must be a SQLite file, got 'nothing.sqlite'"),
+        ("store doctor --store postgresql://x@y/z", 2, "store must be a SQLite file; a server looks after itself"),
+        ("store export mine -o x.xls", 2, "format must be one of csv, json, parquet, got 'xls'"),
+        (
+            "store ls --store mysql://x",
+            2,
+            "store must be a path, or a URL such as postgresql://user@host/database",
+        ),
+        (
+            "store ls --store postgresql://127.0.0.1:1/x",
+            4,
+            "postgresql://127.0.0.1:1/x cannot be used as a store: ",
+        ),
+    ],
+)
+def test_bad_input_is_refused(run, line, code, message):
+    found, out, err = run(line)
+    assert (found, out) == (code, "")
+    assert err.startswith("memspan: ")
+    assert message in err
+    assert "Traceback" not in err
