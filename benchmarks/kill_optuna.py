@@ -115,9 +115,9 @@ def markdown(found: dict) -> str:
 
 memspan: {ours["found"]}. All results are equal, bit for bit, to those of a run that nothing happened to.
 
-Optuna's processes were replaced at once when they were killed, and had {SECONDS_MORE:.0f} s after the last kill; they
-ended with {theirs["ended"]} (None: still at work). Its trials that were cut off stay as failed and are begun again
-as new ones, which is how it counts. `benchmarks/kill_optuna.py` does all of this again.
+Optuna's processes were replaced at once when they were killed, and had {SECONDS_MORE:.0f} s after the last kill;
+they ended with {theirs["ended"]} (None: still at work). Its trials that were cut off stay as failed and are begun
+again as new ones, which is how it counts. `benchmarks/kill_optuna.py` does all of this again.
 """
 
 

@@ -108,8 +108,9 @@ def markdown(found: dict) -> str:
 
 ## The coordinator
 
-Tiny trials (one unit, one sequence, one update) in one worker process, on a SQLite file with full synchronisation. In
-milliseconds for each trial: the processor time of the coordinator, and the time on the clock that is not the worker's.
+Tiny trials (one unit, one sequence, one update) in one worker process, on a SQLite file with full synchronisation.
+In milliseconds for each trial: the processor time of the coordinator, and the time on the clock that is not the
+worker's.
 
 | trials | coordinator | clock less work | work of a trial | asked for again, s | bytes in the store |
 |---:|---:|---:|---:|---:|---:|
@@ -117,13 +118,13 @@ milliseconds for each trial: the processor time of the coordinator, and the time
 
 Aimed at: at most 2 ms, whatever the number of trials.
 
-A trial of the README's study takes {found["usual_bytes"]:,.0f} bytes: its curve of 150 points, the gradients at every
-time step, and of the first repetition of each length their history and the weights.
+A trial of the README's study takes {found["usual_bytes"]:,.0f} bytes: its curve of 150 points, the gradients at
+every time step, and of the first repetition of each length their history and the weights.
 
 ## Processes and Dask
 
-48 LSTMs of 32 units at T = 50 to 80, 400 updates each, from start to end with the start of processes; the workers of
-Dask were there before. Medians of {len(one)} rounds, in turns.
+48 LSTMs of 32 units at T = 50 to 80, 400 updates each, from start to end with the start of processes; the workers
+of Dask were there before. Medians of {len(one)} rounds, in turns.
 
 | | seconds | | aimed at |
 |---|---:|---|---:|

@@ -64,6 +64,7 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
     if first["type"] == "literal_error":
         return _not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    rule = rule.replace("String should have", "a text of")
     return InvalidArgument(place, "given" if first["type"] == "missing" else rule, got)
 
 

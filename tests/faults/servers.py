@@ -2,7 +2,6 @@
 
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -105,7 +104,7 @@ class Postgres:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.user = "postgres" if os.geteuid() == 0 else None
+        self.user = "postgres" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
         self.data = folder / "data"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -115,8 +114,7 @@ class Postgres:
                 if above.stat().st_uid == 0 and not above.stat().st_mode & 0o001:
                     above.chmod(above.stat().st_mode | 0o011)
             self.data.mkdir()
-            entry = pwd.getpwnam(self.user)
-            os.chown(self.data, entry.pw_uid, entry.pw_gid)
+            shutil.chown(self.data, self.user, self.user)
         options = ("--pgdata", str(self.data), "--auth", "trust", "--username", "memspan", "--no-sync")
         self._run("initdb", *options, "--encoding", "UTF8", "--locale", "C")
 

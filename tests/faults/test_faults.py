@@ -3,6 +3,9 @@
 import signal
 
 import pytest
+
+pytest.importorskip("resource", reason="the faults are those of POSIX systems")
+
 from disk_full import file_size_limit, small_file_system
 from interrupts import interrupt
 from kill_coordinator import kill_coordinator

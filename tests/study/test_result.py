@@ -213,7 +213,7 @@ def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     assert "answers to at least 2000 fresh sequences (own standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
-    assert headings[-3:-1] == ["loss", "of trivial"]
+    assert headings[-3:-1] == ["accuracy", "loss"]
     assert "mean squared error" not in words
 
 

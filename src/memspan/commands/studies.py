@@ -16,7 +16,7 @@ from memspan.interrupts import ignore_interrupts
 from memspan.study import Store, Study, StudyResult, run_study, save_figures
 from memspan.study.executors import available_cores
 from memspan.study.running import planned
-from memspan.study.store import Overview, default_name
+from memspan.study.store import Overview, default_name, folder_name
 
 study = App(
     name="study", help="Train networks on a task, several at each length: which length is the longest they solve?"
@@ -244,6 +244,9 @@ def _run(
             print(plan.sentence)
         return 0
     name = asked.name or default_name(asked)
+    output = output or Path("runs") / folder_name(asked)
+    if output.exists() and not output.is_dir():  # looked at before hours are spent on what goes into it
+        raise InvalidArgument("output", "a folder", repr(str(output)))
     try:
         result = run_study(
             asked,
@@ -261,7 +264,7 @@ def _run(
         raise
     if progress == "json":
         return 0
-    _print(result, save_figures(result, output or Path("runs") / default_name(asked)))
+    _print(result, save_figures(result, output))
     if result.failures and not retry_failed:
         print(f"{resume_command(name, store)} --retry-failed")
     return 1 if all(trial.status == "failed" for trial in result.trials) else 0

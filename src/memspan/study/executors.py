@@ -173,7 +173,8 @@ class Processes(Executor):
             pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
     def kill(self) -> None:
-        """End the workers at once."""
+        """End the workers at once; those that are still starting, when they have."""
+        self.board.stop()
         with self._lock:
             self._closed = True
             self._waiting.clear()
@@ -208,6 +209,7 @@ class Processes(Executor):
             if isinstance(error, BrokenExecutor) and not self._closed:
                 self._pools[worker].shutdown(wait=False)
                 self._pools[worker] = self._new_pool(worker)
+                self.board.leave(worker)
                 if not self.board.begun(worker):
                     call.false_starts += 1
                     error = self._give_again(call)

@@ -133,7 +133,7 @@ class Tally:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(self.all.items()))
         trials = f"{self.all.total():,}/{sum(self.totals.values()):,} trials" + (f" ({counts})" if counts else "")
         parts = [f"{100 * self.share:.0f} %", trials, f"{duration(self.elapsed)}"]
-        if self.share > 0:
+        if 0 < self.share < 1:
             parts.append(f"{duration(self.elapsed * (1 - self.share) / self.share)} left")
         if self.ended_here:
             parts.append(f"{self.ended_here / max(self.elapsed, 1e-9):.3g} trials/s")

@@ -139,15 +139,18 @@ class StudyResult:
         varying = self.study.varying
         for heading in varying:
             table.add_column(heading.removeprefix("parameters.").replace("_", " "), overflow="fold")
-        for heading in ("length", "solved", "95 % interval", *worse, "accuracy", "± spread"):
-            table.add_column(heading, justify="right", min_width=min(8, len(heading)))
-        for heading in (next(iter(losses)) if len(losses) == 1 else "loss", "of trivial"):
+        spare = () if varying else ("± spread", "of trivial")  # where there is no room for them
+        loss = next(iter(losses)) if len(losses) == 1 else "loss"
+        for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
+            table.add_column(heading, justify="right", min_width=min(8, len(heading)), no_wrap=bool(varying))
+        for heading in (loss, *spare[1:]):
             table.add_column(heading, justify="right", min_width=8)
         for part, rows in zip(parts, summaries, strict=True):
             own = [_written(part.study.values()[name][0]) for name in varying]
             for row in rows:
                 trivial = part.study.new_task().trivial_risk(row.length)
-                table.add_row(*own, *_cells(row, worse, trivial), end_section=bool(own) and row is rows[-1])
+                cells = _cells(row, worse, None if own else trivial)
+                table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
         return table
 
     def _title(self) -> str:
@@ -183,17 +186,18 @@ class StudyResult:
         )
 
 
-def _cells(row: LengthSummary, worse: list[str], trivial: float) -> list[str]:
-    accuracy, loss = _mean(row.accuracies), _mean(row.losses)
+def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[str]:
+    """Of a row of the table; without a trivial risk there is less room too."""
+    loss = _mean(row.losses)
     return [
         str(row.length),
         f"{row.share.solved}/{row.share.trials}",
         f"{row.share.low:.2f}-{row.share.high:.2f}",
         *(str(getattr(row, name)) for name in worse),
-        _shown(accuracy, ".3f"),
-        _shown(row.spread, ".3f"),
+        _shown(_mean(row.accuracies), ".3f"),
+        *([] if trivial is None else [_shown(row.spread, ".3f")]),
         _shown(loss, ".3g"),
-        _shown(100 * loss / trivial, ".3g", " %"),
+        *([] if trivial is None else [_shown(100 * loss / trivial, ".3g", " %")]),
     ]
 
 

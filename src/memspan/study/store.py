@@ -119,7 +119,8 @@ class Store:
             there = found.mappings().one()
             _demand_contained(self._study(there["specification"], name), study, name)
             connection.execute(update(studies).where(studies.c.id == there["id"]).values(**_specified(study)))
-            return Entry(self, there["id"], name, study, self._numbers(connection, there["id"], study))
+            named = study.model_copy(update={"name": name})
+            return Entry(self, there["id"], name, named, self._numbers(connection, there["id"], study))
 
         return self._do(work, writes=True)
 
@@ -359,6 +360,11 @@ def default_name(study: Study) -> str:
     tasks, cells = study.values()["task"], study.values()["cell"]
     names = [names[0].replace("/", "-") if len(names) == 1 else "several" for names in (tasks, cells)]
     return "-".join([*names, _sha(_canonical(study))[:8]])
+
+
+def folder_name(study: Study) -> str:
+    """For a folder of its own: a name that somebody gave is in it as a checksum only."""
+    return default_name(study) + (f"-{_sha(study.name)[:6]}" if study.name else "")
 
 
 def _specified(study: Study) -> dict[str, str]:

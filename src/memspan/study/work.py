@@ -112,6 +112,10 @@ class Board:
         ticket, *updates = self.numbers[row + 1 : row + 2 + self.MEMBERS]
         return ticket, updates
 
+    def leave(self, worker: int) -> None:
+        """Called when a worker has died."""
+        self.numbers[self._row(worker)] = 0
+
     def clear(self, worker: int) -> None:
         """Called before a worker gets its next order."""
         self.numbers[self._row(worker) + 1] = 0
@@ -134,6 +138,8 @@ class Board:
             numbers[row + 2 + member] = updates
 
         def begin() -> None:
+            if numbers[0]:
+                raise Stopped
             numbers[row + 1] = -1
 
         Here.watch, Here.begin = watch, begin
