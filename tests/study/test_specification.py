@@ -1,5 +1,6 @@
 import json
 import math
+import pickle
 import re
 import tomllib
 
@@ -517,3 +518,10 @@ def test_the_schema_takes_one_value_or_several_different_ones():
     for name in ("repetitions", "weights"):
         assert properties[name]["type"] == "integer"
     assert properties["lengths"]["type"] == "array"
+
+
+def test_what_is_sent_to_a_worker_is_no_longer_for_many_trials():
+    small, large = (Study(lengths=range(1, 51), repetitions=repetitions) for repetitions in (1, 1000))
+    assert len(large.keys) == 50_000
+    assert len(pickle.dumps(large)) < len(pickle.dumps(small)) + 10
+    assert pickle.loads(pickle.dumps(large)) == large

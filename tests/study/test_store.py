@@ -48,7 +48,8 @@ def test_what_is_kept_comes_back(opened, make_trial, diverged_at_once):
     assert [whole(trial) for trial in found] == [whole(trial) for trial in given]
     assert [whole(trial) for trial in opened.find("first").trials()] == [whole(trial) for trial in given]
     assert entry.done() == {Key(0, 3, 0), Key(1, 5, 0), Key(1, 5, 1)}
-    assert entry.done([Key(0, 3, 0), Key(0, 3, 1)]) == {Key(0, 3, 0)}
+    assert entry.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 1)]
+    assert entry.missing([Key(1, 5, 0), Key(1, 5, 1)]) == []
     assert entry.counts() == {3: {"solved": 1}, 5: {"failed": 1, "diverged": 1}}
 
 

@@ -86,7 +86,7 @@ def run_study(
         )
         if retry_failed:
             kept.forget_failed()
-        keys = kept.missing(study.keys)
+        keys = kept.to_do()
         make = _team_of(workers, scheduler, executor)
         try:
             if keys:
@@ -128,10 +128,14 @@ class _Kept:
         self.entry: Entry | None = store.enter(study) if store is not None else None
         self.name = self.entry.name if self.entry else study.name or default_name(study)
 
+    def to_do(self) -> Sequence[Key]:
+        """All keys that are not done."""
+        done = set(self.trials) if self.entry is None else self.entry.done()
+        return [key for key in self.study.keys if key not in done]
+
     def missing(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Those that are not done."""
-        done = set(self.trials) if self.entry is None else self.entry.done(keys if len(keys) < 1000 else None)
-        return [key for key in keys if key not in done]
+        """Those of an order that nobody else has done meanwhile."""
+        return keys if self.entry is None else self.entry.missing(keys)
 
     def keep(self, trials: Sequence[Trial]) -> None:
         """Put them where they are safe; a database may take long, and cannot look at a flag."""

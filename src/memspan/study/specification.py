@@ -228,6 +228,12 @@ class Study(BaseModel):
             task.checked_length(length, "lengths")
         return self
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """The fields alone: a worker gets one with each order, and not the keys of the whole study."""
+        state = super().__getstate__()
+        fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
+        return {**state, "__dict__": fields}
+
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 

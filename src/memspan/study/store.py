@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
 from memspan.study.databases import Database, StoreFailed, database
 from memspan.study.specification import Key, Study
-from memspan.study.tables import configurations, curves, key_of, rows_of, studies, trial_of, trials, weights
+from memspan.study.tables import configurations, curves, rows_of, studies, trial_of, trials, weights
 from memspan.study.trial import Provenance, Trial
 
 Result = TypeVar("Result")
@@ -249,22 +249,27 @@ class Entry:
         self._numbers = numbers
         self._places = {number: place for place, number in enumerate(numbers)}
 
-    def done(self, keys: Sequence[Key] | None = None) -> set[Key]:
-        """The keys of the trials that are there; of these few, if any are given."""
-        columns = trials.c.configuration, trials.c.length, trials.c.repetition
+    def done(self) -> set[Key]:
+        """The keys of the trials that are there."""
+        query = select(trials.c.configuration, trials.c.length, trials.c.repetition).where(self._mine(trials))
 
         def work(connection: Connection) -> set[Key]:
-            query = select(*columns).where(self._mine(trials))
-            if keys:
-                query = query.where(
-                    trials.c.configuration.in_({self._numbers[key.configuration] for key in keys}),
-                    trials.c.length.in_({key.length for key in keys}),
-                    trials.c.repetition.in_({key.repetition for key in keys}),
-                )
-            rows = connection.execute(query).mappings()
-            return {key_of(row, self._places[row["configuration"]]) for row in rows}
+            rows = connection.execute(query).all()
+            return {Key(self._places[number], length, repetition) for number, length, repetition in rows}
 
         return self.store._do(work)
+
+    def missing(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of an order, which are of one configuration and length, that are not there yet."""
+        configuration, length, _ = keys[0]
+        query = select(trials.c.repetition).where(
+            trials.c.study == self.id,
+            trials.c.configuration == self._numbers[configuration],
+            trials.c.length == length,
+            trials.c.repetition.between(min(keys).repetition, max(keys).repetition),
+        )
+        done = self.store._do(lambda connection: set(connection.execute(query).scalars()))
+        return [key for key in keys if key.repetition not in done]
 
     def counts(self) -> dict[int, dict[str, int]]:
         """For each length, how many trials ended in which way."""

@@ -20,7 +20,6 @@ from sqlalchemy import (
 )
 
 from memspan.study.blobs import pack, unpack
-from memspan.study.specification import Key
 from memspan.study.trial import Trial
 
 VERSION = 1
@@ -111,8 +110,3 @@ def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
     fields |= {name: math.nan if row[name] is None else row[name] for name in ("accuracy", "loss")}
     fields |= {name: json.loads(row[name]) for name in ("accuracies", "losses")}
     return Trial(configuration=configuration, **fields, **(unpack(blob) if blob is not None else {}))
-
-
-def key_of(row: Any, configuration: int) -> Key:
-    """The key in a row."""
-    return Key(configuration, row["length"], row["repetition"])
