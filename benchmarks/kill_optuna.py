@@ -27,7 +27,7 @@ from kill_workers import kill_workers
 from memspan.study.trial import run_trial
 
 RESULTS = Path(__file__).parent / "results"
-SECONDS_MORE = 60.0
+SECONDS_MORE = 40.0
 """That the processes have after the last kill, before what is not done counts as lost."""
 
 
@@ -40,7 +40,7 @@ def optuna_study(folder: str, trials: int):
         engine_kwargs={"connect_args": {"timeout": 30}},
         heartbeat_interval=1,
         grace_period=2,
-        failed_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=10),
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=10),
     )
     grid = {"k": list(range(trials))}
     return optuna.create_study(
