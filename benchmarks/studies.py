@@ -133,13 +133,14 @@ every time step, and of the first repetition of each length their history and th
 ## Processes and Dask
 
 48 LSTMs of 32 units at T = 50 to 80, 400 updates each: from start to end, with the start of processes and the plan
-(the workers of Dask were there before), and from the plan to the last trial. Medians of {len(one)} rounds, in turns;
-the scheduler and the workers of Dask run during the second comparison only.
+(the workers of Dask were there before), and from the plan to the last trial. Medians of {len(one)} rounds, in
+turns; the scheduler and the workers of Dask run during the second comparison only.
 
 | | seconds | | seconds of work | | aimed at |
 |---|---:|---|---:|---|---:|
 | 1 process | {_median(one, 0)} | | {_median(one, 1)} | | |
-| 2 processes | {_median(two, 0)} | {_ratio(one, two, 0)} times as fast | {_median(two, 1)} | {_ratio(one, two, 1)} | 1.85 |
+| 2 processes | {_median(two, 0)} | {_ratio(one, two, 0)} times as fast | {_median(two, 1)} \\
+| {_ratio(one, two, 1)} | 1.85 |
 | 2 processes | {_median(beside, 0)} | | {_median(beside, 1)} | | |
 | Dask, 2 workers | {_median(dask, 0)} | {_ratio(beside, dask, 0)} of that speed | {_median(dask, 1)} \
 | {_ratio(beside, dask, 1)} | 0.95 |
