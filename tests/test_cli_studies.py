@@ -285,3 +285,15 @@ def test_workers_and_weights_may_be_chosen(memspan_):
 
 def test_the_main_program_can_be_imported():
     assert callable(main)
+
+
+def test_the_password_of_a_database_is_not_in_the_command_to_go_on(monkeypatch):
+    from memspan.commands.studies import resume_command
+
+    monkeypatch.delenv("MEMSPAN_STORE", raising=False)
+    command = resume_command("mine", "postgresql://me:secret@host/x")
+    assert command == "memspan study resume mine --store 'postgresql://me:***@host/x'"
+    assert resume_command("it's", "memspan.sqlite") == "memspan study resume 'it'\"'\"'s'"
+    monkeypatch.setenv("MEMSPAN_STORE", "other.sqlite")
+    assert resume_command("mine", "other.sqlite") == "memspan study resume mine"
+    assert resume_command("mine", "memspan.sqlite") == "memspan study resume mine --store memspan.sqlite"

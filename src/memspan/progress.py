@@ -47,6 +47,11 @@ def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: f
         yield report
 
 
+def plain(text: str) -> str:
+    """A text from elsewhere, as it may be shown: what could steer a terminal is written out."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
+
+
 def surroundings() -> str:
     """What there is to show progress in: `notebook`, `bar` in a terminal, else `lines`."""
     ipython = ipython_shell()

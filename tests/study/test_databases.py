@@ -147,3 +147,13 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     path.chmod(0o400)
     with pytest.raises(StoreFailed, match="readonly"):
         Store(path)
+
+
+@pytest.mark.parametrize("name", ["a?b.sqlite", "run%201.sqlite", ":memory:", "a#b", "ü.sqlite"])
+def test_a_path_is_a_path_whatever_is_in_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with Store(name, create=True) as store:
+        store.enter(Study(name="a"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with Store(name) as store:
+        assert [overview.name for overview in store.overviews()] == ["a"]

@@ -427,3 +427,25 @@ def test_a_study_runs_in_any_thread(store):
 
 def test_a_machine_has_cores():
     assert 1 <= available_cores() <= os.cpu_count()
+
+
+def test_a_listener_that_fails_ends_the_study_and_no_trial(tmp_path, monkeypatch):
+    """In this process, it is called while a trial runs."""
+    monkeypatch.setattr(running, "SECONDS_BETWEEN_MESSAGES", 0.0)
+
+    def listen(event):
+        if type(event).__name__ == "Advanced":
+            raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(BrokenPipeError, match="nobody reads"):
+        run_study(SMALL, tmp_path / "store.sqlite", progress=False, listen=listen)
+    assert run_study(SMALL, tmp_path / "store.sqlite", progress=False).failures == []
+
+
+@pytest.mark.slow
+def test_an_executor_that_was_given_is_given_back(tmp_path):
+    with ThreadPoolExecutor(1) as executor:
+        for store in ("a.sqlite", "b.sqlite"):
+            result = run_study(SMALL, tmp_path / store, executor=executor, workers=1, progress=False)
+            assert result.complete
+        assert executor.submit(pow, 2, 3).result() == 8

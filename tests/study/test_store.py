@@ -257,3 +257,14 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
     with Store(path) as opened:
         assert opened.enter(STUDY).done() == {Key(0, 3, 0)}
         assert opened.find("first").study == STUDY
+
+
+def test_what_somebody_else_adds_meanwhile_is_not_ours(opened, make_trial):
+    ours = opened.enter(STUDY)
+    theirs = opened.enter(STUDY.with_(cell=("rnn", "lstm", "gru"), lengths=(3, 5, 7), repetitions=3))
+    gru = make_trial(3, 0).model_copy(update={"configuration": 2})
+    theirs.keep([make_trial(3, 0), make_trial(7, 0), make_trial(3, 2), gru])
+    assert [trial.key for trial in ours.trials()] == [Key(0, 3, 0)]
+    assert ours.done() == {Key(0, 3, 0)}
+    assert ours.counts() == {3: {"solved": 1}}
+    assert len(theirs.done()) == 4

@@ -363,3 +363,13 @@ def test_what_is_not_finite_survives_the_way_to_json_and_back(make_trial, diverg
         np.testing.assert_array_equal(again.curve, trial.curve)
         for name in ("d_a", "d_R", "d_W"):
             np.testing.assert_array_equal(getattr(again.end, name), getattr(trial.end, name))
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_trials_have_as_many_seeds():
+    """Of three roots, lengths and repetitions; each is what its trial's streams are made from."""
+    keys = [(root, length, k) for root in (0, 1, 2**70) for length in range(1, 101) for k in range(334)]
+    states = {
+        np.random.SeedSequence(root, spawn_key=(length, k)).generate_state(4).tobytes() for root, length, k in keys
+    }
+    assert len(states) == len(keys) == 100_200

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from memspan.errors import InvalidArgument
+from memspan.progress import plain
 
 
 def _whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -49,6 +50,5 @@ def make_folder(output: Path) -> None:
 
 
 def shown(text: str) -> str:
-    """A text from elsewhere, as it may be shown: whatever could steer a terminal or a table is written out."""
-    plain = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    return escape(plain)
+    """A text from elsewhere, as it may be shown in a table."""
+    return escape(plain(text))

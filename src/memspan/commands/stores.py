@@ -58,9 +58,9 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     table = Table(title=shown(name), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for row in rows.items():
-        table.add_row(*row)
-    new_console().print(table, markup=False)
+    for field, value in rows.items():
+        table.add_row(field, shown(value))
+    new_console().print(table)
     return 0
 
 

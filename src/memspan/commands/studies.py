@@ -1,6 +1,7 @@
 """`memspan study`: run, resume, status, show, schema."""
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from rich.table import Table
 from memspan.commands.console import STORE, WHOLE, new_console, shown
 from memspan.errors import InvalidArgument, MemspanError, whole_number
 from memspan.interrupts import ignore_interrupts
+from memspan.progress import plain
 from memspan.study import Store, Study, StudyResult, run_study, save_figures
+from memspan.study.databases import database
 from memspan.study.executors import available_cores
 from memspan.study.running import planned
 from memspan.study.store import Overview, default_name, folder_name
@@ -179,7 +182,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     console.print(f"{shown(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
     console.print(table)
     for reason in reasons:
-        console.print(f"A trial failed: {reason}", markup=False)
+        console.print(f"A trial failed: {plain(reason)}", markup=False)
     if done < total:
         print(resume_command(name, store))
     return 0
@@ -279,10 +282,14 @@ def _say_how_to_go_on(name: str, store: str, scheduler: str | None) -> None:
 
 
 def resume_command(name: str, store: str) -> str:
-    """For the shell."""
-    return shlex.join(
-        ["memspan", "study", "resume", name, *([] if store == "memspan.sqlite" else ["--store", store])]
-    )
+    """For the shell; without the password of a database."""
+    usual = os.environ.get("MEMSPAN_STORE", "memspan.sqlite")
+    return shlex.join(["memspan", "study", "resume", name, *([] if store == usual else ["--store", place(store)])])
+
+
+def place(store: str) -> str:
+    """As it may be shown."""
+    return database(store).place
 
 
 def _unfinished(overviews: list[Overview]) -> Study:
@@ -315,7 +322,7 @@ def overview_table(overviews: list[Overview]) -> Table:
         counts = [str(found.counts.get(outcome, 0)) for outcome in ("solved", "failed")]
         done = f"{found.done:,}/{found.trials:,}"
         number = str(len(found.study.configurations))
-        table.add_row(shown(found.name), *names, number, done, *counts, found.created[:10])
+        table.add_row(shown(found.name), *names, number, done, *counts, shown(found.created[:10]))
     return table
 
 
@@ -323,7 +330,7 @@ def _print(result: StudyResult, figures: list[Path]) -> None:
     console = new_console()
     console.print(result.table())
     for reason in result.failures:
-        console.print(f"A trial failed: {reason}", markup=False)
+        console.print(f"A trial failed: {plain(reason)}", markup=False)
     console.print(result.sentence, style="bold", markup=False)
     for path in figures:
         print(path)

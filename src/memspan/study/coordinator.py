@@ -57,6 +57,7 @@ class Coordinator:
         self.suspects: deque[Order] = deque()
         self.running: dict[Future[Any], Order] = {}
         self.handed: Order | None = None  # the last one
+        self.failure: Exception | None = None  # of somebody who listened while a trial ran here
         self.deaths: Counter[Key] = Counter()
         self._tickets = count(1)
 
@@ -77,6 +78,8 @@ class Coordinator:
             self._hand_out()
             done, _ = wait(self.running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
             self._take(done)
+            if self.failure is not None:
+                raise self.failure
             self._report()
             self.team.check()
 
@@ -136,7 +139,8 @@ class Coordinator:
         self._keep(trials)
         for order, error in broken:
             self._lost(order, error, alone or self.team.exact)
-        if not self.team.exact and any(isinstance(error, BrokenExecutor) for _, error in broken):
+        died = any(isinstance(error, BrokenExecutor) for _, error in broken)
+        if died and not self.team.exact and not self.interrupts:
             self._renew()
 
     def _keep(self, trials: Sequence[Trial]) -> None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
@@ -15,9 +15,16 @@ from memspan.study.tables import APPLICATION, METADATA, VERSION
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 
+LARGE = 100 * 2**20
+"""Bytes from which on a store is not checked as a whole to read from it: that keeps a coordinator from writing."""
+
 
 class StoreFailed(MachineFailed):
     """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
+
+
+class NoStore(InvalidArgument):
+    """There is no store at that place, and none was to be made."""
 
 
 class Database(Protocol):
@@ -75,14 +82,16 @@ class SQLite:
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
         self._look(create)
-        engine = create_engine(f"sqlite:///{self.path}", poolclass=None)
+        # Not a URL in one string: a name may have ? or % in it. And absolute: :memory: is a name like any other.
+        engine = create_engine(URL.create("sqlite", database=str(self.path.absolute())))
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         try:
-            with engine.connect() as connection:
-                wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-            if wrong != "ok":
-                raise UnreadableFile(self._damaged(wrong))
+            if create or self.path.stat().st_size < LARGE:
+                with engine.connect() as connection:
+                    wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+                if wrong != "ok":
+                    raise UnreadableFile(self._damaged(wrong))
             self._make_tables(engine)
         except DBAPIError as error:
             engine.dispose()
@@ -114,7 +123,7 @@ class SQLite:
         """Read the header of the file, before SQLite is let near it."""
         if not self.path.exists():
             if not create:
-                raise InvalidArgument("store", "a store that is there", repr(self.place))
+                raise NoStore("store", "a store that is there", repr(self.place))
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -237,7 +246,7 @@ class PostgreSQL:
             _demand_version(self.place, connection.execute(text("SELECT version FROM memspan.about")).scalar_one())
             return
         if not create:
-            raise InvalidArgument("store", "a store that is there", repr(self.place))
+            raise NoStore("store", "a store that is there", repr(self.place))
         connection.execute(text("CREATE SCHEMA memspan"))
         connection.execute(text("CREATE TABLE memspan.about (version integer NOT NULL)"))
         connection.execute(text(f"INSERT INTO memspan.about VALUES ({VERSION})"))

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
-
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
 from memspan.study.databases import SQLite, whole_size
 from memspan.study.store import Store
@@ -199,7 +197,7 @@ def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> None:
     with Store(rescue, create=True) as store, store.database.writing(store.engine) as connection:
         for name, rows in _coherent(found).items():
             if rows:
-                connection.execute(insert(METADATA.tables[name]), rows)
+                connection.execute(store.database.insert(METADATA.tables[name]), rows)
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

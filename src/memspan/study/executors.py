@@ -8,8 +8,10 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
@@ -84,8 +86,9 @@ class Team:
         """Let the orders that are worked on end soon, if that can be."""
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let go of the executor."""
-        self.executor.shutdown(wait=not at_once, cancel_futures=True)
+        """Let go of the executor; one that was given belongs to whoever gave it."""
+        if self.renewable:
+            self.executor.shutdown(wait=not at_once, cancel_futures=True)
 
 
 def deaths(error: BaseException) -> int:
@@ -149,6 +152,9 @@ class Processes(Executor):
         self._pools = [self._new_pool(k) for k in range(workers)]
         self._idle = list(reversed(range(workers)))
         self._closed = False
+        self._handed = 0
+        self._ended: queue.SimpleQueue[tuple[int, _Call, Future[Any]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._see_to_ends, daemon=True).start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """As of any executor."""
@@ -171,6 +177,7 @@ class Processes(Executor):
             pools = list(self._pools)
         for pool in pools:
             pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+        self._ended.put(None)
 
     def kill(self) -> None:
         """End the workers at once; those that are still starting, when they have."""
@@ -191,8 +198,14 @@ class Processes(Executor):
                 continue
             worker = self._idle.pop()
             self.board.clear(worker)
-            inner = self._submit(worker, call.work)
-            inner.add_done_callback(partial(self._finished, worker, call))
+            try:
+                inner = self._submit(worker, call.work)
+            except Exception as error:  # no process, thread or file can be had any more
+                self._idle.append(worker)
+                call.future.set_exception(ExecutorFailed(f"a process cannot be started: {error}"))
+                continue
+            self._handed += 1
+            inner.add_done_callback(partial(self._note_end, worker, call))
 
     def _submit(self, worker: int, work: Callable[[], Any]) -> "Future[Any]":
         with _spared_from_interrupts():
@@ -202,10 +215,24 @@ class Processes(Executor):
                 self._pools[worker] = self._new_pool(worker)
                 return self._pools[worker].submit(_begun, work)
 
+    def _note_end(self, worker: int, call: _Call, inner: "Future[Any]") -> None:
+        """Called by a pool, which may hold a lock of its own: nothing may be asked of it here."""
+        self._ended.put((worker, call, inner))
+
+    def _see_to_ends(self) -> None:
+        """In a thread of its own: until there is nothing more to come."""
+        closing = False
+        while not (closing and self._handed == 0):
+            ended = self._ended.get()
+            if ended is None:
+                closing = True
+                continue
+            self._finished(*ended)
+
     def _finished(self, worker: int, call: _Call, inner: "Future[Any]") -> None:
-        """Called in a thread of the pool's."""
         error: BaseException | None = CancelledError() if inner.cancelled() else inner.exception()
         with self._lock:
+            again = False
             if isinstance(error, BrokenExecutor) and not self._closed:
                 self._pools[worker].shutdown(wait=False)
                 self._pools[worker] = self._new_pool(worker)
@@ -213,13 +240,15 @@ class Processes(Executor):
                 if not self.board.begun(worker):
                     call.false_starts += 1
                     error = self._give_again(call)
+                    again = error is None
+            if error is not None:
+                call.future.set_exception(error)
+            elif not again:
+                call.future.set_result(inner.result())
+            self._handed -= 1
             self._idle.append(worker)
             if not self._closed:
                 self._dispatch()
-        if error is not None:
-            call.future.set_exception(error)
-        elif inner.exception() is None:
-            call.future.set_result(inner.result())
 
     def _give_again(self, call: _Call) -> MachineFailed | None:
         """Put it back to be given to another process; or what to say if that does not help."""
@@ -326,6 +355,7 @@ class Dask(Team):
         except BaseException:
             self.close()
             raise
+        self._counted = time.monotonic()
         super().__init__(lambda: self.client.get_executor(pure=False), slots)
 
     def renew(self) -> None:
@@ -344,6 +374,9 @@ class Dask(Team):
             raise ExecutorFailed(
                 f"the scheduler {self.address} does not answer any more; what was finished is kept"
             )
+        if time.monotonic() - self._counted > SECONDS_BETWEEN_COUNTS:  # workers come and go
+            self._counted = time.monotonic()
+            self.slots = max(1, sum(self.client.nthreads().values()))
 
     def close(self, *, at_once: bool = False) -> None:
         """As in `Team`."""
@@ -369,6 +402,7 @@ class Dask(Team):
 
 
 SECONDS_TO_CONNECT = 10
+SECONDS_BETWEEN_COUNTS = 5.0
 MOST_FALSE_STARTS = 20
 
 

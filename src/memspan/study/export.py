@@ -80,7 +80,7 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
 
 def _shown(trial: Trial, curves: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"outcome": trial.status, "accuracy": trial.accuracy, "loss": trial.loss}
-    found |= {name: getattr(trial, name) for name in PLAIN}
+    found |= {"updates_done" if name == "updates" else name: getattr(trial, name) for name in PLAIN}
     found |= {name: getattr(trial, name) for name in ("accuracies", "losses")}
     if curves:
         found |= {"curve": trial.curve, "curve_every": trial.curve_every}

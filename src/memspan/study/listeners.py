@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memspan.errors import InvalidArgument, one_of
-from memspan.progress import ipython_shell, surroundings
+from memspan.progress import ipython_shell, plain, surroundings
 from memspan.study.events import (
     Advanced,
     Elsewhere,
@@ -292,20 +292,20 @@ def begins(event: Planned) -> str:
     done = sum(sum(counts.values()) for counts in event.done.values())
     there = f" ({done:,} more in the store)" if done else ""
     if not event.plan.groups:
-        return f"{event.name}: nothing to do, all {done:,} trials are in the store"
-    return f"{event.name}: {event.plan.sentence}{there}"
+        return f"{plain(event.name)}: nothing to do, all {done:,} trials are in the store"
+    return f"{plain(event.name)}: {event.plan.sentence}{there}"
 
 
 def remark_on(event: Event) -> str:
     """What is said of an event out of the ordinary; of all others nothing."""
     if isinstance(event, WorkerLost):
         number = "a trial" if len(event.keys) == 1 else f"{len(event.keys)} trials"
-        return f"a worker died with {number} of T={event.keys[0].length}, tried again alone: {event.reason}"
+        return f"a worker died with {number} of T={event.keys[0].length}, tried again alone: {plain(event.reason)}"
     if isinstance(event, Stopping):
         return "stopping: what is finished is kept; a second time stops at once"
     if isinstance(event, Finished):
         failed = [trial for trial in event.trials if trial.status == "failed"]
-        return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {t.reason}" for t in failed)
+        return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
     return ""
 
 

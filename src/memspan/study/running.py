@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from memspan.errors import InvalidArgument, MemspanError, whole_number
 from memspan.interrupts import Interrupts, noted_interrupts
 from memspan.study.coordinator import Coordinator
+from memspan.study.databases import NoStore, database
 from memspan.study.events import Advanced, Ended, Listener, Planned
 from memspan.study.executors import Alone, Dask, Local, Team
 from memspan.study.listeners import listening
@@ -106,9 +107,10 @@ def planned(study: Study, store: str | Path | None, workers: int, scheduler: str
     with ExitStack() as stack:
         interrupts = stack.enter_context(noted_interrupts(terminations=True))
         keys: Sequence[Key] = study.keys
-        if store is not None and _is_there(store):
-            there = stack.enter_context(Store(store))
-            keys = there.missing(study)
+        if store is not None:
+            database(store)  # is it a place at all?
+            with suppress(NoStore):
+                keys = stack.enter_context(Store(store)).missing(study)
         if not keys:
             yield Plan((), 0.0, 0, 0, None)
             return
@@ -130,12 +132,14 @@ class _Kept:
 
     def to_do(self) -> Sequence[Key]:
         """All keys that are not done."""
-        done = set(self.trials) if self.entry is None else self.entry.done()
+        with self.interrupts.raised(2):
+            done = set(self.trials) if self.entry is None else self.entry.done()
         return [key for key in self.study.keys if key not in done]
 
     def missing(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Those of an order that nobody else has done meanwhile."""
-        return keys if self.entry is None else self.entry.missing(keys)
+        with self.interrupts.raised(2):
+            return keys if self.entry is None else self.entry.missing(keys)
 
     def keep(self, trials: Sequence[Trial]) -> None:
         """Put them where they are safe; a database may take long, and cannot look at a flag."""
@@ -158,7 +162,8 @@ class _Kept:
         """All that is done."""
         if self.entry is None:
             return StudyResult.of(self.study, list(self.trials.values()))
-        return StudyResult.of_entry(self.entry, curves=len(self.study.keys) <= MOST_WITH_CURVES)
+        with self.interrupts.raised(1):
+            return StudyResult.of_entry(self.entry, curves=len(self.study.keys) <= MOST_WITH_CURVES)
 
 
 def _run(
@@ -171,9 +176,14 @@ def _run(
         if interrupts:
             raise Stopped
         order = coordinator.handed
-        if order is not None and order.ticket == ticket:
-            moments = zip(order.repetitions, updates, strict=False)
+        if order is None or order.ticket != ticket:
+            return
+        moments = zip(order.repetitions, updates, strict=False)
+        try:
             tell(Advanced({Key(order.configuration, order.length, k): done for k, done in moments}))
+        except Exception as error:  # whoever listens failed, and not the trial
+            coordinator.failure = error
+            raise Stopped from error
 
     team = make(now_and_then(SECONDS_BETWEEN_MESSAGES, watch))
     coordinator = Coordinator(study, team, kept.keep, kept.missing, tell, interrupts)
@@ -198,7 +208,3 @@ def _team_of(
     if executor is not None:
         return lambda watch: Team(executor, max(workers, 1))
     return (lambda watch: Local(workers)) if workers else Alone
-
-
-def _is_there(store: str | Path) -> bool:
-    return "://" in str(store) or Path(store).exists()

@@ -210,7 +210,8 @@ class Store:
         rows = connection.execute(there.where(configurations.c.study == study_id)).all()
         numbers = {_completed(specification): number for number, specification in rows}
         texts = [_canonical(configuration) for configuration in study.configurations]
-        new = {text: len(rows) + k for k, text in enumerate(t for t in texts if t not in numbers)}
+        first = max(numbers.values(), default=-1) + 1
+        new = {text: first + k for k, text in enumerate(t for t in texts if t not in numbers)}
         if new and make:
             values = [
                 {"study": study_id, "configuration": number, "specification": text} for text, number in new.items()
@@ -339,7 +340,13 @@ class Entry:
         return self.store._do(work, writes=True)
 
     def _mine(self, table: Any) -> ColumnElement[bool]:
-        return and_(table.c.study == self.id, table.c.configuration.in_(self._numbers))
+        """What belongs to the study as it is here; somebody else may have let it grow meanwhile."""
+        return and_(
+            table.c.study == self.id,
+            table.c.configuration.in_(self._numbers),
+            table.c.length.in_(self.study.lengths),
+            table.c.repetition < self.study.repetitions,
+        )
 
     def _some_rows(self, key: list[Any], after: tuple[int, int, int], curves_too: bool) -> list[dict[str, Any]]:
         """The next rows in the order of the keys."""
@@ -352,9 +359,7 @@ class Entry:
                     curves.c[name] == trials.c[name] for name in ("study", "configuration", "length", "repetition")
                 ]
                 query = select(trials, curves.c.data).outerjoin(curves, and_(*same))
-            query = (
-                query.where(trials.c.study == self.id, tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
-            )
+            query = query.where(self._mine(trials), tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
             return [dict(row) for row in connection.execute(query).mappings()]
 
         return self.store._do(work)
@@ -369,7 +374,8 @@ def default_name(study: Study) -> str:
 
 def folder_name(study: Study) -> str:
     """For a folder of its own: a name that somebody gave is in it as a checksum only."""
-    return default_name(study) + (f"-{_sha(study.name)[:6]}" if study.name else "")
+    usual = default_name(study)
+    return usual if study.name in (None, usual) else f"{usual}-{_sha(study.name)[:6]}"
 
 
 def _specified(study: Study) -> dict[str, str]:
