@@ -39,6 +39,16 @@ def test_the_version_is_told_without_importing_anything(tmp_path):
     assert (done.stdout, done.stderr) == (f"{memspan.__version__}\n\n", "")
 
 
+@pytest.mark.parametrize("command", ["study schema", "cells"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal, nor its number")
+def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command, tmp_path):
+    line = [sys.executable, "-m", "memspan", *command.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, cwd=tmp_path, **pipes) as process:
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (141, b"")
+
+
 def test_without_a_command_the_commands_are_listed(memspan_):
     code, out, _ = memspan_("")
     assert code == 0
@@ -52,7 +62,16 @@ def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
     assert code == 0
     for field in Study.model_fields:
         assert f"--{field.replace('_', '-')} " in out
-    for option in ("--store", "--output", "-o", "--workers", "--scheduler", "--retry-failed", "--dry-run"):
+    for option in (
+        "--store",
+        "--output",
+        "-o",
+        "--workers",
+        "--scheduler",
+        "--retry-failed",
+        "--no-figures",
+        "--dry-run",
+    ):
         assert option in out
     words = " ".join(re.sub("[│ \n]+", " ", out).split())
     for name in Study.model_fields.keys() - {"name", "start", "parameters"}:
@@ -186,11 +205,6 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     assert not (tmp_path / "memspan.sqlite").exists()
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("memspan.commands.studies.save_figures", lambda result, folder: [folder / "none.png"])
-
-
 def test_a_file_cannot_be_the_folder(memspan_, tmp_path):
     (tmp_path / "results").write_text("mine")
     code, _, err = memspan_(f"study run {SMALL} -o results")
@@ -201,7 +215,7 @@ def test_a_file_cannot_be_the_folder(memspan_, tmp_path):
     assert (tmp_path / "results").read_text() == "mine"
 
 
-def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_path, no_pictures):
+def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_path):
     with Store(tmp_path / "memspan.sqlite", create=True) as store:
         store.enter(SMALL_STUDY.with_(name="begun"))
     code, out, _ = memspan_("study show begun")
@@ -211,14 +225,14 @@ def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_
     assert code == 0
     assert "begun: 0 of 4 trials, not finished: 4 trials are missing" in out
     assert out.splitlines()[-1] == "memspan study resume begun"
-    code, out, err = memspan_("study resume --workers 0 --progress none")
+    code, out, err = memspan_("study resume --workers 0 --progress none --no-figures")
     assert (code, err) == (0, "")
     assert StudyResult.load(tmp_path / "memspan.sqlite", "begun").complete
     assert "not finished" not in memspan_("study status begun")[1]
 
 
-def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_, no_pictures):
-    memspan_(f"study run {SMALL} --name copies")
+def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_):
+    memspan_(f"study run {SMALL} --no-figures --name copies")
     code, out, err = memspan_("study show copy")
     assert (code, out) == (2, "")
     rule = "name must be that of a study in memspan.sqlite, got 'copy'; did you mean 'copies'?"
@@ -383,7 +397,7 @@ def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_path, no_pictures):
+def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_path):
     killed = []
 
     def kill():
@@ -396,7 +410,7 @@ def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_pat
     killer = threading.Thread(target=kill)
     killer.start()
     size = "--lengths 6 --repetitions 100 --hidden 8 --threshold 1 --updates 800 --name many"
-    code, out, err = memspan_(f"study run {size} --workers 2 --progress lines")
+    code, out, err = memspan_(f"study run {size} --workers 2 --progress lines --no-figures")
     killer.join()
     assert killed
     assert code == 0

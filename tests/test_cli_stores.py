@@ -10,7 +10,7 @@ from memspan import Store, Study
 
 RUN = (
     "study run --hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 "
-    "--repetitions 2 --workers 0 --progress none --name mine"
+    "--repetitions 2 --workers 0 --progress none --no-figures --name mine"
 )
 
 
@@ -69,8 +69,8 @@ def test_nothing_is_taken_out_unasked(run, monkeypatch):
 def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):
     code, out, err = run("store doctor")
     assert (code, err) == (0, "")
-    counts = "1 studies, 1 configurations, 4 trials, 4 curves, 2 weights"
-    assert out.splitlines() == [f"memspan.sqlite: {counts} can be read", "Nothing is wrong."]
+    counts = "studies 1, configurations 1, trials 4, curves 4, weights 2"
+    assert out.splitlines() == [f"memspan.sqlite: what can be read: {counts}", "Nothing is wrong."]
 
 
 def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
@@ -81,7 +81,8 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     assert (code, err) == (3, "memspan: memspan.sqlite is not a store of memspan's: it is not a SQLite database\n")
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
-    assert "4 trials, 4 curves, 2 weights can be read, and are in saved.sqlite" in out
+    assert "what can be read, and is in saved.sqlite: " in out
+    assert "trials 4, curves 4, weights 2" in out
     assert err.startswith("memspan: memspan.sqlite is not sound:\n")
     assert path.read_bytes() == damaged
     with Store("saved.sqlite") as store:

@@ -12,7 +12,7 @@ from memspan.study import running
 SMALL = (
     "--hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
 )
-QUIET = "--workers 0 --progress none"
+QUIET = "--workers 0 --progress none --no-figures"
 RUN = f"study run {SMALL} {QUIET}"
 
 
@@ -44,7 +44,8 @@ def stored(name="from a file", store="memspan.sqlite"):
 
 
 def test_a_file_is_run_and_options_change_it(memspan_, small):
-    code, out, err = memspan_(f"study run {small} {QUIET} --cell lstm,rnn --hidden 3 --parameters.element 1")
+    options = "--workers 0 --progress none --cell lstm,rnn --hidden 3 --parameters.element 1"
+    code, out, err = memspan_(f"study run {small} {options}")
     assert (code, err) == (0, "")
     result = stored()
     assert result.study.cell == ("lstm", "rnn")
@@ -60,7 +61,7 @@ def test_what_is_there_is_not_run_again(memspan_, small, monkeypatch):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     before = stored()
     monkeypatch.setattr(running, "_run", None)  # nothing may be run
-    code, out, err = memspan_(f"study run {small} --workers 0 --progress lines")
+    code, out, err = memspan_(f"study run {small} --workers 0 --progress lines --no-figures")
     assert (code, err) == (0, "study: from a file: nothing to do, all 8 trials are in the store\n")
     assert "cell rnn: " in out
     assert stored() == before
@@ -239,11 +240,19 @@ def test_the_schema_admits_what_the_study_admits(memspan_, small, tmp_path):
     assert keys <= schema["properties"].keys() == Study.model_fields.keys()
 
 
+def one_figure(result, folder):
+    """In place of all: they take two seconds."""
+    folder.mkdir(parents=True)
+    (folder / "accuracy.png").touch()
+    return [folder / "accuracy.png"]
+
+
 @pytest.mark.parametrize(
     "name", ["../../x", "'; DROP TABLE trials", "<script>", "=cmd()", "[bold]", "a\tb\x1b[31m"]
 )
-def test_a_hostile_name_is_only_a_name(memspan_, tmp_path, name):
-    code, out, _ = memspan_([*RUN.split(), "--name", name])
+def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
+    monkeypatch.setattr("memspan.commands.studies.save_figures", one_figure)
+    code, out, _ = memspan_([*RUN.split()[:-1], "--name", name])
     assert code == 0
     assert stored(name).complete
     outside = {path.name for path in tmp_path.iterdir()}
@@ -256,6 +265,13 @@ def test_a_hostile_name_is_only_a_name(memspan_, tmp_path, name):
         assert name.split("\t")[0] in out
     assert memspan_(["store", "export", name, "-o", "out.csv"])[0] == 0
     assert memspan_(["store", "rm", name, "--yes"])[0] == 0
+
+
+def test_figures_may_be_left_out(memspan_, tmp_path):
+    code, out, _ = memspan_(RUN)
+    assert code == 0
+    assert ".png" not in out
+    assert [path.name for path in tmp_path.iterdir()] == ["memspan.sqlite"]
 
 
 def test_the_store_may_be_named_by_the_environment(memspan_, monkeypatch, tmp_path):

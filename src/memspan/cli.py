@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import sys
 from typing import Any
 
@@ -12,7 +13,8 @@ def main() -> None:
     """Run `memspan`.
 
     It exits with 0; 1 if the answer is no, as for a gradient that is wrong; 2 for bad input; 3 for a file that is
-    damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after Ctrl-C or SIGTERM.
+    damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after Ctrl-C or SIGTERM; 141
+    where nobody read what it printed to the end, as with `| head`.
     """
     if sys.argv[1:] == ["--version"]:
         print(__version__)
@@ -20,10 +22,15 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a table must not be lost for a letter that cannot be shown
     try:
-        sys.exit(_run())
+        code = _run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("memspan: interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        code = 141
+    sys.exit(code)
 
 
 def _run() -> Any:
@@ -47,6 +54,8 @@ def _run() -> Any:
         return _fail(error, 3)
     except MachineFailed as error:
         return _fail(error, 4)
+    except BrokenPipeError:
+        raise
     except (MemspanError, OSError) as error:
         return _fail(error, 4 if getattr(error, "errno", None) == errno.ENOSPC else 2)
 

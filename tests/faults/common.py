@@ -73,7 +73,7 @@ def coordinator(
     command = [sys.executable, "-m", "memspan", "study", "run", specification.name, "--store", store]
     workers = [] if "--workers" in options else ["--workers", "2"]
     return subprocess.Popen(
-        [*command, *workers, "--progress", "none", *options],
+        [*command, *workers, "--progress", "none", "--no-figures", *options],
         cwd=folder,
         env={**os.environ, **(environment or {})},
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ def two_coordinators(folder: Path, trials: int = 40) -> tuple[str, bool]:
     """What was found, and whether that is right."""
     study = small_study(trials)
     expected = undisturbed(study)
-    both = [coordinator(study, folder, "store.sqlite", "-o", f"figures-{k}") for k in range(2)]
+    both = [coordinator(study, folder) for _ in range(2)]
     ends = [(running.communicate(timeout=600)[1].strip(), running.returncode) for running in both]
     found = stored(folder / "store.sqlite", study)
     right = found == expected and [code for _, code in ends] == [0, 0]

@@ -6,6 +6,8 @@ import pytest
 from damaged_stores import exit_code, faults, judge, random_page, sound_store, zeroed_header
 
 from memspan import InvalidArgument, Store, Study, StudyResult
+from memspan.study import doctor
+from memspan.study.databases import StoreFailed
 from memspan.study.doctor import diagnose
 
 STUDY = Study(
@@ -77,6 +79,31 @@ def test_rows_that_belong_to_nothing_are_left_out(sound, tmp_path):
     assert any(complaint.startswith("22 rows of trials cannot be used") for complaint in found.complaints)
     with Store(tmp_path / "rescued.sqlite") as store:
         assert {overview.name: overview.done for overview in store.overviews()} == {"faults": 38, "another": 0}
+
+
+def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(sound.read_bytes())
+    copied = []
+
+    def copy(old, new):
+        result = right(old, new)
+        if old == path and len(copied) < 2:  # somebody writes after each of the first two copies
+            with closing(sqlite3.connect(path)) as connection:
+                connection.execute("DELETE FROM trials WHERE repetition = ?", (len(copied),))
+                connection.commit()
+        copied.append(old)
+        return result
+
+    right = doctor.shutil.copyfile
+    monkeypatch.setattr(doctor.shutil, "copyfile", copy)
+    monkeypatch.setattr(doctor, "SECONDS_BETWEEN_COPIES", 0.01)
+    found = diagnose(path)
+    assert found.rows["trials"] == 60 - 6 - 6
+    assert copied.count(path) == 4  # three times, until it stood still, and once more for the other look
+    monkeypatch.setattr(doctor.shutil, "copyfile", lambda old, new: path.touch())
+    with pytest.raises(StoreFailed, match="is written to all the time"):
+        diagnose(path)
 
 
 def test_nothing_is_written_over(sound, tmp_path):

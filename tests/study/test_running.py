@@ -293,8 +293,10 @@ def test_an_interrupt_keeps_what_was_finished_and_the_next_run_goes_on(store, nu
     assert everything(result.trials) == everything(run_study(study, progress=False).trials)
 
 
-def test_an_interrupt_ends_a_trial_that_is_under_way(store, monkeypatch):
+@pytest.mark.parametrize("repetitions", [1, 20])  # the last of all, too, is no trial that has ended
+def test_an_interrupt_ends_a_trial_that_is_under_way(store, monkeypatch, repetitions):
     monkeypatch.setattr(running, "SECONDS_BETWEEN_MESSAGES", 0)
+    study = Study(lengths=2, repetitions=repetitions, hidden=4, updates=10**6, threshold=1.0)
     heard = []
 
     def listen(event):
@@ -303,9 +305,9 @@ def test_an_interrupt_ends_a_trial_that_is_under_way(store, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run_study(SMALL.with_(updates=10**6, threshold=1.0), store, progress=False, listen=listen)
+        run_study(study, store, progress=False, listen=listen)
     assert ran(heard) == []
-    assert heard[-1] == Ended(False, "interrupted")
+    assert heard[-2:] == [Stopping(), Ended(False, "interrupted")]
     assert sum(isinstance(event, Advanced) for event in heard) == 1
 
 

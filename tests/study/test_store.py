@@ -6,11 +6,12 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import delete, text
 
 from memspan import InvalidArgument, Store, Study, StudyResult
 from memspan.study import Key, store
 from memspan.study.store import AnotherStudy, StoreFailed, default_name
+from memspan.study.tables import configurations
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, name="first")
 
@@ -92,6 +93,20 @@ def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
     assert opened.find("first").study == grown
     assert len(opened.missing(grown)) == 6 * 3 * 3 - 3
     assert set(opened.missing(grown)) == set(grown.keys) - again.done()
+
+
+def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
+    """As a store that was rescued may have."""
+    opened.enter(STUDY).keep([make_trial(3, 1)])
+    with opened.database.writing(opened.engine) as connection:
+        connection.execute(delete(configurations))
+    found = opened.find("first")
+    assert found.study == STUDY
+    assert found.done() == set()
+    assert [*found.trials()] == []
+    entry = opened.enter(found.study)
+    entry.keep([make_trial(3, 1)])
+    assert opened.find("first").done() == {Key(0, 3, 1)}
 
 
 def test_another_study_of_the_same_name_is_refused_with_every_difference(opened, make_trial):

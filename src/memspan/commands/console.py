@@ -28,10 +28,16 @@ STORE = Parameter(env_var="MEMSPAN_STORE")
 """Of the option that says where studies are kept."""
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line."""
+        raise BrokenPipeError
+
+
 def new_console() -> Console:
     """Standard output; a file or a pipe is given room for the widest table."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
+    console = _Output()
+    return console if console.is_terminal else _Output(width=140)
 
 
 def new_folder(output: Path, record: str) -> None:

@@ -151,8 +151,8 @@ def doctor(
         rule = "a SQLite file; a server looks after itself"
         raise InvalidArgument("store", rule, "a URL")
     found = diagnose(store, rescue)
-    counts = ", ".join(f"{count:,} {name}" for name, count in found.rows.items())
-    print(f"{store}: {counts} can be read" + (f", and are in {rescue}" if rescue else ""))
+    counts = ", ".join(f"{name} {count:,}" for name, count in found.rows.items())
+    print(f"{store}: what can be read" + (f", and is in {rescue}" if rescue else "") + f": {counts}")
     if found.sound:
         print("Nothing is wrong.")
         return 0

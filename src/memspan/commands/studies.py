@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -52,6 +53,46 @@ def _choices(annotation: Any) -> tuple[str, ...]:
 Flags = _flags()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Options:
+    """How a study is run, and what becomes of it.
+
+    Attributes
+    ----------
+    store
+        Where results are kept: a SQLite file, or a URL such as postgresql://user@host/database.
+    output
+        A folder for the figures [default: one for each study in runs/].
+    figures
+        Whether to draw them.
+    workers
+        Processes [default: one for each core; 0 for none but this one].
+    scheduler
+        The address of a Dask scheduler, or the .json file that it writes: its workers are used instead.
+    retry_failed
+        Run the trials again that failed by the machine's fault.
+    progress
+        How to show progress; json is for other programs, a line for each event on standard output.
+    """
+
+    store: Annotated[str, STORE] = "memspan.sqlite"
+    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None
+    figures: bool = True
+    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None
+    scheduler: str | None = None
+    retry_failed: Annotated[bool, Parameter(negative="")] = False
+    progress: Progress = "auto"
+
+    @property
+    def processes(self) -> int:
+        """How many there are to be."""
+        return available_cores() if self.workers is None else whole_number("workers", self.workers, least=0)
+
+
+OPTIONS = Options()
+
+
 def _specified(specification: Path | None, flags: Any) -> Study:
     """The study of a file, with what the options change."""
     given = {name: value for name, value in dict(flags).items() if value is not None}
@@ -69,13 +110,8 @@ def run(
     /,
     *,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
-    store: Annotated[str, STORE] = "memspan.sqlite",
-    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
-    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
-    scheduler: str | None = None,
-    retry_failed: Annotated[bool, Parameter(negative="")] = False,
+    options: Options = OPTIONS,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
-    progress: Progress = "auto",
 ) -> int:
     """Run a study, or what is missing of it.
 
@@ -103,24 +139,15 @@ def run(
     ----------
     specification
         A TOML file with any of the options below as keys; lists make several configurations.
-    store
-        Where results are kept: a SQLite file, or a URL such as postgresql://user@host/database.
-    output
-        A folder for the figures [default: one for each study in runs/].
-    workers
-        Processes [default: one for each core; 0 for none but this one].
-    scheduler
-        The address of a Dask scheduler, or the .json file that it writes: its workers are used instead.
-    retry_failed
-        Run the trials again that failed by the machine's fault.
     dry_run
         Only say what there is to do, how long it takes at most, and how much memory.
-    progress
-        How to show progress; json is for other programs, a line for each event on standard output.
     """
-    return _run(
-        _specified(specification, flags), store, output, workers, scheduler, retry_failed, dry_run, progress
-    )
+    asked = _specified(specification, flags)
+    if not dry_run:
+        return _run(asked, options)
+    with planned(asked, options.store, options.processes, options.scheduler) as plan:
+        print(plan.sentence)
+    return 0
 
 
 @study.command
@@ -128,12 +155,7 @@ def resume(
     name: str | None = None,
     /,
     *,
-    store: Annotated[str, STORE] = "memspan.sqlite",
-    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
-    workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
-    scheduler: str | None = None,
-    retry_failed: Annotated[bool, Parameter(negative="")] = False,
-    progress: Progress = "auto",
+    options: Options = OPTIONS,
 ) -> int:
     """Go on with a study that was not finished.
 
@@ -141,12 +163,10 @@ def resume(
     ----------
     name
         Which [default: the only one that is not finished].
-    store, output, workers, scheduler, retry_failed, progress
-        As for `memspan study run`.
     """
-    with Store(store) as opened:
+    with Store(options.store) as opened:
         found = opened.find(name).study if name is not None else _unfinished(opened.overviews())
-    return _run(found, store, output, workers, scheduler, retry_failed, False, progress)
+    return _run(found, options)
 
 
 @study.command
@@ -231,54 +251,38 @@ def schema() -> int:
     return 0
 
 
-def _run(
-    asked: Study,
-    store: str,
-    output: Path | None,
-    workers: int | None,
-    scheduler: str | None,
-    retry_failed: bool,
-    dry_run: bool,
-    progress: Progress,
-) -> int:
-    processes = available_cores() if workers is None else whole_number("workers", workers, least=0)
-    if dry_run:
-        with planned(asked, store, processes, scheduler) as plan:
-            print(plan.sentence)
-        return 0
+def _run(asked: Study, options: Options) -> int:
     name = asked.name or default_name(asked)
-    output = output or Path("runs") / folder_name(asked)
-    if output.exists() and not output.is_dir():  # looked at before hours are spent on what goes into it
+    output = options.output or Path("runs") / folder_name(asked)
+    if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
         raise InvalidArgument("output", "a folder", repr(str(output)))
     try:
         result = run_study(
             asked,
-            store,
-            workers=processes,
-            scheduler=scheduler,
-            retry_failed=retry_failed,
-            progress=progress,
+            options.store,
+            workers=options.processes,
+            scheduler=options.scheduler,
+            retry_failed=options.retry_failed,
+            progress=options.progress,
         )
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
         if not isinstance(error, InvalidArgument):
-            _say_how_to_go_on(name, store, scheduler)
+            _say_how_to_go_on(name, options)
         raise
-    if progress == "json":
-        return 0
-    _print(result, save_figures(result, output))
-    if result.failures and not retry_failed:
-        print(f"{resume_command(name, store)} --retry-failed")
+    if options.progress != "json":  # which has said everything already
+        _print(result, save_figures(result, output) if options.figures else [])
+        if result.failures and not options.retry_failed:
+            print(f"{resume_command(name, options.store)} --retry-failed")
     return 1 if all(trial.status == "failed" for trial in result.trials) else 0
 
 
-def _say_how_to_go_on(name: str, store: str, scheduler: str | None) -> None:
+def _say_how_to_go_on(name: str, options: Options) -> None:
     """On standard error, if there is anything to go on with."""
-    more = f" --scheduler {shlex.quote(scheduler)}" if scheduler else ""
-    print(
-        f"memspan: what was finished is kept; go on with\n  {resume_command(name, store)}{more}", file=sys.stderr
-    )
+    more = f" --scheduler {shlex.quote(options.scheduler)}" if options.scheduler else ""
+    command = resume_command(name, options.store) + more
+    print(f"memspan: what was finished is kept; go on with\n  {command}", file=sys.stderr)
 
 
 def resume_command(name: str, store: str) -> str:

@@ -72,16 +72,23 @@ class Coordinator:
             When nobody is left, or able, to work.
         """
         self.waiting.extend(self._order(keys) for keys in groups)
-        while self.waiting or self.suspects or self.running:
-            if self.interrupts:
-                self._end()
-            self._hand_out()
-            done, _ = wait(self.running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
-            self._take(done)
-            if self.failure is not None:
-                raise self.failure
-            self._report()
-            self.team.check()
+        try:
+            while self.waiting or self.suspects or self.running:
+                if self.interrupts:
+                    raise KeyboardInterrupt
+                self._step()
+        except KeyboardInterrupt:  # ours, or of a trial that ran in this process and heard the signal itself
+            self._end()
+            raise
+
+    def _step(self) -> None:
+        self._hand_out()
+        done, _ = wait(self.running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+        self._take(done)
+        if self.failure is not None:
+            raise self.failure
+        self._report()
+        self.team.check()
 
     def _order(self, keys: Sequence[Key]) -> Order:
         configuration, length, _ = keys[0]
@@ -133,7 +140,10 @@ class Coordinator:
         for future, order in ended:
             error = CancelledError() if future.cancelled() else future.exception()
             if error is None:
-                trials += [self._counted(trial) for trial in future.result()]
+                found = future.result()
+                trials += [self._counted(trial) for trial in found]
+                if not found:  # it was stopped, and is still to be done
+                    self._put_back(order)
             else:
                 broken.append((order, error))
         self._keep(trials)
@@ -213,7 +223,6 @@ class Coordinator:
         while self.running and self.interrupts.count < 2 and time.monotonic() < until:
             done, _ = wait(self.running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
             self._take(done)
-        raise KeyboardInterrupt
 
 
 def _keys(order: Order) -> list[Key]:

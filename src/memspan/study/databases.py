@@ -15,9 +15,6 @@ from memspan.study.tables import APPLICATION, METADATA, VERSION
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 
-LARGE = 100 * 2**20
-"""Bytes from which on a store is not checked as a whole to read from it: that keeps a coordinator from writing."""
-
 
 class StoreFailed(MachineFailed):
     """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
@@ -87,11 +84,10 @@ class SQLite:
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         try:
-            if create or self.path.stat().st_size < LARGE:
-                with engine.connect() as connection:
-                    wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-                if wrong != "ok":
-                    raise UnreadableFile(self._damaged(wrong))
+            with engine.connect() as connection:
+                wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            if wrong != "ok":
+                raise UnreadableFile(self._damaged(wrong))
             self._make_tables(engine)
         except DBAPIError as error:
             engine.dispose()

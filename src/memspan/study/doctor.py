@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
-from memspan.study.databases import SQLite, whole_size
+from memspan.study.databases import SQLite, StoreFailed, whole_size
 from memspan.study.store import Store
 from memspan.study.tables import APPLICATION, METADATA, VERSION, trial_of
 
@@ -21,6 +22,8 @@ PAGE = 4096  # bytes; SQLite's own choice, and so a store's
 LAST = 1 << 31  # a number that no row has
 MOST_COMPLAINTS = 20
 LARGEST = 1 << 40  # bytes that a file is made long
+MOST_COPIES = 20  # of a store that is written to meanwhile
+SECONDS_BETWEEN_COPIES = 0.25
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
     ------
     InvalidArgument
         When there is no such file, or `rescue` is there already.
+    StoreFailed
+        When the store is written to all the time.
     """
     path, rescue = Path(path), None if rescue is None else Path(rescue)
     if not path.is_file():
@@ -88,14 +93,39 @@ def _complaint_at_opening(path: Path) -> list[str]:
 
 @contextmanager
 def _copied(path: Path) -> Iterator[Path]:
-    """A copy, with the journal of a transaction that was cut off."""
+    """A copy, with the journal of a transaction that was cut off, of a moment when nobody wrote."""
     with tempfile.TemporaryDirectory(prefix="memspan-doctor-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "store"
-        shutil.copyfile(path, copy)
-        journal = path.with_name(path.name + "-journal")
-        if journal.is_file():
-            shutil.copyfile(journal, copy.with_name(copy.name + "-journal"))
+        for _ in range(MOST_COPIES):
+            before = _marks(path)
+            for old, new in zip(_files(path), _files(copy), strict=True):
+                new.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # of a journal there is mostly none
+                    shutil.copyfile(old, new)
+            if _marks(path) == before:
+                break
+            time.sleep(SECONDS_BETWEEN_COPIES)
+        else:
+            raise StoreFailed(f"{path} is written to all the time; look at it when the study has ended")
         yield copy
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    """The store and its journal."""
+    return path, path.with_name(path.name + "-journal")
+
+
+def _marks(path: Path) -> list[tuple[int, int] | None]:
+    """What changes when a store is written to. No lock is taken: SQLite would mend what it locks."""
+    marks: list[tuple[int, int] | None] = []
+    for file in _files(path):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            marks.append(None)
+        else:
+            marks.append((stat.st_mtime_ns, stat.st_size))
+    return marks
 
 
 @contextmanager

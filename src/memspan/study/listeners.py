@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -191,6 +192,7 @@ class Bars:
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
+        self.lock = threading.Lock()  # Live draws in a thread of its own
         self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
@@ -202,7 +204,8 @@ class Bars:
                 self.live.start()
         if self.tally is None:
             return
-        self.tally.add(event)
+        with self.lock:
+            self.tally.add(event)
         if remark := remark_on(event):
             self.live.console.print(Text(remark))
 
@@ -211,9 +214,10 @@ class Bars:
         self.live.stop()
 
     def _draw(self) -> RenderableType:
-        tally = self.tally
-        if tally is None:
-            return ""
+        with self.lock:
+            return "" if self.tally is None else self._drawn(self.tally)
+
+    def _drawn(self, tally: Tally) -> RenderableType:
         lengths = [n for n in tally.totals if tally.counts[n].total() < tally.totals[n]] or list(tally.totals)
         lengths = list(tally.totals) if len(tally.totals) <= MOST_LENGTHS else lengths[-MOST_LENGTHS:]
         states = [status for status in ("diverged", "failed") if tally.all[status]]

@@ -205,20 +205,22 @@ class Store:
             ) from None
 
     def _numbers(self, connection: Connection, study_id: int, study: Study, *, make: bool = True) -> list[int]:
-        """The number of each of a study's configurations in the store; new ones are added."""
+        """The number of each of a study's configurations in the store; new ones are added if they may be.
+
+        A store that was rescued may have lost some: then no trial has their numbers, which are negative.
+        """
         there = select(configurations.c.configuration, configurations.c.specification)
         rows = connection.execute(there.where(configurations.c.study == study_id)).all()
         numbers = {_completed(specification): number for number, specification in rows}
         texts = [_canonical(configuration) for configuration in study.configurations]
+        unknown = [text for text in texts if text not in numbers]
         first = max(numbers.values(), default=-1) + 1
-        new = {text: first + k for k, text in enumerate(t for t in texts if t not in numbers)}
+        new = {text: first + k if make else -1 - k for k, text in enumerate(unknown)}
         if new and make:
             values = [
                 {"study": study_id, "configuration": number, "specification": text} for text, number in new.items()
             ]
             connection.execute(insert(configurations), values)
-        elif new:
-            raise UnreadableFile(f"{self.place} holds a study without its configurations")
         return [(numbers | new)[text] for text in texts]
 
     def _do(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
