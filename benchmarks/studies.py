@@ -139,7 +139,7 @@ turns; the scheduler and the workers of Dask run during the second comparison on
 | | seconds | | seconds of work | | aimed at |
 |---|---:|---|---:|---|---:|
 | 1 process | {_median(one, 0)} | | {_median(one, 1)} | | |
-| 2 processes | {_median(two, 0)} | {_ratio(one, two, 0)} times as fast | {_median(two, 1)} \\
+| 2 processes | {_median(two, 0)} | {_ratio(one, two, 0)} times as fast | {_median(two, 1)} \
 | {_ratio(one, two, 1)} | 1.85 |
 | 2 processes | {_median(beside, 0)} | | {_median(beside, 1)} | | |
 | Dask, 2 workers | {_median(dask, 0)} | {_ratio(beside, dask, 0)} of that speed | {_median(dask, 1)} \
