@@ -1,11 +1,12 @@
 """The same kills for Optuna: 200 trials in two processes, SIGKILL at 50 random moments, and who is missing then.
 
     pip install optuna
-    python benchmarks/kill_optuna.py [--kills 50] [--trials 200]
+    python benchmarks/kill_optuna.py [--kills 50] [--trials 200] [--updates 2000]
 
 Optuna keeps its studies in SQLite too (RDBStorage), with a heartbeat of a second, and begins trials again whose
 heartbeat has stopped (RetryHeartbeatStaleTrialCallback). Its points are a grid. A killed process is replaced at
-once. memspan runs tests/faults/kill_workers.py. Writes results/kills.md and .json.
+once; at the end two processes are started once more, as memspan's study is. memspan runs
+tests/faults/kill_workers.py. Writes results/kills.md and .json.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
 from common import small_study
-from kill_workers import kill_workers
+from kill_workers import LENGTHS, kill_workers
 
 from memspan.study.trial import run_trial
 
@@ -48,9 +49,9 @@ def optuna_study(folder: str, trials: int):
     )
 
 
-def work(folder: str, trials: int) -> None:
+def work(folder: str, trials: int, updates: int) -> None:
     """A worker: the points of the grid are the trials of the study that memspan runs."""
-    study = small_study(trials)
+    study = small_study(trials, updates, LENGTHS)
     keys = study.keys
 
     def objective(trial) -> float:
@@ -60,7 +61,7 @@ def work(folder: str, trials: int) -> None:
     optuna_study(folder, trials).optimize(objective)
 
 
-def kill_optuna(folder: str, kills: int, trials: int) -> dict:
+def kill_optuna(folder: str, kills: int, trials: int, updates: int) -> dict:
     """Counts of what became of the trials."""
     import optuna
 
@@ -68,7 +69,8 @@ def kill_optuna(folder: str, kills: int, trials: int) -> dict:
     optuna_study(folder, trials)
 
     def start() -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, __file__, "--work", folder, "--trials", str(trials)])
+        size = ["--trials", str(trials), "--updates", str(updates)]
+        return subprocess.Popen([sys.executable, __file__, "--work", folder, *size])
 
     workers, killed, began = [start(), start()], 0, time.monotonic()
     while killed < kills and any(worker.poll() is None for worker in workers):
@@ -79,12 +81,7 @@ def kill_optuna(folder: str, kills: int, trials: int) -> dict:
             workers[k].wait()
             killed += 1
             workers[k] = start()
-    until = time.monotonic() + SECONDS_MORE
-    while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
-        time.sleep(0.2)
-    ended = [worker.poll() for worker in workers]
-    for worker in workers:
-        worker.kill()
+    ended = [_ends(workers), _ends([start(), start()])]
     found = optuna_study(folder, trials).get_trials(deepcopy=False)
     complete = Counter(t.params["k"] for t in found if t.state == optuna.trial.TrialState.COMPLETE)
     return {
@@ -100,13 +97,25 @@ def kill_optuna(folder: str, kills: int, trials: int) -> dict:
     }
 
 
+def _ends(workers: list[subprocess.Popen]) -> list[int | None]:
+    """Their exit codes after a while; None of those that are still at work, and are ended."""
+    until = time.monotonic() + SECONDS_MORE
+    while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
+        time.sleep(0.2)
+    ended = [worker.poll() for worker in workers]
+    for worker in workers:
+        worker.kill()
+    return ended
+
+
 def markdown(found: dict) -> str:
     ours, theirs = found["memspan"], found["optuna"]
     names = ("killed", "points_done", "points_missing", "done_more_than_once", "still_running", "failed")
     row = " | ".join(str(theirs[name]) for name in names)
     return f"""# Workers killed at random moments
 
-{found["trials"]} small trials in two processes, {found["kills"]} times SIGKILL to one of them, 0.1 to 1.5 s apart.
+{found["trials"]} trials of {found["updates"]:,} updates in two processes, {found["kills"]} times SIGKILL to one of
+them, 0.1 to 1.5 s apart.
 
 | | killed | results | missing | kept more than once | left as running | left as failed |
 |---|---:|---:|---:|---:|---:|---:|
@@ -114,10 +123,13 @@ def markdown(found: dict) -> str:
 | Optuna {theirs["version"]}, SQLite, grid, heartbeat 1 s | {row} |
 
 memspan: {ours["found"]}. All results are equal, bit for bit, to those of a run that nothing happened to.
+A trial is blamed when it was alone with its worker, and the worker was killed, three times; it has then failed,
+and is run again with `--retry-failed`.
 
-Optuna's processes were replaced at once when they were killed, and had {SECONDS_MORE:.0f} s after the last kill;
-they ended with {theirs["ended"]} (None: still at work). Its trials that were cut off stay as failed and are begun
-again as new ones, which is how it counts. `benchmarks/kill_optuna.py` does all of this again.
+Optuna's processes were replaced at once when they were killed, had {SECONDS_MORE:.0f} s after the last kill, and
+two were started once more at the end; the exit codes were {theirs["ended"]} (None: still at work). Its trials that
+were cut off stay as failed and are begun again as new ones, which is how it counts. `benchmarks/kill_optuna.py`
+does all of this again.
 """
 
 
@@ -125,16 +137,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--updates", type=int, default=2000)
     parser.add_argument("--work", metavar="FOLDER")
     options = parser.parse_args()
     if options.work:
-        work(options.work, options.trials)
+        work(options.work, options.trials, options.updates)
         return
     with tempfile.TemporaryDirectory() as name:
-        killed, told, right = kill_workers(Path(name), options.kills, options.trials)
+        killed, told, right = kill_workers(Path(name), options.kills, options.trials, options.updates)
         assert right, told
-        theirs = kill_optuna(name, options.kills, options.trials)
-    found = {"kills": options.kills, "trials": options.trials, "optuna": theirs}
+        theirs = kill_optuna(name, options.kills, options.trials, options.updates)
+    found = {"kills": options.kills, "trials": options.trials, "updates": options.updates, "optuna": theirs}
     found["memspan"] = {"killed": killed, "found": told}
     print(markdown(found))
     (RESULTS / "kills.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -18,7 +18,7 @@ from memspan.study.trial import ACCIDENTAL
 
 SPECIFICATION = """\
 cell = ["rnn", "gru"]
-lengths = [3, 6]
+lengths = {lengths}
 hidden = 8
 batch = 32
 updates = {updates}
@@ -29,11 +29,11 @@ name = "faults"
 """
 
 
-def small_study(trials: int, updates: int = 400) -> Study:
-    """So many trials, of two cells and two lengths, each of which takes a few tenths of a second."""
+def small_study(trials: int, updates: int = 400, lengths: tuple[int, int] = (3, 6)) -> Study:
+    """So many trials, of two cells and two lengths."""
     return Study(
         cell=("rnn", "gru"),
-        lengths=(3, 6),
+        lengths=lengths,
         hidden=8,
         batch=32,
         updates=updates,
@@ -69,7 +69,8 @@ def coordinator(
 ) -> subprocess.Popen:
     """`memspan study run` as a process of its own, in a session of its own."""
     specification = folder / "study.toml"
-    specification.write_text(SPECIFICATION.format(updates=study.updates, repetitions=study.repetitions))
+    shape = {"lengths": [*study.lengths], "updates": study.updates, "repetitions": study.repetitions}
+    specification.write_text(SPECIFICATION.format(**shape))
     command = [sys.executable, "-m", "memspan", "study", "run", specification.name, "--store", store]
     workers = [] if "--workers" in options else ["--workers", "2"]
     return subprocess.Popen(

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_killed_workers_lose_nothing(tmp_path):
-    killed, found, right = kill_workers(tmp_path, kills=3, trials=40)
+    killed, found, right = kill_workers(tmp_path, kills=3, trials=40, updates=1500)
     assert right, found
     assert killed == 3
 
