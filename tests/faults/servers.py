@@ -72,7 +72,7 @@ def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None
     try:
         options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
         scheduler = start("dask_scheduler", *options)
-        wait_until(file.exists)
+        wait_until(lambda: _is_json(file))
         address = json.loads(file.read_text())["address"]
         more = ("--nthreads", "1", "--no-dashboard", "--death-timeout", "30", "--local-directory", str(folder))
         teams = [start("dask_worker", address, *more) for _ in range(workers)]
@@ -168,6 +168,14 @@ def wait_until(condition, seconds: float = SECONDS_TO_START) -> None:
         if time.monotonic() > until:
             raise TimeoutError(f"{condition} did not come to be in {seconds} s")
         time.sleep(0.05)
+
+
+def _is_json(file: Path) -> bool:
+    """Whether it is there, and whole."""
+    try:
+        return bool(json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _end_group(process: subprocess.Popen) -> None:
