@@ -138,7 +138,10 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study run --workers 1.5", "Invalid value for --workers: must be a whole number, got '1.5'"),
         ("study run --progress loud", 'Invalid value "loud" for --progress.'),
         ("study run --banana 3", "Unknown option: --banana."),
-        ("study run banana.toml", "[Errno 2] No such file or directory: 'banana.toml'"),
+        (
+            "study run banana.toml",
+            "the study file must be one that can be read, got banana.toml: No such file or directory",
+        ),
         (
             "study run --cell rnn banana.toml",
             "the study file must be before the options, got among the values of cell",
@@ -335,16 +338,13 @@ def started(folder, workers, updates, progress="none"):
                 os.killpg(study.pid, signal.SIGKILL)
 
 
-def press_ctrl_c(study):
+def press_ctrl_c(study, begun=True):
     """As a terminal does: everybody in the group gets it. Give what is on standard output."""
     os.killpg(study.pid, signal.SIGINT)
     out, err = study.communicate(timeout=20)
     assert study.returncode == 130
-    assert err.splitlines() == [
-        "memspan: what was finished is kept; go on with",
-        f"  {RESUME}",
-        "memspan: interrupted",
-    ]
+    how = ["memspan: what was finished is kept; go on with", f"  {RESUME}"]
+    assert err.splitlines() == [*(how if begun else []), "memspan: interrupted"]
     wait_for(lambda: gone(study.pid), 10)
     return out
 
@@ -392,7 +392,7 @@ def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
     """While it is measured how long an update takes."""
     with started(tmp_path, workers, updates=10_000_000) as study:
         wait_for(lambda: (tmp_path / "my.store").exists())
-        assert press_ctrl_c(study) == ""
+        assert press_ctrl_c(study, begun=False) == ""
     assert done_in(tmp_path / "my.store") == 0
 
 

@@ -70,7 +70,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):
     code, out, err = run("store doctor")
     assert (code, err) == (0, "")
     counts = "studies 1, configurations 1, trials 4, curves 4, weights 2"
-    assert out.splitlines() == [f"memspan.sqlite: what can be read: {counts}", "Nothing is wrong."]
+    assert out.splitlines() == [f"memspan.sqlite: can be read: {counts}", "Nothing is wrong."]
 
 
 def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
@@ -81,8 +81,8 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     assert (code, err) == (3, "memspan: memspan.sqlite is not a store of memspan's: it is not a SQLite database\n")
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
-    assert "what can be read, and is in saved.sqlite: " in out
-    assert "trials 4, curves 4, weights 2" in out
+    assert "memspan.sqlite: can be read: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
+    assert "saved.sqlite: saved: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
     assert err.startswith("memspan: memspan.sqlite is not sound:\n")
     assert path.read_bytes() == damaged
     with Store("saved.sqlite") as store:

@@ -108,6 +108,11 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         ("lengths = [", "the study file must be TOML in UTF-8, got study.toml: "),
         ("learning_rate = nan", "learning_rate must be a finite number, got nan"),
         ("lengths = [1000000000000]", "the study needs "),
+        ("hidden = 1000000000", "the study needs "),
+        ("self = 1", "self must be left out, as no such thing is known"),
+        (f"hidden = {'1' * 5000}", "the study file must be TOML in UTF-8, got study.toml: "),
+        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be TOML in UTF-8, got study.toml: "),
+        (f"name = '{'é' * 600}'", "name must be a text of at most 1,000 bytes in UTF-8"),
     ],
 )
 def test_a_bad_file_gets_a_message_and_no_store(memspan_, tmp_path, text, message):
@@ -147,7 +152,13 @@ def unfinished(monkeypatch, memspan_, small):
             raise KeyboardInterrupt
 
     def run_study(*arguments, **options):
-        return sound(*arguments, **options, listen=listen)
+        theirs = options.pop("listen")
+
+        def both(event):
+            theirs(event)
+            listen(event)
+
+        return sound(*arguments, **options, listen=both)
 
     with monkeypatch.context() as patched:
         patched.setattr("memspan.commands.studies.run_study", run_study)
@@ -218,7 +229,7 @@ def test_failed_trials_are_told_and_run_again_if_asked(memspan_, small, monkeypa
     with monkeypatch.context() as patched:
         patched.setattr(module, "prepared", prepared)
         code, out, _ = memspan_(f"study run {small} {QUIET}")
-    assert code == 0
+    assert code == 1
     assert "A trial failed: MemoryError: no room" in out
     assert out.endswith("memspan study resume 'from a file' --retry-failed\n")
     assert "A trial failed: MemoryError: no room" in memspan_(["study", "status", "from a file"])[1]
@@ -310,6 +321,8 @@ def test_the_password_of_a_database_is_not_in_the_command_to_go_on(monkeypatch):
     command = resume_command("mine", "postgresql://me:secret@host/x")
     assert command == "memspan study resume mine --store 'postgresql://me:***@host/x'"
     assert resume_command("it's", "memspan.sqlite") == "memspan study resume 'it'\"'\"'s'"
+    assert resume_command("-x", "a.sqlite") == "memspan study resume --store a.sqlite -- -x"
+    assert "secret" not in resume_command("mine", "postgresql://me@host/x?password=secret")
     monkeypatch.setenv("MEMSPAN_STORE", "other.sqlite")
     assert resume_command("mine", "other.sqlite") == "memspan study resume mine"
     assert resume_command("mine", "memspan.sqlite") == "memspan study resume mine --store memspan.sqlite"

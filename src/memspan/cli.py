@@ -12,9 +12,9 @@ from memspan._version import __version__
 def main() -> None:
     """Run `memspan`.
 
-    It exits with 0; 1 if the answer is no, as for a gradient that is wrong; 2 for bad input; 3 for a file that is
-    damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after Ctrl-C or SIGTERM; 141
-    where nobody read what it printed to the end, as with `| head`.
+    It exits with 0; 1 if the answer is no, as for a gradient that is wrong, or if a trial failed; 2 for bad input;
+    3 for a file that is damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after
+    Ctrl-C or SIGTERM; 141 where nobody read what it printed to the end, as with `| head`.
     """
     if sys.argv[1:] == ["--version"]:
         print(__version__)

@@ -13,7 +13,7 @@ from kill_workers import kill_workers
 from poison import poison
 from postgres_restarted import postgres_restarted
 from same_bits import everywhere
-from scheduler_killed import scheduler_killed
+from scheduler_fails import hung, killed, scheduler_fails
 from servers import demand
 from two_coordinators import two_coordinators
 
@@ -44,9 +44,10 @@ def test_a_trial_that_kills_its_worker_fails_alone_on_dask(tmp_path):
     assert right, found
 
 
-def test_without_its_scheduler_a_study_ends_with_a_message_and_is_resumed(tmp_path):
+@pytest.mark.parametrize("fault", [killed, hung], ids=lambda fault: fault.__name__)
+def test_without_its_scheduler_a_study_ends_with_a_message_and_is_resumed(tmp_path, fault):
     demand("dask")
-    found, right = scheduler_killed(tmp_path)
+    found, right = scheduler_fails(tmp_path, fault)
     assert right, found
 
 

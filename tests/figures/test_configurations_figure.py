@@ -1,10 +1,11 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
 from matplotlib.container import ErrorbarContainer
 
 from memspan.figures.configurations import COLOURS, MARKERS, MOST_CONFIGURATIONS, SharesByLength, draw_shares
-from memspan.figures.style import GREY
 from memspan.span import SolvedShare
 
 RECORD = SharesByLength(
@@ -74,14 +75,32 @@ def test_as_many_as_can_be_told_apart_have_colours_and_markers_of_their_own():
     assert len(drawn(ax)) == MOST_CONFIGURATIONS
 
 
-def test_more_are_grey_and_without_names():
-    (ax,) = draw_shares(many(MOST_CONFIGURATIONS + 1)).axes
-    assert drawn(ax) == {}
-    grey = [line for line in ax.get_lines() if same_color(line.get_color(), GREY)]
-    assert len(grey) == MOST_CONFIGURATIONS + 1
-    assert [line.get_ydata()[0] for line in grey] == [k % 3 / 4 for k in range(MOST_CONFIGURATIONS + 1)]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["half of the repetitions"]
-    assert ax.get_title() == "many"
+@pytest.mark.parametrize("count", [MOST_CONFIGURATIONS + 1, 60, 200])
+def test_of_more_there_is_a_map_with_their_names(count):
+    record = many(count)
+    record.shares["seed 1"][50] = SolvedShare.of(1, 1)
+    figure = draw_shares(record)
+    figure.draw_without_rendering()
+    ax, colours = figure.axes
+    (image,) = ax.get_images()
+    shares = image.get_array()
+    np.testing.assert_array_equal(shares[:, 0], [k % 3 / 4 for k in range(count)])
+    assert shares[1, 1] == 1
+    assert shares.mask[0, 1]  # not tried
+    assert image.get_clim() == (0, 1)
+    labels = [(at, text.get_text()) for at, text in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)]
+    assert labels[0] == (0, "seed 0")
+    assert len(labels) == (count if count <= 60 else 50)
+    assert all(text == f"seed {at}" for at, text in labels)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["5", "50"]
+    assert colours.get_ylabel() == "share that solved"
+    boxes = [text.get_window_extent() for text in ax.get_yticklabels()]
+    assert all(above.y0 >= below.y1 - 1 for above, below in pairwise(boxes))
+
+
+def test_ticks_are_at_the_lengths_that_were_tried():
+    (ax,) = draw_shares(RECORD).axes
+    assert sorted(ax.get_xticks()) == [5, 10, 20]
 
 
 @pytest.mark.parametrize("labels", [["cell rnn"], ["cell rnn", "x" * 100], ["start orthogonal, " * 6, "cell gru"]])

@@ -152,6 +152,22 @@ def patient(run):
     return wait
 
 
+def test_workers_that_die_whatever_they_are_given_blame_no_trial():
+    def answer(order):
+        raise BrokenExecutor("no such library")
+
+    run = Run(answer, exact=False)
+    with pytest.raises(ExecutorFailed, match=r"nothing was finished \(no such library\): can they work at all"):
+        run(width=1)
+    assert run.kept == []
+
+
+def test_a_study_of_nothing_but_poison_is_told_at_its_end():
+    run = Run(kills(Key(0, 3, 1)), exact=False)
+    run.coordinator.run([[Key(0, 3, 1)]])
+    assert [(trial.key, trial.status) for trial in run.kept] == [(Key(0, 3, 1), "failed")]
+
+
 def test_dask_tells_how_often_it_tried(monkeypatch):
     class KilledWorker(Exception):
         allowed_failures = 3

@@ -1,10 +1,12 @@
 import multiprocessing
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
 from memspan.study.databases import PostgreSQL, SQLite, StoreFailed, database, whole_size
@@ -126,7 +128,7 @@ def test_many_that_make_the_same_store_at_once_make_one(kind, tmp_path, request)
 def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_trial):
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
-        entry = store.enter(Study(name="a"))
+        entry = store.enter(Study(name="a", weights=0))
         store.database.patience = 0.0
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -137,6 +139,34 @@ def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_tri
             other.execute("ROLLBACK")
         entry.keep([make_trial(5, 0)])
         assert len(entry.done()) == 1
+
+
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_another_process_may_take_its_time(tmp_path, make_trial, lock):
+    """Longer than SQLite itself waits."""
+    path = tmp_path / "store.sqlite"
+    with Store(path, create=True) as store:
+        entry = store.enter(Study(name="a", weights=0))
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            other.execute(lock)
+            timer = threading.Timer(1.5, other.execute, ["COMMIT"])
+            timer.start()
+            if lock == "BEGIN IMMEDIATE":
+                entry.keep([make_trial(5, 0)])
+            else:
+                with Store(path) as again:
+                    assert again.names() == ["a"]
+            assert not other.in_transaction
+            timer.join()
+
+
+@pytest.mark.parametrize(
+    ("state", "passes"), [(None, True), ("08006", True), ("57P01", True), ("40001", True), ("54000", False)]
+)
+def test_only_what_passes_is_tried_again(state, passes):
+    cause = type("Cause", (Exception,), {"sqlstate": state})("why")
+    error = OperationalError("SELECT", {}, cause)
+    assert PostgreSQL("postgresql://x/y").passes(error) is passes
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")

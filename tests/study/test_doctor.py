@@ -106,6 +106,19 @@ def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path
         diagnose(path)
 
 
+@pytest.mark.parametrize("column", ["specification", "versions"])
+def test_a_study_that_cannot_be_read_is_found(sound, tmp_path, column):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(sound.read_bytes())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE studies SET {column} = '{{\"hidden\": -1}}' WHERE id = 2")
+        connection.commit()
+    found = diagnose(path, tmp_path / "rescued.sqlite")
+    assert any(complaint.startswith("1 rows of studies cannot be used") for complaint in found.complaints)
+    with Store(tmp_path / "rescued.sqlite") as store:
+        assert store.names() == ["faults"]
+
+
 def test_nothing_is_written_over(sound, tmp_path):
     (tmp_path / "there").write_text("")
     with pytest.raises(InvalidArgument, match="rescue must be a new file"):

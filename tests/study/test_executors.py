@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import signal
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor, wait
@@ -21,7 +22,7 @@ from memspan.study.executors import (
     deaths,
 )
 from memspan.study.trial import Stopped
-from memspan.study.work import Board, Here, Order, OtherVersion, work
+from memspan.study.work import HERE, Board, Order, OtherVersion, work
 from processes import wait_for
 
 
@@ -81,11 +82,40 @@ def die_at_the_start(*arguments):
 @pytest.mark.slow
 def test_processes_that_cannot_begin_are_not_the_fault_of_the_work(monkeypatch):
     monkeypatch.setattr(executors, "_begin_worker", die_at_the_start)
-    monkeypatch.setattr(executors, "MOST_FALSE_STARTS", 3)
     executor = Processes(1)
-    with pytest.raises(ExecutorFailed, match="3 processes died before they began to work"):
+    guard = (
+        "6 processes died before they began to work: a script must call this under `if __name__ == '__main__':`"
+    )
+    with pytest.raises(ExecutorFailed, match=re.escape(guard)):
         executor.submit(pow, 2, 2).result(timeout=60)
     executor.shutdown()
+
+
+@pytest.mark.slow
+def test_a_process_that_cannot_be_replaced_ends_its_work_and_nobody_waits_for_ever(processes, monkeypatch):
+    def no_pool(worker):
+        raise OSError(24, "Too many open files")
+
+    assert processes.submit(pow, 2, 2).result(timeout=60) == 4
+    monkeypatch.setattr(processes, "_new_pool", no_pool)
+    future = processes.submit(os._exit, 1)
+    with pytest.raises(ExecutorFailed, match=r"a process that died cannot be replaced: .*Too many open files"):
+        future.result(timeout=60)
+
+
+def test_room_is_made_for_the_files_of_many_pools(monkeypatch):
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    limits = [100, 5000]
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, new: limits.__setitem__(slice(None), new))
+    executors._make_room_for_files(2)
+    assert 100 < limits[0] < 300
+    executors._make_room_for_files(300)
+    assert 300 * 9 < limits[0] < limits[1] == 5000
+    with pytest.raises(
+        InvalidArgument, match=r"workers must be at most 400, as 5000 files may be open .*got 1000"
+    ):
+        executors._make_room_for_files(1000)
 
 
 @pytest.mark.slow
@@ -122,23 +152,23 @@ def test_what_waits_can_be_cancelled(processes):
 
 def test_a_board_tells_of_each_worker_apart(monkeypatch):
     for name in ("watch", "begin"):
-        monkeypatch.setattr(Here, name, getattr(Here, name))
+        monkeypatch.setattr(HERE, name, getattr(HERE, name))
     board = Board(3, multiprocessing.get_context("spawn"))
     assert (board.process(1), board.begun(1)) == (0, False)
     board.join(1)
     assert board.process(1) == os.getpid()
-    Here.begin()
+    HERE.begin()
     assert board.begun(1)
-    Here.watch(7, 0, 5)
-    Here.watch(7, 2, 9)
+    HERE.watch(7, 0, 5)
+    HERE.watch(7, 2, 9)
     ticket, updates = board.read(1)
     assert (ticket, updates[:4]) == (7, [5, 0, 9, 0])
     assert board.read(0)[0] == board.read(2)[0] == 0
-    Here.watch(8, 1, 3)
+    HERE.watch(8, 1, 3)
     assert (board.read(1)[0], board.read(1)[1][:3]) == (8, [0, 3, 0])
     board.stop()
     with pytest.raises(Stopped):
-        Here.watch(8, 1, 4)
+        HERE.watch(8, 1, 4)
     board.clear(1)
     assert not board.begun(1)
 
@@ -159,11 +189,11 @@ def test_a_team_that_cannot_be_renewed_says_so():
 
 
 def test_alone_leaves_nothing_behind():
-    before = Here.watch
+    before = HERE.watch
     team = Alone(lambda ticket, member, updates: None)
-    assert Here.watch is not before
+    assert HERE.watch is not before
     team.close()
-    Here.watch(1, 2, 3)
+    HERE.watch(1, 2, 3)
 
 
 def test_a_worker_of_another_version_refuses(tmp_path):
@@ -194,9 +224,16 @@ def test_a_local_team_tells_how_far_its_orders_are():
 def test_no_scheduler_is_named():
     pytest.importorskip("distributed")
     with pytest.raises(
-        InvalidArgument, match=r"scheduler must be the address of a Dask scheduler that answers, got nowhere"
+        InvalidArgument,
+        match=r"scheduler must be the address of a Dask scheduler that answers, got tcp://127.0.0.1:1",
     ):
+        Dask("tcp://127.0.0.1:1")
+    with pytest.raises(InvalidArgument, match=r"scheduler must be an address such as tcp://host:8786, or a .json"):
         Dask("nowhere")
+    with pytest.raises(
+        InvalidArgument, match=r"scheduler must be a file that a scheduler has written, got x.json"
+    ):
+        Dask("x.json")
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def test_too_little_memory_is_refused_with_figures(pace):
     study = Study(lengths=1, repetitions=8)
     with pytest.raises(TooLarge, match=r"4 x 1.07 KiB = 4.3 KiB of memory, and may take 3.42 KiB .*--workers 3 w"):
         make_plan(study, study.keys, Quiet(4, memory=3_500), Interrupts())
-    with pytest.raises(TooLarge, match="a smaller batch, network or length is needed"):
+    with pytest.raises(TooLarge, match="a smaller batch, network, length or number of updates is needed"):
         make_plan(study, study.keys, Quiet(1, memory=500), Interrupts())
 
 

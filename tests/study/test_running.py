@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,8 @@ from memspan import Batches, InvalidArgument, MemspanError, Store, Study, StudyR
 from memspan.study import running
 from memspan.study import trial as trial_module
 from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, WorkerLost
-from memspan.study.executors import ExecutorFailed, available_cores
+from memspan.study.executors import ExecutorFailed
+from memspan.study.memory import TooLarge
 from memspan.study.running import planned
 from memspan.study.specification import Key
 from memspan.study.store import AnotherStudy, default_name
@@ -157,10 +159,55 @@ def test_a_study_that_has_grown_runs_only_what_is_new(store, more):
 
 def test_a_study_does_not_change_under_its_name(store):
     result = run_study(SMALL.with_(name="mine"), store, progress=False)
-    for other in ({"hidden": 7}, {"repetitions": 1}, {"lengths": (3, 4)}):
+    for other in ({"hidden": 7}, {"cell": "gru"}, {"seed": 1}):
         with pytest.raises(AnotherStudy, match=r"name must be another one, .*, got 'mine'\n  \w+: .* asked for"):
             run_study(SMALL.with_(name="mine", **other), store, progress=False)
     assert StudyResult.load(store, "mine") == result
+
+
+def test_less_than_there_is_may_be_asked_for(store):
+    whole = run_study(SMALL, store, progress=False)
+    part, heard = run(SMALL.with_(lengths=3, repetitions=1), store)
+    assert ran(heard) == []
+    assert [trial.key for trial in part.trials] == [Key(0, 3, 0)]
+    assert part.complete
+    other, heard = run(SMALL.with_(lengths=(3, 4)), store)
+    assert {key.length for key in ran(heard)} == {4}
+    assert other.complete
+    both = StudyResult.load(store, default_name(SMALL))
+    assert both.study.lengths == (2, 3, 4)
+    assert everything(both.trials) == everything(whole.trials) | everything(other.trials)
+
+
+def test_a_study_that_is_refused_does_not_take_a_name(store):
+    with pytest.raises(TooLarge):
+        run_study(SMALL.with_(lengths=10**9, name="mine"), store, progress=False)
+    with Store(store) as opened:
+        assert opened.names() == []
+    assert run_study(SMALL.with_(name="mine"), store, progress=False).complete
+
+
+@pytest.mark.parametrize("moment", [0.02, 0.2, 0.5])
+def test_an_interrupt_while_it_is_measured_ends_it_at_once(moment):
+    """In this process, of twelve kinds of configurations; whoever has the signal then."""
+    study = SMALL.with_(hidden=range(3, 15), lengths=(50, 400), batch=200, updates=10**6)
+    timer = threading.Timer(moment, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    began, heard = time.monotonic(), []
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, progress=False, listen=heard.append)
+    assert time.monotonic() - began < moment + 2
+    assert heard == [Ended(False, "interrupted")]
+
+
+def test_weights_that_are_asked_for_later_are_kept(store):
+    run_study(SMALL.with_(weights=0), store, progress=False)
+    result, heard = run(SMALL.with_(weights=1), store)
+    assert {key.repetition for key in ran(heard)} == {0}
+    assert len(result.trials) == 4
+    with Store(store) as opened:
+        entry = opened.find(default_name(SMALL))
+        assert [entry.weights(key) is not None for key in SMALL.keys] == [k == 0 for _, _, k in SMALL.keys]
 
 
 def test_many_trials_come_without_their_curves(store, monkeypatch):
@@ -425,10 +472,6 @@ def test_a_study_runs_in_any_thread(store):
     thread.start()
     thread.join()
     assert everything(found[0].trials) == everything(run_study(SMALL, progress=False).trials)
-
-
-def test_a_machine_has_cores():
-    assert 1 <= available_cores() <= os.cpu_count()
 
 
 def test_a_listener_that_fails_ends_the_study_and_no_trial(tmp_path, monkeypatch):

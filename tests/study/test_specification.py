@@ -314,7 +314,8 @@ def test_every_field_of_a_configuration_may_be_a_list():
         study = Study(**{field: values})
         assert [getattr(one, field) for one in study.configurations] == values
         assert study.varying == (field,)
-        assert [study.label(k) for k in (0, 1)] == [f"{field} {getattr(study, field)[k]}" for k in (0, 1)]
+        words = field.replace("_", " ")
+        assert [study.label(k) for k in (0, 1)] == [f"{words} {getattr(study, field)[k]}" for k in (0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -490,8 +491,10 @@ def test_a_bad_file_is_named_in_a_line(tmp_path, content, message):
         assert str(path) in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_not_hidden(tmp_path):
-    with pytest.raises(FileNotFoundError):
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(
+        InvalidArgument, match=r"the study file must be one that can be read, got .*nothing.toml: No"
+    ):
         Study.read(tmp_path / "nothing.toml")
 
 

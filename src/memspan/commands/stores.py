@@ -105,6 +105,8 @@ def rm(
 ) -> int:
     """Take a study out of a store, with all its trials. This cannot be undone.
 
+    A SQLite file does not become smaller; what comes next has its room.
+
     Parameters
     ----------
     name
@@ -115,8 +117,7 @@ def rm(
         As for `memspan store ls`.
     """
     with Store(store) as opened:
-        entry = opened.find(name)
-        count = len(entry.done())
+        count = opened.count(name)
         if not yes:
             if not sys.stdin.isatty():
                 raise InvalidArgument("yes", "given where nobody can be asked", "nothing")
@@ -151,8 +152,10 @@ def doctor(
         rule = "a SQLite file; a server looks after itself"
         raise InvalidArgument("store", rule, "a URL")
     found = diagnose(store, rescue)
-    counts = ", ".join(f"{name} {count:,}" for name, count in found.rows.items())
-    print(f"{store}: what can be read" + (f", and is in {rescue}" if rescue else "") + f": {counts}")
+    for place, rows in (store, found.rows), (rescue, found.saved):
+        if rows:
+            counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
+            print(f"{place}: {'can be read' if place == store else 'saved'}: {counts}")
     if found.sound:
         print("Nothing is wrong.")
         return 0

@@ -18,6 +18,7 @@ from memspan.interrupts import ignore_interrupts
 from memspan.progress import plain
 from memspan.study import Store, Study, StudyResult, run_study, save_figures
 from memspan.study.databases import database
+from memspan.study.events import Event, Planned
 from memspan.study.executors import available_cores
 from memspan.study.running import planned
 from memspan.study.store import Overview, default_name, folder_name
@@ -97,7 +98,7 @@ def _specified(specification: Path | None, flags: Any) -> Study:
     """The study of a file, with what the options change."""
     given = {name: value for name, value in dict(flags).items() if value is not None}
     for name, values in given.items():
-        if specification is None and any(value.endswith(".toml") for value in values):
+        if specification is None and name != "name" and any(value.endswith(".toml") for value in values):
             raise InvalidArgument("the study file", "before the options", f"among the values of {name}")
     if "name" in given:
         given["name"] = " ".join(given["name"])
@@ -145,7 +146,8 @@ def run(
     asked = _specified(specification, flags)
     if not dry_run:
         return _run(asked, options)
-    with planned(asked, options.store, options.processes, options.scheduler) as plan:
+    place, processes, scheduler = options.store, options.processes, options.scheduler
+    with planned(asked, place, processes, scheduler, retry_failed=options.retry_failed) as plan:
         print(plan.sentence)
     return 0
 
@@ -185,8 +187,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
             new_console().print(overview_table(opened.overviews()))
             return 0
         entry = opened.find(name)
-        counts = entry.counts()
-        reasons = sorted({trial.reason for trial in entry.trials(curves_too=False) if trial.status == "failed"})
+        counts, reasons = entry.counts(), entry.reasons()
     each = entry.study.repetitions * len(entry.study.configurations)
     done = sum(sum(outcomes.values()) for outcomes in counts.values())
     total = each * len(entry.study.lengths)
@@ -231,7 +232,8 @@ def show(
         A folder for the figures.
     """
     with Store(store) as opened:
-        result = StudyResult.of_entry(opened.find(name if name is not None else _only(opened.overviews())))
+        entry = opened.find(name if name is not None else _only(opened.overviews()))
+        result = StudyResult.of_entry(entry, curves=output is not None)
     if configuration is not None:
         number = whole_number("configuration", configuration)
         if number > len(result.parts):
@@ -256,6 +258,7 @@ def _run(asked: Study, options: Options) -> int:
     output = options.output or Path("runs") / folder_name(asked)
     if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
         raise InvalidArgument("output", "a folder", repr(str(output)))
+    heard: list[Event] = []
     try:
         result = run_study(
             asked,
@@ -264,18 +267,19 @@ def _run(asked: Study, options: Options) -> int:
             scheduler=options.scheduler,
             retry_failed=options.retry_failed,
             progress=options.progress,
+            listen=lambda event: heard.append(event) if isinstance(event, Planned) else None,
         )
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
-        if not isinstance(error, InvalidArgument):
+        if heard:  # before there was a plan, nothing was begun
             _say_how_to_go_on(name, options)
         raise
     if options.progress != "json":  # which has said everything already
         _print(result, save_figures(result, output) if options.figures else [])
         if result.failures and not options.retry_failed:
             print(f"{resume_command(name, options.store)} --retry-failed")
-    return 1 if all(trial.status == "failed" for trial in result.trials) else 0
+    return 1 if result.failures else 0
 
 
 def _say_how_to_go_on(name: str, options: Options) -> None:
@@ -288,7 +292,9 @@ def _say_how_to_go_on(name: str, options: Options) -> None:
 def resume_command(name: str, store: str) -> str:
     """For the shell; without the password of a database."""
     usual = os.environ.get("MEMSPAN_STORE", "memspan.sqlite")
-    return shlex.join(["memspan", "study", "resume", name, *([] if store == usual else ["--store", place(store)])])
+    options = [] if store == usual else ["--store", place(store)]
+    named = [*options, "--", name] if name.startswith("-") else [name, *options]
+    return plain(shlex.join(["memspan", "study", "resume", *named]))
 
 
 def place(store: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, new_figure, tidy
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, mark_lengths, new_figure, tidy
 from memspan.span import SolvedShare
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
     upper.set(ylabel="accuracy on fresh sequences", ylim=(-0.03, 1.05), title=record.title)
     _draw_shares(lower, lengths, record)
     lower.set(xlim=(lengths.min() - 0.05 * width, lengths.max() + 0.05 * width))
-    lower.set_xticks(lengths, minor=True)
-    lower.set_xticks(_apart(lengths, 0.045 * width))
+    mark_lengths(lower, [*record.accuracies])
     for ax in (upper, lower):
         ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
         tidy(ax)
@@ -100,12 +99,3 @@ def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:
     ax.errorbar(lengths, middle, reach, fmt="s-", label="95 % Wilson interval", **bars)
     ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))
-
-
-def _apart(lengths: Any, distance: float) -> list[int]:
-    """The longest length, and of the others those whose labels have room."""
-    kept: list[int] = []
-    for length in sorted(lengths, reverse=True):
-        if not kept or kept[-1] - length >= distance:
-            kept.append(length)
-    return kept

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from textwrap import fill
+from textwrap import fill, shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, new_figure, tidy
+from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, mark_lengths, new_figure, tidy
 from memspan.span import SolvedShare
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CONFIGURATIONS = 8
-"""Lines that can be told apart; of more each is grey, and the table has the numbers."""
+"""Lines that can be told apart; of more there is a map, a row for each."""
+MOST_ROWS = 60  # with a name of their own
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", BLACK, GREY)
 MARKERS = "os^Dv<>P"
 
@@ -45,32 +46,49 @@ class SharesByLength:
 
 
 def draw_shares(record: SharesByLength) -> "Figure":
-    """One line each; a little apart, so that intervals do not lie on one another."""
-    figure = new_figure(9.4, 5.0)
-    ax = figure.subplots()
+    """Lines with their intervals; of many configurations a map."""
     drawn = {label: shares for label, shares in record.shares.items() if shares}
     lengths = sorted({length for shares in drawn.values() for length in shares})
-    distinct = len(drawn) <= MOST_CONFIGURATIONS
-    step = 0.006 * (lengths[-1] - lengths[0] or lengths[-1]) if distinct else 0.0
+    draw = _draw_lines if len(drawn) <= MOST_CONFIGURATIONS else _draw_map
+    return draw(record.title, drawn, lengths)
+
+
+def _draw_lines(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], lengths: list[int]) -> "Figure":
+    """One each; a little apart, so that intervals do not lie on one another."""
+    figure = new_figure(9.4, 5.0)
+    ax = figure.subplots()
+    width = lengths[-1] - lengths[0] or lengths[-1]
     for k, (label, shares) in enumerate(drawn.items()):
-        at = np.array([*shares]) + step * (k - (len(drawn) - 1) / 2)
+        at = np.array([*shares]) + 0.008 * width * (k - (len(drawn) - 1) / 2)
         middle = np.array([share.share for share in shares.values()])
-        if not distinct:
-            ax.plot(at, middle, color=GREY, alpha=0.5, linewidth=1)
-            continue
         low, high = (np.array([getattr(share, end) for share in shares.values()]) for end in ("low", "high"))
         reach = np.clip([middle - low, high - middle], 0, None)
-        look: dict[str, Any] = {
-            "color": COLOURS[k],
-            "marker": MARKERS[k],
-            "linewidth": 1.5,
-            "elinewidth": 0.8,
-            "capsize": 2,
-        }
-        ax.errorbar(at, middle, reach, markersize=5, label=fill(label, 40), **look)
+        look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "linewidth": 1.5, "elinewidth": 0.8}
+        ax.errorbar(at, middle, reach, markersize=5, capsize=2, label=fill(label, 40), **look)
     ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))
-    ax.set_title(fill(record.title + ("; bars: 95 % Wilson interval" if distinct else ""), 90))
+    mark_lengths(ax, lengths)
+    ax.set_title(fill(f"{title}; bars: 95 % Wilson interval", 90))
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     tidy(ax)
+    return figure
+
+
+def _draw_map(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], lengths: list[int]) -> "Figure":
+    """A row each, in which a darker field is a larger share; a length without trials is white."""
+    table = np.array(
+        [[row[n].share if n in row else np.nan for n in lengths] for row in drawn.values()], np.float64
+    )
+    figure = new_figure(min(5.5 + 0.35 * len(lengths), 14.0), 1.6 + 0.2 * min(len(drawn), MOST_ROWS))
+    ax = figure.subplots()
+    colours = ax.imshow(table, cmap="viridis_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    every = -(-len(drawn) // MOST_ROWS)
+    rows = range(0, len(drawn), every)
+    labels = [*drawn]
+    ax.set_yticks(rows, [shorten(labels[k], 50, placeholder=" ...") for k in rows], fontsize="small")
+    columns = range(0, len(lengths), -(-len(lengths) // 25))
+    ax.set_xticks(columns, [str(lengths[k]) for k in columns])
+    ax.set(xlabel="sequence length T (time steps)")
+    figure.suptitle(fill(title, 12 * int(figure.get_figwidth())), fontsize="large")
+    figure.colorbar(colours, ax=ax, label="share that solved")
     return figure

@@ -36,6 +36,17 @@ def tidy(ax: "Axes") -> None:
     ax.set_axisbelow(True)
 
 
+def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
+    """Ticks at the lengths that were tried; names of the longest, and of the others that have room."""
+    distance = 0.045 * (max(lengths) - min(lengths) or max(lengths))
+    named: list[int] = []
+    for length in sorted(lengths, reverse=True):
+        if not named or named[-1] - length >= distance:
+            named.append(length)
+    ax.set_xticks(lengths, minor=True)
+    ax.set_xticks(named)
+
+
 def ordered_colours(count: int) -> list[Any]:
     """Colours for an ordered quantity such as length, dark to light, evenly spaced in viridis."""
     from matplotlib import colormaps

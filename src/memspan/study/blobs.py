@@ -6,6 +6,7 @@ time step, as `start.d_a`. Its metadata has `curve_every` and `flow_every`, in u
 binary digits, so that half of each compresses to nothing. What is not there has no array.
 """
 
+import json
 import zlib
 from typing import Any
 
@@ -63,8 +64,6 @@ def _array(tensor: dict[str, Any]) -> Any:
 
 
 def _metadata(file: bytes) -> dict[str, int]:
-    import json
-
     size = int.from_bytes(file[:8], "little")
     metadata = json.loads(file[8 : 8 + size]).get("__metadata__", {})
     return {name: int(metadata[name]) for name in ("curve_every", "flow_every")}

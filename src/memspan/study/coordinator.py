@@ -16,6 +16,7 @@ from memspan.study.trial import Trial
 from memspan.study.work import Order, work
 
 MOST_DEATHS = 3
+MOST_BLAMED = 3  # as long as no trial has ended
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_STOP = 1.5
 AHEAD = 2
@@ -59,6 +60,8 @@ class Coordinator:
         self.handed: Order | None = None  # the last one
         self.failure: Exception | None = None  # of somebody who listened while a trial ran here
         self.deaths: Counter[Key] = Counter()
+        self.blamed: list[Trial] = []  # not kept before it is known that the workers can work at all
+        self.proven = team.exact
         self._tickets = count(1)
 
     def run(self, groups: Iterable[Sequence[Key]]) -> None:
@@ -77,6 +80,7 @@ class Coordinator:
                 if self.interrupts:
                     raise KeyboardInterrupt
                 self._step()
+            self._keep_blamed()
         except KeyboardInterrupt:  # ours, or of a trial that ran in this process and heard the signal itself
             self._end()
             raise
@@ -147,6 +151,9 @@ class Coordinator:
             else:
                 broken.append((order, error))
         self._keep(trials)
+        if trials:
+            self.proven = True
+            self._keep_blamed()
         for order, error in broken:
             self._lost(order, error, alone or self.team.exact)
         died = any(isinstance(error, BrokenExecutor) for _, error in broken)
@@ -178,10 +185,24 @@ class Coordinator:
         else:
             self.deaths[keys[0]] += dead
             if self.deaths[keys[0]] >= MOST_DEATHS:
-                self._keep([self._failed(keys[0])])
+                self._blame(self._failed(keys[0]), error)
                 return
             self.suspects.append(order)
         self.tell(WorkerLost(tuple(keys), str(error) or type(error).__name__))
+
+    def _blame(self, failed: Trial, error: BaseException) -> None:
+        """Of workers that have never finished anything it is not known whether they can."""
+        self.blamed.append(failed)
+        if self.proven:
+            self._keep_blamed()
+        elif len(self.blamed) >= MOST_BLAMED:
+            raise ExecutorFailed(
+                f"workers die, whatever they are given, and nothing was finished ({error}): can they work at all?"
+            )
+
+    def _keep_blamed(self) -> None:
+        self._keep(self.blamed)
+        self.blamed = []
 
     def _failed(self, key: Key) -> Trial:
         attempts = self.deaths[key]

@@ -1,6 +1,7 @@
 """Where a store can be: in a SQLite file, or on a PostgreSQL server. All that differs between them is here."""
 
 import struct
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,10 @@ from memspan.study.tables import APPLICATION, METADATA, VERSION
 
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
+
+
+SECONDS_TO_OPEN = 10.0
+PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
 
 
 class StoreFailed(MachineFailed):
@@ -70,11 +75,11 @@ def database(store: str | Path) -> Database:
 class SQLite:
     """A file. With a rollback journal and full synchronisation, what was committed survives a loss of power."""
 
-    patience = 30.0
+    patience = 600.0
 
     def __init__(self, path: Path) -> None:
         self.path, self.place = path, str(path)
-        self.journal = path.with_name(path.name + "-journal")
+        self.journal = Path(f"{path}-journal")
 
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
@@ -84,11 +89,7 @@ class SQLite:
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
         try:
-            with engine.connect() as connection:
-                wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
-            if wrong != "ok":
-                raise UnreadableFile(self._damaged(wrong))
-            self._make_tables(engine)
+            self._check_patiently(engine)
         except DBAPIError as error:
             engine.dispose()
             if _says(error, "unable to open", "readonly", "locked", "full", "disk I/O"):
@@ -98,6 +99,23 @@ class SQLite:
             engine.dispose()
             raise
         return engine
+
+    def _check_patiently(self, engine: Engine) -> None:
+        """Another process may be writing a large transaction."""
+        until = time.monotonic() + SECONDS_TO_OPEN
+        while True:
+            try:
+                return self._check(engine)
+            except DBAPIError as error:
+                if not self.passes(error) or time.monotonic() > until:
+                    raise
+
+    def _check(self, engine: Engine) -> None:
+        with engine.connect() as connection:
+            wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        if wrong != "ok":
+            raise UnreadableFile(self._damaged(wrong))
+        self._make_tables(engine)
 
     def insert(self, table: Table) -> Any:
         """As in `Database`."""
@@ -117,6 +135,8 @@ class SQLite:
 
     def _look(self, create: bool) -> None:
         """Read the header of the file, before SQLite is let near it."""
+        if not self.path.name:  # as of "." and "/"
+            raise InvalidArgument("store", "a file", repr(self.place))
         if not self.path.exists():
             if not create:
                 raise NoStore("store", "a store that is there", repr(self.place))
@@ -191,7 +211,8 @@ class PostgreSQL:
         except (ArgumentError, ValueError):
             rule = "a URL such as postgresql://user@host/database"
             raise InvalidArgument("store", rule, "one that cannot be read") from None  # it may hold a password
-        self.place = self.url.set(drivername="postgresql").render_as_string(hide_password=True)
+        shown = self.url.set(drivername="postgresql").difference_update_query(["password"])
+        self.place = shown.render_as_string(hide_password=True)
 
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
@@ -223,7 +244,9 @@ class PostgreSQL:
 
     def passes(self, error: DBAPIError) -> bool:
         """As in `Database`."""
-        return error.connection_invalidated or isinstance(error, OperationalError)
+        state = getattr(error.orig, "sqlstate", None) or ""  # none where the server was not reached at all
+        lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
+        return lost or state.startswith(PASSING)
 
     def size(self, connection: Connection) -> int:
         """As in `Database`."""

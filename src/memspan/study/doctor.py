@@ -15,8 +15,10 @@ from typing import Any
 
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
 from memspan.study.databases import SQLite, StoreFailed, whole_size
+from memspan.study.specification import Study
 from memspan.study.store import Store
 from memspan.study.tables import APPLICATION, METADATA, VERSION, trial_of
+from memspan.study.trial import Provenance
 
 PAGE = 4096  # bytes; SQLite's own choice, and so a store's
 LAST = 1 << 31  # a number that no row has
@@ -36,10 +38,13 @@ class Diagnosis:
         What is wrong; nothing if the store is sound.
     rows : dict of str to int
         How many rows of each table can be read.
+    saved : dict of str to int
+        How many of them were saved: those that belong together, unless as lines of JSON. Nothing without a rescue.
     """
 
     complaints: tuple[str, ...]
     rows: dict[str, int]
+    saved: dict[str, int]
 
     @property
     def sound(self) -> bool:
@@ -75,10 +80,8 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
         complaints += [] if connection is not None and not more and not complaints else more
         found = {name: [] for name in METADATA.tables} if connection is None else _all_rows(connection)
         complaints += _incoherences(found)
-        if rescue is not None:
-            _rescue(found, rescue)
-        counts = {name: len(rows) for name, rows in found.items()}
-    return Diagnosis(tuple(dict.fromkeys(complaints)), counts)
+        saved = {} if rescue is None else _rescue(found, rescue)
+    return Diagnosis(tuple(dict.fromkeys(complaints)), _counts(found), saved)
 
 
 def _complaint_at_opening(path: Path) -> list[str]:
@@ -200,7 +203,7 @@ def _incoherences(found: dict[str, list[dict[str, Any]]]) -> list[str]:
 def _coherent(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """The rows that belong together."""
     kept: dict[str, list[dict[str, Any]]] = {}
-    kept["studies"] = [row for row in found["studies"] if _is_json(row.get("specification"))]
+    kept["studies"] = [row for row in found["studies"] if _is_study(row)]
     studies = {row["id"] for row in kept["studies"]}
     kept["configurations"] = [
         row for row in found["configurations"] if row["study"] in studies and _is_json(row.get("specification"))
@@ -217,21 +220,37 @@ def _coherent(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     return kept
 
 
-def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> None:
+def _counts(found: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    return {name: len(rows) for name, rows in found.items()}
+
+
+def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, int]:
+    """Write what can be read to a new file; how many rows of each table there are."""
     if rescue.suffix == ".jsonl":
         with rescue.open("x", encoding="utf-8") as file:
             for name, rows in found.items():
                 for row in rows:
                     file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
-        return
+        return _counts(found)
+    coherent = _coherent(found)
     with Store(rescue, create=True) as store, store.database.writing(store.engine) as connection:
-        for name, rows in _coherent(found).items():
+        for name, rows in coherent.items():
             if rows:
                 connection.execute(store.database.insert(METADATA.tables[name]), rows)
+    return _counts(coherent)
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["study"], row["configuration"], row["length"], row["repetition"]
+
+
+def _is_study(row: dict[str, Any]) -> bool:
+    try:
+        Study(**json.loads(row["specification"]))
+        Provenance.model_validate_json(row["versions"])
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True
 
 
 def _is_json(text: Any) -> bool:

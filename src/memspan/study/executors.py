@@ -4,6 +4,7 @@
 coordinator has to know besides: how many orders it works on at once, and whose death a broken future tells of.
 """
 
+import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -18,12 +19,13 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from memspan._version import __version__
 from memspan.errors import InvalidArgument, MachineFailed
 from memspan.study.memory import SHARE, available
-from memspan.study.work import Board, Here, OtherVersion, Watcher
+from memspan.study.work import HERE, Board, OtherVersion, Watcher, nobody
 
 
 class ExecutorFailed(MachineFailed):
@@ -52,6 +54,8 @@ class Team:
 
     exact = False
     """Whether a death breaks the future of the order that was worked on, and no other."""
+    here = False
+    """Whether orders are worked on in this process, while `submit` is called."""
 
     def __init__(self, make: Callable[[], Executor], slots: int, *, renewable: bool = True) -> None:
         self._make, self.slots, self.renewable = make, slots, renewable
@@ -114,11 +118,11 @@ class Serial(Executor):
 class Alone(Team):
     """The coordinator's own process: no worker can die, and progress is told while `submit` is called."""
 
-    exact = True
+    exact = here = True
 
     def __init__(self, watch: Watcher) -> None:
         super().__init__(Serial, 1)
-        Here.watch = watch
+        HERE.watch = watch
 
     def memory(self) -> int | None:
         """As in `Team`."""
@@ -126,7 +130,7 @@ class Alone(Team):
 
     def close(self, *, at_once: bool = False) -> None:
         """As in `Team`."""
-        Here.watch = staticmethod(lambda ticket, member, updates: None)
+        HERE.watch = nobody
 
 
 @dataclass
@@ -145,6 +149,7 @@ class Processes(Executor):
     """
 
     def __init__(self, workers: int) -> None:
+        _make_room_for_files(workers)
         self._context = multiprocessing.get_context("spawn")
         self.board = Board(workers, self._context)
         self._lock = threading.RLock()
@@ -153,6 +158,7 @@ class Processes(Executor):
         self._idle = list(reversed(range(workers)))
         self._closed = False
         self._handed = 0
+        self._proven = False  # whether any process has begun to work
         self._ended: queue.SimpleQueue[tuple[int, _Call, Future[Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._see_to_ends, daemon=True).start()
 
@@ -232,32 +238,44 @@ class Processes(Executor):
     def _finished(self, worker: int, call: _Call, inner: "Future[Any]") -> None:
         error: BaseException | None = CancelledError() if inner.cancelled() else inner.exception()
         with self._lock:
+            died = isinstance(error, BrokenExecutor)
+            self._proven |= not died or self.board.begun(worker)
             again = False
-            if isinstance(error, BrokenExecutor) and not self._closed:
-                self._pools[worker].shutdown(wait=False)
-                self._pools[worker] = self._new_pool(worker)
-                self.board.leave(worker)
-                if not self.board.begun(worker):
-                    call.false_starts += 1
-                    error = self._give_again(call)
-                    again = error is None
-            if error is not None:
-                call.future.set_exception(error)
-            elif not again:
-                call.future.set_result(inner.result())
+            if died and not self._closed:
+                error = self._replace(worker) or error
+                again = isinstance(error, BrokenExecutor) and not self.board.begun(worker)
+            if again and (failure := self._give_again(call)):
+                error, again = failure, False
             self._handed -= 1
             self._idle.append(worker)
+            if error is None:
+                call.future.set_result(inner.result())
+            elif not again:
+                call.future.set_exception(error)
             if not self._closed:
                 self._dispatch()
 
-    def _give_again(self, call: _Call) -> MachineFailed | None:
+    def _replace(self, worker: int) -> ExecutorFailed | None:
+        """A new pool for one that broke; or what to say if none can be had."""
+        self._pools[worker].shutdown(wait=False)
+        self.board.leave(worker)
+        try:
+            self._pools[worker] = self._new_pool(worker)
+        except OSError as error:
+            return ExecutorFailed(f"a process that died cannot be replaced: {error}")
+        return None
+
+    def _give_again(self, call: _Call) -> ExecutorFailed | None:
         """Put it back to be given to another process; or what to say if that does not help."""
-        if call.false_starts < MOST_FALSE_STARTS:
+        call.false_starts += 1
+        most = MOST_FALSE_STARTS if self._proven else MOST_FALSE_STARTS_AT_FIRST
+        if call.false_starts < most:
             self._waiting.appendleft(call)
             return None
-        return ExecutorFailed(
-            f"{MOST_FALSE_STARTS} processes died before they began to work; is there memory enough?"
-        )
+        why = "is there memory enough?"
+        if not self._proven:
+            why = "a script must call this under `if __name__ == '__main__':`; or is there too little memory?"
+        return ExecutorFailed(f"{most} processes died before they began to work: {why}")
 
     def _new_pool(self, worker: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -265,9 +283,31 @@ class Processes(Executor):
         )
 
 
+def _make_room_for_files(workers: int) -> None:
+    """Let this process open as many files as that many pools take; systems allow few unless they are asked.
+
+    Raises
+    ------
+    InvalidArgument
+        When they do not allow as many.
+    """
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    needed = OTHER_FILES + FILES_OF_A_POOL * workers
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        most = max(1, (hard - OTHER_FILES) // FILES_OF_A_POOL)
+        raise InvalidArgument("workers", f"at most {most}, as {hard} files may be open (ulimit -n)", workers)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def _begun(work: Callable[[], Any]) -> Any:
     """Called in a worker."""
-    Here.begin()
+    HERE.begin()
     return work()
 
 
@@ -342,6 +382,7 @@ class Dask(Team):
         except ModuleNotFoundError:
             rule = "left out, unless Dask is installed: pip install 'memspan[dask]'"
             raise InvalidArgument("scheduler", rule, repr(address)) from None
+        _demand_address(address)
         self._log = logging.getLogger("distributed.client")
         self._level = self._log.level
         self._log.setLevel(logging.CRITICAL)  # what goes wrong is said here, and in one line
@@ -355,7 +396,8 @@ class Dask(Team):
         except BaseException:
             self.close()
             raise
-        self._counted = time.monotonic()
+        self._counted = self._manned = time.monotonic()
+        self._count: Future[dict[str, int]] | None = None
         super().__init__(lambda: self.client.get_executor(pure=False), slots)
 
     def renew(self) -> None:
@@ -370,13 +412,34 @@ class Dask(Team):
     def check(self) -> None:
         """As in `Team`."""
         comm = self.client.scheduler_comm
-        if self.client.status != "running" or comm is None or comm.comm.closed():
+        now = time.monotonic()
+        late = self._count is not None and now - self._counted > SECONDS_TO_ANSWER
+        if late or self.client.status != "running" or comm is None or comm.comm.closed():
+            raise ExecutorFailed(self._silent())
+        if self._count is not None and self._count.done():
+            self._note_workers(self._count)
+            self._count = None
+        elif self._count is None and now - self._counted > SECONDS_BETWEEN_COUNTS:  # workers come and go
+            self._counted = now
+            ask = self.client.scheduler.ncores()
+            self._count = asyncio.run_coroutine_threadsafe(ask, self.client.loop.asyncio_loop)
+
+    def _note_workers(self, count: "Future[dict[str, int]]") -> None:
+        try:
+            threads = sum(count.result().values())
+        except OSError as error:  # Dask's CommClosedError is one
+            raise ExecutorFailed(self._silent()) from error
+        self.slots = max(1, threads)
+        if threads:
+            self._manned = time.monotonic()
+        elif time.monotonic() - self._manned > SECONDS_WITHOUT_WORKERS:
             raise ExecutorFailed(
-                f"the scheduler {self.address} does not answer any more; what was finished is kept"
+                f"the scheduler {self.address} has had no workers for {SECONDS_WITHOUT_WORKERS:.0f} s; what was "
+                "finished is kept"
             )
-        if time.monotonic() - self._counted > SECONDS_BETWEEN_COUNTS:  # workers come and go
-            self._counted = time.monotonic()
-            self.slots = max(1, sum(self.client.nthreads().values()))
+
+    def _silent(self) -> str:
+        return f"the scheduler {self.address} does not answer any more; what was finished is kept"
 
     def close(self, *, at_once: bool = False) -> None:
         """As in `Team`."""
@@ -402,8 +465,22 @@ class Dask(Team):
 
 
 SECONDS_TO_CONNECT = 10
-SECONDS_BETWEEN_COUNTS = 5.0
+SECONDS_BETWEEN_COUNTS = 2.0
+SECONDS_TO_ANSWER = 6.0
+SECONDS_WITHOUT_WORKERS = 60.0
 MOST_FALSE_STARTS = 20
+MOST_FALSE_STARTS_AT_FIRST = 6  # as long as no process has begun
+FILES_OF_A_POOL = 12  # measured: 9
+OTHER_FILES = 200
+
+
+def _demand_address(address: str) -> None:
+    """Dask waits for ever for a file that does not come, and long for a host of any name."""
+    if address.endswith(".json"):
+        if not Path(address).is_file():
+            raise InvalidArgument("scheduler", "a file that a scheduler has written", address)
+    elif ":" not in address:
+        raise InvalidArgument("scheduler", "an address such as tcp://host:8786, or a .json file", address)
 
 
 def _client(address: str) -> Any:

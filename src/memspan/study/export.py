@@ -1,8 +1,10 @@
 """The trials of a study as a table for other programs: CSV, JSON or Parquet."""
 
 import csv
+import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +73,9 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
         for one in study.configurations
     ]
     names = list(dict.fromkeys(name for own in fields for name in own))
+    large = {name for own in fields for name, value in own.items() if isinstance(value, int) and value >= 1 << 63}
+    for own in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
+        own |= {name: str(own[name]) for name in large & own.keys()}
     for trial in entry.trials(curves_too=curves):
         own = fields[trial.configuration]
         row = {"study": entry.name, "configuration": trial.configuration + 1}
@@ -90,8 +95,6 @@ def _shown(trial: Trial, curves: bool) -> dict[str, Any]:
 
 
 def _write_csv(file: IO[bytes], entry: Entry, curves: bool) -> int:
-    import io
-
     text = io.TextIOWrapper(file, "utf-8", newline="")
     writer, count = csv.writer(text), 0
     for row in rows(entry):
@@ -185,8 +188,6 @@ def _number(value: Any) -> Any:
 @contextmanager
 def _coming_to_be(path: Path) -> Iterator[IO[bytes]]:
     """A file beside it that takes its place when it is whole."""
-    import os
-
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with new.open("xb") as file:

@@ -320,13 +320,13 @@ def _contents(event: Event) -> dict[str, Any]:
         found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
         return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
     if isinstance(event, Advanced):
-        return {"trials": [{**key._asdict(), "updates": done} for key, done in event.updates.items()]}
+        return {"trials": [{**_named(key), "updates": done} for key, done in event.updates.items()]}
     if isinstance(event, Finished):
         return {"trials": [_brief(trial) for trial in event.trials]}
     if isinstance(event, Elsewhere):
-        return {"trials": [key._asdict() for key in event.keys]}
+        return {"trials": [_named(key) for key in event.keys]}
     if isinstance(event, WorkerLost):
-        return {"trials": [key._asdict() for key in event.keys], "reason": event.reason}
+        return {"trials": [_named(key) for key in event.keys], "reason": event.reason}
     if isinstance(event, Ended):
         return {"complete": event.complete, "reason": event.reason}
     return {}
@@ -336,4 +336,9 @@ def _brief(trial: Trial) -> dict[str, Any]:
     names = ("status", "reason", "updates", "accuracy", "loss", "seconds", "attempts", "worker", "digest")
     numbers = {name: getattr(trial, name) for name in names}
     plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
-    return {**trial.key._asdict(), **plain}
+    return {**_named(trial.key), **plain}
+
+
+def _named(key: Key) -> dict[str, int]:
+    """As `memspan study show` and the exports count: configurations from 1."""
+    return {**key._asdict(), "configuration": key.configuration + 1}

@@ -1,7 +1,6 @@
 """How much memory training takes, counted from the shapes of what it allocates, and how much there is."""
 
 import functools
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def _bytes(
         try:
             return Pass.of(*sizes, MEMORY, models=members, backward=backward).bytes
         except InvalidArgument:
-            least = Pass.of(*sizes, sys.maxsize, backward=backward).bytes
+            least = Pass.of(*sizes, 1 << 200, backward=backward).bytes
             raise TooLarge(
                 f"the study needs {amount(least)} for a pass at T={length}, batch {sequences}, {H} hidden, and "
                 f"the buffers of a pass may take {amount(MEMORY)}: a smaller batch, network or length is needed"

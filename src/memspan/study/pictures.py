@@ -29,7 +29,7 @@ def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 
     Of several configurations there is one figure of all, and the figures of each in a folder of its own,
-    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the first is drawn. A figure without a
+    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. A figure without a
     single number in it is not drawn: of trials that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)

@@ -14,6 +14,7 @@ import psutil
 from memspan._version import __version__
 from memspan.cells import CELLS
 from memspan.errors import MemspanError
+from memspan.history import Status
 from memspan.interrupts import Interrupts
 from memspan.study.coordinator import orders_of
 from memspan.study.executors import Team
@@ -25,7 +26,7 @@ from memspan.study.work import Board, demand_version
 SECONDS_OF_AN_ORDER = 15.0
 FAIR = 4
 """Orders for each slot, at least: then nobody waits long for the last."""
-MOST_MEASURED = 12  # kinds of configurations; what others take is concluded from the most similar
+MOST_MEASURED = 12  # kinds of configurations; what others take is concluded from one with the same cell
 TOGETHER = 4  # networks that are measured; an update of more takes about as long for each
 MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
 SECONDS_TO_MEASURE = 0.05
@@ -102,7 +103,8 @@ class Plan:
             return "nothing to do"
         processes = "in 1 process" if self.slots == 1 else f"in {self.slots} processes"
         time = [] if self.seconds is None else [f"at most {duration(self.seconds)}"]
-        return ", ".join([f"{self.trials:,} trials {processes}", *time, f"at most {amount(self.bytes)} each"])
+        trials = "1 trial" if self.trials == 1 else f"{self.trials:,} trials"
+        return ", ".join([f"{trials} {processes}", *time, f"at most {amount(self.bytes)} each"])
 
 
 def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interrupts) -> Plan:
@@ -153,7 +155,9 @@ def _moment(study: Study, length: int) -> tuple[float, float, float]:
 
     def fit(updates: int) -> float:
         began = time.perf_counter()
-        ensemble.fit(updates, evaluate_every=1 << 30, final_batches=1, progress=False)
+        outcomes = ensemble.fit(updates, evaluate_every=1 << 30, final_batches=1, progress=False)
+        if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
+            raise KeyboardInterrupt
         return time.perf_counter() - began
 
     began = time.perf_counter()
@@ -187,7 +191,11 @@ def _demand_room(size: int, slots: int, available: int | None) -> None:
         return
     each = f"{slots} x {amount(size)} = " if slots > 1 else ""
     fitting = int(available // size)
-    advice = f"--workers {fitting} would fit" if fitting else "a smaller batch, network or length is needed"
+    advice = (
+        f"--workers {fitting} would fit"
+        if fitting
+        else "a smaller batch, network, length or number of updates is needed"
+    )
     raise TooLarge(
         f"the study needs {each}{amount(slots * size)} of memory, and may take {amount(available)} "
         f"({SHARE:.0%} of what is free): {advice}"
@@ -208,9 +216,12 @@ def _measure(
         least = one.new_task().least_length
         longest = int(MOST_OPERATIONS / (_operations(one) * TOGETHER))
         short, long = (max(least, min(length, longest)) for length in (min(lengths), max(lengths)))
-        running[team.submit(measure, one, (short, long), __version__)] = kind
+        if interrupts:
+            break
+        with interrupts.raised(1 if team.here else 0):  # there is nothing yet that could be lost
+            running[team.submit(measure, one, (short, long), __version__)] = kind
     unfinished = set(running)
-    while unfinished:
+    while unfinished or interrupts:
         if interrupts:
             team.stop()
             raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -76,7 +77,7 @@ class StudyResult:
         """Put the trials in order."""
         return cls(study, tuple(sorted(trials, key=lambda trial: trial.key)))
 
-    @property
+    @cached_property
     def parts(self) -> list[Self]:
         """The result of each configuration by itself."""
         apart: list[list[Trial]] = [[] for _ in self.study.configurations]
@@ -192,7 +193,7 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
     return [
         str(row.length),
         f"{row.share.solved}/{row.share.trials}",
-        f"{row.share.low:.2f}-{row.share.high:.2f}",
+        f"{row.share.low:.2f}-{row.share.high:.2f}" if row.share.trials else "–",
         *(str(getattr(row, name)) for name in worse),
         _shown(_mean(row.accuracies), ".3f"),
         *([] if trivial is None else [_shown(row.spread, ".3f")]),

@@ -17,7 +17,7 @@ from memspan.study.result import StudyResult
 from memspan.study.specification import Key, Study
 from memspan.study.store import Entry, Store, default_name
 from memspan.study.trial import Stopped, Trial
-from memspan.study.work import now_and_then
+from memspan.study.work import nobody, now_and_then
 
 SECONDS_BETWEEN_MESSAGES = 0.2
 MOST_WITH_CURVES = 10_000
@@ -85,14 +85,13 @@ def run_study(
         kept = _Kept(
             study, stack.enter_context(Store(store, create=True)) if store is not None else None, interrupts
         )
-        if retry_failed:
-            kept.forget_failed()
-        keys = kept.to_do()
+        keys = kept.to_do(but_failed=retry_failed)
         make = _team_of(workers, scheduler, executor)
         try:
             if keys:
-                _run(kept, keys, make, tell, interrupts)
+                _run(kept, keys, make, tell, interrupts, retry_failed)
             else:
+                kept.enter(forget_failed=False)
                 tell(Planned(study, kept.name, Plan((), 0.0, 0, 0, None), kept.counts()))
             tell(Ended(True))
         except (KeyboardInterrupt, MemspanError) as error:
@@ -102,7 +101,9 @@ def run_study(
 
 
 @contextmanager
-def planned(study: Study, store: str | Path | None, workers: int, scheduler: str | None) -> Iterator[Plan]:
+def planned(
+    study: Study, store: str | Path | None, workers: int, scheduler: str | None, *, retry_failed: bool = False
+) -> Iterator[Plan]:
     """What `run_study` would do; nothing is made or run but what must be measured."""
     with ExitStack() as stack:
         interrupts = stack.enter_context(noted_interrupts(terminations=True))
@@ -110,11 +111,12 @@ def planned(study: Study, store: str | Path | None, workers: int, scheduler: str
         if store is not None:
             database(store)  # is it a place at all?
             with suppress(NoStore):
-                keys = stack.enter_context(Store(store)).missing(study)
+                keys = stack.enter_context(Store(store)).missing(study, but_failed=retry_failed)
         if not keys:
             yield Plan((), 0.0, 0, 0, None)
             return
-        team = _team_of(workers, scheduler, None)(lambda ticket, member, updates: None)
+        with interrupts.raised(1):
+            team = _team_of(workers, scheduler, None)(nobody)
         try:
             yield make_plan(study, keys, team, interrupts)
         finally:
@@ -122,19 +124,31 @@ def planned(study: Study, store: str | Path | None, workers: int, scheduler: str
 
 
 class _Kept:
-    """What is done of a study: in its store, or in memory."""
+    """What is done of a study: in its store, or in memory.
+
+    It is entered there when it is known that it can be run at all.
+    """
 
     def __init__(self, study: Study, store: Store | None, interrupts: Interrupts) -> None:
-        self.study, self.interrupts = study, interrupts
+        self.study, self.store, self.interrupts = study, store, interrupts
         self.trials: dict[Key, Trial] = {}
-        self.entry: Entry | None = store.enter(study) if store is not None else None
-        self.name = self.entry.name if self.entry else study.name or default_name(study)
+        self.entry: Entry | None = None
+        self.name = study.name or default_name(study)
 
-    def to_do(self) -> Sequence[Key]:
-        """All keys that are not done."""
+    def to_do(self, *, but_failed: bool) -> Sequence[Key]:
+        """All keys that are not done; those that failed count as done, or not."""
         with self.interrupts.raised(2):
-            done = set(self.trials) if self.entry is None else self.entry.done()
-        return [key for key in self.study.keys if key not in done]
+            if self.store is None:
+                return self.study.keys
+            return self.store.missing(self.study, but_failed=but_failed)
+
+    def enter(self, *, forget_failed: bool) -> None:
+        """Make it known to its store."""
+        if self.store is not None:
+            with self.interrupts.raised(2):
+                self.entry = self.store.enter(self.study)
+                if forget_failed:
+                    self.entry.forget_failed()
 
     def missing(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Those of an order that nobody else has done meanwhile."""
@@ -149,11 +163,6 @@ class _Kept:
         with self.interrupts.raised(2):
             self.entry.keep(trials)
 
-    def forget_failed(self) -> None:
-        """As of a store."""
-        if self.entry is not None:
-            self.entry.forget_failed()
-
     def counts(self) -> dict[int, dict[str, int]]:
         """For each length, how many have ended in which way."""
         return {} if self.entry is None else self.entry.counts()
@@ -167,7 +176,12 @@ class _Kept:
 
 
 def _run(
-    kept: _Kept, keys: Sequence[Key], make: Callable[..., Team], tell: Listener, interrupts: Interrupts
+    kept: _Kept,
+    keys: Sequence[Key],
+    make: Callable[..., Team],
+    tell: Listener,
+    interrupts: Interrupts,
+    retry_failed: bool,
 ) -> None:
     study = kept.study
 
@@ -185,11 +199,13 @@ def _run(
             coordinator.failure = error
             raise Stopped from error
 
-    team = make(now_and_then(SECONDS_BETWEEN_MESSAGES, watch))
+    with interrupts.raised(1):  # a scheduler may take long to answer
+        team = make(now_and_then(SECONDS_BETWEEN_MESSAGES, watch))
     coordinator = Coordinator(study, team, kept.keep, kept.missing, tell, interrupts)
     at_once = True
     try:
         plan = make_plan(study, keys, team, interrupts)
+        kept.enter(forget_failed=retry_failed)
         tell(Planned(study, kept.name, plan, kept.counts()))
         coordinator.run(plan.groups)
         at_once = False

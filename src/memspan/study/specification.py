@@ -158,7 +158,7 @@ class Study(BaseModel):
         max_length=LONGEST_NAME,
     )
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -171,12 +171,14 @@ class Study(BaseModel):
         Raises
         ------
         InvalidArgument
-            When the file is not TOML in UTF-8, or not a study.
+            When the file cannot be read, is not TOML in UTF-8, or not a study.
         """
         try:
             with Path(path).open("rb") as file:
                 found = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or numbers and lists beyond measure
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
         if isinstance(found.get("parameters"), dict) and isinstance(changes.get("parameters"), dict):
             changes = changes | {"parameters": found["parameters"] | changes["parameters"]}
@@ -192,6 +194,14 @@ class Study(BaseModel):
             name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
             for name, value in parameters.items()
         }
+
+    @field_validator("name")
+    @classmethod
+    def _storable(cls, name: str | None) -> str | None:
+        """Databases count bytes."""
+        if name is not None and len(name.encode()) > LONGEST_NAME:
+            raise PydanticCustomError("long", f"a text of at most {LONGEST_NAME:,} bytes in UTF-8")
+        return name
 
     @field_validator("repetitions", "weights", mode="before")
     @classmethod
@@ -247,8 +257,9 @@ class Study(BaseModel):
         choices = self._choices()
         if all(len(values) == 1 for values in choices.values()):
             return (self,)
+        given = {name: getattr(self, name) for name in self.model_fields_set}
         return tuple(
-            self.with_(**_nested(dict(zip(choices, values, strict=True))), lengths=self.lengths)
+            type(self)(**given | nested(dict(zip(choices, values, strict=True))) | {"lengths": self.lengths})
             for values in itertools.product(*choices.values())
         )
 
@@ -296,7 +307,8 @@ class Study(BaseModel):
     def describe(self) -> str:
         """One line for headings; where there are several configurations, their number."""
         if len(self.configurations) > 1:
-            return f"{len(self.configurations)} configurations of {', '.join(self.varying)}"
+            varying = ", ".join(self.varying).replace("_", " ")
+            return f"{len(self.configurations)} configurations of {varying}"
         start = self.start or CELLS[self.cell].start
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
         return f"{self.cell}, {self.hidden} hidden, {start} start, {rule}, batch {self.batch}"
@@ -304,7 +316,8 @@ class Study(BaseModel):
     def label(self, configuration: int) -> str:
         """What sets a configuration apart from the others: `cell lstm, hidden 32`; empty if it is the only one."""
         own = self.configurations[configuration]._choices()
-        return ", ".join(f"{name.removeprefix('parameters.')} {own[name][0]}" for name in self.varying)
+        names = {name: name.removeprefix("parameters.").replace("_", " ") for name in self.varying}
+        return ", ".join(f"{shown} {own[name][0]}" for name, shown in names.items())
 
     def values(self) -> dict[str, tuple[Any, ...]]:
         """The values of every field that takes several, the lengths among them."""
@@ -324,7 +337,7 @@ class Study(BaseModel):
         """Every task that there is in the study."""
         own = {name: values for name, values in self._choices().items() if name.startswith("parameters.")}
         return [
-            get_task(name, **_nested(dict(zip(own, values, strict=True))).get("parameters", {}))
+            get_task(name, **nested(dict(zip(own, values, strict=True))).get("parameters", {}))
             for name in self._choices()["task"]
             for values in itertools.product(*own.values())
         ]
@@ -340,7 +353,7 @@ NOT_LISTS = ("parameters", "lengths", "repetitions", "weights", "name")
 """Fields that are no part of a configuration; the parameters are, each by itself."""
 
 
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
     """`parameters.items` as an item of `parameters`."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():

@@ -8,24 +8,38 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
 from memspan.study.databases import Database, StoreFailed, database
-from memspan.study.specification import Key, Study
-from memspan.study.tables import configurations, curves, rows_of, studies, trial_of, trials, weights
+from memspan.study.specification import Key, Study, nested
+from memspan.study.tables import KEY, configurations, curves, rows_of, studies, trial_of, trials, weights
 from memspan.study.trial import Provenance, Trial
 
 Result = TypeVar("Result")
 SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
-BATCH = 1000  # rows in a statement
+BATCH = 1000  # rows that are read at once
 
 
 class AnotherStudy(InvalidArgument):
@@ -94,10 +108,12 @@ class Store:
     @property
     def size(self) -> int:
         """Bytes, of all studies together."""
-        return self._do(self.database.size)
+        return self.transact(self.database.size)
 
     def enter(self, study: Study, provenance: Provenance | None = None) -> "Entry":
-        """Find a study by its name, or make it; more lengths, repetitions or values let it grow.
+        """Find a study by its name, or make it; other lengths, more repetitions or values let it grow.
+
+        The entry is of what was asked for, which may be less than there is.
 
         Raises
         ------
@@ -105,11 +121,12 @@ class Store:
             When the name belongs to a study that this one does not contain; the message has every difference.
         """
         name = study.name or default_name(study)
+        versions = provenance or Provenance.here()
         row = {
             "name": _escaped(name),
             **_specified(study),
-            "versions": (provenance or Provenance.here()).model_dump_json(),
-            "commit": (provenance or Provenance.here()).commit,
+            "versions": versions.model_dump_json(),
+            "commit": versions.commit,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
@@ -117,12 +134,15 @@ class Store:
             connection.execute(self.database.insert(studies), row)
             found = connection.execute(select(studies).where(studies.c.name == _escaped(name)).with_for_update())
             there = found.mappings().one()
-            _demand_contained(self._study(there["specification"], name), study, name)
-            connection.execute(update(studies).where(studies.c.id == there["id"]).values(**_specified(study)))
-            named = study.model_copy(update={"name": name})
+            old = self._study(there["specification"], name)
+            _demand_contained(old, study, name)
+            grown = _grown(old, study)
+            connection.execute(update(studies).where(studies.c.id == there["id"]).values(**_specified(grown)))
+            named = study.model_copy(update={"name": name, "weights": grown.weights})
+            self._numbers(connection, there["id"], grown)
             return Entry(self, there["id"], name, named, self._numbers(connection, there["id"], study))
 
-        return self._do(work, writes=True)
+        return self.transact(work, writes=True)
 
     def find(self, name: str) -> "Entry":
         """The study of that name.
@@ -136,16 +156,14 @@ class Store:
         def work(connection: Connection) -> Entry:
             found = connection.execute(select(studies).where(studies.c.name == _escaped(name))).mappings().first()
             if found is None:
-                names = [_unescaped(text) for text in connection.execute(select(studies.c.name)).scalars()]
-                rule = f"that of a study in {self.place}"
-                raise InvalidArgument("name", rule, repr(name), did_you_mean(name, names))
+                raise self._unknown(connection, name)
             study = self._study(found["specification"], name)
             return Entry(self, found["id"], name, study, self._numbers(connection, found["id"], study, make=False))
 
-        return self._do(work)
+        return self.transact(work)
 
-    def missing(self, study: Study) -> list[Key]:
-        """The keys of a study that are not here yet; nothing is written.
+    def missing(self, study: Study, *, but_failed: bool = False) -> list[Key]:
+        """The keys of a study that are not here yet, or have failed; nothing is written.
 
         Raises
         ------
@@ -153,14 +171,20 @@ class Store:
             As `enter` does.
         """
         name = study.name or default_name(study)
-        if name not in {overview.name for overview in self.overviews()}:
+        if name not in self.names():
             return study.keys
         entry = self.find(name)
         _demand_contained(entry.study, study, name)
+        entry.study = entry.study.model_copy(update={"weights": max(entry.study.weights, study.weights)})
         new = {_canonical(one): place for place, one in enumerate(study.configurations)}
         places = [new[_canonical(one)] for one in entry.study.configurations]
-        done = {key._replace(configuration=places[key.configuration]) for key in entry.done()}
+        there = entry.done(but_failed=but_failed)
+        done = {key._replace(configuration=places[key.configuration]) for key in there}
         return [key for key in study.keys if key not in done]
+
+    def names(self) -> list[str]:
+        """Of every study, the oldest first."""
+        return self.transact(_names)
 
     def overviews(self) -> list[Overview]:
         """Every study, the oldest first."""
@@ -175,23 +199,39 @@ class Store:
             rows = connection.execute(select(studies).order_by(studies.c.id)).mappings().all()
             return [self._overview(row, counts.get(row["id"], {})) for row in rows]
 
-        return self._do(work)
+        return self.transact(work)
 
     def remove(self, name: str) -> int:
-        """Take a study out, with all its trials; return how many there were."""
-        entry = self.find(name)
+        """Take a study out, with all its trials, also one that cannot be read; return how many there were."""
 
         def work(connection: Connection) -> int:
-            count = connection.execute(select(func.count()).where(trials.c.study == entry.id).select_from(trials))
-            number = int(count.scalar_one())
-            connection.execute(delete(studies).where(studies.c.id == entry.id))
+            number = self._count(connection, name)
+            connection.execute(delete(studies).where(studies.c.name == _escaped(name)))
             return number
 
-        return self._do(work, writes=True)
+        return self.transact(work, writes=True)
+
+    def count(self, name: str) -> int:
+        """How many trials a study has, also one that cannot be read."""
+        return self.transact(lambda connection: self._count(connection, name))
+
+    def _count(self, connection: Connection, name: str) -> int:
+        study = connection.execute(select(studies.c.id).where(studies.c.name == _escaped(name))).scalar()
+        if study is None:
+            raise self._unknown(connection, name)
+        number = select(func.count()).select_from(trials).where(trials.c.study == study)
+        return int(connection.execute(number).scalar_one())
+
+    def _unknown(self, connection: Connection, name: str) -> InvalidArgument:
+        rule = f"that of a study in {self.place}"
+        return InvalidArgument("name", rule, repr(name), did_you_mean(name, _names(connection)))
 
     def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
         name = _unescaped(row["name"])
-        versions = Provenance.model_validate_json(row["versions"])
+        try:
+            versions = Provenance.model_validate_json(row["versions"])
+        except ValueError as error:
+            raise UnreadableFile(f"{self.place} holds a study {name!r} with damaged versions: {error}") from None
         return Overview(
             name, self._study(row["specification"], name), versions, row["created"], row["hash"], counts
         )
@@ -221,9 +261,10 @@ class Store:
                 {"study": study_id, "configuration": number, "specification": text} for text, number in new.items()
             ]
             connection.execute(insert(configurations), values)
-        return [(numbers | new)[text] for text in texts]
+        numbers |= new
+        return [numbers[text] for text in texts]
 
-    def _do(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
+    def transact(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
         """Do it in one transaction; again, where a server was lost and may come back."""
         until = time.monotonic() + self.database.patience
         while True:
@@ -251,16 +292,20 @@ class Entry:
         self.store, self.id, self.name, self.study = store, identity, name, study
         self._numbers = numbers
         self._places = {number: place for place, number in enumerate(numbers)}
+        self._lengths = frozenset(study.lengths)
 
-    def done(self) -> set[Key]:
-        """The keys of the trials that are there."""
-        query = select(trials.c.configuration, trials.c.length, trials.c.repetition).where(self._mine(trials))
+    def done(self, *, but_failed: bool = False) -> set[Key]:
+        """The keys of the trials that are there, with their weights if these are to be kept."""
+        columns = trials.c.configuration, trials.c.length, trials.c.repetition
+        query = select(*columns).where(self._mine(), self._with_weights())
+        if but_failed:
+            query = query.where(trials.c.outcome != "failed")
 
         def work(connection: Connection) -> set[Key]:
             rows = connection.execute(query).all()
-            return {Key(self._places[number], length, repetition) for number, length, repetition in rows}
+            return {Key(self._places[row[0]], *row[1:]) for row in rows if self._has(*row[:2])}
 
-        return self.store._do(work)
+        return self.store.transact(work)
 
     def missing(self, keys: Sequence[Key]) -> list[Key]:
         """Those of an order, which are of one configuration and length, that are not there yet."""
@@ -270,22 +315,29 @@ class Entry:
             trials.c.configuration == self._numbers[configuration],
             trials.c.length == length,
             trials.c.repetition.between(min(keys).repetition, max(keys).repetition),
+            self._with_weights(),
         )
-        done = self.store._do(lambda connection: set(connection.execute(query).scalars()))
+        done = self.store.transact(lambda connection: set(connection.execute(query).scalars()))
         return [key for key in keys if key.repetition not in done]
 
     def counts(self) -> dict[int, dict[str, int]]:
         """For each length, how many trials ended in which way."""
-        columns = trials.c.length, trials.c.outcome
+        columns = trials.c.configuration, trials.c.length, trials.c.outcome
 
         def work(connection: Connection) -> dict[int, dict[str, int]]:
-            found: dict[int, dict[str, int]] = {}
-            query = select(*columns, func.count()).where(self._mine(trials)).group_by(*columns)
-            for length, outcome, count in connection.execute(query):
-                found.setdefault(length, {})[outcome] = count
-            return found
+            found: dict[int, Counter[str]] = {}
+            query = select(*columns, func.count()).where(self._mine(), self._with_weights()).group_by(*columns)
+            for number, length, outcome, count in connection.execute(query):
+                if self._has(number, length):
+                    found.setdefault(length, Counter())[outcome] += count
+            return {length: dict(counts) for length, counts in found.items()}
 
-        return self.store._do(work)
+        return self.store.transact(work)
+
+    def reasons(self) -> list[str]:
+        """Why trials failed, each reason once."""
+        query = select(trials.c.reason).where(self._mine(), trials.c.outcome == "failed").distinct()
+        return self.store.transact(lambda connection: sorted(connection.execute(query).scalars()))
 
     def keep(self, found: Iterable[Trial]) -> None:
         """Insert trials, in one transaction; what is there already stays as it is."""
@@ -303,19 +355,35 @@ class Entry:
                     connection.execute(self.store.database.insert(table), rows)
 
         try:
-            self.store._do(work, writes=True)
+            self.store.transact(work, writes=True)
         except IntegrityError:
             rule = "still in its store"
             raise StoreFailed(f"the study {self.name!r} must be {rule}, and was taken out while it ran") from None
 
     def trials(self, *, curves_too: bool = True) -> Iterator[Trial]:
-        """Every trial, in the order of the keys; without curves faster."""
+        """Every trial, in the order of the keys; without curves faster.
+
+        Raises
+        ------
+        UnreadableFile
+            When one is damaged.
+        """
         key = [trials.c.configuration, trials.c.length, trials.c.repetition]
         last: tuple[int, int, int] = (-1, -1, -1)
         while rows := self._some_rows(key, last, curves_too):
             for row in rows:
-                yield trial_of(row, self._places[row["configuration"]], row.get("data"))
+                if self._has(row["configuration"], row["length"]):
+                    yield self._trial(row)
             last = rows[-1]["configuration"], rows[-1]["length"], rows[-1]["repetition"]
+
+    def _trial(self, row: dict[str, Any]) -> Trial:
+        try:
+            return trial_of(row, self._places[row["configuration"]], row.get("data"))
+        except (ValueError, TypeError, KeyError, UnreadableFile) as error:
+            which = f"T={row['length']}, repetition {row['repetition']} of {self.name!r}"
+            said = str(error).splitlines()[0]
+            rule = "`memspan store doctor` saves the others"
+            raise UnreadableFile(f"{self.store.place} holds a damaged trial, {which} ({said}); {rule}") from None
 
     def weights(self, key: Key) -> bytes | None:
         """The trained weights of a trial as a safetensors file, if they were kept."""
@@ -323,48 +391,62 @@ class Entry:
 
         def work(connection: Connection) -> bytes | None:
             where = and_(
-                self._mine(weights),
+                weights.c.study == self.id,
                 weights.c.configuration == number,
                 weights.c.length == key.length,
                 weights.c.repetition == key.repetition,
             )
             return connection.execute(select(weights.c.data).where(where)).scalar()
 
-        return self.store._do(work)
+        return self.store.transact(work)
 
     def forget_failed(self) -> int:
         """Take out the trials that failed by the machine's fault, so that they are run again; return how many."""
 
         def work(connection: Connection) -> int:
-            failed = delete(trials).where(self._mine(trials), trials.c.outcome == "failed")
+            failed = delete(trials).where(self._mine(), trials.c.outcome == "failed")
             return int(connection.execute(failed).rowcount)
 
-        return self.store._do(work, writes=True)
+        return self.store.transact(work, writes=True)
 
-    def _mine(self, table: Any) -> ColumnElement[bool]:
-        """What belongs to the study as it is here; somebody else may have let it grow meanwhile."""
+    def _mine(self) -> ColumnElement[bool]:
+        """What belongs to the study as it is here, if `_has` agrees; somebody else may have let it grow meanwhile.
+
+        Of tens of thousands of configurations there is no list in the query: databases take no such lists.
+        """
         return and_(
-            table.c.study == self.id,
-            table.c.configuration.in_(self._numbers),
-            table.c.length.in_(self.study.lengths),
-            table.c.repetition < self.study.repetitions,
+            trials.c.study == self.id,
+            trials.c.length.between(self.study.lengths[0], self.study.lengths[-1]),
+            trials.c.repetition < self.study.repetitions,
         )
+
+    def _has(self, number: int, length: int) -> bool:
+        """Whether a configuration, by its number in the store, and a length are of the study as it is here."""
+        return number in self._places and length in self._lengths
+
+    def _with_weights(self) -> ColumnElement[bool]:
+        """Whether a trial has its weights, if they are to be kept; else it is computed again, bit for bit."""
+        kept = exists().where(*(weights.c[name] == trials.c[name] for name in KEY))
+        return or_(trials.c.repetition >= self.study.weights, trials.c.outcome == "failed", kept)
 
     def _some_rows(self, key: list[Any], after: tuple[int, int, int], curves_too: bool) -> list[dict[str, Any]]:
         """The next rows in the order of the keys."""
-        from sqlalchemy import tuple_
 
         def work(connection: Connection) -> list[dict[str, Any]]:
             query = select(trials)
             if curves_too:
-                same = [
-                    curves.c[name] == trials.c[name] for name in ("study", "configuration", "length", "repetition")
-                ]
+                same = [curves.c[name] == trials.c[name] for name in KEY]
                 query = select(trials, curves.c.data).outerjoin(curves, and_(*same))
-            query = query.where(self._mine(trials), tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
+            query = query.where(self._mine(), tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
             return [dict(row) for row in connection.execute(query).mappings()]
 
-        return self.store._do(work)
+        return self.store.transact(work)
+
+
+def _names(connection: Connection) -> list[str]:
+    return [
+        _unescaped(text) for text in connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars()
+    ]
 
 
 def default_name(study: Study) -> str:
@@ -398,16 +480,29 @@ def _completed(specification: str) -> str:
 BESIDES = ("lengths", "repetitions", "weights", "name")
 
 
+def _grown(old: Study, new: Study) -> Study:
+    """Both together: of each field the values of the old one in their order, and then what is new."""
+    was, now = old.values(), new.values()
+    both = {field: tuple(dict.fromkeys((*was.get(field, ()), *values))) for field, values in now.items()}
+    grown = {field for field, values in both.items() if values != now[field]}
+    if any(field.startswith("parameters.") for field in grown):  # which change together
+        grown |= {field for field in both if field.startswith("parameters.")}
+    most = {name: max(getattr(old, name), getattr(new, name)) for name in ("repetitions", "weights")}
+    return new.with_(**nested({field: both[field] for field in grown}), **most)
+
+
 def _demand_contained(old: Study, new: Study, name: str) -> None:
-    """A study may grow, but not change: each field has the old values, and perhaps more."""
+    """A study may grow, but not change: each field has the old values, and perhaps more.
+
+    Of lengths and repetitions it may also be asked for less, or for others: they stand beside each other.
+    """
     was, now = old.values(), new.values()
     lines = [
         f"  {field}: {_listed(was.get(field))} in the store, {_listed(now.get(field))} asked for"
         for field in {**was, **now}
-        if not set(was.get(field, ())) <= set(now.get(field, ())) or (field in now) != (field in was)
+        if field != "lengths"
+        and (not set(was.get(field, ())) <= set(now.get(field, ())) or (field in now) != (field in was))
     ]
-    if new.repetitions < old.repetitions:
-        lines.append(f"  repetitions: {old.repetitions} in the store, {new.repetitions} asked for")
     if lines:
         rule = "another one, as a study may grow, but not change, and this one is there"
         raise AnotherStudy("name", rule, "\n".join([repr(name), *lines]))

@@ -37,6 +37,7 @@ studies = Table(
     Column("versions", Text, nullable=False),  # JSON of the Provenance
     Column("commit", Text),
     Column("created", Text, nullable=False),  # UTC, ISO 8601
+    sqlite_autoincrement=True,  # else a new study could get the id of one that was taken out, and is still running
 )
 
 configurations = Table(
@@ -48,8 +49,11 @@ configurations = Table(
 )
 
 
+KEY = ("study", "configuration", "length", "repetition")
+
+
 def _key() -> list[Any]:
-    return [Column(name, Integer, primary_key=True) for name in ("study", "configuration", "length", "repetition")]
+    return [Column(name, Integer, primary_key=True) for name in KEY]
 
 
 trials = Table(

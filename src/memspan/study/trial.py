@@ -97,7 +97,7 @@ class Trial(_Record):
     engine, worker, memspan : str
         What computed it: the engine, the machine and process, the version.
     attempts : int
-        How often it was begun, counting what a worker's death cut off.
+        One, and one more for each worker that died while it worked on this trial alone.
     digest : str
         SHA-256 of the trained weights, the bytes of `Network.parameters` in little-endian order.
     curve : list of float

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,11 +49,18 @@ class Order:
     version: str = __version__
 
 
-class Here:
-    """What a process knows besides its orders."""
+def nobody(ticket: int, member: int, updates: int) -> None:
+    """A watcher that does not look."""
 
-    watch: Watcher = staticmethod(lambda ticket, member, updates: None)
+
+class _Here(threading.local):
+    """What a thread that works knows besides its orders."""
+
+    watch: Watcher = staticmethod(nobody)
     begin: Callable[[], None] = staticmethod(lambda: None)
+
+
+HERE = _Here()
 
 
 def work(order: Order) -> list[Trial]:
@@ -68,7 +76,7 @@ def work(order: Order) -> list[Trial]:
     demand_version(order.version)
 
     def observe(repetition: int, updates: int) -> None:
-        Here.watch(order.ticket, order.repetitions.index(repetition), updates)
+        HERE.watch(order.ticket, order.repetitions.index(repetition), updates)
 
     try:
         with threadpool_limits(1, "blas"):
@@ -142,7 +150,7 @@ class Board:
                 raise Stopped
             numbers[row + 1] = -1
 
-        Here.watch, Here.begin = watch, begin
+        HERE.watch, HERE.begin = watch, begin
 
     def _row(self, worker: int) -> int:
         return 1 + worker * (2 + self.MEMBERS)
