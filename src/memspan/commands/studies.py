@@ -258,7 +258,12 @@ def _run(asked: Study, options: Options) -> int:
     output = options.output or Path("runs") / folder_name(asked)
     if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
         raise InvalidArgument("output", "a folder", repr(str(output)))
-    heard: list[Event] = []
+    begun: list[Planned] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Planned):
+            begun.append(event)
+
     try:
         result = run_study(
             asked,
@@ -267,12 +272,12 @@ def _run(asked: Study, options: Options) -> int:
             scheduler=options.scheduler,
             retry_failed=options.retry_failed,
             progress=options.progress,
-            listen=lambda event: heard.append(event) if isinstance(event, Planned) else None,
+            listen=listen,
         )
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
-        if heard:  # before there was a plan, nothing was begun
+        if begun:
             _say_how_to_go_on(name, options)
         raise
     if options.progress != "json":  # which has said everything already

@@ -60,7 +60,7 @@ class Overview:
     @property
     def trials(self) -> int:
         """How many it will have."""
-        return len(self.study.keys)
+        return len(self.study.configurations) * len(self.study.lengths) * self.study.repetitions
 
     @property
     def done(self) -> int:
