@@ -159,7 +159,7 @@ def test_the_sentence():
     groups = ((Key(0, 3, 0), Key(0, 3, 1)), (Key(0, 2, 0),))
     assert (
         Plan(groups, 200.0, 2**28, 2, None).sentence
-        == "3 trials in 2 processes, at most 3 min, at most 256 MiB each"
+        == "3 trials in 2 processes, at most about 3 min, at most 256 MiB each"
     )
     assert Plan(groups, None, 2**28, 1, None).sentence == "3 trials in 1 process, at most 256 MiB each"
     assert Plan((), 0.0, 0, 0, None).sentence == "nothing to do"

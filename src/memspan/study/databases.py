@@ -16,7 +16,6 @@ from memspan.study.tables import APPLICATION, METADATA, VERSION
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 
-
 SECONDS_TO_OPEN = 10.0
 PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
 

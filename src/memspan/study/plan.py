@@ -102,7 +102,7 @@ class Plan:
         if not self.groups:
             return "nothing to do"
         processes = "in 1 process" if self.slots == 1 else f"in {self.slots} processes"
-        time = [] if self.seconds is None else [f"at most {duration(self.seconds)}"]
+        time = [] if self.seconds is None else [f"at most about {duration(self.seconds)}"]
         trials = "1 trial" if self.trials == 1 else f"{self.trials:,} trials"
         return ", ".join([f"{trials} {processes}", *time, f"at most {amount(self.bytes)} each"])
 
