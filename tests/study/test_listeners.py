@@ -66,7 +66,7 @@ def test_lines_say_how_far_it_is_and_what_is_out_of_the_ordinary(events, monkeyp
     assert out == ""
     assert (
         lines[0]
-        == "study: mine: 5 trials in 2 processes, at most 2 min, at most 256 MiB each (1 more in the store)"
+        == "study: mine: 5 trials in 2 processes, at most about 2 min, at most 256 MiB each (1 more in the store)"
     )
     assert "study: a worker died with 2 trials of T=10, tried again alone: it died" in lines
     assert "study: T=10, repetition 2 failed: MemoryError: no room" in lines
