@@ -74,15 +74,6 @@ def test_otherwise_a_termination_stays_somebody_elses():
     assert seen == [signal.SIGTERM]
 
 
-def test_what_is_nested_notes_for_itself():
-    with noted_interrupts() as outer:
-        with noted_interrupts() as inner:
-            press()
-        assert (outer.count, inner.count) == (0, 1)
-        press()
-        assert (outer.count, inner.count) == (1, 1)
-
-
 def test_handlers_are_given_back_after_an_error(handlers):
     def fail():
         with noted_interrupts(terminations=True):
@@ -139,3 +130,15 @@ print("still here")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "still here\n"
+
+
+def test_what_an_inner_part_notes_the_whole_has_noted_too():
+    with noted_interrupts() as outer:
+        with noted_interrupts(raised_from=2) as inner:
+            press()
+            assert (inner.count, outer.count) == (1, 1)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert outer.count == 2
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (inner.count, outer.count) == (2, 3)

@@ -281,8 +281,8 @@ class Ensemble:
                 status = Status.SOLVED if score.accuracy >= self.threshold else Status.UNSOLVED
                 member.history.of_evaluation(member.updates, score)
                 member.outcome = Outcome(status, member.updates, score)
-            if interrupted and not any(outcome.status is Status.INTERRUPTED for outcome in self.outcomes):
-                raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
+        if interrupted and not any(outcome.status is Status.INTERRUPTED for outcome in self.outcomes):
+            raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
         return self.outcomes
 
     @property

@@ -16,10 +16,13 @@ class Interrupts:
         Signals so far.
     raised_from : int
         From that one on, each is Python's own KeyboardInterrupt too; 0 for never.
+    around : Interrupts or None
+        Of the work that this is a part of: it counts them too, and none is lost between the two.
     """
 
     def __init__(self, raised_from: int = 0) -> None:
         self.count, self.raised_from = 0, raised_from
+        self.around: Interrupts | None = None
 
     def __bool__(self) -> bool:
         return self.count > 0
@@ -33,8 +36,13 @@ class Interrupts:
         finally:
             self.raised_from = before
 
-    def _note(self, signum: int, frame: Any) -> None:
+    def _add(self) -> None:
         self.count += 1
+        if self.around is not None:
+            self.around._add()
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self._add()
         if 0 < self.raised_from <= self.count:
             raise KeyboardInterrupt
 
@@ -68,6 +76,8 @@ def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Ite
         return
     numbers = [signal.SIGINT, signal.SIGTERM] if terminations else [signal.SIGINT]
     noted = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    around = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    interrupts.around = around if isinstance(around, Interrupts) else None
     previous = {number: signal.signal(number, interrupts._note) for number in noted}
     try:
         yield interrupts

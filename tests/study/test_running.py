@@ -190,7 +190,7 @@ def test_a_study_that_is_refused_does_not_take_a_name(store):
 @pytest.mark.parametrize("moment", [0.02, 0.2, 0.5])
 def test_an_interrupt_while_it_is_measured_ends_it_at_once(moment):
     """In this process, of twelve kinds of configurations; whoever has the signal then."""
-    study = SMALL.with_(hidden=range(3, 15), lengths=(50, 400), batch=200, updates=10**6)
+    study = SMALL.with_(hidden=range(3, 15), lengths=(50, 400), batch=200, updates=3000)
     timer = threading.Timer(moment, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     began, heard = time.monotonic(), []

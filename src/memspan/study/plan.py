@@ -218,7 +218,7 @@ def _measure(
         short, long = (max(least, min(length, longest)) for length in (min(lengths), max(lengths)))
         if interrupts:
             break
-        with interrupts.raised(1 if team.here else 0):  # there is nothing yet that could be lost
+        with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
             running[team.submit(measure, one, (short, long), __version__)] = kind
     unfinished = set(running)
     while unfinished or interrupts:
