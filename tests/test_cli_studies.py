@@ -45,8 +45,9 @@ def stored(name="from a file", store="memspan.sqlite"):
 
 def test_a_file_is_run_and_options_change_it(memspan_, small):
     options = "--workers 0 --progress none --cell lstm,rnn --hidden 3 --parameters.element 1"
-    code, out, _ = memspan_(f"study run {small} {options}")  # which may say that it compiles
+    code, out, err = memspan_(f"study run {small} {options}")
     assert code == 0
+    assert all(line.startswith("memspan: compiling the cell ") for line in err.splitlines())  # the first time
     result = stored()
     assert result.study.cell == ("lstm", "rnn")
     assert result.study.parameters == {"tolerance": 0.2, "element": 1}

@@ -139,7 +139,7 @@ class Store:
             grown = _grown(old, study)
             connection.execute(update(studies).where(studies.c.id == there["id"]).values(**_specified(grown)))
             named = study.model_copy(update={"name": name, "weights": grown.weights})
-            self._numbers(connection, there["id"], grown)
+            self._numbers(connection, there["id"], grown)  # of all, not only of what is asked for now
             return Entry(self, there["id"], name, named, self._numbers(connection, there["id"], study))
 
         return self.transact(work, writes=True)
@@ -404,7 +404,8 @@ class Entry:
         """Take out the trials that failed by the machine's fault, so that they are run again; return how many."""
 
         def work(connection: Connection) -> int:
-            failed = delete(trials).where(self._mine(), trials.c.outcome == "failed")
+            asked = trials.c.length.in_(self.study.lengths)
+            failed = delete(trials).where(self._mine(), asked, trials.c.outcome == "failed")
             return int(connection.execute(failed).rowcount)
 
         return self.store.transact(work, writes=True)
