@@ -120,11 +120,20 @@ def exchange_rows(
         for part in range(parts):
             narrow, wide = flat[p : p + hidden], matrix[r, part * width : part * width + hidden]
             if back:
-                narrow[:] = wide
+                for h in range(hidden):
+                    narrow[h] = wide[h]
             else:
-                wide[:] = narrow
+                for h in range(hidden):
+                    wide[h] = narrow[h]
             p += hidden
     return p
+
+
+def copy_rows(rows: Array, into: Array) -> None:
+    """`into[:] = rows`, for which Numba would compile the making of a message about shapes, and take seconds."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            into[i, j] = rows[i, j]
 
 
 def transpose(matrix: Array, into: Array) -> None:
@@ -153,11 +162,11 @@ def start(states: Array, checkpoints: Array, at: int, sizes: Sizes, back: bool) 
     if at == 0:
         states[:B] = 0
     elif back:
-        states[:B] = before
+        copy_rows(before, states)
     else:
-        states[:B] = states[segment * B : (segment + 1) * B]
+        copy_rows(states[segment * B : (segment + 1) * B], states)
     if not back and checkpoints.shape[0] > 0:
-        before[:] = states[:B]
+        copy_rows(states[:B], before)
 
 
 def run_reset(reset: Any, row: int, work: Buffers, weights: Matrices, numbers: Numbers, sizes: Sizes) -> None:
@@ -214,7 +223,7 @@ def read_out(
     for t in range(max(0, unread - begin), steps):
         answer = y_hat[begin + t - unread]
         for b in range(B):
-            answer[b] = weights.by[0]
+            copy_rows(weights.by, answer[b : b + 1])
         product(states[(t + 1) * B : (t + 2) * B, : sizes.width], weights.V, numbers.one, numbers.one, answer)
 
 
@@ -225,7 +234,8 @@ def read_out_back(
     product(d_answer, V_T, one, one, d_state)
     transposed_product(after, d_answer, one, one, d_weights.V)
     for b in range(d_answer.shape[0]):
-        d_weights.by[0] += d_answer[b]
+        for o in range(d_answer.shape[1]):
+            d_weights.by[0, o] += d_answer[b, o]
 
 
 def run_reset_back(
@@ -361,7 +371,7 @@ def differentiate(
 # several others have put on disk, the linker takes the first function of a name for all of them.
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, differentiate)
 OF_ALL: tuple[Callable[..., Any], ...] = (
-    *(exchange, exchange_rows, transpose, prepare_back, start),
+    *(exchange, exchange_rows, copy_rows, transpose, prepare_back, start),
     *(read_out, read_out_back, add_products, summed_norms, evaluate_row),
 )
 for function in OF_A_CELL:

@@ -8,7 +8,8 @@ lie in one piece (`[:, a:b]` is right, `[:, ::2]` is not).
 from typing import Any
 
 from numba import types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 from numba.np.linalg import ensure_blas
 
 Matrix = Any
@@ -29,6 +30,17 @@ def product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
 def transposed_product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
     """C ← Aᵀ B + β C; only inside kernels."""
     raise NotImplementedError
+
+
+@intrinsic
+def element(typing: Any, matrix: Any, i: Any, j: Any) -> Any:
+    """A pointer to matrix[i, j], for which a slice would take longer to compile."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:])
+
+    return types.CPointer(matrix.dtype)(matrix, types.intp, types.intp), generate
 
 
 def _generate(transposed: bool) -> Any:
@@ -55,10 +67,7 @@ def _generate(transposed: bool) -> Any:
             for d in range(0, k, depth):
                 scale = beta if d == 0 else one
                 for j in range(0, n, columns):
-                    part = B[d:, j:]
                     for i in range(0, m, rows):
-                        left = A[d:, i:] if transposed else A[i:, d:]
-                        into = C[i:, j:]
                         gemm(
                             kind,
                             NORMAL,
@@ -67,12 +76,12 @@ def _generate(transposed: bool) -> Any:
                             min(rows, m - i),
                             min(depth, k - d),
                             one.ctypes,
-                            part.ctypes,
+                            element(B, d, j),
                             B.strides[0] // size,
-                            left.ctypes,
+                            element(A, d, i) if transposed else element(A, i, d),
                             A.strides[0] // size,
                             scale.ctypes,
-                            into.ctypes,
+                            element(C, i, j),
                             C.strides[0] // size,
                         )
 
