@@ -13,7 +13,7 @@ study: $(VENV)/ready
 	$(BIN)/memspan study run --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
 test: study lint
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

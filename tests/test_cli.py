@@ -322,9 +322,9 @@ RESUME = "memspan study resume long --store my.store"
 
 
 @contextmanager
-def started(folder, workers, updates, progress="none"):
-    """A study of thousands of trials, in processes of its own."""
-    options = f"--name long --repetitions 5000 --updates {updates} --workers {workers} --lengths 6 --hidden 8"
+def started(folder, workers, updates, progress="none", repetitions=5000):
+    """A study that would take long, in processes of its own."""
+    options = f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
     command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)
@@ -353,20 +353,20 @@ def press_ctrl_c(study, begun=True):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_path, workers):
     store = tmp_path / "my.store"
-    with started(tmp_path, workers, updates=800) as study:
+    with started(tmp_path, workers, updates=4000, repetitions=100) as study:  # orders of two or three seconds
         wait_for(lambda: done_in(store) > 0)
         time.sleep(0.1)  # into the middle of a trial
         assert press_ctrl_c(study) == ""
     result = StudyResult.load(store, "long")
     done = len(result.trials)
-    assert 0 < done < 5000
+    assert 0 < done < 100
     assert {trial.status for trial in result.trials} == {"unsolved"}
-    assert {trial.updates for trial in result.trials} == {800}  # they are whole
+    assert {trial.updates for trial in result.trials} == {4000}  # they are whole
     code, out, _ = memspan_("study show --store my.store")
     assert code == 0
-    assert f"So far ({done} of 5000 trials): no length" in out
+    assert f"So far ({done} of 100 trials): no length" in out
     out = memspan_("study status long --store my.store")[1]
-    assert f"long: {done} of 5,000 trials, not finished" in out
+    assert f"long: {done} of 100 trials, not finished" in out
     assert out.splitlines()[-1] == RESUME
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my.store"]  # and no journal
 

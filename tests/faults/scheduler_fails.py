@@ -32,9 +32,10 @@ def deserted(cluster: Cluster) -> None:
         os.killpg(worker.pid, signal.SIGKILL)
 
 
-def scheduler_fails(folder: Path, fault: Callable[[Cluster], None], seconds: float = 10) -> tuple[str, bool]:
+def scheduler_fails(
+    folder: Path, fault: Callable[[Cluster], None], seconds: float = 10, trials: int = 80
+) -> tuple[str, bool]:
     """What was found, and whether that is right."""
-    trials = 80
     study = small_study(trials, 1500, (20, 40))
     expected = undisturbed(study)
     store = folder / "store.sqlite"

@@ -47,7 +47,7 @@ def test_a_trial_that_kills_its_worker_fails_alone_on_dask(tmp_path):
 @pytest.mark.parametrize("fault", [killed, hung], ids=lambda fault: fault.__name__)
 def test_without_its_scheduler_a_study_ends_with_a_message_and_is_resumed(tmp_path, fault):
     demand("dask")
-    found, right = scheduler_fails(tmp_path, fault)
+    found, right = scheduler_fails(tmp_path, fault, trials=40)
     assert right, found
 
 

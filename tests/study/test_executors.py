@@ -221,8 +221,9 @@ def test_a_local_team_tells_how_far_its_orders_are():
     assert seen == sorted(seen)
 
 
-def test_no_scheduler_is_named():
+def test_no_scheduler_is_named(monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 1)
     with pytest.raises(
         InvalidArgument,
         match=r"scheduler must be the address of a Dask scheduler that answers, got tcp://127.0.0.1:1",
