@@ -17,7 +17,7 @@ from memspan.commands import ALL
 from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
-from memspan.study.store import default_name
+from memspan.study.identity import default_name
 from memspan.study.trial import ACCIDENTAL
 from processes import gone, wait_for
 
@@ -324,7 +324,9 @@ RESUME = "memspan study resume long --store my.store"
 @contextmanager
 def started(folder, workers, updates, progress="none", repetitions=5000):
     """A study that would take long, in processes of its own."""
-    options = f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
+    options = (
+        f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
+    )
     command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)

@@ -82,7 +82,7 @@ def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None
             client.wait_for_workers(workers, timeout=SECONDS_TO_START)
         yield Cluster(address, scheduler, teams, log)
     finally:
-        for process in started:  # there is nothing that they could save, and to leave each other takes them seconds
+        for process in started:  # to leave each other would take them seconds
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         for process in started:

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
@@ -20,9 +21,11 @@ def pragma(path, name):
 
 def test_a_new_file_bears_its_marks(tmp_path):
     path = tmp_path / "below" / "store.sqlite"
-    with Store(path, create=True) as store, store.engine.connect() as connection:
-        for name, value in (("journal_mode", "delete"), ("synchronous", 2), ("foreign_keys", 1)):
-            assert connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() == value
+    settings = {"journal_mode": "delete", "synchronous": 2, "foreign_keys": 1}
+    with Store(path, create=True) as store:
+        for name, value in settings.items():
+            asked = text(f"PRAGMA {name}")
+            assert store.transact(lambda connection, asked=asked: connection.execute(asked).scalar()) == value
     assert pragma(path, "application_id") == APPLICATION
     assert pragma(path, "user_version") == VERSION
     assert path.stat().st_size == whole_size(path.read_bytes()[:100])
@@ -129,7 +132,7 @@ def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_tri
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
         entry = store.enter(Study(name="a", weights=0))
-        store.database.patience = 0.0
+        store.transact.database.patience = 0.0
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(

@@ -1,29 +1,10 @@
-import multiprocessing
 import os
-import re
-import signal
-import time
-from concurrent.futures import BrokenExecutor, CancelledError, ThreadPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
-import psutil
 import pytest
 
-from memspan import InvalidArgument, Study
-from memspan.study import executors
-from memspan.study.executors import (
-    Alone,
-    Dask,
-    ExecutorFailed,
-    Local,
-    Processes,
-    Serial,
-    Team,
-    available_cores,
-    deaths,
-)
-from memspan.study.trial import Stopped
-from memspan.study.work import HERE, Board, Order, OtherVersion, work
-from processes import wait_for
+from memspan.study.executors import Alone, ExecutorFailed, Serial, Team, available_cores, deaths
+from memspan.study.work import HERE
 
 
 def test_a_machine_has_cores():
@@ -35,142 +16,6 @@ def test_serial_works_while_it_is_asked():
     assert executor.submit(divmod, 7, 2).result(timeout=0) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         executor.submit(divmod, 7, 0).result(timeout=0)
-
-
-@pytest.fixture
-def processes():
-    executor = Processes(2)
-    yield executor
-    executor.kill()
-    executor.shutdown()
-
-
-@pytest.mark.slow
-def test_processes_give_results_in_whatever_number(processes):
-    futures = [processes.submit(pow, 2, k) for k in range(20)]
-    assert [future.result(timeout=60) for future in futures] == [2**k for k in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        processes.submit(divmod, 1, 0).result(timeout=60)
-
-
-@pytest.mark.slow
-def test_a_process_that_dies_takes_only_its_own_work_with_it(processes):
-    slow = processes.submit(time.sleep, 1.5)
-    died = processes.submit(os._exit, 1)
-    after = [processes.submit(pow, 2, k) for k in range(4)]
-    with pytest.raises(BrokenExecutor):
-        died.result(timeout=60)
-    assert [future.result(timeout=60) for future in after] == [1, 2, 4, 8]
-    assert slow.result(timeout=60) is None
-    assert processes.submit(pow, 3, 2).result(timeout=60) == 9
-
-
-@pytest.mark.slow
-def test_a_process_that_is_killed_while_it_has_nothing_to_do_is_replaced(processes):
-    assert processes.submit(pow, 2, 2).result(timeout=60) == 4
-    for worker in range(2):
-        if process := processes.board.process(worker):
-            os.kill(process, signal.SIGKILL)
-    time.sleep(0.3)
-    assert [processes.submit(pow, 2, k).result(timeout=60) for k in range(3)] == [1, 2, 4]
-
-
-def die_at_the_start(*arguments):
-    os._exit(1)
-
-
-@pytest.mark.slow
-def test_processes_that_cannot_begin_are_not_the_fault_of_the_work(monkeypatch):
-    monkeypatch.setattr(executors, "_begin_worker", die_at_the_start)
-    executor = Processes(1)
-    guard = (
-        "6 processes died before they began to work: a script must call this under `if __name__ == '__main__':`"
-    )
-    with pytest.raises(ExecutorFailed, match=re.escape(guard)):
-        executor.submit(pow, 2, 2).result(timeout=60)
-    executor.shutdown()
-
-
-@pytest.mark.slow
-def test_a_process_that_cannot_be_replaced_ends_its_work_and_nobody_waits_for_ever(processes, monkeypatch):
-    def no_pool(worker):
-        raise OSError(24, "Too many open files")
-
-    assert processes.submit(pow, 2, 2).result(timeout=60) == 4
-    monkeypatch.setattr(processes, "_new_pool", no_pool)
-    future = processes.submit(os._exit, 1)
-    with pytest.raises(ExecutorFailed, match=r"a process that died cannot be replaced: .*Too many open files"):
-        future.result(timeout=60)
-
-
-def test_room_is_made_for_the_files_of_many_pools(monkeypatch):
-    resource = pytest.importorskip("resource", reason="Windows has no such limit")
-    limits = [100, 5000]
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: tuple(limits))
-    monkeypatch.setattr(resource, "setrlimit", lambda kind, new: limits.__setitem__(slice(None), new))
-    executors._make_room_for_files(2)
-    assert 100 < limits[0] < 300
-    executors._make_room_for_files(300)
-    assert 300 * 9 < limits[0] < limits[1] == 5000
-    with pytest.raises(
-        InvalidArgument, match=r"workers must be at most 400, as 5000 files may be open .*got 1000"
-    ):
-        executors._make_room_for_files(1000)
-
-
-@pytest.mark.slow
-def test_workers_ignore_what_the_coordinator_decides(processes):
-    assert processes.submit(signal.getsignal, signal.SIGINT).result(timeout=60) == signal.SIG_IGN
-    assert processes.submit(signal.getsignal, signal.SIGTERM).result(timeout=60) == signal.SIG_IGN
-
-
-@pytest.mark.slow
-def test_killed_processes_are_gone(processes):
-    waiting = [processes.submit(time.sleep, 60) for _ in range(4)]
-    until = time.monotonic() + 30
-    while not all(map(processes.board.process, range(2))) and time.monotonic() < until:
-        time.sleep(0.05)
-    workers = [processes.board.process(k) for k in range(2)]
-    processes.kill()
-    wait_for(lambda: not any(map(psutil.pid_exists, workers)), 10)  # their pools see to them: nobody else may
-    wait(waiting[:2], timeout=10)
-    assert all(isinstance(future.exception(), BrokenExecutor) for future in waiting[:2])
-    with pytest.raises(RuntimeError, match="after shutdown"):
-        processes.submit(pow, 2, 2)
-
-
-@pytest.mark.slow
-def test_what_waits_can_be_cancelled(processes):
-    running = [processes.submit(time.sleep, 1) for _ in range(2)]
-    waiting = processes.submit(pow, 2, 2)
-    assert waiting.cancel()
-    with pytest.raises(CancelledError):
-        waiting.result()
-    assert [future.result(timeout=60) for future in running] == [None, None]
-    assert processes.submit(pow, 2, 3).result(timeout=60) == 8
-
-
-def test_a_board_tells_of_each_worker_apart(monkeypatch):
-    for name in ("watch", "begin"):
-        monkeypatch.setattr(HERE, name, getattr(HERE, name))
-    board = Board(3, multiprocessing.get_context("spawn"))
-    assert (board.process(1), board.begun(1)) == (0, False)
-    board.join(1)
-    assert board.process(1) == os.getpid()
-    HERE.begin()
-    assert board.begun(1)
-    HERE.watch(7, 0, 5)
-    HERE.watch(7, 2, 9)
-    ticket, updates = board.read(1)
-    assert (ticket, updates[:4]) == (7, [5, 0, 9, 0])
-    assert board.read(0)[0] == board.read(2)[0] == 0
-    HERE.watch(8, 1, 3)
-    assert (board.read(1)[0], board.read(1)[1][:3]) == (8, [0, 3, 0])
-    board.stop()
-    with pytest.raises(Stopped):
-        HERE.watch(8, 1, 4)
-    board.clear(1)
-    assert not board.begun(1)
 
 
 def test_deaths_are_told_from_other_errors():
@@ -190,69 +35,7 @@ def test_a_team_that_cannot_be_renewed_says_so():
 
 def test_alone_leaves_nothing_behind():
     before = HERE.watch
-    team = Alone(lambda ticket, member, updates: None)
+    team = Alone()
     assert HERE.watch is not before
     team.close()
     HERE.watch(1, 2, 3)
-
-
-def test_a_worker_of_another_version_refuses(tmp_path):
-    study = Study(lengths=3, repetitions=1, updates=1)
-    with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
-        work(Order(1, 0, study, 3, (0,), version="0.0.0"))
-
-
-@pytest.mark.slow
-def test_a_local_team_tells_how_far_its_orders_are():
-    team = Local(1)
-    order = Order(5, 2, Study(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
-    future = team.submit(work, order)
-    seen = []
-    until = time.monotonic() + 60
-    while len(seen) < 3 and time.monotonic() < until:
-        ((ticket, updates),) = team.progress()
-        if ticket == 5 and updates[1] > (seen[-1] if seen else 0):
-            seen.append(updates[1])
-        time.sleep(0.01)
-    team.stop()
-    assert future.result(timeout=30) == []
-    team.close()
-    assert len(seen) == 3
-    assert seen == sorted(seen)
-
-
-def test_no_scheduler_is_named(monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 1)
-    with pytest.raises(
-        InvalidArgument,
-        match=r"scheduler must be the address of a Dask scheduler that answers, got tcp://127.0.0.1:1",
-    ):
-        Dask("tcp://127.0.0.1:1")
-    with pytest.raises(InvalidArgument, match=r"scheduler must be an address such as tcp://host:8786, or a .json"):
-        Dask("nowhere")
-    with pytest.raises(
-        InvalidArgument, match=r"scheduler must be a file that a scheduler has written, got x.json"
-    ):
-        Dask("x.json")
-
-
-@pytest.mark.slow
-def test_dask_workers_of_another_version_are_refused_by_name(dask, monkeypatch):
-    monkeypatch.setattr(executors, "__version__", "0.0.0")
-    with pytest.raises(
-        OtherVersion, match=r"the worker tcp://127.0.0.1:\d+ has memspan .*, and the study is run by 0\.0\.0"
-    ):
-        Dask(dask.address)
-
-
-@pytest.mark.slow
-def test_a_dask_team_knows_its_threads_and_memory(dask):
-    team = Dask(dask.address)
-    assert team.slots == 2
-    assert 2**20 < team.memory() <= psutil.virtual_memory().total
-    assert team.submit(pow, 2, 5).result(timeout=60) == 32
-    team.check()
-    team.close()
-    with pytest.raises(ExecutorFailed, match="does not answer any more"):
-        team.check()

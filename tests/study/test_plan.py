@@ -174,7 +174,7 @@ def test_durations(seconds, text):
 
 
 def test_this_process_is_a_team_too():
-    team = Alone(lambda ticket, member, updates: None)
+    team = Alone()
     study = Study(**SMALL, lengths=3, repetitions=2)
     found = make_plan(study, study.keys, team, Interrupts())
     team.close()

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from memspan import Batches, InvalidArgument, MemspanError, Store, Study, StudyResult, run_study
-from memspan.study import running
+from memspan.study import executors, running
 from memspan.study import trial as trial_module
 from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, WorkerLost
 from memspan.study.executors import ExecutorFailed
+from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.memory import TooLarge
 from memspan.study.running import planned
 from memspan.study.specification import Key
-from memspan.study.store import AnotherStudy, default_name
 from memspan.study.trial import ACCIDENTAL
 from processes import wait_for
 
@@ -342,7 +342,7 @@ def test_an_interrupt_keeps_what_was_finished_and_the_next_run_goes_on(store, nu
 
 @pytest.mark.parametrize("repetitions", [1, 20])  # the last of all, too, is no trial that has ended
 def test_an_interrupt_ends_a_trial_that_is_under_way(store, monkeypatch, repetitions):
-    monkeypatch.setattr(running, "SECONDS_BETWEEN_MESSAGES", 0)
+    monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0)
     study = Study(lengths=2, repetitions=repetitions, hidden=4, updates=10**6, threshold=1.0)
     heard = []
 
@@ -397,7 +397,7 @@ def test_without_a_store_the_same_is_heard():
 
 
 def test_progress_is_told_from_the_trials_that_are_running(monkeypatch):
-    monkeypatch.setattr(running, "SECONDS_BETWEEN_MESSAGES", 0)
+    monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0)
     study = SMALL.with_(updates=4)
     _, heard = run(study)
     latest = {}
@@ -476,7 +476,7 @@ def test_a_study_runs_in_any_thread(store):
 
 def test_a_listener_that_fails_ends_the_study_and_no_trial(tmp_path, monkeypatch):
     """In this process, it is called while a trial runs."""
-    monkeypatch.setattr(running, "SECONDS_BETWEEN_MESSAGES", 0.0)
+    monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0.0)
 
     def listen(event):
         if type(event).__name__ == "Advanced":

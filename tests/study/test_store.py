@@ -6,11 +6,13 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, func, select, update
 
 from memspan import InvalidArgument, Store, Study, StudyResult, UnreadableFile
-from memspan.study import Key, store
-from memspan.study.store import AnotherStudy, StoreFailed, default_name
+from memspan.study import Key
+from memspan.study import store as module
+from memspan.study.databases import StoreFailed
+from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.tables import METADATA, configurations, studies
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, weights=0, name="first")
@@ -99,8 +101,7 @@ def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
 def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
     """As a store that was rescued may have."""
     opened.enter(STUDY).keep([make_trial(3, 1)])
-    with opened.database.writing(opened.engine) as connection:
-        connection.execute(delete(configurations))
+    opened.transact(lambda connection: connection.execute(delete(configurations)), writes=True)
     found = opened.find("first")
     assert found.study == STUDY
     assert found.done() == set()
@@ -196,17 +197,17 @@ def test_a_study_that_takes_the_place_of_one_that_runs_gets_none_of_its_trials(o
 def test_a_damaged_trial_is_named(opened, make_trial, table, column, value):
     entry = opened.enter(STUDY)
     entry.keep([make_trial(3, 0), make_trial(5, 1)])
-    with opened.database.writing(opened.engine) as connection:
-        damaged = METADATA.tables[table]
-        connection.execute(update(damaged).where(damaged.c.length == 5).values({column: value}))
+    damaged = METADATA.tables[table]
+    damage = update(damaged).where(damaged.c.length == 5).values({column: value})
+    opened.transact(lambda connection: connection.execute(damage), writes=True)
     with pytest.raises(UnreadableFile, match="a damaged trial, T=5, repetition 1 of 'first'"):
         list(entry.trials())
 
 
 def test_a_study_that_cannot_be_read_can_still_be_taken_out(opened, make_trial):
     opened.enter(STUDY).keep([make_trial(3, 0)])
-    with opened.database.writing(opened.engine) as connection:
-        connection.execute(update(studies).values(versions="{"))
+    damage = update(studies).values(versions="{")
+    opened.transact(lambda connection: connection.execute(damage), writes=True)
     with pytest.raises(UnreadableFile, match="a study 'first' with damaged versions"):
         opened.overviews()
     assert (opened.names(), opened.count("first"), opened.remove("first")) == (["first"], 1, 1)
@@ -230,16 +231,9 @@ def test_a_study_is_taken_out_with_all_that_is_its_own(opened, make_trial):
     opened.enter(STUDY.with_(name="second")).keep([make_trial(3, 0)])
     assert opened.remove("first") == 1
     assert [overview.name for overview in opened.overviews()] == ["second"]
-    with opened.engine.connect() as connection:
-        counts = {
-            name: connection.execute(text(f"SELECT count(*) FROM {prefix(opened)}{name}")).scalar_one()
-            for name in ("studies", "configurations", "trials", "curves", "weights")
-        }
+    counted = {name: select(func.count()).select_from(table) for name, table in METADATA.tables.items()}
+    counts = {name: opened.transact(lambda c, q=query: c.execute(q).scalar()) for name, query in counted.items()}
     assert counts == {"studies": 1, "configurations": 2, "trials": 1, "curves": 1, "weights": 0}
-
-
-def prefix(opened):
-    return "" if opened.engine.dialect.name == "sqlite" else "memspan."
 
 
 def test_a_study_that_is_taken_out_while_it_runs_is_not_written_to(opened, make_trial):
@@ -297,9 +291,9 @@ def test_a_hostile_name_is_stored_as_it_is(opened, name, make_trial, tmp_path):
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=2, unique=True)
 )
 def test_names_are_told_apart(names):
-    assert [store._unescaped(store._escaped(name)) for name in names] == names
-    assert len({store._escaped(name) for name in names}) == len(names)
-    assert all("\0" not in store._escaped(name) for name in names)
+    assert [module._unescaped(module._escaped(name)) for name in names] == names
+    assert len({module._escaped(name) for name in names}) == len(names)
+    assert all("\0" not in module._escaped(name) for name in names)
 
 
 def test_a_result_can_be_loaded_by_name(place, make_trial):
@@ -311,7 +305,7 @@ def test_a_result_can_be_loaded_by_name(place, make_trial):
 
 
 def test_many_trials_come_in_order(opened, make_trial, monkeypatch):
-    monkeypatch.setattr(store, "BATCH", 7)
+    monkeypatch.setattr("memspan.study.entry.BATCH", 7)
     entry = opened.enter(STUDY.with_(repetitions=20))
     plain = {"curve": [], "start": None, "end": None, "flow_map": []}
     trials = [make_trial(length, k, **plain) for length in (5, 3) for k in range(20)]

@@ -20,8 +20,9 @@ from memspan.study import Store, Study, StudyResult, run_study, save_figures
 from memspan.study.databases import database
 from memspan.study.events import Event, Planned
 from memspan.study.executors import available_cores
+from memspan.study.identity import default_name, folder_name
 from memspan.study.running import planned
-from memspan.study.store import Overview, default_name, folder_name
+from memspan.study.store import Overview
 
 study = App(
     name="study", help="Train networks on a task, several at each length: which length is the longest they solve?"

@@ -19,7 +19,8 @@ from memspan._version import __version__
 from memspan.interrupts import noted_interrupts
 from memspan.progress import progress as show_progress
 from memspan.study import Study, StudyResult, run_study
-from memspan.study.executors import Alone, ExecutorFailed, Local, Team
+from memspan.study.executors import Alone, ExecutorFailed, Team
+from memspan.study.processes import Local
 
 SECONDS = 0.5  # between two looks at what is done
 MOST = 2.0  # the factor beyond which nothing agrees
@@ -210,7 +211,7 @@ def run_each(
 @contextmanager
 def _team(workers: int, here: bool) -> Iterator[Team]:
     """What runs them; whatever ends them early ends its processes."""
-    team: Team = Alone(lambda ticket, member, updates: None) if here else Local(workers)
+    team: Team = Alone() if here else Local(workers)
     at_once = True
     try:
         yield team

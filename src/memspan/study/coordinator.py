@@ -12,7 +12,7 @@ from memspan.interrupts import Interrupts
 from memspan.study.events import Advanced, Elsewhere, Finished, Listener, Stopping, WorkerLost
 from memspan.study.executors import ExecutorFailed, Team, deaths
 from memspan.study.specification import Key, Study
-from memspan.study.trial import Trial
+from memspan.study.trial import Stopped, Trial
 from memspan.study.work import Order, work
 
 MOST_DEATHS = 3
@@ -57,12 +57,13 @@ class Coordinator:
         self.waiting: deque[Order] = deque()
         self.suspects: deque[Order] = deque()
         self.running: dict[Future[Any], Order] = {}
-        self.handed: Order | None = None  # the last one
-        self.failure: Exception | None = None  # of somebody who listened while a trial ran here
+        self.here: Order | None = None  # that is worked on in this process, while it is handed out
+        self.failure: Exception | None = None  # of somebody who listened meanwhile
         self.deaths: Counter[Key] = Counter()
         self.blamed: list[Trial] = []  # not kept before it is known that the workers can work at all
         self.proven = team.exact
         self._tickets = count(1)
+        team.look = self._look
 
     def run(self, groups: Iterable[Sequence[Key]]) -> None:
         """Run the trials of these groups; each is of one configuration and length.
@@ -103,9 +104,8 @@ class Coordinator:
     def _hand_out(self) -> None:
         """Fill the window; a suspect has it for itself, unless whose fault a death is can be told anyway."""
         while not self.interrupts and (order := self._next()) is not None:
-            self.handed = order
             try:
-                future = self.team.submit(work, order)
+                future = self._submit(order)
             except BrokenExecutor:
                 self._put_back(order)
                 self._renew()
@@ -113,6 +113,23 @@ class Coordinator:
             self.running[future] = order
             if future.done():
                 return  # it was worked on here: there may be much to tell before the next
+
+    def _submit(self, order: Order) -> Future[Any]:
+        self.here = order if self.team.here else None
+        try:
+            return self.team.submit(work, order)
+        finally:
+            self.here = None
+
+    def _look(self) -> None:
+        """Called between two updates of a trial in this process."""
+        if self.interrupts:
+            raise Stopped
+        try:
+            self._report()
+        except Exception as error:  # whoever listens failed, and not the trial
+            self.failure = error
+            raise Stopped from error
 
     def _next(self) -> Order | None:
         """The next order, without the trials that somebody else has done."""
@@ -224,7 +241,8 @@ class Coordinator:
         self.team.renew()
 
     def _report(self) -> None:
-        tickets = {order.ticket: order for order in self.running.values()}
+        orders = [self.here] if self.here else self.running.values()
+        tickets = {order.ticket: order for order in orders}
         moments = {
             key: done
             for ticket, updates in self.team.progress()

@@ -2,13 +2,14 @@
 
 import struct
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 
 from memspan.errors import InvalidArgument, MachineFailed, UnreadableFile
 from memspan.study.tables import APPLICATION, METADATA, VERSION
@@ -16,7 +17,9 @@ from memspan.study.tables import APPLICATION, METADATA, VERSION
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 
+Result = TypeVar("Result")
 SECONDS_TO_OPEN = 10.0
+SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
 PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
 
 
@@ -69,6 +72,41 @@ def database(store: str | Path) -> Database:
     if not isinstance(store, Path) and "://" in store:
         raise InvalidArgument("store", "a path, or a URL such as postgresql://user@host/database", repr(store))
     return SQLite(Path(store))
+
+
+class Transactions:
+    """Of an open database: each is called with what is to be done, and done as a whole or not at all.
+
+    Raises
+    ------
+    StoreFailed
+        When the database cannot be reached or written.
+    """
+
+    def __init__(self, database: Database, *, create: bool) -> None:
+        self.database, self._engine = database, database.open(create=create)
+
+    def __call__(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
+        """Do it in one transaction; again, where a server was lost and may come back."""
+        until = time.monotonic() + self.database.patience
+        while True:
+            try:
+                with self.database.writing(self._engine) if writes else self._engine.begin() as connection:
+                    return work(connection)
+            except IntegrityError:
+                raise
+            except DBAPIError as error:
+                if not self.database.passes(error) or time.monotonic() > until:
+                    why = str(error.orig).strip()
+                    place = self.database.place
+                    raise StoreFailed(
+                        f"{place} cannot be used: {why}; what it held before is still there"
+                    ) from None
+            time.sleep(SECONDS_TO_PAUSE)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
 
 
 class SQLite:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
 from memspan.study.databases import SQLite, StoreFailed, whole_size
 from memspan.study.specification import Study
@@ -233,10 +235,14 @@ def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, i
                     file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
         return _counts(found)
     coherent = _coherent(found)
-    with Store(rescue, create=True) as store, store.database.writing(store.engine) as connection:
+
+    def write(connection: Connection) -> None:
         for name, rows in coherent.items():
             if rows:
-                connection.execute(store.database.insert(METADATA.tables[name]), rows)
+                connection.execute(store.transact.database.insert(METADATA.tables[name]), rows)
+
+    with Store(rescue, create=True) as store:
+        store.transact(write, writes=True)
     return _counts(coherent)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from memspan.errors import InvalidArgument, one_of
-from memspan.study.store import Entry
+from memspan.study.entry import Entry
 from memspan.study.tables import PLAIN
 from memspan.study.trial import Flow, Trial
 

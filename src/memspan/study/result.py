@@ -11,8 +11,9 @@ import numpy as np
 from rich.table import Table
 
 from memspan.span import SolvedShare, longest_solved
+from memspan.study.entry import Entry
 from memspan.study.specification import Study
-from memspan.study.store import Entry, Store
+from memspan.study.store import Store
 from memspan.study.trial import Trial
 
 

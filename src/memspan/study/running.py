@@ -8,18 +8,20 @@ from pathlib import Path
 from memspan.errors import InvalidArgument, MemspanError, whole_number
 from memspan.interrupts import Interrupts, noted_interrupts
 from memspan.study.coordinator import Coordinator
+from memspan.study.dask import Dask
 from memspan.study.databases import NoStore, database
-from memspan.study.events import Advanced, Ended, Listener, Planned
-from memspan.study.executors import Alone, Dask, Local, Team
+from memspan.study.entry import Entry
+from memspan.study.events import Ended, Listener, Planned
+from memspan.study.executors import Alone, Team
+from memspan.study.identity import default_name
 from memspan.study.listeners import listening
 from memspan.study.plan import Plan, make_plan
+from memspan.study.processes import Local
 from memspan.study.result import StudyResult
 from memspan.study.specification import Key, Study
-from memspan.study.store import Entry, Store, default_name
-from memspan.study.trial import Stopped, Trial
-from memspan.study.work import nobody, now_and_then
+from memspan.study.store import Store
+from memspan.study.trial import Trial
 
-SECONDS_BETWEEN_MESSAGES = 0.2
 MOST_WITH_CURVES = 10_000
 """Trials of which the result has the curves too; of more they stay in the store."""
 
@@ -116,7 +118,7 @@ def planned(
             yield Plan((), 0.0, 0, 0, None)
             return
         with interrupts.raised(1):
-            team = _team_of(workers, scheduler, None)(nobody)
+            team = _team_of(workers, scheduler, None)()
         try:
             yield make_plan(study, keys, team, interrupts)
         finally:
@@ -178,35 +180,19 @@ class _Kept:
 def _run(
     kept: _Kept,
     keys: Sequence[Key],
-    make: Callable[..., Team],
+    make: Callable[[], Team],
     tell: Listener,
     interrupts: Interrupts,
     retry_failed: bool,
 ) -> None:
-    study = kept.study
-
-    def watch(ticket: int, updates: Sequence[int]) -> None:
-        """Called between two updates of a trial in this process."""
-        if interrupts:
-            raise Stopped
-        order = coordinator.handed
-        if order is None or order.ticket != ticket:
-            return
-        moments = zip(order.repetitions, updates, strict=False)
-        try:
-            tell(Advanced({Key(order.configuration, order.length, k): done for k, done in moments}))
-        except Exception as error:  # whoever listens failed, and not the trial
-            coordinator.failure = error
-            raise Stopped from error
-
     with interrupts.raised(1):  # a scheduler may take long to answer
-        team = make(now_and_then(SECONDS_BETWEEN_MESSAGES, watch))
-    coordinator = Coordinator(study, team, kept.keep, kept.missing, tell, interrupts)
+        team = make()
+    coordinator = Coordinator(kept.study, team, kept.keep, kept.missing, tell, interrupts)
     at_once = True
     try:
-        plan = make_plan(study, keys, team, interrupts)
+        plan = make_plan(kept.study, keys, team, interrupts)
         kept.enter(forget_failed=retry_failed)
-        tell(Planned(study, kept.name, plan, kept.counts()))
+        tell(Planned(kept.study, kept.name, plan, kept.counts()))
         coordinator.run(plan.groups)
         at_once = False
     finally:
@@ -215,12 +201,12 @@ def _run(
 
 def _team_of(
     workers: int, scheduler: str | None, executor: Executor | Callable[[], Executor] | None
-) -> Callable[..., Team]:
-    """What makes the team, given a watcher for the case that it is this process."""
+) -> Callable[[], Team]:
+    """What makes the team."""
     if scheduler is not None:
-        return lambda watch: Dask(scheduler)
+        return lambda: Dask(scheduler)
     if isinstance(executor, Executor):
-        return lambda watch: Team(lambda: executor, max(workers, 1), renewable=False)
+        return lambda: Team(lambda: executor, max(workers, 1), renewable=False)
     if executor is not None:
-        return lambda watch: Team(executor, max(workers, 1))
-    return (lambda watch: Local(workers)) if workers else Alone
+        return lambda: Team(executor, max(workers, 1))
+    return (lambda: Local(workers)) if workers else Alone

@@ -3,8 +3,7 @@
 import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,20 +153,3 @@ class Board:
 
     def _row(self, worker: int) -> int:
         return 1 + worker * (2 + self.MEMBERS)
-
-
-def now_and_then(seconds: float, tell: Callable[[int, Sequence[int]], None]) -> Watcher:
-    """A watcher in the coordinator's own process: tells of an order at most so often."""
-    updates: dict[int, int] = {}
-    last = [0, time.monotonic()]
-
-    def watch(ticket: int, member: int, done: int) -> None:
-        if last[0] != ticket:
-            updates.clear()
-            last[0] = ticket
-        updates[member] = done
-        if time.monotonic() - last[1] >= seconds:
-            last[1] = time.monotonic()
-            tell(ticket, [updates.get(k, 0) for k in range(max(updates) + 1)])
-
-    return watch
