@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
+from memspan.study import databases
 from memspan.study.databases import PostgreSQL, SQLite, StoreFailed, database, whole_size
 from memspan.study.tables import APPLICATION, VERSION
 
@@ -142,6 +143,22 @@ def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_tri
             other.execute("ROLLBACK")
         entry.keep([make_trial(5, 0)])
         assert len(entry.done()) == 1
+
+
+def test_a_wait_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(databases, "SECONDS_TO_TELL", 0.5)
+    monkeypatch.setattr(databases, "MILLISECONDS_TO_WAIT", 100)
+    monkeypatch.setattr(databases, "SECONDS_TO_PAUSE", 0.1)
+    path, told = tmp_path / "store.sqlite", []
+    with Store(path, create=True) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        store.transact.waiting = lambda *what: told.append(what)
+        store.transact.database.patience = 1.5
+        store.enter(Study(name="a"))
+        assert told == []
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreFailed, match="locked"):
+            store.enter(Study(name="b"))
+    assert told == [("database is locked", 1.5)]
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from memspan import InvalidArgument, Study
 from memspan.study import Key, listeners
-from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, WorkerLost
+from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
 from memspan.study.listeners import Bars, Json, Lines, Tally, listening, remark_on
 from memspan.study.plan import Plan
 
@@ -159,9 +159,20 @@ def test_bars_are_drawn_and_closed(events, monkeypatch):
 
 def test_nothing_is_shown_before_there_is_a_plan(capsys):
     for shown in (Lines(), Bars()):
-        shown(Stopping())
+        shown(Elsewhere((Key(0, 5, 0),)))
         shown.close()
     assert capsys.readouterr() == ("", "")
+
+
+def test_that_a_store_is_waited_for_is_said_even_before_there_is_a_plan(capsys):
+    waiting = Waiting("database is locked\x1b[2J", 600.0)
+    for shown in (Lines(), Bars()):
+        shown(waiting)
+        shown.close()
+        assert "waiting for the store, at most 10 min: database is locked" in capsys.readouterr().err
+    Json()(waiting)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["at_most_seconds"]) == ("waiting", 600.0)
 
 
 def test_whoever_listens_hears_everything(events):

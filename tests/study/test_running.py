@@ -1,16 +1,18 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from memspan import Batches, InvalidArgument, MemspanError, Store, Study, StudyResult, run_study
-from memspan.study import executors, running
+from memspan.study import databases, executors, running
 from memspan.study import trial as trial_module
-from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, WorkerLost
+from memspan.study.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
 from memspan.study.executors import ExecutorFailed
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.memory import TooLarge
@@ -120,6 +122,26 @@ def test_a_name_is_that_of_the_study_in_its_store(store):
         InvalidArgument, match=r"name must be that of a study in .*, got 'min'; did you mean 'mine'\?"
     ):
         StudyResult.load(store, "min")
+
+
+def test_whoever_listens_hears_that_the_store_is_waited_for(tmp_path, monkeypatch):
+    """The other program lets go of it when that has been said."""
+    monkeypatch.setattr(databases, "SECONDS_TO_TELL", 0.2)
+    monkeypatch.setattr(databases, "MILLISECONDS_TO_WAIT", 100)
+    path, heard = tmp_path / "store.sqlite", []
+    with Store(path, create=True), closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        def listen(event):
+            heard.append(event)
+            if isinstance(event, Planned):
+                other.execute("BEGIN IMMEDIATE")
+            elif isinstance(event, Waiting):
+                other.execute("ROLLBACK")
+
+        study = Study(lengths=3, repetitions=1, updates=5, name="a")
+        assert run_study(study, path, progress=False, listen=listen).complete
+    (waiting,) = [event for event in heard if isinstance(event, Waiting)]
+    assert waiting == Waiting("database is locked", 600.0)
 
 
 def test_a_second_run_of_a_finished_study_runs_nothing(store, monkeypatch):

@@ -19,6 +19,7 @@ MILLISECONDS_TO_WAIT = 1000
 
 Result = TypeVar("Result")
 SECONDS_TO_OPEN = 10.0
+SECONDS_TO_TELL = 2.0  # that it is waited for
 SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
 PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
 
@@ -77,6 +78,11 @@ def database(store: str | Path) -> Database:
 class Transactions:
     """Of an open database: each is called with what is to be done, and done as a whole or not at all.
 
+    Attributes
+    ----------
+    waiting : callable
+        Called once, with the reason and `Database.patience`, when one has waited for some seconds.
+
     Raises
     ------
     StoreFailed
@@ -85,10 +91,11 @@ class Transactions:
 
     def __init__(self, database: Database, *, create: bool) -> None:
         self.database, self._engine = database, database.open(create=create)
+        self.waiting: Callable[[str, float], None] = lambda reason, seconds: None
 
     def __call__(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
         """Do it in one transaction; again, where a server was lost and may come back."""
-        until = time.monotonic() + self.database.patience
+        began, told = time.monotonic(), False
         while True:
             try:
                 with self.database.writing(self._engine) if writes else self._engine.begin() as connection:
@@ -96,12 +103,13 @@ class Transactions:
             except IntegrityError:
                 raise
             except DBAPIError as error:
-                if not self.database.passes(error) or time.monotonic() > until:
-                    why = str(error.orig).strip()
-                    place = self.database.place
-                    raise StoreFailed(
-                        f"{place} cannot be used: {why}; what it held before is still there"
-                    ) from None
+                waited, reason = time.monotonic() - began, str(error.orig).strip()
+                if not self.database.passes(error) or waited > self.database.patience:
+                    kept = "what it held before is still there"
+                    raise StoreFailed(f"{self.database.place} cannot be used: {reason}; {kept}") from None
+            if waited > SECONDS_TO_TELL and not told:
+                told = True
+                self.waiting(reason, self.database.patience)
             time.sleep(SECONDS_TO_PAUSE)
 
     def close(self) -> None:

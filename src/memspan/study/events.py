@@ -51,6 +51,14 @@ class WorkerLost:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """The store cannot be used just now, for that reason; it is waited for so many seconds at most."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stopping:
     """Somebody asked for an end."""
 
@@ -63,5 +71,5 @@ class Ended:
     reason: str = ""
 
 
-Event = Planned | Advanced | Finished | Elsewhere | WorkerLost | Stopping | Ended
+Event = Planned | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
 Listener = Callable[[Event], None]

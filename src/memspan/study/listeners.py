@@ -27,6 +27,7 @@ from memspan.study.events import (
     Listener,
     Planned,
     Stopping,
+    Waiting,
     WorkerLost,
 )
 from memspan.study.plan import duration
@@ -137,7 +138,8 @@ class Tally:
         if 0 < self.share < 1:
             parts.append(f"{duration(self.elapsed * (1 - self.share) / self.share)} left")
         if self.ended_here:
-            parts.append(f"{self.ended_here / max(self.elapsed, 1e-9):.3g} trials/s")
+            rate = self.ended_here / max(self.elapsed, 1e-9)
+            parts.append(f"{rate:,.0f} trials/s" if rate >= 100 else f"{rate:.3g} trials/s")
         if self.lost:
             parts.append(f"workers lost: {self.lost}")
         return ", ".join(parts)
@@ -171,11 +173,11 @@ class Lines:
         if isinstance(event, Planned):
             self.tally = Tally(event)
             self._print(begins(event))
+        if remark := remark_on(event):
+            self._print(remark)
         if self.tally is None:
             return
         self.tally.add(event)
-        if remark := remark_on(event):
-            self._print(remark)
         if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
             self.last = time.monotonic()
             self._print("  ".join([self.tally.line, self.tally.under_way]).rstrip())
@@ -202,12 +204,11 @@ class Bars:
             self.live.console.print(Text(begins(event)))
             if event.plan.groups:
                 self.live.start()
-        if self.tally is None:
-            return
-        with self.lock:
-            self.tally.add(event)
         if remark := remark_on(event):
             self.live.console.print(Text(remark))
+        if self.tally is not None:
+            with self.lock:
+                self.tally.add(event)
 
     def close(self) -> None:
         """As in `Shown`."""
@@ -249,11 +250,11 @@ class Notebook:
         if isinstance(event, Planned):
             self.tally = Tally(event)
             self.remarks.append(begins(event))
+        if remark := remark_on(event):
+            self.remarks.append(remark)
         if self.tally is None:
             return
         self.tally.add(event)
-        if remark := remark_on(event):
-            self.remarks.append(remark)
         if time.monotonic() - self.last >= SECONDS_BETWEEN_DISPLAYS or isinstance(event, Ended):
             self.last = time.monotonic()
             self._display("\n".join([*self.remarks[-5:], self.tally.line, self.tally.under_way]).rstrip())
@@ -275,7 +276,8 @@ class Json:
     Each has `event`, and `seconds` since the beginning. The rest is what the event is: `planned` (`name`, `trials`
     to do, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their `updates`), `finished`
     (`trials` with status, accuracy and so on), `elsewhere` (`trials`), `worker-lost` (`trials`, `reason`),
-    `stopping`, `ended` (`complete`, `reason`). What is not a number is null.
+    `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`, `reason`). What is not
+    a number is null.
     """
 
     def __init__(self) -> None:
@@ -305,6 +307,8 @@ def remark_on(event: Event) -> str:
     if isinstance(event, WorkerLost):
         number = "a trial" if len(event.keys) == 1 else f"{len(event.keys)} trials"
         return f"a worker died with {number} of T={event.keys[0].length}, tried again alone: {plain(event.reason)}"
+    if isinstance(event, Waiting):
+        return f"waiting for the store, at most {duration(event.seconds)}: {plain(event.reason)}"
     if isinstance(event, Stopping):
         return "stopping: what is finished is kept; a second time stops at once"
     if isinstance(event, Finished):
@@ -327,6 +331,8 @@ def _contents(event: Event) -> dict[str, Any]:
         return {"trials": [_named(key) for key in event.keys]}
     if isinstance(event, WorkerLost):
         return {"trials": [_named(key) for key in event.keys], "reason": event.reason}
+    if isinstance(event, Waiting):
+        return {"reason": event.reason, "at_most_seconds": event.seconds}
     if isinstance(event, Ended):
         return {"complete": event.complete, "reason": event.reason}
     return {}

@@ -11,7 +11,7 @@ from memspan.study.coordinator import Coordinator
 from memspan.study.dask import Dask
 from memspan.study.databases import NoStore, database
 from memspan.study.entry import Entry
-from memspan.study.events import Ended, Listener, Planned
+from memspan.study.events import Ended, Listener, Planned, Waiting
 from memspan.study.executors import Alone, Team
 from memspan.study.identity import default_name
 from memspan.study.listeners import listening
@@ -84,9 +84,10 @@ def run_study(
     with ExitStack() as stack:
         tell = stack.enter_context(listening(kind, listen))
         interrupts = stack.enter_context(noted_interrupts(terminations=True))
-        kept = _Kept(
-            study, stack.enter_context(Store(store, create=True)) if store is not None else None, interrupts
-        )
+        opened = None if store is None else stack.enter_context(Store(store, create=True))
+        if opened is not None:
+            opened.transact.waiting = lambda reason, seconds: tell(Waiting(reason, seconds))
+        kept = _Kept(study, opened, interrupts)
         keys = kept.to_do(but_failed=retry_failed)
         make = _team_of(workers, scheduler, executor)
         try:
