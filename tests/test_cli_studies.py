@@ -146,13 +146,13 @@ def test_a_dry_run_only_tells(memspan_, small, tmp_path):
 
 def unfinished(monkeypatch, memspan_, small):
     """A study that was stopped when half of it was done."""
-    sound = running.run_study
+    sound = running.ran
 
     def listen(event):
         if type(event).__name__ == "Finished" and sum(len(event.trials) for event in [event]):
             raise KeyboardInterrupt
 
-    def run_study(*arguments, **options):
+    def ran(*arguments, **options):
         theirs = options.pop("listen")
 
         def both(event):
@@ -162,7 +162,7 @@ def unfinished(monkeypatch, memspan_, small):
         return sound(*arguments, **options, listen=both)
 
     with monkeypatch.context() as patched:
-        patched.setattr("memspan.commands.studies.run_study", run_study)
+        patched.setattr("memspan.commands.studies.ran", ran)
         patched.setattr("memspan.commands.studies.ignore_interrupts", lambda: None)
         code, _, err = memspan_(f"study run {small} {QUIET}")
     assert code == 130
@@ -277,6 +277,22 @@ def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
         assert name.split("\t")[0] in out
     assert memspan_(["store", "export", name, "-o", "out.csv"])[0] == 0
     assert memspan_(["store", "rm", name, "--yes"])[0] == 0
+
+
+def test_of_very_many_trials_only_what_they_come_to_is_read_and_drawn(memspan_, tmp_path, monkeypatch):
+    monkeypatch.setattr("memspan.study.pictures.MOST_WITH_CURVES", 3)
+    monkeypatch.setattr("memspan.study.result.StudyResult.of", None)  # nobody asks for the trials
+    size = "--lengths 2,3 --repetitions 2 --updates 5 --name many"
+    code, out, _ = memspan_(f"study run {size} -o drawn --workers 0 --progress none")
+    assert code == 0
+    assert "No length was solved" in out
+    code, again, _ = memspan_("study show many -o drawn")
+    assert (code, again) == (0, out)
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "accuracy.csv",
+        "accuracy.png",
+        "accuracy.svg",
+    ]
 
 
 def test_figures_may_be_left_out(memspan_, tmp_path):

@@ -40,6 +40,7 @@ from .span import longest_solved as longest_solved
 from .study import Store as Store
 from .study import Study as Study
 from .study import StudyResult as StudyResult
+from .study import StudySummary as StudySummary
 from .study import run_study as run_study
 from .study import save_figures as save_figures
 from .tasks import TASKS as TASKS

@@ -13,7 +13,7 @@ def make_trial():
     def make(length, repetition=0, status="solved", scale=1.0, **fields):
         identity = {"length": length, "repetition": repetition}
         if status == "failed":
-            return Trial(**identity, status=status, reason="MemoryError: no room", **fields)
+            return Trial(**identity, status=status, **({"reason": "MemoryError: no room"} | fields))
         norms = scale * 10.0 ** np.arange(1 - length, 1)
         flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
         ran = {

@@ -6,7 +6,7 @@ import pytest
 from memspan import Study, StudyResult, get_task
 from memspan.figures.configurations import MOST_CONFIGURATIONS
 from memspan.span import SolvedShare
-from memspan.study import pictures
+from memspan.study import StudySummary, pictures
 from memspan.study.pictures import (
     SEQUENCES,
     accuracy_record,
@@ -248,6 +248,21 @@ def test_several_configurations_have_a_figure_together_and_their_own_each_in_a_f
     own = [tmp_path / f"configuration-{number}" / f"{name}.png" for number in (1, 2) for name in NAMES]
     assert written == [tmp_path / "solved.png", *own]
     assert save_figures(StudyResult.of(SEVERAL, []), tmp_path) == []
+
+
+def test_of_a_summary_there_are_accuracies_and_shares(drawn, tmp_path, make_trial):
+    one = StudySummary.of(STUDY, [make_trial(length, k) for _, length, k in STUDY.keys])
+    assert save_figures(one, tmp_path) == [tmp_path / "accuracy.png"]
+    several = StudySummary.of(SEVERAL, [make_trial(n, k, configuration=c) for c, n, k in SEVERAL.keys])
+    own = [tmp_path / f"configuration-{number}" / "accuracy.png" for number in (1, 2)]
+    assert save_figures(several, tmp_path) == [tmp_path / "solved.png", *own]
+
+
+def test_figures_of_trials_are_of_few(monkeypatch):
+    assert pictures.of_trials(SEVERAL)
+    assert not pictures.of_trials(SEVERAL.with_(hidden=range(1, MOST_CONFIGURATIONS + 1)))
+    monkeypatch.setattr(pictures, "MOST_WITH_CURVES", SEVERAL.size - 1)
+    assert not pictures.of_trials(SEVERAL)
 
 
 def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path, make_trial):

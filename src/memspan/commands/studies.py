@@ -16,12 +16,13 @@ from memspan.commands.console import STORE, WHOLE, new_console, shown
 from memspan.errors import InvalidArgument, MemspanError, whole_number
 from memspan.interrupts import ignore_interrupts
 from memspan.progress import plain
-from memspan.study import Store, Study, StudyResult, run_study, save_figures
+from memspan.study import Store, Study, StudyResult, StudySummary, save_figures
 from memspan.study.databases import database
 from memspan.study.events import Event, Planned
 from memspan.study.executors import available_cores
 from memspan.study.identity import default_name, folder_name
-from memspan.study.running import planned
+from memspan.study.pictures import of_trials
+from memspan.study.running import planned, ran
 from memspan.study.store import Overview
 
 study = App(
@@ -234,12 +235,13 @@ def show(
     """
     with Store(store) as opened:
         entry = opened.find(name if name is not None else _only(opened.overviews()))
-        result = StudyResult.of_entry(entry, curves=output is not None)
-    if configuration is not None:
-        number = whole_number("configuration", configuration)
-        if number > len(result.parts):
-            raise InvalidArgument("configuration", f"at most {len(result.parts)}", number)
-        result = result.parts[number - 1]
+        if configuration is not None:
+            number, most = whole_number("configuration", configuration), len(entry.study.configurations)
+            if number > most:
+                raise InvalidArgument("configuration", f"at most {most}", number)
+            entry = entry.of_configuration(number - 1)
+        drawn = output is not None and of_trials(entry.study)
+        result = StudyResult.of_entry(entry) if drawn else StudySummary.of_entry(entry)
     _print(result, [] if output is None else save_figures(result, output))
     return 0
 
@@ -266,7 +268,7 @@ def _run(asked: Study, options: Options) -> int:
             begun.append(event)
 
     try:
-        result = run_study(
+        with ran(
             asked,
             options.store,
             workers=options.processes,
@@ -274,7 +276,8 @@ def _run(asked: Study, options: Options) -> int:
             retry_failed=options.retry_failed,
             progress=options.progress,
             listen=listen,
-        )
+        ) as done:
+            result = done.result() if options.figures and of_trials(asked) else done.summary()
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
@@ -342,7 +345,7 @@ def overview_table(overviews: list[Overview]) -> Table:
     return table
 
 
-def _print(result: StudyResult, figures: list[Path]) -> None:
+def _print(result: StudySummary, figures: list[Path]) -> None:
     console = new_console()
     console.print(result.table())
     for reason in result.failures:

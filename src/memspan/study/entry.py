@@ -33,6 +33,11 @@ class Entry:
         self._places = {number: place for place, number in enumerate(numbers)}
         self._lengths = frozenset(study.lengths)
 
+    def of_configuration(self, place: int) -> "Entry":
+        """A configuration by itself."""
+        study = self.study.configurations[place]
+        return Entry(self._transact, self.id, self.name, study, [self._numbers[place]])
+
     def done(self, *, but_failed: bool = False) -> set[Key]:
         """The keys of the trials that are there, with their weights if these are to be kept."""
         columns = trials.c.configuration, trials.c.length, trials.c.repetition
@@ -154,11 +159,12 @@ class Entry:
 
         Of tens of thousands of configurations there is no list in the query: databases take no such lists.
         """
-        return and_(
+        mine = and_(
             trials.c.study == self.id,
             trials.c.length.between(self.study.lengths[0], self.study.lengths[-1]),
             trials.c.repetition < self.study.repetitions,
         )
+        return mine if len(self._numbers) > 1 else and_(mine, trials.c.configuration == self._numbers[0])
 
     def _has(self, number: int, length: int) -> bool:
         """Whether a configuration, by its number in the store, and a length are of the study as it is here."""

@@ -13,7 +13,9 @@ from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, 
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
-from memspan.study.result import StudyResult
+from memspan.study.result import MOST_WITH_CURVES, StudyResult
+from memspan.study.specification import Study
+from memspan.study.summary import StudySummary
 from memspan.study.trial import Trial
 from memspan.tasks import Task
 
@@ -25,12 +27,18 @@ SEQUENCES = 1000  # from which is estimated where answers lie
 MOMENTS = {"start": "before training", "end": "after training"}
 
 
-def save_figures(result: StudyResult, folder: str | Path) -> list[Path]:
+def of_trials(study: Study) -> bool:
+    """Whether there are figures of a study's trials, and not only of what they come to; of many there are none."""
+    return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
+
+
+def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 
     Of several configurations there is one figure of all, and the figures of each in a folder of its own,
-    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. A figure without a
-    single number in it is not drawn: of trials that all failed, or whose first repetition is not done.
+    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. Of a summary, which has no
+    trials, only accuracies and shares are drawn. A figure without a single number in it is not drawn: of trials
+    that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)
     if len(result.study.configurations) == 1:
@@ -52,8 +60,10 @@ def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder
     return written
 
 
-def _figures(result: StudyResult) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
     yield "accuracy", accuracy_record(result), draw_accuracy
+    if not isinstance(result, StudyResult):
+        return
     yield "losses", loss_record(result), draw_losses
     states = norms_record(result, {"d_a": "‖dL/da[t]‖"}, "The gradient on its way back")
     yield "gradient-by-lag", states, draw_norms
@@ -63,7 +73,7 @@ def _figures(result: StudyResult) -> Iterator[tuple[str, Any, Callable[[Any], "F
     yield "gradient-during-training", map_record(result), draw_map
 
 
-def accuracy_record(result: StudyResult) -> AccuracyByLength:
+def accuracy_record(result: StudySummary) -> AccuracyByLength:
     """Accuracies and solved shares of the lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
     task = result.study.new_task()
@@ -76,7 +86,7 @@ def accuracy_record(result: StudyResult) -> AccuracyByLength:
     )
 
 
-def shares_record(result: StudyResult) -> SharesByLength:
+def shares_record(result: StudySummary) -> SharesByLength:
     """The solved share of every configuration."""
     shares = {
         result.study.label(number): {row.length: row.share for row in part.summaries() if row.share.trials}
@@ -125,7 +135,7 @@ def relevance(task: Task, length: int) -> PerStep:
     return np.asarray(task.relevant(x).mean(axis=1))
 
 
-def _title(what: str, result: StudyResult) -> str:
+def _title(what: str, result: StudySummary) -> str:
     """What is shown, and of which study; wrapped."""
     task = result.study.new_task()
     parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone

@@ -17,13 +17,11 @@ from memspan.study.identity import default_name
 from memspan.study.listeners import listening
 from memspan.study.plan import Plan, make_plan
 from memspan.study.processes import Local
-from memspan.study.result import StudyResult
+from memspan.study.result import MOST_WITH_CURVES, StudyResult
 from memspan.study.specification import Key, Study
 from memspan.study.store import Store
+from memspan.study.summary import StudySummary
 from memspan.study.trial import Trial
-
-MOST_WITH_CURVES = 10_000
-"""Trials of which the result has the curves too; of more they stay in the store."""
 
 
 def run_study(
@@ -75,6 +73,32 @@ def run_study(
     StoreFailed, ExecutorFailed
         When the disk is full, or the scheduler gone; what was finished is in the store.
     """
+    with ran(
+        study,
+        store,
+        workers=workers,
+        scheduler=scheduler,
+        executor=executor,
+        retry_failed=retry_failed,
+        progress=progress,
+        listen=listen,
+    ) as done:
+        return done.result()
+
+
+@contextmanager
+def ran(
+    study: Study,
+    store: str | Path | None = None,
+    *,
+    workers: int = 0,
+    scheduler: str | None = None,
+    executor: Executor | Callable[[], Executor] | None = None,
+    retry_failed: bool = False,
+    progress: bool | str = True,
+    listen: Listener | None = None,
+) -> Iterator["Done"]:
+    """As `run_study`, for whoever wants to read something else of it than all trials."""
     if not isinstance(study, Study):
         raise InvalidArgument("study", "a Study", repr(study))
     workers = whole_number("workers", workers, least=0)
@@ -87,7 +111,7 @@ def run_study(
         opened = None if store is None else stack.enter_context(Store(store, create=True))
         if opened is not None:
             opened.transact.waiting = lambda reason, seconds: tell(Waiting(reason, seconds))
-        kept = _Kept(study, opened, interrupts)
+        kept = Done(study, opened, interrupts)
         keys = kept.to_do(but_failed=retry_failed)
         make = _team_of(workers, scheduler, executor)
         try:
@@ -100,7 +124,7 @@ def run_study(
         except (KeyboardInterrupt, MemspanError) as error:
             tell(Ended(False, str(error) or "interrupted"))
             raise
-        return kept.result()
+        yield kept
 
 
 @contextmanager
@@ -126,7 +150,7 @@ def planned(
             team.close()
 
 
-class _Kept:
+class Done:
     """What is done of a study: in its store, or in memory.
 
     It is entered there when it is known that it can be run at all.
@@ -170,16 +194,23 @@ class _Kept:
         """For each length, how many have ended in which way."""
         return {} if self.entry is None else self.entry.counts()
 
-    def result(self) -> StudyResult:
-        """All that is done."""
+    def summary(self) -> StudySummary:
+        """What it comes to."""
         if self.entry is None:
-            return StudyResult.of(self.study, list(self.trials.values()))
+            return self.result()
         with self.interrupts.raised(1):
-            return StudyResult.of_entry(self.entry, curves=len(self.study.keys) <= MOST_WITH_CURVES)
+            return StudySummary.of_entry(self.entry)
+
+    def result(self) -> StudyResult:
+        """All that is done; of many trials without their curves."""
+        if self.entry is None:
+            return StudyResult.of(self.study, self.trials.values())
+        with self.interrupts.raised(1):
+            return StudyResult.of_entry(self.entry, curves=self.study.size <= MOST_WITH_CURVES)
 
 
 def _run(
-    kept: _Kept,
+    kept: Done,
     keys: Sequence[Key],
     make: Callable[[], Team],
     tell: Listener,

@@ -223,9 +223,8 @@ class Study(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """Of the right size, and with tasks that take these parameters and have these lengths."""
-        trials = math.prod(map(len, self._choices().values())) * len(self.lengths) * self.repetitions
-        if trials > MOST_TRIALS:
-            raise InvalidArgument("the study", f"of at most {MOST_TRIALS:,} trials", f"{trials:,}")
+        if self.size > MOST_TRIALS:
+            raise InvalidArgument("the study", f"of at most {MOST_TRIALS:,} trials", f"{self.size:,}")
         tasks = self._tasks()
         if "lengths" not in self.model_fields_set:
             hardest = max(tasks, key=lambda task: task.least_length)
@@ -262,6 +261,11 @@ class Study(BaseModel):
             type(self)(**given | nested(dict(zip(choices, values, strict=True))) | {"lengths": self.lengths})
             for values in itertools.product(*choices.values())
         )
+
+    @property
+    def size(self) -> int:
+        """How many trials it has."""
+        return math.prod(map(len, self._choices().values())) * len(self.lengths) * self.repetitions
 
     @property
     def varying(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Overview:
     @property
     def trials(self) -> int:
         """How many it will have."""
-        return len(self.study.configurations) * len(self.study.lengths) * self.study.repetitions
+        return self.study.size
 
     @property
     def done(self) -> int:
