@@ -161,7 +161,7 @@ def test_the_legend_of_the_map_explains_what_is_there():
     assert words(draw_map(during(T2=np.full((2, 2), np.nan)))) == ["not finite"]
 
 
-def test_a_strip_inside_the_right_edge_marks_where_the_answer_lies():
+def test_a_strip_beside_the_right_edge_marks_where_the_answer_lies():
     """The stronger the more often; nothing where it never does."""
     norms, shares = np.full((2, 4), 0.5), np.array([0.5, 0.0, 0.125, 0.25])
     figure = draw_map(NormsDuringTraining("", {4: norms}, {4: "solved"}, 4, {4: shares}))
@@ -172,7 +172,8 @@ def test_a_strip_inside_the_right_edge_marks_where_the_answer_lies():
     for part, step in zip(found, (1, 3, 4), strict=True):
         assert same_color(part.get_facecolor()[0, :3], ORANGE)
         corners = part.get_paths()[0].vertices
-        assert (corners[:, 0].min(), corners[:, 0].max()) == (0.97, 1)
+        assert (corners[:, 0].min(), corners[:, 0].max()) == (1.01, 1.04)
+        assert not part.get_clip_on()
         assert (corners[:, 1].min(), corners[:, 1].max()) == (step - 0.5, step + 0.5)
         assert part.get_transform() == edge, "across in the units of the axes, along in time steps"
     assert panel.get_xlim() == (1, 9), "the strip is no update"

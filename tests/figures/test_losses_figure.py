@@ -5,8 +5,9 @@ from matplotlib.colors import same_color
 from memspan.figures.losses import Curve, LossByLength, draw_losses, grid
 from memspan.figures.style import BLUE, ORANGE
 
-SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), True)
-UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), False)
+SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), "solved")
+UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), "unsolved")
+DIVERGED = Curve((2.5, 6.5, 9.5), (0.4, 1e12, np.inf), "diverged")
 RECORD = LossByLength("title", {5: (SOLVED, UNSOLVED), 10: (UNSOLVED,)}, {5: 1 / 3, 10: 1 / 3}, "a loss")
 
 
@@ -21,10 +22,10 @@ def legend(figure):
 
 def test_rows_are_every_point():
     assert RECORD.rows()[:4] == [
-        (5, 0, True, 1, 0.3),
-        (5, 0, True, 2, 0.1),
-        (5, 0, True, 3, 0.01),
-        (5, 1, False, 2.5, 0.34),
+        (5, 0, "solved", 1, 0.3),
+        (5, 0, "solved", 2, 0.1),
+        (5, 0, "solved", 3, 0.01),
+        (5, 1, "unsolved", 2.5, 0.34),
     ]
     assert len(RECORD.rows()) == 9
 
@@ -81,7 +82,7 @@ def test_the_axis_says_which_loss_it_is():
 def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_its_axis(count):
     title = "Training loss of every repetition\nrnn, 32 hidden, orthogonal start, adam 0.001, clip 1, batch 64"
     lengths = range(1, count + 1)
-    panels, risks = dict.fromkeys(lengths, (SOLVED, UNSOLVED)), {length: 1 / (2 + length) for length in lengths}
+    panels, risks = dict.fromkeys(lengths, (SOLVED, DIVERGED)), {length: 1 / (2 + length) for length in lengths}
     figure = draw_losses(LossByLength(title, panels, risks, "cross-entropy (nats)"))
     figure.draw_without_rendering()
     page = figure.bbox
@@ -96,7 +97,25 @@ def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_i
 
 
 def test_a_curve_that_is_empty_or_not_finite_is_drawn():
-    empty, infinite = Curve((), (), False), Curve((1, 2), (0.3, np.inf), False)
+    empty, infinite = Curve((), (), "diverged"), Curve((1, 2), (0.3, np.inf), "unsolved")
     figure = draw_losses(LossByLength("", {5: (empty, infinite)}, {5: 1 / 3}, "a loss"))
     figure.draw_without_rendering()
-    assert figure.axes[0].get_title() == "T = 5: 0 of 2 solved"
+    assert figure.axes[0].get_title() == "T = 5: 0 of 2 solved, 1 diverged"
+
+
+def test_a_cross_says_where_a_diverged_one_was_last_finite():
+    figure = draw_losses(LossByLength("", {5: (DIVERGED, SOLVED), 10: (UNSOLVED,)}, dict.fromkeys((5, 10), 1), ""))
+    first, second = figure.axes
+    (cross,) = (line for line in first.get_lines() if line.get_marker() == "x")
+    assert cross.get_xydata().tolist() == [[6.5, 1e12]]
+    assert same_color(cross.get_color(), ORANGE)
+    assert first.get_title() == "T = 5: 1 of 2 solved, 1 diverged"
+    assert second.get_title() == "T = 10: 0 of 1 solved"
+    assert "diverged (cross: last finite)" in legend(figure)
+    assert not any("diverged" in text for text in legend(draw_losses(RECORD)))
+
+
+def test_a_panel_without_a_single_number_says_why():
+    at_once = Curve((0.5,), (np.nan,), "diverged")
+    figure = draw_losses(LossByLength("", {5: (at_once,), 10: (UNSOLVED,)}, dict.fromkeys((5, 10), 1), ""))
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["never finite"], []]

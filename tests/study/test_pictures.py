@@ -53,7 +53,7 @@ def test_a_curve_lies_in_the_middle_of_the_updates_that_it_averages(make_trial):
     assert record.curves[3][0].updates == (2.5, 6.5, 9.5)
     assert record.curves[3][0].loss == (0.3, 0.2, 0.1)
     assert record.curves[5][0].updates == (1, 2, 3, 4)
-    assert (record.curves[3][0].solved, record.curves[5][0].solved) == (False, True)
+    assert (record.curves[3][0].outcome, record.curves[5][0].outcome) == ("unsolved", "solved")
     assert record.trivial_risks == pytest.approx({3: 1 / 3, 5: 1 / 3})
     assert record.label == "mean squared error"
 

@@ -179,14 +179,13 @@ def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
 
 
 def _mark(ax: "Axes", relevant: PerStep) -> None:
-    """A strip inside the right edge, the stronger the more often a step holds a part of the answer."""
+    """A strip beside the right edge, the stronger the more often a step holds a part of the answer."""
     strength = relevant / relevant.max()
     edge = ax.get_yaxis_transform()
     for step in np.flatnonzero(strength):
         alpha = float(0.25 + 0.75 * strength[step])
-        ax.fill_between(
-            [0.97, 1.0], step + 0.5, step + 1.5, transform=edge, color=ORANGE, alpha=alpha, linewidth=0
-        )
+        look: dict[str, Any] = {"color": ORANGE, "alpha": alpha, "linewidth": 0, "clip_on": False}
+        ax.fill_between([1.01, 1.04], step + 0.5, step + 1.5, transform=edge, **look)
 
 
 def _cover(ax: "Axes", updates: Array, steps: Array, where: Array, colour: str, hatch: str | None) -> None:

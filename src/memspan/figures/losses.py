@@ -1,21 +1,29 @@
 """Loss against update, a panel for each length."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, tidy
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MARKERS = {"solved": "o", "diverged": "x"}
+"""Where a curve ends; one that is not solved ends with the updates."""
+MARKER_SIZE = 3.5
 
 
 class Curve(NamedTuple):
-    """One repetition's loss at some updates, and whether it solved the length."""
+    """One repetition's loss at some updates, and how it ended: `solved`, `unsolved` or `diverged`."""
 
     updates: tuple[float, ...]
     loss: tuple[float, ...]
-    solved: bool
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,12 @@ class LossByLength:
     trivial_risks: Mapping[int, float]
     label: str
 
-    columns = ("length", "repetition", "solved", "update", "loss")
+    columns = ("length", "repetition", "outcome", "update", "loss")
 
     def rows(self) -> list[tuple[Any, ...]]:
         """What is drawn, point by point."""
         return [
-            (length, k, curve.solved, update, loss)
+            (length, k, curve.outcome, update, loss)
             for length, curves in self.curves.items()
             for k, curve in enumerate(curves)
             for update, loss in zip(curve.updates, curve.loss, strict=True)
@@ -46,19 +54,17 @@ def grid(count: int) -> tuple[int, int]:
 
 
 def draw_losses(record: LossByLength) -> "Figure":
-    """Solved repetitions in one colour, ending in a dot where they stopped, the others in another."""
+    """Solved repetitions in one colour, ending in a dot, the others in another; diverged ones end in a cross."""
     rows, columns = grid(len(record.curves))
     figure = new_figure(max(6.0, 1.0 + 2.6 * columns), 0.9 + 2.3 * rows)  # room for the legend
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (length, curves) in zip(panels.flat, record.curves.items(), strict=False):
-        for curve in sorted(curves, key=lambda curve: curve.solved):
-            colour = BLUE if curve.solved else ORANGE
-            ax.plot(curve.updates, curve.loss, color=colour, alpha=0.65, linewidth=0.9)
-            if curve.solved:
-                ax.plot(curve.updates[-1], curve.loss[-1], "o", color=colour, markersize=3.5)
+        for curve in sorted(curves, key=lambda curve: curve.outcome == "solved"):
+            _draw(ax, curve)
+        if not any(np.isfinite(curve.loss).any() for curve in curves):
+            ax.text(0.5, 0.6, "never finite", transform=ax.transAxes, ha="center", color=ORANGE)
         ax.axhline(record.trivial_risks[length], color=GREY, linestyle="--", linewidth=1)
-        solved = sum(curve.solved for curve in curves)
-        ax.set_title(f"T = {length}: {solved} of {len(curves)} solved", fontsize="medium")
+        ax.set_title(f"T = {length}: {_counted(curves)}", fontsize="medium")
         ax.set_yscale("log")
         ax.locator_params(axis="x", integer=True)
         tidy(ax)
@@ -73,14 +79,36 @@ def draw_losses(record: LossByLength) -> "Figure":
     return figure
 
 
+def _draw(ax: "Axes", curve: Curve) -> None:
+    colour = BLUE if curve.outcome == "solved" else ORANGE
+    ax.plot(curve.updates, curve.loss, color=colour, alpha=0.65, linewidth=0.9)
+    marker = MARKERS.get(curve.outcome)
+    finite = np.flatnonzero(np.isfinite(curve.loss))
+    if marker and len(finite):
+        last = finite[-1]
+        ax.plot(curve.updates[last], curve.loss[last], marker, color=colour, markersize=MARKER_SIZE)
+
+
+def _counted(curves: tuple[Curve, ...]) -> str:
+    count = Counter(curve.outcome for curve in curves)
+    diverged = f", {count['diverged']} diverged" if count["diverged"] else ""
+    return f"{count['solved']} of {len(curves)} solved{diverged}"
+
+
 def _legend(figure: "Figure", record: LossByLength) -> None:
     from matplotlib.lines import Line2D
 
     ends = dict.fromkeys(f"{risk:.3f}" for risk in sorted(record.trivial_risks.values()))
     risk = " to ".join([*ends][:: max(1, len(ends) - 1)])
     handles = [
-        Line2D([], [], color=BLUE, marker="o", markersize=3.5, label="solved (dot: where it stopped)"),
+        Line2D([], [], color=BLUE, marker="o", markersize=MARKER_SIZE, label="solved (dot: where it stopped)"),
         Line2D([], [], color=ORANGE, label="not solved"),
         Line2D([], [], color=GREY, linestyle="--", label=f"trivial risk {risk}"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    if any(curve.outcome == "diverged" for curves in record.curves.values() for curve in curves):
+        cross = Line2D(
+            [], [], color=ORANGE, marker="x", markersize=MARKER_SIZE, label="diverged (cross: last finite)"
+        )
+        handles.insert(2, cross)
+    columns = len(handles) if len(handles) < 4 or figure.get_figwidth() > 8 else 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize="small")

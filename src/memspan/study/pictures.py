@@ -154,7 +154,7 @@ def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
 def _curve(trial: Trial) -> Curve:
     begins = trial.curve_every * np.arange(len(trial.curve))
     ends = np.minimum(begins + trial.curve_every, trial.updates)
-    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.status == "solved")
+    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.status)
 
 
 def _median(trials: list[Trial], moment: str, field: str) -> PerStep:
