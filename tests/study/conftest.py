@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from memspan import Store
 from memspan.study.trial import Flow, Trial
 
 
@@ -42,3 +43,20 @@ def diverged_at_once(make_trial):
         return make_trial(length, repetition, "diverged", reason="loss", end=flow, **nothing)
 
     return make
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path):
+    """An empty store, of each kind."""
+    if request.param == "sqlite":
+        return tmp_path / "store.sqlite"
+    server = request.getfixturevalue("postgres")
+    server.clear()
+    return server.url
+
+
+@pytest.fixture
+def opened(place):
+    """That store."""
+    with Store(place, create=True) as found:
+        yield found

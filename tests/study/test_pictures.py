@@ -259,10 +259,10 @@ def test_of_a_summary_there_are_accuracies_and_shares(drawn, tmp_path, make_tria
 
 
 def test_figures_of_trials_are_of_few(monkeypatch):
-    assert pictures.of_trials(SEVERAL)
-    assert not pictures.of_trials(SEVERAL.with_(hidden=range(1, MOST_CONFIGURATIONS + 1)))
+    assert pictures.draws_trials(SEVERAL)
+    assert not pictures.draws_trials(SEVERAL.with_(hidden=range(1, MOST_CONFIGURATIONS + 1)))
     monkeypatch.setattr(pictures, "MOST_WITH_CURVES", SEVERAL.size - 1)
-    assert not pictures.of_trials(SEVERAL)
+    assert not pictures.draws_trials(SEVERAL)
 
 
 def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path, make_trial):

@@ -67,4 +67,4 @@ def test_a_summary_keeps_two_numbers_of_a_trial(make_trial):
     finally:
         tracemalloc.stop()
     assert summary.complete
-    assert taken / 5000 < 100  # bytes; a trial takes 2400
+    assert taken / 5000 < 100  # bytes; a trial takes thousands

@@ -21,7 +21,7 @@ from memspan.study.databases import database
 from memspan.study.events import Event, Planned
 from memspan.study.executors import available_cores
 from memspan.study.identity import default_name, folder_name
-from memspan.study.pictures import of_trials
+from memspan.study.pictures import draws_trials
 from memspan.study.running import planned, ran
 from memspan.study.store import Overview
 
@@ -240,7 +240,7 @@ def show(
             if number > most:
                 raise InvalidArgument("configuration", f"at most {most}", number)
             entry = entry.of_configuration(number - 1)
-        drawn = output is not None and of_trials(entry.study)
+        drawn = output is not None and draws_trials(entry.study)
         result = StudyResult.of_entry(entry) if drawn else StudySummary.of_entry(entry)
     _print(result, [] if output is None else save_figures(result, output))
     return 0
@@ -261,6 +261,8 @@ def _run(asked: Study, options: Options) -> int:
     output = options.output or Path("runs") / folder_name(asked)
     if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
         raise InvalidArgument("output", "a folder", repr(str(output)))
+    said = options.progress == "json"  # everything, and nobody wants tables and figures
+    drawn = options.figures and not said
     begun: list[Planned] = []
 
     def listen(event: Event) -> None:
@@ -277,15 +279,15 @@ def _run(asked: Study, options: Options) -> int:
             progress=options.progress,
             listen=listen,
         ) as done:
-            result = done.result() if options.figures and of_trials(asked) else done.summary()
+            result = done.result() if drawn and draws_trials(asked) else done.summary()
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
         if begun:
             _say_how_to_go_on(name, options)
         raise
-    if options.progress != "json":  # which has said everything already
-        _print(result, save_figures(result, output) if options.figures else [])
+    if not said:
+        _print(result, save_figures(result, output) if drawn else [])
         if result.failures and not options.retry_failed:
             print(f"{resume_command(name, options.store)} --retry-failed")
     return 1 if result.failures else 0

@@ -10,14 +10,13 @@ from typing import Any
 from memspan.errors import MemspanError
 from memspan.interrupts import Interrupts
 from memspan.study.events import Advanced, Elsewhere, Finished, Listener, Stopping, WorkerLost
-from memspan.study.executors import ExecutorFailed, Team, deaths
+from memspan.study.executors import SECONDS_BETWEEN_LOOKS, ExecutorFailed, Team, deaths
 from memspan.study.specification import Key, Study
 from memspan.study.trial import Stopped, Trial
 from memspan.study.work import Order, work
 
 MOST_DEATHS = 3
 MOST_BLAMED = 3  # as long as no trial has ended
-SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_TO_STOP = 1.5
 AHEAD = 2
 """Orders handed out for each that can be worked on: nobody waits for the next."""

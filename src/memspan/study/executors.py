@@ -14,7 +14,7 @@ from memspan.errors import MachineFailed
 from memspan.study.memory import available
 from memspan.study.work import HERE, nobody
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_LOOKS = 0.2  # at what has ended, and at how far the rest is
 
 
 class ExecutorFailed(MachineFailed):

@@ -27,7 +27,7 @@ SEQUENCES = 1000  # from which is estimated where answers lie
 MOMENTS = {"start": "before training", "end": "after training"}
 
 
-def of_trials(study: Study) -> bool:
+def draws_trials(study: Study) -> bool:
     """Whether there are figures of a study's trials, and not only of what they come to; of many there are none."""
     return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
 

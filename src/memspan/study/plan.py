@@ -17,7 +17,7 @@ from memspan.errors import MemspanError
 from memspan.history import Status
 from memspan.interrupts import Interrupts
 from memspan.study.coordinator import orders_of
-from memspan.study.executors import Team
+from memspan.study.executors import SECONDS_BETWEEN_LOOKS, Team
 from memspan.study.memory import SHARE, TooLarge, amount, bytes_of
 from memspan.study.specification import Key, Study
 from memspan.study.trial import flow_of, prepared
@@ -31,7 +31,6 @@ TOGETHER = 4  # networks that are measured; an update of more takes about as lon
 MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
 SECONDS_TO_MEASURE = 0.05
 MOST_MEASURED_UPDATES = 64
-SECONDS_BETWEEN_LOOKS = 0.2
 USUAL_BASE = 250 * 2**20  # bytes of a worker that has loaded everything and trained nothing
 
 Kind = tuple[object, ...]

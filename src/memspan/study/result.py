@@ -24,7 +24,7 @@ class StudyResult(StudySummary):
     rows : tuple of tuple of LengthSummary
         For each configuration one for each length, the shortest first.
     trials : tuple of Trial
-        In the order of their keys; each takes about 2.4 kB, and 20 kB with its curves.
+        In the order of their keys; each takes about 4 kB, and 20 kB with its curves.
     """
 
     trials: tuple[Trial, ...]

@@ -1,0 +1,102 @@
+"""A study of a million trials, as a user runs it: time, the memory of the largest process, and the store.
+
+    python benchmarks/million.py [--trials 1000000]
+
+About a quarter of an hour. The networks have one unit and one update: all that is measured is what is around
+them. Writes results/million.md. Not on Windows.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+STUDY = """\
+name = "million"
+hidden = 1
+batch = 1
+updates = 1
+evaluation_batches = 1
+evaluation_samples = 1
+weights = 0
+lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+seed = [{seeds}]
+repetitions = {repetitions}
+"""
+CONFIGURATIONS = 100
+IN_MEMORY = """
+import tracemalloc
+from memspan import Store, Study, StudyResult, run_study
+study = Study(updates=200)
+run_study(study, "usual.sqlite", progress=False)
+with Store("usual.sqlite") as store:
+    entry = store.enter(study)
+    StudyResult.of_entry(entry)  # what is loaded for all trials together does not count
+    for curves in (False, True):
+        tracemalloc.start()
+        result = StudyResult.of_entry(entry, curves=curves)
+        print(tracemalloc.get_traced_memory()[0] // len(result.trials))
+        tracemalloc.stop()
+"""
+COMMANDS = {
+    "`study run`, 2 processes": ["study", "run", "study.toml", "--workers", "2", "--progress", "none"],
+    "`study run` again": ["study", "run", "study.toml", "--workers", "2", "--progress", "none"],
+    "`study show`": ["study", "show", "million"],
+    "`study status`": ["study", "status", "million"],
+}
+
+
+def measured(command: list[str], folder: str) -> tuple[float, float]:
+    """Seconds, and MB of the largest of its processes."""
+    began = time.perf_counter()
+    with open(os.devnull, "w") as nowhere:
+        process = subprocess.Popen([sys.executable, "-m", "memspan", *command], cwd=folder, stdout=nowhere)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"memspan {' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return time.perf_counter() - began, usage.ru_maxrss * unit / 1e6
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=1_000_000)
+    trials = parser.parse_args().trials
+    seeds = ", ".join(map(str, range(CONFIGURATIONS)))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        text = STUDY.format(seeds=seeds, repetitions=trials // (10 * CONFIGURATIONS))
+        (Path(folder) / "study.toml").write_text(text)
+        for name, command in COMMANDS.items():
+            seconds, megabytes = measured(command, folder)
+            rows.append(f"| {name} | {seconds:,.0f} | {megabytes:,.0f} |")
+            print(rows[-1], flush=True)
+        size = (Path(folder) / "memspan.sqlite").stat().st_size / 1e6
+        found = subprocess.run([sys.executable, "-c", IN_MEMORY], cwd=folder, capture_output=True, check=True)
+    plain, whole = map(int, found.stdout.split())
+    lines = [
+        f"# A study of {trials:,} trials",
+        "",
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}. "
+        f"{CONFIGURATIONS} configurations of 10 lengths, networks of one unit, one update.",
+        "",
+        "| | seconds | MB of the largest process |",
+        "|---|---:|---:|",
+        *rows,
+        "",
+        f"The store: {size:,.0f} MB. In Python a trial of the README's study takes {plain:,} bytes of memory, and "
+        f"{whole:,} with its curves.",
+        "",
+    ]
+    print("\n".join(lines))
+    (RESULTS / "million.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
