@@ -54,13 +54,13 @@ def main() -> None:
         for cell in rounds[0]
         for times in [[found[cell] for found in rounds]]
     ]
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     text = "\n".join(
         [
             "# How long a kernel takes to compile",
             "",
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; float32, one after the",
-            f"other in one process; medians of {len(rounds)} processes, each with an empty cache. Afterwards a kernel "
-            "comes from disk.",
+            f"{machine}; float32, one after the other in one process;",
+            f"medians of {len(rounds)} processes, each with an empty cache. Afterwards a kernel comes from disk.",
             "",
             "| cell | seconds | |",
             "|---|---:|---:|",
