@@ -20,8 +20,8 @@ import numba
 import numpy as np
 from numba import njit
 
-import memspan.kernels.activations  # noqa: F401  (registers the twins)
-from memspan.activations import cos, exp, relu, sigmoid, sin, softplus, softplus_slope, tanh
+import memspan.engines.compiled.activations  # noqa: F401  (registers the twins)
+from memspan.cells.activations import cos, exp, relu, sigmoid, sin, softplus, softplus_slope, tanh
 
 RESULTS = Path(__file__).parent / "results"
 FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_slope, relu, sin, cos)

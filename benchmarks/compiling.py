@@ -21,7 +21,7 @@ ONE_ROUND = f"""
 import json, time
 import numpy as np
 from memspan import CELLS, MSELoss, Network
-from memspan.kernels import FusedEngine, compiling
+from memspan.engines.compiled import FusedEngine, compiling
 
 compiling.PATIENCE = 1e9  # nobody need be told
 found = {{}}

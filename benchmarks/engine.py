@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from memspan.bench import SIZES, Case, core_numbers, measure, save, work
-from memspan.progress import progress
+from memspan.runtime.progress import progress
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = ("rnn", "gru", "lstm")

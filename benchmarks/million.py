@@ -36,10 +36,10 @@ study = Study(updates=200)
 run_study(study, "usual.sqlite", progress=False)
 with Store("usual.sqlite") as store:
     entry = store.enter(study)
-    StudyResult.of_entry(entry)  # what is loaded for all trials together does not count
+    entry.result()  # what is loaded for all trials together does not count
     for curves in (False, True):
         tracemalloc.start()
-        result = StudyResult.of_entry(entry, curves=curves)
+        result = entry.result(curves=curves)
         print(tracemalloc.get_traced_memory()[0] // len(result.trials))
         tracemalloc.stop()
 """

@@ -22,7 +22,7 @@ from memspan.bench import Case, core_numbers
 from memspan.bench.measure import machine
 from memspan.bench.peers import fused
 from memspan.bench.worker import Team, environment, median_seconds
-from memspan.kernels import MEMORY, FusedEngine
+from memspan.engines.compiled import MEMORY, FusedEngine
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9

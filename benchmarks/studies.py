@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from memspan import Study, run_study
-from memspan.study.events import Listener
+from memspan.execution.events import Listener
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
 

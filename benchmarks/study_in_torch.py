@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from memspan import Study, run_study
-from memspan.study.executors import available_cores
+from memspan.execution.teams import available_cores
 
 RESULTS = Path(__file__).parent / "results" / "study_in_torch.json"
 

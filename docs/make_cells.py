@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from memspan import CELLS, Cell
-from memspan.weights import Layout
+from memspan.engines.parameters import Layout
 
 PAGE = Path(__file__).with_name("cells.md")
 FEATURES, HIDDEN, OUTPUTS = 1, 32, 1
@@ -19,7 +19,7 @@ Every cell is the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s` and then som
 The answer is read out of the first state, `a`. W, R and b_s feed every gate unless the table says otherwise, in
 parentheses. "Own" are weights that each unit has for itself. The weights are counted at F = {FEATURES}, \
 H = {HIDDEN} and O = {OUTPUTS}.
-The start is the one used unless another is asked for (`memspan.starts`).
+The start is the one used unless another is asked for (`memspan.cells.initializers`).
 """
 
 MISFITS = """\

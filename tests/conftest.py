@@ -1,12 +1,16 @@
 """Hypothesis draws the same examples on every run, and watches no clock. Servers are real, and started here."""
 
+import math
 import sys
 
+import numpy as np
 import pytest
 import servers
 from hypothesis import settings
 
+from memspan import Store
 from memspan.cli import main
+from memspan.study.trial import Flow, Trial
 
 settings.register_profile("memspan", derandomize=True, deadline=None)
 settings.load_profile("memspan")
@@ -43,3 +47,58 @@ def dask(tmp_path_factory):
     servers.demand("dask")
     with servers.dask_cluster(tmp_path_factory.mktemp("dask")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def make_trial():
+    """A trial made by hand; its gradient grows by ten from each time step to the next."""
+
+    def make(length, repetition=0, status="solved", scale=1.0, **fields):
+        identity = {"length": length, "repetition": repetition}
+        if status == "failed":
+            return Trial(**identity, status=status, **({"reason": "MemoryError: no room"} | fields))
+        norms = scale * 10.0 ** np.arange(1 - length, 1)
+        flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
+        ran = {
+            "updates": 4,
+            "accuracy": 0.95 if status == "solved" else 0.1,
+            "loss": 0.01 if status == "solved" else 0.33,
+            "accuracies": [0.9, 1.0] if status == "solved" else [0.0, 0.2],
+            "losses": [0.005, 0.015] if status == "solved" else [0.3, 0.36],
+            "curve": [0.3, 0.2, 0.1, 0.05],
+            "start": flow,
+            "end": flow,
+            "flow_map": [list(norms)] * 4 if repetition == 0 else [],
+        }
+        return Trial(**identity, status=status, **(ran | fields))
+
+    return make
+
+
+@pytest.fixture
+def diverged_at_once(make_trial):
+    """A trial whose first gradient was not finite: nothing was updated, and there is no first flow."""
+
+    def make(length, repetition=0):
+        flow = Flow(d_a=[math.nan] * length, d_R=[math.inf] * length, d_W=[math.nan] * length)
+        nothing = {"updates": 0, "accuracy": 0.0, "loss": math.nan, "curve": [], "start": None, "flow_map": []}
+        return make_trial(length, repetition, "diverged", reason="loss", end=flow, **nothing)
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path):
+    """An empty store, of each kind."""
+    if request.param == "sqlite":
+        return tmp_path / "store.sqlite"
+    server = request.getfixturevalue("postgres")
+    server.clear()
+    return server.url
+
+
+@pytest.fixture
+def opened(place):
+    """That store."""
+    with Store(place, create=True) as found:
+        yield found

@@ -4,7 +4,7 @@ from numba import njit
 
 from memspan.bench import Case
 from memspan.bench.limit import COUNT, WIDTH, each_tanh, limit
-from memspan.kernels.compiling import OPTIONS
+from memspan.engines.compiled.compiling import OPTIONS
 
 
 def test_a_call_stands_for_as_many_models_as_its_operations_say():

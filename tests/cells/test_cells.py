@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import memspan
 from memspan import CELLS, Network
 from memspan.cells.base import Reset
+from memspan.engines.parameters import split
 from memspan.gradcheck import gradient_check
-from memspan.weights import split
 
 H_STEP = 1e-20
 
@@ -102,7 +102,7 @@ def test_functions_are_made_of_activations_and_arithmetic_alone(cell):
                 assert node.value == 0.0
                 assert isinstance(node.value, float)
             if isinstance(node, ast.Call):
-                assert getattr(memspan.activations, node.func.id) is function.__globals__[node.func.id]
+                assert getattr(memspan.cells.activations, node.func.id) is function.__globals__[node.func.id]
             assert not isinstance(node, ast.Attribute | ast.Compare | ast.IfExp | ast.Pow | ast.Lambda)
 
 

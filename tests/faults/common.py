@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from memspan import Study, StudyResult, run_study
+from memspan import Study, StudyResult, load_study, run_study
 from memspan.study.trial import ACCIDENTAL
 
 SPECIFICATION = """\
@@ -56,7 +56,7 @@ def undisturbed(study: Study) -> dict:
 
 def stored(store: Path | str, study: Study) -> dict:
     """The facts that a store holds."""
-    return facts(StudyResult.load(store, study.name))
+    return facts(load_study(store, study.name))
 
 
 def coordinator(

@@ -18,7 +18,7 @@ from pathlib import Path
 from common import small_study
 
 from memspan import MemspanError, Store, Study, UnreadableFile, run_study
-from memspan.study.doctor import diagnose
+from memspan.store.repair import diagnose
 
 PAGE = 4096
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common import compare, coordinator, kill_now_and_then, small_study, stored, undisturbed
 
-from memspan import StudyResult
+from memspan import load_study
 
 LENGTHS = 20, 40  # at which a trial takes 0.1 ms an update, and is not solved soon
 
@@ -30,7 +30,7 @@ def kill_workers(folder: Path, kills: int, trials: int, updates: int = 2000) -> 
     if running.returncode != 0:
         return killed, f"the coordinator ended with {running.returncode}: {err}", False
     took = time.monotonic() - began
-    result = StudyResult.load(folder / "store.sqlite", study.name)
+    result = load_study(folder / "store.sqlite", study.name)
     blamed = sum(trial.status == "failed" for trial in result.trials)
     most = max(trial.attempts for trial in result.trials)
     if blamed:

@@ -26,7 +26,7 @@ MEASURE = """\
 import re, psutil
 from pathlib import Path
 from memspan import Study
-from memspan.study.memory import bytes_of
+from memspan.execution.memory import bytes_of
 from memspan.study.trial import run_group
 fields, length, members = {fields!r}, {length}, {members}
 small = Study(**fields | {{"hidden": 2, "batch": 1, "evaluation_samples": 1}}, lengths={length}, updates=1)

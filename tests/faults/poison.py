@@ -10,7 +10,7 @@ from pathlib import Path
 from common import compare, coordinator, facts, small_study, undisturbed
 from servers import dask_cluster
 
-from memspan import StudyResult
+from memspan import load_study
 
 LENGTH, REPETITION = 6, 5
 SITE = f"""\
@@ -18,7 +18,7 @@ import multiprocessing, os, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "memspan.study.work":  # what is poisoned can be imported by now
+        if name == "memspan.execution.jobs":  # what is poisoned can be imported by now
             sys.meta_path.remove(self)
             poison()
 
@@ -54,7 +54,7 @@ def poison(folder: Path, trials: int, dask: bool) -> tuple[str, bool]:
 def _judge(folder, study, expected, *options, environment=None) -> tuple[str, bool]:
     running = coordinator(study, folder, "store.sqlite", *options, environment=environment)
     _, err = running.communicate(timeout=600)
-    result = StudyResult.load(folder / "store.sqlite", study.name)
+    result = load_study(folder / "store.sqlite", study.name)
     failed = [trial for trial in result.trials if trial.status == "failed"]
     rest = {key: text for key, text in facts(result).items() if key not in {trial.key for trial in failed}}
     wanted = {key: text for key, text in expected.items() if key in rest}

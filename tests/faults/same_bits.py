@@ -11,8 +11,8 @@ from pathlib import Path
 
 from servers import dask_cluster, missing, postgres_server
 
-from memspan import Study, StudyResult, run_study
-from memspan.study.events import Event, Finished
+from memspan import Study, StudyResult, load_study, run_study
+from memspan.execution.events import Event, Finished
 
 
 def digest(result: StudyResult) -> str:
@@ -34,7 +34,7 @@ def everywhere(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
     if not missing("postgres"):
         with postgres_server(folder) as server:
             yield "2 processes, PostgreSQL", digest(run_study(study, server.url, workers=2, progress=False))
-            yield "read from PostgreSQL", digest(StudyResult.load(server.url, study.name))
+            yield "read from PostgreSQL", digest(load_study(server.url, study.name))
 
 
 def resumed(study: Study, store: Path, after: int) -> StudyResult:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network, gradient_check
+from memspan.cells.initializers import STARTS
 from memspan.gradcheck.check import tolerance, underflow
-from memspan.starts import STARTS
 
 every_cell = pytest.mark.parametrize("cell", sorted(CELLS))
 

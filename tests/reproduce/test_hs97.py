@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import Learner, Network, Outcome, Status
-from memspan.kernels import FusedEngine
+from memspan.engines.compiled import FusedEngine
 from memspan.reproduce import Options, hs97
 from memspan.reproduce.hs97 import ADDING, ORDER, Run, Watched, learn
 

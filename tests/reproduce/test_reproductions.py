@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from memspan import InvalidArgument, MemspanError
+from memspan.execution.teams import ExecutorFailed
 from memspan.reproduce import REPRODUCTIONS, Finding, Options, Page, reproduce
 from memspan.reproduce.base import mean_agrees, run_each
-from memspan.study.executors import ExecutorFailed
 from processes import wait_for
 
 QUIET = Options(progress="none")

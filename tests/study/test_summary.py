@@ -49,12 +49,12 @@ def test_a_summary_is_read_from_a_store(trials, tmp_path):
     with Store(path, create=True) as store:
         entry = store.enter(STUDY)
         entry.keep(trials)
-        assert StudySummary.of_entry(entry).rows == StudyResult.of(STUDY, trials).rows
+        assert entry.summary().rows == StudyResult.of(STUDY, trials).rows
         second = entry.of_configuration(1)
         assert second.study == STUDY.configurations[1]
         assert len(second.done()) == 5
-        assert StudySummary.of_entry(second).rows == (StudySummary.of(STUDY, trials).rows[1],)
-    assert StudySummary.load(path, "two") == StudySummary.of(STUDY, trials)
+        assert second.summary().rows == (StudySummary.of(STUDY, trials).rows[1],)
+    assert Store(path).find("two").summary() == StudySummary.of(STUDY, trials)
 
 
 def test_a_summary_keeps_two_numbers_of_a_trial(make_trial):

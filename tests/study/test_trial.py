@@ -9,14 +9,12 @@ from safetensors.numpy import load
 
 import memspan
 from memspan import Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
-from memspan.ensemble import Ensemble
-from memspan.history import Outcome, Status
 from memspan.study import trial as module
-from memspan.study.specification import Key
+from memspan.study.provenance import Provenance
+from memspan.study.study import Key
 from memspan.study.trial import (
     ACCIDENTAL,
     DIGITS,
-    Provenance,
     Stopped,
     Trial,
     prepared,
@@ -24,6 +22,8 @@ from memspan.study.trial import (
     run_group,
     run_trial,
 )
+from memspan.training.ensemble import Ensemble
+from memspan.training.history import Outcome, Status
 
 SMALL = Study(lengths=(3, 5), repetitions=2, hidden=5, batch=6, updates=20, threshold=1.0)
 SAMPLES = 10_000  # of the verdict, if nothing else is said

@@ -22,8 +22,8 @@ from memspan import (
     SoftmaxCrossEntropy,
     get_task,
 )
-from memspan.activations import tanh, tanh_slope
 from memspan.cells import Cell
+from memspan.cells.activations import tanh, tanh_slope
 from memspan.tasks import parameters_of
 
 SAMPLES = 200_000

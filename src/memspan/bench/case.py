@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memspan.axes import Array, Flat
 from memspan.cells import CELLS, Cell
+from memspan.engines.parameters import Layout
 from memspan.errors import one_of, whole_number
 from memspan.losses import MSELoss
 from memspan.network import Network
+from memspan.shapes import Array, Flat
 from memspan.tasks import Recall
-from memspan.weights import Layout
 
 SIZES = ((50, 64, 32), (50, 64, 128), (200, 32, 64), (1000, 20, 32))
 """T, B and H that are timed unless others are asked for."""

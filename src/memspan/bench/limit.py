@@ -8,10 +8,10 @@ import numpy as np
 from numba import njit
 from scipy.linalg.blas import sgemm
 
-from memspan.activations import tanh
 from memspan.bench.case import Case, Pass, Passes
-from memspan.kernels.compiling import OPTIONS
-from memspan.kernels.processor import prefer_widest_vectors
+from memspan.cells.activations import tanh
+from memspan.engines.compiled.compiling import OPTIONS
+from memspan.engines.compiled.processor import prefer_widest_vectors
 
 WIDTH = 1024  # of the matrices
 COUNT = 2**14  # numbers at a time

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.bench.case import Case, Pass, Passes, Problem, Result
+from memspan.engines.compiled import FusedEngine
+from memspan.engines.parameters import split
 from memspan.errors import MemspanError
-from memspan.kernels import FusedEngine
 from memspan.losses import MSELoss
-from memspan.weights import split
+from memspan.shapes import Array
 
 TOGETHER = 8  # models of one call, where JAX differentiates more than one
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from rich.table import Table
 
-from memspan.axes import Array
 from memspan.bench.case import Case
 from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
+from memspan.shapes import Array
 
 LIMIT, OURS = "limit", "fused"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from memspan.axes import Array
+from memspan.cells.initializers import STARTS
 from memspan.errors import one_of
-from memspan.starts import STARTS
+from memspan.shapes import Array
 
 Values = tuple[Any, ...]
 """One number or one array `[batch, hidden]` for each gate, or for each state."""
@@ -59,9 +59,9 @@ class Cell:
     `unit` holds the unit's own weights, if the cell has any, and then the cell's constants. The first state is the
     output `a`: the network feeds it back through R, and reads it out through V.
 
-    The two functions are importable, and written with the functions of `memspan.activations` and + - * / alone: so
-    they run on arrays, on complex ones, and compiled. A number written into them would make a float32 kernel
-    compute in float64: constants belong into `constants`.
+    The two functions are importable, and written with the functions of `memspan.cells.activations` and + - * /
+    alone: so they run on arrays, on complex ones, and compiled. A number written into them would make a float32
+    kernel compute in float64: constants belong into `constants`.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Cell:
     constants : mapping of str to float
         Numbers that are part of the cell and not trained.
     start : str
-        The start (`memspan.starts`) that is used unless another is asked for.
+        The start (`memspan.cells.initializers`) that is used unless another is asked for.
     bias : mapping of str to float
         Initial value of `bs` by gate; 0 for gates that are not named.
     own_start : callable, optional

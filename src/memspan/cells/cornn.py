@@ -13,7 +13,7 @@ Backward. z[t] is read by a[t], and by the next step, whose part arrives as `d_z
     dL/da[t-1] = d_a - dL/dz · Δt γ                     dL/dz[t-1] = dL/dz · (1 - Δt ε)
 """
 
-from memspan.activations import one_minus, tanh, tanh_slope
+from memspan.cells.activations import one_minus, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 

@@ -14,7 +14,7 @@ Backward.
     dL/da[t-1] = dL/da · z
 """
 
-from memspan.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 
 

@@ -14,7 +14,7 @@ Backward. Of q the network knows dL/dq, from `R dL/ds_n`:
 
 from typing import Any
 
-from memspan.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Reset, Values
 
 

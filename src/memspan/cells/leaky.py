@@ -10,7 +10,7 @@ Backward. a[t-1] reaches a[t] past s as well, multiplied by 1 - α and by nothin
     dL/ds_h = dL/da · α · (1 - h²)        dL/da[t-1] = dL/da · (1 - α)
 """
 
-from memspan.activations import one_minus, tanh, tanh_slope
+from memspan.cells.activations import one_minus, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 

@@ -25,9 +25,9 @@ Backward. With d = dL/da, e = dL/dc and λ = p + iq:
 
 import numpy as np
 
-from memspan.activations import cos, exp, sin
-from memspan.axes import Array
+from memspan.cells.activations import cos, exp, sin
 from memspan.cells.base import Cell, Values
+from memspan.shapes import Array
 
 RING = (0.9, 0.999)
 """Between which radii λ starts."""

@@ -16,7 +16,7 @@ Backward. c[t] is read by a[t], and by c[t+1], whose part arrives as `d_c`:
 The last line is the point of the cell: the error travels back along c multiplied by f alone.
 """
 
-from memspan.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 

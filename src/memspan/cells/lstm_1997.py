@@ -17,7 +17,7 @@ Backward. As for the LSTM with f = 1, and with h = tanh(c/2):
 The last one is the constant error carousel: along c the error neither fades nor grows.
 """
 
-from memspan.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 
 

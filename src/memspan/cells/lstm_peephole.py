@@ -21,10 +21,10 @@ Backward. c[t] is read by a[t], by the output gate, and by c[t+1] and its gates,
 
 import numpy as np
 
-from memspan.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
-from memspan.axes import Array
+from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
-from memspan.starts import uniform
+from memspan.cells.initializers import uniform
+from memspan.shapes import Array
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:

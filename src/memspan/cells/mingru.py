@@ -10,7 +10,7 @@ Backward. The error travels back along a multiplied by 1 - z alone:
     dL/ds_h = dL/da · z                              dL/da[t-1] = dL/da · (1 - z)
 """
 
-from memspan.activations import one_minus, sigmoid, sigmoid_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope
 from memspan.cells.base import Cell, Values
 
 

@@ -11,7 +11,7 @@ Backward. With f' written as a function of a,
 and nothing of a[t-1] reaches a[t] except through s[t].
 """
 
-from memspan.activations import relu, relu_slope, tanh, tanh_slope
+from memspan.cells.activations import relu, relu_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 
 Step = tuple[Values, Values]

@@ -25,7 +25,7 @@ I and F are what the two exponents get, and dL/dm goes to the larger one; s_f an
 in the first step. All in all a does not depend on m, and dL/dm is 0 but for rounding.
 """
 
-from memspan.activations import (
+from memspan.cells.activations import (
     exp,
     larger,
     one_minus,

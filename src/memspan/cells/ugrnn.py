@@ -10,7 +10,7 @@ Backward.
     dL/ds_h = dL/da · (1 - g) · (1 - h²)             dL/da[t-1] = dL/da · g
 """
 
-from memspan.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
 from memspan.cells.base import Cell, Values
 
 

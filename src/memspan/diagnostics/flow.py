@@ -5,8 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from memspan.axes import Array, PerStep
-from memspan.bptt import Gradients
+from memspan.engines.readable import Gradients
+from memspan.shapes import Array, PerStep
 
 
 @dataclass(frozen=True)

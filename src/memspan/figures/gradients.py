@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from memspan.axes import Array, PerStep
 from memspan.figures.losses import grid
 from memspan.figures.style import BLACK, GREY, ORANGE, new_figure, ordered_colours, tidy
+from memspan.shapes import Array, PerStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure, tidy
+from memspan.shapes import Array
 from memspan.tasks import Task
 
 if TYPE_CHECKING:

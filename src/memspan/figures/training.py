@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, axes_or_new, tidy
+from memspan.shapes import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

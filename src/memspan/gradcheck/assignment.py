@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import real_number
+from memspan.shapes import Array
 
 
 class Model(Protocol):

@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memspan.axes import Array, PerStep
-from memspan.bptt import flat_steps
+from memspan.engines.readable import flat_steps
 from memspan.errors import InvalidArgument, generator, whole_number
 from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
 from memspan.gradcheck.objective import Objective, central_difference
@@ -24,6 +23,7 @@ from memspan.gradcheck.oracle import COMPLEX_STEP, RECURRENT, Oracle
 from memspan.gradcheck.report import Comparison, GradientReport, relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.shapes import Array, PerStep
 
 # Calibrated by benchmarks/calibrate_gradcheck.py; the table is in docs/gradient-check.md.
 FLOOR, PER_STEP = 512.0, 8.0  # in units of the machine epsilon

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.gradcheck.oracle import RECURRENT, Oracle
 from memspan.gradcheck.report import Comparison, relative
 from memspan.network import Network
+from memspan.shapes import Array
 
 HUGE = 2.0**60  # multiplying by a power of two is exact, so a linear map must commute with it to the last bit
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from memspan.axes import Array, Outputs
+from memspan.engines.parameters import split
 from memspan.losses import MSELoss
 from memspan.network import Network
-from memspan.weights import split
+from memspan.shapes import Array, Outputs
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class MistakenNetwork(Network):
         return twin
 
     def _steps_back(self, d_y_hat: Outputs) -> Array:
-        """`memspan.bptt.backpropagate`, written again with the mistakes in it."""
+        """`memspan.engines.readable.backpropagate`, written again with the mistakes in it."""
         assert self.trace is not None
         made, trace, weights, H = self.mistake, self.trace, self.weights, self.hidden_size
         T, B, _ = trace.a.shape

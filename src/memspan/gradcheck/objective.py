@@ -6,11 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import InvalidArgument
 from memspan.gradcheck.oracle import COMPLEX_STEP
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.shapes import Array
 
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation h² against rounding ε/h
 

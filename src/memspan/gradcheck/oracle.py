@@ -25,12 +25,12 @@ from typing import Self
 
 import numpy as np
 
-from memspan.axes import Array, Columns
-from memspan.bptt import Trace, drive, pre_activations
 from memspan.cells.base import Cell, Values
+from memspan.engines.parameters import Weights, split
+from memspan.engines.readable import Trace, drive, pre_activations
 from memspan.errors import InvalidArgument
 from memspan.network import Network
-from memspan.weights import Weights, split
+from memspan.shapes import Array, Columns
 
 COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
 MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache

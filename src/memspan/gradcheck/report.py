@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memspan.axes import Array, PerStep
+from memspan.shapes import Array, PerStep
 
 
 @dataclass(frozen=True)

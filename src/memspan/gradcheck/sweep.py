@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from memspan.axes import Array
 from memspan.errors import generator
 from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.shapes import Array
 
 Steps = Float[np.ndarray, "steps"]
 

@@ -13,14 +13,15 @@ from typing import TypeVar
 
 import numpy as np
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
 from memspan._version import __version__
-from memspan.interrupts import noted_interrupts
-from memspan.progress import progress as show_progress
-from memspan.study import Study, StudyResult, run_study
-from memspan.study.executors import Alone, ExecutorFailed, Team
-from memspan.study.processes import Local
+from memspan.execution import run_study
+from memspan.execution.local import Local
+from memspan.execution.teams import Alone, ExecutorFailed, Team
+from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.interrupts import noted_interrupts
+from memspan.runtime.progress import progress as show_progress
+from memspan.study import Study, StudyResult
 
 SECONDS = 0.5  # between two looks at what is done
 MOST = 2.0  # the factor beyond which nothing agrees
@@ -221,5 +222,5 @@ def _team(workers: int, here: bool) -> Iterator[Team]:
 
 
 def _with_one_thread(function: Callable[[Argument], Result], argument: Argument) -> Result:
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         return function(argument)

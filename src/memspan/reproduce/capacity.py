@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array, PerStep
+from memspan.cells.initializers import orthogonal
 from memspan.network import Network
 from memspan.reproduce.base import Finding, Options, Reproduction, run_each
-from memspan.starts import orthogonal
+from memspan.shapes import Array, PerStep
 from memspan.tasks import MemoryCapacity
 
 SEQUENCES = 20_000

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
-from memspan.history import Status
-from memspan.kernels import FusedEngine
-from memspan.learner import Learner
+from memspan.engines.compiled import FusedEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
-from memspan.optimizers import SGD
 from memspan.reproduce.base import Finding, Options, Reproduction, mean_agrees, run_each
+from memspan.shapes import Array
 from memspan.tasks import Batches, get_task
+from memspan.training.history import Status
+from memspan.training.learner import Learner
+from memspan.training.optimizers import SGD
 
 LENGTH, UNITS = 100, 4
 WITHOUT_MISTAKE = 2000  # sequences, after which training stops

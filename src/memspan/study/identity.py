@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from memspan.errors import InvalidArgument
-from memspan.study.specification import Study, nested
+from memspan.study.study import Study, nested
 
 BESIDES = ("lengths", "repetitions", "weights", "name")
 """What a configuration is the same without."""

@@ -2,26 +2,23 @@
 
 import hashlib
 import os
-import platform
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from memspan._version import __version__
-from memspan.axes import Array
 from memspan.diagnostics import GradientFlow
-from memspan.ensemble import Ensemble, Member
-from memspan.history import Status
 from memspan.losses import Loss
 from memspan.network import Network
-from memspan.study.specification import Key, Study
+from memspan.shapes import Array
+from memspan.study.study import Key, Study
 from memspan.tasks import Batch, Batches
+from memspan.training.ensemble import Ensemble, Member
+from memspan.training.history import Status
 
 CURVE_POINTS = 150
 DIGITS = 20  # binary ones that are kept of a number in a curve: six decimal ones
@@ -44,35 +41,6 @@ class Flow(_Record):
     def of(cls, flow: GradientFlow) -> Self:
         """Six digits are kept."""
         return cls(d_a=rounded(flow.d_a), d_R=rounded(flow.d_R), d_W=rounded(flow.d_W))
-
-
-class Provenance(_Record):
-    """Where a study was run."""
-
-    memspan: str
-    commit: str | None
-    python: str
-    numpy: str
-    machine: str
-
-    @classmethod
-    def here(cls) -> Self:
-        """The versions that are running; the commit only from a checkout of memspan's own."""
-        source = Path(__file__).parents[3]
-        commit = None
-        if (source / ".git").exists():
-            command = ["git", "-C", str(source), "rev-parse", "HEAD"]
-            try:
-                commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-            except (OSError, subprocess.CalledProcessError):
-                commit = None
-        return cls(
-            memspan=__version__,
-            commit=commit,
-            python=platform.python_version(),
-            numpy=np.__version__,
-            machine=f"{platform.system()} {platform.machine()}",
-        )
 
 
 class Trial(_Record):

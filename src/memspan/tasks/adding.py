@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import real_number
 from memspan.losses import MSELoss
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, RandomEnd, Shape, Task, choices, within
 from memspan.tasks.marked import MarkedOf1997, mark
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from memspan.axes import Array
 from memspan.errors import InvalidArgument, generator, one_of, whole_number
 from memspan.losses import MeanLoss
+from memspan.shapes import Array
 
 
 class Batch(NamedTuple):

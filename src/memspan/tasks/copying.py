@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import whole_number
 from memspan.losses import SoftmaxCrossEntropy
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, Shape, Task, choices, of_class, one_hot
 
 NEVER = -1e3

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.losses import SigmoidCrossEntropy
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, Shape, Task, choices
 from memspan.tasks.parity import same_side
 

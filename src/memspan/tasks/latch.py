@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import real_number, whole_number
 from memspan.losses import MSELoss
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, RandomEnd, Shape, Task, choices, normals, within
 
 NOISE, TARGET_NOISE = 0.2, 0.1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from memspan.axes import Array
+from memspan.shapes import Array
 from memspan.tasks.base import RandomEnd, choices
 
 FIRST = 10

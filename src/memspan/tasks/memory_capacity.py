@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array, PerStep
 from memspan.errors import InvalidArgument, real_number
 from memspan.losses import MSELoss
+from memspan.shapes import Array, PerStep
 from memspan.tasks.base import Batch, Shape, Task
 
 GROUPS = 20

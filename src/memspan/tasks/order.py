@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import InvalidArgument, real_number
 from memspan.losses import MSELoss, SoftmaxCrossEntropy
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, RandomEnd, Shape, Task, choices, of_class, one_hot, within
 
 DISTRACTORS = 4

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.axes import Array
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.losses import MSELoss
+from memspan.shapes import Array
 from memspan.tasks.base import Batch, Shape, Task, within
 
 

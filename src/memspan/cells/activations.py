@@ -1,0 +1,89 @@
+"""Activation functions and their slopes.
+
+Each slope takes the *value* of its function, not the argument: that is what a trace keeps. All of them keep
+the dtype, branch on the real part only and never conjugate, so that the complex step
+(`memspan.gradcheck`) passes through them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from memspan.shapes import Array
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    return np.tanh(x)
+
+
+def tanh_slope(a: Any) -> Any:
+    """Slope of tanh where its value is `a`: `1 - a²`."""
+    return 1 - a * a
+
+
+def exp(x: Any) -> Any:
+    """Exponential function; its slope is its value."""
+    return np.exp(x)
+
+
+def decay(x: Any) -> Any:
+    """`exp(-|x|)`, for which no argument is too large."""
+    return np.exp(np.where(x.real < 0, x, -x))
+
+
+def sigmoid(x: Any) -> Any:
+    """Logistic function `1 / (1 + exp(-x))`, to the last digits on either side."""
+    e = decay(x)
+    return np.where(x.real < 0, e, 1) / (1 + e)
+
+
+def sigmoid_slope(g: Any) -> Any:
+    """Slope of the logistic function where its value is `g`: `g (1 - g)`."""
+    return g * (1 - g)
+
+
+def softplus(x: Any) -> Any:
+    """Smooth relu `log(1 + exp(x))`; arctanh, since NumPy's complex log1p loses the digits of small arguments."""
+    e = decay(x)
+    return np.where(x.real > 0, x, 0) + 2 * np.arctanh(e / (2 + e))
+
+
+def softplus_slope(a: Any) -> Any:
+    """Slope of softplus where its value is `a`: `1 - exp(-a)`."""
+    return -np.expm1(-a)
+
+
+def relu(x: Array) -> Array:
+    """The larger of `x` and 0; NaN stays NaN."""
+    return np.where(x.real <= 0, 0, x)
+
+
+def relu_slope(a: Array) -> Array:
+    """Slope of relu where its value is `a`: 1 where `a` is positive, else 0 (at the kink too)."""
+    return (a.real > 0).astype(a.dtype)
+
+
+def one_minus(x: Any) -> Any:
+    """`1 - x`. A cell has no constants of its own: compiled, a literal would turn float32 into float64."""
+    return 1 - x
+
+
+def larger(x: Any, y: Any) -> Any:
+    """The one of `x` and `y` with the larger real part; `x` if they are alike."""
+    return np.where(x.real >= y.real, x, y)
+
+
+def where_positive(condition: Any, x: Any, y: Any) -> Any:
+    """`x` where the real part of `condition` is positive, else `y`."""
+    return np.where(condition.real > 0, x, y)
+
+
+def cos(x: Any) -> Any:
+    """Cosine; its slope is minus the sine."""
+    return np.cos(x)
+
+
+def sin(x: Any) -> Any:
+    """Sine; its slope is the cosine."""
+    return np.sin(x)

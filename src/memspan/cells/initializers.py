@@ -1,0 +1,72 @@
+"""Initial weights, by name.
+
+A start draws one block `[rows, columns]` of a weight matrix. `W` and `R` are drawn gate by gate, so the
+fan-out of a gate is H whatever the number of gates. Biases start at 0 unless the cell says otherwise.
+
+`orthogonal` and `identity` are rules for the recurrent matrix alone; `W` and `V` then start as in the
+assignment, so that a comparison of starts compares nothing but R. `identity-lecun` has W and V of `lecun` instead,
+as in the public solutions of the assignment.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from memspan.shapes import Array
+
+Rule = Callable[[np.random.Generator, int, int], Array]
+
+
+def uniform(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """U(-0.2, 0.2): the start of the assignment."""
+    return rng.uniform(-0.2, 0.2, (rows, columns))
+
+
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """A uniformly distributed orthogonal matrix (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120).
+
+    The Q of a Gaussian matrix, its columns given the signs of R's diagonal: without them Q would not be
+    uniform (Mezzadri 2007, arXiv:math-ph/0609050, section 5).
+    """
+    q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def identity(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """The identity matrix (Le, Jaitly & Hinton 2015, arXiv:1504.00941), there with relu: the IRNN.
+
+    The paper draws the other weights from N(0, 0.001²); here they start as in the assignment.
+    """
+    return np.eye(rows, columns)
+
+
+def glorot(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """U(±√(6 / (fan-in + fan-out))) (Glorot & Bengio 2010, equation 16)."""
+    limit = np.sqrt(6 / (rows + columns))
+    return rng.uniform(-limit, limit, (rows, columns))
+
+
+def lecun(rng: np.random.Generator, rows: int, columns: int) -> Array:
+    """U(±√(3 / fan-in)): variance 1 / fan-in (LeCun, Bottou, Orr & Müller 1998, section 4.6)."""
+    limit = np.sqrt(3 / rows)
+    return rng.uniform(-limit, limit, (rows, columns))
+
+
+@dataclass(frozen=True)
+class Start:
+    """How the recurrent matrix begins, and how the other two do."""
+
+    recurrent: Rule
+    other: Rule
+
+
+STARTS: dict[str, Start] = {
+    "uniform": Start(uniform, uniform),
+    "orthogonal": Start(orthogonal, uniform),
+    "identity": Start(identity, uniform),
+    "identity-lecun": Start(identity, lecun),
+    "glorot": Start(glorot, glorot),
+    "lecun": Start(lecun, lecun),
+}
+"""Every start by the name that `Network(init=...)` and the command line take."""

@@ -1,0 +1,81 @@
+"""The entry point: parse, call, print. `memspan --version` imports nothing for its answer."""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from memspan._version import __version__
+
+
+def main() -> None:
+    """Run `memspan`.
+
+    It exits with 0; 1 if the answer is no, as for a gradient that is wrong, or if a trial failed; 2 for bad input;
+    3 for a file that is damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after
+    Ctrl-C or SIGTERM; 141 where nobody read what it printed to the end, as with `| head`.
+    """
+    if sys.argv[1:] == ["--version"]:
+        print(__version__)
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table must not be lost for a letter that cannot be shown
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("memspan: interrupted", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        code = 141
+    sys.exit(code)
+
+
+def _run() -> Any:
+    """The exit code of the command; importing takes a second, in which Ctrl-C may be pressed too."""
+    from cyclopts import App, CycloptsError
+    from pydantic import ValidationError
+
+    from memspan.errors import MachineFailed, MemspanError, UnreadableFile, invalid
+
+    summary = "How far back can a recurrent network remember, and why does it stop there?"
+    app = App(name="memspan", version=__version__, help=summary, suppress_keyboard_interrupt=False)
+    for command in commands():
+        app.command(command)
+    try:
+        return app(sys.argv[1:], exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        cause = error.__cause__
+        return _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
+    except UnreadableFile as error:
+        return _fail(error, 3)
+    except MachineFailed as error:
+        return _fail(error, 4)
+    except BrokenPipeError:
+        raise
+    except (MemspanError, OSError) as error:
+        return _fail(error, 4 if getattr(error, "errno", None) == errno.ENOSPC else 2)
+
+
+def commands() -> tuple[Callable[..., Any], ...]:
+    """Every command, in the order of the help."""
+    from memspan.cli import bench, cells, gradcheck, reproduce, store, study, tasks
+
+    every = (
+        study.study,
+        store.store,
+        tasks.tasks,
+        cells.cells,
+        reproduce.reproduce,
+        gradcheck.gradcheck,
+        bench.bench,
+    )
+    return every
+
+
+def _fail(error: Exception, code: int = 2) -> int:
+    print(f"memspan: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,75 @@
+"""`memspan bench`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
+from memspan.bench import save as save_benchmark
+from memspan.cli.console import WHOLE, new_console, new_folder
+from memspan.runtime.progress import progress as show_progress
+from memspan.study.study import CellName
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[*ENGINES]
+
+
+def bench(
+    *,
+    cell: Annotated[tuple[CellName, ...], Parameter(consume_multiple=True, negative="")] = ("rnn", "gru", "lstm"),
+    size: Annotated[tuple[tuple[int, int, int], ...], Parameter(negative="")] = SIZES,
+    engine: Annotated[tuple[EngineName, ...], Parameter(consume_multiple=True, negative="")] = tuple(ENGINES),
+    rounds: Annotated[int, WHOLE] = 5,
+    cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
+) -> int:
+    """Time a forward pass, loss and backward pass of memspan's engines beside PyTorch and JAX, where installed.
+
+    First on one core, then on all. `limit` is the time of the matrix products and the tanh alone, at the best rate
+    measured on this machine. Before an engine is timed it must find the right loss and gradient. The engines take
+    turns, and the table has the medians and quartiles of the rounds.
+
+    **An LSTM of your own size**, on one core alone:
+
+        memspan bench --cell lstm --size 100 32 64 --cores 1
+
+    Parameters
+    ----------
+    cell
+        The cells.
+    size
+        T, B and H, such as --size 50 64 32; may be given again.
+    engine
+        The engines.
+    rounds
+        How often each is timed.
+    cores
+        The cores of the second table; 1 leaves it out [default: all].
+    quick
+        The first size, one core, and shorter timings: half a minute.
+    output
+        A folder for the record as JSON, the table, and a bar chart; no other benchmark may be in it.
+    progress
+        How to show progress.
+    """
+    chosen = core_numbers()[-1:] if quick and cores is None else core_numbers(cores)
+    cases = [Case(name, *numbers) for name in cell for numbers in (size[:1] if quick else size)]
+    engines = {name: ENGINES[name] for name in engine}
+    if output is not None:
+        new_folder(output, "engine.json")
+    with show_progress(work(cases, chosen, rounds), "timing", "rounds", kind=progress) as tell:
+        found = measure(cases, engines, cores=chosen, rounds=rounds, seconds=0.05 if quick else 0.2, tell=tell)
+    console = new_console()
+    for number in found.cores:
+        console.print(found.table(number))
+    for line in (*found.remarks, *found.wrong):
+        print(line)
+    if output is not None:
+        for path in save_benchmark(found, output):
+            print(path)
+    return 1 if found.wrong else 0

@@ -1,0 +1,1 @@
+"""The linear half of every network, unrolled over time: once to be read, and once compiled."""

@@ -1,0 +1,5 @@
+"""The fast engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
+
+from memspan.engines.compiled.engine import MEMORY, Differentiated, FusedEngine
+
+__all__ = ["MEMORY", "Differentiated", "FusedEngine"]

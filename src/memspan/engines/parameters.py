@@ -1,0 +1,102 @@
+"""The weights of a network: matrices by the assignment's names, in one flat vector."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Inexact
+
+from memspan.cells import Cell
+from memspan.cells.initializers import STARTS
+from memspan.shapes import Array, Flat
+
+
+class Weights(NamedTuple):
+    """`W [F, G·H]`, `R [H, G·H]`, `bs [G·H, 1]`, `V [H, O]`, `by [O, 1]`, and `U [K, H]`.
+
+    Where W or R does not feed every gate it has fewer columns; where R reads more than one state it has H rows
+    for each. `U` holds the weights that each unit has for itself. What a cell does not have is empty.
+    """
+
+    W: Inexact[np.ndarray, "features driven"]
+    R: Inexact[np.ndarray, "read recurrent"]
+    bs: Inexact[np.ndarray, "columns 1"]
+    V: Inexact[np.ndarray, "hidden outputs"]
+    by: Inexact[np.ndarray, "outputs 1"]
+    U: Inexact[np.ndarray, "own hidden"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each matrix of a network lies in the flat vector, in the order of `Weights`.
+
+    One vector makes clipping, the finite check and an optimiser's step single array operations, whatever the
+    cell; the matrices are views into it.
+    """
+
+    cell: Cell
+    features: int
+    hidden: int
+    outputs: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """The shape of each matrix that the cell has, by name."""
+        return {name: shape for name, shape in self._shapes().items() if 0 not in shape}
+
+    @property
+    def size(self) -> int:
+        """P, the number of weights."""
+        return sum(rows * columns for rows, columns in self._shapes().values())
+
+    def views(self, flat: Flat) -> Weights:
+        """The matrices inside `flat`; writing to one writes to the vector."""
+        views, begin = [], 0
+        for rows, columns in self._shapes().values():
+            end = begin + rows * columns
+            views.append(flat[begin:end].reshape(rows, columns))
+            begin = end
+        return Weights(*views)
+
+    def by_name(self, flat: Flat) -> dict[str, Array]:
+        """The views of the matrices that the cell has."""
+        views = self.views(flat)
+        return {name: getattr(views, name) for name in self.shapes}
+
+    def _shapes(self) -> dict[str, tuple[int, int]]:
+        cell, H = self.cell, self.hidden
+        return {
+            "W": (self.features, len(cell.driven) * H),
+            "R": (len(cell.reads) * H, len(cell.recurrent) * H),
+            "bs": (len(cell.gates) * H, 1),
+            "V": (H, self.outputs),
+            "by": (self.outputs, 1),
+            "U": (len(cell.own), H),
+        }
+
+
+def initial_weights(layout: Layout, start: str, gain: float, rng: np.random.Generator) -> Flat:
+    """Draw the weights of a cell from the start of that name; float64.
+
+    The gain multiplies what the start is about: R alone for `orthogonal` and `identity`, else W, R and V.
+    """
+    rule, cell = STARTS[start], layout.cell
+    other_gain = gain if rule.other is rule.recurrent else 1.0
+    F, H, O = layout.features, layout.hidden, layout.outputs
+    flat = np.zeros(layout.size)
+    weights = layout.views(flat)
+    for gate in split(weights.W, H):
+        gate[:] = other_gain * rule.other(rng, F, H)
+    for gate in split(weights.R, H):
+        for state in range(len(cell.reads)):
+            gate[state * H : (state + 1) * H] = gain * rule.recurrent(rng, H, H)
+    weights.V[:] = other_gain * rule.other(rng, H, O)
+    weights.bs[:, 0] = np.repeat([cell.bias.get(gate, 0.0) for gate in cell.gates], H)
+    if cell.own_start is not None:
+        weights.U[:] = cell.own_start(rng, H)
+    return flat
+
+
+def split(columns: Array, hidden: int) -> tuple[Array, ...]:
+    """`columns [..., n·H]` by gate: n views `[..., H]`."""
+    return tuple(columns[..., begin : begin + hidden] for begin in range(0, columns.shape[-1], hidden))

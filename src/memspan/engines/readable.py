@@ -1,0 +1,269 @@
+"""The readable engine: unroll any cell over time, and propagate the gradient back through time.
+
+Both directions are one loop over the steps. Everything that a cell does differently is in its two pointwise
+functions; nothing here knows which cell it is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Inexact
+
+from memspan.cells.base import Cell, Values
+from memspan.engines.parameters import Weights, split
+from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
+
+spurious = np.errstate(invalid="ignore")
+"""Some of OpenBLAS's float32 kernels compute with vector lanes that they never filled, and drop the outcome; NumPy
+then warns of an invalid value in a right product. (Seen with 0.3.31 on AVX-512, for five columns times a vector.)
+What is really invalid shows as NaN.
+"""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that a forward pass computed.
+
+    Attributes
+    ----------
+    cell : Cell
+        Whose trace it is.
+    x : array [T, B, F]
+        The inputs.
+    states : array [S, T+1, B, H]
+        Every state; entry 0 on the time axis is the start (zeros), entry t+1 what step t left behind.
+    saved : array [N, T, B, H]
+        What the cell's forward saved for its backward: as a rule every gate *after* its nonlinearity.
+    y_hat : array [K, B, O]
+        The predictions, read out after each of the last K steps.
+    """
+
+    cell: Cell
+    x: Inputs
+    states: Inexact[np.ndarray, "states times batch hidden"]
+    saved: Inexact[np.ndarray, "saved time batch hidden"]
+    y_hat: Outputs
+
+    @property
+    def a(self) -> Hidden:
+        """`a[t]`, the output state after each step, `[T, B, H]`."""
+        return self.states[0, 1:]
+
+    @property
+    def read(self) -> Inexact[np.ndarray, "time batch read"]:
+        """What R read at each step: `a[t-1]`, or the states that the cell names, side by side."""
+        return _side_by_side(self.states[: len(self.cell.reads), :-1])
+
+    def state(self, name: str) -> Hidden:
+        """The state of that name after each step, `[T, B, H]`."""
+        return self.states[self.cell.states.index(name), 1:]
+
+    def gate(self, name: str) -> Hidden:
+        """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
+        return self.saved[self.cell.saved.index(name)]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """All that a backward pass computed; the gradients of the weights are derived from it when asked for.
+
+    They are derived anew each time, so that editing one, as a clip does, changes nothing here.
+
+    Attributes
+    ----------
+    trace : Trace
+        The forward pass that was differentiated.
+    d_y_hat : array [K, B, O]
+        dL/dŷ, where the pass began.
+    d_s : array [T, B, G·H]
+        dL/ds[t], with respect to the pre-activations of each step.
+    d_states : array [S, T, B, H]
+        dL/d(state) after each step, through the loss and through every later step. For `a` that is all; what
+        another state does to `a` within its own step (the LSTM's c) is the cell's affair and is not in it.
+    d_U : array [T, K, H]
+        Each step's contribution to dL/dU, summed over the batch.
+    """
+
+    trace: Trace
+    d_y_hat: Outputs
+    d_s: Columns
+    d_states: Inexact[np.ndarray, "states time batch hidden"]
+    d_U: Inexact[np.ndarray, "time own hidden"]
+
+    @property
+    def d_a(self) -> Hidden:
+        """dL/da[t], `[T, B, H]`: what vanishes."""
+        return self.d_states[0]
+
+    @property
+    @spurious
+    def d_W(self) -> Inexact[np.ndarray, "time features driven"]:
+        """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
+        return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_driven)
+
+    @property
+    @spurious
+    def d_R(self) -> Inexact[np.ndarray, "time read recurrent"]:
+        """Each step's contribution to dL/dR, summed over the batch: `a[t-1] dL/ds[t]ᵀ`."""
+        first, last = self.trace.cell.fed(self.trace.a.shape[-1])
+        d_R = np.matmul(self.trace.read.transpose(0, 2, 1), self.d_s[..., first:last])
+        if self.trace.cell.reset is None:
+            return d_R
+        from_q = np.matmul(self.trace.gate("q").transpose(0, 2, 1), self.d_s[..., last:])
+        return np.concatenate([d_R, from_q], axis=-1)
+
+    @property
+    def d_bs(self) -> Inexact[np.ndarray, "time columns 1"]:
+        """Each step's contribution to dL/db_s, summed over the batch: `dL/ds[t]`."""
+        return self.d_s.sum(axis=1)[:, :, np.newaxis]
+
+    @property
+    @spurious
+    def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
+        """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
+        read_out = self.trace.a[-len(self.d_y_hat) :]
+        return flat_steps(read_out).T @ flat_steps(self.d_y_hat)
+
+    @property
+    def d_by(self) -> Inexact[np.ndarray, "outputs 1"]:
+        """dL/db_y, summed likewise: `dL/dŷ`."""
+        return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
+
+    def by_name(self) -> dict[str, Array]:
+        """The gradient of every weight that the cell has, `d_V` and so on, those of the steps apart."""
+        names = ("V", "W", "R", "bs", "by", "U")
+        gradients = {f"d_{name}": getattr(self, f"d_{name}") for name in names}
+        return {name: gradient.copy() for name, gradient in gradients.items() if gradient.size}
+
+    @spurious
+    def total(self) -> Flat:
+        """The gradient of all weights, summed over time, in the order of `Weights`.
+
+        One product over time and batch together gives each sum without its summands: a long sequence never
+        needs the `[T, H, G·H]` that `d_R` takes.
+        """
+        d_s = flat_steps(self.d_s)
+        first, last = self.trace.cell.fed(self.trace.a.shape[-1])
+        d_W = flat_steps(self.trace.x).T @ flat_steps(self._d_driven)
+        d_R = flat_steps(self.trace.read).T @ d_s[:, first:last]
+        if self.trace.cell.reset is not None:
+            d_R = np.concatenate([d_R, flat_steps(self.trace.gate("q")).T @ d_s[:, last:]], axis=-1)
+        d_bs = d_s.sum(axis=0)
+        sums = Weights(d_W, d_R, d_bs[:, np.newaxis], self.d_V, self.d_by, self.d_U.sum(axis=0))
+        return np.concatenate([gradient.ravel() for gradient in sums])
+
+    @property
+    def _d_driven(self) -> Columns:
+        """dL/ds of the gates that W feeds."""
+        return self.d_s[..., : len(self.trace.cell.driven) * self.trace.a.shape[-1]]
+
+
+def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.ndarray, "rows width"]:
+    """Time and batch as one axis."""
+    return values.reshape(-1, values.shape[-1])
+
+
+@spurious
+def unroll(cell: Cell, weights: Weights, x: Inputs, read_out: int = 1) -> Trace:
+    """Run `cell` over `x` from zero states and read out the last `read_out` steps.
+
+    Parameters
+    ----------
+    cell : Cell
+        The pointwise half.
+    weights : Weights
+        The linear half.
+    x : array [T, B, F]
+        A batch of sequences.
+    read_out : int
+        K.
+    """
+    (T, B, _), H = x.shape, weights.V.shape[0]
+    from_input = drive(weights, x)
+    states = np.zeros((len(cell.states), T + 1, B, H), from_input.dtype)
+    saved = np.empty((len(cell.saved), T, B, H), from_input.dtype)
+    state, unit = tuple(states[:, 0]), cell.unit(weights.U)
+    for t in range(T):
+        s = pre_activations(cell, weights, unit, from_input[t], state)
+        state, kept = cell.forward(s, state, unit)
+        _store(states[:, t + 1], state)
+        _store(saved[:, t], kept)
+    y_hat = states[0, -read_out:] @ weights.V + weights.by.T
+    return Trace(cell, x, states, saved, y_hat)
+
+
+def drive(weights: Weights, x: Inexact[np.ndarray, "*steps batch features"]) -> Array:
+    """What the inputs and the bias bring to the pre-activations, `Wᵀ x[t] + b_s`, at any number of steps."""
+    bias, driven = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
+    from_input = x @ weights.W + bias[..., :driven]
+    undriven = np.broadcast_to(bias[..., driven:], (*from_input.shape[:-1], bias.shape[-1] - driven))
+    return np.concatenate([from_input, undriven], axis=-1) if undriven.shape[-1] else from_input
+
+
+def pre_activations(cell: Cell, weights: Weights, unit: Values, from_input: Array, previous: Values) -> Values:
+    """`s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
+    H = weights.V.shape[-2]
+    first, last = cell.fed(H)
+    R, R_last = weights.R[..., : last - first], weights.R[..., last - first :]
+    s = from_input[..., first:last]
+    if first < last:
+        s = s + _side_by_side(previous[: len(cell.reads)]) @ R
+    gates = split(from_input[..., :first], H) + split(s, H)
+    if cell.reset is None:
+        return gates
+    q = cell.reset.forward(gates, previous, unit)
+    return gates + split(from_input[..., last:] + q @ R_last, H)
+
+
+@spurious
+def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
+    """Back-propagation through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
+
+    Werbos 1990 (doi:10.1109/5.58337). A state is read by the next step in two ways: through the linear map,
+    which returns `R dL/ds[t+1]`, and directly inside the cell, which the cell's `backward` returns. It is read
+    out too, if its step is among the last K.
+    """
+    cell, (T, B, H), dtype = trace.cell, trace.a.shape, trace.y_hat.dtype
+    d_s = np.empty((T, B, len(weights.bs)), dtype)
+    d_states = np.empty((len(cell.states), T, B, H), dtype)
+    d_U = np.empty((T, *weights.U.shape), dtype)
+    d_state, unit = tuple(np.zeros((len(cell.states), B, H), dtype)), cell.unit(weights.U)
+    unread = T - len(d_y_hat)
+    for t in reversed(range(T)):
+        if t >= unread:
+            d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
+        _store(d_states[:, t], d_state)
+        previous, state, saved = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1]), tuple(trace.saved[:, t])
+        d_gates, d_previous, d_unit = cell.backward(d_state, saved, previous, state, unit)
+        _store(split(d_s[t], H), d_gates)
+        _store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
+        d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, saved, previous)
+    return Gradients(trace, d_y_hat, d_s, d_states, d_U)
+
+
+def _pre_activations_back(
+    cell: Cell, weights: Weights, unit: Values, d_s: Array, d_previous: Values, saved: Values, previous: Values
+) -> Values:
+    """dL/d(previous states), those through `s[t]` added; where there is a reset, what q adds to `d_s` too."""
+    H = weights.V.shape[-2]
+    first, last = cell.fed(H)
+    R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]
+    if cell.reset is not None:
+        d_q = d_s[:, last:] @ R_last.T
+        d_gates, d_more = cell.reset.backward(d_q, saved, previous, unit)
+        for target, through_q in zip(split(d_s[:, :last], H), d_gates, strict=True):
+            target += through_q
+        d_previous = tuple(direct + through_q for direct, through_q in zip(d_previous, d_more, strict=True))
+    d_read = split(d_s[:, first:last] @ R.T, H)
+    read = tuple(direct + through_s for direct, through_s in zip(d_previous, d_read, strict=False))
+    return read + d_previous[len(read) :]
+
+
+def _side_by_side(states: Any) -> Array:
+    return states[0] if len(states) == 1 else np.concatenate(tuple(states), axis=-1)
+
+
+def _store(targets: Array | Values, values: Values) -> None:
+    for target, value in zip(targets, values, strict=True):
+        target[:] = value

@@ -1,0 +1,350 @@
+"""Who listens to a running study: bars in a terminal, lines in a log, a notebook's cell, or another program."""
+
+import json
+import math
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from memspan.errors import InvalidArgument, one_of
+from memspan.execution.events import (
+    Advanced,
+    Elsewhere,
+    Ended,
+    Event,
+    Finished,
+    Listener,
+    Planned,
+    Stopping,
+    Waiting,
+    WorkerLost,
+)
+from memspan.execution.plan import duration
+from memspan.runtime.progress import ipython_shell, plain, surroundings
+from memspan.study.study import Key
+from memspan.study.trial import Trial
+
+KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
+SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_DISPLAYS = 0.25
+MOST_LENGTHS = 16  # with a bar of their own
+
+
+class Shown(Protocol):
+    """Shows events, until it is closed."""
+
+    def __call__(self, event: Event) -> None:
+        """Show one."""
+
+    def close(self) -> None:
+        """The last has been."""
+
+
+@contextmanager
+def listening(kind: str, more: Listener | None = None) -> Iterator[Listener]:
+    """Show what happens while a study runs.
+
+    Parameters
+    ----------
+    kind : str
+        `bar`, `notebook`, `lines`, `json` (a line on standard output for each event), `none`; `auto` looks where
+        the output goes.
+    more : callable, optional
+        Called with each event too.
+    """
+    kind = one_of("progress", kind, KINDS)
+    if (surroundings() if kind == "auto" else kind) == "notebook" and ipython_shell() is None:
+        raise InvalidArgument("progress", "bar, lines, json or none outside of IPython", "'notebook'")
+    kinds: dict[str, Callable[[], Shown]] = {"bar": Bars, "notebook": Notebook, "lines": Lines, "json": Json}
+    with ExitStack() as stack:
+        listeners: list[Listener] = [] if more is None else [more]
+        if kind != "none":
+            shown = kinds[surroundings() if kind == "auto" else kind]()
+            stack.callback(shown.close)
+            listeners.append(shown)
+
+        def tell(event: Event) -> None:
+            for listener in listeners:
+                listener(event)
+
+        yield tell
+
+
+class Tally:
+    """How far a study is, added up from its events."""
+
+    def __init__(self, planned: Planned) -> None:
+        study = planned.study
+        self.name, self.plan = planned.name, planned.plan
+        each = study.repetitions * len(study.configurations)
+        self.totals = dict.fromkeys(study.lengths, each)
+        self.counts = {length: Counter(planned.done.get(length, {})) for length in study.lengths}
+        self.cost = {k: configuration.updates for k, configuration in enumerate(study.configurations)}
+        self.to_do = sum(self._cost(key) for group in planned.plan.groups for key in group)
+        self.done_cost, self.running = 0.0, dict[Key, int]()
+        self.ended_here, self.lost = 0, 0
+        self.started = time.monotonic()
+
+    def add(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, Advanced):
+            self.running |= event.updates
+        elif isinstance(event, Finished):
+            for trial in event.trials:
+                self.counts[trial.length][trial.status] += 1
+                self._end(trial.key)
+            self.ended_here += len(event.trials)
+        elif isinstance(event, Elsewhere):
+            for key in event.keys:
+                self.counts[key.length]["elsewhere"] += 1
+                self._end(key)
+        elif isinstance(event, WorkerLost):
+            self.lost += 1
+            for key in event.keys:
+                self.running.pop(key, None)
+
+    @property
+    def all(self) -> Counter[str]:
+        """How many ended in which way, of all lengths."""
+        return sum(self.counts.values(), Counter())
+
+    @property
+    def share(self) -> float:
+        """Of the work of this run: how much is done."""
+        under_way = sum(key.length * done for key, done in self.running.items())
+        return min(1.0, (self.done_cost + under_way) / self.to_do) if self.to_do else 1.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the plan."""
+        return time.monotonic() - self.started
+
+    @property
+    def line(self) -> str:
+        """All in one line."""
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.all.items()))
+        trials = f"{self.all.total():,}/{sum(self.totals.values()):,} trials" + (f" ({counts})" if counts else "")
+        parts = [f"{100 * self.share:.0f} %", trials, f"{duration(self.elapsed)}"]
+        if 0 < self.share < 1:
+            parts.append(f"{duration(self.elapsed * (1 - self.share) / self.share)} left")
+        if self.ended_here:
+            rate = self.ended_here / max(self.elapsed, 1e-9)
+            parts.append(f"{rate:,.0f} trials/s" if rate >= 100 else f"{rate:.3g} trials/s")
+        if self.lost:
+            parts.append(f"workers lost: {self.lost}")
+        return ", ".join(parts)
+
+    @property
+    def under_way(self) -> str:
+        """The lengths that are worked on."""
+        updates: dict[int, int] = {}
+        for key, done in sorted(self.running.items()):
+            updates[key.length] = max(done, updates.get(key.length, 0))
+        return ", ".join(f"T={length} update {done}" for length, done in updates.items())
+
+    def _end(self, key: Key) -> None:
+        self.running.pop(key, None)
+        self.done_cost += self._cost(key)
+
+    def _cost(self, key: Key) -> float:
+        """An update costs as much as its sequence is long."""
+        return float(key.length * self.cost[key.configuration])
+
+
+class Lines:
+    """A line every few seconds, and for everything out of the ordinary."""
+
+    def __init__(self) -> None:
+        self.tally: Tally | None = None
+        self.last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """As in `Shown`."""
+        if isinstance(event, Planned):
+            self.tally = Tally(event)
+            self._print(begins(event))
+        if remark := remark_on(event):
+            self._print(remark)
+        if self.tally is None:
+            return
+        self.tally.add(event)
+        if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = time.monotonic()
+            self._print("  ".join([self.tally.line, self.tally.under_way]).rstrip())
+
+    def close(self) -> None:
+        """As in `Shown`."""
+
+    def _print(self, text: str) -> None:
+        print(f"study: {text}", file=sys.stderr, flush=True)
+
+
+class Bars:
+    """A bar for the study and one for each length, with how many solved it."""
+
+    def __init__(self) -> None:
+        self.tally: Tally | None = None
+        self.lock = threading.Lock()  # Live draws in a thread of its own
+        self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
+
+    def __call__(self, event: Event) -> None:
+        """As in `Shown`."""
+        if isinstance(event, Planned):
+            self.tally = Tally(event)
+            self.live.console.print(Text(begins(event)))
+            if event.plan.groups:
+                self.live.start()
+        if remark := remark_on(event):
+            self.live.console.print(Text(remark))
+        if self.tally is not None:
+            with self.lock:
+                self.tally.add(event)
+
+    def close(self) -> None:
+        """As in `Shown`."""
+        self.live.stop()
+
+    def _draw(self) -> RenderableType:
+        with self.lock:
+            return "" if self.tally is None else self._drawn(self.tally)
+
+    def _drawn(self, tally: Tally) -> RenderableType:
+        lengths = [n for n in tally.totals if tally.counts[n].total() < tally.totals[n]] or list(tally.totals)
+        lengths = list(tally.totals) if len(tally.totals) <= MOST_LENGTHS else lengths[-MOST_LENGTHS:]
+        states = [status for status in ("diverged", "failed") if tally.all[status]]
+        table = Table(box=None, pad_edge=False)
+        for heading in ("length", "", "done", "solved", *states):
+            table.add_column(heading, justify="left" if not heading else "right", min_width=8 if heading else 24)
+        for length in lengths:
+            counts, total = tally.counts[length], tally.totals[length]
+            ran = counts.total() - counts["failed"] - counts["elsewhere"]
+            share = f"{counts['solved'] / ran:.0%}" if ran else "–"
+            bar = ProgressBar(total=total, completed=counts.total(), width=24)
+            table.add_row(str(length), bar, f"{counts.total()}/{total}", share, *(str(counts[s]) for s in states))
+        whole = Table.grid(padding=(0, 1))
+        whole.add_row(ProgressBar(total=1.0, completed=tally.share, width=24), Text(tally.line))
+        return Group(table, whole, Text(tally.under_way, style="dim", no_wrap=True, overflow="ellipsis"))
+
+
+class Notebook:
+    """A line that rewrites itself below the cell."""
+
+    def __init__(self) -> None:
+        self.tally: Tally | None = None
+        self.last = 0.0
+        self.remarks: list[str] = []
+        self.handle: Any = None
+
+    def __call__(self, event: Event) -> None:
+        """As in `Shown`."""
+        if isinstance(event, Planned):
+            self.tally = Tally(event)
+            self.remarks.append(begins(event))
+        if remark := remark_on(event):
+            self.remarks.append(remark)
+        if self.tally is None:
+            return
+        self.tally.add(event)
+        if time.monotonic() - self.last >= SECONDS_BETWEEN_DISPLAYS or isinstance(event, Ended):
+            self.last = time.monotonic()
+            self._display("\n".join([*self.remarks[-5:], self.tally.line, self.tally.under_way]).rstrip())
+
+    def close(self) -> None:
+        """As in `Shown`."""
+
+    def _display(self, text: str) -> None:
+        data = {"text/plain": text}
+        if self.handle is None:
+            self.handle = ipython_shell().display.display(data, raw=True, display_id=True)
+        else:
+            self.handle.update(data, raw=True)
+
+
+class Json:
+    """A JSON object on a line of standard output for each event, for other programs.
+
+    Each has `event`, and `seconds` since the beginning. The rest is what the event is: `planned` (`name`, `trials`
+    to do, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their `updates`), `finished`
+    (`trials` with status, accuracy and so on), `elsewhere` (`trials`), `worker-lost` (`trials`, `reason`),
+    `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`, `reason`). What is not
+    a number is null.
+    """
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """As in `Shown`."""
+        name = "worker-lost" if isinstance(event, WorkerLost) else type(event).__name__.lower()
+        line = {"event": name, "seconds": round(time.monotonic() - self.started, 3), **_contents(event)}
+        print(json.dumps(line, allow_nan=False), flush=True)
+
+    def close(self) -> None:
+        """As in `Shown`."""
+
+
+def begins(event: Planned) -> str:
+    """What a plan says to people."""
+    done = sum(sum(counts.values()) for counts in event.done.values())
+    there = f" ({done:,} more in the store)" if done else ""
+    if not event.plan.groups:
+        return f"{plain(event.name)}: nothing to do, all {done:,} trials are in the store"
+    return f"{plain(event.name)}: {event.plan.sentence}{there}"
+
+
+def remark_on(event: Event) -> str:
+    """What is said of an event out of the ordinary; of all others nothing."""
+    if isinstance(event, WorkerLost):
+        number = "a trial" if len(event.keys) == 1 else f"{len(event.keys)} trials"
+        return f"a worker died with {number} of T={event.keys[0].length}, tried again alone: {plain(event.reason)}"
+    if isinstance(event, Waiting):
+        return f"waiting for the store, at most {duration(event.seconds)}: {plain(event.reason)}"
+    if isinstance(event, Stopping):
+        return "stopping: what is finished is kept; a second time stops at once"
+    if isinstance(event, Finished):
+        failed = [trial for trial in event.trials if trial.status == "failed"]
+        return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
+    return ""
+
+
+def _contents(event: Event) -> dict[str, Any]:
+    if isinstance(event, Planned):
+        plan = event.plan
+        done = sum(sum(counts.values()) for counts in event.done.values())
+        found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
+        return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
+    if isinstance(event, Advanced):
+        return {"trials": [{**_named(key), "updates": done} for key, done in event.updates.items()]}
+    if isinstance(event, Finished):
+        return {"trials": [_brief(trial) for trial in event.trials]}
+    if isinstance(event, Elsewhere):
+        return {"trials": [_named(key) for key in event.keys]}
+    if isinstance(event, WorkerLost):
+        return {"trials": [_named(key) for key in event.keys], "reason": event.reason}
+    if isinstance(event, Waiting):
+        return {"reason": event.reason, "at_most_seconds": event.seconds}
+    if isinstance(event, Ended):
+        return {"complete": event.complete, "reason": event.reason}
+    return {}
+
+
+def _brief(trial: Trial) -> dict[str, Any]:
+    names = ("status", "reason", "updates", "accuracy", "loss", "seconds", "attempts", "worker", "digest")
+    numbers = {name: getattr(trial, name) for name in names}
+    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
+    return {**_named(trial.key), **plain}
+
+
+def _named(key: Key) -> dict[str, int]:
+    """As `memspan study show` and the exports count: configurations from 1."""
+    return {**key._asdict(), "configuration": key.configuration + 1}

@@ -1,0 +1,261 @@
+"""What a study will take, before it starts: how many trials, how long at most, and how much memory.
+
+Time is measured, on the team that will do the work; memory is counted.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+
+import psutil
+
+from memspan._version import __version__
+from memspan.cells import CELLS
+from memspan.errors import MemspanError
+from memspan.execution.coordinator import orders_of
+from memspan.execution.jobs import Board, demand_version
+from memspan.execution.memory import SHARE, TooLarge, amount, bytes_of
+from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, Team
+from memspan.runtime.interrupts import Interrupts
+from memspan.study.study import Key, Study
+from memspan.study.trial import flow_of, prepared
+from memspan.training.history import Status
+
+SECONDS_OF_AN_ORDER = 15.0
+FAIR = 4
+"""Orders for each slot, at least: then nobody waits long for the last."""
+MOST_MEASURED = 12  # kinds of configurations; what others take is concluded from one with the same cell
+TOGETHER = 4  # networks that are measured; an update of more takes about as long for each
+MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
+SECONDS_TO_MEASURE = 0.05
+MOST_MEASURED_UPDATES = 64
+USUAL_BASE = 250 * 2**20  # bytes of a worker that has loaded everything and trained nothing
+
+Kind = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long things take, in seconds for one network, at a short and a long length.
+
+    Attributes
+    ----------
+    study : Study
+        The configuration that was measured.
+    lengths : (int, int)
+    update, evaluation, flow : (float, float)
+        An update; a fresh batch; the gradients at every time step, of which a trial takes two.
+    base : int
+        Bytes of the process, before it trained anything.
+    """
+
+    study: Study
+    lengths: tuple[int, int]
+    update: tuple[float, float]
+    evaluation: tuple[float, float]
+    flow: tuple[float, float]
+    base: int
+
+    def seconds(self, study: Study, length: int) -> float:
+        """Of a trial of this or a similar configuration, at most: it may be solved sooner."""
+        evaluations = study.updates // study.evaluate_every + study.evaluation_batches
+        times = (study.updates, self.update), (evaluations, self.evaluation), (2, self.flow)
+        seconds = sum(count * _on_a_line(self.lengths, values, length) for count, values in times)
+        return seconds * _operations(study) / _operations(self.study)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done, and what it takes.
+
+    Attributes
+    ----------
+    groups : tuple of tuple of Key
+        Trials that are run side by side, in the order in which they are handed out.
+    seconds : float or None
+        Of the whole, at most; None where nothing could be measured.
+    bytes : int
+        Of one process, at most.
+    slots : int
+        Processes.
+    available : int or None
+        Bytes of memory that all of them may take; None where that is not known.
+    """
+
+    groups: tuple[tuple[Key, ...], ...]
+    seconds: float | None
+    bytes: int
+    slots: int
+    available: int | None
+
+    @property
+    def trials(self) -> int:
+        """How many are to be done."""
+        return sum(map(len, self.groups))
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if not self.groups:
+            return "nothing to do"
+        processes = "in 1 process" if self.slots == 1 else f"in {self.slots} processes"
+        time = [] if self.seconds is None else [f"at most about {duration(self.seconds)}"]
+        trials = "1 trial" if self.trials == 1 else f"{self.trials:,} trials"
+        return ", ".join([f"{trials} {processes}", *time, f"at most {amount(self.bytes)} each"])
+
+
+def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interrupts) -> Plan:
+    """Measure, count, and divide the trials into groups.
+
+    Raises
+    ------
+    TooLarge
+        When memory cannot suffice; before anything of that size is allocated.
+    KeyboardInterrupt
+        When interrupted.
+    """
+    places = Counter(key[:2] for key in keys)  # configuration and length
+    available = team.memory()
+    _demand_room(USUAL_BASE // 2 + _largest(study, dict.fromkeys(places, 1)), 1, available)
+    paces = _measure(study, sorted(places), team, interrupts)
+    base = max((pace.base for pace in paces.values()), default=USUAL_BASE)
+    room = None if available is None else available / team.slots - base
+    seconds = {place: _seconds(study, paces, *place) for place in places}
+    fair = -(-len(keys) // (FAIR * team.slots))
+    widths = {}
+    for place, count in places.items():
+        by_time = max(1, round(SECONDS_OF_AN_ORDER / max(seconds[place] or 1.0, 1e-6)))
+        most = min(count, fair, by_time, Board.MEMBERS)
+        while most > 1 and room is not None and _largest(study, {place: most}) > room:
+            most //= 2
+        widths[place] = -(-count // -(-count // most))  # as few groups, but all about as wide
+    size = base + _largest(study, widths)
+    _demand_room(size, team.slots, available)
+    total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
+    groups = orders_of(keys, lambda key: widths[key[:2]])
+    return Plan(tuple(map(tuple, groups)), total if paces else None, size, team.slots, available)
+
+
+def measure(study: Study, lengths: tuple[int, int], version: str) -> Pace:
+    """Train a few networks for a moment; called on a worker."""
+    demand_version(version)
+    short = _moment(study, lengths[0])  # loads, and perhaps compiles, what is needed
+    base = psutil.Process().memory_info().rss
+    short, long = _moment(study, lengths[0]), _moment(study, lengths[1])
+    update, evaluation, flow = zip(short, long, strict=True)
+    return Pace(study, lengths, update, evaluation, flow, base)
+
+
+def _moment(study: Study, length: int) -> tuple[float, float, float]:
+    """Seconds of an update, of a fresh batch, and of the gradients at every time step, for one network."""
+    ensemble = prepared(study, length, range(TOGETHER))
+
+    def fit(updates: int) -> float:
+        began = time.perf_counter()
+        outcomes = ensemble.fit(updates, evaluate_every=1 << 30, final_batches=1, progress=False)
+        if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
+            raise KeyboardInterrupt
+        return time.perf_counter() - began
+
+    began = time.perf_counter()
+    ensemble.evaluate(1)
+    evaluation = time.perf_counter() - began
+    updates = 1
+    while (took := fit(updates)) < SECONDS_TO_MEASURE and updates < MOST_MEASURED_UPDATES:
+        updates *= 4
+    began = time.perf_counter()
+    flow_of(ensemble.members[0].model, ensemble.loss, ensemble.members[0].draw())
+    flow = time.perf_counter() - began
+    update = max(took - evaluation, took / 2) / updates  # `fit` ends with an evaluation
+    return update / TOGETHER, evaluation / TOGETHER, flow
+
+
+def duration(seconds: float) -> str:
+    """In words: `12 s`, `3 min`, `5.1 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
+
+
+def _largest(study: Study, widths: dict[tuple[int, int], int]) -> int:
+    """The bytes of the largest group."""
+    choices = study.configurations
+    return max((bytes_of(choices[place], length, width) for (place, length), width in widths.items()), default=0)
+
+
+def _demand_room(size: int, slots: int, available: int | None) -> None:
+    if available is None or slots * size <= available:
+        return
+    each = f"{slots} x {amount(size)} = " if slots > 1 else ""
+    fitting = int(available // size)
+    advice = (
+        f"--workers {fitting} would fit"
+        if fitting
+        else "a smaller batch, network, length or number of updates is needed"
+    )
+    raise TooLarge(
+        f"the study needs {each}{amount(slots * size)} of memory, and may take {amount(available)} "
+        f"({SHARE:.0%} of what is free): {advice}"
+    )
+
+
+def _measure(
+    study: Study, places: Sequence[tuple[int, int]], team: Team, interrupts: Interrupts
+) -> dict[Kind, Pace]:
+    """The pace of each kind of configuration, or of some of them; what cannot be measured is left out."""
+    kinds: dict[Kind, Study] = {}
+    for configuration, _ in places:
+        one = study.configurations[configuration]
+        kinds.setdefault(_kind(one), one)
+    lengths = [length for _, length in places]
+    running: dict[Future[Pace], Kind] = {}
+    for kind, one in list(kinds.items())[:MOST_MEASURED]:
+        least = one.new_task().least_length
+        longest = int(MOST_OPERATIONS / (_operations(one) * TOGETHER))
+        short, long = (max(least, min(length, longest)) for length in (min(lengths), max(lengths)))
+        if interrupts:
+            break
+        with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
+            running[team.submit(measure, one, (short, long), __version__)] = kind
+    unfinished = set(running)
+    while unfinished or interrupts:
+        if interrupts:
+            team.stop()
+            raise KeyboardInterrupt
+        _, unfinished = wait(unfinished, timeout=SECONDS_BETWEEN_LOOKS)
+        team.check()
+    for future in running:
+        if isinstance(error := future.exception(), MemspanError):
+            raise error
+    return {kind: future.result() for future, kind in running.items() if future.exception() is None}
+
+
+def _seconds(study: Study, paces: dict[Kind, Pace], configuration: int, length: int) -> float | None:
+    """Of a trial: by the pace of its kind, or of the same cell, or of any."""
+    one = study.configurations[configuration]
+    similar = [pace for pace in paces.values() if pace.study.cell == one.cell] or list(paces.values())
+    pace = paces.get(_kind(one)) or next(iter(similar), None)
+    return None if pace is None else pace.seconds(one, length)
+
+
+def _kind(study: Study) -> Kind:
+    """What the time of an update depends on."""
+    parameters = tuple(sorted(study.parameters.items()))
+    return study.task, parameters, study.cell, study.hidden, study.batch, study.dtype, study.evaluation_samples
+
+
+def _operations(study: Study) -> float:
+    """About how many an update takes for each step of its sequences."""
+    H, gates = study.hidden, len(CELLS[study.cell].gates)
+    return 6.0 * study.batch * gates * H * (H + 16)
+
+
+def _on_a_line(lengths: tuple[int, int], values: tuple[float, float], length: int) -> float:
+    """At another length: time grows with the steps."""
+    (short, long), (first, last) = lengths, values
+    if long <= short:
+        return last * length / long
+    slope = max(last - first, 0.0) / (long - short)
+    return last + slope * (length - long)

@@ -1,5 +1,0 @@
-"""The fast engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
-
-from memspan.kernels.engine import MEMORY, Differentiated, FusedEngine
-
-__all__ = ["MEMORY", "Differentiated", "FusedEngine"]

@@ -1,0 +1,15 @@
+"""The losses, one file each; `LOSSES` is the one list of them."""
+
+from memspan.losses.base import Loss, MeanLoss, evaluate
+from memspan.losses.mse import MSELoss
+from memspan.losses.sigmoid import SigmoidCrossEntropy
+from memspan.losses.softmax import SoftmaxCrossEntropy
+
+LOSSES: dict[str, type[MSELoss] | type[SoftmaxCrossEntropy] | type[SigmoidCrossEntropy]] = {
+    "mse": MSELoss,
+    "softmax": SoftmaxCrossEntropy,
+    "sigmoid": SigmoidCrossEntropy,
+}
+"""Every loss by name."""
+
+__all__ = ["LOSSES", "Loss", "MSELoss", "MeanLoss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy", "evaluate"]

@@ -1,0 +1,168 @@
+"""Loss functions: the value and its derivative together.
+
+All of them take what the network reads out, ŷ, as it is: a cross-entropy applies its softmax or logistic function
+itself. They are means, over every number that is asked for.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from memspan.cells.activations import exp, sigmoid, softplus
+from memspan.errors import InvalidArgument, NotReady
+from memspan.shapes import Array, Outputs
+
+SQUARED, SOFTMAX, SIGMOID, MASKED = 0, 1, 2, 4
+"""What `evaluate` is to compute; `MASKED` is added to one of the others."""
+
+
+class Loss(Protocol):
+    """What a loss must offer.
+
+    The fast engine calls it from Python between its forward and its backward half; unless the class has a static
+    method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that Numba
+    can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that name, a
+    whole number (0 if it has none): one compiled function may serve several losses.
+    """
+
+    def forward(self, y_hat: Any, y: Any, /) -> Any:
+        """The loss of predictions for labels, one number."""
+
+    def backward(self) -> Any:
+        """dL/dŷ at the last `forward`."""
+
+
+def evaluate(y_hat: Array, y: Array, d_y_hat: Array, kind: int) -> float:
+    """The losses of this file for kernels, over `[K, B, O]`: the value in float64; dL/dŷ goes into `d_y_hat`.
+
+    All are one function, so that a kernel need not be compiled again for another loss.
+    """
+    steps, batch, outputs = y.shape
+    masked, of_rows = kind & MASKED > 0, kind & SOFTMAX > 0
+    terms = 1 if of_rows else outputs
+    asked = steps * batch * terms
+    if masked:
+        for k in range(steps):
+            for b in range(batch):
+                for o in range(terms):
+                    asked -= y[k, b, o] != y[k, b, o]
+    total, share = 0.0, 1.0 / max(asked, 1)
+    for k in range(steps):
+        for b in range(batch):
+            if of_rows:
+                total += evaluate_row(y_hat[k, b], y[k, b], d_y_hat[k, b], share, masked)
+                continue
+            for o in range(outputs):
+                z, label = y_hat[k, b, o], y[k, b, o]
+                if masked and label != label:
+                    d_y_hat[k, b, o] = 0
+                elif kind & SIGMOID:
+                    total += float(softplus(z)) - float(label) * float(z)
+                    d_y_hat[k, b, o] = (sigmoid(z) - label) * share
+                else:
+                    error = z - label
+                    total += float(error) * float(error)
+                    d_y_hat[k, b, o] = error * (2.0 * share)
+    return total / asked if asked else np.nan
+
+
+def evaluate_row(z: Array, label: Array, d_z: Array, share: float, masked: bool) -> float:
+    """Softmax and cross-entropy of one answer; 0 where it is not asked for."""
+    if masked and label[0] != label[0]:
+        d_z[:] = 0
+        return 0.0
+    top = z[0]
+    for o in range(1, z.shape[0]):
+        top = max(top, z[o])
+    whole, wanted = 0.0, 0.0
+    for o in range(z.shape[0]):
+        d_z[o] = exp(z[o] - top)
+        whole += float(d_z[o])
+        wanted += float(label[o]) * float(z[o] - top)
+    for o in range(z.shape[0]):
+        d_z[o] = (d_z[o] / whole - label[o]) * share
+    return np.log(whole) - wanted
+
+
+class MeanLoss:
+    """What the losses have in common: checks, the mask, and the mean.
+
+    Parameters
+    ----------
+    masked : bool
+        Whether a label of NaN is one that is not asked for: then it counts neither in the sum nor in the mean, and
+        its derivative is 0. Otherwise NaN is a label like any other, and makes the loss NaN.
+    """
+
+    function = SQUARED
+    label = ""
+    """What the loss is called in figures."""
+
+    into = staticmethod(evaluate)
+    """Each subclass names it again: of one that does not, the engine cannot know that it is the same loss."""
+
+    def __init__(self, masked: bool = False) -> None:
+        if not isinstance(masked, bool | np.bool):
+            raise InvalidArgument("masked", "True or False", repr(masked))
+        self.masked = bool(masked)
+        self._derivative: Array | None = None
+
+    @property
+    def kind(self) -> int:
+        """Which loss `into` is to compute."""
+        return self.function | (MASKED if self.masked else 0)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'masked=True' if self.masked else ''})"
+
+    def forward(self, y_hat: Outputs, y: Outputs) -> float:
+        """The loss of predictions `y_hat [B, O]` or `[K, B, O]` for labels `y` of the same shape, never broadcast.
+
+        Raises
+        ------
+        InvalidArgument
+            When the two shapes differ, what they hold are not floating-point numbers, or no label is asked for.
+        """
+        y_hat, y = np.asarray(y_hat), np.asarray(y)
+        for name, values in (("y_hat", y_hat), ("y", y)):
+            if values.dtype.kind not in "fc":
+                raise InvalidArgument(name, "an array of floating-point numbers", f"dtype {values.dtype}")
+        if np.shape(y_hat) != np.shape(y):
+            raise InvalidArgument("y_hat", f"of the labels' shape {np.shape(y)}", f"shape {np.shape(y_hat)}")
+        self.check_labels(y)
+        asked = self._asked(y)
+        values, derivative = self._parts(y_hat, np.where(asked, y, 0))
+        of = asked[..., : values.shape[-1]]  # one value a row, or one a number
+        count = int(of.sum())
+        self._derivative = np.where(asked, derivative, 0) / count
+        return (np.where(of, values, 0).sum() / count).item()
+
+    def check_labels(self, y: Array) -> None:
+        """Raise `InvalidArgument` if `y` cannot be the labels of a batch.
+
+        The fast engine looks at the first batch of each shape only: later ones cost no time.
+        """
+        if np.size(y) == 0:
+            raise InvalidArgument("y", "at least one label", f"shape {np.shape(y)}")
+        if not self._asked(y).any():
+            raise InvalidArgument("y", "at least one label that is asked for", f"NaN alone, in shape {y.shape}")
+
+    def _asked(self, y: Array) -> Array:
+        """Which labels are asked for."""
+        return ~np.isnan(y) if self.masked else np.ones(y.shape, bool)
+
+    def backward(self) -> Outputs:
+        """dL/dŷ at the last `forward`, in its shape.
+
+        Raises
+        ------
+        NotReady
+            When there was none.
+        """
+        if self._derivative is None:
+            raise NotReady("the derivative of a loss needs its value: call .forward(y_hat, y) first")
+        return self._derivative.copy()
+
+    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+        """The loss of each number, or of each row as `[..., 1]`, and its derivative."""
+        raise NotImplementedError

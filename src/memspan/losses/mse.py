@@ -1,0 +1,35 @@
+"""The mean squared error."""
+
+from memspan.losses.base import SQUARED, MeanLoss, evaluate
+from memspan.shapes import Array
+
+
+class MSELoss(MeanLoss):
+    """The mean squared error over samples and outputs.
+
+        L = 1/N Σ (y - ŷ)²          dL/dŷ = 2/N (ŷ - y)
+
+    with N = B·O, the number of predictions: for the one output of the memory task, the assignment's equation.
+
+    Parameters
+    ----------
+    masked : bool
+        Whether a label of NaN is one that is not asked for, and counts neither in the sum nor in N.
+
+    Examples
+    --------
+    >>> loss = MSELoss()
+    >>> loss.forward(np.array([[1.0], [0.0]]), np.array([[0.0], [0.0]]))
+    0.5
+    >>> loss.backward()
+    array([[1.],
+           [0.]])
+    """
+
+    function = SQUARED
+    label = "mean squared error"
+    into = staticmethod(evaluate)
+
+    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+        error = y_hat - y
+        return error * error, 2 * error

@@ -1,0 +1,42 @@
+"""The cross-entropy of answers yes or no."""
+
+from memspan.cells.activations import sigmoid, softplus
+from memspan.errors import InvalidArgument
+from memspan.losses.base import SIGMOID, MeanLoss, evaluate
+from memspan.shapes import Array
+
+
+class SigmoidCrossEntropy(MeanLoss):
+    """The cross-entropy of yes or no, each output by itself, after a logistic function; in nats.
+
+        p = σ(ŷ)        L = -1/N Σ (y log p + (1-y) log(1-p))        dL/dŷ = 1/N (p - y)
+
+    with N = B·O, and y from 0 to 1. The sum of logarithms is softplus(ŷ) - y ŷ, in which nothing overflows.
+
+    Parameters
+    ----------
+    masked : bool
+        Whether a label of NaN is one that is not asked for, and counts neither in the sum nor in N.
+
+    Examples
+    --------
+    >>> loss = SigmoidCrossEntropy()
+    >>> round(loss.forward(np.array([[0.0]]), np.array([[1.0]])), 6)  # log 2
+    0.693147
+    >>> loss.backward()
+    array([[-0.5]])
+    """
+
+    function = SIGMOID
+    label = "cross-entropy (nats)"
+    into = staticmethod(evaluate)
+
+    def check_labels(self, y: Array) -> None:
+        """Raise `InvalidArgument` if `y` has other numbers than probabilities, or NaN if masked."""
+        super().check_labels(y)
+        numbers = y[self._asked(y)].real
+        if (numbers < 0).any() or (numbers > 1).any():
+            raise InvalidArgument("y", "of probabilities, from 0 to 1", "others")
+
+    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+        return softplus(y_hat) - y * y_hat, sigmoid(y_hat) - y

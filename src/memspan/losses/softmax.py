@@ -1,0 +1,52 @@
+"""The cross-entropy of a choice among several classes."""
+
+import numpy as np
+
+from memspan.errors import InvalidArgument
+from memspan.losses.base import SOFTMAX, MeanLoss, evaluate
+from memspan.shapes import Array
+
+
+class SoftmaxCrossEntropy(MeanLoss):
+    """The cross-entropy of a choice among O classes, after a softmax over them; in nats.
+
+        p = exp(ŷ) / Σ exp(ŷ)        L = -1/N Σ y log p        dL/dŷ = 1/N (p - y)
+
+    A label is a row of probabilities that sum to 1, as a rule a single 1 among zeros; N is the number of rows. So
+    that nothing overflows, the largest ŷ of each row is subtracted from the row first.
+
+    Parameters
+    ----------
+    masked : bool
+        Whether a row of NaN is one that is not asked for, and counts neither in the sum nor in N.
+
+    Examples
+    --------
+    >>> loss = SoftmaxCrossEntropy()
+    >>> round(loss.forward(np.zeros((1, 4)), np.array([[0.0, 1.0, 0.0, 0.0]])), 6)  # log 4
+    1.386294
+    >>> loss.backward()
+    array([[ 0.25, -0.75,  0.25,  0.25]])
+    """
+
+    function = SOFTMAX
+    label = "cross-entropy (nats)"
+    into = staticmethod(evaluate)
+
+    def check_labels(self, y: Array) -> None:
+        """Raise `InvalidArgument` if `y` has rows other than of probabilities, or of NaN as a whole if masked."""
+        super().check_labels(y)
+        asked = self._asked(y)
+        if (asked.any(axis=-1) != asked.all(axis=-1)).any():
+            raise InvalidArgument("y", "of rows that are NaN as a whole or not at all", "a row that is partly NaN")
+        rows = y[asked.all(axis=-1)].real
+        if y.shape[-1] < 2:
+            raise InvalidArgument("y", "of at least two classes, a probability for each", f"shape {y.shape}")
+        if (rows < 0).any() or (np.abs(rows.sum(axis=-1) - 1) > 1e-3).any():
+            raise InvalidArgument("y", "of rows of probabilities, which sum to 1", "others")
+
+    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+        shifted = y_hat - y_hat.real.max(axis=-1, keepdims=True)
+        powers = np.exp(shifted)
+        whole = powers.sum(axis=-1, keepdims=True)
+        return np.log(whole) - (y * shifted).sum(axis=-1, keepdims=True), powers / whole - y

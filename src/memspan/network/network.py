@@ -1,0 +1,261 @@
+"""The network that a student opens: forward, backward, update, and the weights by name."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from memspan.cells import CELLS, Cell
+from memspan.cells.initializers import STARTS
+from memspan.engines.parameters import Layout, Weights, initial_weights
+from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
+from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.shapes import Array, Flat, Outputs
+
+DTYPES = ("float32", "float64", "complex128")
+
+
+class _Matrix:
+    """An attribute of `Network` that reads and writes one matrix inside the flat vector."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, network: "Network | None", owner: type) -> Any:
+        return self if network is None else getattr(network.weights, self.name)
+
+    def __set__(self, network: "Network", value: Array) -> None:
+        network.set_weights({**network.get_weights(), self.name: value})
+
+
+class Network:
+    """A recurrent network of any cell that reads a sequence and answers at its end.
+
+        s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s        the linear map, the same for every cell
+        a[t], ... = cell(s[t], ...)             pointwise
+        ŷ = Vᵀ a[T] + b_y                       the read-out, of the last step or of the last K
+
+    Parameters
+    ----------
+    cell : Cell or str
+        The cell, or its name in `memspan.CELLS`.
+    input_size, hidden_size, output_size : int
+        F, H and O.
+    init : str, optional
+        A start from `memspan.cells.initializers`; by default the cell's own. It never changes the cell: the IRNN
+        is `Network("rnn-relu", init="identity", ...)`.
+    gain : float
+        Multiplies what the start draws (R alone for `orthogonal` and `identity`).
+    dtype : float32, float64 or complex128
+        Of the weights and of everything computed. complex128 is there for the complex step.
+    read_out : int, optional
+        K: ŷ is read after each of the last K steps, and has an axis of that length in front. Without it ŷ is read
+        after the last step alone.
+    rng : Generator, SeedSequence or int, optional
+        Where the initial weights come from; fresh entropy if not given.
+
+    Attributes
+    ----------
+    W, R, bs, V, by : array
+        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assigning copies. Some
+        cells have a `U [K, H]` too, weights that each unit has for itself, and some have no R.
+    parameters : array [P]
+        All weights in one vector.
+    trace : Trace or None
+        What the last `forward` computed: `trace.x`, `trace.a`, `trace.y_hat`, and the gates by name.
+    gradients : Gradients or None
+        What the last `backward` computed, for the diagnostics.
+    grads : dict
+        What the last `backward` returned; `update` takes its steps from it.
+
+    Raises
+    ------
+    InvalidArgument
+        Where a size, name, dtype, array shape or number is not what it must be.
+    NotReady
+        A `RuntimeError`: `backward` before `forward`, or `update` before `backward`.
+    """
+
+    W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
+
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        *,
+        init: str | None = None,
+        gain: float = 1.0,
+        dtype: DTypeLike = np.float64,
+        read_out: int | None = None,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> None:
+        self.cell = cell if isinstance(cell, Cell) else CELLS[one_of("cell", cell, CELLS)]
+        self.input_size = whole_number("input_size", input_size)
+        self.hidden_size = whole_number("hidden_size", hidden_size)
+        self.output_size = whole_number("output_size", output_size)
+        self.dtype = one_dtype("dtype", dtype, DTYPES)
+        self.read_out = None if read_out is None else whole_number("read_out", read_out)
+        start = one_of("init", self.cell.start if init is None else init, STARTS)
+        gain = real_number("gain", gain, above=0)
+        flat = initial_weights(self.layout, start, gain, generator("rng", rng))
+        self.parameters: Flat = flat.astype(self.dtype)
+        self.trace: Trace | None = None
+        self.gradients: Gradients | None = None
+        self.grads: dict[str, Array] = {}
+
+    def __repr__(self) -> str:
+        sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
+        return f"<{type(self).__name__} of {self.cell.name}, {sizes}, {self.dtype}>"
+
+    @property
+    def layout(self) -> Layout:
+        """The sizes, and where each matrix lies in `parameters`."""
+        return Layout(self.cell, self.input_size, self.hidden_size, self.output_size)
+
+    @property
+    def weights(self) -> Weights:
+        """The matrices, as views into `parameters`."""
+        return self.layout.views(self.parameters)
+
+    def forward(self, x: Array) -> Outputs:
+        """Predict from `x`, and remember every step for `backward`.
+
+        Parameters
+        ----------
+        x : array [T, F] or [T, B, F]
+            One sequence or a batch of them; copied, in the network's dtype.
+
+        Returns
+        -------
+        array [1, O] or [B, O], or [K, B, O]
+        """
+        self._forget()
+        self.trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
+
+    def predict(self, x: Array) -> Outputs:
+        """As `forward`, but remember nothing."""
+        trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        return trace.y_hat.reshape(self._answer(trace))
+
+    def backward(self, d_loss: Array) -> dict[str, Array]:
+        """Back-propagation through time from dL/dŷ.
+
+        Parameters
+        ----------
+        d_loss : array [B, O] or [K, B, O], or [O] for one sequence
+            dL/dŷ, in the shape that `forward` returned.
+
+        Returns
+        -------
+        dict
+            `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`, and
+            `d_U [T, K, H]` where the cell has it, summed over the batch; those of the recurrent half keep the
+            contribution of each time step apart. It is also kept as `grads`: what is done to the arrays in place
+            is what `update` will see.
+        """
+        self.grads = self.backpropagate(self._checked_floats("d_loss", d_loss)).by_name()
+        return self.grads
+
+    def backpropagate(self, d_loss: Array) -> Gradients:
+        """As `backward`, but return the typed `Gradients`, which also hold dL/da[t] of every step."""
+        if self.trace is None:
+            raise NotReady("backward needs the trace of a forward pass: call .forward(x) first")
+        self.gradients = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
+        return self.gradients
+
+    def update(self, lr: float) -> None:
+        """One step of gradient descent: each weight less `lr` times its gradient, summed over time.
+
+        Raises
+        ------
+        NotReady
+            When `backward` has not been called since the last update.
+        """
+        if not self.grads:
+            raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
+        lr = real_number("lr", lr, above=0)
+        for name, weight in self.layout.by_name(self.parameters).items():
+            gradient = self.grads[f"d_{name}"]
+            weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
+        self._forget()
+
+    def get_weights(self) -> dict[str, Array]:
+        """Copies of `W`, `R`, `bs`, `V`, `by` and `U`, those of them that the cell has."""
+        return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        """Copy in all weights; names and shapes must be exactly those of `get_weights`.
+
+        Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
+        """
+        shapes = self.layout.shapes
+        if set(weights or ()) != set(shapes):
+            rule = "a mapping with exactly " + ", ".join(shapes)
+            raise InvalidArgument("weights", rule, list(weights or ()))
+        new = {name: self._checked_floats(name, weights[name]) for name in shapes}
+        for name, shape in shapes.items():
+            if new[name].shape != shape:
+                raise InvalidArgument(name, f"of shape {shape}", f"shape {new[name].shape}")
+        for name, weight in self.layout.by_name(self.parameters).items():
+            weight[:] = new[name]
+        self.trace = None
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """A twin with the same weights in another dtype, and nothing remembered."""
+        twin = copy.copy(self)
+        twin.dtype = one_dtype("dtype", dtype, DTYPES)
+        twin.parameters = self.parameters.astype(twin.dtype)
+        twin._forget()
+        return twin
+
+    def inputs(self, x: Array) -> Array:
+        """`x` checked and copied: `[T, B, F]`, in the network's dtype."""
+        x = self._checked_floats("x", x)
+        if x.ndim not in (2, 3):
+            raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
+        if x.shape[-1] != self.input_size:
+            rule = f"{self.input_size} features wide, as input_size says"
+            raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
+        if 0 in x.shape:
+            raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
+        if len(x) < (self.read_out or 1):
+            raise InvalidArgument("x", f"at least the {self.read_out} steps that are read out", f"{len(x)}")
+        return x if x.ndim == 3 else x[:, np.newaxis]
+
+    def _answer(self, trace: Trace) -> tuple[int, ...]:
+        """The shape of ŷ: without the axis of the last K steps, unless it was asked for."""
+        return trace.y_hat.shape[self.read_out is None :]
+
+    def _output_gradient(self, d_loss: Array, trace: Trace) -> Array:
+        """dL/dŷ `[K, B, O]`, checked."""
+        d_loss, shape = self._checked_floats("d_loss", d_loss, finite=False), self._answer(trace)
+        if d_loss.ndim == 1 and shape[0] == 1:
+            d_loss = d_loss[np.newaxis]
+        if d_loss.shape != shape:
+            raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
+        return d_loss.reshape(trace.y_hat.shape)
+
+    def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
+        """A copy of what was given, in the network's dtype."""
+        try:
+            values = np.asarray(given)
+        except ValueError:  # lists of different lengths
+            raise InvalidArgument(name, "a rectangular array", type(given).__name__) from None
+        allowed = "fc" if self.dtype.kind == "c" else "f"
+        if values.dtype.kind not in allowed:
+            rule = "an array of real floating-point numbers"
+            raise InvalidArgument(name, rule, f"dtype {values.dtype}")
+        with np.errstate(over="ignore"):
+            converted = values.astype(self.dtype)
+        if finite and not np.isfinite(converted).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
+            raise InvalidArgument(name, f"finite in {self.dtype}", f"{values[where]} at index {list(where)}")
+        return converted
+
+    def _forget(self) -> None:
+        self.trace, self.gradients, self.grads = None, None, {}

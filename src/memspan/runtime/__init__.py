@@ -1,0 +1,1 @@
+"""What long work needs of the machine: interrupts, BLAS threads, whole files, and progress for people."""

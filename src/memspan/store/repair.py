@@ -1,0 +1,274 @@
+"""What is wrong with a store, and what can still be read of it. Only a copy is ever touched."""
+
+import json
+import os
+import shutil
+import sqlite3
+import struct
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
+from memspan.store.databases import SQLite, StoreFailed, whole_size
+from memspan.store.schema import APPLICATION, METADATA, VERSION, trial_of
+from memspan.store.store import Store
+from memspan.study.provenance import Provenance
+from memspan.study.study import Study
+
+PAGE = 4096  # bytes; SQLite's own choice, and so a store's
+LAST = 1 << 31  # a number that no row has
+MOST_COMPLAINTS = 20
+LARGEST = 1 << 40  # bytes that a file is made long
+MOST_COPIES = 20  # of a store that is written to meanwhile
+SECONDS_BETWEEN_COPIES = 0.25
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found.
+
+    Attributes
+    ----------
+    complaints : tuple of str
+        What is wrong; nothing if the store is sound.
+    rows : dict of str to int
+        How many rows of each table can be read.
+    saved : dict of str to int
+        How many of them were saved: those that belong together, unless as lines of JSON. Nothing without a rescue.
+    """
+
+    complaints: tuple[str, ...]
+    rows: dict[str, int]
+    saved: dict[str, int]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.complaints
+
+
+def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
+    """Look at a SQLite store, and save what can be read.
+
+    Parameters
+    ----------
+    path : path
+        The store; it is left as it is, and so is its journal.
+    rescue : path, optional
+        A new file: another store, in which everything is that belongs together; or, if its name ends with
+        `.jsonl`, every readable row as a line of JSON.
+
+    Raises
+    ------
+    InvalidArgument
+        When there is no such file, or `rescue` is there already.
+    StoreFailed
+        When the store is written to all the time.
+    """
+    path, rescue = Path(path), None if rescue is None else Path(rescue)
+    if not path.is_file():
+        raise InvalidArgument("store", "a SQLite file", repr(str(path)))
+    if rescue is not None and rescue.exists():
+        raise InvalidArgument("rescue", "a new file", repr(str(rescue)))
+    complaints = _complaint_at_opening(path)
+    with _copied(path) as copy, _read(copy) as (connection, more):
+        complaints += [] if connection is not None and not more and not complaints else more
+        found = {name: [] for name in METADATA.tables} if connection is None else _all_rows(connection)
+        complaints += _incoherences(found)
+        saved = {} if rescue is None else _rescue(found, rescue)
+    return Diagnosis(tuple(dict.fromkeys(complaints)), _counts(found), saved)
+
+
+def _complaint_at_opening(path: Path) -> list[str]:
+    """What opening a copy of it as a store would say."""
+    with _copied(path) as copy:
+        try:
+            SQLite(copy).open(create=False).dispose()
+        except MemspanError as error:
+            return [str(error).replace(str(copy), path.name).split("; `memspan")[0]]
+    return []
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    """A copy, with the journal of a transaction that was cut off, of a moment when nobody wrote."""
+    with tempfile.TemporaryDirectory(prefix="memspan-doctor-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder) / "store"
+        for _ in range(MOST_COPIES):
+            before = _marks(path)
+            for old, new in zip(_files(path), _files(copy), strict=True):
+                new.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # of a journal there is mostly none
+                    shutil.copyfile(old, new)
+            if _marks(path) == before:
+                break
+            time.sleep(SECONDS_BETWEEN_COPIES)
+        else:
+            raise StoreFailed(f"{path} is written to all the time; look at it when the study has ended")
+        yield copy
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    """The store and its journal."""
+    return path, path.with_name(path.name + "-journal")
+
+
+def _marks(path: Path) -> list[tuple[int, int] | None]:
+    """What changes when a store is written to. No lock is taken: SQLite would mend what it locks."""
+    marks: list[tuple[int, int] | None] = []
+    for file in _files(path):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            marks.append(None)
+        else:
+            marks.append((stat.st_mtime_ns, stat.st_size))
+    return marks
+
+
+@contextmanager
+def _read(copy: Path) -> Iterator[tuple[sqlite3.Connection | None, list[str]]]:
+    """A connection to a copy, and what SQLite finds wrong; none if nothing can be read at all."""
+    with copy.open("rb") as file:
+        start = file.read(101)
+    if not start.startswith(b"SQLite format 3\0"):
+        if start[100:] in (b"\x05", b"\x0d"):  # a page of rows follows: only the header is gone
+            _write_header(copy)
+    elif copy.stat().st_size < (whole := min(whole_size(start), LARGEST)):
+        os.truncate(copy, whole)  # zeros where it was cut off: else SQLite would read nothing of it
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.text_factory = lambda text: text.decode(errors="replace")
+        try:
+            complaints = [row[0] for row in connection.execute(f"PRAGMA integrity_check({MOST_COMPLAINTS})")]
+            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.DatabaseError as error:
+            complaints, tables = [str(error)], set()
+            with suppress(sqlite3.DatabaseError):
+                tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        complaints = [line for line in complaints if line != "ok"]
+        yield (connection if tables & set(METADATA.tables) else None), complaints
+
+
+def _write_header(copy: Path) -> None:
+    """The first hundred bytes of a store (https://www.sqlite.org/fileformat.html, section 1.3)."""
+    pages = copy.stat().st_size // PAGE
+    head = struct.pack(">16sHBBBBBB", b"SQLite format 3\0", PAGE, 1, 1, 0, 64, 32, 32)
+    numbers = (1, pages, 0, 0, 1, 4, 0, 0, 1, VERSION, 0, APPLICATION)
+    with copy.open("r+b") as file:
+        file.write(head + struct.pack(">12i20xii", *numbers, 1, sqlite_number()))
+
+
+def sqlite_number() -> int:
+    """The version of SQLite as it writes it."""
+    major, minor, patch = sqlite3.sqlite_version_info
+    return major * 1_000_000 + minor * 1000 + patch
+
+
+def _all_rows(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
+    return {name: list(_rows(connection, name)) for name in METADATA.tables}
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
+    """Every row that can be read: behind one that cannot, ever longer steps look for the next that can."""
+    last, step = 0, 1
+    while last < LAST:
+        try:
+            query = f'SELECT rowid AS "rowid ", * FROM {table} WHERE rowid > ? ORDER BY rowid'
+            for row in connection.execute(query, (last,)):
+                values = dict(row)
+                last, step = values.pop("rowid "), 1
+                yield values
+            return
+        except sqlite3.DatabaseError:
+            last, step = last + step, 2 * step
+
+
+def _incoherences(found: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """What belongs to nothing, and what is no trial."""
+    complaints = []
+    for name, kept in _coherent(found).items():
+        if lost := len(found[name]) - len(kept):
+            complaints.append(
+                f"{lost} rows of {name} cannot be used: what they belong to is gone, or they are damaged"
+            )
+    return complaints
+
+
+def _coherent(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that belong together."""
+    kept: dict[str, list[dict[str, Any]]] = {}
+    kept["studies"] = [row for row in found["studies"] if _is_study(row)]
+    studies = {row["id"] for row in kept["studies"]}
+    kept["configurations"] = [
+        row for row in found["configurations"] if row["study"] in studies and _is_json(row.get("specification"))
+    ]
+    places = {(row["study"], row["configuration"]) for row in kept["configurations"]}
+    readable = [
+        row for row in found["trials"] if (row["study"], row["configuration"]) in places and _is_trial(row)
+    ]
+    curves = {_key(row): row for row in found["curves"]}
+    kept["trials"] = [row for row in readable if _key(row) in curves and _is_trial(row, curves[_key(row)]["data"])]
+    keys = {_key(row) for row in kept["trials"]}
+    for name in ("curves", "weights"):
+        kept[name] = [row for row in found[name] if _key(row) in keys]
+    return kept
+
+
+def _counts(found: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    return {name: len(rows) for name, rows in found.items()}
+
+
+def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, int]:
+    """Write what can be read to a new file; how many rows of each table there are."""
+    if rescue.suffix == ".jsonl":
+        with rescue.open("x", encoding="utf-8") as file:
+            for name, rows in found.items():
+                for row in rows:
+                    file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
+        return _counts(found)
+    coherent = _coherent(found)
+
+    def write(connection: Connection) -> None:
+        for name, rows in coherent.items():
+            if rows:
+                connection.execute(store.transact.database.insert(METADATA.tables[name]), rows)
+
+    with Store(rescue, create=True) as store:
+        store.transact(write, writes=True)
+    return _counts(coherent)
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["study"], row["configuration"], row["length"], row["repetition"]
+
+
+def _is_study(row: dict[str, Any]) -> bool:
+    try:
+        Study(**json.loads(row["specification"]))
+        Provenance.model_validate_json(row["versions"])
+    except (ValueError, TypeError, KeyError):
+        return False
+    return True
+
+
+def _is_json(text: Any) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, TypeError):
+        return False
+
+
+def _is_trial(row: dict[str, Any], blob: bytes | None = None) -> bool:
+    try:
+        trial_of(row, row["configuration"], blob)
+    except (ValueError, TypeError, KeyError, UnreadableFile):
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
+from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
+from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
+from memspan.figures.losses import Curve, LossByLength, draw_losses
+from memspan.figures.style import save
+from memspan.shapes import PerStep
+from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
+from memspan.study.study import Study
+from memspan.study.trial import Trial
+from memspan.tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH = 80  # letters of a title that fit onto the narrowest figure
+SEQUENCES = 1000  # from which is estimated where answers lie
+MOMENTS = {"start": "before training", "end": "after training"}
+
+
+def draws_trials(study: Study) -> bool:
+    """Whether there are figures of a study's trials, and not only of what they come to; of many there are none."""
+    return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
+
+
+def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
+    """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
+
+    Of several configurations there is one figure of all, and the figures of each in a folder of its own,
+    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. Of a summary, which has no
+    trials, only accuracies and shares are drawn. A figure without a single number in it is not drawn: of trials
+    that all failed, or whose first repetition is not done.
+    """
+    folder = Path(folder)
+    if len(result.study.configurations) == 1:
+        return _saved(_figures(result), folder)
+    written = _saved([("solved", shares_record(result), draw_shares)], folder)
+    if len(result.study.configurations) <= MOST_CONFIGURATIONS:
+        for number, part in enumerate(result.parts, start=1):
+            written += _saved(_figures(part), folder / f"configuration-{number}")
+    return written
+
+
+def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, record, draw in figures:
+        if rows := record.rows():
+            save(draw(record), folder, name, record.columns, rows)
+            written.append(folder / f"{name}.png")
+    return written
+
+
+def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    yield "accuracy", accuracy_record(result), draw_accuracy
+    if not isinstance(result, StudyResult):
+        return
+    yield "losses", loss_record(result), draw_losses
+    states = norms_record(result, {"d_a": "‖dL/da[t]‖"}, "The gradient on its way back")
+    yield "gradient-by-lag", states, draw_norms
+    quantities = {"d_R": "‖dL/dR[t]‖", "d_W": "‖dL/dW[t]‖"}
+    weights = norms_record(result, quantities, "What each time step contributes to the gradient of the weights")
+    yield "gradient-of-weights-by-lag", weights, draw_norms
+    yield "gradient-during-training", map_record(result), draw_map
+
+
+def accuracy_record(result: StudySummary) -> AccuracyByLength:
+    """Accuracies and solved shares of the lengths that have trials."""
+    rows = [row for row in result.summaries() if row.accuracies]
+    task = result.study.new_task()
+    return AccuracyByLength(
+        _title(f"{task.name}: {task.sentence}", result),
+        {row.length: row.accuracies for row in rows},
+        {row.length: row.share for row in rows},
+        result.study.threshold,
+        {row.length: task.chance_accuracy(row.length) for row in rows},
+    )
+
+
+def shares_record(result: StudySummary) -> SharesByLength:
+    """The solved share of every configuration."""
+    shares = {
+        result.study.label(number): {row.length: row.share for row in part.summaries() if row.share.trials}
+        for number, part in enumerate(result.parts)
+    }
+    tasks = ", ".join(result.study.values()["task"])
+    return SharesByLength(f"{tasks}: {result.study.describe()}", shares)
+
+
+def loss_record(result: StudyResult) -> LossByLength:
+    """Every trial's curve, each point in the middle of the updates that it averages."""
+    curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
+    task = result.study.new_task()
+    risks = {length: task.trivial_risk(length) for length in curves}
+    return LossByLength(_title("Training loss of every repetition", result), curves, risks, task.new_loss().label)
+
+
+def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
+    """The median over repetitions of a norm at each time step, at the start and at the end of training."""
+    panels = {
+        (field, heading): {
+            length: _median(trials, moment, field)
+            for length, trials in _by_length(result)
+            if any(getattr(trial, moment) for trial in trials)
+        }
+        for field in quantities
+        for moment, heading in MOMENTS.items()
+    }
+    return NormsByLag(_title(f"{title} (median over repetitions)", result), panels, quantities)
+
+
+def map_record(result: StudyResult) -> NormsDuringTraining:
+    """dL/da over training, of the first repetition of each length."""
+    first = {length: trials[0] for length, trials in _by_length(result) if trials[0].flow_map}
+    maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
+    every = max((trial.flow_every for trial in first.values()), default=1)
+    title = _title("The gradient during training, first repetition of each length", result)
+    statuses = {length: trial.status for length, trial in first.items()}
+    relevant = {length: relevance(result.study.new_task(), length) for length in first}
+    return NormsDuringTraining(title, maps, statuses, every, relevant)
+
+
+def relevance(task: Task, length: int) -> PerStep:
+    """In what share of sequences each step holds a part of the answer."""
+    x, _ = task.sample(np.random.default_rng(0), length, SEQUENCES)
+    return np.asarray(task.relevant(x).mean(axis=1))
+
+
+def _title(what: str, result: StudySummary) -> str:
+    """What is shown, and of which study; wrapped."""
+    task = result.study.new_task()
+    parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
+    network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
+    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)]).replace("\u00a0", " ")
+
+
+def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
+    """The lengths with trials that ran, and those."""
+    for length in result.study.lengths:
+        trials = [trial for trial in result.of_length(length) if trial.status != "failed"]
+        if trials:
+            yield length, trials
+
+
+def _curve(trial: Trial) -> Curve:
+    begins = trial.curve_every * np.arange(len(trial.curve))
+    ends = np.minimum(begins + trial.curve_every, trial.updates)
+    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.status)
+
+
+def _median(trials: list[Trial], moment: str, field: str) -> PerStep:
+    flows = [getattr(trial, moment) for trial in trials]
+    return np.asarray(np.median([getattr(flow, field) for flow in flows if flow is not None], axis=0))

@@ -1,0 +1,98 @@
+"""The table of a study for `rich`."""
+
+from itertools import chain
+
+import numpy as np
+from rich.table import Table
+
+from memspan.study.results import LengthSummary, StudySummary
+
+
+def table_of(summary: StudySummary) -> Table:
+    """The summaries of every configuration and length, as `StudySummary.table`."""
+    parts = summary.parts
+    losses = dict.fromkeys(part.study.new_task().new_loss().label for part in parts)
+    table = Table(title=_title(summary), caption=_caption(summary), caption_justify="left")
+    worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summary.rows))]
+    varying = summary.study.varying
+    for heading in varying:
+        table.add_column(heading.removeprefix("parameters.").replace("_", " "), overflow="fold")
+    spare = () if varying else ("± spread", "of trivial")  # where there is no room for them
+    loss = next(iter(losses)) if len(losses) == 1 else "loss"
+    for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
+        table.add_column(heading, justify="right", min_width=min(8, len(heading)), no_wrap=bool(varying))
+    for heading in (loss, *spare[1:]):
+        table.add_column(heading, justify="right", min_width=8)
+    for part, rows in zip(parts, summary.rows, strict=True):
+        own = [_written(part.study.values()[name][0]) for name in varying]
+        for row in rows:
+            trivial = part.study.new_task().trivial_risk(row.length)
+            cells = _cells(row, worse, None if own else trivial)
+            table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
+    return table
+
+
+def _title(summary: StudySummary) -> str:
+    tasks = {part.study.task: part.study.new_task() for part in summary.parts}
+    what = [f"{task.name}: {task.sentence}" for task in tasks.values()]
+    return " ".join([*(what if len(what) == 1 else [", ".join(tasks) + "."]), summary.study.describe()])
+
+
+def _caption(summary: StudySummary) -> str:
+    """What the columns mean; risks and rules only where there is one task."""
+    studies = [part.study for part in summary.parts]
+    samples = min(study.evaluation_batches * study.evaluation_samples for study in studies)
+    least = (
+        "" if len({study.evaluation_batches * study.evaluation_samples for study in studies}) == 1 else "at least "
+    )
+    thresholds = _range([study.threshold for study in studies])
+    error = f"own standard error at most {0.5 / samples**0.5:.3f}"
+    if len({study.task for study in studies}) > 1:
+        return (
+            f"Accuracy: share of correct answers to {least}{samples} fresh sequences ({error}). Solved: "
+            f"accuracy of at least {thresholds}."
+        )
+    task = studies[0].new_task()
+    chance = _range([study.new_task().chance_accuracy(n) for study in studies for n in study.lengths])
+    trivial = _range([study.new_task().trivial_risk(n) for study in studies for n in study.lengths])
+    rule = task.rule if len({study.new_task().rule for study in studies}) == 1 else "by the rule of each"
+    return (
+        f"Accuracy: share of correct answers to {least}{samples} fresh sequences: {rule} ({error}; chance "
+        f"{chance}). Solved: accuracy of at least {thresholds}. Without looking at the input the least "
+        f"{task.new_loss().label} is {trivial}"
+        + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
+    )
+
+
+def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[str]:
+    """Of a row of the table; without a trivial risk there is less room too."""
+    loss = _mean(row.losses)
+    return [
+        str(row.length),
+        f"{row.share.solved}/{row.share.trials}",
+        f"{row.share.low:.2f}-{row.share.high:.2f}" if row.share.trials else "–",
+        *(str(getattr(row, name)) for name in worse),
+        _shown(_mean(row.accuracies), ".3f"),
+        *([] if trivial is None else [_shown(row.spread, ".3f")]),
+        _shown(loss, ".3g"),
+        *([] if trivial is None else [_shown(100 * loss / trivial, ".3g", " %")]),
+    ]
+
+
+def _written(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _range(values: list[float]) -> str:
+    """One number, or the smallest and the largest."""
+    ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
+    return " to ".join(ends)
+
+
+def _shown(number: float, form: str, unit: str = "") -> str:
+    """A dash where there is nothing."""
+    return "–" if np.isnan(number) else f"{number:{form}}{unit}"
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    return float(np.mean(values)) if values else float("nan")

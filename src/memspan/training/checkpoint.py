@@ -1,0 +1,324 @@
+"""Saving a learner and continuing as if it had never stopped.
+
+A checkpoint is one safetensors file: the arrays, and as metadata a JSON header that says what they are. Nothing
+in it is code, and nothing that is read is trusted: the header is validated, and every array is compared
+with what the header announces before it is used.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+
+from memspan._version import __version__
+from memspan.cells import CELLS, Cell
+from memspan.engines.parameters import Layout
+from memspan.errors import InvalidArgument, UnreadableFile, invalid
+from memspan.losses import LOSSES, Loss, MeanLoss
+from memspan.network import ACTIVATIONS, RNN, Network
+from memspan.runtime.files import replaced
+from memspan.shapes import Array
+from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
+from memspan.training.history import History
+from memspan.training.optimizers import CLIPS, RULES, Chain
+
+Stream = Batches | Counted
+"""Batches whose position can be saved."""
+
+
+@dataclass
+class Checkpoint:
+    """Everything that a learner is made of.
+
+    Attributes
+    ----------
+    model, loss, optimizer
+        The parts that it was built from.
+    state : named tuple
+        The optimiser's memory.
+    batches, evaluation : Stream
+        Where training and evaluation take their batches from; the same object if they share it.
+    task : Task
+        What counts as correct.
+    history : History
+    updates : int
+        The number of updates done.
+    threshold : float
+        The accuracy that solves the task.
+    """
+
+    model: Network
+    loss: Loss
+    optimizer: Chain
+    state: Any
+    batches: Stream
+    evaluation: Stream
+    task: Task
+    history: History
+    updates: int
+    threshold: float
+
+
+class Substitutes(NamedTuple):
+    """Parts that a file can name but not contain, given by whoever loads it."""
+
+    cell: Cell | None = None
+    loss: Loss | None = None
+    optimizer: Chain | None = None
+    batches: Iterator[Batch] | None = None
+    evaluation: Iterator[Batch] | None = None
+    task: Task | None = None
+
+
+NOTHING = Substitutes()
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Named(_Strict):
+    """Something from a dictionary of memspan's; the name is empty where it is not from there."""
+
+    name: str
+    parameters: dict[str, bool | int | float | None] = {}
+
+
+class _Stream(_Strict):
+    """A position in a `Batches` (task to rng), or in any other iterator (drawn and digest)."""
+
+    task: _Named | None = None
+    length: PositiveInt = 1
+    batch: PositiveInt = 1
+    dtype: Literal["float32", "float64"] = "float64"
+    rng: dict[str, Any] = {}
+    drawn: NonNegativeInt = 0
+    digest: str = ""
+
+
+class _Header(_Strict):
+    format: Literal["memspan learner 1"] = "memspan learner 1"
+    version: str = __version__
+    kind: Literal["Network", "RNN"]
+    cell: str
+    input_size: PositiveInt
+    hidden_size: PositiveInt
+    output_size: PositiveInt
+    dtype: Literal["float32", "float64"]
+    read_out: PositiveInt | None = None
+    loss: _Named
+    clips: list[_Named]
+    rule: _Named
+    batches: _Stream
+    evaluation: _Stream | None
+    task: _Named
+    updates: NonNegativeInt
+    threshold: float = Field(gt=0, le=1)
+
+
+def write(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint: a new file beside the old one, which then takes its place in one move."""
+    from safetensors.numpy import save
+
+    header = _describe(checkpoint)
+    arrays = {"parameters": checkpoint.model.parameters}
+    arrays |= {f"optimizer.{name}": np.asarray(part) for name, part in checkpoint.state._asdict().items()}
+    arrays |= {f"history.{name}": array for name, array in checkpoint.history.arrays().items()}
+    with replaced(Path(path)) as file:
+        file.write(save(arrays, {"memspan": header.model_dump_json()}))
+
+
+def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    UnreadableFile
+        When the file is truncated, damaged, or not a checkpoint.
+    InvalidArgument
+        When it needs a substitute that was not given.
+    """
+    header, arrays = _contents(Path(path))
+    model = _network(Path(path), header, arrays, substitutes.cell)
+    loss = substitutes.loss or _build("loss", LOSSES, header.loss)
+    optimizer = substitutes.optimizer
+    if optimizer is None:
+        clips = [_build("optimizer", CLIPS, clip) for clip in header.clips]
+        optimizer = Chain(*clips, _build("optimizer", RULES, header.rule))
+    task = substitutes.task or _task(header.task)
+    batches = _stream(Path(path), "batches", header.batches, substitutes.batches, task)
+    evaluation = batches
+    if header.evaluation is not None:
+        evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation, task)
+    state = _optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
+    history = _history(Path(path), arrays, header.updates)
+    parts = (model, loss, optimizer, state, batches, evaluation, task)
+    return Checkpoint(*parts, history, header.updates, header.threshold)
+
+
+def _describe(checkpoint: Checkpoint) -> _Header:
+    model, shared = checkpoint.model, checkpoint.evaluation is checkpoint.batches
+    if type(model) not in (Network, RNN):
+        raise InvalidArgument("model", "a Network or an RNN to be saved", type(model).__name__)
+    return _Header(
+        kind="RNN" if isinstance(model, RNN) else "Network",
+        cell=_cell_name(model.cell),
+        input_size=model.input_size,
+        hidden_size=model.hidden_size,
+        output_size=model.output_size,
+        dtype=model.dtype.name,
+        read_out=model.read_out,
+        loss=_name(LOSSES, checkpoint.loss),
+        clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
+        rule=_name(RULES, checkpoint.optimizer.rule),
+        batches=_position("batches", checkpoint.batches),
+        evaluation=None if shared else _position("evaluation", checkpoint.evaluation),
+        task=_task_name(checkpoint.task),
+        updates=checkpoint.updates,
+        threshold=checkpoint.threshold,
+    )
+
+
+def _cell_name(cell: Cell) -> str:
+    """The cell's name, if that is enough to bring it back: how its weights began need not come back."""
+    own = CELLS.get(cell.name)
+    if own is None:
+        return cell.name
+    alike = replace(cell, bias=own.bias, start=own.start, own_start=own.own_start, source=own.source) == own
+    return cell.name if alike else f"another {cell.name}"  # which must not come back as memspan's
+
+
+def _name(registry: dict[str, Any], thing: Any) -> _Named:
+    for name, kind in registry.items():
+        if type(thing) is kind:
+            return _Named(name=name, parameters=_parameters(thing))
+    return _Named(name="")
+
+
+def _parameters(thing: Any) -> dict[str, Any]:
+    if isinstance(thing, MeanLoss):
+        return {"masked": thing.masked}
+    return asdict(thing) if hasattr(thing, "__dataclass_fields__") else {}
+
+
+def _task_name(task: Task) -> _Named:
+    own = TASKS.get(getattr(task, "name", ""))
+    if type(task) is not type(own):
+        return _Named(name="")
+    return _Named(name=task.name, parameters=parameters_of(task))
+
+
+def _task(named: _Named) -> Task:
+    if named.name not in TASKS:
+        raise InvalidArgument("task", "given, because the saved one is not among memspan's own", "None")
+    return get_task(named.name, **named.parameters)
+
+
+def _position(name: str, stream: Stream) -> _Stream:
+    if isinstance(stream, Counted):
+        return _Stream(drawn=stream.drawn, digest=stream.digest())
+    if type(stream) is not Batches:
+        raise InvalidArgument(name, "Batches or a generator to be saved", type(stream).__name__)
+    rng = stream.position
+    if rng["bit_generator"] != "PCG64":
+        raise InvalidArgument(f"{name}.rng", "a PCG64 generator to be saved", rng["bit_generator"])
+    dtype = np.dtype(stream.dtype).name
+    return _Stream(task=_task_name(stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
+
+
+def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
+    from safetensors import SafetensorError, safe_open
+
+    path.stat()  # a missing file is Python's own FileNotFoundError
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if "memspan" not in metadata:
+                raise UnreadableFile(f"{path} is a safetensors file, but not a memspan learner")
+            header = _Header.model_validate_json(metadata["memspan"])
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except ValidationError as error:
+        raise UnreadableFile(f"{path} has a header that memspan cannot use: {invalid(error)}") from None
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # dtypes unknown to NumPy
+        raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell | None) -> Network:
+    cell = cell or CELLS.get(header.cell)
+    if cell is None:
+        raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
+    sizes = header.input_size, header.hidden_size, header.output_size
+    size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
+    # Looked at before a network is made: what a file claims could be any size.
+    parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
+    if not np.isfinite(parameters).all():
+        raise UnreadableFile(f"{path} holds weights that are not finite")
+    activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
+    if header.kind == "Network":
+        model = Network(cell, *sizes, dtype=header.dtype, read_out=header.read_out, rng=0)
+    elif activation is not None:
+        model = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
+    else:
+        raise UnreadableFile(f"{path} tells of an RNN with the cell {cell.name}, and there is none")
+    model.parameters[:] = parameters
+    return model
+
+
+def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
+    if named.name not in registry:
+        raise InvalidArgument(argument, "given, because the saved one is not among memspan's own", "None")
+    try:
+        return registry[named.name](**named.parameters)
+    except TypeError as error:
+        raise InvalidArgument(argument, f"given, because the saved {named.name} cannot be built", error) from None
+
+
+def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | None, task: Task) -> Stream:
+    if saved.task is None:
+        if given is None:
+            raise InvalidArgument(
+                argument, "given, as it was at its beginning: the saved one was a generator", "None"
+            )
+        counted = given if isinstance(given, Counted) else Counted(given, argument)
+        counted.skip_to(saved.drawn, saved.digest)
+        return counted
+    task = _task(saved.task) if saved.task.name else task
+    batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
+    try:
+        batches.position = saved.rng
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UnreadableFile(f"{path} has no usable position for {argument}: {error}") from None
+    return batches
+
+
+def _optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
+    found = {
+        name: _expect(path, arrays, f"optimizer.{name}", like.shape, like.dtype.name)
+        for name, like in template._asdict().items()
+    }
+    if any((array < 0).any() for array in found.values() if array.dtype.kind == "i"):
+        raise UnreadableFile(f"{path} holds a negative number of steps")
+    return type(template)(**found)
+
+
+def _history(path: Path, arrays: dict[str, Array], updates: int) -> History:
+    evaluations = arrays.get("history.evaluated_at", np.zeros(0)).size
+    history = History()
+    for item in fields(History):
+        length = updates if item.name in ("loss", "norm", "clipped_norm") else evaluations
+        setattr(history, item.name, _expect(path, arrays, f"history.{item.name}", (length,), "float64").tolist())
+    if not set(history.evaluated_at) <= set(range(updates + 1)):
+        raise UnreadableFile(f"{path} tells of {updates} updates, and of evaluations at other times")
+    history.evaluated_at = [int(at) for at in history.evaluated_at]
+    return history
+
+
+def _expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
+    array = arrays.get(name)
+    if array is None or array.shape != shape or array.dtype != dtype:
+        got = "nothing" if array is None else f"{array.dtype} {array.shape}"
+        raise UnreadableFile(f"{path} must hold {name} as {dtype} {shape}, and holds {got}")
+    return array

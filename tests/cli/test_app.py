@@ -1,0 +1,434 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from multiprocessing import active_children
+
+import pytest
+from processes import gone, wait_for
+
+import memspan
+from memspan import MemspanError, Store, Study, get_task, load_study, run_study
+from memspan.cli.app import commands
+from memspan.engines.compiled import FusedEngine
+from memspan.losses import MSELoss
+from memspan.network import Network
+from memspan.study.identity import default_name
+from memspan.study.trial import ACCIDENTAL
+
+SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 0 --progress none"
+SMALL_STUDY = Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
+
+
+NAMES = [command.name[0] if hasattr(command, "name") else command.__name__ for command in commands()]
+
+
+def test_the_version_is_told_without_importing_anything(tmp_path):
+    program = (
+        "import sys; sys.argv = ['memspan', '--version']; from memspan.cli import main; main(); "
+        "print(*({'numpy', 'cyclopts', 'pydantic', 'rich', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert (done.stdout, done.stderr) == (f"{memspan.__version__}\n\n", "")
+
+
+@pytest.mark.parametrize("command", ["study schema", "cells"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal, nor its number")
+def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command, tmp_path):
+    line = [sys.executable, "-m", "memspan", *command.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(line, cwd=tmp_path, **pipes) as process:
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (141, b"")
+
+
+def test_without_a_command_the_commands_are_listed(memspan_):
+    code, out, _ = memspan_("")
+    assert code == 0
+    for word in ("study", "store", "tasks", "cells", "reproduce", "gradcheck", "bench", "How far back"):
+        assert word in out
+    assert all(name in out for name in NAMES)
+
+
+def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
+    code, out, _ = memspan_("study run --help")
+    assert code == 0
+    for field in Study.model_fields:
+        assert f"--{field.replace('_', '-')} " in out
+    for option in (
+        "--store",
+        "--output",
+        "-o",
+        "--workers",
+        "--scheduler",
+        "--retry-failed",
+        "--no-figures",
+        "--dry-run",
+    ):
+        assert option in out
+    words = " ".join(re.sub("[│ \n]+", " ", out).split())
+    for name in Study.model_fields.keys() - {"name", "start", "parameters"}:
+        default = Study.model_fields[name].default
+        written = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        assert f"[default: {written}]" in words
+    assert "lstm-peephole" in words
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("study", ["run", "resume", "status", "show", "schema"]),
+        ("store", ["ls", "show", "export", "rm", "doctor"]),
+        ("study resume", ["NAME", "--store", "--output", "-o", "--workers", "--scheduler", "--retry-failed"]),
+        ("study show", ["NAME", "--configuration", "--store", "--output", "-o"]),
+        (
+            "gradcheck",
+            ["--cell", "--task", "--start", "--length", "--batch", "--hidden", "--seed", "--output", "-o"],
+        ),
+    ],
+)
+def test_the_help_lists_every_option(memspan_, command, options):
+    code, out, _ = memspan_(f"{command} --help")
+    assert code == 0
+    for option in options:
+        assert option in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("banana", f'Unknown command "banana". Available commands: {", ".join(NAMES)}.'),
+        ("study banana", 'Unknown command "banana". Available commands: run, resume, status, show, schema.'),
+        ("study run --lengths 0", "lengths[0] must be greater than 0, got '0'"),
+        ("study run --lengths", "lengths must be at least one value, got ()"),
+        ("study run --lengths 5 5", "lengths must be different from each other, got ('5', '5')"),
+        (
+            "study run --lengths five",
+            "lengths[0] must be a valid integer, unable to parse string as an integer, got 'five'",
+        ),
+        ("study run --cell banana", "cell must be one of rnn, rnn-relu, "),
+        ("study run --cell rnn,banana", "cell[1] must be one of rnn, rnn-relu, "),
+        ("study run --task banana", "task must be one of recall, recall/kth, "),
+        ("study run --task adding/hs97 --lengths 5", "lengths must be at least 20 for adding/hs97, got 5"),
+        (
+            "study run --parameters.tolerance 2",
+            "tolerance must be a finite number above 0 and below 1, got 2",
+        ),
+        (
+            "study run --parameters.speed 2",
+            "a parameter of recall must be one of tolerance, element, scale, got 'speed'",
+        ),
+        ("study run --parameters.tolerance nan", "parameters.tolerance"),
+        ("study run --tolerance 0.1", "Unknown option: --tolerance."),
+        ("study run --learning-rate nan", "learning_rate must be a finite number, got 'nan'"),
+        ("study run --learning-rate inf", "learning_rate must be a finite number, got 'inf'"),
+        ("study run --threshold 1.1", "threshold must be less than or equal to 1, got '1.1'"),
+        ("study run --hidden 1.5", "hidden must be a valid integer, "),
+        ("study run --hidden 8,0", "hidden[1] must be greater than 0, got '0'"),
+        ("study run --repetitions 2 3", "repetitions must be a valid integer, got ('2', '3')"),
+        ("study run --workers -1", "workers must be a whole number of at least 0, got -1"),
+        ("study run --workers two", "Invalid value for --workers: must be a whole number, got 'two'"),
+        ("study run --workers 1.5", "Invalid value for --workers: must be a whole number, got '1.5'"),
+        ("study run --progress loud", 'Invalid value "loud" for --progress.'),
+        ("study run --banana 3", "Unknown option: --banana."),
+        (
+            "study run banana.toml",
+            "the study file must be one that can be read, got banana.toml: No such file or directory",
+        ),
+        (
+            "study run --cell rnn banana.toml",
+            "the study file must be before the options, got among the values of cell",
+        ),
+        ("study show", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("study show nothing --store nowhere", "store must be a store that is there, got 'nowhere'"),
+        ("study resume", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("study status", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("store ls", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
+        ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
+        ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
+        ("gradcheck --start banana", 'Invalid value "banana" for --start. Choose from: "uniform", '),
+        ("gradcheck --length 0", "length must be a whole number of at least 1, got 0"),
+        ("gradcheck --batch 0", "batch must be a whole number of at least 1, got 0"),
+        ("gradcheck --hidden 0", "hidden must be a whole number of at least 1, got 0"),
+        ("gradcheck --seed -1", "seed must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_a_bad_option_is_one_clear_line_and_nothing_is_written(memspan_, tmp_path, line, message):
+    code, out, err = memspan_(line)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"memspan: {message}")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
+    code, out, err = memspan_(f"study run {SMALL} --output results")
+    assert (code, err) == (0, "")
+    result = load_study(tmp_path / "memspan.sqlite", default_name(SMALL_STUDY))
+    assert result.study.with_(name=None) == SMALL_STUDY
+    assert result.complete
+    assert result.sentence in out.splitlines()
+    assert re.search(r"│ +2 │ +0/2 │ +0\.00-0\.66 │", out)
+    pictures = [line for line in out.splitlines() if line.startswith("results")]
+    assert len(pictures) == 5
+    assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
+    drawn = []
+    monkeypatch.setattr("memspan.study.figures.save", lambda figure, folder, name, *rest: drawn.append(name))
+    assert memspan_("study show -o results") == (0, out, "")
+    assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
+    table, _ = out.split(pictures[0])
+    assert memspan_(f"study show {default_name(SMALL_STUDY)}") == (0, table, "")
+    assert memspan_(f"study run {SMALL} --output results") == (0, out, "")  # of which nothing was run again
+    assert load_study(tmp_path / "memspan.sqlite", default_name(SMALL_STUDY)) == result
+
+
+@pytest.mark.slow
+def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, tmp_path):
+    options = "--task copying/urnn --parameters.items 2 --parameters.symbols 3 --name copies"
+    code, out, err = memspan_(f"study run {SMALL} {options} --store my.store --output results")
+    assert (code, err) == (0, "")
+    result = load_study(tmp_path / "my.store", "copies")
+    assert result.study.new_task() == get_task("copying/urnn", items=2, symbols=3)
+    assert result.complete
+    assert len(result.trials) == 4
+    assert "cross-entropy" in out
+    assert "See 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
+    assert memspan_("study show --store my.store -o results") == (0, out, "")
+    assert not (tmp_path / "memspan.sqlite").exists()
+
+
+def test_a_file_cannot_be_the_folder(memspan_, tmp_path):
+    (tmp_path / "results").write_text("mine")
+    code, _, err = memspan_(f"study run {SMALL} -o results")
+    assert code == 2
+    assert err.startswith("memspan: ")
+    assert err.count("\n") == 1
+    assert "results" in err
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_path):
+    with Store(tmp_path / "memspan.sqlite", create=True) as store:
+        store.enter(SMALL_STUDY.with_(name="begun"))
+    code, out, _ = memspan_("study show begun")
+    assert code == 0
+    assert "No trial has run to its end: nothing can be said." in out
+    code, out, _ = memspan_("study status begun")
+    assert code == 0
+    assert "begun: 0 of 4 trials, not finished: 4 trials are missing" in out
+    assert out.splitlines()[-1] == "memspan study resume begun"
+    code, out, err = memspan_("study resume --workers 0 --progress none --no-figures")
+    assert (code, err) == (0, "")
+    assert load_study(tmp_path / "memspan.sqlite", "begun").complete
+    assert "not finished" not in memspan_("study status begun")[1]
+
+
+def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_):
+    memspan_(f"study run {SMALL} --no-figures --name copies")
+    code, out, err = memspan_("study show copy")
+    assert (code, out) == (2, "")
+    rule = "name must be that of a study in memspan.sqlite, got 'copy'; did you mean 'copies'?"
+    assert err == f"memspan: {rule}\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["study show", "study status", "study resume", "store ls", f"study run {SMALL}"]
+)
+def test_what_is_no_store_is_refused_with_3_and_left_as_it_was(memspan_, tmp_path, command):
+    (tmp_path / "memspan.sqlite").write_text("mine " * 50)
+    code, out, err = memspan_(command)
+    assert (code, out) == (3, "")
+    assert err.startswith("memspan: ")
+    assert "memspan.sqlite is not a store of memspan's: it is not a SQLite database" in err
+    assert (tmp_path / "memspan.sqlite").read_text() == "mine " * 50
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_output_the_folder_is_named_for_task_and_cell(memspan_, tmp_path, monkeypatch):
+    def save_figures(result, folder):
+        folder.mkdir(parents=True)
+        return [folder / "none.png"]
+
+    monkeypatch.setattr("memspan.cli.study.save_figures", save_figures)
+    code, out, _ = memspan_(f"study run {SMALL} --cell lstm")
+    assert code == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"recall-lstm-[0-9a-f]{8}", folder.name)
+    assert str(folder.relative_to(tmp_path)) in out
+    assert load_study(tmp_path / "memspan.sqlite", folder.name).study.cell == "lstm"
+
+
+def test_the_gradient_of_an_lstm_is_right(memspan_, tmp_path):
+    code, out, err = memspan_("gradcheck --cell lstm --length 6")
+    assert (code, err) == (0, "")
+    assert "Gradient check: lstm, T=6 B=4 F=1 H=8 O=1 float64" in out
+    assert re.search(r"│ R +│ steps +│ R\[\d+,\d+\] t=\d gate [ifog] ", out)
+    assert "comparisons pass" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_gradient_is_checked_on_any_task(memspan_):
+    """Of numbers that are not asked for everywhere, and of classes."""
+    code, out, err = memspan_("gradcheck --task adding/hs97 --length 20 --hidden 3")
+    assert (code, err) == (0, "")
+    assert "Gradient check: rnn, T=22 B=4 F=2 H=3 O=1 float64" in out
+    code, out, _ = memspan_("gradcheck --task order/pascanu-2 --cell gru --length 10 --hidden 3")
+    assert code == 0
+    assert "Gradient check: gru, T=10 B=4 F=6 H=3 O=4 float64" in out
+
+
+def test_a_wrong_gradient_exits_with_1(memspan_, monkeypatch):
+    right = Network.backward
+
+    def wrong(network, d_loss):
+        gradients = right(network, d_loss)
+        return gradients | {"d_V": 1.001 * gradients["d_V"]}
+
+    monkeypatch.setattr(Network, "backward", wrong)
+    code, out, _ = memspan_("gradcheck --length 5")
+    assert code == 1
+    assert "The gradient is WRONG at " in " ".join(out.split())
+
+
+def test_the_sweep_is_drawn_where_it_is_asked_for(memspan_, tmp_path):
+    code, out, _ = memspan_("gradcheck --length 4 --hidden 3 -o deep/sweep")
+    assert code == 0
+    assert out.splitlines()[-1] == os.path.join("deep", "sweep", "step-sweep.png")
+    names = sorted(path.name for path in (tmp_path / "deep" / "sweep").iterdir())
+    assert names == ["step-sweep.csv", "step-sweep.png", "step-sweep.svg"]
+
+
+def done_in(store):
+    """How many trials are there; none if there is no store yet."""
+    try:
+        with Store(store) as opened:
+            return sum(found.done for found in opened.overviews())
+    except MemspanError:
+        return 0
+
+
+RESUME = "memspan study resume long --store my.store"
+
+
+@contextmanager
+def started(folder, workers, updates, progress="none", repetitions=5000):
+    """A study that would take long, in processes of its own."""
+    options = (
+        f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
+    )
+    command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
+    command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
+    network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)
+    FusedEngine(network.layout, network.dtype, MSELoss())  # compiled here and on disk: the study would say so
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
+        try:
+            yield study
+        finally:
+            if not gone(study.pid):
+                os.killpg(study.pid, signal.SIGKILL)
+
+
+def press_ctrl_c(study, begun=True):
+    """As a terminal does: everybody in the group gets it. Give what is on standard output."""
+    os.killpg(study.pid, signal.SIGINT)
+    out, err = study.communicate(timeout=20)
+    assert study.returncode == 130
+    how = ["memspan: what was finished is kept; go on with", f"  {RESUME}"]
+    assert err.splitlines() == [*(how if begun else []), "memspan: interrupted"]
+    wait_for(lambda: gone(study.pid), 10)
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_path, workers):
+    store = tmp_path / "my.store"
+    with started(tmp_path, workers, updates=4000, repetitions=100) as study:  # orders of two or three seconds
+        wait_for(lambda: done_in(store) > 0)
+        time.sleep(0.1)  # into the middle of a trial
+        assert press_ctrl_c(study) == ""
+    result = load_study(store, "long")
+    done = len(result.trials)
+    assert 0 < done < 100
+    assert {trial.status for trial in result.trials} == {"unsolved"}
+    assert {trial.updates for trial in result.trials} == {4000}  # they are whole
+    code, out, _ = memspan_("study show --store my.store")
+    assert code == 0
+    assert f"So far ({done} of 100 trials): no length" in out
+    out = memspan_("study status long --store my.store")[1]
+    assert f"long: {done} of 100 trials, not finished" in out
+    assert out.splitlines()[-1] == RESUME
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.store"]  # and no journal
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_does_not_wait_for_the_trials_to_end(tmp_path, workers):
+    with started(tmp_path, workers, updates=10_000_000, progress="json") as study:
+        line = {"event": ""}
+        while line["event"] != "advanced":  # now they are in the middle of trials of hours
+            line = json.loads(study.stdout.readline())
+        assert line["trials"][0]["updates"] > 0
+        began = time.monotonic()
+        *_, ended = map(json.loads, press_ctrl_c(study).splitlines())
+    assert time.monotonic() - began < 10
+    assert (ended["event"], ended["complete"], ended["reason"]) == ("ended", False, "interrupted")
+    assert done_in(tmp_path / "my.store") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
+    """While it is measured how long an update takes."""
+    with started(tmp_path, workers, updates=10_000_000) as study:
+        wait_for(lambda: (tmp_path / "my.store").exists())
+        assert press_ctrl_c(study, begun=False) == ""
+    assert done_in(tmp_path / "my.store") == 0
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_path):
+    killed = []
+
+    def kill():
+        """When the first trials are there, both workers are at others."""
+        wait_for(lambda: done_in(tmp_path / "memspan.sqlite") > 0)
+        for worker in active_children():
+            killed.append(worker.pid)
+            worker.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    size = "--lengths 6 --repetitions 100 --hidden 8 --threshold 1 --updates 800 --name many"
+    code, out, err = memspan_(f"study run {size} --workers 2 --progress lines --no-figures")
+    killer.join()
+    assert killed
+    assert code == 0
+    assert "a worker died with " in err
+    study = Study(lengths=6, repetitions=100, hidden=8, threshold=1, updates=800, name="many")
+    found = load_study(tmp_path / "memspan.sqlite", "many")
+    assert found.complete
+    assert found.failures == []
+    expected = run_study(study, progress=False)
+    for mine, theirs in zip(found.trials, expected.trials, strict=True):
+        assert mine.model_dump_json(exclude=set(ACCIDENTAL)) == theirs.model_dump_json(exclude=set(ACCIDENTAL))
+    assert expected.sentence in out
+
+
+def test_it_is_a_module_too():
+    done = subprocess.run(
+        [sys.executable, "-m", "memspan", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == memspan.__version__

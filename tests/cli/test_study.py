@@ -1,0 +1,345 @@
+"""`memspan study` beyond a first run: files, growth, resumption, refusals, and what other programs read."""
+
+import json
+import tomllib
+
+import pytest
+
+from memspan import Store, Study, load_study
+from memspan.cli import main
+from memspan.execution import run as running
+
+SMALL = (
+    "--hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
+)
+QUIET = "--workers 0 --progress none --no-figures"
+RUN = f"study run {SMALL} {QUIET}"
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A study file."""
+    (tmp_path / "study.toml").write_text(
+        """\
+        #:schema memspan.schema.json
+        cell = ["rnn", "gru"]
+        hidden = 4
+        batch = 4
+        updates = 3
+        evaluation_batches = 1
+        evaluation_samples = 10
+        lengths = [2, 3]
+        repetitions = 2
+        name = "from a file"
+
+        [parameters]
+        tolerance = 0.2
+        """
+    )
+    return "study.toml"
+
+
+def stored(name="from a file", store="memspan.sqlite"):
+    return load_study(store, name)
+
+
+def test_a_file_is_run_and_options_change_it(memspan_, small):
+    options = "--workers 0 --progress none --cell lstm,rnn --hidden 3 --parameters.element 1"
+    code, out, err = memspan_(f"study run {small} {options}")
+    assert code == 0
+    assert all(line.startswith("memspan: compiling the cell ") for line in err.splitlines())  # the first time
+    result = stored()
+    assert result.study.cell == ("lstm", "rnn")
+    assert result.study.parameters == {"tolerance": 0.2, "element": 1}
+    assert (result.study.hidden, result.study.lengths) == (3, (2, 3))
+    assert len(result.trials) == 8
+    assert "cell lstm: " in out
+    assert "configuration-2/accuracy.png" in out
+    assert "solved.png" in out
+
+
+def test_what_is_there_is_not_run_again(memspan_, small, monkeypatch):
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    before = stored()
+    monkeypatch.setattr(running, "_run", None)  # nothing may be run
+    code, out, err = memspan_(f"study run {small} --workers 0 --progress lines --no-figures")
+    assert (code, err) == (0, "study: from a file: nothing to do, all 8 trials are in the store\n")
+    assert "cell rnn: " in out
+    assert stored() == before
+
+
+def test_only_what_is_new_is_run(memspan_, small):
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    before = {trial.key: trial for trial in stored().trials}
+    line = f"study run {small} --workers 0 --progress json --repetitions 3 --lengths 2,3,4 --cell rnn,gru,lstm"
+    code, out, _ = memspan_(line)
+    assert code == 0
+    events = [json.loads(text) for text in out.splitlines()]
+    assert (events[0]["event"], events[0]["trials"], events[0]["done"]) == ("planned", 27 - 8, 8)
+    assert events[-1] == {"event": "ended", "seconds": events[-1]["seconds"], "complete": True, "reason": ""}
+    new = [trial for event in events if event["event"] == "finished" for trial in event["trials"]]
+    assert len(new) == 19
+    after = {trial.key: trial for trial in stored().trials}
+    assert len(after) == 27
+    assert {key: after[key] for key in before} == before
+
+
+def test_another_study_of_that_name_is_refused(memspan_, small):
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    code, out, err = memspan_(f"study run {small} {QUIET} --cell lstm --hidden 5")
+    assert (code, out) == (2, "")
+    assert err.startswith("memspan: name must be another one, as a study may grow, but not change")
+    assert "  cell: rnn, gru in the store, lstm asked for" in err
+    assert "  hidden: 4 in the store, 5 asked for" in err
+    assert len(stored().trials) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lenghts = [3]", "lenghts must be left out, as no such thing is known, got [3]; did you mean 'lengths'?"),
+        ('cell = ["rnn", "lstn"]', "cell[1] must be one of rnn, "),
+        ('cell = ["rnn", "lstn"]', "got 'lstn'; did you mean 'lstm'?"),
+        ('hidden = "many"', "hidden must be a valid integer, unable to parse string as an integer, got 'many'"),
+        ("hidden = [8, 0]", "hidden[1] must be greater than 0, got 0"),
+        ("updates = true", "updates must be a number or a name, not a truth value, got True"),
+        ("lengths = []", "lengths must be at least one value, got []"),
+        ("[parameters]\nspeed = 3", "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
+        ("[parameters]\ntolerance = [0.1, -1]", "tolerance must be "),
+        ("lengths = [", "the study file must be TOML in UTF-8, got study.toml: "),
+        ("learning_rate = nan", "learning_rate must be a finite number, got nan"),
+        ("lengths = [1000000000000]", "the study needs "),
+        ("hidden = 1000000000", "the study needs "),
+        ("self = 1", "self must be left out, as no such thing is known"),
+        (f"hidden = {'1' * 5000}", "the study file must be TOML in UTF-8, got study.toml: "),
+        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be TOML in UTF-8, got study.toml: "),
+        (f"name = '{'é' * 600}'", "name must be a text of at most 1,000 bytes in UTF-8"),
+    ],
+)
+def test_a_bad_file_gets_a_message_and_no_store(memspan_, tmp_path, text, message):
+    (tmp_path / "study.toml").write_text(text)
+    code, out, err = memspan_("study run study.toml --workers 0 --progress none --dry-run")
+    assert (code, out) == (2, "")
+    assert err.startswith("memspan: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
+
+
+def test_a_file_behind_the_options_is_told_where_it_goes(memspan_, small):
+    code, _, err = memspan_(f"study run --cell lstm {small}")
+    assert (code, err) == (2, "memspan: the study file must be before the options, got among the values of cell\n")
+    assert memspan_("study run nothing.toml")[0] == 2
+
+
+def test_a_dry_run_only_tells(memspan_, small, tmp_path):
+    code, out, _ = memspan_(f"study run {small} --workers 1 --dry-run")
+    assert code == 0
+    assert out.startswith("8 trials in 1 process, at most ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study.toml"]
+    memspan_(f"study run {small} {QUIET}")
+    assert memspan_(f"study run {small} --dry-run")[1] == "nothing to do\n"
+    assert memspan_(f"study run {small} --dry-run --repetitions 3 --workers 0")[1].startswith(
+        "4 trials in 1 process"
+    )
+
+
+def unfinished(monkeypatch, memspan_, small):
+    """A study that was stopped when half of it was done."""
+    sound = running.ran
+
+    def listen(event):
+        if type(event).__name__ == "Finished" and sum(len(event.trials) for event in [event]):
+            raise KeyboardInterrupt
+
+    def ran(*arguments, **options):
+        theirs = options.pop("listen")
+
+        def both(event):
+            theirs(event)
+            listen(event)
+
+        return sound(*arguments, **options, listen=both)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("memspan.cli.study.ran", ran)
+        patched.setattr("memspan.cli.study.ignore_interrupts", lambda: None)
+        code, _, err = memspan_(f"study run {small} {QUIET}")
+    assert code == 130
+    assert err.splitlines() == [
+        "memspan: what was finished is kept; go on with",
+        "  memspan study resume 'from a file'",
+        "memspan: interrupted",
+    ]
+
+
+def test_a_study_that_was_stopped_is_found_and_resumed(memspan_, small, monkeypatch):
+    unfinished(monkeypatch, memspan_, small)
+    done = len(stored().trials)
+    assert 0 < done < 8
+    code, out, _ = memspan_("study status")
+    assert code == 0
+    assert f"{done}/8" in out
+    code, out, _ = memspan_(["study", "status", "from a file"])
+    assert f"from a file: {done} of 8 trials, not finished: {8 - done} trials are missing" in out
+    assert "memspan study resume 'from a file'" in out
+    code, out, _ = memspan_(f"study resume {QUIET}")
+    assert code == 0
+    assert len(stored().trials) == 8
+    assert "8 of 8 trials, finished" in memspan_(["study", "status", "from a file"])[1]
+    code, _, err = memspan_(f"study resume {QUIET}")
+    assert (code, err) == (
+        2,
+        "memspan: name must be given, of a study that is not finished, got none; there is no such study\n",
+    )
+
+
+def test_which_study_must_be_told_if_there_are_several(memspan_, small):
+    memspan_(f"study run {small} {QUIET}")
+    memspan_(f"{RUN} --name second")
+    code, _, err = memspan_("study show")
+    assert code == 2
+    assert "name must be given, of a study, got none; there is 'from a file', 'second'" in err
+    code, out, _ = memspan_("study show second -o drawn")
+    assert code == 0
+    assert "drawn/accuracy.png" in out
+    code, _, err = memspan_("study show secnd")
+    assert (code, "did you mean 'second'?" in err) == (2, True)
+
+
+def test_one_configuration_can_be_shown_alone(memspan_, small):
+    memspan_(f"study run {small} {QUIET}")
+    code, out, _ = memspan_(["study", "show", "from a file", "--configuration", "2"])
+    assert code == 0
+    assert "gru, 4 hidden" in out
+    assert "rnn" not in out
+    code, _, err = memspan_(["study", "show", "from a file", "--configuration", "3"])
+    assert (code, err) == (2, "memspan: configuration must be at most 2, got 3\n")
+
+
+def test_failed_trials_are_told_and_run_again_if_asked(memspan_, small, monkeypatch):
+    from memspan.study import trial as module
+
+    sound = module.prepared
+
+    def prepared(study, length, repetitions):
+        if length == 3 and 1 in repetitions:
+            raise MemoryError("no room")
+        return sound(study, length, repetitions)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "prepared", prepared)
+        code, out, _ = memspan_(f"study run {small} {QUIET}")
+    assert code == 1
+    assert "A trial failed: MemoryError: no room" in out
+    assert out.endswith("memspan study resume 'from a file' --retry-failed\n")
+    assert "A trial failed: MemoryError: no room" in memspan_(["study", "status", "from a file"])[1]
+    code, out, _ = memspan_(f"study run {small} {QUIET}")
+    assert "no room" in out  # they are results, until somebody asks
+    code, out, _ = memspan_(["study", "resume", "from a file", "--retry-failed", *QUIET.split()])
+    assert (code, "no room" in out) == (0, False)
+    assert {trial.status for trial in stored().trials} <= {"solved", "unsolved"}
+
+
+def test_the_schema_admits_what_the_study_admits(memspan_, small, tmp_path):
+    code, out, _ = memspan_("study schema")
+    schema = json.loads(out)
+    assert code == 0
+    assert schema["properties"]["hidden"]["anyOf"][0]["type"] == "integer"
+    assert schema["properties"]["hidden"]["anyOf"][1]["type"] == "array"
+    assert schema["additionalProperties"] is False
+    keys = tomllib.loads((tmp_path / small).read_text()).keys()
+    assert keys <= schema["properties"].keys() == Study.model_fields.keys()
+
+
+def one_figure(result, folder):
+    """In place of all: they take two seconds."""
+    folder.mkdir(parents=True)
+    (folder / "accuracy.png").touch()
+    return [folder / "accuracy.png"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "'; DROP TABLE trials", "<script>", "=cmd()", "[bold]", "a\tb\x1b[31m"]
+)
+def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
+    monkeypatch.setattr("memspan.cli.study.save_figures", one_figure)
+    code, out, _ = memspan_([*RUN.split()[:-1], "--name", name])
+    assert code == 0
+    assert stored(name).complete
+    outside = {path.name for path in tmp_path.iterdir()}
+    assert outside == {"memspan.sqlite", "runs"}
+    assert all(path.startswith("runs/recall-rnn-") for path in out.splitlines() if path.endswith(".png"))
+    for line in (["study", "status"], ["store", "ls"], ["study", "status", name], ["store", "show", name]):
+        code, out, _ = memspan_(line)
+        assert code == 0
+        assert "\x1b" not in out
+        assert name.split("\t")[0] in out
+    assert memspan_(["store", "export", name, "-o", "out.csv"])[0] == 0
+    assert memspan_(["store", "rm", name, "--yes"])[0] == 0
+
+
+def test_of_very_many_trials_only_what_they_come_to_is_read_and_drawn(memspan_, tmp_path, monkeypatch):
+    monkeypatch.setattr("memspan.study.figures.MOST_WITH_CURVES", 3)
+    monkeypatch.setattr("memspan.study.results.StudyResult.of", None)  # nobody asks for the trials
+    size = "--lengths 2,3 --repetitions 2 --updates 5 --name many"
+    code, out, _ = memspan_(f"study run {size} -o drawn --workers 0 --progress none")
+    assert code == 0
+    assert "No length was solved" in out
+    code, again, _ = memspan_("study show many -o drawn")
+    assert (code, again) == (0, out)
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
+        "accuracy.csv",
+        "accuracy.png",
+        "accuracy.svg",
+    ]
+
+
+def test_figures_may_be_left_out(memspan_, tmp_path):
+    code, out, _ = memspan_(RUN)
+    assert code == 0
+    assert ".png" not in out
+    assert [path.name for path in tmp_path.iterdir()] == ["memspan.sqlite"]
+
+
+def test_the_store_may_be_named_by_the_environment(memspan_, monkeypatch, tmp_path):
+    monkeypatch.setenv("MEMSPAN_STORE", "elsewhere/other.sqlite")
+    assert memspan_(RUN)[0] == 0
+    assert (tmp_path / "elsewhere" / "other.sqlite").exists()
+    assert not (tmp_path / "memspan.sqlite").exists()
+
+
+def test_workers_and_weights_may_be_chosen(memspan_):
+    assert memspan_(f"{RUN} --weights 2 --name w")[0] == 0
+    with Store("memspan.sqlite") as store:
+        entry = store.find("w")
+        kept = [key for key in entry.done() if entry.weights(key) is not None]
+        assert len(kept) == 4
+        from safetensors.numpy import load
+
+        weights = load(entry.weights(kept[0]))
+    assert {name: array.shape for name, array in weights.items()} == {
+        "W": (1, 4),
+        "R": (4, 4),
+        "bs": (4, 1),
+        "V": (4, 1),
+        "by": (1, 1),
+    }
+
+
+def test_the_main_program_can_be_imported():
+    assert callable(main)
+
+
+def test_the_password_of_a_database_is_not_in_the_command_to_go_on(monkeypatch):
+    from memspan.cli.study import resume_command
+
+    monkeypatch.delenv("MEMSPAN_STORE", raising=False)
+    command = resume_command("mine", "postgresql://me:secret@host/x")
+    assert command == "memspan study resume mine --store 'postgresql://me:***@host/x'"
+    assert resume_command("it's", "memspan.sqlite") == "memspan study resume 'it'\"'\"'s'"
+    assert resume_command("-x", "a.sqlite") == "memspan study resume --store a.sqlite -- -x"
+    assert "secret" not in resume_command("mine", "postgresql://me@host/x?password=secret")
+    monkeypatch.setenv("MEMSPAN_STORE", "other.sqlite")
+    assert resume_command("mine", "other.sqlite") == "memspan study resume mine"
+    assert resume_command("mine", "memspan.sqlite") == "memspan study resume mine --store memspan.sqlite"

@@ -1,0 +1,185 @@
+"""`memspan tasks`, `cells` and `reproduce`, and studies of other tasks, from the command line."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from processes import gone, wait_for
+
+from memspan import CELLS, TASKS
+from memspan.reproduce import REPRODUCTIONS, capacity
+
+
+def row_of(out, name):
+    (row,) = [line for line in out.splitlines() if line.startswith(f"│ {name} ")]
+    return [cell.strip() for cell in row.strip("│").split("│")]
+
+
+def test_all_tasks_are_listed_with_their_risks_and_sources(memspan_):
+    code, out, err = memspan_("tasks")
+    assert (code, err) == (0, "")
+    for name, task in TASKS.items():
+        row = row_of(out, name)
+        _, features, outputs, _ = task.shape(100)
+        assert row[:3] == [name, str(features), str(outputs)]
+        assert float(row[3]) == pytest.approx(task.trivial_risk(100), abs=5e-5)
+        assert float(row[4]) == pytest.approx(task.chance_accuracy(100), abs=6e-4)
+        assert row[5].split()[0] == task.source.split()[0]
+
+
+def test_a_length_may_be_given(memspan_):
+    _, out, _ = memspan_("tasks copying --length 1000")
+    assert row_of(out, "copying/tcn")[3] == "0.0204"
+    assert "at T = 1000" in out
+    assert "adding" not in out
+
+
+def test_a_family_is_a_table_and_a_task_is_told_in_full(memspan_):
+    _, out, _ = memspan_("tasks order")
+    assert sum(f"order/{variant}" in out for variant in ("hs97-2", "hs97-3", "pascanu-2", "pascanu-3")) == 4
+    code, out, _ = memspan_("tasks recall")
+    assert code == 0
+    for words in ("After T random numbers", "within 0.1", "tolerance=0.1, element=1", "recall/kth", "0.3333"):
+        assert words in out
+    assert memspan_("tasks delayed_xor")[1] == memspan_("tasks delayed-xor")[1]
+
+
+def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
+    code, out, _ = memspan_("tasks adding/hs97 --plot --samples 2 --length 30 -o new/folder")
+    assert code == 0
+    assert out.endswith("new/folder/adding-hs97.png\n")
+    folder = tmp_path / "new" / "folder"
+    assert sorted(path.suffix for path in folder.iterdir()) == [".csv", ".png", ".svg"]
+    with (folder / "adding-hs97.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["sequence"] for row in rows} == {"1", "2"}
+    assert (
+        sum(
+            row["relevant"] == "True" and row["number"] == "2" for row in rows if row["input or output"] == "input"
+        )
+        == 4
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("tasks chess", "memspan: task must be one of recall, recall/kth, "),
+        (
+            "tasks adding/mine",
+            "memspan: task must be one of adding/any, adding/halves, adding/hs97, got 'adding/mine'",
+        ),
+        ("tasks --plot", "memspan: name must be given with --plot"),
+        ("tasks recall --length 0", "memspan: length must be a whole number of at least 1, got 0"),
+        ("tasks adding/hs97 --plot --length 5", "memspan: length must be at least 20 for adding/hs97, got 5"),
+        ("tasks recall --plot --samples 0", "memspan: samples must be a whole number of at least 1, got 0"),
+        ("cells --hidden 0", "memspan: hidden must be a whole number of at least 1, got 0"),
+        ("reproduce chess", "assignment"),
+        ("reproduce memory-capacity --seed -1", "memspan: seed must be a whole number of at least 0, got -1"),
+        ("reproduce memory-capacity --workers 0", "memspan: workers must be a whole number of at least 1, got 0"),
+        ("study run --task adding", "adding/any"),
+        (
+            "study run --task adding/hs97 --lengths 5,30",
+            "memspan: lengths must be at least 20 for adding/hs97, got 5",
+        ),
+        ("study run --task parity --parameters.items 3", "memspan: a parameter of parity must be left out"),
+        (
+            "study run --parameters.tolerance 2",
+            "memspan: tolerance must be a finite number above 0 and below 1, got 2",
+        ),
+        (
+            "gradcheck --task order/hs97-2 --length 4",
+            "memspan: length must be at least 20 for order/hs97-2, got 4",
+        ),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(memspan_, tmp_path, line, complaint):
+    code, out, err = memspan_(line)
+    assert (code, out) == (2, "")
+    assert complaint in err
+    assert err.startswith("memspan: ")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_cells_are_listed(memspan_):
+    code, out, err = memspan_("cells --hidden 10")
+    assert (code, err) == (0, "")
+    for name, cell in CELLS.items():
+        row = row_of(out, name)
+        assert row[1] == ", ".join(cell.gates)
+        assert row[5] == cell.source
+    assert row_of(out, "rnn")[3] == "131"  # 10 + 100 + 10, and 10 + 1 to read it out
+
+
+def test_reproductions_are_listed(memspan_):
+    code, out, _ = memspan_("reproduce")
+    assert code == 0
+    assert all(name in out for name in REPRODUCTIONS)
+
+
+def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_path):
+    monkeypatch.setattr(capacity, "SEQUENCES", 2000)
+    monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
+    code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
+    assert code == 0
+    assert "Reproduced: all 2 findings agree." in out
+    assert "3 (rank)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
+    with (tmp_path / "page" / "memory-capacity.csv").open(encoding="utf-8") as file:
+        assert [row["verdict"] for row in csv.DictReader(file)] == ["agrees", "agrees"]
+    code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
+    assert code == 2
+    assert "without memory-capacity.md" in err
+
+
+def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
+    monkeypatch.setattr(capacity, "SEQUENCES", 2000)
+    monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
+    monkeypatch.setattr(capacity.Case, "rank", property(lambda self: 2))
+    code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
+    assert code == 1
+    assert "Not reproduced in full" in out
+
+
+def delays(count):
+    import numpy as np
+
+    return np.eye(count, k=1), np.eye(1, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_a_study_of_any_task_ends_with_its_table_and_figures(memspan_, tmp_path, task):
+    least = TASKS[task].least_length
+    size = f"--lengths {least + 1},{least + 4} --repetitions 2 --hidden 4 --batch 4 --updates 3"
+    code, out, err = memspan_(f"study run --task {task} --cell rnn {size} --workers 0 --progress none -o out")
+    assert (code, err) == (0, "")
+    assert TASKS[task].new_loss().label.split()[0] in out
+    assert len(list((tmp_path / "out").glob("*.png"))) == 5
+    table = "".join(line for line in out.splitlines(keepends=True) if not line.startswith("out/"))
+    assert memspan_("study show") == (0, table, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_a_reproduction_at_once_and_leaves_nobody_behind(tmp_path, workers):
+    command = [sys.executable, "-m", "memspan", "reproduce", "order-1997", "-o", "page", "--workers", str(workers)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes) as process:
+        try:
+            wait_for((tmp_path / "page").exists)  # the work begins when the folder is made
+            time.sleep(8)
+            os.killpg(process.pid, signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out) == (130, "")
+            assert err.splitlines()[-1] == "memspan: interrupted"
+            assert "Traceback" not in err
+            wait_for(lambda: gone(process.pid))
+        finally:
+            if not gone(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert not (tmp_path / "page").exists()

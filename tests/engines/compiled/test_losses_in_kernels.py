@@ -1,0 +1,66 @@
+"""The losses inside a kernel are those of NumPy, with and without a mask; and all of them share one kernel."""
+
+import numpy as np
+import pytest
+
+from memspan import InvalidArgument, Network
+from memspan.engines.compiled import FusedEngine
+from memspan.losses import LOSSES, SoftmaxCrossEntropy
+
+
+def labels_for(loss, shape, rng, mask):
+    y = rng.random(shape)
+    y = y / y.sum(axis=-1, keepdims=True) if loss is SoftmaxCrossEntropy else y
+    if mask:
+        y[..., rng.random(shape[-2]) < 0.5, :] = np.nan
+        y[..., 0, :] = 1 / shape[-1]
+    return y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", LOSSES.values())
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("read_out", [None, 1, 4, 12])
+@pytest.mark.parametrize("outputs", [2, 4])
+@pytest.mark.parametrize("scale", [1, 8])
+def test_engines_agree_on_every_loss(dtype, loss, mask, read_out, outputs, scale):
+    rng = np.random.default_rng(3)
+    network = Network("lstm", 3, 20, outputs, dtype=dtype, read_out=read_out, rng=rng)
+    network.V = network.V * scale
+    x = rng.normal(size=(12, 6, 3)).astype(dtype)
+    y = labels_for(loss, (6, outputs) if read_out is None else (read_out, 6, outputs), rng, mask).astype(dtype)
+    its = loss(masked=mask)
+    engine = FusedEngine(network.layout, network.dtype, its, read_out=read_out)
+    (value,), (gradient,), _ = engine.differentiate(network.parameters[np.newaxis], [(x, y)])
+    expected = its.forward(network.forward(x), y)
+    total = network.backpropagate(its.backward()).total()
+    tolerance = 64 * float(np.finfo(dtype).eps) * 12
+    assert value == pytest.approx(expected, rel=tolerance, abs=1e-7 if dtype == "float32" else 1e-15)
+    assert np.abs(gradient - total).max() <= tolerance * max(np.abs(total).max(), np.finfo(dtype).eps)
+
+
+def test_all_losses_share_a_kernel():
+    network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
+    kernels = {
+        id(FusedEngine(network.layout, network.dtype, loss(masked=mask))._kernel)
+        for loss in LOSSES.values()
+        for mask in (False, True)
+    }
+    assert len(kernels) == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES.values())
+def test_the_labels_of_the_first_batch_are_looked_at(loss):
+    network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
+    engine = FusedEngine(network.layout, network.dtype, loss(masked=True))
+    x, weights = np.ones((3, 2, 1), np.float32), network.parameters[np.newaxis]
+    with pytest.raises(InvalidArgument, match="y must be at least one label that is asked for"):
+        engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
+    if loss is SoftmaxCrossEntropy:
+        with pytest.raises(InvalidArgument, match="y must be of rows of probabilities"):
+            engine.differentiate(weights, [(x, np.full((2, 2), 3, np.float32))])
+    good = np.full((2, 2), 0.5, np.float32)
+    assert np.isfinite(engine.differentiate(weights, [(x, good)]).losses).all()
+    nothing = engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
+    assert np.isnan(nothing.losses).all()  # later ones are not looked at, but nothing is learnt from them silently

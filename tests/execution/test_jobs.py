@@ -1,0 +1,37 @@
+import multiprocessing
+import os
+
+import pytest
+
+from memspan import Study
+from memspan.execution.jobs import HERE, Board, Order, OtherVersion, work
+from memspan.study.trial import Stopped
+
+
+def test_a_board_tells_of_each_worker_apart(monkeypatch):
+    for name in ("watch", "begin"):
+        monkeypatch.setattr(HERE, name, getattr(HERE, name))
+    board = Board(3, multiprocessing.get_context("spawn"))
+    assert (board.process(1), board.begun(1)) == (0, False)
+    board.join(1)
+    assert board.process(1) == os.getpid()
+    HERE.begin()
+    assert board.begun(1)
+    HERE.watch(7, 0, 5)
+    HERE.watch(7, 2, 9)
+    ticket, updates = board.read(1)
+    assert (ticket, updates[:4]) == (7, [5, 0, 9, 0])
+    assert board.read(0)[0] == board.read(2)[0] == 0
+    HERE.watch(8, 1, 3)
+    assert (board.read(1)[0], board.read(1)[1][:3]) == (8, [0, 3, 0])
+    board.stop()
+    with pytest.raises(Stopped):
+        HERE.watch(8, 1, 4)
+    board.clear(1)
+    assert not board.begun(1)
+
+
+def test_a_worker_of_another_version_refuses(tmp_path):
+    study = Study(lengths=3, repetitions=1, updates=1)
+    with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
+        work(Order(1, 0, study, 3, (0,), version="0.0.0"))

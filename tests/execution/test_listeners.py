@@ -1,0 +1,224 @@
+import io
+import json
+import math
+import sys
+
+import pytest
+from rich.console import Console
+
+from memspan import InvalidArgument, Study
+from memspan.execution import listeners
+from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
+from memspan.execution.listeners import Bars, Json, Lines, Tally, listening, remark_on
+from memspan.execution.plan import Plan
+from memspan.study import Key
+
+STUDY = Study(lengths=(5, 10), repetitions=3, updates=100)
+DONE = {5: {"solved": 1}}
+KEYS = [key for key in STUDY.keys if key != Key(0, 5, 0)]
+PLANNED = Planned(STUDY, "mine", Plan((tuple(KEYS),), 90.0, 2**28, 2, None), DONE)
+
+
+@pytest.fixture
+def events(make_trial):
+    return [
+        PLANNED,
+        Advanced({Key(0, 10, 0): 50, Key(0, 10, 1): 25}),
+        Finished((make_trial(10, 0), make_trial(10, 1, "unsolved"))),
+        WorkerLost((Key(0, 10, 2), Key(0, 5, 1)), "it died"),
+        Elsewhere((Key(0, 5, 1),)),
+        Finished((make_trial(5, 2, "diverged", loss=math.nan, accuracy=0.0), make_trial(10, 2, "failed"))),
+        Ended(True),
+    ]
+
+
+def test_a_tally_adds_up(events):
+    tally = Tally(PLANNED)
+    assert (tally.all, tally.totals, tally.share) == ({"solved": 1}, {5: 3, 10: 3}, 0)
+    tally.add(events[1])
+    assert tally.share == pytest.approx(75 * 10 / (100 * (2 * 5 + 3 * 10)))
+    assert tally.under_way == "T=10 update 50"
+    tally.add(events[2])
+    assert tally.share == pytest.approx(0.5)
+    assert tally.under_way == ""
+    for event in events[3:]:
+        tally.add(event)
+    assert tally.share == 1
+    assert tally.counts[5] == {"solved": 1, "elsewhere": 1, "diverged": 1}
+    assert tally.counts[10] == {"solved": 1, "unsolved": 1, "failed": 1}
+    assert "6/6 trials (1 diverged, 1 elsewhere, 1 failed, 2 solved, 1 unsolved)" in tally.line
+    assert "workers lost: 1" in tally.line
+
+
+def test_longer_sequences_and_more_updates_weigh_more(make_trial):
+    study = Study(lengths=(1, 3), repetitions=1, updates=(100, 300))
+    tally = Tally(Planned(study, "a", Plan((tuple(study.keys),), None, 0, 1, None)))
+    tally.add(Finished((make_trial(3, 0).model_copy(update={"configuration": 1}),)))
+    assert tally.share == pytest.approx(9 / 16)
+
+
+def test_lines_say_how_far_it_is_and_what_is_out_of_the_ordinary(events, monkeypatch, capsys):
+    monkeypatch.setattr(listeners, "SECONDS_BETWEEN_LINES", 0.0)
+    with listening("lines") as tell:
+        for event in events:
+            tell(event)
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert (
+        lines[0]
+        == "study: mine: 5 trials in 2 processes, at most about 2 min, at most 256 MiB each (1 more in the store)"
+    )
+    assert "study: a worker died with 2 trials of T=10, tried again alone: it died" in lines
+    assert "study: T=10, repetition 2 failed: MemoryError: no room" in lines
+    assert any(
+        line.startswith("study: 19 %, 1/6 trials (1 solved), ") and "T=10 update 50" in line for line in lines
+    )
+    assert any(line.startswith("study: 100 %, 6/6 trials") for line in lines)
+
+
+def test_lines_are_few(events, monkeypatch, capsys):
+    with listening("lines") as tell:
+        for event in events[:3] * 100:
+            tell(event)
+    assert len([line for line in capsys.readouterr().err.splitlines() if "%" in line]) <= 1
+
+
+def test_a_study_that_is_done_says_so(capsys):
+    with listening("lines") as tell:
+        tell(Planned(STUDY, "mine", Plan((), 0.0, 0, 0, None), {5: {"solved": 3}, 10: {"solved": 3}}))
+    assert capsys.readouterr().err == "study: mine: nothing to do, all 6 trials are in the store\n"
+
+
+def test_json_is_a_line_for_each_event(events, capsys):
+    with listening("json") as tell:
+        for event in [*events, Stopping(), Ended(False, "interrupted")]:
+            tell(event)
+    out, err = capsys.readouterr()
+    found = [json.loads(line) for line in out.splitlines()]
+    assert err == ""
+    names = [
+        "planned",
+        "advanced",
+        "finished",
+        "worker-lost",
+        "elsewhere",
+        "finished",
+        "ended",
+        "stopping",
+        "ended",
+    ]
+    assert [line["event"] for line in found] == names
+    assert all(line["seconds"] >= 0 for line in found)
+    assert (found[0]["name"], found[0]["trials"], found[0]["done"], found[0]["processes"]) == ("mine", 5, 1, 2)
+    assert found[1]["trials"][0] == {"configuration": 1, "length": 10, "repetition": 0, "updates": 50}
+    assert (found[2]["trials"][0]["status"], found[2]["trials"][0]["accuracy"]) == ("solved", 0.95)
+    assert found[5]["trials"][0]["loss"] is None
+    assert (found[8]["complete"], found[8]["reason"]) == (False, "interrupted")
+
+
+def test_bars_show_every_length_and_what_it_is_worth(events):
+    bars = Bars()
+    for event in events[:3]:
+        bars.tally = bars.tally or Tally(event)
+        bars.tally.add(event)
+    out = io.StringIO()
+    Console(file=out, width=100).print(bars._draw())
+    lines = [line.split() for line in out.getvalue().splitlines()]
+    assert lines[0] == ["length", "done", "solved"]
+    assert lines[1][0] == "5"
+    assert lines[1][-2:] == ["1/3", "100%"]
+    assert lines[2][0] == "10"
+    assert lines[2][-2:] == ["2/3", "50%"]
+    assert "50 %, 3/6 trials (2 solved, 1 unsolved)" in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 100
+
+
+def test_bars_of_many_lengths_show_those_that_are_not_done(make_trial):
+    study = Study(lengths=range(1, 101), repetitions=1)
+    bars = Bars()
+    bars.tally = Tally(Planned(study, "a", Plan((tuple(study.keys),), None, 0, 1, None)))
+    bars.tally.add(Finished(tuple(make_trial(length, 0) for length in range(90, 101))))
+    out = io.StringIO()
+    Console(file=out, width=100).print(bars._draw())
+    shown = [int(line.split()[0]) for line in out.getvalue().splitlines()[1:-2] if line.split()[0].isdigit()]
+    assert shown == list(range(90 - listeners.MOST_LENGTHS, 90))
+
+
+def test_bars_are_drawn_and_closed(events, monkeypatch):
+    out = io.StringIO()
+    bars = Bars()
+    bars.live.console = Console(file=out, force_terminal=True, width=100)
+    for event in events:
+        bars(event)
+    bars.close()
+    assert "mine: 5 trials" in out.getvalue()
+    assert "failed: MemoryError" in out.getvalue()
+    assert "6/6 trials" in out.getvalue()
+    assert not bars.live.is_started
+
+
+def test_nothing_is_shown_before_there_is_a_plan(capsys):
+    for shown in (Lines(), Bars()):
+        shown(Elsewhere((Key(0, 5, 0),)))
+        shown.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_that_a_store_is_waited_for_is_said_even_before_there_is_a_plan(capsys):
+    waiting = Waiting("database is locked\x1b[2J", 600.0)
+    for shown in (Lines(), Bars()):
+        shown(waiting)
+        shown.close()
+        assert "waiting for the store, at most 10 min: database is locked" in capsys.readouterr().err
+    Json()(waiting)
+    line = json.loads(capsys.readouterr().out)
+    assert (line["event"], line["at_most_seconds"]) == ("waiting", 600.0)
+
+
+def test_whoever_listens_hears_everything(events):
+    heard = []
+    with listening("none", heard.append) as tell:
+        for event in events:
+            tell(event)
+    assert heard == events
+
+
+def test_ordinary_events_are_not_remarked_on(events):
+    assert [bool(remark_on(event)) for event in events] == [False, False, False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"), [("loud", "one of auto, bar"), ("notebook", "bar, lines, json or none")]
+)
+def test_bad_kinds_are_refused(kind, rule, monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    with pytest.raises(InvalidArgument, match=f"progress must be {rule}"), listening(kind):
+        pass
+
+
+def test_a_notebook_gets_one_cell_that_is_rewritten(events, monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, data, raw):
+            shown.append(data["text/plain"])
+
+    class Display:
+        @staticmethod
+        def display(data, raw, display_id):
+            shown.append(data["text/plain"])
+            return Handle()
+
+    monkeypatch.setattr(listeners, "ipython_shell", lambda: type("IPython", (), {"display": Display}))
+    with listening("notebook") as tell:
+        for event in events:
+            tell(event)
+    assert shown[0].splitlines()[0].startswith("mine: 5 trials")
+    assert "100 %, 6/6 trials" in shown[-1]
+    assert "a worker died" in shown[-1]
+
+
+def test_json_goes_to_standard_output_at_once(capsys):
+    Json()(PLANNED)
+    assert json.loads(capsys.readouterr().out)["at_most_seconds"] == 90

@@ -1,0 +1,109 @@
+import math
+
+import pytest
+from sqlalchemy import update
+
+from memspan import Study, UnreadableFile
+from memspan.store.databases import StoreFailed
+from memspan.store.schema import METADATA
+from memspan.study import Key
+
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, weights=0, name="first")
+
+
+def whole(trial):
+    return trial.model_dump_json(), trial.weights is None
+
+
+def test_what_is_kept_comes_back(opened, make_trial, diverged_at_once):
+    entry = opened.enter(STUDY)
+    odd = diverged_at_once(5, 1).model_copy(update={"configuration": 1, "loss": math.inf, "accuracy": math.nan})
+    given = [
+        make_trial(3, 0, accuracies=[0.9, 1.0], losses=[0.25, math.inf], worker="here:1", digest="ab"),
+        make_trial(5, 0, "failed").model_copy(update={"configuration": 1, "attempts": 3}),
+        odd,
+    ]
+    entry.keep(given)
+    found = list(entry.trials())
+    assert [whole(trial) for trial in found] == [whole(trial) for trial in given]
+    assert [whole(trial) for trial in opened.find("first").trials()] == [whole(trial) for trial in given]
+    assert entry.done() == {Key(0, 3, 0), Key(1, 5, 0), Key(1, 5, 1)}
+    assert entry.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 1)]
+    assert entry.missing([Key(1, 5, 0), Key(1, 5, 1)]) == []
+    assert entry.counts() == {3: {"solved": 1}, 5: {"failed": 1, "diverged": 1}}
+
+
+def test_without_curves_all_else_comes_back(opened, make_trial):
+    entry = opened.enter(STUDY)
+    trial = make_trial(3, 0)
+    entry.keep([trial])
+    (found,) = entry.trials(curves_too=False)
+    assert (found.curve, found.start, found.flow_map) == ([], None, [])
+    assert found.accuracy == trial.accuracy
+
+
+def test_keeping_twice_changes_nothing(opened, make_trial):
+    entry = opened.enter(STUDY)
+    first, second = make_trial(3, 0, accuracy=0.95), make_trial(3, 0, accuracy=0.5)
+    entry.keep([first, make_trial(3, 1)])
+    entry.keep([second, make_trial(3, 1), make_trial(5, 0)])
+    found = list(entry.trials())
+    assert [trial.key for trial in found] == [Key(0, 3, 0), Key(0, 3, 1), Key(0, 5, 0)]
+    assert found[0].accuracy == 0.95
+
+
+def test_weights_are_kept_of_those_that_have_them(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0, weights=b"some"), make_trial(3, 1)])
+    assert entry.weights(Key(0, 3, 0)) == b"some"
+    assert entry.weights(Key(0, 3, 1)) is None
+    assert entry.weights(Key(1, 3, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [("trials", "outcome", "UNSOLVED"), ("trials", "accuracies", "[0.1"), ("curves", "data", b"x")],
+)
+def test_a_damaged_trial_is_named(opened, make_trial, table, column, value):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0), make_trial(5, 1)])
+    damaged = METADATA.tables[table]
+    damage = update(damaged).where(damaged.c.length == 5).values({column: value})
+    opened.transact(lambda connection: connection.execute(damage), writes=True)
+    with pytest.raises(UnreadableFile, match="a damaged trial, T=5, repetition 1 of 'first'"):
+        list(entry.trials())
+
+
+def test_a_study_that_is_taken_out_while_it_runs_is_not_written_to(opened, make_trial):
+    entry = opened.enter(STUDY)
+    opened.remove("first")
+    with pytest.raises(StoreFailed, match="was taken out while it ran"):
+        entry.keep([make_trial(3, 0)])
+
+
+def test_failed_trials_can_be_forgotten(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0), make_trial(3, 1, "failed"), make_trial(5, 0, "unsolved")])
+    assert opened.enter(STUDY.with_(lengths=(1, 5))).forget_failed() == 0  # of what is asked for alone
+    assert entry.forget_failed() == 1
+    assert entry.done() == {Key(0, 3, 0), Key(0, 5, 0)}
+
+
+def test_many_trials_come_in_order(opened, make_trial, monkeypatch):
+    monkeypatch.setattr("memspan.store.entry.BATCH", 7)
+    entry = opened.enter(STUDY.with_(repetitions=20))
+    plain = {"curve": [], "start": None, "end": None, "flow_map": []}
+    trials = [make_trial(length, k, **plain) for length in (5, 3) for k in range(20)]
+    entry.keep(trials)
+    assert [trial.key for trial in entry.trials()] == sorted(trial.key for trial in trials)
+
+
+def test_what_somebody_else_adds_meanwhile_is_not_ours(opened, make_trial):
+    ours = opened.enter(STUDY)
+    theirs = opened.enter(STUDY.with_(cell=("rnn", "lstm", "gru"), lengths=(3, 5, 7), repetitions=3))
+    gru = make_trial(3, 0).model_copy(update={"configuration": 2})
+    theirs.keep([make_trial(3, 0), make_trial(7, 0), make_trial(3, 2), gru])
+    assert [trial.key for trial in ours.trials()] == [Key(0, 3, 0)]
+    assert ours.done() == {Key(0, 3, 0)}
+    assert ours.counts() == {3: {"solved": 1}}
+    assert len(theirs.done()) == 4

@@ -1,0 +1,115 @@
+import csv
+import json
+import math
+
+import pytest
+
+from memspan import InvalidArgument, Store, Study
+from memspan.store.export import export
+
+STUDY = Study(
+    cell=("rnn", "lstm"), parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 5), repetitions=2, name="=cmd()"
+)
+
+
+@pytest.fixture
+def entry(tmp_path, make_trial, diverged_at_once):
+    with Store(tmp_path / "store.sqlite", create=True) as store:
+        found = store.enter(STUDY)
+        odd = diverged_at_once(5, 1).model_copy(update={"configuration": 3, "accuracy": math.nan})
+        solved = make_trial(3, 0, accuracies=[0.9, 1.0], losses=[0.25, math.inf], loss=math.inf)
+        found.keep([solved, make_trial(3, 1, "failed"), odd])
+        yield found
+
+
+def read(entry, tmp_path, form, **options):
+    path = tmp_path / f"trials.{form}"
+    assert export(entry, path, **options) == 3
+    return path
+
+
+def test_csv_has_a_row_for_each_trial(entry, tmp_path):
+    with read(entry, tmp_path, "csv").open(newline="") as file:
+        first, second, third = csv.DictReader(file)
+    assert (first["study"], first["configuration"], first["cell"], first["parameters_tolerance"]) == (
+        "'=cmd()",
+        "1",
+        "rnn",
+        "0.1",
+    )
+    assert (first["length"], first["repetition"], first["outcome"], first["accuracy"]) == (
+        "3",
+        "0",
+        "solved",
+        "0.95",
+    )
+    assert (first["loss"], first["accuracies"], first["losses"]) == ("", "[0.9, 1.0]", "[0.25, null]")
+    assert (second["outcome"], second["reason"], second["accuracy"]) == ("failed", "MemoryError: no room", "")
+    assert (third["configuration"], third["cell"], third["parameters_tolerance"]) == ("4", "lstm", "0.2")
+
+
+def test_json_has_the_specification_too(entry, tmp_path):
+    found = json.loads(read(entry, tmp_path, "json", curves=True).read_text())
+    assert found["study"] == "=cmd()"
+    assert Study(**found["specification"], name="=cmd()") == STUDY
+    first, _, third = found["trials"]
+    assert (first["loss"], first["losses"], first["curve"]) == (None, [0.25, None], [0.3, 0.2, 0.1, 0.05])
+    assert len(first["start_d_a"]) == 3
+    assert third["end_d_a"] == [None] * 5
+
+
+def test_parquet_has_columns_of_numbers(entry, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for curves in (False, True):
+        table = parquet.read_table(read(entry, tmp_path / ("b" if curves else "."), "parquet", curves=curves))
+        kinds = {field.name: str(field.type) for field in table.schema}
+        assert (kinds["accuracy"], kinds["length"], kinds["cell"], kinds["start"]) == (
+            *("double", "int64", "string"),
+            "string",
+        )
+        assert str(kinds["losses"]).startswith("list<")
+        rows = table.to_pylist()
+        assert [row["outcome"] for row in rows] == ["solved", "failed", "diverged"]
+        assert (rows[0]["losses"], rows[1]["accuracy"], rows[0]["loss"]) == ([0.25, None], None, None)
+        assert ("curve" in kinds) == curves
+        (tmp_path / "b").mkdir(exist_ok=True)
+
+
+def test_a_study_without_trials_is_an_empty_table(tmp_path):
+    with Store(tmp_path / "empty.sqlite", create=True) as store:
+        entry = store.enter(Study(name="a"))
+        for form in ("csv", "json", "parquet"):
+            assert export(entry, tmp_path / f"empty.{form}") == 0
+    assert json.loads((tmp_path / "empty.json").read_text())["trials"] == []
+
+
+def test_nothing_is_written_over_and_nothing_is_left_behind(entry, tmp_path, monkeypatch):
+    path = read(entry, tmp_path, "csv")
+    before = path.read_bytes()
+    with pytest.raises(InvalidArgument, match="output must be a new file"):
+        export(entry, path)
+    assert path.read_bytes() == before
+
+    def broken(*arguments, **options):
+        raise OSError("no room")
+        yield
+
+    monkeypatch.setattr("memspan.store.export.rows", broken)
+    with pytest.raises(OSError, match="no room"):
+        export(entry, tmp_path / "other.csv")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["store.sqlite", "trials.csv"]
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "message"),
+    [
+        ("trials", {}, "format must be one of csv, json, parquet, got ''"),
+        ("trials.xlsx", {}, "format must be one of csv, json, parquet, got 'xlsx'"),
+        ("trials.csv", {"form": "jsn"}, "did you mean 'json'"),
+        ("trials.csv", {"curves": True}, "curves must be left out for CSV"),
+        ("no/where.csv", {}, "output must be in a folder that is there"),
+    ],
+)
+def test_bad_input_is_refused(entry, tmp_path, path, options, message):
+    with pytest.raises(InvalidArgument, match=message):
+        export(entry, tmp_path / path, **options)

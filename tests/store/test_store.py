@@ -1,0 +1,230 @@
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, select, update
+
+from memspan import InvalidArgument, Store, Study, UnreadableFile, load_study
+from memspan.store import store as module
+from memspan.store.databases import StoreFailed
+from memspan.store.schema import METADATA, configurations, studies
+from memspan.study import Key
+from memspan.study.identity import AnotherStudy
+
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, weights=0, name="first")
+
+
+def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
+    entry = opened.enter(STUDY)
+    lstm = [trial.model_copy(update={"configuration": 1}) for trial in (make_trial(3, 0), make_trial(5, 1))]
+    entry.keep([make_trial(3, 1), *lstm])
+    grown = STUDY.with_(cell=("gru", "lstm", "rnn"), hidden=(32, 8), lengths=(3, 4, 5), repetitions=3)
+    again = opened.enter(grown)
+    cells = [(one.cell, one.hidden) for one in grown.configurations]
+    place = {cell: cells.index((cell, 32)) for cell in ("lstm", "rnn")}
+    assert again.done() == {Key(place["rnn"], 3, 1), Key(place["lstm"], 3, 0), Key(place["lstm"], 5, 1)}
+    both = opened.find("first").study
+    assert both == grown.with_(cell=("rnn", "lstm", "gru"))  # what was there keeps its order
+    assert len(opened.missing(grown)) == 6 * 3 * 3 - 3
+    assert set(opened.missing(grown)) == set(grown.keys) - again.done()
+
+
+def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
+    """As a store that was rescued may have."""
+    opened.enter(STUDY).keep([make_trial(3, 1)])
+    opened.transact(lambda connection: connection.execute(delete(configurations)), writes=True)
+    found = opened.find("first")
+    assert found.study == STUDY
+    assert found.done() == set()
+    assert [*found.trials()] == []
+    entry = opened.enter(found.study)
+    entry.keep([make_trial(3, 1)])
+    assert opened.find("first").done() == {Key(0, 3, 1)}
+
+
+def test_another_study_of_the_same_name_is_refused_with_every_difference(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0)])
+    other = Study(cell="gru", lengths=(3, 7), learning_rate=0.5, name="first")
+    for enter in (opened.enter, opened.missing):
+        with pytest.raises(AnotherStudy) as error:
+            enter(other)
+        message = str(error.value)
+        assert message.startswith("name must be another one, as a study may grow, but not change")
+        for line in (
+            "  cell: rnn, lstm in the store, gru asked for",
+            "  learning_rate: 0.01 in the store, 0.5 asked for",
+        ):
+            assert line in message.splitlines()
+        assert "hidden" not in message
+        assert "lengths" not in message  # others may stand beside those that are there
+    assert opened.find("first").study == STUDY
+    assert len(opened.find("first").done()) == 1
+
+
+def test_a_parameter_of_the_task_is_part_of_the_study(opened):
+    opened.enter(Study(parameters={"tolerance": 0.2}, name="a"))
+    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, nothing asked for"):
+        opened.enter(Study(name="a"))
+    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, 0.3 asked for"):
+        opened.enter(Study(parameters={"tolerance": 0.3}, name="a"))
+
+
+def test_lengths_and_repetitions_stand_beside_each_other(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0), make_trial(5, 1)])
+    less = opened.enter(STUDY.with_(lengths=(4, 5), repetitions=1))
+    assert (less.study.lengths, less.study.repetitions) == ((4, 5), 1)
+    assert less.done() == set()
+    less.keep([make_trial(4, 0)])
+    assert [trial.key for trial in less.trials()] == [Key(0, 4, 0)]
+    whole = opened.find("first")
+    assert (whole.study.lengths, whole.study.repetitions) == ((3, 4, 5), 2)
+    assert whole.done() == {Key(0, 3, 0), Key(0, 4, 0), Key(0, 5, 1)}
+    assert opened.missing(STUDY) == [key for key in STUDY.keys if key not in whole.done()]
+
+
+def test_values_keep_the_order_in_which_they_came(opened, make_trial):
+    several = STUDY.with_(hidden=(8, 16), parameters={"tolerance": (0.1, 0.2), "element": 1})
+    opened.enter(several)
+    other = several.with_(
+        cell=("gru", "lstm", "rnn"), hidden=(16, 8), parameters={"element": 1, "tolerance": (0.3, 0.2, 0.1)}
+    )
+    entry = opened.enter(other)
+    assert entry.study == other
+    found = opened.find("first").study
+    assert (found.cell, found.hidden) == (("rnn", "lstm", "gru"), (8, 16))
+    assert found.parameters == {"tolerance": (0.1, 0.2, 0.3), "element": 1}
+    trial = make_trial(3, 0).model_copy(update={"configuration": 0})
+    entry.keep([trial])
+    (key,) = opened.find("first").done()
+    first, again = other.configurations[0], found.configurations[key.configuration]
+    assert (first.cell, first.hidden, first.parameters) == (again.cell, again.hidden, again.parameters)
+
+
+def test_more_weights_are_computed_again_and_fewer_lose_none(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0), make_trial(3, 1), make_trial(5, 0, "failed")])
+    more = opened.enter(STUDY.with_(weights=1))
+    assert more.done() == {Key(0, 3, 1), Key(0, 5, 0)}
+    assert more.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 0)]
+    assert more.counts() == {3: {"solved": 1}, 5: {"failed": 1}}
+    more.keep([make_trial(3, 0, weights=b"weights")])
+    assert more.done() == {Key(0, 3, 0), Key(0, 3, 1), Key(0, 5, 0)}
+    assert more.weights(Key(0, 3, 0)) == b"weights"
+    assert opened.enter(STUDY).study.weights == 1
+
+
+def test_a_study_that_takes_the_place_of_one_that_runs_gets_none_of_its_trials(opened, make_trial):
+    running = opened.enter(STUDY)
+    opened.remove("first")
+    other = opened.enter(Study(cell="gru", lengths=3, repetitions=2, weights=0, name="second"))
+    with pytest.raises(StoreFailed, match="was taken out while it ran"):
+        running.keep([make_trial(3, 0)])
+    assert other.done() == running.done() == set()
+
+
+def test_a_study_that_cannot_be_read_can_still_be_taken_out(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0)])
+    damage = update(studies).values(versions="{")
+    opened.transact(lambda connection: connection.execute(damage), writes=True)
+    with pytest.raises(UnreadableFile, match="a study 'first' with damaged versions"):
+        opened.overviews()
+    assert (opened.names(), opened.count("first"), opened.remove("first")) == (["first"], 1, 1)
+    assert opened.names() == []
+    with pytest.raises(InvalidArgument, match="name must be that of a study in "):
+        opened.remove("first")
+
+
+def test_overviews_count(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0), make_trial(3, 1, "unsolved")])
+    opened.enter(Study(name="second"))
+    first, second = opened.overviews()
+    assert (first.name, first.done, first.trials, first.counts) == ("first", 2, 8, {"solved": 1, "unsolved": 1})
+    assert (second.name, second.done, second.trials) == ("second", 0, 70)
+    assert first.versions.numpy
+    assert first.hash != second.hash
+
+
+def test_a_study_is_taken_out_with_all_that_is_its_own(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0, weights=b"some")])
+    opened.enter(STUDY.with_(name="second")).keep([make_trial(3, 0)])
+    assert opened.remove("first") == 1
+    assert [overview.name for overview in opened.overviews()] == ["second"]
+    counted = {name: select(func.count()).select_from(table) for name, table in METADATA.tables.items()}
+    counts = {name: opened.transact(lambda c, q=query: c.execute(q).scalar()) for name, query in counted.items()}
+    assert counts == {"studies": 1, "configurations": 2, "trials": 1, "curves": 1, "weights": 0}
+
+
+def test_an_unknown_name_is_told_the_nearest(opened):
+    opened.enter(STUDY)
+    with pytest.raises(
+        InvalidArgument, match=r"name must be that of a study in .*, got 'frist'; did you mean 'first'\?"
+    ):
+        opened.find("frist")
+
+
+HOSTILE = [
+    "../../x",
+    "/etc/passwd",
+    "a\0b",
+    "x" * 300,
+    "'; DROP TABLE trials; --",
+    '"quoted"',
+    "<script>alert(1)</script>",
+    "=cmd()",
+    "C:\\x\\0",
+    "\u202egnp.exe",
+    "[bold]x[/bold]",
+    " ",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_a_hostile_name_is_stored_as_it_is(opened, name, make_trial, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    opened.enter(STUDY.with_(name=name)).keep([make_trial(3, 0)])
+    assert [overview.name for overview in opened.overviews()] == [name]
+    assert opened.find(name).name == name
+    assert opened.find(name).done() == {Key(0, 3, 0)}
+    assert sorted(tmp_path.rglob("*")) == before
+    assert opened.remove(name) == 1
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=2, unique=True)
+)
+def test_names_are_told_apart(names):
+    assert [module._unescaped(module._escaped(name)) for name in names] == names
+    assert len({module._escaped(name) for name in names}) == len(names)
+    assert all("\0" not in module._escaped(name) for name in names)
+
+
+def test_a_result_can_be_loaded_by_name(place, make_trial):
+    with Store(place, create=True) as opened:
+        opened.enter(STUDY).keep([make_trial(3, 0), make_trial(5, 0)])
+    result = load_study(place, "first")
+    assert result.study == STUDY
+    assert [trial.key for trial in result.trials] == [Key(0, 3, 0), Key(0, 5, 0)]
+
+
+def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_path, make_trial):
+    """As if `evaluate_every` had come later."""
+    path = tmp_path / "store.sqlite"
+    with Store(path, create=True) as opened:
+        opened.enter(STUDY).keep([make_trial(3, 0)])
+    with closing(sqlite3.connect(path)) as connection:
+        for table, key in (("studies", "id"), ("configurations", "configuration")):
+            for number, specification in connection.execute(
+                f"SELECT {key}, specification FROM {table}"
+            ).fetchall():
+                fields = json.loads(specification)
+                del fields["evaluate_every"]
+                connection.execute(
+                    f"UPDATE {table} SET specification = ? WHERE {key} = ?", (json.dumps(fields), number)
+                )
+        connection.commit()
+    with Store(path) as opened:
+        assert opened.enter(STUDY).done() == {Key(0, 3, 0)}
+        assert opened.find("first").study == STUDY

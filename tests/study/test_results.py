@@ -1,0 +1,225 @@
+import math
+from io import StringIO
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from memspan import InvalidArgument, Study, StudyResult, get_task, run_study
+from memspan.study.study import Key
+
+STUDY = Study(lengths=(5, 10, 20), repetitions=3)
+
+
+def text(result):
+    out = StringIO()
+    Console(file=out, width=160).print(result.table())
+    return out.getvalue()
+
+
+def cells(result):
+    """The rows of the printed table, by length."""
+    lines = [line.strip("│ \n").split("│") for line in text(result).splitlines() if line.startswith("│")]
+    return {int(cells[0]): [cell.strip() for cell in cells[1:]] for cells in lines}
+
+
+@pytest.fixture
+def mixed(make_trial):
+    """All solved, one of two solved and one failed, one diverged and none solved."""
+    trials = [
+        make_trial(20, 1, "diverged", accuracy=0.0, loss=math.inf),
+        *(make_trial(20, k, "unsolved", accuracy=0.1 * k, loss=0.25) for k in (0, 2)),
+        make_trial(10, 0, "solved", accuracy=0.92, loss=0.02),
+        make_trial(10, 1, "failed"),
+        make_trial(10, 2, "unsolved", accuracy=0.2, loss=0.3),
+        *(make_trial(5, k, "solved", accuracy=0.95 + 0.01 * k, loss=0.01) for k in range(3)),
+    ]
+    return StudyResult.of(STUDY, trials)
+
+
+def test_trials_are_put_in_order(mixed):
+    assert [trial.key for trial in mixed.trials] == sorted(STUDY.keys)
+    assert [trial.repetition for trial in mixed.of_length(20)] == [0, 1, 2]
+
+
+def test_a_summary_counts_solved_among_those_that_ran(mixed):
+    first, second, third = mixed.summaries()
+    assert (first.length, first.share.solved, first.share.trials) == (5, 3, 3)
+    assert (second.share.solved, second.share.trials, second.diverged, second.failed) == (1, 2, 0, 1)
+    assert (third.share.solved, third.share.trials, third.diverged, third.failed) == (0, 3, 1, 0)
+    assert second.accuracies == (0.92, 0.2)
+    assert second.losses == (0.02, 0.3)
+    assert first.spread == pytest.approx(0.01)
+    assert third.losses == (0.25, math.inf, 0.25)
+
+
+def test_the_answer(mixed):
+    assert mixed.longest == 10
+    assert mixed.sentence == "The longest length solved by at least half of the repetitions is 10."
+    assert mixed.complete
+
+
+def test_no_answer(make_trial):
+    result = StudyResult.of(STUDY, [make_trial(5, 0, "unsolved")])
+    assert result.longest is None
+    so_far = f"So far (1 of {len(STUDY.keys)} trials): "
+    assert result.sentence == so_far + "no length was solved by at least half of the repetitions."
+    assert not result.complete
+    assert math.isnan(result.summaries()[0].spread)
+    failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
+    for nothing in (StudyResult.of(STUDY, []), failed):
+        assert nothing.sentence == "No trial has run to its end: nothing can be said."
+    assert failed.failures == ["MemoryError: no room"]
+
+
+def test_a_loss_at_the_trivial_risk_is_a_hundred_percent_of_it(make_trial):
+    rows = cells(StudyResult.of(STUDY, [make_trial(5, 0, "unsolved", loss=1 / 3)]))
+    assert rows[5][-2:] == ["0.333", "100 %"]
+
+
+def test_the_table_holds_the_numbers(mixed):
+    rows = cells(mixed)
+    assert list(rows) == [5, 10, 20]
+    assert rows[5] == ["3/3", "0.44-1.00", "0", "0", "0.960", "0.010", "0.01", "3 %"]
+    assert rows[10] == ["1/2", "0.09-0.91", "0", "1", "0.560", "0.509", "0.16", "48 %"]
+    assert rows[20] == ["0/3", "0.00-0.56", "1", "0", "0.067", "0.115", "inf", "inf %"]
+
+
+def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
+    words = " ".join(text(mixed).split())
+    assert STUDY.describe() in words
+    assert "After T random numbers in [-1, 1], answer with the first." in words
+    assert "share of correct answers to 10000 fresh sequences: within 0.1 of the label" in words
+    assert "at most 0.005; chance 0.1" in words
+    assert "least mean squared error is 0.3333" in words
+
+
+def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of_each_length(make_trial):
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
+    risk = {3: 2 * np.log(4) / 7, 5: 2 * np.log(4) / 9}
+    result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
+    words = " ".join(text(result).split())
+    assert get_task("copying/urnn", items=2, symbols=4).sentence in words
+    assert "10000 fresh sequences: the right class, in the last 2 steps (own" in words
+    assert "at most 0.005; chance 0.25)" in words
+    assert f"the least cross-entropy (nats) is {risk[5]:.4g} to {risk[3]:.4g}." in words
+    rows = cells(result)
+    assert rows[3][-2:] == ["0.396", "100 %"]
+    assert rows[5][-2:] == ["0.396", f"{100 * risk[3] / risk[5]:.3g} %"]
+
+
+def test_a_length_without_a_trial_is_an_empty_row(make_trial):
+    rows = cells(StudyResult.of(STUDY, [make_trial(5, 0), make_trial(10, 0, "failed")]))
+    assert rows[10] == ["0/0", "–", "1", "–", "–", "–", "–"]  # the one that failed; none diverged
+    assert rows[20] == ["0/0", "–", "0", "–", "–", "–", "–"]
+
+
+@pytest.mark.slow
+def test_a_short_length_is_solved_and_a_long_one_is_not():
+    study = Study(lengths=(2, 60), repetitions=3, hidden=10, batch=32, updates=120)
+    result = run_study(study, progress=False)
+    short, long = result.summaries()
+    assert [trial.status for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
+    assert (short.share.solved, long.share.solved) == (3, 0)
+    assert result.longest == 2
+    assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
+    assert min(short.accuracies) >= study.threshold
+    # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
+    np.testing.assert_allclose(long.accuracies, study.new_task().chance_accuracy(60), atol=0.02)
+    np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
+    assert all(trial.updates < 120 for trial in result.trials[:3])
+    assert all(trial.updates == 120 for trial in result.trials[3:])
+    assert cells(result)[2][0] == "3/3"
+    assert cells(result)[60][0] == "0/3"
+    assert cells(result)[60][2] == f"{np.mean(long.accuracies):.3f}"
+    # The gradient vanishes on its way back over 60 steps, and hardly over 2.
+    assert all(trial.end.d_a[0] < 1e-3 * trial.end.d_a[-1] for trial in result.of_length(60))
+    assert all(trial.end.d_a[0] > 1e-3 * trial.end.d_a[-1] for trial in result.of_length(2))
+
+
+# --- several configurations -----------------------------------------------------------------------------
+
+SEVERAL = Study(cell=["rnn", "gru"], learning_rate=[0.01, 0.001], lengths=(5, 10), repetitions=2)
+
+
+@pytest.fixture
+def several(make_trial):
+    """Configuration 0 solves both lengths, 1 only the shorter, 2 none, and of 3 the longer is missing."""
+    reach = (10, 5, 0, 5)
+    trials = [
+        make_trial(length, k, "solved" if length <= reach[c] else "unsolved", configuration=c)
+        for c, length, k in SEVERAL.keys
+        if (c, length) != (3, 10)
+    ]
+    return StudyResult.of(SEVERAL, trials)
+
+
+def test_the_parts_are_the_results_of_the_configurations(several):
+    assert [part.study for part in several.parts] == list(SEVERAL.configurations)
+    assert [len(part.trials) for part in several.parts] == [4, 4, 4, 2]
+    assert [part.complete for part in several.parts] == [True, True, True, False]
+    assert [part.longest for part in several.parts] == [10, 5, None, 5]
+    for part in several.parts:
+        assert {trial.configuration for trial in part.trials} == {0}
+    assert [trial.key for trial in several.parts[3].trials] == [Key(0, 5, 0), Key(0, 5, 1)]
+    assert len(several.trials) == 14
+    assert not several.complete
+
+
+def test_a_study_with_one_configuration_is_its_only_part(mixed):
+    assert mixed.parts == [mixed]
+
+
+def test_each_configuration_has_a_sentence(several):
+    lines = several.sentence.splitlines()
+    answer = "he longest length solved by at least half of the repetitions is"
+    assert lines == [
+        f"cell rnn, learning rate 0.01: T{answer} 10.",
+        f"cell rnn, learning rate 0.001: T{answer} 5.",
+        "cell gru, learning rate 0.01: No length was solved by at least half of the repetitions.",
+        f"cell gru, learning rate 0.001: So far (2 of 4 trials): t{answer} 5.",
+    ]
+
+
+def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
+    for ask in (several.summaries, lambda: several.longest):
+        with pytest.raises(
+            InvalidArgument, match=r"study must be of one configuration, .* differ in cell, learning_rate"
+        ):
+            ask()
+
+
+def test_the_table_has_a_row_for_each_configuration_and_length(several):
+    lines = [line.strip("│ \n").split("│") for line in text(several).splitlines() if line.startswith("│")]
+    rows = [[cell.strip() for cell in line] for line in lines]
+    assert [row[:4] for row in rows] == [
+        ["rnn", "0.01", "5", "2/2"],
+        ["rnn", "0.01", "10", "2/2"],
+        ["rnn", "0.001", "5", "2/2"],
+        ["rnn", "0.001", "10", "0/2"],
+        ["gru", "0.01", "5", "0/2"],
+        ["gru", "0.01", "10", "0/2"],
+        ["gru", "0.001", "5", "2/2"],
+        ["gru", "0.001", "10", "0/0"],
+    ]
+    assert "4 configurations of cell, learning rate" in " ".join(text(several).split())
+
+
+def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
+    study = Study(task=["recall", "parity"], evaluation_batches=[20, 4], lengths=(5,), repetitions=1)
+    result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
+    words = " ".join(text(result).split())
+    assert "recall, parity. 4 configurations of task, evaluation batches" in words
+    assert "answers to at least 2000 fresh sequences (own standard error at most 0.011)" in words
+    assert "within 0.1" not in words
+    headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
+    assert headings[-3:-1] == ["accuracy", "loss"]
+    assert "mean squared error" not in words
+
+
+def test_the_caption_has_the_range_of_thresholds(make_trial):
+    study = Study(threshold=[0.8, 0.9], lengths=(5,), repetitions=1)
+    result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(2)])
+    words = " ".join(text(result).split())
+    assert "Solved: accuracy of at least 0.8 to 0.9." in words
+    assert "within 0.1 of the label" in words

@@ -1,0 +1,530 @@
+import json
+import math
+import pickle
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from memspan import TASKS, Copying, InvalidArgument, Recall, Study
+from memspan.cells import CELLS
+from memspan.cells.initializers import STARTS
+from memspan.study.study import LONGEST_NAME, Key
+from memspan.training.optimizers import RULES
+
+
+def test_the_defaults_are_valid_and_make_a_network_and_an_optimizer():
+    study = Study()
+    network = study.new_network(5, 0)
+    assert network.weights.R.shape == (study.hidden, study.hidden)
+    assert network.dtype == np.float32
+    gradient = np.full((1, 4), 100.0)
+    step = study.new_optimizer().step(gradient, study.new_optimizer().init(np.zeros((1, 4))))
+    assert step.norm == pytest.approx(200)
+    assert step.clipped_norm == pytest.approx(1)
+
+
+def test_no_clip_clips_nothing():
+    optimizer = Study(clip=0).new_optimizer()
+    step = optimizer.step(np.full((1, 4), 100.0), optimizer.init(np.zeros((1, 4))))
+    assert step.clipped_norm == pytest.approx(200)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        (0, "lengths[0] must be greater than 0, got 0"),
+        ([5, -1], "lengths[1] must be greater than 0, got -1"),
+        (1.5, "lengths[0] must be a valid integer, got a number with a fractional part, got 1.5"),
+        ([], "lengths must be at least one value, got []"),
+        ((), "lengths must be at least one value, got ()"),
+        ([5, 10, 5], "lengths must be different from each other, got [5, 10, 5]"),
+        ("5,5", "lengths must be different from each other, got '5,5'"),
+        ("ten", "lengths[0] must be a valid integer, unable to parse string as an integer, got 'ten'"),
+        ("5,,10", "lengths[1] must be a valid integer, unable to parse string as an integer, got ''"),
+        (None, "lengths[0] must be a valid integer, got None"),
+        (True, "lengths must be a number or a name, not a truth value, got True"),
+        ([5, True], "lengths must be a number or a name, not a truth value, got [5, True]"),
+    ],
+)
+def test_lengths_are_checked(lengths, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(lengths=lengths)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    ["5,10,20", ["5", "10", "20"], ["5,10", "20"], (20, 5, 10), [10, 20, 5], np.array([5, 20, 10]), {5, 10, 20}],
+)
+def test_lengths_can_be_said_in_many_ways_and_are_sorted(lengths):
+    assert Study(lengths=lengths).lengths == (5, 10, 20)
+
+
+def test_a_single_length_and_a_range():
+    assert Study(lengths=7).lengths == (7,)
+    assert Study(lengths="7").lengths == (7,)
+    assert Study(lengths=range(5, 20, 5)).lengths == (5, 10, 15)
+
+
+COUNTS = (
+    "hidden",
+    "batch",
+    "updates",
+    "repetitions",
+    "evaluate_every",
+    "evaluation_batches",
+    "evaluation_samples",
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        *((field, value, "greater than 0") for field in COUNTS for value in (0, -1)),
+        *((field, 1.5, "a valid integer, got a number with a fractional part") for field in COUNTS),
+        *((field, math.nan, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
+        *((field, math.inf, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
+        ("learning_rate", 0, "greater than 0"),
+        ("learning_rate", -1, "greater than 0"),
+        ("learning_rate", "fast", "a valid number, unable to parse string as a number"),
+        ("gain", 0, "greater than 0"),
+        ("clip", -1, "greater than or equal to 0"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("threshold", 0, "greater than 0"),
+        ("threshold", 1.1, "less than or equal to 1"),
+        *(
+            (field, True, "a number or a name, not a truth value")
+            for field in (*COUNTS, "seed", "weights", "clip")
+        ),
+        ("weights", -1, "greater than or equal to 0"),
+        ("repetitions", [3, 4], "a valid integer"),
+        ("parameters", 3, "a valid dictionary"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(**{field: value})
+    assert str(caught.value) == f"{field} must be {rule}, got {value!r}"
+    assert caught.value.name == field
+
+
+@pytest.mark.parametrize(("field", "value"), [("name", ""), ("name", "x" * (LONGEST_NAME + 1)), ("name", 3)])
+def test_a_name_is_a_text_of_some_letters(field, value):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(**{field: value})
+    assert caught.value.name == field
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"tolerance": 0}, "tolerance must be a finite number above 0 and below 1, got 0"),
+        ({"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+        ({"element": 0}, "element must be a whole number of at least 1, got 0"),
+        ({"speed": 3}, "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
+        ({"variant": 1}, "a parameter of recall must be one of tolerance, element, scale, got 'variant'"),
+        (3, "parameters must be a valid dictionary, got 3"),
+    ],
+)
+def test_the_parameters_of_the_task_are_checked(parameters, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(parameters=parameters)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "much", None, [0.1, "much"]])
+def test_a_parameter_of_the_task_is_a_finite_number(value):
+    with pytest.raises(InvalidArgument, match=r"^parameters\.tolerance.* must be a (finite|valid) ") as caught:
+        Study(parameters={"tolerance": value})
+    assert caught.value.name.startswith("parameters.tolerance")
+
+
+def test_the_task_is_the_one_named_with_its_parameters():
+    assert Study().new_task() == Recall()
+    assert Study(parameters={"tolerance": 0.25}).new_task() == Recall(0.25)
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3})
+    assert study.new_task() == Copying("urnn", items=2, symbols=3)
+    assert type(study.new_task().items) is int
+    assert study.task == "copying/urnn"
+    with pytest.raises(
+        InvalidArgument, match=r"^a parameter of parity must be left out: there is none, got 'items'"
+    ):
+        study.with_(task="parity")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_network_fits_the_task_at_every_length(name):
+    study = Study(task=name, hidden=3)
+    task = study.new_task()
+    for length in (study.lengths[0], study.lengths[-1]):
+        network, (steps, features, outputs, read_out) = study.new_network(length, 0), task.shape(length)
+        assert (network.input_size, network.output_size, network.read_out) == (features, outputs, read_out)
+        x, y = task.sample(np.random.default_rng(0), length, 2)
+        assert len(x) == steps
+        assert network.predict(x.astype(np.float32)).shape == y.shape
+
+
+def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked_for():
+    assert Study(task="adding/hs97").lengths == (20, 25, 30, 40)
+    assert Study(task="parity").lengths == Study().lengths
+    assert Study(seed=3).with_(task="adding/hs97").lengths == (20, 25, 30, 40)
+    assert Study(task="adding/hs97").with_(task="recall").lengths == Study().lengths
+    with pytest.raises(InvalidArgument) as caught:
+        Study(task="adding/hs97", lengths=(5, 20))
+    assert str(caught.value) == "lengths must be at least 20 for adding/hs97, got 5"
+    assert caught.value.name == "lengths"
+    with pytest.raises(InvalidArgument, match="lengths must be given for recall/kth, whose shortest is 50"):
+        Study(task="recall/kth", parameters={"element": 50})  # nothing would be left
+
+
+@pytest.mark.parametrize(
+    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("start", STARTS), ("optimizer", RULES)]
+)
+def test_a_choice_is_one_of_the_dictionary(field, names):
+    for name in names:
+        assert getattr(Study(**{field: name}), field) == name
+    with pytest.raises(InvalidArgument) as caught:
+        Study(**{field: "nothing"})
+    assert str(caught.value).startswith(f"{field} must be one of {', '.join(names)}, got 'nothing'")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "meant"),
+    [
+        ("cell", "lst", "lstm"),
+        ("cell", "LSTM", "lstm"),
+        ("cell", ["rnn", "gruu"], "gru"),
+        ("task", "adding/hs79", "adding/hs97"),
+        ("start", "ortogonal", "orthogonal"),
+        ("dtype", "float16", "float64"),
+    ],
+)
+def test_a_wrong_name_has_those_that_there_are_and_the_one_that_was_meant(field, typed, meant):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(**{field: typed})
+    wrong, place = (typed, field) if isinstance(typed, str) else (typed[1], f"{field}[1]")
+    assert re.fullmatch(
+        rf"{re.escape(place)} must be one of [a-z0-9, /-]*, got '{wrong}'; did you mean '{meant}'\?",
+        str(caught.value),
+    )
+    assert caught.value.name == place
+
+
+def test_an_unknown_field_is_named_and_one_like_it_suggested():
+    with pytest.raises(InvalidArgument, match=r"^colour must be left out, as no such thing is known, got 3$"):
+        Study(colour=3)
+    for typed, meant in (("lenghts", "lengths"), ("learning_rates", "learning_rate"), ("Hidden", "hidden")):
+        with pytest.raises(InvalidArgument, match=rf"^{typed} must be .*, got 3; did you mean '{meant}'\?$"):
+            Study(**{typed: 3})
+
+
+def test_frozen():
+    study = Study()
+    with pytest.raises(ValidationError, match="frozen"):
+        study.hidden = 3
+
+
+def test_the_way_to_json_and_back():
+    study = Study(lengths="7,3", cell="lstm", start="orthogonal", learning_rate=0.1 + 0.2, seed=2**70)
+    again = Study.model_validate_json(study.model_dump_json())
+    assert again == study
+    assert again.seed == 2**70
+    assert again != study.with_(seed=1)
+    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
+    again = Study.model_validate_json(study.model_dump_json())
+    assert again == study
+    assert again.new_task() == study.new_task()
+    assert again != study.with_(parameters={"items": 2, "symbols": 4})
+
+
+def test_with_changes_these_fields_alone_and_checks_them():
+    study = Study(hidden=7).with_(seed=3, lengths="2,1")
+    assert study == Study(hidden=7, seed=3, lengths=(1, 2))
+    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+        study.with_(hidden=0)
+
+
+def test_keys_are_every_pair_the_longest_first():
+    keys = [Key(0, 10, 0), Key(0, 10, 1), Key(0, 5, 0), Key(0, 5, 1)]
+    assert Study(lengths=(5, 10), repetitions=2).keys == keys
+    assert (keys[1].configuration, keys[1].length, keys[1].repetition) == (0, 10, 1)
+
+
+def test_the_network_is_the_one_asked_for():
+    study = Study(cell="lstm", hidden=5, start="identity", gain=2.0, dtype="float64")
+    network = study.new_network(5, 0)
+    assert network.dtype == np.float64
+    np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
+
+
+def test_describe_says_what_was_varied():
+    line = Study(cell="lstm", hidden=7, optimizer="sgd", learning_rate=0.25, clip=0, batch=9).describe()
+    assert line == f"lstm, 7 hidden, {CELLS['lstm'].start} start, sgd 0.25, batch 9"
+    assert Study(start="orthogonal").describe() == "rnn, 32 hidden, orthogonal start, adam 0.01, clip 1, batch 64"
+
+
+# --- several configurations -----------------------------------------------------------------------------
+
+SEVERAL = Study(cell=["lstm", "gru"], hidden="8,16", parameters={"tolerance": [0.1, 0.2]}, repetitions=2)
+
+
+def test_each_combination_of_the_values_is_a_configuration():
+    found = [(one.cell, one.hidden, one.parameters["tolerance"]) for one in SEVERAL.configurations]
+    assert found == [(cell, H, by) for cell in ("lstm", "gru") for H in (8, 16) for by in (0.1, 0.2)]
+    assert SEVERAL.varying == ("cell", "hidden", "parameters.tolerance")
+    for one in SEVERAL.configurations:
+        assert (one.lengths, one.repetitions, one.varying) == (SEVERAL.lengths, 2, ())
+        assert one.configurations == (one,)
+        assert one.new_task() == Recall(one.parameters["tolerance"])
+        assert one.new_network(5, 0).hidden_size == one.hidden
+    assert SEVERAL.describe() == "8 configurations of cell, hidden, parameters.tolerance"
+
+
+def test_a_study_without_lists_is_its_only_configuration():
+    study = Study(hidden=7)
+    assert study.configurations == (study,)
+    assert (study.varying, study.label(0)) == ((), "")
+
+
+def test_every_field_of_a_configuration_may_be_a_list():
+    several = {
+        "task": ["recall", "parity"],
+        "cell": ["rnn", "gru"],
+        "start": ["orthogonal", "identity"],
+        "gain": [1, 2],
+        "hidden": [3, 4],
+        "optimizer": ["sgd", "adam"],
+        "learning_rate": [0.1, 0.2],
+        "clip": [0, 1],
+        "batch": [5, 6],
+        "updates": [7, 8],
+        "threshold": [0.5, 0.6],
+        "evaluate_every": [10, 20],
+        "evaluation_batches": [1, 2],
+        "evaluation_samples": [30, 40],
+        "dtype": ["float32", "float64"],
+        "seed": [0, 1],
+    }
+    assert set(several) == set(Study.model_fields) - {"parameters", "lengths", "repetitions", "weights", "name"}
+    for field, values in several.items():
+        study = Study(**{field: values})
+        assert [getattr(one, field) for one in study.configurations] == values
+        assert study.varying == (field,)
+        words = field.replace("_", " ")
+        assert [study.label(k) for k in (0, 1)] == [f"{words} {getattr(study, field)[k]}" for k in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    "cells", ["lstm,gru", ["lstm", "gru"], ("lstm", "gru"), ["lstm,gru"], np.array(["lstm", "gru"])]
+)
+def test_a_list_can_be_said_in_many_ways_and_keeps_its_order(cells):
+    assert Study(cell=cells).cell == ("lstm", "gru")
+    assert Study(cell="gru,lstm").cell == ("gru", "lstm")
+    assert Study(hidden=range(8, 17, 8)).hidden == (8, 16)
+
+
+def test_a_list_of_one_value_is_that_value():
+    study = Study(cell=["lstm"], hidden=(7,), parameters={"tolerance": ["0.2"]}, repetitions=["3"])
+    assert study == Study(cell="lstm", hidden=7, parameters={"tolerance": 0.2}, repetitions=3)
+    assert hash(study) == hash(Study(cell="lstm", hidden=7, parameters={"tolerance": 0.2}, repetitions=3))
+    assert (study.cell, study.hidden, study.repetitions) == ("lstm", 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hidden": [8, 0]}, "hidden[1] must be greater than 0, got 0"),
+        ({"hidden": "8,0"}, "hidden[1] must be greater than 0, got '0'"),
+        ({"hidden": [8, 8]}, "hidden must be different from each other, got [8, 8]"),
+        ({"hidden": "8,8"}, "hidden must be different from each other, got '8,8'"),
+        ({"learning_rate": [1, 1.0]}, "learning_rate must be different from each other, got [1, 1.0]"),
+        ({"hidden": []}, "hidden must be at least one value, got []"),
+        ({"start": ()}, "start must be at least one value, got ()"),
+        ({"learning_rate": [0.1, math.inf]}, "learning_rate[1] must be a finite number, got inf"),
+        ({"parameters": {"tolerance": [0.1, 2]}}, "tolerance must be a finite number above 0 and below 1, got 2"),
+        ({"parameters": {"tolerance": []}}, "parameters.tolerance must be at least one value, got []"),
+        ({"task": ["recall", "adding/hs97"], "lengths": 5}, "lengths must be at least 20 for adding/hs97, got 5"),
+    ],
+)
+def test_every_value_of_a_list_is_checked(values, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(**values)
+    assert str(caught.value) == message
+
+
+def test_a_parameter_must_be_one_of_every_task_there_is():
+    with pytest.raises(
+        InvalidArgument, match="a parameter of parity must be left out: there is none, got 'tolerance'"
+    ):
+        Study(task=["recall", "parity"], parameters={"tolerance": 0.2})
+    assert Study(task=["adding/hs97", "parity"]).lengths == (20, 25, 30, 40)
+    assert [one.lengths for one in Study(task=["adding/hs97", "parity"]).configurations] == [(20, 25, 30, 40)] * 2
+
+
+def test_whole_numbers_of_a_task_stay_whole_in_lists():
+    study = Study(task="copying/urnn", parameters={"items": [2, 3.0]})
+    assert [type(one.new_task().items) for one in study.configurations] == [int, int]
+    assert [one.new_task().items for one in study.configurations] == [2, 3]
+
+
+def test_keys_of_several_configurations_are_the_longest_lengths_first():
+    study = Study(seed=[3, 4], lengths=(5, 10), repetitions=2)
+    pairs = [(length, c, k) for length in (10, 5) for c in (0, 1) for k in (0, 1)]
+    assert study.keys == [Key(c, length, k) for length, c, k in pairs]
+
+
+def test_a_label_is_what_sets_a_configuration_apart():
+    assert SEVERAL.label(0) == "cell lstm, hidden 8, tolerance 0.1"
+    assert SEVERAL.label(7) == "cell gru, hidden 16, tolerance 0.2"
+    assert len({SEVERAL.label(k) for k in range(8)}) == 8
+
+
+def test_values_are_those_of_every_field_that_takes_several():
+    values = SEVERAL.values()
+    assert (values["cell"], values["hidden"], values["parameters.tolerance"]) == (
+        ("lstm", "gru"),
+        (8, 16),
+        (0.1, 0.2),
+    )
+    assert (values["task"], values["lengths"], values["start"]) == (("recall",), SEVERAL.lengths, (None,))
+    names = set(Study.model_fields) - {"parameters", "repetitions", "weights", "name"}
+    assert set(values) == names | {"parameters.tolerance"}
+
+
+def test_several_configurations_are_no_single_task_network_or_optimizer():
+    refusal = (
+        r"^study must be of one configuration, such as one of its `configurations`, got 8, which differ in cell, "
+    )
+    for ask in (
+        SEVERAL.demand_one,
+        SEVERAL.new_task,
+        SEVERAL.new_optimizer,
+        lambda: SEVERAL.new_network(5, 0),
+    ):
+        with pytest.raises(InvalidArgument, match=refusal):
+            ask()
+    SEVERAL.configurations[3].demand_one()
+
+
+def test_lists_survive_the_way_to_json_and_back():
+    again = Study.model_validate_json(SEVERAL.model_dump_json())
+    assert again == SEVERAL == Study(**json.loads(SEVERAL.model_dump_json()))
+    assert again.configurations == SEVERAL.configurations
+    assert again != SEVERAL.with_(hidden=[16, 8])
+
+
+def test_what_has_been_looked_up_makes_no_difference():
+    fresh = Study(cell=["lstm", "gru"])
+    looked_up = Study(cell=["lstm", "gru"])
+    assert len(looked_up.keys) == 2 * len(looked_up.lengths) * 10
+    assert fresh == looked_up
+    assert fresh != "a study"
+
+
+def test_a_study_has_an_end():
+    with pytest.raises(InvalidArgument, match=r"the study must be of at most 10,000,000 trials, got 70,070,000"):
+        Study(hidden=range(1, 1001), seed=range(1001))
+
+
+# --- files ----------------------------------------------------------------------------------------------
+
+TOML = """
+name = "gates"
+cell = ["lstm", "gru"]
+hidden = 16
+lengths = [10, 20]
+learning_rate = 0.003
+
+[parameters]
+tolerance = [0.1, 0.2]
+element = 1
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "study.toml").write_text(TOML, "utf-8")
+    return tmp_path / "study.toml"
+
+
+def test_a_study_is_read_from_a_file(file):
+    assert Study.read(file) == Study.read(str(file)) == Study(**tomllib.loads(TOML))
+    study = Study.read(file)
+    assert (study.name, study.cell, study.lengths) == ("gates", ("lstm", "gru"), (10, 20))
+    assert study.parameters == {"tolerance": (0.1, 0.2), "element": 1}
+
+
+def test_what_is_given_besides_the_file_comes_first(file):
+    study = Study.read(file, cell="rnn", seed="1,2", parameters={"tolerance": "0.3"})
+    assert (study.cell, study.seed, study.hidden) == ("rnn", (1, 2), 16)
+    assert study.parameters == {"tolerance": 0.3, "element": 1}
+    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+        Study.read(file, hidden=0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"cell = ", "the study file must be TOML in UTF-8, got "),
+        (b"name = '\xff'", "the study file must be TOML in UTF-8, got "),
+        (
+            b"lenghts = [5]",
+            "lenghts must be left out, as no such thing is known, got [5]; did you mean 'lengths'?",
+        ),
+        (b"cell = 'lst'", "cell must be one of rnn, "),
+        (b"parameters = 3", "parameters must be a valid dictionary, got 3"),
+        (b"hidden = true", "hidden must be a number or a name, not a truth value, got True"),
+    ],
+)
+def test_a_bad_file_is_named_in_a_line(tmp_path, content, message):
+    path = tmp_path / "study.toml"
+    path.write_bytes(content)
+    with pytest.raises(InvalidArgument) as caught:
+        Study.read(path, seed=1)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    if message.startswith("the study file"):
+        assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(
+        InvalidArgument, match=r"the study file must be one that can be read, got .*nothing.toml: No"
+    ):
+        Study.read(tmp_path / "nothing.toml")
+
+
+# --- the schema -----------------------------------------------------------------------------------------
+
+
+def test_the_schema_has_every_field_with_its_text_and_takes_no_other():
+    schema = Study.model_json_schema()
+    assert set(schema["properties"]) == set(Study.model_fields)
+    assert schema["additionalProperties"] is False
+    assert all(found["description"] for found in schema["properties"].values())
+
+
+def test_the_schema_takes_one_value_or_several_different_ones():
+    properties = Study.model_json_schema()["properties"]
+    one, several = properties["cell"]["anyOf"]
+    assert one == {"enum": list(CELLS), "type": "string"}
+    assert several == {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
+    one, several = properties["hidden"]["anyOf"]
+    assert one == several["items"] == {"type": "integer", "exclusiveMinimum": 0}
+    one, several = properties["parameters"]["additionalProperties"]["anyOf"]
+    assert one == several["items"] == {"type": "number"}
+    assert {"type": "null"} in properties["start"]["anyOf"]
+    for name in ("repetitions", "weights"):
+        assert properties[name]["type"] == "integer"
+    assert properties["lengths"]["type"] == "array"
+
+
+def test_what_is_sent_to_a_worker_is_no_longer_for_many_trials():
+    small, large = (Study(lengths=range(1, 51), repetitions=repetitions) for repetitions in (1, 1000))
+    assert len(large.keys) == 50_000
+    assert len(pickle.dumps(large)) < len(pickle.dumps(small)) + 10
+    assert pickle.loads(pickle.dumps(large)) == large

@@ -1,0 +1,841 @@
+import os
+import re
+import signal
+import threading
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from memspan import (
+    RNN,
+    SGD,
+    Adam,
+    Batches,
+    Chain,
+    ClipByNorm,
+    ClipByValue,
+    GradientFlow,
+    InvalidArgument,
+    Learner,
+    MSELoss,
+    Network,
+    Recall,
+    RMSprop,
+    Status,
+    generate_samples,
+    get_task,
+)
+from memspan.figures.style import new_figure
+
+TINY = {
+    "evaluate_every": 10,
+    "evaluation_batches": 1,
+    "final_batches": 2,
+    "stop_when_solved": False,
+    "progress": False,
+}
+"""How to fit where it does not matter how well."""
+
+
+@pytest.fixture(params=["fused", "readable"])
+def engine(request):
+    return request.param
+
+
+def learner_of(batches=None, *, model=None, loss=None, optimizer=None, **options):
+    """Small, seeded, and quick."""
+    batches = Batches(Recall(), length=3, batch=8, rng=1) if batches is None else batches
+    model = RNN(1, 6, 1, rng=0) if model is None else model
+    optimizer = Chain(ClipByNorm(0.1), Adam(1e-2)) if optimizer is None else optimizer
+    return Learner(model, loss or MSELoss(), batches, optimizer, **options)
+
+
+def assert_same_state(one, other):
+    """Weights, the optimiser's memory and the number of updates, bit for bit."""
+    np.testing.assert_array_equal(one.model.parameters, other.model.parameters)
+    for mine, theirs in zip(one.state, other.state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert one.updates == other.updates
+    for name in ("loss", "norm", "clipped_norm"):
+        assert getattr(one.history, name) == getattr(other.history, name)
+
+
+class Faulty(MSELoss):
+    """A loss whose value and gradient are replaced from some update on."""
+
+    def __init__(self, at, value=None, gradient=None):
+        super().__init__()
+        self.at, self.value, self.gradient, self.calls = at, value, gradient, 0
+
+    def forward(self, y_hat, y):
+        loss = super().forward(y_hat, y)
+        return loss if self.value is None or self.calls < self.at else self.value
+
+    def backward(self):
+        d_loss = super().backward()
+        self.calls += 1
+        return d_loss if self.gradient is None or self.calls < self.at else np.full_like(d_loss, self.gradient)
+
+
+# --- what is learnt -------------------------------------------------------------------------------------
+
+
+def solvable(batches, optimizer=None):
+    return learner_of(
+        batches, model=RNN(1, 16, 1, rng=0), optimizer=optimizer or Chain(ClipByNorm(1.0), Adam(1e-2))
+    )
+
+
+def test_the_memory_task_is_learnt():
+    learner = solvable(Batches(Recall(), length=3, batch=32, rng=1))
+    outcome = learner.fit(1000, progress=False)
+    assert outcome.status is Status.SOLVED
+    assert outcome is learner.outcome
+    assert outcome.update == learner.updates < 1000
+    assert learner.accuracy(50) >= 0.9
+    assert learner.evaluate(50).loss < 0.01
+    x, y = next(Batches(Recall(), length=3, batch=200, rng=99))
+    assert np.mean(np.abs(learner.predict(x) - y) <= 0.1) >= 0.9
+
+
+def test_a_network_that_does_not_move_stays_at_the_trivial_risk():
+    learner = solvable(Batches(Recall(), length=3, batch=100, rng=1), SGD(1e-6))
+    outcome = learner.fit(20, evaluate_every=20, progress=False)
+    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
+    assert outcome.evaluation.loss == pytest.approx(1 / 3, abs=0.04)
+    assert outcome.evaluation.accuracy < 0.2
+
+
+def test_labels_of_other_sequences_teach_nothing():
+    rng = np.random.default_rng(5)
+    shuffled = ((x, rng.permutation(y)) for x, y in generate_samples(32, 3, rng=1))
+    learner = solvable(shuffled)
+    outcome = learner.fit(800, evaluate_every=400, final_batches=100, progress=False)
+    assert outcome.status is Status.UNSOLVED
+    assert outcome.evaluation.loss > 0.31
+    assert outcome.evaluation.accuracy < 0.2
+
+
+def test_training_may_go_on_after_the_task_is_solved():
+    """Where everything within 0.9 is correct, an untrained network is."""
+    stopped, on = (learner_of(Batches(Recall(0.9), 3, 100, rng=1), threshold=0.7) for _ in range(2))
+    outcome = stopped.fit(30, **{**TINY, "stop_when_solved": True})
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 10)
+    assert stopped.history.evaluated_at == [10]
+    outcome = on.fit(30, **TINY)
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 30)
+    assert on.history.loss[:10] == stopped.history.loss
+
+
+def test_the_first_good_score_is_confirmed_before_training_stops():
+    """Recall with an accuracy that is perfect on single batches, and middling on more."""
+
+    class Moody(Recall):
+        scores = iter([1.0, *[0.5] * 5, 1.0, *[1.0] * 5])
+
+        def accuracy(self, y_hat, y):
+            return next(self.scores)
+
+    learner = learner_of(task=Moody())
+    outcome = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
+    assert (outcome.status, outcome.update) == (Status.SOLVED, 20)
+    assert learner.history.accuracy == [0.5, 1.0]  # of each look, what decided
+
+
+def test_the_task_decides_what_is_correct():
+    batches = Batches(Recall(), length=3, batch=50, rng=1)
+    strict, lax = (learner_of(batches, task=Recall(tolerance)) for tolerance in (0.01, 0.9))
+    assert strict.accuracy(4) < 0.1 < 0.8 < lax.accuracy(4)
+    assert learner_of(Batches(Recall(0.4), 3, 8, rng=1)).task == Recall(0.4)
+    assert learner_of(generate_samples(8, 3, rng=1)).task == Recall()
+
+
+# --- one update -----------------------------------------------------------------------------------------
+
+
+def test_updates_are_steps_against_the_gradients_of_their_batches():
+    learner, twin = learner_of(engine="readable"), learner_of()
+    learner.fit(5, **TINY)
+    parameters, state, losses, norms = twin.model.parameters, twin.state, [], []
+    for x, y in islice(Batches(Recall(), length=3, batch=8, rng=1), 5):
+        losses.append(twin.loss.forward(twin.model.forward(x), y))
+        gradient = twin.model.backpropagate(twin.loss.backward()).total()
+        norms.append(np.linalg.norm(gradient))
+        change, state = Adam(1e-2).step(ClipByNorm(0.1)(gradient), state)
+        parameters += change
+    np.testing.assert_array_equal(learner.model.parameters, parameters)
+    for mine, theirs in zip(learner.state, state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert learner.history.loss == losses
+    np.testing.assert_allclose(learner.history.norm, norms, rtol=1e-14)
+
+
+def test_history_tells_of_every_update_and_every_evaluation():
+    learner = learner_of(optimizer=Chain(ClipByNorm(0.1), SGD(0.1)))
+    learner.fit(45, **TINY)
+    history = learner.history
+    assert len(history.loss) == len(history.norm) == len(history.clipped_norm) == learner.updates == 45
+    assert history.evaluated_at == [10, 20, 30, 40, 45]
+    assert len(history.evaluation_loss) == len(history.accuracy) == 5
+    expected = [norm * min(1, 0.1 / (norm + 1e-6)) for norm in history.norm]
+    np.testing.assert_allclose(history.clipped_norm, expected, rtol=1e-12)
+    assert max(history.clipped_norm) <= 0.1 < max(history.norm)
+    assert history.evaluation_loss[-1] == learner.outcome.evaluation.loss
+
+
+def test_observe_sees_every_update_with_its_own_gradient():
+    seen, before = [], []
+
+    def observe(learner):
+        gradient = learner.model.gradients.total()
+        step = -0.5 * ClipByValue(0.05)(gradient)
+        np.testing.assert_array_equal(learner.model.parameters, before[-1] + step)
+        before.append(learner.model.parameters.copy())
+        seen.append((learner.updates, float(np.linalg.norm(gradient))))
+
+    learner = learner_of(optimizer=Chain(ClipByValue(0.05), SGD(0.5)), engine="readable")
+    before.append(learner.model.parameters.copy())
+    learner.fit(25, observe=observe, **TINY)
+    assert [update for update, _ in seen] == [*range(1, 26)]
+    np.testing.assert_allclose([norm for _, norm in seen], learner.history.norm, rtol=1e-14)
+
+
+def test_the_engines_train_alike():
+    fused, readable = learner_of(engine="fused"), learner_of(engine="readable")
+    for learner in (fused, readable):
+        learner.fit(50, flow_every=20, **TINY)
+    assert len(fused.flows) == len(readable.flows) == 3
+    np.testing.assert_allclose(fused.flows, readable.flows, rtol=1e-9)
+    np.testing.assert_allclose(fused.model.parameters, readable.model.parameters, rtol=1e-9)
+    for mine, theirs in zip(*(learner.history.arrays().values() for learner in (fused, readable)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    assert fused.model.gradients is None
+    assert readable.model.gradients is not None
+
+
+def test_flows_are_measured_every_so_many_updates(engine):
+    learner, twin = learner_of(engine=engine), learner_of(engine="readable")
+    learner.fit(4, flow_every=3, **TINY)
+    learner.fit(4, flow_every=3, **TINY)  # before updates 1, 4 and 7
+    expected = []
+    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.gradients).d_a), **TINY)
+    np.testing.assert_allclose(learner.flows, expected[::3], rtol=1e-9)
+    learner.fit(5, **TINY)
+    assert len(learner.flows) == 3
+    np.testing.assert_array_equal(learner.last_batch.x, [*islice(Batches(Recall(), 3, 8, rng=1), 13)][-1].x)
+
+
+def test_a_loss_may_return_any_kind_of_number(engine):
+    class Single(MSELoss):
+        def forward(self, y_hat, y):
+            return np.float32(super().forward(y_hat, y))
+
+    learner = learner_of(loss=Single(), engine=engine)
+    learner.fit(3, **TINY)
+    assert [type(loss) for loss in learner.history.loss] == [float] * 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_keeps_the_dtype(dtype, engine):
+    batches = Batches(Recall(), length=3, batch=8, rng=1, dtype=dtype)
+    learner = learner_of(batches, model=Network("lstm", 1, 4, 1, dtype=dtype, rng=0), engine=engine)
+    parameters = learner.model.parameters
+    learner.fit(5, **TINY)
+    assert learner.model.parameters is parameters
+    assert parameters.dtype == learner.state.mean.dtype == learner.predict(next(batches).x).dtype == dtype
+
+
+# --- evaluation and prediction --------------------------------------------------------------------------
+
+
+def test_evaluation_scores_the_fork_of_the_batches(engine):
+    learner = learner_of(Batches(Recall(0.3), length=3, batch=8, rng=1), engine=engine)
+    fresh = list(islice(Batches(Recall(0.3), length=3, batch=8, rng=1).fork(), 6))
+    losses = [np.mean((learner.predict(x) - y) ** 2) for x, y in fresh]
+    shares = [np.mean(np.abs(learner.predict(x) - y) <= 0.3) for x, y in fresh]
+    first, second = learner.evaluate(4), learner.evaluate(2)
+    np.testing.assert_allclose(first.loss, np.mean(losses[:4]), rtol=1e-14)
+    np.testing.assert_allclose(first.accuracy, np.mean(shares[:4]), rtol=1e-14)
+    np.testing.assert_array_equal(first.accuracies, shares[:4])
+    np.testing.assert_array_equal(second.accuracies, shares[4:])
+
+
+def test_accuracy_is_that_of_an_evaluation():
+    one, other = (learner_of(Batches(Recall(0.3), length=3, batch=50, rng=1)) for _ in range(2))
+    assert one.accuracy(3) == other.evaluate(3).accuracy > 0
+
+
+@pytest.mark.parametrize("name", ["latch/3c", "adding/hs97", "order/pascanu-2", "parity"])
+def test_evaluation_has_the_loss_of_the_labels_and_the_accuracy_of_the_task(name, engine):
+    """Of latch/3c the labels are noisy, and an answer is judged without their noise."""
+    task = get_task(name)
+    learner, twin = (learner_for(task, task.least_length + 3, engine=engine) for _ in range(2))
+    fresh = [(x, y, twin.predict(x)) for x, y in islice(twin.evaluation, 4)]
+    found = learner.evaluate(4)
+    losses = [task.new_loss().forward(y_hat, y) for _, y, y_hat in fresh]
+    shares = [task.accuracy(y_hat, task.judged(x, y)) for x, y, y_hat in fresh]
+    assert found.loss == pytest.approx(np.mean(losses), rel=1e-12)
+    np.testing.assert_array_equal(found.accuracies, shares)
+    if name == "latch/3c":
+        correct = [
+            abs(y_hat[k, b, 0] - (0.2 if x[0, b, 0] > 0 else 0.8)) <= task.tolerance
+            for x, y, y_hat in fresh
+            for k, b in zip(*np.nonzero(~np.isnan(y[..., 0])), strict=True)
+        ]
+        assert found.accuracy == pytest.approx(np.mean(correct), rel=1e-12)
+
+
+def test_evaluation_may_have_batches_of_its_own():
+    learner = learner_of(evaluation=generate_samples(5, 7, rng=3))
+    x, y = next(generate_samples(5, 7, rng=3))
+    assert learner.evaluate(1).loss == pytest.approx(float(np.mean((learner.predict(x) - y) ** 2)), rel=1e-14)
+
+
+def test_a_plain_generator_is_shared_by_training_and_evaluation():
+    learner = learner_of(generate_samples(8, 3, rng=1))
+    learner.fit(10, **TINY)
+    assert learner.batches.drawn == 10 + 2  # the last evaluation is the only one
+
+
+def test_evaluation_does_not_touch_training():
+    often, seldom = learner_of(), learner_of()
+    often.fit(100, evaluate_every=10, progress=False, stop_when_solved=False)
+    often.accuracy()
+    seldom.fit(100, evaluate_every=50, progress=False, stop_when_solved=False)
+    assert len(often.history.evaluated_at) > len(seldom.history.evaluated_at)
+    assert_same_state(often, seldom)
+
+
+def test_prediction_leaves_no_trace():
+    learner = learner_of(engine="readable")
+    learner.fit(3, **TINY)
+    trace, gradients, parameters = learner.model.trace, learner.model.gradients, learner.model.parameters.copy()
+    x, _ = next(generate_samples(4, 9, rng=2))
+    y_hat = learner.predict(x)
+    learner.evaluate(2)
+    assert learner.model.trace is trace
+    assert learner.model.gradients is gradients
+    np.testing.assert_array_equal(learner.model.parameters, parameters)
+    np.testing.assert_array_equal(y_hat, learner.model.forward(x))
+    np.testing.assert_allclose(learner.predict(x[:, 1]), y_hat[1:2], rtol=1e-12)
+
+
+# --- going on -------------------------------------------------------------------------------------------
+
+
+def test_fitting_twice_is_fitting_once(engine):
+    twice, once = learner_of(engine=engine), learner_of(engine=engine)
+    twice.fit(100, **TINY)
+    outcome = twice.fit(100, **TINY)
+    once.fit(200, **TINY)
+    assert outcome.update == 200
+    assert_same_state(twice, once)
+
+
+# --- divergence -----------------------------------------------------------------------------------------
+
+
+def fit_until_it_diverges(learner, updates=20, **options):
+    """The outcome, and the weights after each update."""
+    path = [learner.model.parameters.copy()]
+    outcome = learner.fit(
+        updates, observe=lambda learner: path.append(learner.model.parameters.copy()), **{**TINY, **options}
+    )
+    assert outcome.status is Status.DIVERGED
+    assert outcome.update == learner.updates == len(learner.history.loss) == len(path) - 1
+    assert outcome.evaluation is None
+    np.testing.assert_array_equal(learner.model.parameters, path[-1])
+    return outcome
+
+
+@pytest.mark.parametrize("every", [1, 10])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, every, engine):
+    learner = learner_of(model=RNN(1, 6, 1, rng=0, dtype=dtype), optimizer=SGD(1e9), engine=engine)
+    outcome = fit_until_it_diverges(learner, evaluate_every=every)
+    assert outcome.tensor
+    assert np.isfinite(learner.model.parameters).all()
+    assert np.abs(learner.model.parameters).max() > 1e9
+
+
+def with_a_hole(name, at):
+    """Batches of which one has a NaN."""
+    for count, (x, y) in enumerate(generate_samples(8, 3, rng=1), start=1):
+        if count == at:
+            {"x": x, "y": y}[name][-1, 0] = np.nan
+        yield x, y
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_nan_in_the_data_is_found_before_it_does_harm(name, engine):
+    outcome = fit_until_it_diverges(learner_of(with_a_hole(name, 7), engine=engine))
+    assert (outcome.update, outcome.tensor) == (6, name)
+    assert str(outcome) == f"diverged at update 7: {name} not finite; the weights before it stand"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["W", "R", "bs", "V", "by"])
+def test_a_weight_that_is_not_finite_is_named(name, value, engine):
+    learner = learner_of()
+    learner.fit(4, **TINY)
+    getattr(learner.model, name)[0, 0] = value
+    outcome = fit_until_it_diverges(learner_of(model=learner.model, engine=engine))
+    assert (outcome.update, outcome.tensor) == (0, name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_ends_training(value, engine):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value), engine=engine))
+    assert (outcome.update, outcome.tensor) == (4, "loss")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_ends_training(value, engine):
+    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value), engine=engine))
+    assert (outcome.update, outcome.tensor) == (3, "d_W")
+
+
+def test_an_overflow_in_the_step_itself_is_not_taken(engine):
+    loss = Faulty(1, gradient=1e10)
+    outcome = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=loss, engine=engine))
+    assert (outcome.update, outcome.tensor) == (0, "W after the step")
+
+
+def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept(engine):
+    """g² is infinite and g is not: RMSprop would divide by infinity, and stand still for ever."""
+    loss = Faulty(3, gradient=1e200)
+    outcome = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=loss, engine=engine))
+    assert (outcome.update, outcome.tensor) == (2, "square of the optimizer")
+
+
+def test_after_divergence_training_can_go_on_with_better_data(engine):
+    """The batch with the hole is lost; the weights and the optimiser know nothing of it."""
+    learner = learner_of(with_a_hole("x", 7), engine=engine)
+    fit_until_it_diverges(learner)
+    learner.fit(5, **TINY)
+    without = generate_samples(8, 3, rng=1)
+    good = learner_of((batch for count, batch in enumerate(without, start=1) if count != 7), engine=engine)
+    good.fit(11, **{**TINY, "evaluate_every": 100})
+    np.testing.assert_array_equal(learner.history.loss[:6], good.history.loss[:6])
+    assert learner.history.loss[6] == good.history.loss[6]
+    assert learner.updates == 11
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+def press_ctrl_c():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class Interrupting:
+    """Batches during one of which something happens."""
+
+    def __init__(self, at, what):
+        self.batches, self.at, self.what, self.drawn = generate_samples(8, 3, rng=1), at, what, 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.drawn += 1
+        if self.drawn == self.at:
+            self.what()
+        return next(self.batches)
+
+
+@pytest.fixture
+def handler():
+    """A SIGINT handler of somebody else's, who must get it back."""
+
+    def theirs(signum, frame):
+        raise AssertionError("the wrong handler")
+
+    previous = signal.signal(signal.SIGINT, theirs)
+    yield theirs
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.parametrize("updates", [37, 40])
+def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handler, engine):
+    """Training and evaluation share the batches, so an evaluation left out would change all that follows."""
+    drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
+    stopped = learner_of(Interrupting(drawn, press_ctrl_c), engine=engine)
+    outcome = stopped.fit(100, **TINY)
+    assert (outcome.status, outcome.update, outcome.evaluation) == (Status.INTERRUPTED, updates, None)
+    assert str(outcome) == f"interrupted after {updates} updates"
+    assert signal.getsignal(signal.SIGINT) is handler
+    outcome = stopped.fit(100 - updates, **TINY)
+    straight = learner_of(generate_samples(8, 3, rng=1), engine=engine)
+    assert outcome.status is straight.fit(100, **TINY).status
+    assert_same_state(stopped, straight)
+    assert stopped.history == straight.history
+
+
+def test_ctrl_c_while_observed_ends_training_after_that_update(handler, engine):
+    stopped, straight = learner_of(engine=engine), learner_of(engine=engine)
+
+    def observe(learner):
+        if learner.updates == 37:
+            press_ctrl_c()
+
+    outcome = stopped.fit(100, observe=observe, **TINY)
+    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 37)
+    assert signal.getsignal(signal.SIGINT) is handler
+    stopped.fit(63, **TINY)
+    straight.fit(100, **TINY)
+    assert_same_state(stopped, straight)
+
+
+def test_a_second_ctrl_c_does_not_wait(handler, engine):
+    def observe(learner):
+        if learner.updates == 5:
+            press_ctrl_c()
+            press_ctrl_c()
+
+    learner = learner_of(engine=engine)
+    with pytest.raises(KeyboardInterrupt):
+        learner.fit(100, observe=observe, **TINY)
+    assert (learner.updates, learner.outcome) == (5, None)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_handler_is_given_back_after_an_error(handler):
+    def observe(learner):
+        raise RuntimeError("somebody else's")
+
+    with pytest.raises(RuntimeError, match="somebody else's"):
+        learner_of().fit(5, observe=observe, **TINY)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
+    """As in the workers of a study, which end when they are told to and not when the terminal says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outcome = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
+    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch(engine):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    sources = Interrupting(37, interrupt), generate_samples(8, 3, rng=1)
+    learner, straight = (learner_of(source, engine=engine) for source in sources)
+    options = {**TINY, "evaluate_every": 1000}
+    outcome = learner.fit(100, **options)
+    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 36)
+    learner.fit(64, **options)
+    straight.fit(100, **options)
+    assert_same_state(learner, straight)
+
+
+def test_training_works_in_any_thread(handler, engine):
+    """Where no signal handler can be set."""
+    here, there = learner_of(engine=engine), learner_of(engine=engine)
+    here.fit(20, **TINY)
+    thread = threading.Thread(target=lambda: there.fit(20, **TINY))
+    thread.start()
+    thread.join()
+    assert there.outcome.status is here.outcome.status is Status.UNSOLVED
+    assert_same_state(here, there)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+# --- pictures -------------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_drawn_from_the_history():
+    learner = learner_of()
+    learner.fit(25, **TINY)
+    training, fresh, trivial = learner.plot_loss(new_figure().subplots()).lines
+    np.testing.assert_array_equal(training.get_ydata(), learner.history.loss)
+    np.testing.assert_array_equal(fresh.get_xdata(), [10, 20, 25])
+    np.testing.assert_array_equal(fresh.get_ydata(), learner.history.evaluation_loss)
+    np.testing.assert_array_equal(trivial.get_ydata(), [1 / 3, 1 / 3])
+
+
+def test_predictions_are_drawn_for_fresh_batches():
+    learner, twin = learner_of(), learner_of()
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = list(islice(twin.evaluation, 3))
+    points = ax.lines[-1]
+    np.testing.assert_array_equal(points.get_xdata(), np.concatenate([y[:, 0] for _, y in fresh]))
+    np.testing.assert_array_equal(points.get_ydata(), np.concatenate([twin.predict(x)[:, 0] for x, _ in fresh]))
+
+
+def test_predictions_of_the_memory_task_are_drawn_with_its_trivial_answer_and_tolerance():
+    ax = learner_of(Batches(Recall(0.2), 3, 200, rng=1)).plot_predictions(1, new_figure().subplots())
+    assert [line.get_label() for line in ax.lines] == ["prediction = label", "trivial prediction 0", "network"]
+    assert ax.lines[0].get_xdata().tolist() == [-1, 1]
+    assert ax.get_legend().get_texts()[0].get_text() == "correct: within 0.2"
+    assert ax.get_xlabel() == "label (recall)"
+
+
+def learner_for(task, length, batch=25, **options):
+    """As the task needs it, with its own loss; small, and the same at every call."""
+    _, features, outputs, read_out = task.shape(length)
+    model = Network("rnn", features, 5, outputs, init="glorot", read_out=read_out, rng=0)
+    return learner_of(Batches(task, length, batch, rng=1), model=model, loss=task.new_loss(), **options)
+
+
+def drawn_shares(ax):
+    """The matrix of a confusion: of each class of labels, the share of each answer."""
+    (image,) = ax.images
+    return np.asarray(image.get_array())
+
+
+def shares_of(classes, pairs):
+    """The same, counted one by one from (label, answer)."""
+    counts = np.zeros((classes, classes))
+    for label, answer in pairs:
+        counts[label, answer] += 1
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def test_answers_that_are_classes_are_drawn_as_a_confusion():
+    task = get_task("order/pascanu-2")
+    learner, twin = (learner_for(task, 10) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = list(islice(twin.evaluation, 3))
+    pairs = [
+        (int(np.argmax(row)), int(np.argmax(answer)))
+        for x, y in fresh
+        for row, answer in zip(y, twin.predict(x), strict=True)
+    ]
+    expected = shares_of(4, pairs)
+    assert np.count_nonzero(expected) > 4, "not one answer alone to each class"
+    assert not np.array_equal(expected, expected.T)
+    np.testing.assert_array_equal(drawn_shares(ax), expected)
+    correct = np.mean([label == answer for label, answer in pairs])
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
+    assert len(ax.lines) == 0
+
+
+def test_yes_and_no_are_two_classes():
+    """An output above 0 is yes."""
+    task = get_task("parity")
+    learner, twin = (learner_for(task, 4) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    pairs = [
+        (int(label), int(answer > 0))
+        for x, y in islice(twin.evaluation, 3)
+        for label, answer in zip(y[:, 0], twin.predict(x)[:, 0], strict=True)
+    ]
+    expected = shares_of(2, pairs)
+    assert (expected > 0).all()
+    assert not np.array_equal(expected, expected.T)
+    np.testing.assert_array_equal(drawn_shares(ax), expected)
+    correct = np.mean([label == answer for label, answer in pairs])
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
+
+
+def test_of_answers_at_every_step_those_that_count_are_drawn():
+    """In copying the blanks before the end do not."""
+    task = get_task("copying/urnn", items=2, symbols=3)
+    learner, twin = (learner_for(task, 5) for _ in range(2))
+    ax = learner.plot_predictions(2, new_figure().subplots())
+    shares = drawn_shares(ax)
+    assert shares.shape == (3, 4)  # the blank is never asked for
+    pairs = [
+        (int(np.argmax(row)), int(np.argmax(answer)))
+        for x, y in islice(twin.evaluation, 2)
+        for row, answer in zip(y[-2:].reshape(-1, 4), twin.predict(x)[-2:].reshape(-1, 4), strict=True)
+    ]
+    np.testing.assert_array_equal(shares, shares_of(4, [(0, 0), *pairs])[1:])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["blank", "1", "2", "3"]
+    assert ax.get_title().endswith(f" of {2 * 25 * 2} fresh answers correct")
+
+
+def test_answers_that_are_numbers_are_drawn_where_they_are_asked_for():
+    """The sequences end at one step of three, and after the others nothing is asked."""
+    task = get_task("adding/hs97")
+    learner, twin = (learner_for(task, 20) for _ in range(2))
+    ax = learner.plot_predictions(3, new_figure().subplots())
+    fresh = [(y, twin.predict(x)) for x, y in islice(twin.evaluation, 3)]
+    pairs = [
+        (label, answer)
+        for b in range(25)
+        for k in range(3)
+        for y, y_hat in fresh
+        for label, answer in [(y[k, b, 0], y_hat[k, b, 0])]
+        if not np.isnan(label)
+    ]
+    assert len(pairs) == 75
+    points = ax.lines[-1].get_xydata()
+    np.testing.assert_array_equal(sorted(map(tuple, points)), sorted(pairs))
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines) == ["prediction = label", "trivial prediction 0.5", "network"]
+    assert lines["trivial prediction 0.5"].get_ydata()[0] == 0.5
+    low, high = lines["prediction = label"].get_xdata()
+    labels = points[:, 0]
+    assert labels.min() - 0.1 <= low <= labels.min()
+    assert labels.max() <= high <= labels.max() + 0.1
+    assert ax.get_legend().get_texts()[0].get_text() == "correct: within 0.04"
+    correct = np.mean([abs(label - answer) <= 0.04 for label, answer in pairs])
+    assert ax.get_title() == f"{correct:.1%} of 75 fresh predictions correct"
+    assert ax.get_xlabel() == "label (adding/hs97)"
+    assert len(ax.images) == 0
+    ax.figure.canvas.draw()
+
+
+def test_answers_are_drawn_against_labels_without_their_noise():
+    ax = learner_for(get_task("latch/3c"), 9).plot_predictions(2, new_figure().subplots())
+    assert set(ax.lines[-1].get_xdata()) == {0.2, 0.8}
+    assert len(ax.lines[-1].get_xdata()) == 50
+
+
+def test_every_output_of_an_answer_is_drawn():
+    learner, twin = (learner_for(get_task("memory-capacity"), 4) for _ in range(2))
+    ax = learner.plot_predictions(1, new_figure().subplots())
+    x, y = next(twin.evaluation)
+    np.testing.assert_array_equal(ax.lines[-1].get_xdata(), y.ravel())
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), twin.predict(x).ravel())
+
+
+@pytest.mark.parametrize("name", ["order/pascanu-2", "copying/urnn", "adding/hs97", "parity"])
+def test_the_loss_is_drawn_with_the_trivial_risk_of_its_length_and_its_name(name):
+    task = get_task(name)
+    length = task.least_length + 1
+    ax = learner_for(task, length).plot_loss(new_figure().subplots())
+    trivial = ax.lines[-1]
+    assert trivial.get_label() == f"trivial risk {task.trivial_risk(length):.3f}"
+    np.testing.assert_array_equal(trivial.get_ydata(), [task.trivial_risk(length)] * 2)
+    assert ax.get_ylabel() == task.new_loss().label
+
+
+def test_where_no_length_is_known_no_trivial_risk_is_drawn():
+    """Of a generator that has not been asked yet; but the memory task has one risk for all lengths."""
+    task = get_task("parity")
+
+    def bits():
+        rng = np.random.default_rng(0)
+        while True:
+            yield task.sample(rng, 4, 8)
+
+    learner = learner_of(bits(), loss=task.new_loss(), task=task)
+    assert [line.get_label() for line in learner.plot_loss(new_figure().subplots()).lines] == [
+        "training batch",
+        "fresh batches",
+    ]
+    learner.plot_predictions(1, new_figure().subplots())
+    learner.fit(2, **TINY)
+    assert learner.plot_loss(new_figure().subplots()).lines[-1].get_label() == "trivial risk 0.693"
+    memory = learner_of(generate_samples(8, 3, rng=1))
+    assert memory.plot_loss(new_figure().subplots()).lines[-1].get_label() == "trivial risk 0.333"
+
+
+# --- progress -------------------------------------------------------------------------------------------
+
+
+def test_progress_is_shown_unless_it_is_not_wanted(capsys, monkeypatch):
+    monkeypatch.setattr("memspan.runtime.progress.SECONDS_BETWEEN_LINES", 0)
+    learner = learner_of()
+    learner.fit(10, **TINY)
+    assert capsys.readouterr().err == ""
+    learner.fit(10, **{**TINY, "progress": "lines"})
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    loss, accuracy = learner.history.loss[-1], learner.history.accuracy[-2]
+    assert lines[-1].startswith("training: 100 %, ")
+    assert lines[-1].endswith(f", update 20, loss {loss:.4f}, accuracy {accuracy:.2f}")
+    assert lines[0].startswith("training: 55 %, ")
+
+
+# --- what is refused ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [None, np.zeros(3), RNN(1, 2, 1, dtype="complex128")])
+def test_the_model_is_a_real_network(model):
+    with pytest.raises(InvalidArgument, match="model must be a Network of float32 or float64, got "):
+        Learner(model, MSELoss(), generate_samples(8, 3), SGD(0.1))
+
+
+@pytest.mark.parametrize("name", ["batches", "evaluation"])
+def test_data_come_from_an_iterator(name):
+    streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
+    streams[name] = [next(streams[name])]
+    with pytest.raises(InvalidArgument, match=rf"{name} must be an iterator of \(x, y\) without end, got "):
+        learner_of(**streams)
+
+
+@pytest.mark.parametrize("name", ["batches", "evaluation"])
+def test_an_end_of_the_data_is_an_error_with_a_name(name):
+    streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
+    streams[name] = islice(streams[name], 2)
+    with pytest.raises(InvalidArgument, match=f"{name} must be without end, got an end after 2"):
+        learner_of(**streams).fit(3, evaluate_every=1, progress=False)
+
+
+def given(x, y):
+    """The same batch for ever."""
+    while True:
+        yield x, y
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (
+            np.ones((3, 4, 2)),
+            np.ones((4, 1)),
+            "x must be 1 features wide, as input_size says, got 2 in shape (3, 4, 2)",
+        ),
+        (np.ones((1, 3, 4, 1)), np.ones((4, 1)), "x must be of shape [T, F] or [T, B, F], got shape (1, 3, 4, 1)"),
+        (
+            np.ones((3, 4, 1), int),
+            np.ones((4, 1)),
+            "x must be an array of real floating-point numbers, got dtype int64",
+        ),
+        (
+            np.ones((3, 4, 1)) * 1j,
+            np.ones((4, 1)),
+            "x must be an array of real floating-point numbers, got dtype complex",
+        ),
+        (
+            np.ones((0, 4, 1)),
+            np.ones((4, 1)),
+            "x must be at least one time step and one sample, got shape (0, 4, 1)",
+        ),
+        (np.ones((3, 4, 1)), np.ones((1, 1)), "y_hat must be of the labels' shape (1, 1), got shape (4, 1)"),
+        (np.ones((3, 4, 1)), np.ones((4, 2)), "y_hat must be of the labels' shape (4, 2), got shape (4, 1)"),
+    ],
+)
+def test_batches_that_do_not_fit_are_refused_in_the_same_words(x, y, message, engine):
+    learner = learner_of(given(x, y), engine=engine)
+    before = learner.model.parameters.copy()
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
+        learner.fit(3, **TINY)
+    np.testing.assert_array_equal(learner.model.parameters, before)
+    assert learner.updates == 0
+
+
+def test_a_single_sequence_is_a_batch_of_one(engine):
+    x, y = next(generate_samples(1, 5, rng=0))
+    one, other = learner_of(given(x[:, 0], y), engine=engine), learner_of(given(x, y), engine=engine)
+    for learner in (one, other):
+        learner.fit(5, **TINY)
+    assert_same_state(one, other)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, True, None])
+@pytest.mark.parametrize("name", ["updates", "evaluate_every", "evaluation_batches", "final_batches"])
+def test_numbers_of_updates_and_batches_are_whole(name, value):
+    learner = learner_of()
+    with pytest.raises(InvalidArgument, match=f"{name} must be a whole number of at least 1, got {value!r}"):
+        learner.fit(**{"updates": 3, "progress": False, name: value})
+    assert learner.updates == 0
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 1.01, np.nan, "0.9"])
+def test_the_threshold_is_positive(threshold):
+    with pytest.raises(InvalidArgument, match="threshold must be a finite number above 0 and of at most 1, got "):
+        learner_of(threshold=threshold)
+
+
+def test_a_clip_is_no_optimiser():
+    with pytest.raises(InvalidArgument, match="the parts of a Chain must be "):
+        learner_of(optimizer=ClipByNorm(1.0))
