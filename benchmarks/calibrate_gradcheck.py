@@ -48,7 +48,7 @@ def errors_of(report: GradientReport, scope: str) -> list[float]:
 def central_errors(model: Network, x: np.ndarray, rng: np.random.Generator) -> list[float]:
     """The central difference against the complex step, at two elements of each weight, by the tensor's scale."""
     y_hat = model.forward(x)
-    oracle = Oracle.of(model, np.ones_like(y_hat))
+    oracle = Oracle.of(model, y_hat, np.ones_like(y_hat))
     found = []
     for name, shape in model.layout.shapes.items():
         size = int(np.prod(shape))

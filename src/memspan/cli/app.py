@@ -64,16 +64,8 @@ def commands() -> tuple[Callable[..., Any], ...]:
     """Every command, in the order of the help."""
     from memspan.cli import bench, cells, gradcheck, reproduce, store, study, tasks
 
-    every = (
-        study.study,
-        store.store,
-        tasks.tasks,
-        cells.cells,
-        reproduce.reproduce,
-        gradcheck.gradcheck,
-        bench.bench,
-    )
-    return every
+    listed = (study.study, store.store, tasks.tasks, cells.cells)
+    return (*listed, reproduce.reproduce, gradcheck.gradcheck, bench.bench)
 
 
 def _fail(error: Exception, code: int = 2) -> int:
