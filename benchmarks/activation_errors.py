@@ -21,10 +21,10 @@ import numpy as np
 from numba import njit
 
 import memspan.engines.compiled.activations  # noqa: F401  (registers the twins)
-from memspan.cells.activations import cos, exp, relu, sigmoid, sin, softplus, softplus_slope, tanh
+from memspan.cells.activations import cos, exp, relu, sigmoid, sin, softplus, softplus_derivative, tanh
 
 RESULTS = Path(__file__).parent / "results"
-FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_slope, relu, sin, cos)
+FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_derivative, relu, sin, cos)
 FLUSHED = (sigmoid, softplus)  # may be 0 below the smallest normal number
 PERIODIC = (sin, cos)
 FARTHEST = 1000  # of these
@@ -68,7 +68,9 @@ def largest_error(out, truth, flushed):
 def all_float32(function: Callable) -> tuple[float, float]:
     """The largest error over all 2³² arguments, and the argument."""
     kernel, worst, where = compiled(function), 0.0, 0.0
-    end = 1 << (31 if function is softplus_slope else 32)  # softplus is positive, and so is a slope's argument
+    end = 1 << (
+        31 if function is softplus_derivative else 32
+    )  # softplus is positive, and so is a slope's argument
     for begin in range(0, end, CHUNK):
         x = np.arange(begin, begin + CHUNK, dtype=np.uint32).view(np.float32)
         x = x[np.abs(x) <= FARTHEST] if function in PERIODIC else x
@@ -96,7 +98,7 @@ def exact(name: str, x: float) -> tuple[float, float]:
                 value = mp.exp(x)
             case "softplus":
                 value = mp.log1p(mp.exp(x))
-            case "softplus_slope":
+            case "softplus_derivative":
                 value = -mp.expm1(-x)
             case "sin":
                 value = mp.sin(x)
@@ -116,7 +118,7 @@ def sample_float64(function: Callable) -> float | None:
         return None
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.uniform(-1, 1, SAMPLE), rng.normal(0, 3, SAMPLE), rng.uniform(-700, 700, SAMPLE)])
-    x = np.abs(x) if function is softplus_slope else x
+    x = np.abs(x) if function is softplus_derivative else x
     out = np.empty_like(x)
     compiled(function)(x, out)
     nearest, rest = np.array([exact(function.__name__, value) for value in x]).T

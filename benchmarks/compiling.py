@@ -21,7 +21,7 @@ ONE_ROUND = f"""
 import json, time
 import numpy as np
 from memspan import CELLS, MSELoss, Network
-from memspan.engines.compiled import FusedEngine, compiling
+from memspan.engines.compiled import CompiledEngine, compiling
 
 compiling.PATIENCE = 1e9  # nobody need be told
 found = {{}}
@@ -30,7 +30,7 @@ for cell in ("rnn", *CELLS):
         continue
     network = Network(cell, 1, 3, 1, dtype="float32", rng=0)
     began = time.perf_counter()
-    FusedEngine(network.layout, np.dtype("float32"), MSELoss())
+    CompiledEngine(network.layout, np.dtype("float32"), MSELoss())
     found[cell if found else {FIRST!r}] = time.perf_counter() - began
 print(json.dumps(found))
 """

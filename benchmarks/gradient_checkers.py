@@ -124,7 +124,7 @@ def main() -> None:
     for cell in ("rnn", "lstm"):
         rng = np.random.default_rng(0)
         network = Network(cell, 1, HIDDEN, 1, init="uniform", rng=rng)
-        x, y = Recall().sample(rng, LENGTH, BATCH)
+        x, y = Recall().sample(LENGTH, BATCH, rng)
         for mistake, (model, loss) in subjects(network).items():
             for name, check in checkers.items():
                 model.parameters[:] = network.parameters

@@ -1,4 +1,4 @@
-"""How does the fused engine scale: with the length, with little memory, down to small networks, with processes?
+"""How does the compiled engine scale: with the length, with little memory, down to small networks, with processes?
 
     python benchmarks/scaling.py
 
@@ -22,7 +22,7 @@ from memspan.bench import Case, core_numbers
 from memspan.bench.measure import machine
 from memspan.bench.peers import fused
 from memspan.bench.worker import Team, environment, median_seconds
-from memspan.engines.compiled import MEMORY, FusedEngine
+from memspan.engines.compiled import MEMORY, CompiledEngine
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS = 9
@@ -67,7 +67,7 @@ def peak_memory(budget: int) -> Finding:
     """
     case = Case("lstm", 100_000, 64, 32)
     network, x, y = case.problem()
-    engine = FusedEngine(network.layout, network.dtype, MSELoss(), memory=budget)
+    engine = CompiledEngine(network.layout, network.dtype, MSELoss(), memory=budget)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _, seconds = (timed(lambda: engine.differentiate(network.parameters[np.newaxis], [(x, y)])) for _ in range(2))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -84,7 +84,7 @@ def overhead(length: int) -> list[Finding]:
     network = Network("rnn", 1, 32, 1, dtype=np.float32, rng=rng)
     batches = Batches(Recall(), length=length, batch=64, rng=rng, dtype=np.float32)
     learner = Learner(network, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-4)))
-    engine, parameters = FusedEngine(network.layout, network.dtype, MSELoss()), network.parameters[np.newaxis]
+    engine, parameters = CompiledEngine(network.layout, network.dtype, MSELoss()), network.parameters[np.newaxis]
     batch, seconds, updates = next(batches), {name: [] for name in ("update", "batch", "pass", "kernel")}, 500
 
     def fit(number: int) -> Callable[[], object]:
@@ -121,7 +121,7 @@ def warm_start() -> list[float]:
     The first one waits for Numba to get ready.
     """
     layouts = [Case(cell, 50, 64, 32).layout for cell in ("rnn", "lstm")]
-    return [timed(lambda: FusedEngine(layout, np.dtype(np.float32), MSELoss())) for layout in layouts]  # noqa: B023
+    return [timed(lambda: CompiledEngine(layout, np.dtype(np.float32), MSELoss())) for layout in layouts]  # noqa: B023
 
 
 def two_processes() -> list[Finding]:
@@ -166,7 +166,7 @@ def main() -> None:
         rows += [{"what": what, "result": f"{quartiles(list(seconds))} s", "aim": "at most 0.1 s"}]
     rows += two_processes()
     versions = ", ".join(f"{name} {value}" for name, value in machine(()).items())
-    lines = [f"The fused engine, float32; medians (quartiles) of {ROUNDS} rounds; {versions}.", ""]
+    lines = [f"The compiled engine, float32; medians (quartiles) of {ROUNDS} rounds; {versions}.", ""]
     lines += ["| what | result | aim |", "|---|---|---|"]
     lines += ["| {what} | {result} | {aim} |".format(**row) for row in rows]
     text = "\n".join(lines) + "\n"

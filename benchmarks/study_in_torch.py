@@ -27,7 +27,7 @@ class Recaller(nn.Module):
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.rnn = nn.RNN(1, hidden)
-        self.read_out = nn.Linear(hidden, 1)
+        self.output_steps = nn.Linear(hidden, 1)
         for name, parameter in self.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
@@ -50,7 +50,7 @@ def solves(model: nn.Module, study: Study, length: int, batches: int) -> bool:
     right = 0
     for _ in range(batches):
         x, y = sample(length, study.evaluation_samples)
-        right += ((model(x) - y).abs() <= study.new_task().tolerance).sum().item()
+        right += ((model(x) - y).abs() <= study.make_task().tolerance).sum().item()
     return right >= study.threshold * batches * study.evaluation_samples
 
 

@@ -64,7 +64,7 @@ def table() -> Iterator[str]:
             gates(cell),
             ", ".join(cell.states),
             weights,
-            ", ".join(cell.own),
+            ", ".join(cell.unit_weights),
             constants,
             start,
             cell.source,
@@ -75,10 +75,10 @@ def table() -> Iterator[str]:
 def gates(cell: Cell) -> str:
     """The gates, and what feeds them where that is not W and R."""
     fed = []
-    if cell.driven != cell.gates:
-        fed.append(f"W: {', '.join(cell.driven)}")
-    if cell.recurrent != cell.gates:
-        fed.append(f"R: {', '.join(cell.recurrent)}" if cell.recurrent else "no R")
+    if cell.input_gates != cell.gates:
+        fed.append(f"W: {', '.join(cell.input_gates)}")
+    if cell.recurrent_gates != cell.gates:
+        fed.append(f"R: {', '.join(cell.recurrent_gates)}" if cell.recurrent_gates else "no R")
     if cell.reset is not None:
         fed.append(f"R reads q for {', '.join(cell.reset.gates)}")
     if len(cell.reads) > 1:

@@ -56,7 +56,7 @@ def table() -> Iterator[str]:
             outputs,
             task.least_length,
             f"{task.trivial_risk(LENGTH):.4f}",
-            task.new_loss().label,
+            task.make_loss().label,
             f"{task.chance_accuracy(LENGTH):.3f}",
             task.source,
         )

@@ -19,7 +19,7 @@ from memspan.figures.training import Predictions, draw_predictions
 
 LENGTH, PARTS = 40, (1, 2, 3)
 study = Study()
-task = study.new_task()
+task = study.make_task()
 
 
 def trained() -> Ensemble:
@@ -28,10 +28,10 @@ def trained() -> Ensemble:
     for repetition in range(study.repetitions):
         key = np.random.SeedSequence(study.seed, spawn_key=(LENGTH, repetition))
         for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.new_network(LENGTH, for_weights))
+        models.append(study.make_network(LENGTH, for_weights))
         batches.append(Batches(task, LENGTH, study.batch, for_training, study.dtype))
         fresh.append(Batches(task, LENGTH, 500, for_evaluation, study.dtype))
-    ensemble = Ensemble(models, task.new_loss(), batches, study.new_optimizer(), evaluation=fresh)
+    ensemble = Ensemble(models, task.make_loss(), batches, study.make_optimizer(), evaluation=fresh)
     ensemble.fit(study.updates, evaluate_every=50, evaluation_batches=1)
     return ensemble
 

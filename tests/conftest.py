@@ -53,10 +53,10 @@ def dask(tmp_path_factory):
 def make_trial():
     """A trial made by hand; its gradient grows by ten from each time step to the next."""
 
-    def make(length, repetition=0, status="solved", scale=1.0, **fields):
+    def make(length, repetition=0, outcome="solved", scale=1.0, **fields):
         identity = {"length": length, "repetition": repetition}
         if status == "failed":
-            return Trial(**identity, status=status, **({"reason": "MemoryError: no room"} | fields))
+            return Trial(**identity, outcome=status, **({"reason": "MemoryError: no room"} | fields))
         norms = scale * 10.0 ** np.arange(1 - length, 1)
         flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
         ran = {
@@ -70,7 +70,7 @@ def make_trial():
             "end": flow,
             "flow_map": [list(norms)] * 4 if repetition == 0 else [],
         }
-        return Trial(**identity, status=status, **(ran | fields))
+        return Trial(**identity, outcome=status, **(ran | fields))
 
     return make
 

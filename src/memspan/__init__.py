@@ -7,7 +7,7 @@ The whole way of the data, from a task to a picture of what its gradient did:
 >>> batches = Batches(Recall(), length=3, batch=32, rng=1)
 >>> learner = Learner(model, MSELoss(), batches, Chain(ClipByNorm(1.0), Adam(1e-2)), engine="readable")
 >>> outcome = learner.fit(updates=500, progress=False)
->>> print(outcome.status, len(learner.history.loss) == outcome.update)
+>>> print(outcome.outcome, len(learner.history.loss) == outcome.update)
 solved True
 >>> GradientFlow.of(model.gradients).d_a.shape
 (3,)

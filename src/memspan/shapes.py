@@ -1,6 +1,6 @@
 """The axes of every array, once.
 
-`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O, `read_out` K, the last steps
+`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O, `output_steps` K, the last steps
 that are read out; `columns` is G·H, the pre-activations of one step side by side. `Inexact` admits float32 and
 float64, and the complex128 of the gradient check. Outside the tests these are plain array annotations; the tests
 enforce them.
@@ -15,7 +15,7 @@ Array = np.ndarray
 Inputs = Inexact[np.ndarray, "time batch features"]
 """A batch of input sequences."""
 
-Outputs = Inexact[np.ndarray, "*read_out batch outputs"]
+Outputs = Inexact[np.ndarray, "*output_steps batch outputs"]
 """Predictions, labels, or the gradient of the loss with respect to predictions; of one step, or of the last K."""
 
 Hidden = Inexact[np.ndarray, "time batch hidden"]

@@ -21,7 +21,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "cornn"])
-@pytest.mark.parametrize("engine", ["readable", pytest.param("fused", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["readable", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_our_engines_find_what_they_should(engine, cell):
     case = Case(cell, 7, 5, 6)
     for each in ENGINES[engine].passes(case).values():

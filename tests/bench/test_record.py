@@ -17,13 +17,13 @@ def timing(engine, way, *milliseconds, case=CASE, cores=1):
 
 RECORD = Benchmark(
     (
-        timing("fused", "kernel", 1.0, 2.0, 3.0, 4.0, 5.0),
+        timing("compiled", "kernel", 1.0, 2.0, 3.0, 4.0, 5.0),
         timing("torch", "kept", 30.0, 30.0, 30.0, 30.0, 30.0),
         timing("torch", "flushed", 10.0, 16.0, 36.0, 20.0, 20.0),
         timing("limit", "tanh", 0.1, 0.1, 0.1, 0.1, 0.1),
         timing("limit", "products", 0.4, 0.9, 1.4, 1.9, 2.4),
-        timing("fused", "kernel", 8.0, case=LONG),
-        timing("fused", "2 processes, kernel", 0.5, case=LONG, cores=2),
+        timing("compiled", "kernel", 8.0, case=LONG),
+        timing("compiled", "2 processes, kernel", 0.5, case=LONG, cores=2),
         timing("torch", "2 threads, kept", 4.0, case=LONG, cores=2),
     ),
     remarks=("jax is skipped: jax is not installed",),
@@ -48,7 +48,7 @@ def test_ratios_are_taken_round_by_round():
 def test_the_tables_have_times_on_one_core_and_rates_on_more():
     assert RECORD.cores == [1, 2]
     columns, rows = RECORD.cells(1)
-    assert columns == ["cell", "T", "B", "H", "fused", "torch", "limit", "torch / fused", "fused / limit"]
+    assert columns == ["cell", "T", "B", "H", "compiled", "torch", "limit", "torch / fused", "fused / limit"]
     assert rows == [
         ["rnn", "50", "64", "32", "3 (2-4)", "20 (16-20)", "1.5 (1-2)", "8.00 (5.00-10.00)", "2.00 (2.00-2.00)"],
         ["lstm", "1000", "20", "32", "8 (8-8)", "-", "-", "-", "-"],
@@ -63,10 +63,10 @@ def test_the_table_in_a_terminal_has_a_row_for_each_engine_and_cuts_nothing_off(
     console.print(RECORD.table(1))
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in console.file.getvalue().splitlines()]
     assert [cells for cells in lines if cells] == [
-        ["rnn", "50", "64", "32", "fused", "3 (2-4)", ""],
+        ["rnn", "50", "64", "32", "compiled", "3 (2-4)", ""],
         ["", "", "", "", "torch", "20 (16-20)", "8 (5-10) x"],
         ["", "", "", "", "limit", "1.5 (1-2)", "50 % reached"],
-        ["lstm", "1000", "20", "32", "fused", "8 (8-8)", ""],
+        ["lstm", "1000", "20", "32", "compiled", "8 (8-8)", ""],
     ]
     console.print(RECORD.table(2))
     assert "2000 (2000-2000)" in console.file.getvalue()
@@ -97,11 +97,11 @@ def test_it_is_saved_as_tables_numbers_and_a_picture(tmp_path):
         rows = {tuple(row[:4]): float(row[5]) for row in csv.reader(file) if row[0] != "cores"}
     assert rows == pytest.approx(
         {
-            ("1", "rnn", "50, 64, 32", "fused"): 3,
+            ("1", "rnn", "50, 64, 32", "compiled"): 3,
             ("1", "rnn", "50, 64, 32", "torch"): 20,
             ("1", "rnn", "50, 64, 32", "limit"): 1.5,
-            ("1", "lstm", "1000, 20, 32", "fused"): 8,
-            ("2", "lstm", "1000, 20, 32", "fused"): 0.5,
+            ("1", "lstm", "1000, 20, 32", "compiled"): 8,
+            ("2", "lstm", "1000, 20, 32", "compiled"): 0.5,
             ("2", "lstm", "1000, 20, 32", "torch"): 4,
         }
     )

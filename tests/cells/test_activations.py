@@ -9,23 +9,23 @@ from memspan.cells.activations import (
     larger,
     one_minus,
     relu,
-    relu_slope,
+    relu_derivative,
     sigmoid,
-    sigmoid_slope,
+    sigmoid_derivative,
     sin,
     softplus,
-    softplus_slope,
+    softplus_derivative,
     tanh,
-    tanh_slope,
+    tanh_derivative,
     where_positive,
 )
 
 POINTS = np.array([-30.0, -8.0, -2.5, -1.0, -0.3, -1e-9, 1e-9, 0.2, 0.7, 1.0, 3.0, 12.0, 30.0])
 PAIRS = {
-    "tanh": (tanh, tanh_slope),
-    "sigmoid": (sigmoid, sigmoid_slope),
-    "softplus": (softplus, softplus_slope),
-    "relu": (relu, relu_slope),
+    "tanh": (tanh, tanh_derivative),
+    "sigmoid": (sigmoid, sigmoid_derivative),
+    "softplus": (softplus, softplus_derivative),
+    "relu": (relu, relu_derivative),
     "exp": (exp, lambda e: e),
 }
 EPS = np.finfo(float).eps
@@ -55,7 +55,7 @@ def test_softplus_has_the_values_of_its_definition():
 
 def test_softplus_slope_is_the_sigmoid():
     x = np.linspace(-40, 40, 81)
-    np.testing.assert_allclose(softplus_slope(softplus(x)), sigmoid(x), rtol=8 * EPS)
+    np.testing.assert_allclose(softplus_derivative(softplus(x)), sigmoid(x), rtol=8 * EPS)
 
 
 def test_exp_has_the_values_of_math():
@@ -111,19 +111,19 @@ def test_sigmoid_carries_the_complex_step_into_saturation():
 def test_relu_is_flat_at_its_kink(zero):
     value = relu(np.array([zero]))
     assert value[0] == 0
-    assert relu_slope(value)[0] == 0
+    assert relu_derivative(value)[0] == 0
 
 
 def test_relu_looks_at_the_real_part_only():
     x = np.array([1 - 2j, -1 + 2j, 1e-300 + 1j])
     np.testing.assert_array_equal(relu(x), [1 - 2j, 0, 1e-300 + 1j])
-    np.testing.assert_array_equal(relu_slope(x), [1, 0, 1])
+    np.testing.assert_array_equal(relu_derivative(x), [1, 0, 1])
 
 
 def test_slopes_are_those_of_the_complex_functions_too():
     z = np.array([0.3 + 0.4j, -1.2 + 0.7j])
-    np.testing.assert_allclose(tanh_slope(tanh(z)), 1 / np.cosh(z) ** 2, rtol=1e-14)
-    np.testing.assert_allclose(sigmoid_slope(sigmoid(z)), np.exp(-z) / (1 + np.exp(-z)) ** 2, rtol=1e-14)
+    np.testing.assert_allclose(tanh_derivative(tanh(z)), 1 / np.cosh(z) ** 2, rtol=1e-14)
+    np.testing.assert_allclose(sigmoid_derivative(sigmoid(z)), np.exp(-z) / (1 + np.exp(-z)) ** 2, rtol=1e-14)
 
 
 def test_one_minus_is_taken_from_one():

@@ -59,7 +59,7 @@ def test_names(cell):
 
 def drawn_inputs(cell, rng):
     """Pre-activations, previous states and the unit's own weights, each `[., 20, 30]`."""
-    return [rng.standard_normal((len(names), 20, 30)) for names in (cell.gates, cell.states, cell.own)]
+    return [rng.standard_normal((len(names), 20, 30)) for names in (cell.gates, cell.states, cell.unit_weights)]
 
 
 def varied(groups, which, k):
@@ -75,9 +75,9 @@ def test_backward_is_the_derivative_of_forward_unit_by_unit(cell):
     s, previous, own = groups = drawn_inputs(cell, rng)
     d_state, constants = rng.standard_normal((len(cell.states), 20, 30)), tuple(cell.constants.values())
     unit = (*own, *constants)
-    state, saved = cell.forward(tuple(s), tuple(previous), unit)
-    assert (len(state), len(saved)) == (len(cell.states), len(cell.saved))
-    derivatives = cell.backward(tuple(d_state), saved, tuple(previous), state, unit)
+    state, residuals = cell.forward(tuple(s), tuple(previous), unit)
+    assert (len(state), len(residuals)) == (len(cell.states), len(cell.residuals))
+    derivatives = cell.backward(tuple(d_state), residuals, tuple(previous), state, unit)
     for which, (group, stated) in enumerate(zip(groups, derivatives, strict=True)):
         assert len(stated) == len(group)
         for k, derivative in enumerate(stated):
@@ -112,10 +112,10 @@ def test_backward_of_the_reset_is_its_derivative_and_q_is_saved(cell):
     s, previous, own = drawn_inputs(cell, rng)
     d_q, constants = rng.standard_normal((20, 30)), tuple(cell.constants.values())
     first = s[: len(cell.gates) - len(cell.reset.gates)]
-    _, saved = cell.forward(tuple(s), tuple(previous), (*own, *constants))
+    _, residuals = cell.forward(tuple(s), tuple(previous), (*own, *constants))
     q = cell.reset.forward(tuple(first), tuple(previous), (*own, *constants))
-    np.testing.assert_array_equal(saved[cell.saved.index("q")], q)
-    derivatives = cell.reset.backward(d_q, saved, tuple(previous), (*own, *constants))
+    np.testing.assert_array_equal(residuals[cell.residuals.index("q")], q)
+    derivatives = cell.reset.backward(d_q, residuals, tuple(previous), (*own, *constants))
     for which, (group, stated) in enumerate(zip((first, previous), derivatives, strict=True)):
         assert len(stated) == len(group)
         for k, derivative in enumerate(stated):
@@ -143,8 +143,8 @@ def test_each_gate_is_fed_by_what_the_cell_says(cell):
     network.parameters += np.random.default_rng(4).uniform(-0.3, 0.3, network.layout.size)
     cell, network_bs = network.cell, split(network.bs.T, 4)
     network.forward(x)
-    W = dict(zip(cell.driven, split(network.W, 4), strict=True))
-    R = dict(zip(cell.recurrent, split(network.R, 4), strict=True))
+    W = dict(zip(cell.input_gates, split(network.W, 4), strict=True))
+    R = dict(zip(cell.recurrent_gates, split(network.R, 4), strict=True))
     unit = (*network.U, *cell.constants.values())
     states = [np.zeros((3, 4)) for _ in cell.states]
     for t in range(6):
@@ -158,9 +158,9 @@ def test_each_gate_is_fed_by_what_the_cell_says(cell):
                 read = cell.reset.forward(tuple(s.values()), tuple(states), unit)
             if gate in R:
                 s[gate] = s[gate] + read @ R[gate]
-        states, saved = cell.forward(tuple(s.values()), tuple(states), unit)
+        states, residuals = cell.forward(tuple(s.values()), tuple(states), unit)
         np.testing.assert_allclose(network.trace.states[:, t + 1], states, rtol=1e-11, atol=1e-13)
-        for name, value in zip(cell.saved, saved, strict=True):
+        for name, value in zip(cell.residuals, residuals, strict=True):
             np.testing.assert_allclose(network.trace.gate(name)[t], value, rtol=1e-11, atol=1e-13)
 
 
@@ -172,7 +172,7 @@ def test_own_weights_start_as_the_cell_says(cell):
     assert ("U" in network.get_weights()) == bool(CELLS[cell].own)
     assert np.unique(network.U).size == network.U.size  # each drawn for itself
     # They are drawn last, so that the other weights are those of a cell without them.
-    bare = Network(replace(CELLS[cell], own_start=None), 1, 7, 1, rng=5)
+    bare = Network(replace(CELLS[cell], unit_init=None), 1, 7, 1, rng=5)
     np.testing.assert_array_equal(bare.U, np.zeros(shape))
     np.testing.assert_array_equal(bare.V, network.V)
 
@@ -180,10 +180,10 @@ def test_own_weights_start_as_the_cell_says(cell):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"driven": ("f", "i")}, "W feeds the first gates"),
-        ({"recurrent": ("i", "f")}, "W feeds the first gates"),
+        ({"input_gates": ("f", "i")}, "W feeds the first gates"),
+        ({"recurrent_gates": ("i", "f")}, "W feeds the first gates"),
         ({"reads": ("c",)}, "R reads the first states"),
-        ({"reset": Reset(("i",), None, None), "saved": ("q",)}, "q feeds the last gates"),
+        ({"reset": Reset(("i",), None, None), "residuals": ("q",)}, "q feeds the last gates"),
         ({"reset": Reset(("o",), None, None)}, "q feeds the last gates"),
         ({"bias": {"F": 1.0}}, "bias must name gates"),
     ],
@@ -239,10 +239,10 @@ def test_a_cell_that_returns_more_or_fewer_values_than_it_names_is_refused(cell,
 
 @every_cell
 @every_dtype
-@pytest.mark.parametrize(("T", "read_out"), [(1, None), (5, None), (30, None), (5, 3), (30, 3)])
-def test_gradient_check_passes(cell, dtype, T, read_out):
+@pytest.mark.parametrize(("T", "output_steps"), [(1, None), (5, None), (30, None), (5, 3), (30, 3)])
+def test_gradient_check_passes(cell, dtype, T, output_steps):
     network, x, _ = draw(cell, dtype, (T, 3, 2, 4, 2), seed=2)
-    network.read_out = read_out
+    network.output_steps = output_steps
     report = gradient_check(network, x)
     assert report, str(report)
 
@@ -254,7 +254,7 @@ def test_reading_out_the_last_steps_is_reading_out_each_prefix(cell, dtype):
     network, x, _ = draw(cell, dtype, (T, B, 2, 4, 2), seed=6)
     d = np.random.default_rng(7).standard_normal((K, B, 2)).astype(dtype)
     prefixes = [run(network, x[: T - K + 1 + k], d[k]) for k in range(K)]
-    network.read_out = K
+    network.output_steps = K
     y_hat, gradients = run(network, x, d)
     assert_close(y_hat, np.array([y for y, _ in prefixes]), np.maximum(1, np.abs(y_hat)), T)
     for name in network.layout.shapes:
@@ -326,7 +326,7 @@ def test_dtype_is_kept_everywhere(cell, dtype, sizes, seed):
     y_hat, gradients = run(network, x.astype(np.float64), d.astype(np.float64))
     trace, total = network.trace, network.gradients.total()
     network.update(0.1)
-    arrays = [y_hat, *gradients.values(), trace.x, trace.states, trace.saved, total, network.parameters]
+    arrays = [y_hat, *gradients.values(), trace.x, trace.states, trace.residuals, total, network.parameters]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memspan.cells.initializers import STARTS, glorot, identity, lecun, orthogonal, uniform
+from memspan.cells.initializers import INITIALIZERS, glorot, identity, lecun, orthogonal, uniform
 
 ROWS, COLUMNS = 300, 500  # fan-in and fan-out differ, so that neither can stand in for the other
 LIMITS = {
@@ -56,9 +56,9 @@ def test_identity_draws_nothing():
 
 
 def test_rules_for_the_recurrent_matrix_leave_the_others_at_the_assignments_start():
-    assert {name: start.other for name, start in STARTS.items() if start.other is not start.recurrent} == {
+    assert {name: start.other for name, start in INITIALIZERS.items() if start.other is not start.recurrent} == {
         "orthogonal": uniform,
         "identity": uniform,
         "identity-lecun": lecun,
     }
-    assert all(start.recurrent.__name__ == name.partition("-")[0] for name, start in STARTS.items())
+    assert all(start.recurrent.__name__ == name.partition("-")[0] for name, start in INITIALIZERS.items())

@@ -53,7 +53,7 @@ def test_two_steps_of_one_unit_by_hand():
         np.testing.assert_allclose(np.ravel(actual), np.ravel(expected), rtol=1e-13)
 
     expect(y_hat, v * a1 + c_y)
-    expect(trace.saved, [[i0, i1], [f0, f1], [g0, g1], [o0, o1]])
+    expect(trace.residuals, [[i0, i1], [f0, f1], [g0, g1], [o0, o1]])
     expect([trace.gate(name) for name in "ifgo"], [[i0, i1], [f0, f1], [g0, g1], [o0, o1]])
     expect([trace.state("a"), trace.state("c")], [[a0, a1], [c0, c1]])
     # What the next step returns: the way from c[t] through a[t] of the same step is a part of dL/da[t].

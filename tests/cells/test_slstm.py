@@ -88,7 +88,7 @@ def test_the_output_does_not_depend_on_the_stabiliser():
     one, _ = forward(s, (a, c, n, m), ())
     other, _ = forward(s, (a, c * np.exp(-3), n * np.exp(-3), m + 3), ())
     np.testing.assert_allclose(other[0], one[0], rtol=1e-13)
-    state, saved = forward(s, (a, c, n, m), ())
+    state, residuals = forward(s, (a, c, n, m), ())
     # Along (-c, -n, 1) no derivative: what arrives from a loss of `a` alone.
-    _, (_, d_c, d_n, d_m), _ = backward((np.ones((5, 6)), 0.0, 0.0, 0.0), saved, (a, c, n, m), state, ())
+    _, (_, d_c, d_n, d_m), _ = backward((np.ones((5, 6)), 0.0, 0.0, 0.0), residuals, (a, c, n, m), state, ())
     np.testing.assert_allclose(d_m - c * d_c - n * d_n, 0, atol=1e-14)

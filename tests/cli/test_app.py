@@ -15,7 +15,7 @@ from processes import gone, wait_for
 import memspan
 from memspan import MemspanError, Store, Study, get_task, load_study, run_study
 from memspan.cli.app import commands
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.study.identity import default_name
@@ -198,7 +198,7 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     code, out, err = memspan_(f"study run {SMALL} {options} --store my.store --output results")
     assert (code, err) == (0, "")
     result = load_study(tmp_path / "my.store", "copies")
-    assert result.study.new_task() == get_task("copying/urnn", items=2, symbols=3)
+    assert result.study.make_task() == get_task("copying/urnn", items=2, symbols=3)
     assert result.complete
     assert len(result.trials) == 4
     assert "cross-entropy" in out
@@ -330,7 +330,7 @@ def started(folder, workers, updates, progress="none", repetitions=5000):
     command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     network = Network("rnn", 1, 8, 1, dtype="float32", rng=0)
-    FusedEngine(network.layout, network.dtype, MSELoss())  # compiled here and on disk: the study would say so
+    CompiledEngine(network.layout, network.dtype, MSELoss())  # compiled here and on disk: the study would say so
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
         try:
@@ -362,7 +362,7 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_p
     result = load_study(store, "long")
     done = len(result.trials)
     assert 0 < done < 100
-    assert {trial.status for trial in result.trials} == {"unsolved"}
+    assert {trial.outcome for trial in result.trials} == {"unsolved"}
     assert {trial.updates for trial in result.trials} == {4000}  # they are whole
     code, out, _ = memspan_("study show --store my.store")
     assert code == 0

@@ -25,7 +25,7 @@ def test_a_quick_run_prints_its_table_and_keeps_its_record(monkeypatch, capsys, 
     record = json.loads((tmp_path / "engine.json").read_text("utf-8"))
     assert {(t["engine"], t["way"], t["cores"], len(t["seconds"])) for t in record["timings"]} == {
         ("readable", "NumPy", 1, 2),
-        ("fused", "kernel", 1, 2),
+        ("compiled", "kernel", 1, 2),
         ("limit", "tanh", 1, 2),
         ("limit", "products", 1, 2),
     }

@@ -238,7 +238,7 @@ def test_failed_trials_are_told_and_run_again_if_asked(memspan_, small, monkeypa
     assert "no room" in out  # they are results, until somebody asks
     code, out, _ = memspan_(["study", "resume", "from a file", "--retry-failed", *QUIET.split()])
     assert (code, "no room" in out) == (0, False)
-    assert {trial.status for trial in stored().trials} <= {"solved", "unsolved"}
+    assert {trial.outcome for trial in stored().trials} <= {"solved", "unsolved"}
 
 
 def test_the_schema_admits_what_the_study_admits(memspan_, small, tmp_path):

@@ -158,7 +158,7 @@ def test_a_study_of_any_task_ends_with_its_table_and_figures(memspan_, tmp_path,
     size = f"--lengths {least + 1},{least + 4} --repetitions 2 --hidden 4 --batch 4 --updates 3"
     code, out, err = memspan_(f"study run --task {task} --cell rnn {size} --workers 0 --progress none -o out")
     assert (code, err) == (0, "")
-    assert TASKS[task].new_loss().label.split()[0] in out
+    assert TASKS[task].make_loss().label.split()[0] in out
     assert len(list((tmp_path / "out").glob("*.png"))) == 5
     table = "".join(line for line in out.splitlines(keepends=True) if not line.startswith("out/"))
     assert memspan_("study show") == (0, table, "")

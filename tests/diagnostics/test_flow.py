@@ -36,16 +36,16 @@ def test_flow_is_the_size_of_the_gradient_at_every_step(cell, dtype):
     through_q = cell.reset.gates if cell.reset else ()
     for t in range(4):
         d_a = sum(size(gradients.d_a[t, b]) for b in range(5))
-        d_W = [outer(trace.x[t], d_s[gate][t]) for gate in cell.driven]
+        d_W = [outer(trace.x[t], d_s[gate][t]) for gate in cell.input_gates]
         d_R = [outer(trace.gate("q")[t], d_s[gate][t]) for gate in through_q]
-        for gate in set(cell.recurrent) - set(through_q):
+        for gate in set(cell.recurrent_gates) - set(through_q):
             d_R += [outer(trace.state(name)[t - 1], d_s[gate][t]) for name in cell.reads if t > 0]
         tolerance = 1e-5 if dtype == "float32" else 1e-13
         np.testing.assert_allclose(flow.d_a[t], d_a, rtol=tolerance)
         np.testing.assert_allclose(flow.d_W[t], size(d_W), rtol=tolerance)
         np.testing.assert_allclose(flow.d_R[t], size(d_R), rtol=tolerance)
     assert flow.d_R[0] == 0
-    assert (flow.d_R[1:] > 0).all() == bool(cell.recurrent)
+    assert (flow.d_R[1:] > 0).all() == bool(cell.recurrent_gates)
     assert (flow.d_a > 0).all()
     assert {values.dtype for values in (flow.d_a, flow.d_R, flow.d_W)} == {np.dtype("float64")}
 

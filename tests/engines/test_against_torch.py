@@ -52,8 +52,8 @@ def as_in_torch(cell, W, R, bs):
 
     bs = bs[..., 0]
     return {
-        "weight_ih": np.swapaxes(ordered(W, cell.driven, gates_in), -1, -2),
-        "weight_hh": np.swapaxes(ordered(R, cell.recurrent, gates_back), -1, -2),
+        "weight_ih": np.swapaxes(ordered(W, cell.input_gates, gates_in), -1, -2),
+        "weight_hh": np.swapaxes(ordered(R, cell.recurrent_gates, gates_back), -1, -2),
         "bias_ih": ordered(bs, cell.gates, gates_in),
         "bias_hh": ordered(bs, cell.gates, gates_back),
     }
@@ -64,7 +64,9 @@ def layer_with_weights_of(network, kind):
     layer = LAYERS[network.cell.name](kind)
     suffix = "" if kind == "RNNCell" else "_l0"
     tensors = as_in_torch(network.cell, network.W, network.R, network.bs)
-    alone = network.cell.gates != network.cell.driven  # then the last gate has b_hh alone, and the one before b_ih
+    alone = (
+        network.cell.gates != network.cell.input_gates
+    )  # then the last gate has b_hh alone, and the one before b_ih
     shared = slice(0, 2 * H if alone else None)
     part = np.random.default_rng(0).uniform(-1, 1, tensors["bias_hh"][shared].shape)
     tensors["bias_hh"][shared] = part

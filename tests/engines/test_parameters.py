@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan.cells import CELLS, lstm
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, initial_weights
 
 LAYOUT = Layout(CELLS["lstm"], features=2, hidden=3, outputs=5)
@@ -44,7 +44,7 @@ def test_writing_to_a_view_writes_to_the_vector():
     assert np.flatnonzero(flat).tolist() == [24 + 12 + 2]
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", INITIALIZERS)
 def test_weights_are_a_function_of_the_stream(start):
     draws = [initial_weights(LAYOUT, start, 1.0, np.random.default_rng(s)) for s in (8, 8, 9)]
     np.testing.assert_array_equal(draws[0], draws[1])
@@ -52,7 +52,7 @@ def test_weights_are_a_function_of_the_stream(start):
     assert (LAYOUT.views(draws[0]).W != LAYOUT.views(draws[2]).W).all()
 
 
-@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("start", INITIALIZERS)
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_biases_are_zero_but_for_those_the_cell_names(cell, start):
     layout = Layout(cell, 2, 3, 1)

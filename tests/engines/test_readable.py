@@ -95,7 +95,7 @@ def test_d_s_is_the_derivative_by_one_more_input_for_each_column_of_s(cell, rng)
     twin, columns = network.astype(np.complex128), d_s.shape[-1]
     W = np.pad(twin.W, ((0, 0), (0, columns - twin.W.shape[1])))  # by the wider W every gate is fed
     wider = twin.weights._replace(W=np.vstack([W, np.eye(columns)]))
-    fed = replace(twin.cell, driven=twin.cell.gates)
+    fed = replace(twin.cell, input_gates=twin.cell.gates)
     inputs = np.concatenate([x, np.zeros(d_s.shape)], axis=-1).astype(complex)
     probe = inputs[:, :, 2:]
     for index in np.ndindex(d_s.shape):

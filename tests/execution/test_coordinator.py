@@ -20,7 +20,7 @@ STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=4)
 
 def solved(order):
     return [
-        Trial(configuration=order.configuration, length=order.length, repetition=k, status="solved")
+        Trial(configuration=order.configuration, length=order.length, repetition=k, outcome="solved")
         for k in order.repetitions
     ]
 
@@ -112,12 +112,12 @@ def kills(poison, error=BrokenExecutor):
 def test_a_trial_that_kills_fails_alone_after_three_attempts(exact):
     poison = Key(1, 5, 2)
     run = Run(kills(poison), exact=exact, delay=0)(width=4)
-    failed = [trial for trial in run.kept if trial.status == "failed"]
+    failed = [trial for trial in run.kept if trial.outcome == "failed"]
     assert [(trial.key, trial.attempts, trial.reason) for trial in failed] == [(poison, 3, "it killed 3 workers")]
     assert sorted(trial.key for trial in run.kept) == sorted(STUDY.keys)
     alone = [o for o in run.orders if (o.configuration, o.length, o.repetitions) == (1, 5, (2,))]
     assert len(alone) == 3
-    assert all(trial.attempts == 1 for trial in run.kept if trial.status == "solved")
+    assert all(trial.attempts == 1 for trial in run.kept if trial.outcome == "solved")
     assert sum(isinstance(event, WorkerLost) for event in run.told) == 3
 
 
@@ -136,7 +136,7 @@ def test_where_a_death_breaks_all_futures_nobody_is_blamed_for_another(monkeypat
     run = Run(answer, exact=False, slots=4, delay=5)
     monkeypatch.setattr(coordinator, "wait", patient(run))
     run(width=2)
-    assert {trial.key for trial in run.kept if trial.status == "failed"} == poisons
+    assert {trial.key for trial in run.kept if trial.outcome == "failed"} == poisons
     assert sorted(trial.key for trial in run.kept) == sorted(STUDY.keys)
     assert len(run.made) > 3
 
@@ -166,7 +166,7 @@ def test_workers_that_die_whatever_they_are_given_blame_no_trial():
 def test_a_study_of_nothing_but_poison_is_told_at_its_end():
     run = Run(kills(Key(0, 3, 1)), exact=False)
     run.coordinator.run([[Key(0, 3, 1)]])
-    assert [(trial.key, trial.status) for trial in run.kept] == [(Key(0, 3, 1), "failed")]
+    assert [(trial.key, trial.outcome) for trial in run.kept] == [(Key(0, 3, 1), "failed")]
 
 
 def test_dask_tells_how_often_it_tried(monkeypatch):
@@ -174,7 +174,7 @@ def test_dask_tells_how_often_it_tried(monkeypatch):
         allowed_failures = 3
 
     run = Run(kills(Key(0, 3, 1), KilledWorker), exact=False)(width=4)
-    (failed,) = (trial for trial in run.kept if trial.status == "failed")
+    (failed,) = (trial for trial in run.kept if trial.outcome == "failed")
     assert (failed.key, failed.attempts) == (Key(0, 3, 1), 4)
     assert len(run.made) == 1  # nothing was broken
 
@@ -190,7 +190,7 @@ def test_a_trial_that_survives_in_the_end_counts_its_attempts():
 
     run = Run(answer, exact=True)
     run.coordinator.run([[Key(0, 3, 1)], [Key(0, 3, 2)]])
-    assert {trial.key: (trial.status, trial.attempts) for trial in run.kept} == {
+    assert {trial.key: (trial.outcome, trial.attempts) for trial in run.kept} == {
         Key(0, 3, 1): ("solved", 3),
         Key(0, 3, 2): ("solved", 1),
     }

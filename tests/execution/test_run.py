@@ -282,9 +282,9 @@ def test_a_failed_trial_is_recorded_and_the_others_go_on(monkeypatch, store):
     whole = everything(run_study(SMALL, progress=False).trials)
     monkeypatch.setattr(trial_module, "Batches", no_room)
     result = run_study(SMALL, store, progress=False)
-    failed = [trial for trial in result.trials if trial.status == "failed"]
+    failed = [trial for trial in result.trials if trial.outcome == "failed"]
     assert [(trial.key, trial.reason) for trial in failed] == [(Key(0, 3, 1), "MemoryError: no room")]
-    kept = everything(trial for trial in result.trials if trial.status != "failed")
+    kept = everything(trial for trial in result.trials if trial.outcome != "failed")
     assert kept == {key: whole[key] for key in whole if key != (0, 3, 1)}
     short, long = result.summaries()
     assert (short.share.trials, short.failed) == (2, 0)
@@ -307,7 +307,7 @@ def test_a_failed_trial_is_run_again_only_if_it_is_wished(monkeypatch, store):
 def test_a_diverging_study_solves_nothing_and_is_counted_apart():
     study = SMALL.with_(optimizer="sgd", learning_rate=1e9, clip=0)
     result = run_study(study, progress=False)
-    assert [trial.status for trial in result.trials] == ["diverged"] * 4
+    assert [trial.outcome for trial in result.trials] == ["diverged"] * 4
     for row in result.summaries():
         assert (row.share.solved, row.share.trials, row.diverged, row.failed) == (0, 2, 2, 0)
     assert result.longest is None

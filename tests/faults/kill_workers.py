@@ -31,7 +31,7 @@ def kill_workers(folder: Path, kills: int, trials: int, updates: int = 2000) -> 
         return killed, f"the coordinator ended with {running.returncode}: {err}", False
     took = time.monotonic() - began
     result = load_study(folder / "store.sqlite", study.name)
-    blamed = sum(trial.status == "failed" for trial in result.trials)
+    blamed = sum(trial.outcome == "failed" for trial in result.trials)
     most = max(trial.attempts for trial in result.trials)
     if blamed:
         coordinator(study, folder, "store.sqlite", "--retry-failed").communicate(timeout=600)

@@ -36,7 +36,7 @@ base = psutil.Process().memory_info().rss
 study = Study(**fields, lengths={length}, updates=2, evaluate_every=1, evaluation_batches=2, threshold=1.0)
 estimate = base + bytes_of(study, {length}, {members})
 found = run_group(study, {length}, range({members}))
-assert all(trial.status == "unsolved" for trial in found), found[0]
+assert all(trial.outcome == "unsolved" for trial in found), found[0]
 # Not getrusage: its maximum is that of the parent, too, before this program took its place.
 (peak,) = re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
 print(base, estimate, 1024 * int(peak))

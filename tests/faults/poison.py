@@ -55,7 +55,7 @@ def _judge(folder, study, expected, *options, environment=None) -> tuple[str, bo
     running = coordinator(study, folder, "store.sqlite", *options, environment=environment)
     _, err = running.communicate(timeout=600)
     result = load_study(folder / "store.sqlite", study.name)
-    failed = [trial for trial in result.trials if trial.status == "failed"]
+    failed = [trial for trial in result.trials if trial.outcome == "failed"]
     rest = {key: text for key, text in facts(result).items() if key not in {trial.key for trial in failed}}
     wanted = {key: text for key, text in expected.items() if key in rest}
     told = "; ".join(f"{tuple(t.key)} failed after {t.attempts} attempts: {t.reason}" for t in failed)

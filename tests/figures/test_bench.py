@@ -9,13 +9,13 @@ SHORT, LONG = "50, 64, 32", "1000, 20, 32"
 RECORD = PassTimes(
     "title",
     (
-        Bar(1, "rnn", SHORT, "fused", 0.4, 0.5, 0.7),
+        Bar(1, "rnn", SHORT, "compiled", 0.4, 0.5, 0.7),
         Bar(1, "rnn", SHORT, "torch", 3.0, 4.0, 6.0),
         Bar(1, "rnn", SHORT, "limit", 0.2, 0.3, 0.4),
-        Bar(1, "rnn", LONG, "fused", 2.0, 3.0, 4.0),
+        Bar(1, "rnn", LONG, "compiled", 2.0, 3.0, 4.0),
         Bar(1, "rnn", LONG, "limit", 1.0, 1.5, 2.0),
         Bar(1, "lstm", SHORT, "torch", 5.0, 5.5, 6.0),
-        Bar(2, "rnn", SHORT, "fused", 0.2, 0.25, 0.3),
+        Bar(2, "rnn", SHORT, "compiled", 0.2, 0.25, 0.3),
     ),
 )
 
@@ -61,4 +61,4 @@ def test_whiskers_reach_from_quartile_to_quartile_and_the_limit_is_a_line_across
 
 def test_the_legend_names_every_engine_once():
     (legend,) = draw_pass_times(RECORD).legends
-    assert sorted(text.get_text() for text in legend.get_texts()) == ["fused", "limit", "torch"]
+    assert sorted(text.get_text() for text in legend.get_texts()) == ["compiled", "limit", "torch"]

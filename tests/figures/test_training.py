@@ -40,7 +40,7 @@ def test_the_losses_are_drawn_where_they_belong(ax):
     assert draw_loss(CURVE, ax) is ax
     assert lines(ax) == {
         "training batch": ([1, 2, 3, 4], [0.4, 0.2, 0.1, 0.05]),
-        "fresh batches": ([2, 4], [0.25, 0.06]),
+        "held-out batches": ([2, 4], [0.25, 0.06]),
         "trivial risk 0.333": ([0, 1], [1 / 3, 1 / 3]),  # across the axes, whatever they show
     }
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
@@ -59,7 +59,7 @@ def test_before_training_only_the_trivial_risk_can_be_drawn(ax):
 
 def test_where_no_trivial_risk_is_known_none_is_drawn(ax):
     draw_loss(replace(CURVE, trivial_risk=None, label="cross-entropy (nats)"), ax)
-    assert list(lines(ax)) == ["training batch", "fresh batches"]
+    assert list(lines(ax)) == ["training batch", "held-out batches"]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines(ax))
     assert ax.get_ylabel() == "cross-entropy (nats)"
     assert len(ax.texts) == 0
@@ -80,7 +80,7 @@ def test_predictions_are_drawn_against_labels(ax):
         "trivial prediction 0": ([0, 1], [0, 0]),
         "network": ([-0.5, 0.0, 0.75], [-0.4, 0.5, 0.7]),
     }
-    assert ax.get_title() == "66.7% of 3 fresh predictions correct"
+    assert ax.get_title() == "66.7% of 3 held-out predictions correct"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("label: the first number of the sequence", "prediction")
     assert (ax.get_xlim(), ax.get_ylim()) == ((-1.05, 1.05), (-1.15, 1.15))
     legend = [text.get_text() for text in ax.get_legend().get_texts()]

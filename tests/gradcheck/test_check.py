@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network, gradient_check
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.gradcheck.check import tolerance, underflow
 
 every_cell = pytest.mark.parametrize("cell", sorted(CELLS))
@@ -291,7 +291,7 @@ def test_no_false_alarm_in_a_thousand_right_networks():
             F,
             H,
             O,
-            init=str(rng.choice(sorted(STARTS))),
+            init=str(rng.choice(sorted(INITIALIZERS))),
             gain=float(rng.uniform(0.3, 2.5)),
             dtype=str(rng.choice(["float64", "float64", "float64", "float32"])),
             rng=rng,

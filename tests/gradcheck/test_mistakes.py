@@ -15,7 +15,7 @@ every_mistake = pytest.mark.parametrize("name", sorted(MISTAKES))
 def case(cell):
     rng = np.random.default_rng(1)
     network = Network(cell, 1, 5, 1, init="uniform", rng=rng)
-    return network, *Recall().sample(rng, T, B)
+    return network, *Recall().sample(T, B, rng)
 
 
 def report_of(case, name):

@@ -110,8 +110,8 @@ def drops_in_one_state(s, previous, unit):
     return (np.tanh(np.real(s[0])), s[0] + previous[1]), (s[0],)
 
 
-def backward(d_state, saved, previous, state, unit):
-    return (d_state[0] * (1 - saved[0] ** 2),), (0.0,) * len(previous), ()
+def backward(d_state, residuals, previous, state, unit):
+    return (d_state[0] * (1 - residuals[0] ** 2),), (0.0,) * len(previous), ()
 
 
 @pytest.mark.parametrize(

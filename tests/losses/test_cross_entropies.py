@@ -200,11 +200,11 @@ def test_a_row_is_masked_as_a_whole():
 
 @every_loss
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("read_out", [None, 3])
-def test_end_to_end_through_a_network(loss, cell, read_out):
+@pytest.mark.parametrize("output_steps", [None, 3])
+def test_end_to_end_through_a_network(loss, cell, output_steps):
     rng = np.random.default_rng(1)
-    network = Network(cell, 2, 3, 4, init="glorot", read_out=read_out, rng=rng)
-    shape = (3, 4) if read_out is None else (read_out, 3, 4)
+    network = Network(cell, 2, 3, 4, init="glorot", output_steps=output_steps, rng=rng)
+    shape = (3, 4) if output_steps is None else (output_steps, 3, 4)
     y = masked(labels_for(loss, shape, rng), loss, rng)
     report = gradient_check(network, rng.uniform(-1, 1, (5, 3, 2)), y, loss(masked=True))
     assert report, report.verdict

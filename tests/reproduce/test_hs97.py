@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from memspan import Learner, Network, Outcome, Status
-from memspan.engines.compiled import FusedEngine
+from memspan import FitResult, Learner, Network, Outcome
+from memspan.engines.compiled import CompiledEngine
 from memspan.reproduce import Options, hs97
 from memspan.reproduce.hs97 import ADDING, ORDER, Run, Watched, learn
 
@@ -24,7 +24,7 @@ class Scripted:
             if observe(self) is True:
                 break
         self.seen_by.largest.append(99.0)  # an evaluation at the end, which is not training
-        return Outcome(Status.UNSOLVED, self.updates)
+        return FitResult(Outcome.UNSOLVED, self.updates)
 
 
 def stopped(errors, monkeypatch, tolerance=0.1, error=1.0, most=10**6):
@@ -55,9 +55,9 @@ def test_a_network_that_diverges_has_failed(monkeypatch):
 
 def test_the_largest_error_is_seen_by_the_engine():
     """A kernel with the loss inside would leave nothing to see."""
-    network = Network("lstm-1997", 2, 3, 1, read_out=2, dtype="float32", rng=0)
+    network = Network("lstm-1997", 2, 3, 1, output_steps=2, dtype="float32", rng=0)
     loss = Watched()
-    engine = FusedEngine(network.layout, network.dtype, loss, read_out=2)
+    engine = CompiledEngine(network.layout, network.dtype, loss, output_steps=2)
     x = np.ones((4, 1, 2), np.float32)
     y = np.array([[[np.nan]], [[0.5]]], np.float32)
     (value,), _, _ = engine.differentiate(network.parameters[np.newaxis], [(x, y)])

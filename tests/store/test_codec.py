@@ -15,7 +15,7 @@ numbers = arrays.arrays(np.float64, st.integers(0, 20), elements=st.floats(allow
 
 @given(numbers, st.integers(1, 10**6))
 def test_every_curve_comes_back(values, every):
-    trial = Trial(length=3, repetition=0, status="solved", curve=values.tolist(), curve_every=every)
+    trial = Trial(length=3, repetition=0, outcome="solved", curve=values.tolist(), curve_every=every)
     found = unpack(pack(trial))
     np.testing.assert_array_equal(found["curve"], values)
     assert (found["curve_every"], found["start"], found["end"], found["flow_map"]) == (every, None, None, [])

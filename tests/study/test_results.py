@@ -89,7 +89,7 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
     words = " ".join(text(mixed).split())
     assert STUDY.describe() in words
     assert "After T random numbers in [-1, 1], answer with the first." in words
-    assert "share of correct answers to 10000 fresh sequences: within 0.1 of the label" in words
+    assert "share of correct answers to 10000 held-out sequences: within 0.1 of the label" in words
     assert "at most 0.005; chance 0.1" in words
     assert "least mean squared error is 0.3333" in words
 
@@ -100,7 +100,7 @@ def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of
     result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
     words = " ".join(text(result).split())
     assert get_task("copying/urnn", items=2, symbols=4).sentence in words
-    assert "10000 fresh sequences: the right class, in the last 2 steps (own" in words
+    assert "10000 held-out sequences: the right class, in the last 2 steps (own" in words
     assert "at most 0.005; chance 0.25)" in words
     assert f"the least cross-entropy (nats) is {risk[5]:.4g} to {risk[3]:.4g}." in words
     rows = cells(result)
@@ -119,13 +119,13 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     study = Study(lengths=(2, 60), repetitions=3, hidden=10, batch=32, updates=120)
     result = run_study(study, progress=False)
     short, long = result.summaries()
-    assert [trial.status for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
+    assert [trial.outcome for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
     assert (short.share.solved, long.share.solved) == (3, 0)
     assert result.longest == 2
     assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
     assert min(short.accuracies) >= study.threshold
     # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
-    np.testing.assert_allclose(long.accuracies, study.new_task().chance_accuracy(60), atol=0.02)
+    np.testing.assert_allclose(long.accuracies, study.make_task().chance_accuracy(60), atol=0.02)
     np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
     assert all(trial.updates < 120 for trial in result.trials[:3])
     assert all(trial.updates == 120 for trial in result.trials[3:])
@@ -210,7 +210,7 @@ def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
     words = " ".join(text(result).split())
     assert "recall, parity. 4 configurations of task, evaluation batches" in words
-    assert "answers to at least 2000 fresh sequences (own standard error at most 0.011)" in words
+    assert "answers to at least 2000 held-out sequences (own standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
     assert headings[-3:-1] == ["accuracy", "loss"]

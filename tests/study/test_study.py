@@ -10,24 +10,24 @@ from pydantic import ValidationError
 
 from memspan import TASKS, Copying, InvalidArgument, Recall, Study
 from memspan.cells import CELLS
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.study.study import LONGEST_NAME, Key
 from memspan.training.optimizers import RULES
 
 
 def test_the_defaults_are_valid_and_make_a_network_and_an_optimizer():
     study = Study()
-    network = study.new_network(5, 0)
+    network = study.make_network(5, 0)
     assert network.weights.R.shape == (study.hidden, study.hidden)
     assert network.dtype == np.float32
     gradient = np.full((1, 4), 100.0)
-    step = study.new_optimizer().step(gradient, study.new_optimizer().init(np.zeros((1, 4))))
+    step = study.make_optimizer().step(gradient, study.make_optimizer().init(np.zeros((1, 4))))
     assert step.norm == pytest.approx(200)
     assert step.clipped_norm == pytest.approx(1)
 
 
 def test_no_clip_clips_nothing():
-    optimizer = Study(clip=0).new_optimizer()
+    optimizer = Study(clip=0).make_optimizer()
     step = optimizer.step(np.full((1, 4), 100.0), optimizer.init(np.zeros((1, 4))))
     assert step.clipped_norm == pytest.approx(200)
 
@@ -144,11 +144,11 @@ def test_a_parameter_of_the_task_is_a_finite_number(value):
 
 
 def test_the_task_is_the_one_named_with_its_parameters():
-    assert Study().new_task() == Recall()
-    assert Study(parameters={"tolerance": 0.25}).new_task() == Recall(0.25)
+    assert Study().make_task() == Recall()
+    assert Study(parameters={"tolerance": 0.25}).make_task() == Recall(0.25)
     study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3})
-    assert study.new_task() == Copying("urnn", items=2, symbols=3)
-    assert type(study.new_task().items) is int
+    assert study.make_task() == Copying("urnn", items=2, symbols=3)
+    assert type(study.make_task().items) is int
     assert study.task == "copying/urnn"
     with pytest.raises(
         InvalidArgument, match=r"^a parameter of parity must be left out: there is none, got 'items'"
@@ -159,11 +159,11 @@ def test_the_task_is_the_one_named_with_its_parameters():
 @pytest.mark.parametrize("name", TASKS)
 def test_the_network_fits_the_task_at_every_length(name):
     study = Study(task=name, hidden=3)
-    task = study.new_task()
+    task = study.make_task()
     for length in (study.lengths[0], study.lengths[-1]):
-        network, (steps, features, outputs, read_out) = study.new_network(length, 0), task.shape(length)
-        assert (network.input_size, network.output_size, network.read_out) == (features, outputs, read_out)
-        x, y = task.sample(np.random.default_rng(0), length, 2)
+        network, (steps, features, outputs, output_steps) = study.make_network(length, 0), task.shape(length)
+        assert (network.input_size, network.output_size, network.output_steps) == (features, outputs, output_steps)
+        x, y = task.sample(length, 2, np.random.default_rng(0))
         assert len(x) == steps
         assert network.predict(x.astype(np.float32)).shape == y.shape
 
@@ -182,7 +182,7 @@ def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked
 
 
 @pytest.mark.parametrize(
-    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("start", STARTS), ("optimizer", RULES)]
+    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("start", INITIALIZERS), ("optimizer", RULES)]
 )
 def test_a_choice_is_one_of_the_dictionary(field, names):
     for name in names:
@@ -237,7 +237,7 @@ def test_the_way_to_json_and_back():
     study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
     again = Study.model_validate_json(study.model_dump_json())
     assert again == study
-    assert again.new_task() == study.new_task()
+    assert again.make_task() == study.make_task()
     assert again != study.with_(parameters={"items": 2, "symbols": 4})
 
 
@@ -256,7 +256,7 @@ def test_keys_are_every_pair_the_longest_first():
 
 def test_the_network_is_the_one_asked_for():
     study = Study(cell="lstm", hidden=5, start="identity", gain=2.0, dtype="float64")
-    network = study.new_network(5, 0)
+    network = study.make_network(5, 0)
     assert network.dtype == np.float64
     np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
 
@@ -279,8 +279,8 @@ def test_each_combination_of_the_values_is_a_configuration():
     for one in SEVERAL.configurations:
         assert (one.lengths, one.repetitions, one.varying) == (SEVERAL.lengths, 2, ())
         assert one.configurations == (one,)
-        assert one.new_task() == Recall(one.parameters["tolerance"])
-        assert one.new_network(5, 0).hidden_size == one.hidden
+        assert one.make_task() == Recall(one.parameters["tolerance"])
+        assert one.make_network(5, 0).hidden_size == one.hidden
     assert SEVERAL.describe() == "8 configurations of cell, hidden, parameters.tolerance"
 
 
@@ -367,8 +367,8 @@ def test_a_parameter_must_be_one_of_every_task_there_is():
 
 def test_whole_numbers_of_a_task_stay_whole_in_lists():
     study = Study(task="copying/urnn", parameters={"items": [2, 3.0]})
-    assert [type(one.new_task().items) for one in study.configurations] == [int, int]
-    assert [one.new_task().items for one in study.configurations] == [2, 3]
+    assert [type(one.make_task().items) for one in study.configurations] == [int, int]
+    assert [one.make_task().items for one in study.configurations] == [2, 3]
 
 
 def test_keys_of_several_configurations_are_the_longest_lengths_first():
@@ -401,9 +401,9 @@ def test_several_configurations_are_no_single_task_network_or_optimizer():
     )
     for ask in (
         SEVERAL.demand_one,
-        SEVERAL.new_task,
-        SEVERAL.new_optimizer,
-        lambda: SEVERAL.new_network(5, 0),
+        SEVERAL.make_task,
+        SEVERAL.make_optimizer,
+        lambda: SEVERAL.make_network(5, 0),
     ):
         with pytest.raises(InvalidArgument, match=refusal):
             ask()

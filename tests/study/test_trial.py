@@ -23,7 +23,7 @@ from memspan.study.trial import (
     run_trial,
 )
 from memspan.training.ensemble import Ensemble
-from memspan.training.history import Outcome, Status
+from memspan.training.history import FitResult, Outcome
 
 SMALL = Study(lengths=(3, 5), repetitions=2, hidden=5, batch=6, updates=20, threshold=1.0)
 SAMPLES = 10_000  # of the verdict, if nothing else is said
@@ -40,7 +40,7 @@ class Begun:
     @property
     def judged_on(self):
         """The sequences of the evaluation that gave the verdict."""
-        return len(self.member.outcome.evaluation.accuracies) * self.member.evaluation.batch
+        return len(self.member.result.evaluation.accuracies) * self.member.evaluation.batch
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def seen(monkeypatch):
 def test_the_random_numbers_of_a_trial_come_from_its_key(seen):
     run_trial(SMALL.with_(seed=7), 5, 1)
     weights, training, evaluation = np.random.SeedSequence(7, spawn_key=(5, 1)).spawn(3)
-    for mine, expected in zip(seen[0].weights, SMALL.new_network(5, weights).weights, strict=True):
+    for mine, expected in zip(seen[0].weights, SMALL.make_network(5, weights).weights, strict=True):
         np.testing.assert_array_equal(mine, expected)
     for mine, expected in ((seen[0].batch, training), (seen[0].fresh, evaluation)):
-        theirs = Recall().sample(np.random.default_rng(expected), 5, len(mine.y))
+        theirs = Recall().sample(5, len(mine.y), np.random.default_rng(expected))
         np.testing.assert_array_equal(mine.x, theirs.x.astype(np.float32))
         np.testing.assert_array_equal(mine.y, theirs.y.astype(np.float32))
 
@@ -93,8 +93,8 @@ def test_no_two_keys_and_no_two_seeds_share_a_stream(seen):
 def test_the_verdict_rests_on_enough_fresh_sequences(seen):
     trial = run_trial(SMALL, 3, 0)
     assert seen[0].judged_on == SAMPLES
-    assert trial.status == "unsolved"
-    found = seen[0].member.outcome.evaluation
+    assert trial.outcome == "unsolved"
+    found = seen[0].member.result.evaluation
     assert (trial.accuracy, trial.loss) == (found.accuracy, found.loss)
     assert trial.accuracies == found.accuracies.tolist()
     np.testing.assert_allclose(trial.losses, found.losses, rtol=1e-5)
@@ -114,7 +114,7 @@ def test_the_study_says_how_often_and_on_how_much_it_is_judged(seen):
 def test_a_score_in_training_is_confirmed_on_as_many(seen):
     study = Study(lengths=(1,), hidden=8, updates=500, batch=32)
     trial = run_trial(study, 1, 0)
-    assert trial.status == "solved"
+    assert trial.outcome == "solved"
     assert trial.updates < 500
     assert seen[0].judged_on == SAMPLES
 
@@ -135,7 +135,7 @@ def flow_of(network, batch):
 
 def test_the_flows_are_those_of_the_first_batch_before_training_and_of_the_last_after(seen):
     trial = run_trial(SMALL.with_(updates=7), 5, 0)
-    untrained = SMALL.new_network(5, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
+    untrained = SMALL.make_network(5, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
     trained = untrained.astype("float32")
     trained.parameters = seen[0].member.model.parameters
     stream = Batches(Recall(), 5, 6, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[1], "float32")
@@ -209,17 +209,17 @@ def test_another_optimizer_begins_with_the_same_network(seen):
 def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(task, parameters, length, loss, seen):
     study = SMALL.with_(task=task, parameters=parameters, lengths=(length,), updates=7)
     trial = run_trial(study, length, 0)
-    assert trial.status == "unsolved"
+    assert trial.outcome == "unsolved"
     assert (trial.updates, seen[0].judged_on) == (7, SAMPLES)
     member = seen[0].member
-    kind, shape = study.new_task(), study.new_task().shape(length)
+    kind, shape = study.make_task(), study.make_task().shape(length)
     assert member.batches.task == member.evaluation.task == kind
     assert len(seen[0].batch.x) == len(trial.flow_map[0]) == len(trial.end.d_a) == shape.steps
-    network, function = study.new_network(length, 0), kind.new_loss()
+    network, function = study.make_network(length, 0), kind.make_loss()
     network.parameters = seen[0].member.model.parameters
     assert type(function) is loss
     x, y = seen[0].batch
-    first = study.new_network(length, np.random.SeedSequence(0, spawn_key=(length, 0)).spawn(3)[0])
+    first = study.make_network(length, np.random.SeedSequence(0, spawn_key=(length, 0)).spawn(3)[0])
     assert trial.curve[0] == pytest.approx(function.forward(first.predict(x), y), rel=1e-5)
     assert network.predict(x).shape == y.shape
     assert np.isfinite(trial.loss)
@@ -229,7 +229,7 @@ def test_a_trial_of_another_task_is_of_its_sequences_network_and_loss(task, para
 def test_divergence_is_a_result_with_the_tensor_that_was_not_finite():
     study = SMALL.with_(optimizer="sgd", learning_rate=1e9, clip=0)
     trial = run_trial(study, 3, 0)
-    assert trial.status == "diverged"
+    assert trial.outcome == "diverged"
     assert trial.reason == "loss"
     assert trial.updates == len(trial.curve) < study.updates
     assert trial.accuracy == 0
@@ -251,7 +251,7 @@ def no_room(monkeypatch):
 
 def test_whatever_goes_wrong_is_recorded_and_not_raised(no_room):
     trial = run_trial(SMALL, 3, 1)
-    assert (trial.status, trial.reason) == ("failed", "MemoryError: no room")
+    assert (trial.outcome, trial.reason) == ("failed", "MemoryError: no room")
     assert (trial.key, trial.updates, trial.attempts) == (Key(0, 3, 1), 0, 1)
     assert (trial.digest, trial.weights, trial.accuracies, trial.losses) == ("", None, [], [])
     assert np.isnan([trial.accuracy, trial.loss]).all()
@@ -259,13 +259,13 @@ def test_whatever_goes_wrong_is_recorded_and_not_raised(no_room):
 
 def test_one_that_fails_does_not_take_its_group_with_it(no_room):
     trials = run_group(SMALL, 3, [0, 1, 2])
-    assert [trial.status for trial in trials] == ["unsolved", "failed", "unsolved"]
+    assert [trial.outcome for trial in trials] == ["unsolved", "failed", "unsolved"]
     for trial in (trials[0], trials[2]):
         assert everything(trial) == everything(run_trial(SMALL, 3, trial.repetition))
 
 
 def test_an_interrupt_is_not_a_result(monkeypatch):
-    interrupted = Outcome(Status.INTERRUPTED, 3)
+    interrupted = FitResult(Outcome.INTERRUPTED, 3)
     monkeypatch.setattr(Ensemble, "fit", lambda ensemble, updates, **options: [interrupted])
     with pytest.raises(KeyboardInterrupt):
         run_trial(SMALL, 3, 0)
@@ -294,7 +294,7 @@ def test_provenance_is_what_is_running():
 def test_a_trial_says_where_it_ran_and_what_it_took():
     trial = run_trial(SMALL, 3, 1)
     assert (trial.key, trial.configuration, trial.attempts) == (Key(0, 3, 1), 0, 1)
-    assert (trial.memspan, trial.engine) == (memspan.__version__, "fused")
+    assert (trial.memspan, trial.engine) == (memspan.__version__, "compiled")
     assert trial.worker.endswith(f":{os.getpid()}")
     assert trial.seconds > 0
     assert trial.cpu_seconds > 0
@@ -333,10 +333,10 @@ def test_what_is_prepared_is_what_is_trained(seen):
 def test_a_study_of_several_configurations_is_not_trained_as_one():
     several = SMALL.with_(cell=["rnn", "gru"])
     trial = run_trial(several, 3, 0)
-    assert trial.status == "failed"
+    assert trial.outcome == "failed"
     assert trial.reason.startswith("InvalidArgument: study must be of one configuration")
     for one in several.configurations:
-        assert run_trial(one, 3, 0).status == "unsolved"
+        assert run_trial(one, 3, 0).outcome == "unsolved"
 
 
 def test_a_rounded_number_has_about_six_digits_and_keeps_what_is_not_one():

@@ -11,7 +11,7 @@ from memspan.tasks import Counted
 def test_batches_are_the_tasks_samples_in_order():
     rng = np.random.default_rng(4)
     for x, y in islice(Batches(Recall(), length=5, batch=3, rng=4), 4):
-        expected = Recall().sample(rng, 5, 3)
+        expected = Recall().sample(5, 3, rng)
         np.testing.assert_array_equal(x, expected.x)
         np.testing.assert_array_equal(y, expected.y)
 

@@ -11,18 +11,18 @@ SAMPLES = 200_000
 
 @pytest.fixture(scope="module")
 def many():
-    return Recall().sample(np.random.default_rng(0), 2, SAMPLES)
+    return Recall().sample(2, SAMPLES, np.random.default_rng(0))
 
 
 def test_label_is_the_first_number():
-    x, y = Recall().sample(np.random.default_rng(0), 7, 5)
+    x, y = Recall().sample(7, 5, np.random.default_rng(0))
     assert x.shape == (7, 5, 1)
     np.testing.assert_array_equal(y, x[0])
     assert (y != x[-1]).all()
 
 
 def test_label_is_a_copy():
-    x, y = Recall().sample(np.random.default_rng(0), 3, 2)
+    x, y = Recall().sample(3, 2, np.random.default_rng(0))
     kept = y.copy()
     x[:] = 9
     np.testing.assert_array_equal(y, kept)
@@ -73,26 +73,26 @@ def test_tolerance_lies_between_zero_and_one(tolerance):
 
 
 def test_a_sequence_is_a_function_of_random_numbers_of_its_own():
-    x, y = Recall().sample(np.random.default_rng(3), 4, 5)
+    x, y = Recall().sample(4, 5, np.random.default_rng(3))
     u = np.random.default_rng(3).random((5, 4))
     np.testing.assert_array_equal(x[..., 0], 2 * u.T - 1)
-    fewer = Recall().sample(np.random.default_rng(3), 4, 2)
+    fewer = Recall().sample(4, 2, np.random.default_rng(3))
     np.testing.assert_array_equal(fewer.x, x[:, :2])
     np.testing.assert_array_equal(fewer.y, y[:2])
 
 
 def test_another_element_is_the_label_where_it_is_asked_for():
-    x, y = Recall(variant="kth", element=3).sample(np.random.default_rng(0), 7, 5)
+    x, y = Recall(variant="kth", element=3).sample(7, 5, np.random.default_rng(0))
     np.testing.assert_array_equal(y, x[2])
-    plain = Recall().sample(np.random.default_rng(0), 7, 5)
+    plain = Recall().sample(7, 5, np.random.default_rng(0))
     np.testing.assert_array_equal(x, plain.x)
     with pytest.raises(InvalidArgument, match="length must be at least 3 for recall/kth, got 2"):
-        Recall(variant="kth", element=3).sample(np.random.default_rng(0), 2, 5)
+        Recall(variant="kth", element=3).sample(2, 5, np.random.default_rng(0))
 
 
 def test_distractors_are_larger_than_the_number_to_recall():
-    plain = Recall().sample(np.random.default_rng(0), 7, 5)
-    x, y = Recall(variant="distractors", element=2, scale=3.0).sample(np.random.default_rng(0), 7, 5)
+    plain = Recall().sample(7, 5, np.random.default_rng(0))
+    x, y = Recall(variant="distractors", element=2, scale=3.0).sample(7, 5, np.random.default_rng(0))
     np.testing.assert_array_equal(y, plain.x[1])
     np.testing.assert_array_equal(x[1], plain.x[1])
     np.testing.assert_array_equal(np.delete(x, 1, axis=0), 3 * np.delete(plain.x, 1, axis=0))

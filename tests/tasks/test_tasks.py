@@ -23,7 +23,7 @@ from memspan import (
     get_task,
 )
 from memspan.cells import Cell
-from memspan.cells.activations import tanh, tanh_slope
+from memspan.cells.activations import tanh, tanh_derivative
 from memspan.tasks import parameters_of
 
 SAMPLES = 200_000
@@ -67,14 +67,14 @@ def constant(answer, y):
 @any_parameters
 def test_shapes_and_dtypes(task):
     for length in some_lengths(task):
-        x, y = task.sample(np.random.default_rng(0), length, 5)
-        steps, features, outputs, read_out = task.shape(length)
+        x, y = task.sample(length, 5, np.random.default_rng(0))
+        steps, features, outputs, output_steps = task.shape(length)
         assert x.shape == (steps, 5, features)
-        assert y.shape == ((5, outputs) if read_out is None else (read_out, 5, outputs))
+        assert y.shape == ((5, outputs) if output_steps is None else (output_steps, 5, outputs))
         assert x.dtype == y.dtype == np.float64
         assert np.isfinite(x).all()
-        masked = task.new_loss().masked
-        assert np.isnan(y).any() == (masked and (read_out or 1) > 1)
+        masked = task.make_loss().masked
+        assert np.isnan(y).any() == (masked and (output_steps or 1) > 1)
         if masked:  # one answer to each sequence
             np.testing.assert_array_equal((~np.isnan(y[..., 0])).sum(axis=0), 1)
         single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
@@ -89,9 +89,9 @@ def test_shapes_and_dtypes(task):
 )
 def test_a_batch_is_the_same_however_it_is_split(task, sizes, seed, more):
     length = task.least_length + more
-    whole = task.sample(np.random.default_rng(seed), length, sum(sizes))
+    whole = task.sample(length, sum(sizes), np.random.default_rng(seed))
     rng = np.random.default_rng(seed)
-    parts = [task.sample(rng, length, size) for size in sizes]
+    parts = [task.sample(length, size, rng) for size in sizes]
     np.testing.assert_array_equal(whole.x, np.concatenate([x for x, _ in parts], axis=1))
     np.testing.assert_array_equal(whole.y, np.concatenate([y for _, y in parts], axis=-2))
 
@@ -99,13 +99,13 @@ def test_a_batch_is_the_same_however_it_is_split(task, sizes, seed, more):
 @every_task
 def test_other_keys_give_other_sequences(task):
     length = task.least_length + 30
-    one, other = (task.sample(np.random.default_rng(seed), length, 20).x for seed in (0, 1))
+    one, other = (task.sample(length, 20, np.random.default_rng(seed)).x for seed in (0, 1))
     assert not (one == other).all(axis=(0, 2)).any()
 
 
 @every_task
 def test_arrays_are_the_callers_own(task):
-    x, y = task.sample(np.random.default_rng(0), task.least_length + 3, 4)
+    x, y = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
     kept = y.copy()
     x[:] = 9
     np.testing.assert_array_equal(y, kept)
@@ -121,8 +121,8 @@ def test_labels_follow_from_the_input_alone(task):
     answer = ANSWERS[task.family]
     for length in some_lengths(task):
         count = 4000 // length if task.variant != "3b" else 5000
-        x, y = task.sample(np.random.default_rng(length), length, count)
-        found = task.judged(x, y) if y.ndim == 3 else task.judged(x, y)[np.newaxis]
+        x, y = task.sample(length, count, np.random.default_rng(length))
+        found = task.noise_free(x, y) if y.ndim == 3 else task.noise_free(x, y)[np.newaxis]
         wrong = 0
         for b in range(count):
             expected = answer(x[:, b].tolist(), length, task)
@@ -138,8 +138,8 @@ def test_labels_follow_from_the_input_alone(task):
 
 def test_labels_of_noisy_targets_are_the_clean_ones_and_noise_of_the_stated_variance():
     task = TASKS["latch/3c"]
-    x, y = task.sample(np.random.default_rng(0), 20, SAMPLES)
-    noise = (y - task.judged(x, y))[~np.isnan(y)]
+    x, y = task.sample(20, SAMPLES, np.random.default_rng(0))
+    noise = (y - task.noise_free(x, y))[~np.isnan(y)]
     assert noise.shape == (SAMPLES,)
     assert abs(noise.mean()) < 4 * np.sqrt(0.1 / SAMPLES)
     assert abs(noise.var() - 0.1) < 4 * 0.1 * np.sqrt(2 / SAMPLES)
@@ -149,7 +149,7 @@ def test_labels_of_noisy_targets_are_the_clean_ones_and_noise_of_the_stated_vari
 def test_the_answer_lies_in_the_relevant_steps_alone(task):
     """What stands in the others may be exchanged between sequences, and no label changes."""
     length = task.least_length + 13
-    x, y = task.sample(np.random.default_rng(3), length, 6)
+    x, y = task.sample(length, 6, np.random.default_rng(3))
     relevant = task.relevant(x)
     assert relevant.shape == x.shape[:2]
     assert relevant.dtype == bool
@@ -178,7 +178,7 @@ def test_the_answer_lies_in_the_relevant_steps_alone(task):
 def test_every_relevant_step_matters(task):
     """Change one of them, and in some sequence the answer is another."""
     length = task.least_length + 3
-    x, _ = task.sample(np.random.default_rng(5), length, 40)
+    x, _ = task.sample(length, 40, np.random.default_rng(5))
     relevant, answer = task.relevant(x), ANSWERS[task.family]
     changed = np.zeros(len(x), bool)
     there = relevant.any(axis=1)
@@ -206,11 +206,11 @@ def test_every_relevant_step_matters(task):
 
 def many(task, length):
     """Many sequences, in parts that fit into memory."""
-    steps, features, outputs, read_out = task.shape(length)
-    part = max(1, 2_000_000 // (steps * features + (read_out or 1) * outputs))
+    steps, features, outputs, output_steps = task.shape(length)
+    part = max(1, 2_000_000 // (steps * features + (output_steps or 1) * outputs))
     rng = np.random.default_rng(11)
     for begin in range(0, SAMPLES, part):
-        yield task.sample(rng, length, min(part, SAMPLES - begin))
+        yield task.sample(length, min(part, SAMPLES - begin), rng)
 
 
 def losses(task, y_hat, y):
@@ -218,14 +218,14 @@ def losses(task, y_hat, y):
     if y.ndim == 2:
         y_hat, y = y_hat[np.newaxis], y[np.newaxis]
     asked = ~np.isnan(y)
-    values, _ = task.new_loss()._parts(y_hat, np.where(asked, y, 0))
+    values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
     asked = asked[..., : values.shape[-1]]
     return np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2))
 
 
 def accuracies(task, y_hat, y):
     """The accuracy of each sequence by itself."""
-    correct, asked = (np.atleast_2d(part) for part in (task.correct(y_hat, y), task.asked(y)))
+    correct, asked = (np.atleast_2d(part) for part in (task.correct(y_hat, y), task.mask(y)))
     return np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0)
 
 
@@ -250,7 +250,7 @@ def test_trivial_risk_is_that_of_the_trivial_answer(task, more):
 def test_chance_accuracy_is_that_of_the_best_answer(task, more):
     length = task.least_length + more
     answer = task.chance_answer(length)
-    found = [accuracies(task, constant(answer, y), task.judged(x, y)) for x, y in many(task, length)]
+    found = [accuracies(task, constant(answer, y), task.noise_free(x, y)) for x, y in many(task, length)]
     assert_mean(found, task.chance_accuracy(length))
 
 
@@ -258,8 +258,8 @@ def test_chance_accuracy_is_that_of_the_best_answer(task, more):
 def test_no_other_constant_has_a_smaller_risk_or_a_higher_accuracy(task):
     """A little more or less of any output; and for single numbers, every constant of a fine grid."""
     length = task.least_length + 5
-    x, y = task.sample(np.random.default_rng(2), length, 20_000 if task.family not in ("copying",) else 2000)
-    judged = task.judged(x, y)
+    x, y = task.sample(length, 20_000 if task.family not in ("copying",) else 2000, np.random.default_rng(2))
+    judged = task.noise_free(x, y)
     trivial, best = (constant(answer(length), y) for answer in (task.trivial_answer, task.chance_answer))
     risk, correct = losses(task, trivial, y), accuracies(task, best, judged)
     rng = np.random.default_rng(0)
@@ -307,8 +307,8 @@ def test_risks_of_1997_approach_those_of_two_free_numbers_but_for_the_first_pair
 @every_task
 def test_an_oracle_has_no_loss_and_is_correct(task):
     length = task.least_length + 12
-    x, y = task.sample(np.random.default_rng(7), length, 200)
-    loss, labels = task.new_loss(), task.judged(x, y)
+    x, y = task.sample(length, 200, np.random.default_rng(7))
+    loss, labels = task.make_loss(), task.noise_free(x, y)
     certain = 40 * (2 * y - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, y)
     assert loss.forward(certain, y) < 1e-12
     known = 40 * (2 * labels - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, labels)
@@ -318,9 +318,9 @@ def test_an_oracle_has_no_loss_and_is_correct(task):
 
 def test_an_oracle_that_knows_the_mean_of_noisy_labels_has_their_variance_as_its_loss():
     task = TASKS["latch/3c"]
-    x, y = task.sample(np.random.default_rng(0), 20, SAMPLES)
-    clean = np.nan_to_num(task.judged(x, y))
-    assert task.new_loss().forward(clean, y) == pytest.approx(0.1, abs=4 * 0.1 * np.sqrt(2 / SAMPLES))
+    x, y = task.sample(20, SAMPLES, np.random.default_rng(0))
+    clean = np.nan_to_num(task.noise_free(x, y))
+    assert task.make_loss().forward(clean, y) == pytest.approx(0.1, abs=4 * 0.1 * np.sqrt(2 / SAMPLES))
 
 
 def seen(s, previous, unit):
@@ -329,24 +329,24 @@ def seen(s, previous, unit):
     return (a,), (a,)
 
 
-def seen_back(d_state, saved, previous, state, unit):
-    return (d_state[0] * tanh_slope(saved[0]),), (0.0 * d_state[0],), ()
+def seen_back(d_state, residuals, previous, state, unit):
+    return (d_state[0] * tanh_derivative(residuals[0]),), (0.0 * d_state[0],), ()
 
 
-FORGETFUL = Cell("forgetful", ("a",), ("a",), seen, seen_back, "this test", recurrent=())
+FORGETFUL = Cell("forgetful", ("a",), ("a",), seen, seen_back, "this test", recurrent_gates=())
 
 
 @pytest.mark.slow
 @every_task
 def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(task):
     length = max(task.least_length, 3) + 20
-    _, features, outputs, read_out = task.shape(length)
-    network = Network(FORGETFUL, features, 16, outputs, init="glorot", read_out=read_out, rng=0)
+    _, features, outputs, output_steps = task.shape(length)
+    network = Network(FORGETFUL, features, 16, outputs, init="glorot", output_steps=output_steps, rng=0)
     batches = Batches(task, length, 128, rng=1)
     optimizer = Chain(ClipByNorm(1.0), Adam(1e-2))
-    learner = Learner(network, task.new_loss(), batches, optimizer, task=task, engine="readable")
+    learner = Learner(network, task.make_loss(), batches, optimizer, task=task, engine="readable")
     learner.fit(300, evaluate_every=1000, final_batches=1, stop_when_solved=False, progress=False)
-    x, y = task.sample(np.random.default_rng(9), length, 20_000 if read_out is None else 4000)
+    x, y = task.sample(length, 20_000 if output_steps is None else 4000, np.random.default_rng(9))
     found = losses(task, network.predict(x), y)
     error, trivial = 4 * found.std() / np.sqrt(len(found)), task.trivial_risk(length)
     # The last step may be one of the two that are added: with probability 2/T half of the variance is seen.
@@ -362,7 +362,7 @@ def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(task):
 @every_task
 @pytest.mark.parametrize("length", [0, -3, 1.5, True, "7", None])
 def test_a_length_that_is_none_is_refused(task, length):
-    for ask in (lambda: task.sample(np.random.default_rng(0), length, 2), lambda: Batches(task, length, 2, rng=0)):
+    for ask in (lambda: task.sample(length, 2, np.random.default_rng(0)), lambda: Batches(task, length, 2, rng=0)):
         with pytest.raises(InvalidArgument, match="length must be a whole number of at least 1, got"):
             ask()
 
@@ -372,7 +372,7 @@ def test_a_length_below_the_least_is_refused_with_the_least(task):
     if task.least_length == 1:
         return
     with pytest.raises(InvalidArgument) as caught:
-        task.sample(np.random.default_rng(0), task.least_length - 1, 2)
+        task.sample(task.least_length - 1, 2, np.random.default_rng(0))
     expected = f"length must be at least {task.least_length} for {task.name}, got {task.least_length - 1}"
     assert str(caught.value) == expected
     assert Batches(task, task.least_length, 2, rng=0).length == task.least_length
@@ -465,7 +465,7 @@ def test_every_variant_of_every_family_is_there():
 @pytest.mark.parametrize("name", ["recall/kth", "recall/distractors"])
 def test_the_variants_of_recall(name):
     task = get_task(name, element=4) if name.endswith("kth") else get_task(name, scale=5)
-    x, y = task.sample(np.random.default_rng(0), 9, 2000)
+    x, y = task.sample(9, 2000, np.random.default_rng(0))
     element = 3 if name.endswith("kth") else 0
     np.testing.assert_array_equal(y, x[element])
     largest = np.abs(x).max(axis=(1, 2))
@@ -486,7 +486,7 @@ def test_places_of_the_marks_are_those_of_the_papers():
         "adding/hs97": set(range(T // 2)),
         "multiplication/hs97": set(range(T // 2)),
     }.items():
-        x, _ = TASKS[name].sample(np.random.default_rng(0), T, n)
+        x, _ = TASKS[name].sample(T, n, np.random.default_rng(0))
         marked = x[..., 1] == 1
         assert (marked.sum(axis=0) == 2).all()
         assert set(np.flatnonzero(marked.any(axis=1))) == possible
@@ -517,7 +517,7 @@ def test_places_of_the_events_are_those_of_the_papers(name, windows):
     """Counted from 1; at T = 100, and scaled with T at others."""
     task = TASKS[name]
     for T in (100, 200):
-        x, _ = task.sample(np.random.default_rng(0), T, 20_000)
+        x, _ = task.sample(T, 20_000, np.random.default_rng(0))
         relevant = task.relevant(x)
         assert (relevant.sum(axis=0) == len(windows)).all()
         where = np.flatnonzero(relevant.any(axis=1)) + 1
@@ -532,7 +532,7 @@ def test_places_of_the_events_are_those_of_the_papers(name, windows):
 
 def test_symbols_of_selective_copying_may_stand_anywhere():
     task = get_task("selective-copying", items=3, symbols=4)
-    x, _ = task.sample(np.random.default_rng(0), 10, 30_000)
+    x, _ = task.sample(10, 30_000, np.random.default_rng(0))
     share = task.relevant(x).mean(axis=1)
     np.testing.assert_allclose(share[:10], 0.3, atol=4 * np.sqrt(0.21 / 30_000))
     assert (share[10:] == 0).all()
@@ -543,7 +543,7 @@ def test_symbols_of_selective_copying_may_stand_anywhere():
 @pytest.mark.parametrize("informative", [1, 3])
 def test_noise_of_the_latch_has_the_stated_variance(informative):
     for variant in ("3a", "3b"):
-        x, _ = get_task(f"latch/{variant}", informative=informative).sample(np.random.default_rng(0), 9, SAMPLES)
+        x, _ = get_task(f"latch/{variant}", informative=informative).sample(9, SAMPLES, np.random.default_rng(0))
         variances = (np.abs(x[:informative]) if variant == "3a" else x[:informative] ** 2).mean(axis=(1, 2))
         np.testing.assert_allclose(variances, 1 if variant == "3a" else 1.2, atol=0.02)
         np.testing.assert_allclose(x[informative:].var(axis=(1, 2)), 0.2, rtol=0.03)
@@ -559,16 +559,16 @@ def test_every_task_trains_every_cell_on_both_engines(cell):
     for task in TASKS.values():
         task = replace(task, items=2, symbols=3) if hasattr(task, "items") else task
         length = task.least_length + 4
-        _, features, outputs, read_out = task.shape(length)
+        _, features, outputs, output_steps = task.shape(length)
         histories = []
-        for engine in ("fused", "readable"):
+        for engine in ("compiled", "readable"):
             models = [
-                Network(cell, features, 6, outputs, read_out=read_out, dtype="float32", rng=seed)
+                Network(cell, features, 6, outputs, output_steps=output_steps, dtype="float32", rng=seed)
                 for seed in range(2)
             ]
             streams = [Batches(task, length, 8, rng=seed, dtype="float32") for seed in range(2)]
             ensemble = Ensemble(
-                models, task.new_loss(), streams, Chain(ClipByNorm(1.0), Adam(1e-3)), engine=engine
+                models, task.make_loss(), streams, Chain(ClipByNorm(1.0), Adam(1e-3)), engine=engine
             )
             outcomes = ensemble.fit(5, evaluate_every=3, evaluation_batches=1, final_batches=2, progress=False)
             assert all(outcome.evaluation is not None for outcome in outcomes), (task.name, outcomes)
@@ -583,7 +583,7 @@ def test_every_task_trains_every_cell_on_both_engines(cell):
 
 def test_a_perfect_memory_has_all_the_capacity_and_none_has_none():
     task = TASKS["memory-capacity"]
-    _, y = task.sample(np.random.default_rng(0), 31, 2000)
+    _, y = task.sample(31, 2000, np.random.default_rng(0))
     whole = task.capacity(y, y)
     assert whole.total == pytest.approx(30)
     assert whole.error == pytest.approx(0, abs=1e-9)
@@ -635,6 +635,6 @@ def test_capacity_refuses_too_few_sequences_and_other_shapes():
 
 def test_a_task_of_classes_makes_no_sense_of_nan():
     task = TASKS["order/pascanu-2"]
-    _, y = task.sample(np.random.default_rng(0), 20, 50)
+    _, y = task.sample(20, 50, np.random.default_rng(0))
     assert task.accuracy(np.where(y == 1, np.nan, y), y) == 0
-    assert isinstance(task.new_loss(), SoftmaxCrossEntropy)
+    assert isinstance(task.make_loss(), SoftmaxCrossEntropy)

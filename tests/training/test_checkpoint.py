@@ -36,7 +36,7 @@ from memspan import (
     get_task,
 )
 from memspan.cells import cornn, leaky, lstm
-from memspan.cells.activations import tanh, tanh_slope
+from memspan.cells.activations import tanh, tanh_derivative
 from memspan.runtime.files import replaced
 
 FIT = {
@@ -76,7 +76,7 @@ def assert_continues(path, make, **given):
     assert type(loaded.model) is type(straight.model)
     assert loaded.model.cell.forward is straight.model.cell.forward
     assert loaded.optimizer == straight.optimizer
-    assert (loaded.updates, loaded.history, loaded.outcome) == (25, stopped.history, None)
+    assert (loaded.updates, loaded.history, loaded.result) == (25, stopped.history, None)
     assert [type(at) for at in loaded.history.evaluated_at] == [int] * 3
     np.testing.assert_array_equal(loaded.model.parameters, stopped.model.parameters)
     straight.fit(25, **FIT)
@@ -162,8 +162,8 @@ OTHERS = [
 
 def other_learner(task, length, loss, batches=None, dtype="float32"):
     """Of a network as the task needs it."""
-    _, features, outputs, read_out = task.shape(length)
-    model = Network("rnn", features, 4, outputs, read_out=read_out, dtype=dtype, rng=0)
+    _, features, outputs, output_steps = task.shape(length)
+    model = Network("rnn", features, 4, outputs, output_steps=output_steps, dtype=dtype, rng=0)
     batches = Batches(task, length, 6, rng=1, dtype=dtype) if batches is None else batches
     return learner_of(batches, model=model, loss=loss, task=task)
 
@@ -177,7 +177,7 @@ def test_every_kind_of_task_and_loss_comes_back(path, task, length, loss):
     assert type(loaded.task) is type(task)
     assert loaded.loss is not loss
     assert repr(loaded.loss) == repr(loss)
-    assert loaded.model.read_out == task.shape(length).read_out
+    assert loaded.model.output_steps == task.shape(length).output_steps
     assert np.isfinite(loaded.history.loss).all()
 
 
@@ -188,7 +188,7 @@ def test_so_do_they_with_a_generator_in_double_precision(path, task, length, los
     def endless():
         rng = np.random.default_rng(3)
         while True:
-            yield task.sample(rng, length, 6)
+            yield task.sample(length, 6, rng)
 
     def make():
         return other_learner(task, length, loss, endless(), "float64")
@@ -242,8 +242,8 @@ def same_forward(s, previous, unit):
     return (tanh(s[0]),), ()
 
 
-def same_backward(d_state, saved, previous, state, unit):
-    return (d_state[0] * tanh_slope(state[0]),), (0.0,), ()
+def same_backward(d_state, residuals, previous, state, unit):
+    return (d_state[0] * tanh_derivative(state[0]),), (0.0,), ()
 
 
 OWN_CELL = replace(CELLS["rnn"], name="mine", forward=same_forward, backward=same_backward)
@@ -381,8 +381,8 @@ class LastTwo(Recall):
 
     name = "last-two"
 
-    def sample(self, rng, length, batch):
-        x, y = super().sample(rng, length, batch)
+    def sample(self, length, batch, rng):
+        x, y = super().sample(length, batch, rng)
         return Batch(x, np.stack([y, 2 * y]))
 
 
@@ -390,11 +390,11 @@ def test_the_number_of_steps_that_are_read_out_comes_back(path):
     task = LastTwo(0.2)
 
     def make():
-        model = Network("rnn", 1, 3, 1, read_out=2, rng=0)
+        model = Network("rnn", 1, 3, 1, output_steps=2, rng=0)
         return learner_of(Batches(task, length=3, batch=4, rng=1), model=model)
 
     loaded = assert_continues(path, make, task=task)
-    assert loaded.model.read_out == 2
+    assert loaded.model.output_steps == 2
     assert loaded.model.predict(np.zeros((3, 4, 1))).shape == (2, 4, 1)
 
 

@@ -20,14 +20,14 @@ from memspan import (
     Momentum,
     MSELoss,
     Network,
+    Outcome,
     Recall,
     RMSprop,
-    Status,
     generate_samples,
 )
 from memspan.training.ensemble import Ensemble
 
-ENGINES = ("fused", "readable")
+ENGINES = ("compiled", "readable")
 OPTIMIZERS = {
     "adam": Chain(ClipByNorm(0.1), Adam(1e-2)),
     "sgd": SGD(0.1),
@@ -63,7 +63,7 @@ def fingerprint(member):
     """Of the bits of all that training has made of a network."""
     arrays = [member.model.parameters, *member.state, *member.history.arrays().values(), *member.flows]
     parts = [np.asarray(array).tobytes() for array in arrays]
-    return hashlib.sha256(b"|".join(parts)).hexdigest(), member.updates, member.outcome and str(member.outcome)
+    return hashlib.sha256(b"|".join(parts)).hexdigest(), member.updates, member.result and str(member.result)
 
 
 def fingerprints(ensemble):
@@ -96,8 +96,8 @@ def test_a_network_is_bit_identical_alone_and_in_any_company(optimizer, engine):
 def test_a_learner_is_an_ensemble_of_one(engine):
     ensemble = ensemble_of([0, 1], engine=engine)
     learner = Learner(RNN(1, 6, 1, rng=1), MSELoss(), stream(1), OPTIMIZERS["adam"], engine=engine)
-    outcomes = ensemble.fit(20, **TINY)
-    assert learner.fit(20, **TINY).evaluation.loss == outcomes[1].evaluation.loss
+    results = ensemble.fit(20, **TINY)
+    assert learner.fit(20, **TINY).evaluation.loss == results[1].evaluation.loss
     assert fingerprint(learner.ensemble.members[0]) == fingerprint(ensemble.members[1])
 
 
@@ -141,20 +141,20 @@ def without_a_hole(seed):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_that_diverges_leaves_and_the_others_go_on(place, engine):
-    """Nothing is as it would be if its company mattered: outcomes, counts and bits, on the second fit too."""
+    """Nothing is as it would be if its company mattered: results, counts and bits, on the second fit too."""
     holes = [7 if k == place else 0 for k in range(3)]
     ensemble = ensemble_of(range(3), [with_a_hole(k, holes[k]) for k in range(3)], engine=engine)
     alone = [ensemble_of([k], [with_a_hole(k, holes[k])], engine=engine) for k in range(3)]
     left = ensemble.members[place].model
     for updates in (25, 25):
-        outcomes = ensemble.fit(updates, flow_every=5, **TINY)
+        results = ensemble.fit(updates, flow_every=5, **TINY)
         for one in alone:
             one.fit(updates, flow_every=5, **TINY)
         assert [*map(fingerprint, ensemble.members)] == [fingerprint(one.members[0]) for one in alone]
         if updates == 25 and ensemble.members[place].updates == 6:
-            assert str(outcomes[place]) == "diverged at update 7: x not finite; the weights before it stand"
+            assert str(results[place]) == "diverged at update 7: x not finite; the weights before it stand"
             others = [member for k, member in enumerate(ensemble.members) if k != place]
-            assert [member.outcome.status for member in others] == [Status.UNSOLVED] * 2
+            assert [member.result.result for member in others] == [Outcome.UNSOLVED] * 2
             assert not any(np.shares_memory(left.parameters, other.model.parameters) for other in others)
     assert [member.updates for member in ensemble.members] == [31 if k == place else 50 for k in range(3)]
 
@@ -167,23 +167,23 @@ NAMES = {"W": "W", "R": "R", "V": "loss"}
 def test_what_is_not_finite_is_named_for_each_network(name, engine):
     models = [RNN(1, 6, 1, rng=seed) for seed in range(3)]
     getattr(models[1], name)[0, 0] = WEIGHTS[name]
-    outcomes = ensemble_of(range(3), models=models, engine=engine).fit(5, **TINY)
-    assert [outcome.tensor for outcome in outcomes] == [None, NAMES[name], None]
-    assert [outcome.update for outcome in outcomes] == [5, 0, 5]
+    results = ensemble_of(range(3), models=models, engine=engine).fit(5, **TINY)
+    assert [result.tensor for result in results] == [None, NAMES[name], None]
+    assert [result.update for result in results] == [5, 0, 5]
 
 
 def test_several_may_leave_at_once(engine):
     streams = [with_a_hole(0, 7), without_a_hole(1), with_a_hole(2, 7), with_a_hole(3, 9)]
     ensemble = ensemble_of(range(4), streams, engine=engine)
-    outcomes = ensemble.fit(12, **TINY)
-    assert [(outcome.status, outcome.update) for outcome in outcomes] == [
-        (Status.DIVERGED, 6),
-        (Status.UNSOLVED, 12),
-        (Status.DIVERGED, 6),
-        (Status.DIVERGED, 8),
+    results = ensemble.fit(12, **TINY)
+    assert [(result.result, result.update) for result in results] == [
+        (Outcome.DIVERGED, 6),
+        (Outcome.UNSOLVED, 12),
+        (Outcome.DIVERGED, 6),
+        (Outcome.DIVERGED, 8),
     ]
     all_gone = ensemble_of(range(2), [with_a_hole(0, 3), with_a_hole(1, 2)], engine=engine)
-    assert [outcome.update for outcome in all_gone.fit(12, **TINY)] == [2, 1]
+    assert [result.update for result in all_gone.fit(12, **TINY)] == [2, 1]
 
 
 class Huge(MSELoss):
@@ -224,7 +224,7 @@ def test_one_that_overflows_in_an_update_leaves_the_others_as_they_were(loss, op
     together.fit(8, flow_every=2, **TINY)
     assert [member.updates for member in together.members] == [8, 0, 8]
     assert [len(member.flows) for member in together.members] == [4, 0, 4]
-    assert tensor in together.members[1].outcome.tensor
+    assert tensor in together.members[1].result.tensor
     for k in range(3):
         alone = ensemble_of([k], [labels(k)], loss=Huge(**loss), **options)
         alone.fit(8, flow_every=2, **TINY)
@@ -240,15 +240,15 @@ def test_one_that_is_solved_leaves_and_the_others_go_on(engine):
     options = {"evaluate_every": 10, "evaluation_batches": 1, "final_batches": 2, "progress": False}
     scales = (1, 0.01, 1)
     together = ensemble_of(range(3), [labels(k, scales[k]) for k in range(3)], engine=engine)
-    outcomes = together.fit(30, **options)
-    assert [outcome.status for outcome in outcomes] == [Status.UNSOLVED, Status.SOLVED, Status.UNSOLVED]
+    results = together.fit(30, **options)
+    assert [result.result for result in results] == [Outcome.UNSOLVED, Outcome.SOLVED, Outcome.UNSOLVED]
     solved = together.members[1]
-    assert outcomes[1].update == solved.updates == solved.history.evaluated_at[-1] < 30
-    assert outcomes[1].evaluation.accuracy == solved.history.accuracy[-1] >= 0.9
+    assert results[1].update == solved.updates == solved.history.evaluated_at[-1] < 30
+    assert results[1].evaluation.accuracy == solved.history.accuracy[-1] >= 0.9
     assert not np.shares_memory(solved.model.parameters, together.members[0].model.parameters)
     for k in range(3):
         alone = ensemble_of([k], [labels(k, scales[k])], engine=engine)
-        assert alone.fit(30, **options)[0].update == outcomes[k].update
+        assert alone.fit(30, **options)[0].update == results[k].update
         assert fingerprints(alone) == [fingerprint(together.members[k])]
 
 
@@ -290,9 +290,9 @@ def test_an_interrupt_loses_no_batch(place, what, engine):
     streams = [interrupting(k, 17 if k == place else 0, what) for k in range(3)]
     stopped = ensemble_of(range(3), streams, engine=engine)
     straight = ensemble_of(range(3), [generate_samples(8, 3, rng=k) for k in range(3)], engine=engine)
-    outcomes = stopped.fit(40, **options)
+    results = stopped.fit(40, **options)
     done = 17 if what is press_ctrl_c else 16
-    assert [(outcome.status, outcome.update) for outcome in outcomes] == [(Status.INTERRUPTED, done)] * 3
+    assert [(result.result, result.update) for result in results] == [(Outcome.INTERRUPTED, done)] * 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     stopped.fit(40 - done, **options)
     straight.fit(40, **options)
@@ -301,11 +301,11 @@ def test_an_interrupt_loses_no_batch(place, what, engine):
 
 def test_those_who_had_left_before_an_interrupt_keep_their_outcomes(engine):
     streams = [with_a_hole(0, 7), interrupting(1, 10, press_ctrl_c), without_a_hole(2)]
-    outcomes = ensemble_of(range(3), streams, engine=engine).fit(40, **TINY)
-    assert [(outcome.status, outcome.update) for outcome in outcomes] == [
-        (Status.DIVERGED, 6),
-        (Status.INTERRUPTED, 10),
-        (Status.INTERRUPTED, 10),
+    results = ensemble_of(range(3), streams, engine=engine).fit(40, **TINY)
+    assert [(result.result, result.update) for result in results] == [
+        (Outcome.DIVERGED, 6),
+        (Outcome.INTERRUPTED, 10),
+        (Outcome.INTERRUPTED, 10),
     ]
 
 
@@ -320,7 +320,7 @@ def test_an_error_leaves_every_network_as_it_was_after_its_last_update(engine):
         assert mine.updates == 5
         np.testing.assert_array_equal(mine.model.parameters, theirs.model.parameters)
         np.testing.assert_array_equal(mine.state.mean, theirs.state.mean)
-    assert ensemble.outcomes == []
+    assert ensemble.results == []
 
 
 # --- evaluation -----------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ def test_every_network_has_one_stream():
         (Network("rnn-relu", 1, 6, 1), "layout"),
         (Network("rnn", 1, 6, 2), "layout"),
         (Network("rnn", 1, 6, 1, dtype="float32"), "dtype"),
-        (Network("rnn", 1, 6, 1, read_out=2), "read_out"),
+        (Network("rnn", 1, 6, 1, output_steps=2), "output_steps"),
     ],
 )
 def test_the_networks_differ_in_nothing_but_their_weights(other, what, engine):
@@ -411,7 +411,7 @@ class Doubled(Network):
 def test_a_network_with_a_method_of_its_own_needs_the_readable_engine():
     """The other would not call it."""
     model = Doubled("rnn", 1, 6, 1)
-    refused("engine must be 'readable' for a network with its own forward, got 'fused' and Doubled", [model])
+    refused("engine must be 'readable' for a network with its own forward, got 'compiled' and Doubled", [model])
     Ensemble([model], MSELoss(), [stream(0)], SGD(0.1), engine="readable").fit(1, **TINY)
 
 
@@ -429,7 +429,7 @@ def test_too_little_memory_is_found_before_anything_happens():
         ensemble.fit(5, **TINY)
     for member, start in zip(ensemble.members, before, strict=True):
         np.testing.assert_array_equal(member.model.parameters, start)
-        assert (member.updates, member.outcome) == (0, None)
+        assert (member.updates, member.result) == (0, None)
 
 
 # --- losses ---------------------------------------------------------------------------------------------
@@ -459,7 +459,7 @@ class Steeper(MSELoss):
 def test_a_loss_of_ones_own_is_honoured_by_both_engines(loss):
     fused, readable, usual = (
         ensemble_of(range(3), loss=kind(), optimizer=SGD(0.01), engine=engine)
-        for kind, engine in ((loss, "fused"), (loss, "readable"), (MSELoss, "readable"))
+        for kind, engine in ((loss, "compiled"), (loss, "readable"), (MSELoss, "readable"))
     )
     for ensemble in (fused, readable, usual):
         ensemble.fit(20, **TINY)
@@ -487,8 +487,8 @@ def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
     masked = ensemble_of(range(2), [halves_asked(k) for k in range(2)], loss=MSELoss(masked=True), **options)
     without = ensemble_of(range(2), [halves(k) for k in range(2)], **options)
     for ensemble in (masked, without):
-        outcomes = ensemble.fit(25, **TINY)
-        assert [(outcome.status, outcome.update) for outcome in outcomes] == [(Status.UNSOLVED, 25)] * 2
+        results = ensemble.fit(25, **TINY)
+        assert [(result.result, result.update) for result in results] == [(Outcome.UNSOLVED, 25)] * 2
     for mine, theirs in zip(masked.members, without.members, strict=True):
         np.testing.assert_allclose(mine.model.parameters, theirs.model.parameters, rtol=1e-10)
         for ours, others in zip(mine.history.arrays().values(), theirs.history.arrays().values(), strict=True):
@@ -501,10 +501,10 @@ def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
 )
 def test_any_other_label_that_is_not_finite_is_divergence(label, loss, engine):
     streams = [halves_asked(0, label), generate_samples(8, 3, rng=1)]
-    outcomes = ensemble_of(range(2), streams, loss=loss, engine=engine).fit(5, **TINY)
-    assert [(outcome.status, outcome.tensor) for outcome in outcomes] == [
-        (Status.DIVERGED, "y"),
-        (Status.UNSOLVED, None),
+    results = ensemble_of(range(2), streams, loss=loss, engine=engine).fit(5, **TINY)
+    assert [(result.result, result.tensor) for result in results] == [
+        (Outcome.DIVERGED, "y"),
+        (Outcome.UNSOLVED, None),
     ]
 
 
@@ -517,7 +517,7 @@ seen = set()
 def look(learner):
     seen.update(info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas")
 
-for engine in ("readable", "fused"):
+for engine in ("readable", "compiled"):
     batches = Batches(Recall(), length=3, batch=4, rng=0, dtype=np.float32)
     network = Network("rnn", 1, 3, 1, dtype="float32", rng=0)
     learner = Learner(network, MSELoss(), batches, Adam(1e-3), engine=engine)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memspan import Evaluation, History, Outcome, Status
+from memspan import Evaluation, FitResult, History, Outcome
 
 LOSSES, ACCURACIES = np.array([0.0123455, 0.0123457]), np.array([0.9, 0.92502])
 SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=ACCURACIES)
@@ -11,27 +11,27 @@ SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=A
     ("outcome", "sentence"),
     [
         (
-            Outcome(Status.SOLVED, 250, SCORE),
-            "solved after 250 updates: accuracy 0.913, loss 0.01235 on fresh batches",
+            FitResult(Outcome.SOLVED, 250, SCORE),
+            "solved after 250 updates: accuracy 0.913, loss 0.01235 on held-out batches",
         ),
         (
-            Outcome(Status.UNSOLVED, 3000, SCORE),
-            "unsolved after 3000 updates: accuracy 0.913, loss 0.01235 on fresh batches",
+            FitResult(Outcome.UNSOLVED, 3000, SCORE),
+            "unsolved after 3000 updates: accuracy 0.913, loss 0.01235 on held-out batches",
         ),
         (
-            Outcome(Status.DIVERGED, 6, tensor="d_R"),
+            FitResult(Outcome.DIVERGED, 6, tensor="d_R"),
             "diverged at update 7: d_R not finite; the weights before it stand",
         ),
-        (Outcome(Status.INTERRUPTED, 37), "interrupted after 37 updates"),
+        (FitResult(Outcome.INTERRUPTED, 37), "interrupted after 37 updates"),
     ],
 )
-def test_an_outcome_says_how_training_ended(outcome, sentence):
-    assert str(outcome) == sentence
+def test_an_outcome_says_how_training_ended(result, sentence):
+    assert str(result) == sentence
 
 
 def test_a_status_is_a_word_in_files():
-    assert [str(status) for status in Status] == ["solved", "unsolved", "diverged", "interrupted"]
-    assert Status("diverged") is Status.DIVERGED
+    assert [str(outcome) for outcome in Outcome] == ["solved", "unsolved", "diverged", "interrupted"]
+    assert Outcome("diverged") is Outcome.DIVERGED
 
 
 def test_history_gives_every_series_as_an_array():
@@ -50,7 +50,7 @@ def test_two_histories_share_nothing():
 
 def test_outcomes_can_be_compared():
     one, same, other = (
-        Outcome(Status.SOLVED, 3, Evaluation(loss, 0.95, np.array([loss, loss]), np.array([0.9, 1.0])))
+        FitResult(Outcome.SOLVED, 3, Evaluation(loss, 0.95, np.array([loss, loss]), np.array([0.9, 1.0])))
         for loss in (0.1, 0.1, 0.2)
     )
     assert one == same != other

@@ -20,9 +20,9 @@ from memspan import (
     Learner,
     MSELoss,
     Network,
+    Outcome,
     Recall,
     RMSprop,
-    Status,
     generate_samples,
     get_task,
 )
@@ -38,7 +38,7 @@ TINY = {
 """How to fit where it does not matter how well."""
 
 
-@pytest.fixture(params=["fused", "readable"])
+@pytest.fixture(params=["compiled", "readable"])
 def engine(request):
     return request.param
 
@@ -89,10 +89,10 @@ def solvable(batches, optimizer=None):
 
 def test_the_memory_task_is_learnt():
     learner = solvable(Batches(Recall(), length=3, batch=32, rng=1))
-    outcome = learner.fit(1000, progress=False)
-    assert outcome.status is Status.SOLVED
-    assert outcome is learner.outcome
-    assert outcome.update == learner.updates < 1000
+    result = learner.fit(1000, progress=False)
+    assert result.result is Outcome.SOLVED
+    assert result is learner.result
+    assert result.update == learner.updates < 1000
     assert learner.accuracy(50) >= 0.9
     assert learner.evaluate(50).loss < 0.01
     x, y = next(Batches(Recall(), length=3, batch=200, rng=99))
@@ -101,30 +101,30 @@ def test_the_memory_task_is_learnt():
 
 def test_a_network_that_does_not_move_stays_at_the_trivial_risk():
     learner = solvable(Batches(Recall(), length=3, batch=100, rng=1), SGD(1e-6))
-    outcome = learner.fit(20, evaluate_every=20, progress=False)
-    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
-    assert outcome.evaluation.loss == pytest.approx(1 / 3, abs=0.04)
-    assert outcome.evaluation.accuracy < 0.2
+    result = learner.fit(20, evaluate_every=20, progress=False)
+    assert (result.result, result.update) == (Outcome.UNSOLVED, 20)
+    assert result.evaluation.loss == pytest.approx(1 / 3, abs=0.04)
+    assert result.evaluation.accuracy < 0.2
 
 
 def test_labels_of_other_sequences_teach_nothing():
     rng = np.random.default_rng(5)
     shuffled = ((x, rng.permutation(y)) for x, y in generate_samples(32, 3, rng=1))
     learner = solvable(shuffled)
-    outcome = learner.fit(800, evaluate_every=400, final_batches=100, progress=False)
-    assert outcome.status is Status.UNSOLVED
-    assert outcome.evaluation.loss > 0.31
-    assert outcome.evaluation.accuracy < 0.2
+    result = learner.fit(800, evaluate_every=400, final_batches=100, progress=False)
+    assert result.result is Outcome.UNSOLVED
+    assert result.evaluation.loss > 0.31
+    assert result.evaluation.accuracy < 0.2
 
 
 def test_training_may_go_on_after_the_task_is_solved():
     """Where everything within 0.9 is correct, an untrained network is."""
     stopped, on = (learner_of(Batches(Recall(0.9), 3, 100, rng=1), threshold=0.7) for _ in range(2))
-    outcome = stopped.fit(30, **{**TINY, "stop_when_solved": True})
-    assert (outcome.status, outcome.update) == (Status.SOLVED, 10)
+    result = stopped.fit(30, **{**TINY, "stop_when_solved": True})
+    assert (result.result, result.update) == (Outcome.SOLVED, 10)
     assert stopped.history.evaluated_at == [10]
-    outcome = on.fit(30, **TINY)
-    assert (outcome.status, outcome.update) == (Status.SOLVED, 30)
+    result = on.fit(30, **TINY)
+    assert (result.result, result.update) == (Outcome.SOLVED, 30)
     assert on.history.loss[:10] == stopped.history.loss
 
 
@@ -138,8 +138,8 @@ def test_the_first_good_score_is_confirmed_before_training_stops():
             return next(self.scores)
 
     learner = learner_of(task=Moody())
-    outcome = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
-    assert (outcome.status, outcome.update) == (Status.SOLVED, 20)
+    result = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
+    assert (result.result, result.update) == (Outcome.SOLVED, 20)
     assert learner.history.accuracy == [0.5, 1.0]  # of each look, what decided
 
 
@@ -181,7 +181,7 @@ def test_history_tells_of_every_update_and_every_evaluation():
     expected = [norm * min(1, 0.1 / (norm + 1e-6)) for norm in history.norm]
     np.testing.assert_allclose(history.clipped_norm, expected, rtol=1e-12)
     assert max(history.clipped_norm) <= 0.1 < max(history.norm)
-    assert history.evaluation_loss[-1] == learner.outcome.evaluation.loss
+    assert history.evaluation_loss[-1] == learner.result.evaluation.loss
 
 
 def test_observe_sees_every_update_with_its_own_gradient():
@@ -202,7 +202,7 @@ def test_observe_sees_every_update_with_its_own_gradient():
 
 
 def test_the_engines_train_alike():
-    fused, readable = learner_of(engine="fused"), learner_of(engine="readable")
+    fused, readable = learner_of(engine="compiled"), learner_of(engine="readable")
     for learner in (fused, readable):
         learner.fit(50, flow_every=20, **TINY)
     assert len(fused.flows) == len(readable.flows) == 3
@@ -273,8 +273,8 @@ def test_evaluation_has_the_loss_of_the_labels_and_the_accuracy_of_the_task(name
     learner, twin = (learner_for(task, task.least_length + 3, engine=engine) for _ in range(2))
     fresh = [(x, y, twin.predict(x)) for x, y in islice(twin.evaluation, 4)]
     found = learner.evaluate(4)
-    losses = [task.new_loss().forward(y_hat, y) for _, y, y_hat in fresh]
-    shares = [task.accuracy(y_hat, task.judged(x, y)) for x, y, y_hat in fresh]
+    losses = [task.make_loss().forward(y_hat, y) for _, y, y_hat in fresh]
+    shares = [task.accuracy(y_hat, task.noise_free(x, y)) for x, y, y_hat in fresh]
     assert found.loss == pytest.approx(np.mean(losses), rel=1e-12)
     np.testing.assert_array_equal(found.accuracies, shares)
     if name == "latch/3c":
@@ -327,9 +327,9 @@ def test_prediction_leaves_no_trace():
 def test_fitting_twice_is_fitting_once(engine):
     twice, once = learner_of(engine=engine), learner_of(engine=engine)
     twice.fit(100, **TINY)
-    outcome = twice.fit(100, **TINY)
+    result = twice.fit(100, **TINY)
     once.fit(200, **TINY)
-    assert outcome.update == 200
+    assert result.update == 200
     assert_same_state(twice, once)
 
 
@@ -337,24 +337,24 @@ def test_fitting_twice_is_fitting_once(engine):
 
 
 def fit_until_it_diverges(learner, updates=20, **options):
-    """The outcome, and the weights after each update."""
+    """The result, and the weights after each update."""
     path = [learner.model.parameters.copy()]
-    outcome = learner.fit(
+    result = learner.fit(
         updates, observe=lambda learner: path.append(learner.model.parameters.copy()), **{**TINY, **options}
     )
-    assert outcome.status is Status.DIVERGED
-    assert outcome.update == learner.updates == len(learner.history.loss) == len(path) - 1
-    assert outcome.evaluation is None
+    assert result.result is Outcome.DIVERGED
+    assert result.update == learner.updates == len(learner.history.loss) == len(path) - 1
+    assert result.evaluation is None
     np.testing.assert_array_equal(learner.model.parameters, path[-1])
-    return outcome
+    return result
 
 
 @pytest.mark.parametrize("every", [1, 10])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, every, engine):
     learner = learner_of(model=RNN(1, 6, 1, rng=0, dtype=dtype), optimizer=SGD(1e9), engine=engine)
-    outcome = fit_until_it_diverges(learner, evaluate_every=every)
-    assert outcome.tensor
+    result = fit_until_it_diverges(learner, evaluate_every=every)
+    assert result.tensor
     assert np.isfinite(learner.model.parameters).all()
     assert np.abs(learner.model.parameters).max() > 1e9
 
@@ -369,9 +369,9 @@ def with_a_hole(name, at):
 
 @pytest.mark.parametrize("name", ["x", "y"])
 def test_a_nan_in_the_data_is_found_before_it_does_harm(name, engine):
-    outcome = fit_until_it_diverges(learner_of(with_a_hole(name, 7), engine=engine))
-    assert (outcome.update, outcome.tensor) == (6, name)
-    assert str(outcome) == f"diverged at update 7: {name} not finite; the weights before it stand"
+    result = fit_until_it_diverges(learner_of(with_a_hole(name, 7), engine=engine))
+    assert (result.update, result.tensor) == (6, name)
+    assert str(result) == f"diverged at update 7: {name} not finite; the weights before it stand"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -380,33 +380,33 @@ def test_a_weight_that_is_not_finite_is_named(name, value, engine):
     learner = learner_of()
     learner.fit(4, **TINY)
     getattr(learner.model, name)[0, 0] = value
-    outcome = fit_until_it_diverges(learner_of(model=learner.model, engine=engine))
-    assert (outcome.update, outcome.tensor) == (0, name)
+    result = fit_until_it_diverges(learner_of(model=learner.model, engine=engine))
+    assert (result.update, result.tensor) == (0, name)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_ends_training(value, engine):
-    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value), engine=engine))
-    assert (outcome.update, outcome.tensor) == (4, "loss")
+    result = fit_until_it_diverges(learner_of(loss=Faulty(4, value=value), engine=engine))
+    assert (result.update, result.tensor) == (4, "loss")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_gradient_that_is_not_finite_ends_training(value, engine):
-    outcome = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value), engine=engine))
-    assert (outcome.update, outcome.tensor) == (3, "d_W")
+    result = fit_until_it_diverges(learner_of(loss=Faulty(4, gradient=value), engine=engine))
+    assert (result.update, result.tensor) == (3, "d_W")
 
 
 def test_an_overflow_in_the_step_itself_is_not_taken(engine):
     loss = Faulty(1, gradient=1e10)
-    outcome = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=loss, engine=engine))
-    assert (outcome.update, outcome.tensor) == (0, "W after the step")
+    result = fit_until_it_diverges(learner_of(optimizer=SGD(1e300), loss=loss, engine=engine))
+    assert (result.update, result.tensor) == (0, "W after the step")
 
 
 def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept(engine):
     """g² is infinite and g is not: RMSprop would divide by infinity, and stand still for ever."""
     loss = Faulty(3, gradient=1e200)
-    outcome = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=loss, engine=engine))
-    assert (outcome.update, outcome.tensor) == (2, "square of the optimizer")
+    result = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=loss, engine=engine))
+    assert (result.update, result.tensor) == (2, "square of the optimizer")
 
 
 def test_after_divergence_training_can_go_on_with_better_data(engine):
@@ -462,13 +462,13 @@ def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handl
     """Training and evaluation share the batches, so an evaluation left out would change all that follows."""
     drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
     stopped = learner_of(Interrupting(drawn, press_ctrl_c), engine=engine)
-    outcome = stopped.fit(100, **TINY)
-    assert (outcome.status, outcome.update, outcome.evaluation) == (Status.INTERRUPTED, updates, None)
-    assert str(outcome) == f"interrupted after {updates} updates"
+    result = stopped.fit(100, **TINY)
+    assert (result.result, result.update, result.evaluation) == (Outcome.INTERRUPTED, updates, None)
+    assert str(result) == f"interrupted after {updates} updates"
     assert signal.getsignal(signal.SIGINT) is handler
-    outcome = stopped.fit(100 - updates, **TINY)
+    result = stopped.fit(100 - updates, **TINY)
     straight = learner_of(generate_samples(8, 3, rng=1), engine=engine)
-    assert outcome.status is straight.fit(100, **TINY).status
+    assert result.result is straight.fit(100, **TINY).outcome
     assert_same_state(stopped, straight)
     assert stopped.history == straight.history
 
@@ -480,8 +480,8 @@ def test_ctrl_c_while_observed_ends_training_after_that_update(handler, engine):
         if learner.updates == 37:
             press_ctrl_c()
 
-    outcome = stopped.fit(100, observe=observe, **TINY)
-    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 37)
+    result = stopped.fit(100, observe=observe, **TINY)
+    assert (result.result, result.update) == (Outcome.INTERRUPTED, 37)
     assert signal.getsignal(signal.SIGINT) is handler
     stopped.fit(63, **TINY)
     straight.fit(100, **TINY)
@@ -497,7 +497,7 @@ def test_a_second_ctrl_c_does_not_wait(handler, engine):
     learner = learner_of(engine=engine)
     with pytest.raises(KeyboardInterrupt):
         learner.fit(100, observe=observe, **TINY)
-    assert (learner.updates, learner.outcome) == (5, None)
+    assert (learner.updates, learner.result) == (5, None)
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -513,8 +513,8 @@ def test_the_handler_is_given_back_after_an_error(handler):
 def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
     """As in the workers of a study, which end when they are told to and not when the terminal says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outcome = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
-    assert (outcome.status, outcome.update) == (Status.UNSOLVED, 20)
+    result = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
+    assert (result.result, result.update) == (Outcome.UNSOLVED, 20)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -525,8 +525,8 @@ def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch(engine):
     sources = Interrupting(37, interrupt), generate_samples(8, 3, rng=1)
     learner, straight = (learner_of(source, engine=engine) for source in sources)
     options = {**TINY, "evaluate_every": 1000}
-    outcome = learner.fit(100, **options)
-    assert (outcome.status, outcome.update) == (Status.INTERRUPTED, 36)
+    result = learner.fit(100, **options)
+    assert (result.result, result.update) == (Outcome.INTERRUPTED, 36)
     learner.fit(64, **options)
     straight.fit(100, **options)
     assert_same_state(learner, straight)
@@ -539,7 +539,7 @@ def test_training_works_in_any_thread(handler, engine):
     thread = threading.Thread(target=lambda: there.fit(20, **TINY))
     thread.start()
     thread.join()
-    assert there.outcome.status is here.outcome.status is Status.UNSOLVED
+    assert there.result.result is here.result.result is Outcome.UNSOLVED
     assert_same_state(here, there)
     assert signal.getsignal(signal.SIGINT) is handler
 
@@ -576,9 +576,9 @@ def test_predictions_of_the_memory_task_are_drawn_with_its_trivial_answer_and_to
 
 def learner_for(task, length, batch=25, **options):
     """As the task needs it, with its own loss; small, and the same at every call."""
-    _, features, outputs, read_out = task.shape(length)
-    model = Network("rnn", features, 5, outputs, init="glorot", read_out=read_out, rng=0)
-    return learner_of(Batches(task, length, batch, rng=1), model=model, loss=task.new_loss(), **options)
+    _, features, outputs, output_steps = task.shape(length)
+    model = Network("rnn", features, 5, outputs, init="glorot", output_steps=output_steps, rng=0)
+    return learner_of(Batches(task, length, batch, rng=1), model=model, loss=task.make_loss(), **options)
 
 
 def drawn_shares(ax):
@@ -610,7 +610,7 @@ def test_answers_that_are_classes_are_drawn_as_a_confusion():
     assert not np.array_equal(expected, expected.T)
     np.testing.assert_array_equal(drawn_shares(ax), expected)
     correct = np.mean([label == answer for label, answer in pairs])
-    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 held-out answers correct"
     assert len(ax.lines) == 0
 
 
@@ -629,7 +629,7 @@ def test_yes_and_no_are_two_classes():
     assert not np.array_equal(expected, expected.T)
     np.testing.assert_array_equal(drawn_shares(ax), expected)
     correct = np.mean([label == answer for label, answer in pairs])
-    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 fresh answers correct"
+    assert ax.get_title() == f"{task.name}: {correct:.1%} of 75 held-out answers correct"
 
 
 def test_of_answers_at_every_step_those_that_count_are_drawn():
@@ -647,7 +647,7 @@ def test_of_answers_at_every_step_those_that_count_are_drawn():
     np.testing.assert_array_equal(shares, shares_of(4, [(0, 0), *pairs])[1:])
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["blank", "1", "2", "3"]
-    assert ax.get_title().endswith(f" of {2 * 25 * 2} fresh answers correct")
+    assert ax.get_title().endswith(f" of {2 * 25 * 2} held-out answers correct")
 
 
 def test_answers_that_are_numbers_are_drawn_where_they_are_asked_for():
@@ -676,7 +676,7 @@ def test_answers_that_are_numbers_are_drawn_where_they_are_asked_for():
     assert labels.max() <= high <= labels.max() + 0.1
     assert ax.get_legend().get_texts()[0].get_text() == "correct: within 0.04"
     correct = np.mean([abs(label - answer) <= 0.04 for label, answer in pairs])
-    assert ax.get_title() == f"{correct:.1%} of 75 fresh predictions correct"
+    assert ax.get_title() == f"{correct:.1%} of 75 held-out predictions correct"
     assert ax.get_xlabel() == "label (adding/hs97)"
     assert len(ax.images) == 0
     ax.figure.canvas.draw()
@@ -704,7 +704,7 @@ def test_the_loss_is_drawn_with_the_trivial_risk_of_its_length_and_its_name(name
     trivial = ax.lines[-1]
     assert trivial.get_label() == f"trivial risk {task.trivial_risk(length):.3f}"
     np.testing.assert_array_equal(trivial.get_ydata(), [task.trivial_risk(length)] * 2)
-    assert ax.get_ylabel() == task.new_loss().label
+    assert ax.get_ylabel() == task.make_loss().label
 
 
 def test_where_no_length_is_known_no_trivial_risk_is_drawn():
@@ -714,12 +714,12 @@ def test_where_no_length_is_known_no_trivial_risk_is_drawn():
     def bits():
         rng = np.random.default_rng(0)
         while True:
-            yield task.sample(rng, 4, 8)
+            yield task.sample(4, 8, rng)
 
-    learner = learner_of(bits(), loss=task.new_loss(), task=task)
+    learner = learner_of(bits(), loss=task.make_loss(), task=task)
     assert [line.get_label() for line in learner.plot_loss(new_figure().subplots()).lines] == [
         "training batch",
-        "fresh batches",
+        "held-out batches",
     ]
     learner.plot_predictions(1, new_figure().subplots())
     learner.fit(2, **TINY)

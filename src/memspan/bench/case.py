@@ -97,13 +97,13 @@ class Case:
     @property
     def transcendentals(self) -> int:
         """Evaluations of a tanh or its like: one for each gate forward, and one backward."""
-        return 2 * self.time * self.batch * len(self._cell.driven) * self.hidden
+        return 2 * self.time * self.batch * len(self._cell.input_gates) * self.hidden
 
     def problem(self, dtype: Any = np.float32) -> Problem:
         """Its network with the cell's own start, and a batch."""
         for_weights, for_data = np.random.SeedSequence(0).spawn(2)
         network = Network(self._cell, 1, self.hidden, 1, dtype=np.float32, rng=for_weights)
-        x, y = Recall().sample(np.random.default_rng(for_data), self.time, self.batch)
+        x, y = Recall().sample(self.time, self.batch, np.random.default_rng(for_data))
         return Problem(network.astype(dtype), *(part.astype(np.float32).astype(dtype) for part in (x, y)))
 
     def result(self) -> Result:

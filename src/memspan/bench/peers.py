@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from memspan.bench.case import Case, Pass, Passes, Problem, Result
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.engines.parameters import split
 from memspan.errors import MemspanError
 from memspan.losses import MSELoss
@@ -38,7 +38,7 @@ def readable(case: Case) -> Passes:
 def fused(case: Case) -> Passes:
     """The compiled kernels."""
     network, x, y = case.problem()
-    engine = FusedEngine(network.layout, network.dtype, MSELoss())
+    engine = CompiledEngine(network.layout, network.dtype, MSELoss())
     parameters = network.parameters[np.newaxis]
 
     def result() -> Result:
@@ -95,7 +95,7 @@ def _torch_layers(problem: Problem, gates: tuple[str, ...]) -> tuple[Any, Any]:
     bs = network.bs[:, 0]
     alone = bs[len(gates) * H :]
     given = {
-        layer.weight_ih_l0: arranged(network.W, cell.driven, gates, H).T,
+        layer.weight_ih_l0: arranged(network.W, cell.input_gates, gates, H).T,
         layer.weight_hh_l0: network.R.T,
         layer.bias_ih_l0: arranged(bs, cell.gates, gates, H),
         layer.bias_hh_l0: np.concatenate([np.zeros(len(gates) * H - len(alone), np.float32), alone]),
@@ -113,9 +113,9 @@ def _torch_gradient(problem: Problem, gates: tuple[str, ...], layer: Any, read_o
     d_W, d_R, d_bs, d_both = (parameter.grad.numpy().T for parameter in layer.parameters())
     alone = (len(cell.gates) - len(gates)) * H
     parts = (
-        arranged(d_W, gates, cell.driven, H),
+        arranged(d_W, gates, cell.input_gates, H),
         d_R,
-        arranged(d_bs, gates, cell.driven, H),
+        arranged(d_bs, gates, cell.input_gates, H),
         d_both[len(d_both) - alone :],
         read_out.weight.grad.numpy(),
         read_out.bias.grad.numpy(),
@@ -207,7 +207,7 @@ class Engine(NamedTuple):
 
 ENGINES = {
     "readable": Engine(readable),
-    "fused": Engine(fused),
+    "compiled": Engine(fused),
     "torch": Engine(torch, threaded=True),
     "jax": Engine(jax, threaded=True),
 }

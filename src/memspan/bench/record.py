@@ -14,7 +14,7 @@ from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
 from memspan.shapes import Array
 
-LIMIT, OURS = "limit", "fused"
+LIMIT, OURS = "limit", "compiled"
 
 
 class Quartiles(NamedTuple):
@@ -106,7 +106,7 @@ class Benchmark:
         return np.array(min(ways, key=lambda way: way.quartiles.median).seconds)
 
     def ratio(self, case: Case, cores: int, engine: str) -> Quartiles | None:
-        """How many times as long as the fused engine, round by round; for the limit, how many times shorter."""
+        """How many times as long as the compiled engine, round by round; for the limit, how many times shorter."""
         ours, theirs = self.seconds(case, cores, OURS), self.seconds(case, cores, engine)
         if ours is None or theirs is None:
             return None

@@ -8,6 +8,7 @@ from memspan.cells.base import Cell
 from memspan.cells.cornn import cornn
 from memspan.cells.gru import GRU
 from memspan.cells.gru_before import GRU_BEFORE
+from memspan.cells.initializers import INITIALIZERS, Initializer
 from memspan.cells.leaky import leaky
 from memspan.cells.lru import LRU
 from memspan.cells.lstm import lstm
@@ -28,4 +29,4 @@ _ALL = (
 CELLS: dict[str, Cell] = {cell.name: cell for cell in _ALL}
 """Every cell by name."""
 
-__all__ = ["CELLS", "Cell", "cornn", "leaky", "lstm"]
+__all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "cornn", "leaky", "lstm"]

@@ -17,7 +17,7 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-def tanh_slope(a: Any) -> Any:
+def tanh_derivative(a: Any) -> Any:
     """Slope of tanh where its value is `a`: `1 - a²`."""
     return 1 - a * a
 
@@ -38,7 +38,7 @@ def sigmoid(x: Any) -> Any:
     return np.where(x.real < 0, e, 1) / (1 + e)
 
 
-def sigmoid_slope(g: Any) -> Any:
+def sigmoid_derivative(g: Any) -> Any:
     """Slope of the logistic function where its value is `g`: `g (1 - g)`."""
     return g * (1 - g)
 
@@ -49,7 +49,7 @@ def softplus(x: Any) -> Any:
     return np.where(x.real > 0, x, 0) + 2 * np.arctanh(e / (2 + e))
 
 
-def softplus_slope(a: Any) -> Any:
+def softplus_derivative(a: Any) -> Any:
     """Slope of softplus where its value is `a`: `1 - exp(-a)`."""
     return -np.expm1(-a)
 
@@ -59,7 +59,7 @@ def relu(x: Array) -> Array:
     return np.where(x.real <= 0, 0, x)
 
 
-def relu_slope(a: Array) -> Array:
+def relu_derivative(a: Array) -> Array:
     """Slope of relu where its value is `a`: 1 where `a` is positive, else 0 (at the kink too)."""
     return (a.real > 0).astype(a.dtype)
 

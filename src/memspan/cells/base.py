@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import one_of
 from memspan.shapes import Array
 
@@ -32,7 +32,7 @@ class Reset:
         `forward(s_first, previous, unit) -> q`, from the pre-activations of the other gates. The cell's `forward`
         must leave the same q among what it saves, as `"q"`.
     backward : callable
-        `backward(d_q, saved, previous, unit) -> (d_s_first, d_previous)`: what q adds to them.
+        `backward(d_q, residuals, previous, unit) -> (d_s_first, d_previous)`: what q adds to them.
     """
 
     gates: tuple[str, ...]
@@ -48,11 +48,11 @@ class Cell:
     gate of each unit. What makes a cell *this* cell is what it does with them, one unit at a time, and that
     is two plain functions over numbers or arrays:
 
-    - `forward(s, previous, unit) -> (state, saved)`: from the G pre-activations and the S previous states to the
-      new states, and to whatever `backward` will need besides these (as a rule the gates *after* their
+    - `forward(s, previous, unit) -> (state, residuals)`: from the G pre-activations and the S previous states to
+      the new states, and to whatever `backward` will need besides these (as a rule the gates *after* their
       nonlinearity);
-    - `backward(d_state, saved, previous, state, unit) -> (d_s, d_previous, d_unit)`: from dL/d(new states), by the
-      chain rule, to dL/d(pre-activations), to the part of dL/d(previous states) that does not pass through `s`
+    - `backward(d_state, residuals, previous, state, unit) -> (d_s, d_previous, d_unit)`: from dL/d(new states), by
+      the chain rule, to dL/d(pre-activations), to the part of dL/d(previous states) that does not pass through `s`
       (the part that does is `R d_s`, again the same for every cell: the network adds it), and to dL/d(the
       unit's own weights).
 
@@ -73,23 +73,23 @@ class Cell:
         As above.
     source : str
         Where the cell comes from.
-    saved : tuple of str
+    residuals : tuple of str
         Names of what `forward` saves; the gates unless said otherwise.
-    driven, recurrent : tuple of str
+    input_gates, recurrent_gates : tuple of str
         The gates that W feeds, the first ones, and those that R feeds, the last ones; all unless said otherwise.
         b_s feeds all of them.
     reads : tuple of str
         The states that R reads, the first ones: `a` unless said otherwise.
-    own : tuple of str
+    unit_weights : tuple of str
         Names of weights that each unit has for itself, the rows of `U`.
     constants : mapping of str to float
         Numbers that are part of the cell and not trained.
-    start : str
-        The start (`memspan.cells.initializers`) that is used unless another is asked for.
+    init : str
+        The initializer (`memspan.INITIALIZERS`) that is used unless another is asked for.
     bias : mapping of str to float
         Initial value of `bs` by gate; 0 for gates that are not named.
-    own_start : callable, optional
-        `own_start(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
+    unit_init : callable, optional
+        `unit_init(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
     reset : Reset, optional
         For a cell with two linear maps in a step.
 
@@ -106,32 +106,32 @@ class Cell:
     forward: Forward
     backward: Backward
     source: str
-    saved: tuple[str, ...] = None  # type: ignore[assignment]
-    driven: tuple[str, ...] = None  # type: ignore[assignment]
-    recurrent: tuple[str, ...] = None  # type: ignore[assignment]
+    residuals: tuple[str, ...] = None  # type: ignore[assignment]
+    input_gates: tuple[str, ...] = None  # type: ignore[assignment]
+    recurrent_gates: tuple[str, ...] = None  # type: ignore[assignment]
     reads: tuple[str, ...] = ("a",)
-    own: tuple[str, ...] = ()
+    unit_weights: tuple[str, ...] = ()
     constants: Mapping[str, float] = field(default_factory=dict)
-    start: str = "uniform"
+    init: str = "uniform"
     bias: Mapping[str, float] = field(default_factory=dict)
-    own_start: Callable[[np.random.Generator, int], Array] | None = None
+    unit_init: Callable[[np.random.Generator, int], Array] | None = None
     reset: Reset | None = None
 
     def __post_init__(self) -> None:
-        for name in ("saved", "driven", "recurrent"):
+        for name in ("residuals", "input_gates", "recurrent_gates"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.gates)
-        last = self.gates[len(self.gates) - len(self.recurrent) :]
-        if self.driven != self.gates[: len(self.driven)] or self.recurrent != last:
+        last = self.gates[len(self.gates) - len(self.recurrent_gates) :]
+        if self.input_gates != self.gates[: len(self.input_gates)] or self.recurrent_gates != last:
             raise ValueError(f"{self.name}: W feeds the first gates and R the last ones, in their order")
         if self.reads != self.states[: len(self.reads)]:
             rule = f"R reads the first states, in their order, but reads is {self.reads} and states {self.states}"
             raise ValueError(f"{self.name}: {rule}")
-        if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.saved):
-            raise ValueError(f"{self.name}: q feeds the last gates, and is saved")
+        if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.residuals):
+            raise ValueError(f"{self.name}: q feeds the last gates, and is residuals")
         if not set(self.bias) <= set(self.gates):
             raise ValueError(f"{self.name}: bias must name gates, {self.gates}, got {dict(self.bias)}")
-        one_of("start", self.start, STARTS)
+        one_of("init", self.init, INITIALIZERS)
         self._try()
 
     def _try(self) -> None:
@@ -152,23 +152,34 @@ class Cell:
                 raise ValueError(f"{self.name}: {what} must return {rule}, got {numbers}")
             return found
 
-        gates, states, unit = some(self.gates), some(self.states), (*some(self.own), *self.constants.values())
+        gates, states, unit = (
+            some(self.gates),
+            some(self.states),
+            (*some(self.unit_weights), *self.constants.values()),
+        )
         with np.errstate(all="ignore"):
-            found = call("forward", self.forward, (gates, states, unit), self.states, self.saved)
-            state, saved = found
+            found = call("forward", self.forward, (gates, states, unit), self.states, self.residuals)
+            state, residuals = found
             call(
-                "backward", self.backward, (states, saved, states, state, unit), self.gates, self.states, self.own
+                "backward",
+                self.backward,
+                (states, residuals, states, state, unit),
+                self.gates,
+                self.states,
+                self.unit_weights,
             )
             if self.reset:
                 early, (d_q,) = self.gates[: -len(self.reset.gates)], some(("q",))
-                call("the reset's backward", self.reset.backward, (d_q, saved, states, unit), early, self.states)
+                call(
+                    "the reset's backward", self.reset.backward, (d_q, residuals, states, unit), early, self.states
+                )
 
     def unit(self, U: Array) -> Values:
         """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""
-        own = (U[..., k, :] for k in range(len(self.own)))
+        own = (U[..., k, :] for k in range(len(self.unit_weights)))
         return (*own, *self.constants.values())
 
     def fed(self, hidden: int) -> tuple[int, int]:
         """Where in `s [..., G·H]` the columns begin that R feeds from the states, and those it feeds from q."""
         last = len(self.gates) - (len(self.reset.gates) if self.reset else 0)
-        return (len(self.gates) - len(self.recurrent)) * hidden, last * hidden
+        return (len(self.gates) - len(self.recurrent_gates)) * hidden, last * hidden

@@ -1,4 +1,4 @@
-"""The coupled oscillatory RNN: each unit is a driven, damped oscillator, with position a and velocity z.
+"""The coupled oscillatory RNN: each unit is a input_gates, damped oscillator, with position a and velocity z.
 
 Rusch & Mishra 2021 (arXiv:2010.00951). R reads both, so it has 2H rows. Of the two discretisations in the paper
 this is the one with explicit damping, which the authors' code uses: the velocity first, from the old position, and
@@ -13,7 +13,7 @@ Backward. z[t] is read by a[t], and by the next step, whose part arrives as `d_z
     dL/da[t-1] = d_a - dL/dz · Δt γ                     dL/dz[t-1] = dL/dz · (1 - Δt ε)
 """
 
-from memspan.cells.activations import one_minus, tanh, tanh_slope
+from memspan.cells.activations import one_minus, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 
@@ -27,12 +27,12 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
     (d_a, d_z), (dt, gamma, epsilon) = d_state, unit
     d_z = d_z + d_a * dt
-    d_h = d_z * dt * tanh_slope(saved[0])
+    d_h = d_z * dt * tanh_derivative(residuals[0])
     return (d_h,), (d_a - d_z * (dt * gamma), d_z * one_minus(dt * epsilon)), ()
 
 

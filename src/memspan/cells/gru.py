@@ -14,7 +14,7 @@ Backward.
     dL/da[t-1] = dL/da · z
 """
 
-from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 
 
@@ -27,13 +27,13 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    d_a, (n, r, z, u) = d_state[0], saved
-    d_n = d_a * one_minus(z) * tanh_slope(n)
-    d_r = d_n * u * sigmoid_slope(r)
-    d_z = d_a * (previous[0] - n) * sigmoid_slope(z)
+    d_a, (n, r, z, u) = d_state[0], residuals
+    d_n = d_a * one_minus(z) * tanh_derivative(n)
+    d_r = d_n * u * sigmoid_derivative(r)
+    d_z = d_a * (previous[0] - n) * sigmoid_derivative(z)
     return (d_n, d_r, d_z, d_n * r), (d_a * z,), ()
 
 
@@ -44,6 +44,6 @@ GRU = Cell(
     forward,
     backward,
     "Cho et al. 2014, as in cuDNN",
-    driven=("n", "r", "z"),
-    recurrent=("r", "z", "u"),
+    input_gates=("n", "r", "z"),
+    recurrent_gates=("r", "z", "u"),
 )

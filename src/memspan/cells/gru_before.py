@@ -14,7 +14,7 @@ Backward. Of q the network knows dL/dq, from `R dL/ds_n`:
 
 from typing import Any
 
-from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Reset, Values
 
 
@@ -23,10 +23,10 @@ def reset(s_first: Values, previous: Values, unit: Values) -> Any:
     return sigmoid(s_first[0]) * previous[0]
 
 
-def reset_back(d_q: Any, saved: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
+def reset_back(d_q: Any, residuals: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
     """What q adds to dL/ds and to dL/da[t-1]."""
-    r = saved[0]
-    return (d_q * previous[0] * sigmoid_slope(r), 0.0), (d_q * r,)
+    r = residuals[0]
+    return (d_q * previous[0] * sigmoid_derivative(r), 0.0), (d_q * r,)
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -37,12 +37,12 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, without what passes through q."""
-    d_a, z, n = d_state[0], saved[1], saved[2]
-    d_n = d_a * one_minus(z) * tanh_slope(n)
-    d_z = d_a * (previous[0] - n) * sigmoid_slope(z)
+    d_a, z, n = d_state[0], residuals[1], residuals[2]
+    d_n = d_a * one_minus(z) * tanh_derivative(n)
+    d_z = d_a * (previous[0] - n) * sigmoid_derivative(z)
     return (0.0, d_z, d_n), (d_a * z,), ()
 
 
@@ -53,6 +53,6 @@ GRU_BEFORE = Cell(
     forward,
     backward,
     "Cho et al. 2014",
-    saved=("r", "z", "n", "q"),
+    residuals=("r", "z", "n", "q"),
     reset=Reset(("n",), reset, reset_back),
 )

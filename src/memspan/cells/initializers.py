@@ -1,10 +1,10 @@
 """Initial weights, by name.
 
-A start draws one block `[rows, columns]` of a weight matrix. `W` and `R` are drawn gate by gate, so the
+An initializer draws one block `[rows, columns]` of a weight matrix. `W` and `R` are drawn gate by gate, so the
 fan-out of a gate is H whatever the number of gates. Biases start at 0 unless the cell says otherwise.
 
 `orthogonal` and `identity` are rules for the recurrent matrix alone; `W` and `V` then start as in the
-assignment, so that a comparison of starts compares nothing but R. `identity-lecun` has W and V of `lecun` instead,
+assignment, so that a comparison of initializers compares nothing but R. `identity-lecun` has W and V of `lecun`,
 as in the public solutions of the assignment.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 
 from memspan.shapes import Array
 
-Rule = Callable[[np.random.Generator, int, int], Array]
+Draw = Callable[[np.random.Generator, int, int], Array]
 
 
 def uniform(rng: np.random.Generator, rows: int, columns: int) -> Array:
-    """U(-0.2, 0.2): the start of the assignment."""
+    """U(-0.2, 0.2): the initial weights of the assignment."""
     return rng.uniform(-0.2, 0.2, (rows, columns))
 
 
@@ -54,19 +54,19 @@ def lecun(rng: np.random.Generator, rows: int, columns: int) -> Array:
 
 
 @dataclass(frozen=True)
-class Start:
+class Initializer:
     """How the recurrent matrix begins, and how the other two do."""
 
-    recurrent: Rule
-    other: Rule
+    recurrent: Draw
+    other: Draw
 
 
-STARTS: dict[str, Start] = {
-    "uniform": Start(uniform, uniform),
-    "orthogonal": Start(orthogonal, uniform),
-    "identity": Start(identity, uniform),
-    "identity-lecun": Start(identity, lecun),
-    "glorot": Start(glorot, glorot),
-    "lecun": Start(lecun, lecun),
+INITIALIZERS: dict[str, Initializer] = {
+    "uniform": Initializer(uniform, uniform),
+    "orthogonal": Initializer(orthogonal, uniform),
+    "identity": Initializer(identity, uniform),
+    "identity-lecun": Initializer(identity, lecun),
+    "glorot": Initializer(glorot, glorot),
+    "lecun": Initializer(lecun, lecun),
 }
-"""Every start by the name that `Network(init=...)` and the command line take."""
+"""Every initializer by the name that `Network(init=...)` and the command line take."""

@@ -10,7 +10,7 @@ Backward. a[t-1] reaches a[t] past s as well, multiplied by 1 - α and by nothin
     dL/ds_h = dL/da · α · (1 - h²)        dL/da[t-1] = dL/da · (1 - α)
 """
 
-from memspan.cells.activations import one_minus, tanh, tanh_slope
+from memspan.cells.activations import one_minus, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 
@@ -23,11 +23,11 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
     d_a, alpha = d_state[0], unit[0]
-    return (d_a * alpha * tanh_slope(saved[0]),), (d_a * one_minus(alpha),), ()
+    return (d_a * alpha * tanh_derivative(residuals[0]),), (d_a * one_minus(alpha),), ()
 
 
 def leaky(alpha: float = 0.1) -> Cell:

@@ -42,10 +42,10 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d, e), (s_a, s_c), (a, c), (nu, theta, gamma) = d_state, saved, previous, unit
+    (d, e), (s_a, s_c), (a, c), (nu, theta, gamma) = d_state, residuals, previous, unit
     rate, scale = exp(nu), exp(gamma)
     p, q = exp(-rate) * cos(theta), exp(-rate) * sin(theta)
     d_p, d_q = d * a + e * c, e * a - d * c
@@ -69,7 +69,7 @@ LRU = Cell(
     forward,
     backward,
     "Orvieto et al. 2023",
-    recurrent=(),
-    own=("nu", "theta", "gamma"),
-    own_start=ring,
+    recurrent_gates=(),
+    unit_weights=("nu", "theta", "gamma"),
+    unit_init=ring,
 )

@@ -16,7 +16,7 @@ Backward. c[t] is read by a[t], and by c[t+1], whose part arrives as `d_c`:
 The last line is the point of the cell: the error travels back along c multiplied by f alone.
 """
 
-from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
 
@@ -30,16 +30,16 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c), (i, f, g, o) = d_state, saved
+    (d_a, d_c), (i, f, g, o) = d_state, residuals
     tanh_c = tanh(state[1])
-    d_c = d_c + d_a * o * tanh_slope(tanh_c)
-    d_i = d_c * g * sigmoid_slope(i)
-    d_f = d_c * previous[1] * sigmoid_slope(f)
-    d_g = d_c * i * tanh_slope(g)
-    d_o = d_a * tanh_c * sigmoid_slope(o)
+    d_c = d_c + d_a * o * tanh_derivative(tanh_c)
+    d_i = d_c * g * sigmoid_derivative(i)
+    d_f = d_c * previous[1] * sigmoid_derivative(f)
+    d_g = d_c * i * tanh_derivative(g)
+    d_o = d_a * tanh_c * sigmoid_derivative(o)
     return (d_i, d_f, d_g, d_o), (0.0, d_c * f), ()
 
 

@@ -17,7 +17,7 @@ Backward. As for the LSTM with f = 1, and with h = tanh(c/2):
 The last one is the constant error carousel: along c the error neither fades nor grows.
 """
 
-from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 
 
@@ -30,15 +30,15 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c), (i, g, o), (_, half) = d_state, saved, unit
+    (d_a, d_c), (i, g, o), (_, half) = d_state, residuals, unit
     h = tanh(half * state[1])
-    d_c = d_c + d_a * o * half * tanh_slope(h)
-    d_i = d_c * g * sigmoid_slope(i)
-    d_g = d_c * i * tanh_slope(half * g)
-    d_o = d_a * h * sigmoid_slope(o)
+    d_c = d_c + d_a * o * half * tanh_derivative(h)
+    d_i = d_c * g * sigmoid_derivative(i)
+    d_g = d_c * i * tanh_derivative(half * g)
+    d_o = d_a * h * sigmoid_derivative(o)
     return (d_i, d_g, d_o), (0.0, d_c), ()
 
 

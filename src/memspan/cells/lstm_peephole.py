@@ -21,7 +21,7 @@ Backward. c[t] is read by a[t], by the output gate, and by c[t+1] and its gates,
 
 import numpy as np
 
-from memspan.cells.activations import sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.cells.initializers import uniform
 from memspan.shapes import Array
@@ -38,17 +38,17 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c), (i, f, g, o), (p_i, p_f, p_o) = d_state, saved, unit
+    (d_a, d_c), (i, f, g, o), (p_i, p_f, p_o) = d_state, residuals, unit
     before, c = previous[1], state[1]
     tanh_c = tanh(c)
-    d_o = d_a * tanh_c * sigmoid_slope(o)
-    d_c = d_c + d_a * o * tanh_slope(tanh_c) + d_o * p_o
-    d_i = d_c * g * sigmoid_slope(i)
-    d_f = d_c * before * sigmoid_slope(f)
-    d_g = d_c * i * tanh_slope(g)
+    d_o = d_a * tanh_c * sigmoid_derivative(o)
+    d_c = d_c + d_a * o * tanh_derivative(tanh_c) + d_o * p_o
+    d_i = d_c * g * sigmoid_derivative(i)
+    d_f = d_c * before * sigmoid_derivative(f)
+    d_g = d_c * i * tanh_derivative(g)
     d_before = d_c * f + d_i * p_i + d_f * p_f
     return (d_i, d_f, d_g, d_o), (0.0, d_before), (d_i * before, d_f * before, d_o * c)
 
@@ -65,7 +65,7 @@ LSTM_PEEPHOLE = Cell(
     forward,
     backward,
     "Gers, Schraudolph & Schmidhuber 2002",
-    own=("p_i", "p_f", "p_o"),
+    unit_weights=("p_i", "p_f", "p_o"),
     bias={"f": 1.0},
-    own_start=small,
+    unit_init=small,
 )

@@ -14,7 +14,7 @@ Backward. Of q the network knows dL/dq, from `R dL/ds_h`:
 
 from typing import Any
 
-from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Reset, Values
 
 
@@ -23,10 +23,10 @@ def reset(s_first: Values, previous: Values, unit: Values) -> Any:
     return sigmoid(s_first[0]) * previous[0]
 
 
-def reset_back(d_q: Any, saved: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
+def reset_back(d_q: Any, residuals: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
     """What q adds to dL/ds and to dL/da[t-1]."""
-    f = saved[0]
-    return (d_q * previous[0] * sigmoid_slope(f),), (d_q * f,)
+    f = residuals[0]
+    return (d_q * previous[0] * sigmoid_derivative(f),), (d_q * f,)
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -36,12 +36,12 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, without what passes through q."""
-    d_a, f, h = d_state[0], saved[0], saved[1]
-    d_f = d_a * (h - previous[0]) * sigmoid_slope(f)
-    return (d_f, d_a * f * tanh_slope(h)), (d_a * one_minus(f),), ()
+    d_a, f, h = d_state[0], residuals[0], residuals[1]
+    d_f = d_a * (h - previous[0]) * sigmoid_derivative(f)
+    return (d_f, d_a * f * tanh_derivative(h)), (d_a * one_minus(f),), ()
 
 
 MGU = Cell(
@@ -51,6 +51,6 @@ MGU = Cell(
     forward,
     backward,
     "Zhou, Wu, Zhang & Zhou 2016",
-    saved=("f", "h", "q"),
+    residuals=("f", "h", "q"),
     reset=Reset(("h",), reset, reset_back),
 )

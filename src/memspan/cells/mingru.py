@@ -10,7 +10,7 @@ Backward. The error travels back along a multiplied by 1 - z alone:
     dL/ds_h = dL/da · z                              dL/da[t-1] = dL/da · (1 - z)
 """
 
-from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative
 from memspan.cells.base import Cell, Values
 
 
@@ -21,12 +21,12 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    d_a, (z, h) = d_state[0], saved
-    d_z = d_a * (h - previous[0]) * sigmoid_slope(z)
+    d_a, (z, h) = d_state[0], residuals
+    d_z = d_a * (h - previous[0]) * sigmoid_derivative(z)
     return (d_z, d_a * z), (d_a * one_minus(z),), ()
 
 
-MINGRU = Cell("mingru", ("z", "h"), ("a",), forward, backward, "Feng et al. 2024", recurrent=())
+MINGRU = Cell("mingru", ("z", "h"), ("a",), forward, backward, "Feng et al. 2024", recurrent_gates=())

@@ -11,7 +11,7 @@ Backward. With f' written as a function of a,
 and nothing of a[t-1] reaches a[t] except through s[t].
 """
 
-from memspan.cells.activations import relu, relu_slope, tanh, tanh_slope
+from memspan.cells.activations import relu, relu_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 
 Step = tuple[Values, Values]
@@ -23,9 +23,9 @@ def tanh_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (tanh(s[0]),), ()
 
 
-def tanh_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
+def tanh_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da (1 - a²)."""
-    return (d_state[0] * tanh_slope(state[0]),), (0.0,), ()
+    return (d_state[0] * tanh_derivative(state[0]),), (0.0,), ()
 
 
 def relu_forward(s: Values, previous: Values, unit: Values) -> Step:
@@ -33,9 +33,9 @@ def relu_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (relu(s[0]),), ()
 
 
-def relu_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
+def relu_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da where a > 0, else 0."""
-    return (d_state[0] * relu_slope(state[0]),), (0.0,), ()
+    return (d_state[0] * relu_derivative(state[0]),), (0.0,), ()
 
 
 def linear_forward(s: Values, previous: Values, unit: Values) -> Step:
@@ -43,13 +43,13 @@ def linear_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (s[0],), ()
 
 
-def linear_backward(d_state: Values, saved: Values, previous: Values, state: Values, unit: Values) -> Slopes:
+def linear_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Slopes:
     """ds = da."""
     return (d_state[0],), (0.0,), ()
 
 
-RNN_TANH = Cell("rnn", ("a",), ("a",), tanh_forward, tanh_backward, "Elman 1990", saved=())
+RNN_TANH = Cell("rnn", ("a",), ("a",), tanh_forward, tanh_backward, "Elman 1990", residuals=())
 RNN_RELU = Cell(
-    "rnn-relu", ("a",), ("a",), relu_forward, relu_backward, "Le, Jaitly & Hinton 2015", (), start="identity"
+    "rnn-relu", ("a",), ("a",), relu_forward, relu_backward, "Le, Jaitly & Hinton 2015", (), init="identity"
 )
 RNN_LINEAR = Cell("rnn-linear", ("a",), ("a",), linear_forward, linear_backward, "closed-form reference", ())

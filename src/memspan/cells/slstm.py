@@ -29,11 +29,11 @@ from memspan.cells.activations import (
     exp,
     larger,
     one_minus,
-    relu_slope,
+    relu_derivative,
     sigmoid,
-    sigmoid_slope,
+    sigmoid_derivative,
     tanh,
-    tanh_slope,
+    tanh_derivative,
     where_positive,
 )
 from memspan.cells.base import Cell, Values
@@ -50,18 +50,23 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    (d_a, d_c, d_n, d_m), (i, f, g, o), (_, c, n, _) = d_state, saved, state
+    (d_a, d_c, d_n, d_m), (i, f, g, o), (_, c, n, _) = d_state, residuals, state
     mean, per_weight = c / n, d_a * o / n
     d_c, d_n = d_c + per_weight, d_n - per_weight * mean
     d_i, d_f = (d_c * g + d_n) * i, (d_c * previous[1] + d_n * previous[2]) * f
     d_m = d_m - d_i - d_f
-    newer, begun = relu_slope(one_minus(f)), relu_slope(previous[2])  # 1 where positive, else 0
+    newer, begun = relu_derivative(one_minus(f)), relu_derivative(previous[2])  # 1 where positive, else 0
     d_i = d_i + newer * d_m
     d_f = d_f + one_minus(newer) * d_m
-    d_gates = (d_i + one_minus(begun) * d_f, begun * d_f, d_c * i * tanh_slope(g), d_a * mean * sigmoid_slope(o))
+    d_gates = (
+        d_i + one_minus(begun) * d_f,
+        begun * d_f,
+        d_c * i * tanh_derivative(g),
+        d_a * mean * sigmoid_derivative(o),
+    )
     return d_gates, (0.0, d_c * f, d_n * f, begun * d_f), ()
 
 

@@ -10,7 +10,7 @@ Backward.
     dL/ds_h = dL/da · (1 - g) · (1 - h²)             dL/da[t-1] = dL/da · g
 """
 
-from memspan.cells.activations import one_minus, sigmoid, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 
 
@@ -21,12 +21,12 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 
 
 def backward(
-    d_state: Values, saved: Values, previous: Values, state: Values, unit: Values
+    d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
     """The equations of this file's docstring, in their order."""
-    d_a, (g, h) = d_state[0], saved
-    d_g = d_a * (previous[0] - h) * sigmoid_slope(g)
-    return (d_g, d_a * one_minus(g) * tanh_slope(h)), (d_a * g,), ()
+    d_a, (g, h) = d_state[0], residuals
+    d_g = d_a * (previous[0] - h) * sigmoid_derivative(g)
+    return (d_g, d_a * one_minus(g) * tanh_derivative(h)), (d_a * g,), ()
 
 
 UGRNN = Cell("ugrnn", ("g", "h"), ("a",), forward, backward, "Collins, Sohl-Dickstein & Sussillo 2017")

@@ -9,7 +9,7 @@ from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
 from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.runtime.progress import progress as show_progress
-from memspan.study.study import CellName
+from memspan.study.choices import CellName
 
 if TYPE_CHECKING:
     EngineName = str

@@ -11,7 +11,7 @@ from memspan.errors import whole_number
 
 
 def cells(*, hidden: Annotated[int, WHOLE] = 32) -> int:
-    """List the cells: gates, states, number of weights, start and source.
+    """List the cells: gates, states, number of weights, initializer and source.
 
     Parameters
     ----------
@@ -23,10 +23,10 @@ def cells(*, hidden: Annotated[int, WHOLE] = 32) -> int:
     for heading in ("cell", "gates", "states"):
         table.add_column(heading, overflow="fold")
     table.add_column("weights", justify="right")
-    table.add_column("start")
+    table.add_column("init")
     table.add_column("source", overflow="fold")
     for cell in CELLS.values():
         weights = f"{Layout(cell, 1, H, 1).size:,}"
-        table.add_row(cell.name, ", ".join(cell.gates), ", ".join(cell.states), weights, cell.start, cell.source)
+        table.add_row(cell.name, ", ".join(cell.gates), ", ".join(cell.states), weights, cell.init, cell.source)
     new_console().print(table)
     return 0

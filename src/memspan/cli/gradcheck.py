@@ -11,7 +11,7 @@ from memspan.errors import whole_number
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
-from memspan.study.study import CellName, StartName, TaskName
+from memspan.study.choices import CellName, InitializerName, TaskName
 from memspan.tasks import get_task, whole_numbers
 
 WIDE = 120
@@ -22,8 +22,8 @@ def gradcheck(
     *,
     cell: CellName = "rnn",
     task: TaskName = "recall",
-    parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
-    start: StartName | None = None,
+    task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
+    init: InitializerName | None = None,
     length: Annotated[int, WHOLE] = 20,
     batch: Annotated[int, WHOLE] = 4,
     hidden: Annotated[int, WHOLE] = 8,
@@ -42,9 +42,9 @@ def gradcheck(
         The recurrent cell.
     task
         The task, which also says with which loss.
-    parameters
-        Of the task, if not its own, such as --parameters.items 3.
-    start
+    task_parameters
+        Of the task, if not its own, such as --task-parameters.items 3.
+    init
         Initial weights [default: the cell's own].
     length
         Sequence length T.
@@ -58,16 +58,16 @@ def gradcheck(
         A folder for the figure of error against step size.
     """
     for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
-    chosen, H = get_task(task, **whole_numbers(parameters or {})), whole_number("hidden", hidden)
-    x, y = chosen.sample(np.random.default_rng(for_data), length, batch)
-    _, features, outputs, read_out = chosen.shape(length)
-    network = Network(cell, features, H, outputs, init=start, read_out=read_out, rng=for_weights)
+    chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
+    x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
+    _, features, outputs, output_steps = chosen.shape(length)
+    network = Network(cell, features, H, outputs, init=init, output_steps=output_steps, rng=for_weights)
     if output is not None:
         make_folder(output)
-    report = gradient_check(network, x, y, chosen.new_loss())
+    report = gradient_check(network, x, y, chosen.make_loss())
     console = new_console()
     console.print(report.table(wide=console.width >= WIDE))
     if output is not None:
-        save_sweep(step_size_sweep(network, x, y, chosen.new_loss()), output)
+        save_sweep(step_size_sweep(network, x, y, chosen.make_loss()), output)
         print(output / "step-sweep.png")
     return 0 if report else 1

@@ -21,7 +21,7 @@ def tasks(
     name: str | None = None,
     /,
     *,
-    parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
+    task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
     length: Annotated[int | None, WHOLE] = None,
     plot: Annotated[bool, Parameter(negative="")] = False,
     samples: Annotated[int, WHOLE] = 3,
@@ -42,8 +42,8 @@ def tasks(
     ----------
     name
         A task, or a family such as `adding`.
-    parameters
-        Of the task, if not its own, such as --parameters.items 3.
+    task_parameters
+        Of the task, if not its own, such as --task-parameters.items 3.
     length
         T, for which risks are given [default: 100], and sequences drawn [default: a short one].
     plot
@@ -57,13 +57,13 @@ def tasks(
     """
     length = None if length is None else whole_number("length", length)
     family = [task for task in TASKS.values() if task.family == str(name).replace("_", "-")]
-    if name is None and (plot or parameters):
-        rule = "given with --plot or --parameters, as in `memspan tasks recall --plot`"
+    if name is None and (plot or task_parameters):
+        rule = "given with --plot or --task-parameters, as in `memspan tasks recall --plot`"
         raise InvalidArgument("name", rule, "none")
-    if name is None or (family and name not in TASKS and not parameters):
+    if name is None or (family and name not in TASKS and not task_parameters):
         chosen = family or list(TASKS.values())
     else:
-        chosen = [get_task(name, **whole_numbers(parameters or {}))]
+        chosen = [get_task(name, **whole_numbers(task_parameters or {}))]
     options = {"samples": samples, "seed": whole_number("seed", seed, least=0)}
     drawn = {task.name.replace("/", "-"): TaskSamples.of(task, length, **options) for task in chosen if plot}
     if plot:
@@ -98,10 +98,10 @@ def _list_tasks(tasks: list[Task], length: int, console: Console) -> None:
 
 def _describe(task: Task, length: int | None, console: Console) -> None:
     length = max(USUAL, task.least_length) if length is None else task.checked_length(length)
-    steps, features, outputs, read_out = task.shape(length)
-    read = "after the last step" if read_out is None else f"after each of the last {read_out}"
-    if task.new_loss().masked:
-        read = f"once, after one of the last {read_out}"
+    steps, features, outputs, output_steps = task.shape(length)
+    read = "after the last step" if output_steps is None else f"after each of the last {output_steps}"
+    if task.make_loss().masked:
+        read = f"once, after one of the last {output_steps}"
     least = f", the best answer has {task.least_risk:g}" if task.least_risk else ""
     chosen = {name: value for name, value in parameters_of(task).items() if value is not None}
     rows = {
@@ -111,7 +111,7 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
         f"at T = {length}": f"{steps} steps, {features} in, {outputs} out, read {read}",
         "inputs": ", ".join(task.input_names),
         "classes": ", ".join(task.class_names),
-        "loss": f"{task.new_loss().label}; without looking at the input {task.trivial_risk(length):.4g}{least}",
+        "loss": f"{task.make_loss().label}; without looking at the input {task.trivial_risk(length):.4g}{least}",
         "correct": f"{task.rule}; by chance {task.chance_accuracy(length):.3g}",
         "parameters": ", ".join(f"{name}={value}" for name, value in chosen.items()) or "none",
         "relatives": ", ".join(n for n, other in TASKS.items() if other.family == task.family and n != task.name),

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Inexact
 
 from memspan.cells import Cell
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.shapes import Array, Flat
 
 
@@ -18,12 +18,12 @@ class Weights(NamedTuple):
     for each. `U` holds the weights that each unit has for itself. What a cell does not have is empty.
     """
 
-    W: Inexact[np.ndarray, "features driven"]
+    W: Inexact[np.ndarray, "features input_gates"]
     R: Inexact[np.ndarray, "read recurrent"]
     bs: Inexact[np.ndarray, "columns 1"]
     V: Inexact[np.ndarray, "hidden outputs"]
     by: Inexact[np.ndarray, "outputs 1"]
-    U: Inexact[np.ndarray, "own hidden"]
+    U: Inexact[np.ndarray, "unit_weights hidden"]
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,21 @@ class Layout:
     def _shapes(self) -> dict[str, tuple[int, int]]:
         cell, H = self.cell, self.hidden
         return {
-            "W": (self.features, len(cell.driven) * H),
-            "R": (len(cell.reads) * H, len(cell.recurrent) * H),
+            "W": (self.features, len(cell.input_gates) * H),
+            "R": (len(cell.reads) * H, len(cell.recurrent_gates) * H),
             "bs": (len(cell.gates) * H, 1),
             "V": (H, self.outputs),
             "by": (self.outputs, 1),
-            "U": (len(cell.own), H),
+            "U": (len(cell.unit_weights), H),
         }
 
 
-def initial_weights(layout: Layout, start: str, gain: float, rng: np.random.Generator) -> Flat:
-    """Draw the weights of a cell from the start of that name; float64.
+def initial_weights(layout: Layout, init: str, gain: float, rng: np.random.Generator) -> Flat:
+    """Draw the weights of a cell from the initializer of that name; float64.
 
-    The gain multiplies what the start is about: R alone for `orthogonal` and `identity`, else W, R and V.
+    The gain multiplies what the initializer is about: R alone for `orthogonal` and `identity`, else W, R and V.
     """
-    rule, cell = STARTS[start], layout.cell
+    rule, cell = INITIALIZERS[init], layout.cell
     other_gain = gain if rule.other is rule.recurrent else 1.0
     F, H, O = layout.features, layout.hidden, layout.outputs
     flat = np.zeros(layout.size)
@@ -92,8 +92,8 @@ def initial_weights(layout: Layout, start: str, gain: float, rng: np.random.Gene
             gate[state * H : (state + 1) * H] = gain * rule.recurrent(rng, H, H)
     weights.V[:] = other_gain * rule.other(rng, H, O)
     weights.bs[:, 0] = np.repeat([cell.bias.get(gate, 0.0) for gate in cell.gates], H)
-    if cell.own_start is not None:
-        weights.U[:] = cell.own_start(rng, H)
+    if cell.unit_init is not None:
+        weights.U[:] = cell.unit_init(rng, H)
     return flat
 
 

@@ -33,8 +33,8 @@ class Trace:
         The inputs.
     states : array [S, T+1, B, H]
         Every state; entry 0 on the time axis is the start (zeros), entry t+1 what step t left behind.
-    saved : array [N, T, B, H]
-        What the cell's forward saved for its backward: as a rule every gate *after* its nonlinearity.
+    residuals : array [N, T, B, H]
+        What the cell's forward residuals for its backward: as a rule every gate *after* its nonlinearity.
     y_hat : array [K, B, O]
         The predictions, read out after each of the last K steps.
     """
@@ -42,7 +42,7 @@ class Trace:
     cell: Cell
     x: Inputs
     states: Inexact[np.ndarray, "states times batch hidden"]
-    saved: Inexact[np.ndarray, "saved time batch hidden"]
+    residuals: Inexact[np.ndarray, "residuals time batch hidden"]
     y_hat: Outputs
 
     @property
@@ -61,7 +61,7 @@ class Trace:
 
     def gate(self, name: str) -> Hidden:
         """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
-        return self.saved[self.cell.saved.index(name)]
+        return self.residuals[self.cell.residuals.index(name)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Gradients:
     d_y_hat: Outputs
     d_s: Columns
     d_states: Inexact[np.ndarray, "states time batch hidden"]
-    d_U: Inexact[np.ndarray, "time own hidden"]
+    d_U: Inexact[np.ndarray, "time unit_weights hidden"]
 
     @property
     def d_a(self) -> Hidden:
@@ -98,9 +98,9 @@ class Gradients:
 
     @property
     @spurious
-    def d_W(self) -> Inexact[np.ndarray, "time features driven"]:
+    def d_W(self) -> Inexact[np.ndarray, "time features input_gates"]:
         """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
-        return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_driven)
+        return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_input_gates)
 
     @property
     @spurious
@@ -122,8 +122,8 @@ class Gradients:
     @spurious
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
         """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
-        read_out = self.trace.a[-len(self.d_y_hat) :]
-        return flat_steps(read_out).T @ flat_steps(self.d_y_hat)
+        output_steps = self.trace.a[-len(self.d_y_hat) :]
+        return flat_steps(output_steps).T @ flat_steps(self.d_y_hat)
 
     @property
     def d_by(self) -> Inexact[np.ndarray, "outputs 1"]:
@@ -145,7 +145,7 @@ class Gradients:
         """
         d_s = flat_steps(self.d_s)
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
-        d_W = flat_steps(self.trace.x).T @ flat_steps(self._d_driven)
+        d_W = flat_steps(self.trace.x).T @ flat_steps(self._d_input_gates)
         d_R = flat_steps(self.trace.read).T @ d_s[:, first:last]
         if self.trace.cell.reset is not None:
             d_R = np.concatenate([d_R, flat_steps(self.trace.gate("q")).T @ d_s[:, last:]], axis=-1)
@@ -154,9 +154,9 @@ class Gradients:
         return np.concatenate([gradient.ravel() for gradient in sums])
 
     @property
-    def _d_driven(self) -> Columns:
+    def _d_input_gates(self) -> Columns:
         """dL/ds of the gates that W feeds."""
-        return self.d_s[..., : len(self.trace.cell.driven) * self.trace.a.shape[-1]]
+        return self.d_s[..., : len(self.trace.cell.input_gates) * self.trace.a.shape[-1]]
 
 
 def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.ndarray, "rows width"]:
@@ -165,8 +165,8 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
 
 
 @spurious
-def unroll(cell: Cell, weights: Weights, x: Inputs, read_out: int = 1) -> Trace:
-    """Run `cell` over `x` from zero states and read out the last `read_out` steps.
+def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Trace:
+    """Run `cell` over `x` from zero states and read out the last `output_steps` steps.
 
     Parameters
     ----------
@@ -176,28 +176,28 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, read_out: int = 1) -> Trace:
         The linear half.
     x : array [T, B, F]
         A batch of sequences.
-    read_out : int
+    output_steps : int
         K.
     """
     (T, B, _), H = x.shape, weights.V.shape[0]
     from_input = drive(weights, x)
     states = np.zeros((len(cell.states), T + 1, B, H), from_input.dtype)
-    saved = np.empty((len(cell.saved), T, B, H), from_input.dtype)
+    residuals = np.empty((len(cell.residuals), T, B, H), from_input.dtype)
     state, unit = tuple(states[:, 0]), cell.unit(weights.U)
     for t in range(T):
         s = pre_activations(cell, weights, unit, from_input[t], state)
         state, kept = cell.forward(s, state, unit)
         _store(states[:, t + 1], state)
-        _store(saved[:, t], kept)
-    y_hat = states[0, -read_out:] @ weights.V + weights.by.T
-    return Trace(cell, x, states, saved, y_hat)
+        _store(residuals[:, t], kept)
+    y_hat = states[0, -output_steps:] @ weights.V + weights.by.T
+    return Trace(cell, x, states, residuals, y_hat)
 
 
 def drive(weights: Weights, x: Inexact[np.ndarray, "*steps batch features"]) -> Array:
     """What the inputs and the bias bring to the pre-activations, `Wᵀ x[t] + b_s`, at any number of steps."""
-    bias, driven = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
-    from_input = x @ weights.W + bias[..., :driven]
-    undriven = np.broadcast_to(bias[..., driven:], (*from_input.shape[:-1], bias.shape[-1] - driven))
+    bias, input_gates = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
+    from_input = x @ weights.W + bias[..., :input_gates]
+    undriven = np.broadcast_to(bias[..., input_gates:], (*from_input.shape[:-1], bias.shape[-1] - input_gates))
     return np.concatenate([from_input, undriven], axis=-1) if undriven.shape[-1] else from_input
 
 
@@ -234,16 +234,20 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
         if t >= unread:
             d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
         _store(d_states[:, t], d_state)
-        previous, state, saved = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1]), tuple(trace.saved[:, t])
-        d_gates, d_previous, d_unit = cell.backward(d_state, saved, previous, state, unit)
+        previous, state, residuals = (
+            tuple(trace.states[:, t]),
+            tuple(trace.states[:, t + 1]),
+            tuple(trace.residuals[:, t]),
+        )
+        d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
         _store(split(d_s[t], H), d_gates)
         _store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
-        d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, saved, previous)
+        d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, residuals, previous)
     return Gradients(trace, d_y_hat, d_s, d_states, d_U)
 
 
 def _pre_activations_back(
-    cell: Cell, weights: Weights, unit: Values, d_s: Array, d_previous: Values, saved: Values, previous: Values
+    cell: Cell, weights: Weights, unit: Values, d_s: Array, d_previous: Values, residuals: Values, previous: Values
 ) -> Values:
     """dL/d(previous states), those through `s[t]` added; where there is a reset, what q adds to `d_s` too."""
     H = weights.V.shape[-2]
@@ -251,7 +255,7 @@ def _pre_activations_back(
     R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]
     if cell.reset is not None:
         d_q = d_s[:, last:] @ R_last.T
-        d_gates, d_more = cell.reset.backward(d_q, saved, previous, unit)
+        d_gates, d_more = cell.reset.backward(d_q, residuals, previous, unit)
         for target, through_q in zip(split(d_s[:, :last], H), d_gates, strict=True):
             target += through_q
         d_previous = tuple(direct + through_q for direct, through_q in zip(d_previous, d_more, strict=True))

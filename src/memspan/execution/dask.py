@@ -1,4 +1,4 @@
-"""A Dask cluster that carries out orders. Everything that knows Dask is here."""
+"""A Dask cluster that carries out jobs. Everything that knows Dask is here."""
 
 import asyncio
 import contextlib

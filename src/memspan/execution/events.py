@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from memspan.execution.plan import Plan
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
-
-if TYPE_CHECKING:
-    from memspan.execution.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -17,7 +14,7 @@ class Planned:
 
     study: Study
     name: str
-    plan: "Plan"
+    plan: Plan
     done: dict[int, dict[str, int]] = field(default_factory=dict)
 
 

@@ -1,20 +1,21 @@
-"""What a worker does, wherever it is: it gets an order and gives back trials."""
+"""What a worker does, wherever it is: it gets a job and gives back trials."""
 
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from memspan._version import __version__
 from memspan.errors import MachineFailed
 from memspan.runtime.blas import one_blas_thread
-from memspan.study.study import Study
+from memspan.study.configuration import Configuration
+from memspan.study.study import Key
 from memspan.study.trial import Stopped, Trial, run_group
 
 Watcher = Callable[[int, int, int], None]
-"""Hears of an order, by its ticket, that a member of it has done so many updates; may raise `Stopped`."""
+"""Hears of a job, by its ticket, that a member of it has done so many updates; may raise `Stopped`."""
 
 
 class OtherVersion(MachineFailed):
@@ -22,29 +23,36 @@ class OtherVersion(MachineFailed):
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """Repetitions of one configuration and length, to be trained side by side.
 
     Attributes
     ----------
     ticket : int
         By which the coordinator knows it.
-    configuration : int
-        Its place in the study.
-    study : Study
-        That configuration.
+    place : int
+        Of the configuration, in `Study.configurations`.
+    configuration : Configuration
     length : int
     repetitions : tuple of int
+    keep_weights : int
+        Repetitions below this number keep their trained weights.
     version : str
         The coordinator's.
     """
 
     ticket: int
-    configuration: int
-    study: Study
+    place: int
+    configuration: Configuration
     length: int
     repetitions: tuple[int, ...]
+    keep_weights: int = 0
     version: str = __version__
+
+    @property
+    def keys(self) -> list[Key]:
+        """The keys of its trials."""
+        return [Key(self.place, self.length, repetition) for repetition in self.repetitions]
 
 
 def nobody(ticket: int, member: int, updates: int) -> None:
@@ -52,7 +60,7 @@ def nobody(ticket: int, member: int, updates: int) -> None:
 
 
 class _Here(threading.local):
-    """What a thread that works knows besides its orders."""
+    """What a thread that works knows besides its jobs."""
 
     watch: Watcher = staticmethod(nobody)
     begin: Callable[[], None] = staticmethod(lambda: None)
@@ -61,8 +69,8 @@ class _Here(threading.local):
 HERE = _Here()
 
 
-def work(order: Order) -> list[Trial]:
-    """The trials of an order; none if it was stopped.
+def work(job: Job) -> list[Trial]:
+    """The trials of a job; none if it was stopped.
 
     One BLAS thread, whatever else: the bits of a product can depend on their number.
 
@@ -71,17 +79,19 @@ def work(order: Order) -> list[Trial]:
     OtherVersion
         Before anything is computed.
     """
-    demand_version(order.version)
+    demand_version(job.version)
 
     def observe(repetition: int, updates: int) -> None:
-        HERE.watch(order.ticket, order.repetitions.index(repetition), updates)
+        HERE.watch(job.ticket, job.repetitions.index(repetition), updates)
 
     try:
         with one_blas_thread():
-            found = run_group(order.study, order.length, order.repetitions, observe)
+            found = run_group(
+                job.configuration, job.length, job.repetitions, observe, keep_weights=job.keep_weights
+            )
     except Stopped:
         return []
-    return [trial.model_copy(update={"configuration": order.configuration}) for trial in found]
+    return [trial.model_copy(update={"configuration": job.place}) for trial in found]
 
 
 def demand_version(version: str) -> None:
@@ -91,10 +101,22 @@ def demand_version(version: str) -> None:
         raise OtherVersion(f"the worker {here} has memspan {__version__}, and the study is run by {version}")
 
 
+def groups_of(keys: Iterable[Key], width: Callable[[Key], int]) -> Iterator[list[Key]]:
+    """Repetitions of a configuration and length together, as many as `width` says of the first."""
+    group: list[Key] = []
+    for key in keys:
+        if group and (key[:2] != group[0][:2] or len(group) >= width(group[0])):
+            yield group
+            group = []
+        group.append(key)
+    if group:
+        yield group
+
+
 class Board:
     """A row of numbers for each worker process, in shared memory, without a lock that one killed could keep.
 
-    A row holds the worker's process, the ticket of its order, and the updates done by each member of the order.
+    A row holds the worker's process, the ticket of its job, and the updates done by each member of the job.
     The ticket is 0 before the worker has begun, and -1 before the first update. The first number of all is 1 when
     the workers are to stop.
     """
@@ -113,7 +135,7 @@ class Board:
         return int(self.numbers[self._row(worker)])
 
     def read(self, worker: int) -> tuple[int, list[int]]:
-        """The ticket of a worker's order, and what its members have done."""
+        """The ticket of a worker's job, and what its members have done."""
         row = self._row(worker)
         ticket, *updates = self.numbers[row + 1 : row + 2 + self.MEMBERS]
         return ticket, updates
@@ -123,11 +145,11 @@ class Board:
         self.numbers[self._row(worker)] = 0
 
     def clear(self, worker: int) -> None:
-        """Called before a worker gets its next order."""
+        """Called before a worker gets its next job."""
         self.numbers[self._row(worker) + 1] = 0
 
     def begun(self, worker: int) -> bool:
-        """Whether it has begun with that order."""
+        """Whether it has begun with that job."""
         return bool(self.numbers[self._row(worker) + 1])
 
     def join(self, worker: int) -> None:

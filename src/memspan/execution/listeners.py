@@ -33,6 +33,7 @@ from memspan.execution.plan import duration
 from memspan.runtime.progress import ipython_shell, plain, surroundings
 from memspan.study.study import Key
 from memspan.study.trial import Trial
+from memspan.training.history import Outcome
 
 KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
 SECONDS_BETWEEN_LINES = 5.0
@@ -101,7 +102,7 @@ class Tally:
             self.running |= event.updates
         elif isinstance(event, Finished):
             for trial in event.trials:
-                self.counts[trial.length][trial.status] += 1
+                self.counts[trial.length][trial.outcome] += 1
                 self._end(trial.key)
             self.ended_here += len(event.trials)
         elif isinstance(event, Elsewhere):
@@ -132,7 +133,7 @@ class Tally:
     @property
     def line(self) -> str:
         """All in one line."""
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(self.all.items()))
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.all.items()))
         trials = f"{self.all.total():,}/{sum(self.totals.values()):,} trials" + (f" ({counts})" if counts else "")
         parts = [f"{100 * self.share:.0f} %", trials, f"{duration(self.elapsed)}"]
         if 0 < self.share < 1:
@@ -221,7 +222,7 @@ class Bars:
     def _drawn(self, tally: Tally) -> RenderableType:
         lengths = [n for n in tally.totals if tally.counts[n].total() < tally.totals[n]] or list(tally.totals)
         lengths = list(tally.totals) if len(tally.totals) <= MOST_LENGTHS else lengths[-MOST_LENGTHS:]
-        states = [status for status in ("diverged", "failed") if tally.all[status]]
+        states = [outcome for outcome in ("diverged", "failed") if tally.all[outcome]]
         table = Table(box=None, pad_edge=False)
         for heading in ("length", "", "done", "solved", *states):
             table.add_column(heading, justify="left" if not heading else "right", min_width=8 if heading else 24)
@@ -275,7 +276,7 @@ class Json:
 
     Each has `event`, and `seconds` since the beginning. The rest is what the event is: `planned` (`name`, `trials`
     to do, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their `updates`), `finished`
-    (`trials` with status, accuracy and so on), `elsewhere` (`trials`), `worker-lost` (`trials`, `reason`),
+    (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost` (`trials`, `reason`),
     `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`, `reason`). What is not
     a number is null.
     """
@@ -312,7 +313,7 @@ def remark_on(event: Event) -> str:
     if isinstance(event, Stopping):
         return "stopping: what is finished is kept; a second time stops at once"
     if isinstance(event, Finished):
-        failed = [trial for trial in event.trials if trial.status == "failed"]
+        failed = [trial for trial in event.trials if trial.outcome is Outcome.FAILED]
         return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
     return ""
 
@@ -339,7 +340,7 @@ def _contents(event: Event) -> dict[str, Any]:
 
 
 def _brief(trial: Trial) -> dict[str, Any]:
-    names = ("status", "reason", "updates", "accuracy", "loss", "seconds", "attempts", "worker", "digest")
+    names = ("outcome", "reason", "updates", "accuracy", "loss", "seconds", "attempts", "worker", "digest")
     numbers = {name: getattr(trial, name) for name in names}
     plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
     return {**_named(trial.key), **plain}

@@ -1,4 +1,4 @@
-"""Processes on this machine that carry out orders; one that dies takes only its own order with it."""
+"""Processes on this machine that carry out jobs; one that dies takes only its own job with it."""
 
 import contextlib
 import multiprocessing
@@ -35,9 +35,9 @@ class _Call:
 
 
 class Processes(Executor):
-    """Processes on this machine, each in a pool of its own: one that dies takes only its own order with it.
+    """Processes on this machine, each in a pool of its own: one that dies takes only its own job with it.
 
-    One that dies before it has begun is replaced, and nobody hears of it: that was not the order's fault.
+    One that dies before it has begun is replaced, and nobody hears of it: that was not the job's fault.
     """
 
     def __init__(self, workers: int) -> None:

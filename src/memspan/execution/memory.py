@@ -2,17 +2,17 @@
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Self
 
 import numpy as np
 import psutil
 
 from memspan.cells import CELLS
 from memspan.engines.compiled import MEMORY
-from memspan.engines.compiled.engine import Plan as Pass
+from memspan.engines.compiled.engine import PassPlan
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, MemspanError
-from memspan.study.study import Study
+from memspan.study.configuration import Configuration
 from memspan.tasks import get_task
 
 SHARE = 0.8
@@ -41,69 +41,99 @@ def available() -> int:
     return int(max(free, 0) * SHARE)
 
 
-def bytes_of(study: Study, length: int, members: int) -> int:
-    """What training so many networks of one configuration side by side takes, at most at one time.
+def bytes_of(configuration: Configuration, length: int, members: int) -> int:
+    """What training so many networks of a configuration side by side takes, at most at one time.
 
     Raises
     ------
     TooLarge
         When it is more than the engine may have, however many networks there are.
     """
-    parameters = tuple(sorted(study.parameters.items()))
-    shape = study.cell, study.hidden, study.batch, study.evaluation_samples, study.updates, study.dtype
-    return _bytes(study.task, parameters, *shape, length, members)
+    return _bytes_of(Kind.of(configuration), configuration.updates, length, members)
+
+
+class Kind(NamedTuple):
+    """What the time and the memory of an update depend on, besides the length."""
+
+    task: str
+    task_parameters: tuple[tuple[str, float], ...]
+    cell: str
+    hidden: int
+    batch: int
+    evaluation_samples: int
+    dtype: str
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Self:
+        """That of a configuration."""
+        parameters = tuple(sorted(configuration.task_parameters.items()))
+        return cls(configuration.task, parameters, *(getattr(configuration, name) for name in cls._fields[2:]))
 
 
 @functools.lru_cache(maxsize=10_000)
-def _bytes(
-    task_name: str,
-    parameters: tuple[tuple[str, Any], ...],
-    cell_name: str,
-    H: int,
-    B: int,
-    evaluated: int,
-    updates: int,
-    dtype: str,
-    length: int,
-    members: int,
-) -> int:
-    task, cell = get_task(task_name, **dict(parameters)), CELLS[cell_name]
-    T, F, O, read_out = task.shape(length)
-    K, size, layout = read_out or 1, np.dtype(dtype).itemsize, Layout(cell, F, H, O)
-    G, S, N = len(cell.gates), len(cell.states), len(cell.saved)
+def _bytes_of(kind: Kind, updates: int, length: int, members: int) -> int:
+    return _Training(kind, updates, length, members).bytes
 
-    def batch(sequences: int, itemsize: int = size) -> int:
-        return sequences * itemsize * (T * F + K * O)
 
-    def drawing(sequences: int) -> int:
+class _Training:
+    """The arrays of a training, counted."""
+
+    def __init__(self, kind: Kind, updates: int, length: int, members: int) -> None:
+        self.kind, self.updates, self.length, self.members = kind, updates, length, members
+        self.task, self.cell = get_task(kind.task, **dict(kind.task_parameters)), CELLS[kind.cell]
+        self.T, self.F, self.O, output_steps = self.task.shape(length)
+        self.K, self.dtype = output_steps or 1, np.dtype(kind.dtype)
+        self.layout = Layout(self.cell, self.F, kind.hidden, self.O)
+
+    @property
+    def bytes(self) -> int:
+        """Of all of them, at the moment at which they are most."""
+        one, members, size = self.kind, self.members, self.dtype.itemsize
+        held_out = one.evaluation_samples
+        training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
+        training += 2 * members * self.batch(one.batch)
+        evaluating = members * self.batch(held_out) + max(self.drawing(held_out), self.scoring(held_out))
+        kept = COPIES * members * self.layout.size * size + 3 * NUMBER * members * self.updates
+        most = max(self.measuring(), evaluating, self.drawing(one.batch))
+        return int(ALLOCATED * (kept + training + most))
+
+    def batch(self, sequences: int, itemsize: int | None = None) -> int:
+        """x and y."""
+        return sequences * (itemsize or self.dtype.itemsize) * (self.T * self.F + self.K * self.O)
+
+    def drawing(self, sequences: int) -> int:
         """The numbers that a batch is made of, twice, and itself in float64, twice."""
-        return 16 * sequences * task.draws(length) + 2 * batch(sequences, 8)
+        return 16 * sequences * self.task.draws(self.length) + 2 * self.batch(sequences, 8)
 
-    def scoring(sequences: int) -> int:
+    def scoring(self, sequences: int) -> int:
         """The answers of all networks, and what loss and accuracy make of those of one."""
-        return sequences * K * O * (members * size + 4 * 8)
+        return sequences * self.K * self.O * (self.members * self.dtype.itemsize + 4 * 8)
 
-    def passing(sequences: int, *, backward: bool) -> int:
-        sizes = layout, np.dtype(dtype), (T, sequences, F), K
+    def passing(self, sequences: int, *, backward: bool) -> int:
+        """The buffers of the engine for a pass forward, or forward and back."""
+        sizes = self.layout, self.dtype, (self.T, sequences, self.F), self.K
         try:
-            return Pass.of(*sizes, MEMORY, models=members, backward=backward).bytes
+            return PassPlan.of(*sizes, MEMORY, models=self.members, backward=backward).bytes
         except InvalidArgument:
-            least = Pass.of(*sizes, 1 << 200, backward=backward).bytes
+            least = PassPlan.of(*sizes, 1 << 200, backward=backward).bytes
             raise TooLarge(
-                f"the study needs {amount(least)} for a pass at T={length}, batch {sequences}, {H} hidden, and "
-                f"the buffers of a pass may take {amount(MEMORY)}: a smaller batch, network or length is needed"
+                f"the study needs {amount(least)} for a pass at T={self.length}, batch {sequences}, "
+                f"{self.layout.hidden} hidden, and the buffers of a pass may take {amount(MEMORY)}: a smaller "
+                "batch, network or length is needed"
             ) from None
 
-    training = passing(B, backward=True) + passing(evaluated, backward=False) + 2 * members * batch(B)
-    evaluating = members * batch(evaluated) + max(drawing(evaluated), scoring(evaluated))
-    # The gradients at every time step, while the buffers of training are still there, by the readable engine: the
-    # trace of a pass forward, that of the way back, and for norms a product for each step, or dL/da in float64.
-    layer = T * B * H
-    products = T * G * H * (H * (size + 8) + F * size)
-    way_back = size * layer * (2 * S + N + G) + max(products, 8 * layer)
-    measuring = max(way_back, size * layer * max(2 * G, S + N + G))
-    kept = COPIES * members * layout.size * size + 3 * NUMBER * members * updates
-    return int(ALLOCATED * (kept + training + max(measuring, evaluating, drawing(B))))
+    def measuring(self) -> int:
+        """The gradients at every time step, by the readable engine.
+
+        The trace of a pass forward, that of the way back, and for norms a product for each step, or dL/da in
+        float64; the buffers of training are still there.
+        """
+        G, S, N = len(self.cell.gates), len(self.cell.states), len(self.cell.residuals)
+        H, F, size = self.layout.hidden, self.F, self.dtype.itemsize
+        layer = self.T * self.kind.batch * H
+        products = self.T * G * H * (H * (size + 8) + F * size)
+        way_back = size * layer * (2 * S + N + G) + max(products, 8 * layer)
+        return max(way_back, size * layer * max(2 * G, S + N + G))
 
 
 def amount(size: float) -> str:

@@ -8,32 +8,31 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
 from memspan._version import __version__
 from memspan.cells import CELLS
 from memspan.errors import MemspanError
-from memspan.execution.coordinator import orders_of
-from memspan.execution.jobs import Board, demand_version
-from memspan.execution.memory import SHARE, TooLarge, amount, bytes_of
+from memspan.execution.jobs import Board, demand_version, groups_of
+from memspan.execution.memory import SHARE, Kind, TooLarge, amount, bytes_of
 from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, Team
 from memspan.runtime.interrupts import Interrupts
+from memspan.study.configuration import Configuration
 from memspan.study.study import Key, Study
 from memspan.study.trial import flow_of, prepared
-from memspan.training.history import Status
+from memspan.training.history import Outcome
 
-SECONDS_OF_AN_ORDER = 15.0
+SECONDS_OF_A_JOB = 15.0
 FAIR = 4
-"""Orders for each slot, at least: then nobody waits long for the last."""
+"""Jobs for each slot, at least: then nobody waits long for the last."""
 MOST_MEASURED = 12  # kinds of configurations; what others take is concluded from one with the same cell
 TOGETHER = 4  # networks that are measured; an update of more takes about as long for each
 MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
 SECONDS_TO_MEASURE = 0.05
 MOST_MEASURED_UPDATES = 64
 USUAL_BASE = 250 * 2**20  # bytes of a worker that has loaded everything and trained nothing
-
-Kind = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -42,28 +41,28 @@ class Pace:
 
     Attributes
     ----------
-    study : Study
-        The configuration that was measured.
+    configuration : Configuration
+        That was measured.
     lengths : (int, int)
     update, evaluation, flow : (float, float)
-        An update; a fresh batch; the gradients at every time step, of which a trial takes two.
+        An update; a held-out batch; the gradients at every time step, of which a trial takes two.
     base : int
         Bytes of the process, before it trained anything.
     """
 
-    study: Study
+    configuration: Configuration
     lengths: tuple[int, int]
     update: tuple[float, float]
     evaluation: tuple[float, float]
     flow: tuple[float, float]
     base: int
 
-    def seconds(self, study: Study, length: int) -> float:
+    def seconds(self, configuration: Configuration, length: int) -> float:
         """Of a trial of this or a similar configuration, at most: it may be solved sooner."""
-        evaluations = study.updates // study.evaluate_every + study.evaluation_batches
-        times = (study.updates, self.update), (evaluations, self.evaluation), (2, self.flow)
+        evaluations = configuration.updates // configuration.evaluate_every + configuration.final_batches
+        times = (configuration.updates, self.update), (evaluations, self.evaluation), (2, self.flow)
         seconds = sum(count * _on_a_line(self.lengths, values, length) for count, values in times)
-        return seconds * _operations(study) / _operations(self.study)
+        return seconds * _operations(configuration) / _operations(self.configuration)
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,11 @@ class Plan:
     bytes: int
     slots: int
     available: int | None
+
+    @classmethod
+    def of_nothing(cls) -> Self:
+        """Of a study that is done."""
+        return cls((), 0.0, 0, 0, None)
 
     @property
     def trials(self) -> int:
@@ -126,7 +130,7 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
     fair = -(-len(keys) // (FAIR * team.slots))
     widths = {}
     for place, count in places.items():
-        by_time = max(1, round(SECONDS_OF_AN_ORDER / max(seconds[place] or 1.0, 1e-6)))
+        by_time = max(1, round(SECONDS_OF_A_JOB / max(seconds[place] or 1.0, 1e-6)))
         most = min(count, fair, by_time, Board.MEMBERS)
         while most > 1 and room is not None and _largest(study, {place: most}) > room:
             most //= 2
@@ -134,28 +138,28 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
     size = base + _largest(study, widths)
     _demand_room(size, team.slots, available)
     total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
-    groups = orders_of(keys, lambda key: widths[key[:2]])
+    groups = groups_of(keys, lambda key: widths[key[:2]])
     return Plan(tuple(map(tuple, groups)), total if paces else None, size, team.slots, available)
 
 
-def measure(study: Study, lengths: tuple[int, int], version: str) -> Pace:
+def measure(configuration: Configuration, lengths: tuple[int, int], version: str) -> Pace:
     """Train a few networks for a moment; called on a worker."""
     demand_version(version)
-    short = _moment(study, lengths[0])  # loads, and perhaps compiles, what is needed
+    short = _moment(configuration, lengths[0])  # loads, and perhaps compiles, what is needed
     base = psutil.Process().memory_info().rss
-    short, long = _moment(study, lengths[0]), _moment(study, lengths[1])
+    short, long = _moment(configuration, lengths[0]), _moment(configuration, lengths[1])
     update, evaluation, flow = zip(short, long, strict=True)
-    return Pace(study, lengths, update, evaluation, flow, base)
+    return Pace(configuration, lengths, update, evaluation, flow, base)
 
 
-def _moment(study: Study, length: int) -> tuple[float, float, float]:
-    """Seconds of an update, of a fresh batch, and of the gradients at every time step, for one network."""
-    ensemble = prepared(study, length, range(TOGETHER))
+def _moment(configuration: Configuration, length: int) -> tuple[float, float, float]:
+    """Seconds of an update, of a held-out batch, and of the gradients at every time step, for one network."""
+    ensemble = prepared(configuration, length, range(TOGETHER))
 
     def fit(updates: int) -> float:
         began = time.perf_counter()
-        outcomes = ensemble.fit(updates, evaluate_every=1 << 30, final_batches=1, progress=False)
-        if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
+        results = ensemble.fit(updates, evaluate_every=1 << 30, final_batches=1, progress=False)
+        if any(result.outcome is Outcome.INTERRUPTED for result in results):
             raise KeyboardInterrupt
         return time.perf_counter() - began
 
@@ -205,14 +209,14 @@ def _measure(
     study: Study, places: Sequence[tuple[int, int]], team: Team, interrupts: Interrupts
 ) -> dict[Kind, Pace]:
     """The pace of each kind of configuration, or of some of them; what cannot be measured is left out."""
-    kinds: dict[Kind, Study] = {}
+    kinds: dict[Kind, Configuration] = {}
     for configuration, _ in places:
         one = study.configurations[configuration]
-        kinds.setdefault(_kind(one), one)
+        kinds.setdefault(Kind.of(one), one)
     lengths = [length for _, length in places]
     running: dict[Future[Pace], Kind] = {}
     for kind, one in list(kinds.items())[:MOST_MEASURED]:
-        least = one.new_task().least_length
+        least = one.make_task().least_length
         longest = int(MOST_OPERATIONS / (_operations(one) * TOGETHER))
         short, long = (max(least, min(length, longest)) for length in (min(lengths), max(lengths)))
         if interrupts:
@@ -235,21 +239,15 @@ def _measure(
 def _seconds(study: Study, paces: dict[Kind, Pace], configuration: int, length: int) -> float | None:
     """Of a trial: by the pace of its kind, or of the same cell, or of any."""
     one = study.configurations[configuration]
-    similar = [pace for pace in paces.values() if pace.study.cell == one.cell] or list(paces.values())
-    pace = paces.get(_kind(one)) or next(iter(similar), None)
+    similar = [pace for pace in paces.values() if pace.configuration.cell == one.cell] or list(paces.values())
+    pace = paces.get(Kind.of(one)) or next(iter(similar), None)
     return None if pace is None else pace.seconds(one, length)
 
 
-def _kind(study: Study) -> Kind:
-    """What the time of an update depends on."""
-    parameters = tuple(sorted(study.parameters.items()))
-    return study.task, parameters, study.cell, study.hidden, study.batch, study.dtype, study.evaluation_samples
-
-
-def _operations(study: Study) -> float:
+def _operations(configuration: Configuration) -> float:
     """About how many an update takes for each step of its sequences."""
-    H, gates = study.hidden, len(CELLS[study.cell].gates)
-    return 6.0 * study.batch * gates * H * (H + 16)
+    H, gates = configuration.hidden, len(CELLS[configuration.cell].gates)
+    return 6.0 * configuration.batch * gates * H * (H + 16)
 
 
 def _on_a_line(lengths: tuple[int, int], values: tuple[float, float], length: int) -> float:

@@ -1,22 +1,24 @@
 """Running a study: what is missing is planned, handed out and kept."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Self
 
 from memspan.errors import InvalidArgument, MemspanError, whole_number
 from memspan.execution.coordinator import Coordinator
 from memspan.execution.dask import Dask
-from memspan.execution.events import Ended, Listener, Planned, Waiting
+from memspan.execution.events import Ended, Event, Listener, Planned, Waiting
 from memspan.execution.listeners import listening
 from memspan.execution.local import Local
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.teams import Alone, Team
-from memspan.runtime.interrupts import Interrupts, noted_interrupts
-from memspan.store.databases import NoStore, database
+from memspan.runtime.interrupts import noted_interrupts
+from memspan.store.database import NoStore
 from memspan.store.entry import Entry
 from memspan.store.store import Store
+from memspan.store.transactions import database
 from memspan.study.identity import default_name
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Key, Study
@@ -72,168 +74,23 @@ def run_study(
     StoreFailed, ExecutorFailed
         When the disk is full, or the scheduler gone; what was finished is in the store.
     """
-    with ran(
-        study,
-        store,
-        workers=workers,
-        scheduler=scheduler,
-        executor=executor,
-        retry_failed=retry_failed,
-        progress=progress,
-        listen=listen,
-    ) as done:
-        return done.result()
+    make_team = team_of(workers, scheduler, executor)
+    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
+    with (
+        listening(kind, listen) as tell,
+        StudyRun(study, store, make_team, retry_failed=retry_failed, tell=tell) as running,
+    ):
+        running.run()
+        return running.result()
 
 
-@contextmanager
-def ran(
-    study: Study,
-    store: str | Path | None = None,
-    *,
-    workers: int = 0,
-    scheduler: str | None = None,
-    executor: Executor | Callable[[], Executor] | None = None,
-    retry_failed: bool = False,
-    progress: bool | str = True,
-    listen: Listener | None = None,
-) -> Iterator["Done"]:
-    """As `run_study`, for whoever wants to read something else of it than all trials."""
-    if not isinstance(study, Study):
-        raise InvalidArgument("study", "a Study", repr(study))
+def team_of(
+    workers: int = 0, scheduler: str | None = None, executor: Executor | Callable[[], Executor] | None = None
+) -> Callable[[], Team]:
+    """What makes the team that `run_study` describes; nothing is started yet."""
     workers = whole_number("workers", workers, least=0)
     if scheduler is not None and executor is not None:
         raise InvalidArgument("scheduler", "left out where there is an executor", repr(scheduler))
-    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
-    with ExitStack() as stack:
-        tell = stack.enter_context(listening(kind, listen))
-        interrupts = stack.enter_context(noted_interrupts(terminations=True))
-        opened = None if store is None else stack.enter_context(Store(store, create=True))
-        if opened is not None:
-            opened.transact.waiting = lambda reason, seconds: tell(Waiting(reason, seconds))
-        kept = Done(study, opened, interrupts)
-        keys = kept.to_do(but_failed=retry_failed)
-        make = _team_of(workers, scheduler, executor)
-        try:
-            if keys:
-                _run(kept, keys, make, tell, interrupts, retry_failed)
-            else:
-                kept.enter(forget_failed=False)
-                tell(Planned(study, kept.name, Plan((), 0.0, 0, 0, None), kept.counts()))
-            tell(Ended(True))
-        except (KeyboardInterrupt, MemspanError) as error:
-            tell(Ended(False, str(error) or "interrupted"))
-            raise
-        yield kept
-
-
-@contextmanager
-def planned(
-    study: Study, store: str | Path | None, workers: int, scheduler: str | None, *, retry_failed: bool = False
-) -> Iterator[Plan]:
-    """What `run_study` would do; nothing is made or run but what must be measured."""
-    with ExitStack() as stack:
-        interrupts = stack.enter_context(noted_interrupts(terminations=True))
-        keys: Sequence[Key] = study.keys
-        if store is not None:
-            database(store)  # is it a place at all?
-            with suppress(NoStore):
-                keys = stack.enter_context(Store(store)).missing(study, but_failed=retry_failed)
-        if not keys:
-            yield Plan((), 0.0, 0, 0, None)
-            return
-        with interrupts.raised(1):
-            team = _team_of(workers, scheduler, None)()
-        try:
-            yield make_plan(study, keys, team, interrupts)
-        finally:
-            team.close()
-
-
-class Done:
-    """What is done of a study: in its store, or in memory.
-
-    It is entered there when it is known that it can be run at all.
-    """
-
-    def __init__(self, study: Study, store: Store | None, interrupts: Interrupts) -> None:
-        self.study, self.store, self.interrupts = study, store, interrupts
-        self.trials: dict[Key, Trial] = {}
-        self.entry: Entry | None = None
-        self.name = study.name or default_name(study)
-
-    def to_do(self, *, but_failed: bool) -> Sequence[Key]:
-        """All keys that are not done; those that failed count as done, or not."""
-        with self.interrupts.raised(2):
-            if self.store is None:
-                return self.study.keys
-            return self.store.missing(self.study, but_failed=but_failed)
-
-    def enter(self, *, forget_failed: bool) -> None:
-        """Make it known to its store."""
-        if self.store is not None:
-            with self.interrupts.raised(2):
-                self.entry = self.store.enter(self.study)
-                if forget_failed:
-                    self.entry.forget_failed()
-
-    def missing(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Those of an order that nobody else has done meanwhile."""
-        with self.interrupts.raised(2):
-            return keys if self.entry is None else self.entry.missing(keys)
-
-    def keep(self, trials: Sequence[Trial]) -> None:
-        """Put them where they are safe; a database may take long, and cannot look at a flag."""
-        if self.entry is None:
-            self.trials |= {trial.key: trial for trial in trials}
-            return
-        with self.interrupts.raised(2):
-            self.entry.keep(trials)
-
-    def counts(self) -> dict[int, dict[str, int]]:
-        """For each length, how many have ended in which way."""
-        return {} if self.entry is None else self.entry.counts()
-
-    def summary(self) -> StudySummary:
-        """What it comes to."""
-        if self.entry is None:
-            return self.result()
-        with self.interrupts.raised(1):
-            return self.entry.summary()
-
-    def result(self) -> StudyResult:
-        """All that is done; of many trials without their curves."""
-        if self.entry is None:
-            return StudyResult.of(self.study, self.trials.values())
-        with self.interrupts.raised(1):
-            return self.entry.result(curves=self.study.size <= MOST_WITH_CURVES)
-
-
-def _run(
-    kept: Done,
-    keys: Sequence[Key],
-    make: Callable[[], Team],
-    tell: Listener,
-    interrupts: Interrupts,
-    retry_failed: bool,
-) -> None:
-    with interrupts.raised(1):  # a scheduler may take long to answer
-        team = make()
-    coordinator = Coordinator(kept.study, team, kept.keep, kept.missing, tell, interrupts)
-    at_once = True
-    try:
-        plan = make_plan(kept.study, keys, team, interrupts)
-        kept.enter(forget_failed=retry_failed)
-        tell(Planned(kept.study, kept.name, plan, kept.counts()))
-        coordinator.run(plan.groups)
-        at_once = False
-    finally:
-        team.close(at_once=at_once)
-
-
-def _team_of(
-    workers: int, scheduler: str | None, executor: Executor | Callable[[], Executor] | None
-) -> Callable[[], Team]:
-    """What makes the team."""
     if scheduler is not None:
         return lambda: Dask(scheduler)
     if isinstance(executor, Executor):
@@ -241,3 +98,161 @@ def _team_of(
     if executor is not None:
         return lambda: Team(executor, max(workers, 1))
     return (lambda: Local(workers)) if workers else Alone
+
+
+def _silent(event: Event) -> None:
+    """A listener that shows nothing."""
+
+
+class StudyRun:
+    """A study on its way: what there is to do, doing it, and what it comes to.
+
+    A context: interrupts are noted and the store is open until its end. Without a store, trials are in memory.
+
+    Parameters
+    ----------
+    study : Study
+    store : path or str, optional
+    make_team : callable
+        As `team_of` returns it.
+    retry_failed : bool
+        Whether trials that failed, by the machine's fault, are run again.
+    tell : Listener
+        Called with each event.
+
+    Examples
+    --------
+    >>> with StudyRun(Study(lengths=[2], repetitions=1, hidden=4, updates=5)) as running:
+    ...     running.run()
+    ...     running.summary().done
+    1
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        store: str | Path | None = None,
+        make_team: Callable[[], Team] = Alone,
+        *,
+        retry_failed: bool = False,
+        tell: Listener = _silent,
+    ) -> None:
+        if not isinstance(study, Study):
+            raise InvalidArgument("study", "a Study", repr(study))
+        self.study, self.place, self.name = study, store, study.name or default_name(study)
+        self._make_team, self._retry_failed, self._tell = make_team, retry_failed, tell
+        self._trials: dict[Key, Trial] = {}
+        self._entry: Entry | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._interrupts = self._stack.enter_context(noted_interrupts(terminations=True))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def plan(self) -> Plan:
+        """What there is to do; nothing is made or run but what must be measured."""
+        keys: Sequence[Key] = self.study.keys
+        if self.place is not None:
+            database(self.place)  # is it a place at all?
+            with suppress(NoStore):
+                keys = self._missing_from(self._opened(create=False))
+        if not keys:
+            return Plan.of_nothing()
+        team = self._new_team()
+        try:
+            return make_plan(self.study, keys, team, self._interrupts)
+        finally:
+            team.close()
+
+    def run(self) -> None:
+        """Run what is missing; the study is entered in its store once it is known that it can be run at all.
+
+        Raises
+        ------
+        KeyboardInterrupt, AnotherStudy, TooLarge, StoreFailed, ExecutorFailed
+            As `run_study` says.
+        """
+        store = None if self.place is None else self._opened(create=True)
+        keys = self._missing_from(store)
+        try:
+            if keys:
+                self._run(keys, store)
+            else:
+                self._enter(store, forget_failed=False)
+                self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
+            self._tell(Ended(True))
+        except (KeyboardInterrupt, MemspanError) as error:
+            self._tell(Ended(False, str(error) or "interrupted"))
+            raise
+
+    def summary(self) -> StudySummary:
+        """What the trials come to."""
+        if self._entry is None:
+            return self.result()
+        with self._interrupts.raised(1):
+            return self._entry.summary()
+
+    def result(self) -> StudyResult:
+        """All trials; of many without their curves."""
+        if self._entry is None:
+            return StudyResult.of(self.study, self._trials.values())
+        with self._interrupts.raised(1):
+            return self._entry.result(curves=self.study.size <= MOST_WITH_CURVES)
+
+    def _opened(self, *, create: bool) -> Store:
+        assert self.place is not None
+        store = self._stack.enter_context(Store(self.place, create=create))
+        store.transact.waiting = lambda reason, seconds: self._tell(Waiting(reason, seconds))
+        return store
+
+    def _missing_from(self, store: Store | None) -> Sequence[Key]:
+        """All keys that are not done; those that failed count as done, or not."""
+        if store is None:
+            return self.study.keys
+        with self._interrupts.raised(2):
+            return store.missing(self.study, but_failed=self._retry_failed)
+
+    def _new_team(self) -> Team:
+        with self._interrupts.raised(1):  # a scheduler may take long to answer
+            return self._make_team()
+
+    def _run(self, keys: Sequence[Key], store: Store | None) -> None:
+        team = self._new_team()
+        coordinator = Coordinator(self.study, team, self._keep, self._missing, self._tell, self._interrupts)
+        at_once = True
+        try:
+            plan = make_plan(self.study, keys, team, self._interrupts)
+            self._enter(store, forget_failed=self._retry_failed)
+            self._tell(Planned(self.study, self.name, plan, self._counts()))
+            coordinator.run(plan.groups)
+            at_once = False
+        finally:
+            team.close(at_once=at_once)
+
+    def _enter(self, store: Store | None, *, forget_failed: bool) -> None:
+        """Make the study known to its store."""
+        if store is not None:
+            with self._interrupts.raised(2):
+                self._entry = store.enter(self.study)
+                if forget_failed:
+                    self._entry.forget_failed()
+
+    def _missing(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Those of a job that nobody else has done meanwhile."""
+        with self._interrupts.raised(2):
+            return keys if self._entry is None else self._entry.missing(keys)
+
+    def _keep(self, trials: Sequence[Trial]) -> None:
+        """Put them where they are safe; a database may take long, and cannot look at a flag."""
+        if self._entry is None:
+            self._trials |= {trial.key: trial for trial in trials}
+            return
+        with self._interrupts.raised(2):
+            self._entry.keep(trials)
+
+    def _counts(self) -> dict[int, dict[str, int]]:
+        """For each length, how many have ended in which way."""
+        return {} if self._entry is None else self._entry.counts()

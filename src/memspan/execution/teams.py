@@ -1,7 +1,7 @@
-"""Where orders are carried out: in this process, in others on this machine, on a Dask cluster, or elsewhere.
+"""Where jobs are carried out: in this process, in others on this machine, on a Dask cluster, or elsewhere.
 
 `concurrent.futures.Executor` is all that the coordinator knows of it, and a `Team` is an executor with what the
-coordinator has to know besides: how many orders it works on at once, and whose death a broken future tells of.
+coordinator has to know besides: how many jobs it works on at once, and whose death a broken future tells of.
 """
 
 import os
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LOOKS = 0.2  # at what has ended, and at how far the rest is
 
 
 class ExecutorFailed(MachineFailed):
-    """What carries out the orders is gone, or cannot do it. What is stored is kept."""
+    """What carries out the jobs is gone, or cannot do it. What is stored is kept."""
 
 
 def available_cores() -> int:
@@ -36,15 +36,15 @@ class Team:
     make : callable
         Makes the executor; again, when it broke.
     slots : int
-        How many orders it works on at once.
+        How many jobs it works on at once.
     renewable : bool
         Whether `make` gives a new one each time.
     """
 
     exact = False
-    """Whether a death breaks the future of the order that was worked on, and no other."""
+    """Whether a death breaks the future of the job that was worked on, and no other."""
     here = False
-    """Whether orders are worked on in this process, while `submit` is called; now and then it calls `look`, which
+    """Whether jobs are worked on in this process, while `submit` is called; now and then it calls `look`, which
     may raise `Stopped`."""
 
     def __init__(self, make: Callable[[], Executor], slots: int, *, renewable: bool = True) -> None:
@@ -67,7 +67,7 @@ class Team:
         self.executor = self._make()
 
     def progress(self) -> list[tuple[int, list[int]]]:
-        """Of the orders that are worked on, as far as it is known: ticket, and updates of each member."""
+        """Of the jobs that are worked on, as far as it is known: ticket, and updates of each member."""
         return []
 
     def memory(self) -> int | None:
@@ -78,7 +78,7 @@ class Team:
         """Raise ExecutorFailed if there is nobody left to work."""
 
     def stop(self) -> None:
-        """Let the orders that are worked on end soon, if that can be."""
+        """Let the jobs that are worked on end soon, if that can be."""
 
     def close(self, *, at_once: bool = False) -> None:
         """Let go of the executor; one that was given belongs to whoever gave it."""

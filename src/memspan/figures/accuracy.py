@@ -69,7 +69,7 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
     upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation\n(cut at 0 and 1)", **bars)
     upper.axhline(record.threshold, color=BLACK, linestyle=":", linewidth=1, label=f"solved: {record.threshold:g}")
     _draw_chance(upper, record.chances)
-    upper.set(ylabel="accuracy on fresh sequences", ylim=(-0.03, 1.05), title=record.title)
+    upper.set(ylabel="accuracy on held-out sequences", ylim=(-0.03, 1.05), title=record.title)
     _draw_shares(lower, lengths, record)
     lower.set(xlim=(lengths.min() - 0.05 * width, lengths.max() + 0.05 * width))
     mark_lengths(lower, [*record.accuracies])

@@ -10,7 +10,7 @@ from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, new_figure, 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {"readable": GREY, "fused": BLUE, "torch": ORANGE, "jax": GREEN}
+COLOURS = {"readable": GREY, "compiled": BLUE, "torch": ORANGE, "jax": GREEN}
 LIMIT = "limit"
 ROOM = 0.8  # of the distance between two groups, for the bars
 

@@ -49,7 +49,7 @@ class TaskSamples:
         length = max(16, 2 * task.least_length) if length is None else task.checked_length(length)
         if whole_number("samples", samples) > MOST:
             raise InvalidArgument("samples", f"at most {MOST}, for a picture that can be seen", samples)
-        x, y = task.sample(np.random.default_rng(seed), length, samples)
+        x, y = task.sample(length, samples, np.random.default_rng(seed))
         title = f"{task.name}, T = {length}: {task.sentence}"
         y = y if y.ndim == 3 else y[np.newaxis]
         return cls(title, x, y, task.relevant(x), task.input_names, task.class_names)

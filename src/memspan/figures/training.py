@@ -85,7 +85,9 @@ def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
     highest = HIGHEST * (curve.trivial_risk or first or 1.0)
     shown = np.clip(curve.loss, None, 1e3 * highest)  # what is drawn far outside overflows
     ax.plot(updates, shown, color=BLUE, alpha=0.55, linewidth=0.8, label="training batch")
-    ax.plot(curve.evaluated_at, curve.evaluation_loss, "o-", color=ORANGE, markersize=3.5, label="fresh batches")
+    ax.plot(
+        curve.evaluated_at, curve.evaluation_loss, "o-", color=ORANGE, markersize=3.5, label="held-out batches"
+    )
     if curve.trivial_risk is not None:
         label = f"trivial risk {curve.trivial_risk:.3f}"
         ax.axhline(curve.trivial_risk, color=GREY, linestyle="--", linewidth=1, label=label)
@@ -114,7 +116,7 @@ def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axe
     beyond = 10 * WIDEST * half
     shown = np.clip(predictions.y_hat, middle - beyond, middle + beyond)  # what is drawn far outside overflows
     ax.plot(predictions.y, shown, ".", color=BLUE, alpha=0.5, markersize=4, label="network")
-    title = f"{predictions.accuracy:.1%} of {len(predictions.y)} fresh predictions correct"
+    title = f"{predictions.accuracy:.1%} of {len(predictions.y)} held-out predictions correct"
     ax.set(xlabel=predictions.label, ylabel="prediction", title=title)
     size = np.nan_to_num(np.abs(predictions.y_hat - middle), nan=np.inf, posinf=np.inf)
     reach = float(np.clip(1.05 * size.max(), 1.15 * half, WIDEST * half))

@@ -173,13 +173,13 @@ def _compare_steps(
 ) -> Iterator[_Steps]:
     """Each step's contribution to the gradient of W, R, b_s and U, on that step's own scale."""
     cell, H, trace = model.cell, model.hidden_size, oracle.trace
-    columns, driven, (first, last) = len(cell.gates) * H, len(cell.driven) * H, cell.fed(H)
+    columns, input_gates, (first, last) = len(cell.gates) * H, len(cell.input_gates) * H, cell.fed(H)
     motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
     ones = np.ones((*trace.x.shape[:2], 1))
-    through_s = _directions(oracle, motions[..., :columns], {0, driven, first, last, columns}, rng)
+    through_s = _directions(oracle, motions[..., :columns], {0, input_gates, first, last, columns}, rng)
     # What stands left of dL/ds in each weight's gradient, and in which columns.
     factors = {
-        "W": [(trace.x, slice(0, driven))],
+        "W": [(trace.x, slice(0, input_gates))],
         "R": [(trace.read, slice(first, last))],
         "bs": [(ones, slice(0, columns))],
     }
@@ -187,8 +187,8 @@ def _compare_steps(
         factors["R"].append((trace.gate("q"), slice(last, columns)))
     for name in sorted(factors.keys() & model.layout.shapes.keys(), key=list(factors).index):
         yield _compare_weight(model, name, gradients[f"d_{name}"], factors[name], through_s)
-    if cell.own:
-        width = len(cell.own) * H
+    if cell.unit_weights:
+        width = len(cell.unit_weights) * H
         own = _directions(oracle, motions[..., columns:], {0, width}, rng, own=True)
         yield _compare_weight(model, "U", gradients["d_U"], [(ones, slice(0, width))], own)
 
@@ -338,9 +338,9 @@ def _gate(model: Network, name: str, index: tuple[int, ...]) -> str | None:
     if name not in RECURRENT or not index:
         return None
     if name == "U":
-        return model.cell.own[index[0]]
+        return model.cell.unit_weights[index[0]]
     cell = model.cell
-    gates = {"W": cell.driven, "R": cell.recurrent, "bs": cell.gates}[name]
+    gates = {"W": cell.input_gates, "R": cell.recurrent_gates, "bs": cell.gates}[name]
     return gates[index[0 if name == "bs" else 1] // model.hidden_size]
 
 

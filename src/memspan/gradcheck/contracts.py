@@ -34,7 +34,7 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
     seen = {name: gradient.copy() for name, gradient in first.items()}
     owners = {"the weights": model.parameters, "the inputs": x, "d_loss": d_loss}
     if model.trace is not None:
-        owners |= {"the trace": model.trace.states, "what the cell saved": model.trace.saved}
+        owners |= {"the trace": model.trace.states, "what the cell residuals": model.trace.residuals}
     second = _backward(model, x, d_loss)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = _backward(model, x, d_loss * HUGE)
@@ -63,14 +63,14 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
 def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
     """Each recorded step from the recorded state before it, and the read-out: the trace is this network's."""
     trace, V, by = oracle.trace, oracle.weights.V, oracle.weights.by
-    state, saved = oracle.pointwise()
-    recorded = np.concatenate([trace.states[:, 1:], trace.saved])
-    difference = np.abs(np.stack([*state, *saved]) - recorded).max(axis=(0, 2, 3))
+    state, residuals = oracle.pointwise()
+    recorded = np.concatenate([trace.states[:, 1:], trace.residuals])
+    difference = np.abs(np.stack([*state, *residuals]) - recorded).max(axis=(0, 2, 3))
     scale = np.maximum(oracle.terms.max(axis=(1, 2)), np.abs(recorded).max(axis=(0, 2, 3)))
     a = trace.a[-len(trace.y_hat) :]
-    read_out = np.abs(a @ V + by.T - trace.y_hat).max()
+    output_steps = np.abs(a @ V + by.T - trace.y_hat).max()
     read_out_scale = (np.abs(a) @ np.abs(V) + np.abs(by.T)).max()
-    errors = relative(np.append(difference, read_out), np.append(scale, read_out_scale))
+    errors = relative(np.append(difference, output_steps), np.append(scale, read_out_scale))
     worst = int(errors.argmax())
     weight, step = ("a", worst) if worst < len(trace.x) else ("y_hat", None)
     passed = bool(errors[worst] <= allowed)

@@ -126,10 +126,10 @@ class MistakenNetwork(Network):
         for t in reversed(range(T // 2 if made == "truncated" else 0, T)):
             slopes = max(t - 1, 0) if made == "slope-of-previous-step" else t
             previous, state = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1])
-            saved = tuple(trace.saved[:, slopes])
-            if made == "slope-of-previous-step" and not saved:
+            residuals = tuple(trace.residuals[:, slopes])
+            if made == "slope-of-previous-step" and not residuals:
                 state = tuple(trace.states[:, slopes + 1])
-            d_gates, d_previous, _ = self.cell.backward(d_state, saved, previous, state, ())
+            d_gates, d_previous, _ = self.cell.backward(d_state, residuals, previous, state, ())
             if made == "gate-sign":
                 # The forget gate where there is one; the only gate's part through R otherwise.
                 wrong = min(1, len(d_gates) - 1)

@@ -61,7 +61,7 @@ class Oracle:
         trace = model.trace
         if trace is None:
             raise InvalidArgument("model", "a network whose forward keeps its trace", type(model).__name__)
-        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "saved")}
+        arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "residuals")}
         arrays["y_hat"], d_y_hat = (
             part.reshape(trace.y_hat.shape).astype(np.float64) for part in (y_hat, d_y_hat)
         )
@@ -118,7 +118,7 @@ class Oracle:
 
     def demand_complex_clean(self) -> None:
         """Raise where the cell's forward drops the imaginary part: every derivative through it would be 0."""
-        names = (*self.cell.gates, *self.cell.states, *self.cell.own)
+        names = (*self.cell.gates, *self.cell.states, *self.cell.unit_weights)
         for k, name in enumerate(names):
             rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
             got = f"{self.cell.name}, whose forward loses the imaginary part of {name}"
@@ -151,7 +151,7 @@ class Oracle:
             return signs
 
         shift = self.terms * up_or_down(self.terms.shape)
-        inputs = range(len(self.cell.gates) + len(self.cell.states) + len(self.cell.own))
+        inputs = range(len(self.cell.gates) + len(self.cell.states) + len(self.cell.unit_weights))
         found = np.stack([self._varied(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
         slopes = np.moveaxis(found / COMPLEX_STEP, 2, 0)
         slopes += np.where(slopes == 0, 0.0, np.maximum(1.0, np.abs(slopes)) * up_or_down(slopes.shape[1:]))
@@ -173,8 +173,8 @@ class Oracle:
         inputs[k] = inputs[k] + change
         G, S = len(cell.gates), len(states)
         unit = (*inputs[G + S :], *cell.constants.values())
-        state, saved = cell.forward(tuple(inputs[:G]), tuple(inputs[G : G + S]), unit)
-        q = () if cell.reset is None else (saved[cell.saved.index("q")],)
+        state, residuals = cell.forward(tuple(inputs[:G]), tuple(inputs[G : G + S]), unit)
+        q = () if cell.reset is None else (residuals[cell.residuals.index("q")],)
         return np.stack(np.broadcast_arrays(*state, *q))
 
     def _back(self, slopes: Array) -> Array:

@@ -19,9 +19,9 @@ SQUARED, SOFTMAX, SIGMOID, MASKED = 0, 1, 2, 4
 class Loss(Protocol):
     """What a loss must offer.
 
-    The fast engine calls it from Python between its forward and its backward half; unless the class has a static
-    method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that Numba
-    can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that name, a
+    The compiled engine calls it from Python between its forward and its backward half; unless the class has a
+    static method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that
+    Numba can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that name, a
     whole number (0 if it has none): one compiled function may serve several losses.
     """
 
@@ -130,7 +130,7 @@ class MeanLoss:
         if np.shape(y_hat) != np.shape(y):
             raise InvalidArgument("y_hat", f"of the labels' shape {np.shape(y)}", f"shape {np.shape(y_hat)}")
         self.check_labels(y)
-        asked = self._asked(y)
+        asked = self._mask(y)
         values, derivative = self._parts(y_hat, np.where(asked, y, 0))
         of = asked[..., : values.shape[-1]]  # one value a row, or one a number
         count = int(of.sum())
@@ -140,14 +140,14 @@ class MeanLoss:
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` cannot be the labels of a batch.
 
-        The fast engine looks at the first batch of each shape only: later ones cost no time.
+        The compiled engine looks at the first batch of each shape only: later ones cost no time.
         """
         if np.size(y) == 0:
             raise InvalidArgument("y", "at least one label", f"shape {np.shape(y)}")
-        if not self._asked(y).any():
+        if not self._mask(y).any():
             raise InvalidArgument("y", "at least one label that is asked for", f"NaN alone, in shape {y.shape}")
 
-    def _asked(self, y: Array) -> Array:
+    def _mask(self, y: Array) -> Array:
         """Which labels are asked for."""
         return ~np.isnan(y) if self.masked else np.ones(y.shape, bool)
 

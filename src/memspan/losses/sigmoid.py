@@ -34,7 +34,7 @@ class SigmoidCrossEntropy(MeanLoss):
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` has other numbers than probabilities, or NaN if masked."""
         super().check_labels(y)
-        numbers = y[self._asked(y)].real
+        numbers = y[self._mask(y)].real
         if (numbers < 0).any() or (numbers > 1).any():
             raise InvalidArgument("y", "of probabilities, from 0 to 1", "others")
 

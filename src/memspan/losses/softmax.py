@@ -36,7 +36,7 @@ class SoftmaxCrossEntropy(MeanLoss):
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` has rows other than of probabilities, or of NaN as a whole if masked."""
         super().check_labels(y)
-        asked = self._asked(y)
+        asked = self._mask(y)
         if (asked.any(axis=-1) != asked.all(axis=-1)).any():
             raise InvalidArgument("y", "of rows that are NaN as a whole or not at all", "a row that is partly NaN")
         rows = y[asked.all(axis=-1)].real

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS, Cell
-from memspan.cells.initializers import STARTS
+from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
@@ -44,13 +44,13 @@ class Network:
     input_size, hidden_size, output_size : int
         F, H and O.
     init : str, optional
-        A start from `memspan.cells.initializers`; by default the cell's own. It never changes the cell: the IRNN
+        An initializer from `memspan.INITIALIZERS`; by default the cell's own. It never changes the cell: the IRNN
         is `Network("rnn-relu", init="identity", ...)`.
     gain : float
-        Multiplies what the start draws (R alone for `orthogonal` and `identity`).
+        Multiplies what the initializer draws (R alone for `orthogonal` and `identity`).
     dtype : float32, float64 or complex128
         Of the weights and of everything computed. complex128 is there for the complex step.
-    read_out : int, optional
+    output_steps : int, optional
         K: ŷ is read after each of the last K steps, and has an axis of that length in front. Without it ŷ is read
         after the last step alone.
     rng : Generator, SeedSequence or int, optional
@@ -90,7 +90,7 @@ class Network:
         init: str | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float64,
-        read_out: int | None = None,
+        output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
         self.cell = cell if isinstance(cell, Cell) else CELLS[one_of("cell", cell, CELLS)]
@@ -98,10 +98,10 @@ class Network:
         self.hidden_size = whole_number("hidden_size", hidden_size)
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
-        self.read_out = None if read_out is None else whole_number("read_out", read_out)
-        start = one_of("init", self.cell.start if init is None else init, STARTS)
+        self.output_steps = None if output_steps is None else whole_number("output_steps", output_steps)
+        init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
-        flat = initial_weights(self.layout, start, gain, generator("rng", rng))
+        flat = initial_weights(self.layout, init, gain, generator("rng", rng))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
         self.gradients: Gradients | None = None
@@ -134,12 +134,12 @@ class Network:
         array [1, O] or [B, O], or [K, B, O]
         """
         self._forget()
-        self.trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        self.trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
         return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
     def predict(self, x: Array) -> Outputs:
         """As `forward`, but remember nothing."""
-        trace = unroll(self.cell, self.weights, self.inputs(x), self.read_out or 1)
+        trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
         return trace.y_hat.reshape(self._answer(trace))
 
     def backward(self, d_loss: Array) -> dict[str, Array]:
@@ -223,13 +223,13 @@ class Network:
             raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
         if 0 in x.shape:
             raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
-        if len(x) < (self.read_out or 1):
-            raise InvalidArgument("x", f"at least the {self.read_out} steps that are read out", f"{len(x)}")
+        if len(x) < (self.output_steps or 1):
+            raise InvalidArgument("x", f"at least the {self.output_steps} steps that are read out", f"{len(x)}")
         return x if x.ndim == 3 else x[:, np.newaxis]
 
     def _answer(self, trace: Trace) -> tuple[int, ...]:
         """The shape of ŷ: without the axis of the last K steps, unless it was asked for."""
-        return trace.y_hat.shape[self.read_out is None :]
+        return trace.y_hat.shape[self.output_steps is None :]
 
     def _output_gradient(self, d_loss: Array, trace: Trace) -> Array:
         """dL/dŷ `[K, B, O]`, checked."""

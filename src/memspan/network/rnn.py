@@ -46,7 +46,7 @@ class RNN(Network):
     input_size, hidden_size, output_size : int
         F, H and O.
     init : str
-        A start: `uniform` (the assignment's U(-0.2, 0.2)), `orthogonal`, `identity`, `glorot` or `lecun`;
+        An initializer: `uniform` (the assignment's U(-0.2, 0.2)), `orthogonal`, `identity`, `glorot` or `lecun`;
         their sources are in `memspan.cells.initializers`. Biases start at 0.
     activation : `tanh` or `relu`, optional
         By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.

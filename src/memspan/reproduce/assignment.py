@@ -12,7 +12,7 @@ REMOVED = 0.9
 READING = 1.25
 """Numbers that were read off a figure are right to a factor of this."""
 
-NETWORK = {"cell": "rnn", "start": "identity-lecun", "hidden": 10, "batch": 1024, "optimizer": "sgd", "clip": 0.0}
+NETWORK = {"cell": "rnn", "init": "identity-lecun", "hidden": 10, "batch": 1024, "optimizer": "sgd", "clip": 0.0}
 STUDY = Study(**NETWORK, learning_rate=1e-2, updates=5000, lengths=LENGTHS, repetitions=10, threshold=1.0)
 """The setting of the second public solution."""
 SWEEP = STUDY.with_(learning_rate=4e-3, updates=3000, repetitions=5)
@@ -66,7 +66,7 @@ def _curve(result: StudyResult) -> Finding:
 
 def _claims(result: StudyResult) -> list[Finding]:
     """The second solution looked at its predictions, ten networks a length, and judged them by eye."""
-    trivial = result.study.new_task().trivial_risk(10)
+    trivial = result.study.configuration.make_task().trivial_risk(10)
 
     def share(length: int) -> SolvedShare:
         losses = [trial.loss for trial in result.of_length(length)]

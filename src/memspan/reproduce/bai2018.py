@@ -21,7 +21,7 @@ SHORT_BASELINE = {"updates": 1500, "repetitions": 2}
 SHORT_FIGURE_5 = {"repetitions": 2}
 
 DIFFERENCES = (
-    "fresh sequences at every update instead of 10,000 that are used again.",
+    "held-out sequences at every update instead of 10,000 that are used again.",
     "rate and optimiser are those of the authors' code for their own network; those of their LSTM are in a "
     "supplement.",
 )
@@ -30,7 +30,7 @@ DIFFERENCES = (
 def baseline(options: Options) -> list[Finding]:
     """Table 1: an LSTM at T = 1000 stays where one is who knows when to answer blank, and guesses."""
     result = trained(BASELINE if options.full else BASELINE.with_(**SHORT_BASELINE), options)
-    trials, task = result.of_length(1000), result.study.new_task()
+    trials, task = result.of_length(1000), result.study.configuration.make_task()
     trivial, chance = task.trivial_risk(1000), task.chance_accuracy(1000)
     losses, accuracies = ([getattr(trial, name) for trial in trials] for name in ("loss", "accuracy"))
     return [

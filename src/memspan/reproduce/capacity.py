@@ -75,7 +75,7 @@ def cases(seed: int) -> list[Case]:
 
 
 def run(options: Options) -> list[Finding]:
-    """Fit a read-out to the states of each network, and judge it by fresh sequences."""
+    """Fit a read-out to the states of each network, and judge it by held-out sequences."""
     arguments = [(case, (options.seed, k)) for k, case in enumerate(cases(options.seed))]
     found = run_each(measure, arguments, options, "memory capacity")
     return [finding for findings in found for finding in findings]
@@ -126,7 +126,7 @@ REPRODUCTION = Reproduction(
     "Jaeger 2001 (GMD report 152); Ballarin, Grigoryeva & Ortega 2023 (arXiv:2305.01457): the total is the rank "
     "of the controllability matrix",
     f"random inputs U(-1, 1), a read-out for every lag fitted by least squares to {SEQUENCES:,} sequences and "
-    "judged by as many fresh ones, squared correlations without their bias.",
+    "judged by as many held-out ones, squared correlations without their bias.",
     (),
     "",
     run,

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.reproduce.base import Finding, Options, Reproduction, mean_agrees, run_each
 from memspan.shapes import Array
 from memspan.tasks import Batches, get_task
-from memspan.training.history import Status
+from memspan.training.history import Outcome
 from memspan.training.learner import Learner
 from memspan.training.optimizers import SGD
 
@@ -49,7 +49,7 @@ class Run:
 class Watched(MSELoss):
     """The mean squared error, which keeps the largest error of every answer that it sees.
 
-    It has no `into` of its own, so that the fast engine calls `forward`.
+    It has no `into` of its own, so that the compiled engine calls `forward`.
     """
 
     def __init__(self) -> None:
@@ -66,16 +66,16 @@ def learn(run: Run) -> tuple[int | None, int]:
     """Sequences until the stopping criterion, or None, and how many of the test's are then answered wrongly."""
     task = get_task(run.task)
     for_weights, for_training, for_test = np.random.SeedSequence(run.seed).spawn(3)
-    _, features, outputs, read_out = task.shape(LENGTH)
+    _, features, outputs, output_steps = task.shape(LENGTH)
     rng = np.random.default_rng(for_weights)
-    network = Network("lstm-1997", features, UNITS, outputs, read_out=read_out, dtype="float32", rng=rng)
+    network = Network("lstm-1997", features, UNITS, outputs, output_steps=output_steps, dtype="float32", rng=rng)
     network.parameters[:] = rng.uniform(-0.1, 0.1, network.parameters.size)
     network.weights.bs[:UNITS, 0] = run.biases
     loss = Watched()
     rule = SGD(run.rate * outputs / 2)  # of the mean squared error, which is 2/O of half the sum
     learner = Learner(network, loss, Batches(task, LENGTH, 1, for_training, "float32"), rule)
     success = _train(learner, loss, task.tolerance, run)  # type: ignore[attr-defined]
-    x, y = task.sample(np.random.default_rng(for_test), LENGTH, TEST)
+    x, y = task.sample(LENGTH, TEST, np.random.default_rng(for_test))
     wrong = round(TEST * (1 - task.accuracy(network.predict(x.astype(np.float32)), y)))
     return success, wrong
 
@@ -90,7 +90,7 @@ def _train(learner: Learner, loss: Watched, tolerance: float, run: Run) -> int |
         success = right >= WITHOUT_MISTAKE and bool(np.mean(learner.history.loss[-WITHOUT_MISTAKE:]) < run.error)
         return success
 
-    outcome = learner.fit(
+    result = learner.fit(
         run.most,
         evaluate_every=run.most,
         final_batches=1,
@@ -98,7 +98,7 @@ def _train(learner: Learner, loss: Watched, tolerance: float, run: Run) -> int |
         progress=False,
         observe=met,
     )
-    if outcome.status is Status.INTERRUPTED:
+    if result.outcome is Outcome.INTERRUPTED:
         raise KeyboardInterrupt
     return learner.updates if success else None
 
@@ -139,7 +139,7 @@ class Published:
                 "sequences until then", f"{self.sequences:,} (mean of {self.trials})", ours, rule, alike and every
             ),
             Finding(
-                f"wrong answers to {TEST} fresh sequences",
+                f"wrong answers to {TEST} held-out sequences",
                 "1 on average, never more than 3",
                 f"{np.mean(wrong):.1f} on average, at most {max(wrong)}",
                 "on average at most 3",
@@ -150,9 +150,9 @@ class Published:
 
 def _compile(task: str) -> None:
     """Once here, then it is on disk for every process."""
-    _, features, outputs, read_out = get_task(task).shape(LENGTH)
-    network = Network("lstm-1997", features, UNITS, outputs, read_out=read_out, dtype="float32", rng=0)
-    FusedEngine(network.layout, network.dtype, Watched(), read_out=read_out)
+    _, features, outputs, output_steps = get_task(task).shape(LENGTH)
+    network = Network("lstm-1997", features, UNITS, outputs, output_steps=output_steps, dtype="float32", rng=0)
+    CompiledEngine(network.layout, network.dtype, Watched(), output_steps=output_steps)
 
 
 DIFFERENCES = (

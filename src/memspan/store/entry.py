@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 from sqlalchemy.exc import IntegrityError
 
 from memspan.errors import UnreadableFile
-from memspan.store.databases import StoreFailed, Transactions
+from memspan.store.database import StoreFailed
 from memspan.store.schema import KEY, curves, rows_of, trial_of, trials, weights
+from memspan.store.transactions import Transactions
 from memspan.study.results import StudyResult, StudySummary
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
@@ -36,7 +37,7 @@ class Entry:
 
     def of_configuration(self, place: int) -> "Entry":
         """A configuration by itself."""
-        study = self.study.configurations[place]
+        study = self.study.only(place)
         return Entry(self._transact, self.id, self.name, study, [self._numbers[place]])
 
     def done(self, *, but_failed: bool = False) -> set[Key]:
@@ -182,7 +183,7 @@ class Entry:
     def _with_weights(self) -> ColumnElement[bool]:
         """Whether a trial has its weights, if they are to be kept; else it is computed again, bit for bit."""
         kept = exists().where(*(weights.c[name] == trials.c[name] for name in KEY))
-        return or_(trials.c.repetition >= self.study.weights, trials.c.outcome == "failed", kept)
+        return or_(trials.c.repetition >= self.study.keep_weights, trials.c.outcome == "failed", kept)
 
     def _some_rows(self, key: list[Any], after: tuple[int, int, int], curves_too: bool) -> list[dict[str, Any]]:
         """The next rows in the order of the keys."""

@@ -12,6 +12,7 @@ from memspan.errors import InvalidArgument, one_of
 from memspan.runtime.files import replaced
 from memspan.store.entry import Entry
 from memspan.store.schema import PLAIN
+from memspan.study.choices import RENAMED
 from memspan.study.trial import Flow, Trial
 
 FORMATS = ("csv", "json", "parquet")
@@ -67,23 +68,30 @@ def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: b
 def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
     """A flat dictionary for each trial."""
     study = entry.study
-    fields = [
-        {name: values[0] for name, values in one.values().items() if name != "lengths"}
-        for one in study.configurations
-    ]
+    fields = [{name: values[0] for name, values in one.values().items()} for one in study.configurations]
     names = list(dict.fromkeys(name for own in fields for name in own))
     large = {name for own in fields for name, value in own.items() if isinstance(value, int) and value >= 1 << 63}
     for own in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
         own |= {name: str(own[name]) for name in large & own.keys()}
+    renamed = _old_columns([name.replace(".", "_") for name in names])
     for trial in entry.trials(curves_too=curves):
         own = fields[trial.configuration]
         row = {"study": entry.name, "configuration": trial.configuration + 1}
         row |= {name.replace(".", "_"): own.get(name) for name in names}
-        yield row | {"length": trial.length, "repetition": trial.repetition} | _shown(trial, curves)
+        row |= {"length": trial.length, "repetition": trial.repetition} | _shown(trial, curves)
+        yield row | {old: row[new] for old, new in renamed.items()}
+
+
+def _old_columns(columns: list[str]) -> dict[str, str]:
+    """Of columns that memspan 0.1 named otherwise: the new name by the old one."""
+    found = {old: new for old, new in RENAMED.items() if new in columns}
+    begin = "task_parameters_"
+    of_task = [name for name in columns if name.startswith(begin)]
+    return found | {f"parameters_{name.removeprefix(begin)}": name for name in of_task}
 
 
 def _shown(trial: Trial, curves: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"outcome": trial.status, "accuracy": trial.accuracy, "loss": trial.loss}
+    found: dict[str, Any] = {"outcome": trial.outcome, "accuracy": trial.accuracy, "loss": trial.loss}
     found |= {"updates_done" if name == "updates" else name: getattr(trial, name) for name in PLAIN}
     found |= {name: getattr(trial, name) for name in ("accuracies", "losses")}
     if curves:
@@ -169,7 +177,7 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
     numbers = {"accuracy", "loss", "gain", "learning_rate", "clip", "threshold", "seconds", "cpu_seconds"}
 
     def kind(name: str, value: Any) -> Any:
-        if name in numbers or name.startswith("parameters_"):
+        if name in numbers or name.startswith(("parameters_", "task_parameters_")):
             return pa.float64()
         return kinds.get(type(value), pa.string())
 

@@ -16,11 +16,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
-from memspan.store.databases import SQLite, StoreFailed, whole_size
+from memspan.store.database import StoreFailed
+from memspan.store.migration import newer_configuration, newer_study, newer_trial
 from memspan.store.schema import APPLICATION, METADATA, VERSION, trial_of
+from memspan.store.sqlite import SQLite, whole_size
 from memspan.store.store import Store
+from memspan.study.identity import restored
 from memspan.study.provenance import Provenance
-from memspan.study.study import Study
 
 PAGE = 4096  # bytes; SQLite's own choice, and so a store's
 LAST = 1 << 31  # a number that no row has
@@ -173,7 +175,14 @@ def sqlite_number() -> int:
 
 
 def _all_rows(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
-    return {name: list(_rows(connection, name)) for name in METADATA.tables}
+    found = {name: list(_rows(connection, name)) for name in METADATA.tables}
+    for name, newer in (
+        ("studies", newer_study),
+        ("configurations", newer_configuration),
+        ("trials", newer_trial),
+    ):
+        found[name] = [newer(row) for row in found[name]]
+    return found
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
@@ -252,7 +261,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _is_study(row: dict[str, Any]) -> bool:
     try:
-        Study(**json.loads(row["specification"]))
+        restored(row["specification"])
         Provenance.model_validate_json(row["versions"])
     except (ValueError, TypeError, KeyError):
         return False

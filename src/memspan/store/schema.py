@@ -98,7 +98,7 @@ PLAIN = ("reason", "updates", "seconds", "cpu_seconds", "engine", "worker", "mem
 def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
     """A row for each table that the trial is in."""
     row = {name: getattr(trial, name) for name in PLAIN}
-    row |= {"outcome": trial.status, "reason": trial.reason.replace("\0", "\\0")}
+    row |= {"outcome": trial.outcome, "reason": trial.reason.replace("\0", "\\0")}
     row |= {name: None if math.isnan(number := getattr(trial, name)) else number for name in ("accuracy", "loss")}
     row |= {name: json.dumps(getattr(trial, name)) for name in ("accuracies", "losses")}
     found: dict[Table, dict[str, Any]] = {trials: key | row, curves: key | {"data": pack(trial)}}
@@ -110,7 +110,7 @@ def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
 def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
     """The trial of a row of `trials`, with its curves if there are any."""
     fields = {name: row[name] for name in PLAIN}
-    fields |= {"status": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
+    fields |= {"outcome": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
     fields |= {name: math.nan if row[name] is None else row[name] for name in ("accuracy", "loss")}
     fields |= {name: json.loads(row[name]) for name in ("accuracies", "losses")}
     return Trial(configuration=configuration, **fields, **(unpack(blob) if blob is not None else {}))

@@ -4,7 +4,6 @@ A trial is a pure function of its key, so inserting one twice is harmless, two c
 work, and what a crash took away is computed again. There are no locks, no leases and no half-states.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +13,10 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
-from memspan.store.databases import Transactions, database
 from memspan.store.entry import Entry
 from memspan.store.schema import configurations, studies, trials
-from memspan.study.identity import canonical, completed, default_name, demand_contained, grown_by, specified
+from memspan.store.transactions import Transactions, database
+from memspan.study.identity import canonical, default_name, demand_contained, grown_by, restored, specified
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
 from memspan.study.study import Key, Study
@@ -114,7 +113,9 @@ class Store:
             grown = grown_by(old, study)
             connection.execute(update(studies).where(studies.c.id == found["id"]).values(**specified(grown)))
             _number(connection, found["id"], grown)
-            return self._entry(connection, found["id"], study.model_copy(update={"weights": grown.weights}), name)
+            return self._entry(
+                connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
+            )
 
         return self.transact(work, writes=True)
 
@@ -151,8 +152,8 @@ class Store:
                 return None
             old = self._study(found["specification"], name)
             demand_contained(old, study, name)
-            weights = max(old.weights, study.weights)
-            return self._entry(connection, found["id"], study.model_copy(update={"weights": weights}), name)
+            weights = max(old.keep_weights, study.keep_weights)
+            return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
 
         entry = self.transact(work)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
@@ -214,7 +215,7 @@ class Store:
 
     def _study(self, specification: str, name: str) -> Study:
         try:
-            return Study(**json.loads(specification), name=name)
+            return restored(specification, name)
         except (ValueError, TypeError) as error:
             raise UnreadableFile(
                 f"{self.place} holds a study {name!r} that this memspan does not know: {error}"
@@ -256,7 +257,7 @@ def _numbers(connection: Connection, identity: int) -> dict[str, int]:
     """Of the configurations of a study in the store."""
     there = select(configurations.c.configuration, configurations.c.specification)
     rows = connection.execute(there.where(configurations.c.study == identity)).all()
-    return {completed(specification): number for number, specification in rows}
+    return {specification: number for number, specification in rows}
 
 
 def _number(connection: Connection, identity: int, study: Study) -> None:

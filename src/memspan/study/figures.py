@@ -17,6 +17,7 @@ from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.tasks import Task
+from memspan.training.history import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,12 +76,12 @@ def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
     """Accuracies and solved shares of the lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
-    task = result.study.new_task()
+    task = result.study.configuration.make_task()
     return AccuracyByLength(
         _title(f"{task.name}: {task.sentence}", result),
         {row.length: row.accuracies for row in rows},
         {row.length: row.share for row in rows},
-        result.study.threshold,
+        result.study.configuration.threshold,
         {row.length: task.chance_accuracy(row.length) for row in rows},
     )
 
@@ -98,9 +99,9 @@ def shares_record(result: StudySummary) -> SharesByLength:
 def loss_record(result: StudyResult) -> LossByLength:
     """Every trial's curve, each point in the middle of the updates that it averages."""
     curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
-    task = result.study.new_task()
+    task = result.study.configuration.make_task()
     risks = {length: task.trivial_risk(length) for length in curves}
-    return LossByLength(_title("Training loss of every repetition", result), curves, risks, task.new_loss().label)
+    return LossByLength(_title("Training loss of every repetition", result), curves, risks, task.make_loss().label)
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
@@ -123,20 +124,20 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
     maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
     every = max((trial.flow_every for trial in first.values()), default=1)
     title = _title("The gradient during training, first repetition of each length", result)
-    statuses = {length: trial.status for length, trial in first.items()}
-    relevant = {length: relevance(result.study.new_task(), length) for length in first}
+    statuses = {length: trial.outcome for length, trial in first.items()}
+    relevant = {length: relevance(result.study.configuration.make_task(), length) for length in first}
     return NormsDuringTraining(title, maps, statuses, every, relevant)
 
 
 def relevance(task: Task, length: int) -> PerStep:
     """In what share of sequences each step holds a part of the answer."""
-    x, _ = task.sample(np.random.default_rng(0), length, SEQUENCES)
+    x, _ = task.sample(length, SEQUENCES, np.random.default_rng(0))
     return np.asarray(task.relevant(x).mean(axis=1))
 
 
 def _title(what: str, result: StudySummary) -> str:
     """What is shown, and of which study; wrapped."""
-    task = result.study.new_task()
+    task = result.study.configuration.make_task()
     parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
     network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
     return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)]).replace("\u00a0", " ")
@@ -145,7 +146,7 @@ def _title(what: str, result: StudySummary) -> str:
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
     """The lengths with trials that ran, and those."""
     for length in result.study.lengths:
-        trials = [trial for trial in result.of_length(length) if trial.status != "failed"]
+        trials = [trial for trial in result.of_length(length) if trial.outcome is not Outcome.FAILED]
         if trials:
             yield length, trials
 
@@ -153,7 +154,7 @@ def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
 def _curve(trial: Trial) -> Curve:
     begins = trial.curve_every * np.arange(len(trial.curve))
     ends = np.minimum(begins + trial.curve_every, trial.updates)
-    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.status)
+    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome)
 
 
 def _median(trials: list[Trial], moment: str, field: str) -> PerStep:

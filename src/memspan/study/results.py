@@ -12,6 +12,7 @@ import numpy as np
 from memspan.span import SolvedShare, longest_solved
 from memspan.study.study import Study
 from memspan.study.trial import Trial
+from memspan.training.history import Outcome
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +34,7 @@ class LengthSummary:
     diverged, failed : int
         How many ended so. A failed trial is the machine's fault and counts nowhere else.
     accuracies, losses : tuple of float
-        One number for each repetition that ran, on fresh batches.
+        One number for each repetition that ran, on held-out batches.
     reasons : tuple of str
         Why trials failed, each reason once.
     """
@@ -81,8 +82,7 @@ class StudySummary:
         """The summary of each configuration by itself."""
         if len(self.rows) == 1:
             return [self]
-        pairs = zip(self.study.configurations, self.rows, strict=True)
-        return [StudySummary(study, (rows,)) for study, rows in pairs]
+        return [StudySummary(self.study.only(k), (rows,)) for k, rows in enumerate(self.rows)]
 
     @property
     def done(self) -> int:
@@ -96,7 +96,7 @@ class StudySummary:
 
     def summaries(self) -> list[LengthSummary]:
         """One summary for each length, the shortest first; of a study with one configuration."""
-        self.study.demand_one()
+        _ = self.study.configuration  # raises if there are several
         return list(self.rows[0])
 
     @property
@@ -160,8 +160,7 @@ class StudyResult(StudySummary):
         apart: list[list[Trial]] = [[] for _ in self.rows]
         for trial in self.trials:
             apart[trial.configuration].append(trial.model_copy(update={"configuration": 0}))
-        pairs = zip(self.study.configurations, apart, strict=True)
-        return [StudyResult.of(study, trials) for study, trials in pairs]
+        return [StudyResult.of(self.study.only(k), trials) for k, trials in enumerate(apart)]
 
     def of_length(self, length: int) -> list[Trial]:
         """The trials of one length, in the order of their repetitions."""
@@ -185,8 +184,8 @@ class _Sum:
         self.reasons: dict[str, None] = {}
 
     def add(self, trial: Trial) -> None:
-        self.count[trial.status] += 1
-        if trial.status == "failed":
+        self.count[trial.outcome] += 1
+        if trial.outcome is Outcome.FAILED:
             self.reasons[trial.reason] = None
             return
         self.accuracies.append(trial.accuracy)

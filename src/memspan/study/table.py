@@ -10,56 +10,55 @@ from memspan.study.results import LengthSummary, StudySummary
 
 def table_of(summary: StudySummary) -> Table:
     """The summaries of every configuration and length, as `StudySummary.table`."""
-    parts = summary.parts
-    losses = dict.fromkeys(part.study.new_task().new_loss().label for part in parts)
+    configurations = summary.study.configurations
+    losses = dict.fromkeys(one.make_task().make_loss().label for one in configurations)
     table = Table(title=_title(summary), caption=_caption(summary), caption_justify="left")
     worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summary.rows))]
     varying = summary.study.varying
     for heading in varying:
-        table.add_column(heading.removeprefix("parameters.").replace("_", " "), overflow="fold")
+        table.add_column(heading.removeprefix("task_parameters.").replace("_", " "), overflow="fold")
     spare = () if varying else ("± spread", "of trivial")  # where there is no room for them
     loss = next(iter(losses)) if len(losses) == 1 else "loss"
     for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
         table.add_column(heading, justify="right", min_width=min(8, len(heading)), no_wrap=bool(varying))
     for heading in (loss, *spare[1:]):
         table.add_column(heading, justify="right", min_width=8)
-    for part, rows in zip(parts, summary.rows, strict=True):
-        own = [_written(part.study.values()[name][0]) for name in varying]
+    for configuration, rows in zip(configurations, summary.rows, strict=True):
+        own = [_written(configuration.values()[name][0]) for name in varying]
         for row in rows:
-            trivial = part.study.new_task().trivial_risk(row.length)
+            trivial = configuration.make_task().trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
             table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
     return table
 
 
 def _title(summary: StudySummary) -> str:
-    tasks = {part.study.task: part.study.new_task() for part in summary.parts}
+    tasks = {one.task: one.make_task() for one in summary.study.configurations}
     what = [f"{task.name}: {task.sentence}" for task in tasks.values()]
     return " ".join([*(what if len(what) == 1 else [", ".join(tasks) + "."]), summary.study.describe()])
 
 
 def _caption(summary: StudySummary) -> str:
     """What the columns mean; risks and rules only where there is one task."""
-    studies = [part.study for part in summary.parts]
-    samples = min(study.evaluation_batches * study.evaluation_samples for study in studies)
-    least = (
-        "" if len({study.evaluation_batches * study.evaluation_samples for study in studies}) == 1 else "at least "
-    )
-    thresholds = _range([study.threshold for study in studies])
+    choices = summary.study.configurations
+    counts = {one.final_batches * one.evaluation_samples for one in choices}
+    samples = min(counts)
+    least = "" if len(counts) == 1 else "at least "
+    thresholds = _range([one.threshold for one in choices])
     error = f"own standard error at most {0.5 / samples**0.5:.3f}"
-    if len({study.task for study in studies}) > 1:
+    if len({one.task for one in choices}) > 1:
         return (
-            f"Accuracy: share of correct answers to {least}{samples} fresh sequences ({error}). Solved: "
+            f"Accuracy: share of correct answers to {least}{samples} held-out sequences ({error}). Solved: "
             f"accuracy of at least {thresholds}."
         )
-    task = studies[0].new_task()
-    chance = _range([study.new_task().chance_accuracy(n) for study in studies for n in study.lengths])
-    trivial = _range([study.new_task().trivial_risk(n) for study in studies for n in study.lengths])
-    rule = task.rule if len({study.new_task().rule for study in studies}) == 1 else "by the rule of each"
+    task = choices[0].make_task()
+    chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
+    trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
+    rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "by the rule of each"
     return (
-        f"Accuracy: share of correct answers to {least}{samples} fresh sequences: {rule} ({error}; chance "
+        f"Accuracy: share of correct answers to {least}{samples} held-out sequences: {rule} ({error}; chance "
         f"{chance}). Solved: accuracy of at least {thresholds}. Without looking at the input the least "
-        f"{task.new_loss().label} is {trivial}"
+        f"{task.make_loss().label} is {trivial}"
         + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
     )
 

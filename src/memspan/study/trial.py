@@ -15,14 +15,15 @@ from memspan.diagnostics import GradientFlow
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.shapes import Array
-from memspan.study.study import Key, Study
+from memspan.study.configuration import Configuration
+from memspan.study.study import Key
 from memspan.tasks import Batch, Batches
 from memspan.training.ensemble import Ensemble, Member
-from memspan.training.history import Status
+from memspan.training.history import Outcome
 
 CURVE_POINTS = 150
 DIGITS = 20  # binary ones that are kept of a number in a curve: six decimal ones
-ENGINE = "fused"
+ENGINE = "compiled"
 
 
 class _Record(BaseModel):
@@ -50,14 +51,14 @@ class Trial(_Record):
     ----------
     configuration, length, repetition : int
         The key.
-    status : str
+    outcome : Outcome
         `solved`, `unsolved`, `diverged`, or `failed`: the machine's fault, with the reason.
     reason : str
         For `diverged` the tensor that was not finite, for `failed` the error.
     updates : int
         Updates done.
     accuracy, loss : float
-        On fresh batches, after training.
+        On held-out batches, after training.
     accuracies, losses : list of float
         Of each of these batches.
     seconds, cpu_seconds : float
@@ -75,13 +76,13 @@ class Trial(_Record):
     flow_map : list of list of float
         For repetition 0: dL/da at every time step, one row every `flow_every` updates, beginning with the first.
     weights : bytes or None
-        The trained weights as a safetensors file, of the repetitions that `Study.weights` says.
+        The trained weights as a safetensors file, of the repetitions that `Study.keep_weights` says.
     """
 
     configuration: int = 0
     length: int
     repetition: int
-    status: Literal["solved", "unsolved", "diverged", "failed"]
+    outcome: Literal[Outcome.SOLVED, Outcome.UNSOLVED, Outcome.DIVERGED, Outcome.FAILED]
     reason: str = ""
     updates: int = 0
     accuracy: float = float("nan")
@@ -117,43 +118,49 @@ class Stopped(Exception):
     """Raised by an observer to end a trial without a result."""
 
 
-def run_trial(study: Study, length: int, repetition: int) -> Trial:
+def run_trial(configuration: Configuration, length: int, repetition: int) -> Trial:
     """Train and score one network: a group of one."""
-    return run_group(study, length, [repetition])[0]
+    return run_group(configuration, length, [repetition])[0]
 
 
 def run_group(
-    study: Study,
+    configuration: Configuration,
     length: int,
     repetitions: Sequence[int],
     observe: Callable[[int, int], None] = lambda repetition, updates: None,
+    *,
+    keep_weights: int = 0,
 ) -> list[Trial]:
     """Train and score some repetitions of a length side by side.
 
-    Every random number of a repetition comes from `SeedSequence(study.seed, spawn_key=(length, repetition))`, so
-    its result does not depend on which other trials run, beside it or elsewhere, in which order or process.
-    Configurations share these streams: they are compared on the same sequences.
+    Every random number of a repetition comes from `SeedSequence(seed, spawn_key=(length, repetition))`, with the
+    configuration's seed, so its result does not depend on which other trials run, beside it or elsewhere, in which
+    order or process. Configurations share these streams: they are compared on the same sequences.
 
     Parameters
     ----------
-    study : Study
-        Of one configuration.
+    configuration : Configuration
     length : int
     repetitions : sequence of int
         With the length, the trials' keys.
     observe : callable
         Called after each update, for each network in training, with its repetition and the number of updates done;
         may raise `Stopped`.
+    keep_weights : int
+        Repetitions below this number keep their trained weights.
     """
     started, began = time.perf_counter(), time.process_time()
     try:
-        found = _train(study, length, repetitions, observe)
+        found = _train(configuration, length, repetitions, observe, keep_weights)
     except Stopped:
         raise
     except Exception as error:  # whatever it was, the other trials go on
         if len(repetitions) > 1:
-            return [run_group(study, length, [one], observe)[0] for one in repetitions]
-        found = [{"status": "failed", "reason": f"{type(error).__name__}: {error}"}]
+            return [
+                run_group(configuration, length, [one], observe, keep_weights=keep_weights)[0]
+                for one in repetitions
+            ]
+        found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
     each = {
         "length": length,
         "seconds": (time.perf_counter() - started) / len(repetitions),
@@ -164,64 +171,80 @@ def run_group(
     return [Trial.model_validate({**each, "repetition": repetition, **its}) for repetition, its in pairs]
 
 
-def prepared(study: Study, length: int, repetitions: Sequence[int]) -> Ensemble:
+def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
     """The networks of some repetitions, with their streams, before training."""
-    task = study.new_task()
-    models, streams, fresh = [], [], []
+    task = configuration.make_task()
+    models, streams, held_out = [], [], []
     for repetition in repetitions:
-        key = np.random.SeedSequence(study.seed, spawn_key=(length, repetition))
+        key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
         for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.new_network(length, for_weights))
-        streams.append(Batches(task, length, study.batch, for_training, study.dtype))
-        fresh.append(Batches(task, length, study.evaluation_samples, for_evaluation, study.dtype))
+        models.append(configuration.make_network(length, for_weights))
+        streams.append(Batches(task, length, configuration.batch, for_training, configuration.dtype))
+        held_out.append(
+            Batches(task, length, configuration.evaluation_samples, for_evaluation, configuration.dtype)
+        )
     return Ensemble(
         models,
-        task.new_loss(),
+        task.make_loss(),
         streams,
-        study.new_optimizer(),
-        evaluation=fresh,
-        threshold=study.threshold,
+        configuration.make_optimizer(),
+        evaluation=held_out,
+        threshold=configuration.threshold,
         engine=ENGINE,
     )
 
 
 def _train(
-    study: Study, length: int, repetitions: Sequence[int], observe: Callable[[int, int], None]
+    configuration: Configuration,
+    length: int,
+    repetitions: Sequence[int],
+    observe: Callable[[int, int], None],
+    keep_weights: int,
 ) -> list[dict[str, object]]:
-    ensemble = prepared(study, length, repetitions)
+    ensemble = prepared(configuration, length, repetitions)
     starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
     members = dict(zip(repetitions, ensemble.members, strict=True))
 
     def watch() -> None:
         for repetition, member in members.items():
-            if member.outcome is None:
+            if member.result is None:
                 observe(repetition, member.updates)
 
-    outcomes = ensemble.fit(
-        study.updates,
-        evaluate_every=study.evaluate_every,
+    results = ensemble.fit(
+        configuration.updates,
+        evaluate_every=configuration.evaluate_every,
         evaluation_batches=1,
-        final_batches=study.evaluation_batches,
+        final_batches=configuration.final_batches,
         progress=False,
         observe=watch,
-        flow_every=_curve_every(study) if 0 in members else 0,
+        flow_every=_curve_every(configuration) if 0 in members else 0,
     )
-    if any(outcome.status is Status.INTERRUPTED for outcome in outcomes):
+    if any(result.outcome is Outcome.INTERRUPTED for result in results):
         raise KeyboardInterrupt
     pairs = zip(members.items(), starts, strict=True)
-    return [_result(ensemble, study, repetition, member, start) for (repetition, member), start in pairs]
+    return [
+        _result(ensemble, configuration, repetition, member, start)
+        | {"weights": _saved(member.model) if repetition < keep_weights else None}
+        for (repetition, member), start in pairs
+    ]
 
 
-def _result(ensemble: Ensemble, study: Study, repetition: int, member: Member, start: Flow) -> dict[str, object]:
+def _result(
+    ensemble: Ensemble,
+    configuration: Configuration,
+    repetition: int,
+    member: Member,
+    start: Flow,
+) -> dict[str, object]:
     """What a trial shows of a network that has been trained."""
-    outcome, last, every = member.outcome, member.last, _curve_every(study)
-    assert outcome is not None
-    final = outcome.evaluation or ensemble.evaluate(study.evaluation_batches, [member])[0]
+    result, last, every = member.result, member.last, _curve_every(configuration)
+    assert result is not None
+    final = result.evaluation or ensemble.evaluate(configuration.final_batches, [member])[0]
     parameters = member.model.parameters.astype(member.model.dtype.newbyteorder("<"), copy=False)
     return {
-        "status": outcome.status.value,
-        "reason": outcome.tensor or "",
-        "updates": outcome.update,
+        "outcome": result.outcome,
+        "reason": result.tensor or "",
+        "updates": result.update,
         "accuracy": final.accuracy,
         "loss": final.loss,
         "accuracies": final.accuracies.tolist(),
@@ -233,12 +256,11 @@ def _result(ensemble: Ensemble, study: Study, repetition: int, member: Member, s
         "end": start if last is None else flow_of(member.model, ensemble.loss, last),
         "flow_map": [rounded(flow) for flow in member.flows] if repetition == 0 else [],
         "flow_every": every,
-        "weights": _saved(member.model) if repetition < study.weights else None,
     }
 
 
-def _curve_every(study: Study) -> int:
-    return -(-study.updates // CURVE_POINTS)
+def _curve_every(configuration: Configuration) -> int:
+    return -(-configuration.updates // CURVE_POINTS)
 
 
 def _saved(model: Network) -> bytes:

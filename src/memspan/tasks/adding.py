@@ -102,7 +102,7 @@ class Adding(Task):
         every = np.arange(u.shape[1])
         return Batch(mark(values, one, two), (values[one, every] + values[two, every])[:, np.newaxis])
 
-    def new_loss(self) -> MSELoss:
+    def make_loss(self) -> MSELoss:
         """The mean squared error."""
         return MSELoss(masked=self.variant == "hs97")
 

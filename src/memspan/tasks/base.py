@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from memspan.errors import InvalidArgument, generator, one_of, whole_number
 from memspan.losses import MeanLoss
+from memspan.runtime.renamed import renamed_keywords, warn_renamed
 from memspan.shapes import Array
 
 
@@ -17,7 +18,7 @@ class Batch(NamedTuple):
     """Sequences and their labels: of the last step, or of each of the last K."""
 
     x: Float[np.ndarray, "time batch features"]
-    y: Float[np.ndarray, "*read_out batch outputs"]
+    y: Float[np.ndarray, "*output_steps batch outputs"]
 
 
 class Shape(NamedTuple):
@@ -29,14 +30,17 @@ class Shape(NamedTuple):
         Time steps of x.
     features, outputs : int
         F and O.
-    read_out : int or None
+    output_steps : int or None
         K, if the answer is read after each of the last K steps; None if after the last step alone.
     """
 
     steps: int
     features: int
     outputs: int
-    read_out: int | None = None
+    output_steps: int | None = None
+
+
+Shape.__new__ = renamed_keywords(read_out="output_steps")(Shape.__new__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Task(ABC):
     depend on the input. No score means anything without them. Here both are exact, and so are the two answers.
 
     A task of one's own is a frozen dataclass with what has no answer here yet: `family`, `sentence`, `source`
-    and `rule`, which may be plain strings, and the methods `shape`, `draws`, `make`, `new_loss`, `correct`,
+    and `rule`, which may be plain strings, and the methods `shape`, `draws`, `make`, `make_loss`, `correct`,
     `relevant`, `trivial_answer`, `trivial_risk` and `chance_accuracy`. `Batches`, `Learner`, `Ensemble` and the
     gradient check take it as it is; a study takes its task from `TASKS`, by name.
 
@@ -81,7 +85,7 @@ class Task(ABC):
     ...     def make(self, u, length):  # u [draws, B]: each column makes a sequence
     ...         return Batch(x=2 * u[..., np.newaxis] - 1, y=(u[0] > u[1]).astype(float)[:, np.newaxis])
     ...
-    ...     def new_loss(self):
+    ...     def make_loss(self):
     ...         return SigmoidCrossEntropy()
     ...
     ...     def correct(self, y_hat, y):  # [B, O] -> [B]
@@ -98,7 +102,7 @@ class Task(ABC):
     ...
     ...     def chance_accuracy(self, length):
     ...         return 0.5
-    >>> x, y = Larger().sample(np.random.default_rng(0), length=5, batch=3)
+    >>> x, y = Larger().sample(length=5, batch=3, rng=0)
     >>> x.shape, y.shape
     ((5, 3, 1), (3, 1))
     """
@@ -110,6 +114,12 @@ class Task(ABC):
     least_risk: ClassVar[float] = 0.0
     """The loss of the best answer of all: above 0 where labels are noisy."""
     variant: str = field(default="", kw_only=True)
+
+    def __init_subclass__(cls) -> None:
+        """Take a task that was written for memspan 0.1."""
+        if "new_loss" in vars(cls) and "make_loss" not in vars(cls):
+            warn_renamed(f"{cls.__name__}.new_loss", "make_loss")
+            cls.make_loss = vars(cls)["new_loss"]  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         if not self.variant:
@@ -163,7 +173,7 @@ class Task(ABC):
         """Sequences from numbers `u [draws, B]`, uniform in [0, 1)."""
 
     @abstractmethod
-    def new_loss(self) -> MeanLoss:
+    def make_loss(self) -> MeanLoss:
         """The loss that it is trained with."""
 
     @abstractmethod
@@ -190,11 +200,11 @@ class Task(ABC):
     def chance_accuracy(self, length: int) -> float:
         """Its accuracy."""
 
-    def asked(self, y: Array) -> Array:
+    def mask(self, y: Array) -> Array:
         """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
         return ~np.isnan(y[..., 0])
 
-    def judged(self, x: Array, y: Array) -> Array:
+    def noise_free(self, x: Array, y: Array) -> Array:
         """The labels by which answers are judged: those given, unless these are noisy."""
         return y
 
@@ -205,8 +215,11 @@ class Task(ABC):
             raise InvalidArgument(name, f"at least {self.least_length} for {self.name}", number)
         return number
 
-    def sample(self, rng: np.random.Generator, length: int, batch: int) -> Batch:
+    def sample(self, length: int, batch: int, rng: np.random.Generator | np.random.SeedSequence | int) -> Batch:
         """Draw x `[T, B, F]` and y `[B, O]` or `[K, B, O]`, in float64."""
+        if isinstance(length, np.random.Generator):  # the order of memspan 0.1
+            warn_renamed("Task.sample(rng, length, batch)", "Task.sample(length, batch, rng)")
+            length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
         u = generator("rng", rng).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
@@ -215,7 +228,7 @@ class Task(ABC):
         """The share of correct answers among those that are asked for."""
         if y_hat.shape != y.shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
-        return float(np.mean(self.correct(y_hat, y)[self.asked(y)]))
+        return float(np.mean(self.correct(y_hat, y)[self.mask(y)]))
 
 
 def within(tolerance: float, y_hat: Array, y: Array) -> Array:

@@ -43,7 +43,7 @@ class Batches(Iterator[Batch]):
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
     def __next__(self) -> Batch:
-        x, y = self.task.sample(np.random.default_rng(self.rng), self.length, self.batch)
+        x, y = self.task.sample(self.length, self.batch, np.random.default_rng(self.rng))
         return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))
 
     def peek(self) -> Batch:

@@ -105,7 +105,7 @@ class Copying(Task):
         x = one_hot(seen, features) if self.variant == "urnn" else seen[..., np.newaxis].astype(float)
         return Batch(x, one_hot(wanted, outputs))
 
-    def new_loss(self) -> SoftmaxCrossEntropy:
+    def make_loss(self) -> SoftmaxCrossEntropy:
         """The cross-entropy, over all steps."""
         return SoftmaxCrossEntropy()
 
@@ -113,7 +113,7 @@ class Copying(Task):
         """The right class."""
         return of_class(y_hat, y)
 
-    def asked(self, y: Array) -> Array:
+    def mask(self, y: Array) -> Array:
         """Where the label is not blank."""
         return np.asarray(y[..., 0] == 0)
 

@@ -44,7 +44,7 @@ class DelayedXor(Task):
         y = bits[:length] ^ bits[length - half : 2 * length - half]
         return Batch((2.0 * bits - 1)[..., np.newaxis], y.astype(float)[..., np.newaxis])
 
-    def new_loss(self) -> SigmoidCrossEntropy:
+    def make_loss(self) -> SigmoidCrossEntropy:
         """The cross-entropy."""
         return SigmoidCrossEntropy()
 

@@ -109,7 +109,7 @@ class Latch(Task):
         inside, y = RandomEnd.labels(end, values[:, np.newaxis], length)
         return Batch((x * inside)[..., np.newaxis], y)
 
-    def new_loss(self) -> MSELoss:
+    def make_loss(self) -> MSELoss:
         """The mean squared error."""
         return MSELoss(masked=True)
 
@@ -118,7 +118,7 @@ class Latch(Task):
         assert self.tolerance is not None
         return within(self.tolerance, y_hat, y)
 
-    def judged(self, x: Array, y: Array) -> Array:
+    def noise_free(self, x: Array, y: Array) -> Array:
         """The labels without their noise."""
         if self.variant != "3c":
             return y

@@ -80,7 +80,7 @@ class MemoryCapacity(Task):
         x = 2 * u[..., np.newaxis] - 1
         return Batch(x, x[-2::-1, :, 0].T.copy())
 
-    def new_loss(self) -> MSELoss:
+    def make_loss(self) -> MSELoss:
         """The mean squared error, over lags too."""
         return MSELoss()
 

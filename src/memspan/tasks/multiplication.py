@@ -61,7 +61,7 @@ class Multiplication(Task):
         x, first, second = MarkedOf1997.pairs(u, length, nothing=1.0, low=0.0)
         return Batch(x, RandomEnd.labels(u[-1], (first * second)[:, np.newaxis], length)[1])
 
-    def new_loss(self) -> MSELoss:
+    def make_loss(self) -> MSELoss:
         """The mean squared error."""
         return MSELoss(masked=True)
 

@@ -153,7 +153,7 @@ class Order(Task):
         first, last = (end * length // 100 for end in window)
         return (first - 1, last - first + 1) if self.of_1997 else (first, length // 10)
 
-    def new_loss(self) -> MSELoss | SoftmaxCrossEntropy:
+    def make_loss(self) -> MSELoss | SoftmaxCrossEntropy:
         """Squared errors in 1997, the cross-entropy later."""
         return MSELoss(masked=True) if self.of_1997 else SoftmaxCrossEntropy()
 

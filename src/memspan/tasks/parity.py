@@ -45,7 +45,7 @@ class Parity(Task):
         bits = choices(u, 2)
         return Batch((2.0 * bits - 1)[..., np.newaxis], (bits.sum(axis=0) % 2).astype(float)[:, np.newaxis])
 
-    def new_loss(self) -> SigmoidCrossEntropy:
+    def make_loss(self) -> SigmoidCrossEntropy:
         """The cross-entropy."""
         return SigmoidCrossEntropy()
 

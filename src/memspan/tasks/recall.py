@@ -86,7 +86,7 @@ class Recall(Task):
             x[self.element - 1] = y
         return Batch(x, y)
 
-    def new_loss(self) -> MSELoss:
+    def make_loss(self) -> MSELoss:
         """The mean squared error."""
         return MSELoss()
 
@@ -145,6 +145,6 @@ def generate_samples(
 
     def samples() -> Iterator[Batch]:
         while True:
-            yield Recall().sample(source, length, batch)
+            yield Recall().sample(length, batch, source)
 
     return samples()

@@ -78,7 +78,7 @@ class SelectiveCopying(Task):
         seen[length:] = self.symbols + 1
         return Batch(one_hot(seen, self.symbols + 2), one_hot(symbols, self.symbols))
 
-    def new_loss(self) -> SoftmaxCrossEntropy:
+    def make_loss(self) -> SoftmaxCrossEntropy:
         """The cross-entropy."""
         return SoftmaxCrossEntropy()
 

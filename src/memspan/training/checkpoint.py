@@ -108,7 +108,7 @@ class _Header(_Strict):
     hidden_size: PositiveInt
     output_size: PositiveInt
     dtype: Literal["float32", "float64"]
-    read_out: PositiveInt | None = None
+    output_steps: PositiveInt | None = None
     loss: _Named
     clips: list[_Named]
     rule: _Named
@@ -170,7 +170,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         hidden_size=model.hidden_size,
         output_size=model.output_size,
         dtype=model.dtype.name,
-        read_out=model.read_out,
+        output_steps=model.output_steps,
         loss=_name(LOSSES, checkpoint.loss),
         clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
         rule=_name(RULES, checkpoint.optimizer.rule),
@@ -187,7 +187,7 @@ def _cell_name(cell: Cell) -> str:
     own = CELLS.get(cell.name)
     if own is None:
         return cell.name
-    alike = replace(cell, bias=own.bias, start=own.start, own_start=own.own_start, source=own.source) == own
+    alike = replace(cell, bias=own.bias, init=own.init, unit_init=own.unit_init, source=own.source) == own
     return cell.name if alike else f"another {cell.name}"  # which must not come back as memspan's
 
 
@@ -258,7 +258,7 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
         raise UnreadableFile(f"{path} holds weights that are not finite")
     activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
     if header.kind == "Network":
-        model = Network(cell, *sizes, dtype=header.dtype, read_out=header.read_out, rng=0)
+        model = Network(cell, *sizes, dtype=header.dtype, output_steps=header.output_steps, rng=0)
     elif activation is not None:
         model = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
     else:

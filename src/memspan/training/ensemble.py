@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from memspan.diagnostics import GradientFlow
-from memspan.engines.compiled import MEMORY, Differentiated, FusedEngine
+from memspan.engines.compiled import MEMORY, CompiledEngine, Differentiated
 from memspan.errors import InvalidArgument, one_of, real_number, whole_number
 from memspan.losses import Loss, MeanLoss
 from memspan.network import Network
@@ -18,10 +18,10 @@ from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
 from memspan.shapes import Array, Flat, PerStep
 from memspan.tasks import Batch, Batches, Counted, Recall, Task
-from memspan.training.history import Evaluation, History, Outcome, Status
+from memspan.training.history import Evaluation, FitResult, History, Outcome
 from memspan.training.optimizers import Chain, Rule
 
-ENGINES = ("fused", "readable")
+ENGINES = ("compiled", "readable")
 Stream = Batches | Counted
 
 
@@ -38,7 +38,7 @@ class Member:
     history : History
     updates : int
         Updates done so far.
-    outcome : Outcome or None
+    result : FitResult or None
         How the last `fit` ended.
     flows : list of array [T]
         Σ_b ‖dL/da[t]‖ of each update that was measured (`flow_every` of `fit`).
@@ -54,7 +54,7 @@ class Member:
     state: Any
     history: History = field(default_factory=History)
     updates: int = 0
-    outcome: Outcome | None = None
+    result: FitResult | None = None
     flows: list[PerStep] = field(default_factory=list)
     last: Batch | None = None
     waiting: Batch | None = None  # drawn, and not yet trained on
@@ -104,7 +104,9 @@ class Fused:
     """The compiled engine; it takes all networks at once where their batches have one shape."""
 
     def __init__(self, model: Network, loss: Loss, memory: int) -> None:
-        self.engine = FusedEngine(model.layout, model.dtype, loss, read_out=model.read_out, memory=memory)
+        self.engine = CompiledEngine(
+            model.layout, model.dtype, loss, output_steps=model.output_steps, memory=memory
+        )
 
     def differentiate(self, members: Sequence[Member], parameters: Array, norms: bool) -> Differentiated:
         """As in `Engine`."""
@@ -130,7 +132,7 @@ def _inputs(member: Member, x: Array) -> Array:
     """`x` as the network wants it; looked at closely only where it is not plainly right."""
     model = member.model
     plain = x.dtype == model.dtype and x.ndim == 3 and x.size and x.shape[-1] == model.input_size
-    return x if plain and len(x) >= (model.read_out or 1) else model.inputs(x)
+    return x if plain and len(x) >= (model.output_steps or 1) else model.inputs(x)
 
 
 class Ensemble:
@@ -151,23 +153,23 @@ class Ensemble:
     optimizer : Chain or a rule
         For example `Chain(ClipByNorm(1.0), Adam(1e-2))`.
     evaluation : sequence of M iterators of (x, y), optional
-        Where evaluations take their fresh batches from. By default each has a stream of its own, independent of
+        Where evaluations take their held-out batches from. By default each has a stream of its own, independent of
         its `batches`; a plain generator cannot be doubled, so there they share it with training.
     task : Task, optional
-        Says what counts as correct; by default that of the batches, or the memory task. Its `new_loss` makes the
+        Says what counts as correct; by default that of the batches, or the memory task. Its `make_loss` makes the
         loss that goes with it.
     threshold : float
-        The accuracy on fresh batches that solves the task.
-    engine : `fused` or `readable`
+        The accuracy on held-out batches that solves the task.
+    engine : `compiled` or `readable`
         Compiled, or the readable NumPy, which leaves a `trace` and `gradients` in each network. They
         agree to rounding.
     memory : int
-        Bytes that the fused engine's buffers may take; less means more computing.
+        Bytes that the compiled engine's buffers may take; less means more computing.
 
     Attributes
     ----------
     members : list of Member
-        Each with its model, history, outcome and so on.
+        Each with its model, history, result and so on.
     """
 
     def __init__(
@@ -180,7 +182,7 @@ class Ensemble:
         evaluation: Sequence[Iterator[Any]] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
-        engine: str = "fused",
+        engine: str = "compiled",
         memory: int = MEMORY,
     ) -> None:
         for name in ("forward", "backward"):
@@ -199,7 +201,7 @@ class Ensemble:
         self.task = task or getattr(streams[0], "task", None) or Recall()
         _demand_mask(loss, self.task)
         memory = whole_number("memory", memory)
-        if one_of("engine", engine, ENGINES) == "fused":
+        if one_of("engine", engine, ENGINES) == "compiled":
             _demand_plain(models)
             self.engine: Engine = Fused(models[0], loss, memory)
         else:
@@ -216,10 +218,10 @@ class Ensemble:
         progress: bool | str = True,
         observe: Callable[[], object] | None = None,
         flow_every: int = 0,
-    ) -> list[Outcome]:
+    ) -> list[FitResult]:
         """Train each network for `updates` more updates, or until it has solved the task.
 
-        Every `evaluate_every` updates the networks are scored on `evaluation_batches` fresh batches. A score at
+        Every `evaluate_every` updates the networks are scored on `evaluation_batches` held-out batches. A score at
         the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
         the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting
         twice is not fitting once for longer.)
@@ -244,7 +246,7 @@ class Ensemble:
 
         Returns
         -------
-        list of Outcome
+        list of FitResult
             One for each network.
         """
         updates, every = whole_number("updates", updates), whole_number("evaluate_every", evaluate_every)
@@ -254,7 +256,7 @@ class Ensemble:
         kind = progress if isinstance(progress, str) else "auto" if progress else "none"
         done = self.members[0].updates
         for member in self.members:
-            member.outcome = None
+            member.result = None
         with (
             noted_interrupts(raised_from=2) as interrupted,
             show_progress(done + updates, "training", "updates", kind=kind, done=done) as report,
@@ -269,40 +271,42 @@ class Ensemble:
                     if step < updates and not ended:
                         self._look(stack, every, few, many if stop_when_solved else 0)
                 if interrupted:
-                    stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
+                    stack.leave(
+                        {k: FitResult(Outcome.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)}
+                    )
                 report(done + step, self._note)
                 if ended or not stack.members:
                     break
             for member, score in zip(
                 stack.members, self._scores(stack.members, stack.parameters, many), strict=True
             ):
-                status = Status.SOLVED if score.accuracy >= self.threshold else Status.UNSOLVED
+                outcome = Outcome.SOLVED if score.accuracy >= self.threshold else Outcome.UNSOLVED
                 member.history.of_evaluation(member.updates, score)
-                member.outcome = Outcome(status, member.updates, score)
-        if interrupted and not any(outcome.status is Status.INTERRUPTED for outcome in self.outcomes):
+                member.result = FitResult(outcome, member.updates, score)
+        if interrupted and not any(result.outcome is Outcome.INTERRUPTED for result in self.results):
             raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
-        return self.outcomes
+        return self.results
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def results(self) -> list[FitResult]:
         """How the last `fit` ended for each network."""
-        return [member.outcome for member in self.members if member.outcome is not None]
+        return [member.result for member in self.members if member.result is not None]
 
     def evaluate(self, batches: int = 20, members: Sequence[Member] | None = None) -> list[Evaluation]:
-        """Score every network, or some of them, on fresh batches."""
+        """Score every network, or some of them, on held-out batches."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
         with one_blas_thread():
             return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 
     def _step(self, stack: "_Stack", flow_every: int) -> None:
-        """One update of every network, or the outcome that prevents it."""
+        """One update of every network, or the result that prevents it."""
         try:
             for member in stack.members:
                 member.draw()
             self._update(stack, flow_every)
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
-            stack.leave({k: Outcome(Status.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
+            stack.leave({k: FitResult(Outcome.INTERRUPTED, m.updates) for k, m in enumerate(stack.members)})
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
     def _update(self, stack: "_Stack", flow_every: int) -> None:
@@ -333,11 +337,11 @@ class Ensemble:
             member.updates += 1
             member.last, member.waiting = member.waiting, None
         for member, flow in itertools.compress(zip(here, found.norms, strict=False), measured):
-            if member.outcome is None:
+            if member.result is None:
                 member.flows.append(flow)
 
     def _look(self, stack: "_Stack", every: int, few: int, many: int) -> None:
-        """Score, every so many updates of each, on a few fresh batches; where these are solved, on many.
+        """Score, every so many updates of each, on a few held-out batches; where these are solved, on many.
 
         These decide, unless `many` is 0.
         """
@@ -350,7 +354,7 @@ class Ensemble:
         for k, score in scores.items():
             stack.members[k].history.of_evaluation(stack.members[k].updates, score)
         solved = [k for k in good if scores[k].accuracy >= self.threshold]
-        stack.leave({k: Outcome(Status.SOLVED, stack.members[k].updates, scores[k]) for k in solved})
+        stack.leave({k: FitResult(Outcome.SOLVED, stack.members[k].updates, scores[k]) for k in solved})
 
     def _scores_of(self, stack: "_Stack", rows: list[int], batches: int) -> dict[int, Evaluation]:
         """`_scores` of some of the networks in training."""
@@ -361,7 +365,7 @@ class Ensemble:
 
     @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
     def _scores(self, members: Sequence[Member], parameters: Array, batches: int) -> list[Evaluation]:
-        """What each network scores on its own next fresh batches."""
+        """What each network scores on its own next held-out batches."""
         losses, accuracies = np.empty((2, len(members), batches))
         for i in range(batches):
             fresh = [next(member.evaluation) for member in members]
@@ -369,7 +373,7 @@ class Ensemble:
             for k, (y_hat, (x, y)) in enumerate(zip(predictions, fresh, strict=True)):
                 y = y.astype(y_hat.dtype)
                 losses[k, i] = self.loss.forward(y_hat, y)
-                accuracies[k, i] = self.task.accuracy(y_hat, self.task.judged(x, y))
+                accuracies[k, i] = self.task.accuracy(y_hat, self.task.noise_free(x, y))
         return [
             Evaluation(float(np.mean(loss)), float(np.mean(share)), loss, share)
             for loss, share in zip(losses, accuracies, strict=True)
@@ -377,7 +381,7 @@ class Ensemble:
 
     def _note(self) -> str:
         """The first network still in training, for the progress bar."""
-        member = next((m for m in self.members if m.outcome is None), self.members[0])
+        member = next((m for m in self.members if m.result is None), self.members[0])
         history = member.history
         loss = f"loss {history.loss[-1]:.4f}" if history.loss else ""
         accuracy = f", accuracy {history.accuracy[-1]:.2f}" if history.accuracy else ""
@@ -401,15 +405,15 @@ class _Stack:
     def __exit__(self, *exception: object) -> None:
         self._give_back(range(len(self.members)))
 
-    def leave(self, outcomes: Mapping[int, Outcome]) -> Any:
+    def leave(self, results: Mapping[int, FitResult]) -> Any:
         """Take out these networks, as they are now; return the rows of those that stay."""
-        if not outcomes:
+        if not results:
             return slice(None)
-        self._give_back(outcomes)
-        for k, outcome in outcomes.items():
+        self._give_back(results)
+        for k, result in results.items():
             member = self.members[k]
-            member.outcome, member.model.parameters = outcome, self._own(k)
-        stay = [k for k in range(len(self.members)) if k not in outcomes]
+            member.result, member.model.parameters = result, self._own(k)
+        stay = [k for k in range(len(self.members)) if k not in results]
         self.members = [self.members[k] for k in stay]
         self.state = type(self.state)(*(part[stay] for part in self.state))
         self._move(self.parameters[stay])
@@ -423,14 +427,14 @@ class _Stack:
         """
         if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
             return slice(None)
-        suspects, outcomes = tensors(), {}
+        suspects, results = tensors(), {}
         for k, member in enumerate(self.members):
             named = itertools.chain.from_iterable(_named(member, name, part[k]) for name, part in suspects.items())
             found = next((name for name, part in named if not np.isfinite(part).all()), None)
             if found is not None:
                 member.waiting = None  # whatever it was, this batch is not tried again
-                outcomes[k] = Outcome(Status.DIVERGED, member.updates, tensor=found)
-        return self.leave(outcomes)
+                results[k] = FitResult(Outcome.DIVERGED, member.updates, tensor=found)
+        return self.leave(results)
 
     def _move(self, parameters: Array) -> None:
         self.parameters = parameters
@@ -463,7 +467,7 @@ def _check_alike(models: Sequence[Network]) -> None:
     if not models or len({id(model) for model in models}) < len(models):
         raise InvalidArgument("models", "at least one network, and none of them twice", f"{len(models)} of them")
     for model in models[1:]:
-        for name in ("layout", "dtype", "read_out"):
+        for name in ("layout", "dtype", "output_steps"):
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
                 raise InvalidArgument("models", f"of one {name}", got)
@@ -471,17 +475,17 @@ def _check_alike(models: Sequence[Network]) -> None:
 
 def _demand_mask(loss: Loss, task: Task) -> None:
     """Labels that are not asked for are NaN, which a loss of memspan's takes for one only if it is told to."""
-    if isinstance(loss, MeanLoss) and not loss.masked and task.new_loss().masked:
-        raise InvalidArgument("loss", f"masked for {task.name}, as {task.new_loss()!r} is", repr(loss))
+    if isinstance(loss, MeanLoss) and not loss.masked and task.make_loss().masked:
+        raise InvalidArgument("loss", f"masked for {task.name}, as {task.make_loss()!r} is", repr(loss))
 
 
 def _demand_plain(models: Sequence[Network]) -> None:
-    """The fused engine does not call a network's methods, so none of these may have been overridden."""
+    """The compiled engine does not call a network's methods, so none of these may have been overridden."""
     for model in models:
         for name in ("forward", "predict", "backpropagate", "inputs"):
             if getattr(type(model), name) is not getattr(Network, name):
                 rule = f"'readable' for a network with its own {name}"
-                raise InvalidArgument("engine", rule, f"'fused' and {type(model).__name__}")
+                raise InvalidArgument("engine", rule, f"'compiled' and {type(model).__name__}")
 
 
 def _streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> list[Stream]:

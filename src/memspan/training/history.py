@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from memspan.runtime.renamed import RenamedAttribute
 from memspan.shapes import Array
 
 
@@ -21,7 +22,7 @@ class History:
     evaluated_at : list of int
         The number of updates done at each evaluation.
     evaluation_loss, accuracy : list of float
-        What each evaluation found on fresh batches.
+        What each evaluation found on held-out batches.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -55,7 +56,7 @@ class History:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network scores on fresh batches.
+    """What a network scores on held-out batches.
 
     Attributes
     ----------
@@ -71,22 +72,23 @@ class Evaluation:
     accuracies: Array = field(compare=False, repr=False)
 
 
-class Status(StrEnum):
-    """How training can end."""
+class Outcome(StrEnum):
+    """How training, or a trial of a study, ended."""
 
     SOLVED = "solved"
     UNSOLVED = "unsolved"
     DIVERGED = "diverged"
-    INTERRUPTED = "interrupted"
+    FAILED = "failed"  # the machine's fault; only trials end so
+    INTERRUPTED = "interrupted"  # only training ends so; a trial is then run again
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FitResult:
     """How training ended.
 
     Attributes
     ----------
-    status : Status
+    outcome : Outcome
     update : int
         The number of updates done in all.
     evaluation : Evaluation or None
@@ -95,15 +97,17 @@ class Outcome:
         For `diverged`: the first tensor that was not finite. The weights are those before that update.
     """
 
-    status: Status
+    outcome: Outcome
     update: int
     evaluation: Evaluation | None = None
     tensor: str | None = None
 
+    status = RenamedAttribute("outcome")
+
     def __str__(self) -> str:
-        if self.status is Status.DIVERGED:
+        if self.outcome is Outcome.DIVERGED:
             return f"diverged at update {self.update + 1}: {self.tensor} not finite; the weights before it stand"
         if self.evaluation is None:
-            return f"{self.status} after {self.update} updates"
-        score = f"accuracy {self.evaluation.accuracy:.3f}, loss {self.evaluation.loss:.4g} on fresh batches"
-        return f"{self.status} after {self.update} updates: {score}"
+            return f"{self.outcome} after {self.update} updates"
+        score = f"accuracy {self.evaluation.accuracy:.3f}, loss {self.evaluation.loss:.4g} on held-out batches"
+        return f"{self.outcome} after {self.update} updates: {score}"

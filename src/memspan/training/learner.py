@@ -24,7 +24,7 @@ from memspan.shapes import Array, Outputs, PerStep
 from memspan.tasks import Batch, Batches, Recall, Task
 from memspan.training import checkpoint
 from memspan.training.ensemble import Ensemble
-from memspan.training.history import Evaluation, History, Outcome
+from memspan.training.history import Evaluation, FitResult, History
 from memspan.training.optimizers import Chain, Rule
 
 if TYPE_CHECKING:
@@ -44,24 +44,24 @@ class Learner:
     optimizer : Chain or a rule
         For example `Chain(ClipByNorm(1.0), Adam(1e-2))`.
     evaluation : iterator of (x, y), optional
-        Where evaluations take their fresh batches from. By default a stream of their own, independent of
+        Where evaluations take their held-out batches from. By default a stream of their own, independent of
         `batches`; a plain generator cannot be doubled, so there they share it with training.
     task : Task, optional
         Says what counts as correct; by default that of `batches`, or the memory task.
     threshold : float
-        The accuracy on fresh batches that solves the task.
-    engine : `fused` or `readable`
+        The accuracy on held-out batches that solves the task.
+    engine : `compiled` or `readable`
         Compiled, or the readable NumPy, which leaves a `trace` and `gradients` in the network. They agree
         to rounding.
     memory : int
-        Bytes that the fused engine's buffers may take; less means more computing.
+        Bytes that the compiled engine's buffers may take; less means more computing.
 
     Attributes
     ----------
     updates : int
         Updates done so far; `fit` goes on counting from it.
     history : History
-    outcome : Outcome or None
+    result : FitResult or None
         How the last `fit` ended.
     """
 
@@ -75,7 +75,7 @@ class Learner:
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
-        engine: str = "fused",
+        engine: str = "compiled",
         memory: int = MEMORY,
     ) -> None:
         self.ensemble = Ensemble(
@@ -95,7 +95,7 @@ class Learner:
         self.task, self.threshold = self.ensemble.task, self.ensemble.threshold
 
     def __repr__(self) -> str:
-        return f"<Learner of {self.model!r}, {self.updates} updates, {self.outcome or 'not yet trained'}>"
+        return f"<Learner of {self.model!r}, {self.updates} updates, {self.result or 'not yet trained'}>"
 
     @property
     def history(self) -> History:
@@ -113,9 +113,9 @@ class Learner:
         return self._member.state
 
     @property
-    def outcome(self) -> Outcome | None:
+    def result(self) -> FitResult | None:
         """How the last `fit` ended."""
-        return self._member.outcome
+        return self._member.result
 
     @property
     def flows(self) -> list[PerStep]:
@@ -138,12 +138,12 @@ class Learner:
         progress: bool | str = True,
         observe: Callable[[Self], object] | None = None,
         flow_every: int = 0,
-    ) -> Outcome:
+    ) -> FitResult:
         """Train for `updates` more updates, or until the task is solved.
 
-        Every `evaluate_every` updates the network is scored on `evaluation_batches` fresh batches. A score at the
-        threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at the
-        end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
+        Every `evaluate_every` updates the network is scored on `evaluation_batches` held-out batches. A score at
+        the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
+        the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
         is not fitting once for longer.)
 
         Ctrl-C ends training after the update in progress, and the learner can go on from there; a second one does
@@ -167,7 +167,7 @@ class Learner:
 
         Returns
         -------
-        Outcome
+        FitResult
         """
         return self.ensemble.fit(
             updates,
@@ -181,11 +181,11 @@ class Learner:
         )[0]
 
     def evaluate(self, batches: int = 20) -> Evaluation:
-        """Score the network on fresh batches."""
+        """Score the network on held-out batches."""
         return self.ensemble.evaluate(batches)[0]
 
     def accuracy(self, batches: int = 20) -> float:
-        """The share of correct predictions on fresh batches."""
+        """The share of correct predictions on held-out batches."""
         return self.evaluate(batches).accuracy
 
     def predict(self, x: Array) -> Outputs:
@@ -193,7 +193,7 @@ class Learner:
         return self.model.predict(x)
 
     def plot_loss(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the training loss and the fresh-batch loss against the updates, with the trivial risk."""
+        """Draw the training loss and the held-out loss against the updates, with the trivial risk."""
         history, length = self.history, self._length()
         curve = LossCurve(
             np.array(history.loss),
@@ -205,11 +205,11 @@ class Learner:
         return draw_loss(curve, ax)
 
     def plot_predictions(self, batches: int = 4, ax: "Axes | None" = None) -> "Axes":
-        """Draw answers to fresh batches: numbers against their labels, classes against their classes."""
+        """Draw answers to held-out batches: numbers against their labels, classes against their classes."""
         fresh = list(islice(self.evaluation, whole_number("batches", batches)))
-        y = np.concatenate([self.task.judged(x, y) for x, y in fresh], axis=-2)
+        y = np.concatenate([self.task.noise_free(x, y) for x, y in fresh], axis=-2)
         y_hat = np.concatenate([self.model.predict(x) for x, _ in fresh], axis=-2)
-        accuracy, asked = self.task.accuracy(y_hat, y), self.task.asked(y)
+        accuracy, asked = self.task.accuracy(y_hat, y), self.task.mask(y)
         if self.task.class_names:
             return draw_confusion(_confusion(y_hat[asked], y[asked], self.task, accuracy), ax)
         length, numbers = self._length(), y[asked].ravel()
@@ -259,7 +259,7 @@ class Learner:
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
-        engine: str = "fused",
+        engine: str = "compiled",
     ) -> Self:
         """Read a saved learner; continuing it is bit-identical to continuing the one that was saved.
 
@@ -270,7 +270,7 @@ class Learner:
         cell, loss, optimizer, batches, evaluation, task : optional
             Needed only for parts that are not memspan's own and so cannot be named in a file. A generator is given
             as it was at its beginning; the batches that were already used are drawn and thrown away.
-        engine : `fused` or `readable`
+        engine : `compiled` or `readable`
             The other one than before continues to rounding only.
 
         Raises
@@ -299,4 +299,4 @@ def _confusion(y_hat: Array, y: Array, task: Task, accuracy: float) -> Confusion
         y, y_hat = y.argmax(axis=-1), y_hat.argmax(axis=-1)
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (y, y_hat), 1)
-    return Confusion(f"{task.name}: {accuracy:.1%} of {len(y)} fresh answers correct", task.class_names, counts)
+    return Confusion(f"{task.name}: {accuracy:.1%} of {len(y)} held-out answers correct", task.class_names, counts)

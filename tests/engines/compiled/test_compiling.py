@@ -23,7 +23,7 @@ from memspan.engines.parameters import Layout
 from memspan.losses import evaluate
 
 CELL = """
-from memspan.cells.activations import tanh, tanh_slope
+from memspan.cells.activations import tanh, tanh_derivative
 from memspan.cells import Cell
 
 
@@ -32,8 +32,8 @@ def forward(s, previous, unit):
     return (a,), (a,)
 
 
-def backward(d_state, saved, previous, state, unit):
-    return (d_state[0] * tanh_slope(saved[0]),), (0.0 * d_state[0],), ()
+def backward(d_state, residuals, previous, state, unit):
+    return (d_state[0] * tanh_derivative(residuals[0]),), (0.0 * d_state[0],), ()
 
 
 CELL = Cell("mine", ("a",), ("a",), forward, backward, "here")
@@ -43,7 +43,7 @@ SCRIPT = """
 import sys
 import numpy as np
 from memspan import CELLS, MSELoss, Network
-from memspan.engines.compiled import FusedEngine, compiling
+from memspan.engines.compiled import CompiledEngine, compiling
 
 compiling.PATIENCE = float(sys.argv[1])
 if sys.argv[2:]:
@@ -51,7 +51,7 @@ if sys.argv[2:]:
 else:
     CELL = CELLS["rnn"]
 network = Network(CELL, 1, 3, 1, dtype="float32", rng=0)
-engine = FusedEngine(network.layout, network.dtype, MSELoss())
+engine = CompiledEngine(network.layout, network.dtype, MSELoss())
 batch = np.ones((4, 2, 1), np.float32), np.zeros((2, 1), np.float32)
 found = engine.differentiate(network.parameters[np.newaxis], [batch])
 (stats,) = [kernel.stats for kernel in compiling._kernels.values()]
@@ -123,7 +123,7 @@ def test_kernels_that_other_processes_have_compiled_do_not_take_each_others_func
     for cell in ("rnn", "gru-before"):
         kernel = njit(**OPTIONS)(build(CELLS[cell], evaluate, f"of_{cell[:3]}"))
         with patch.object(engine, "kernel_of", lambda *_, kernel=kernel: kernel):
-            engine.FusedEngine(Layout(CELLS[cell], 1, 3, 1), np.dtype(np.float32), MSELoss())
+            engine.CompiledEngine(Layout(CELLS[cell], 1, 3, 1), np.dtype(np.float32), MSELoss())
         (code,) = kernel.inspect_llvm().values()
         shared = [
             re.sub(r"B\d+v\d+", "", name) for name in re.findall(r"define linkonce_odr .*?@([\w.$]+)\(", code)
@@ -187,7 +187,7 @@ def test_a_number_that_a_cell_finds_around_it_may_change():
         network = Network(replace(found["CELL"]), 1, 3, 1, rng=0)
         batch = np.ones((4, 2, 1)), np.zeros((2, 1))
         losses.append(
-            engine.FusedEngine(network.layout, network.dtype, MSELoss())
+            engine.CompiledEngine(network.layout, network.dtype, MSELoss())
             .differentiate(network.parameters[np.newaxis], [batch])
             .losses[0]
         )

@@ -10,9 +10,9 @@ from numba.core.errors import NumbaError
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network
 from memspan.cells import Cell
-from memspan.cells.activations import one_minus, sigmoid_slope, tanh, tanh_slope
+from memspan.cells.activations import one_minus, sigmoid_derivative, tanh, tanh_derivative
 from memspan.diagnostics import GradientFlow
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.engines.compiled import engine as module
 from memspan.engines.compiled.engine import MEMORY, Plan, Workspace
 
@@ -22,17 +22,19 @@ TIMES = (1, 2, 17, 200)
 DTYPES = ("float32", "float64")
 
 
-def problem(cell, T, B, F, H, O, dtype="float32", read_out=None, seed=0):
+def problem(cell, T, B, F, H, O, dtype="float32", output_steps=None, seed=0):
     """A network none of whose weights is 0, and a batch whose errors do not cancel."""
     rng = np.random.default_rng(seed)
-    network = Network(cell, F, H, O, dtype=dtype, read_out=read_out, rng=rng)
+    network = Network(cell, F, H, O, dtype=dtype, output_steps=output_steps, rng=rng)
     network.parameters += rng.normal(0, 0.02, network.parameters.shape).astype(dtype)
-    answers = (B, O) if read_out is None else (read_out, B, O)
+    answers = (B, O) if output_steps is None else (output_steps, B, O)
     return network, rng.uniform(-1, 1, (T, B, F)).astype(dtype), rng.uniform(1, 2, answers).astype(dtype)
 
 
 def engine_of(network, loss=None, **options):
-    return FusedEngine(network.layout, network.dtype, loss or MSELoss(), read_out=network.read_out, **options)
+    return CompiledEngine(
+        network.layout, network.dtype, loss or MSELoss(), output_steps=network.output_steps, **options
+    )
 
 
 def readable(network, x, y, loss=None):
@@ -79,23 +81,23 @@ def assert_agreement(found, expected, network, T):
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_engines_agree(cell, dtype):
     """One test a kernel, for to compile one takes far longer than all that it is asked here."""
-    for T, shape, read_out in itertools.product(TIMES, SHAPES, (None, 3)):
-        if read_out is None or read_out <= T:
-            network, x, y = problem(cell, T, *shape, dtype, read_out)
+    for T, shape, output_steps in itertools.product(TIMES, SHAPES, (None, 3)):
+        if output_steps is None or output_steps <= T:
+            network, x, y = problem(cell, T, *shape, dtype, output_steps)
             engine = engine_of(network)
             try:
                 assert_agreement(fused(engine, network, x, y), readable(network, x, y), network, T)
             except AssertionError as error:
-                raise AssertionError(f"T={T}, (B, F, H, O)={shape}, K={read_out}: {error}") from error
+                raise AssertionError(f"T={T}, (B, F, H, O)={shape}, K={output_steps}: {error}") from error
     assert len(engine._kernel.signatures) <= len(DTYPES)  # no shape, and nothing asked for, compiles it again
 
 
-def mistaken(d_state, saved, previous, state, unit):
+def mistaken(d_state, residuals, previous, state, unit):
     """The GRU's backward, with z where 1 - z belongs."""
-    d_a, (n, r, z, u) = d_state[0], saved
-    d_n = d_a * one_minus(z) * tanh_slope(n)
-    d_r = d_n * u * sigmoid_slope(r)
-    d_z = d_a * (previous[0] - n) * sigmoid_slope(z)
+    d_a, (n, r, z, u) = d_state[0], residuals
+    d_n = d_a * one_minus(z) * tanh_derivative(n)
+    d_r = d_n * u * sigmoid_derivative(r)
+    d_z = d_a * (previous[0] - n) * sigmoid_derivative(z)
     return (d_n, d_r, d_z, d_n * r), (d_a * one_minus(z),), ()
 
 
@@ -116,7 +118,7 @@ def test_a_mistake_in_a_cell_is_seen():
 
 def planned(engine, network, x):
     """What the engine is going to do."""
-    options = {"read_out": network.read_out or 1, "memory": engine.memory, "backward": True}
+    options = {"output_steps": network.output_steps or 1, "memory": engine.memory, "backward": True}
     return Plan.of(network.layout, network.dtype, x.shape, **options)
 
 
@@ -126,10 +128,10 @@ def assert_same_bits(found, expected):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("read_out", [None, 3])
+@pytest.mark.parametrize("output_steps", [None, 3])
 @pytest.mark.parametrize("shape", [(64, 1, 33, 1), (7, 5, 10, 3), (200, 2, 3, 1)])
-def test_less_memory_changes_no_bit(shape, read_out, dtype):
-    network, x, y = problem("lstm", 211, *shape, dtype, read_out)
+def test_less_memory_changes_no_bit(shape, output_steps, dtype):
+    network, x, y = problem("lstm", 211, *shape, dtype, output_steps)
     plenty = engine_of(network)
     whole, expected = planned(plenty, network, x), fused(plenty, network, x, y)
     assert whole.segments == 1
@@ -147,12 +149,12 @@ def test_segments_of_any_length_agree(segment, monkeypatch):
     expected = fused(engine_of(network), network, x, y)
     plan = Plan.of
 
-    def cut(layout, dtype, shape, read_out, memory, **options):
-        whole = plan(layout, dtype, shape, read_out, memory, **options)
+    def cut(layout, dtype, shape, output_steps, memory, **options):
+        whole = plan(layout, dtype, shape, output_steps, memory, **options)
         if not options.get("backward", True) or shape[0] == 1:
             return whole
         block = min(segment, whole.sizes.block)
-        return Plan.with_segments(layout, dtype, (*shape[:2], read_out), whole.models, segment, block, True)
+        return Plan.with_segments(layout, dtype, (*shape[:2], output_steps), whole.models, segment, block, True)
 
     monkeypatch.setattr(Plan, "of", cut)
     found = fused(engine_of(network), network, x, y)
@@ -192,12 +194,12 @@ def test_what_does_not_fit_is_refused_before_anything_is_allocated():
 
 
 @pytest.mark.parametrize("size", [(400, 64, 1, 64, 1), (3, 4, 2, 5, 1), (7, 5, 1, 3, 200), (2, 1, 3, 300, 2)])
-@pytest.mark.parametrize(("cell", "read_out"), [("lstm", None), ("gru-before", 2), ("lru", 2)])
-def test_a_plan_counts_every_byte(cell, read_out, size):
+@pytest.mark.parametrize(("cell", "output_steps"), [("lstm", None), ("gru-before", 2), ("lru", 2)])
+def test_a_plan_counts_every_byte(cell, output_steps, size):
     """For one network and for many; for the whole trace and for segments; and for predictions."""
-    network, x, _ = problem(cell, *size, read_out=read_out)
+    network, x, _ = problem(cell, *size, output_steps=output_steps)
     for models in (1, 3, 10**6):
-        wanted = {"models": models, "read_out": read_out or 1}
+        wanted = {"models": models, "output_steps": output_steps or 1}
         whole = Plan.of(network.layout, network.dtype, x.shape, memory=MEMORY, **wanted)
         for memory, backward in ((MEMORY, True), (whole.bytes - 1, True), (MEMORY, False)):
             try:
@@ -311,10 +313,10 @@ class Cubed:
         return self.d_y_hat
 
 
-@pytest.mark.parametrize("read_out", [None, 3])
+@pytest.mark.parametrize("output_steps", [None, 3])
 @pytest.mark.parametrize("loss", [Plain, Steeper])
-def test_a_loss_of_python_is_called_between_the_halves(loss, read_out):
-    network, x, y = problem("lstm", 30, *SHAPES[2], read_out=read_out)
+def test_a_loss_of_python_is_called_between_the_halves(loss, output_steps):
+    network, x, y = problem("lstm", 30, *SHAPES[2], output_steps=output_steps)
     expected = readable(network, x, y, loss())
     assert_agreement(fused(engine_of(network, loss()), network, x, y), expected, network, 30)
 
@@ -366,7 +368,7 @@ def in_words(s, previous, unit):
 def test_a_cell_that_numba_cannot_compile_is_told_to_take_the_other_engine():
     network = Network(replace(CELLS["rnn"], name="mine", forward=in_words), 1, 3, 1, rng=0)
     assert network.forward(np.zeros((2, 4, 1))).shape == (4, 1)
-    rule = r"engine must be 'readable' .*, got 'fused' and the cell mine"
+    rule = r"engine must be 'readable' .*, got 'compiled' and the cell mine"
     with pytest.raises(InvalidArgument, match=rule) as raised:
         engine_of(network)
     assert isinstance(raised.value.__cause__, NumbaError)
@@ -381,15 +383,15 @@ def dividing(s, previous, unit):
     return (previous[0] + (h - previous[0]) / unit[0],), (h,)
 
 
-def dividing_back(d_state, saved, previous, state, unit):
-    d, h, tau = d_state[0], saved[0], unit[0]
-    return (d / tau * tanh_slope(h),), (d - d / tau,), (-d * (h - previous[0]) / tau / tau,)
+def dividing_back(d_state, residuals, previous, state, unit):
+    d, h, tau = d_state[0], residuals[0], unit[0]
+    return (d / tau * tanh_derivative(h),), (d - d / tau,), (-d * (h - previous[0]) / tau / tau,)
 
 
 DIVIDING = Cell(
     *("dividing", ("h",), ("a",), dividing, dividing_back, "here"),
     own=("tau",),
-    own_start=lambda rng, hidden: rng.uniform(2, 3, (1, hidden)),
+    unit_init=lambda rng, hidden: rng.uniform(2, 3, (1, hidden)),
 )
 
 
@@ -419,7 +421,7 @@ def test_after_a_kernel_that_raised_denormal_numbers_are_back():
 
 
 def test_what_the_kernel_would_read_beyond_its_end_is_refused():
-    network, x, y = problem("lstm", 3, *SHAPES[2], read_out=3)
+    network, x, y = problem("lstm", 3, *SHAPES[2], output_steps=3)
     engine, weights = engine_of(network), network.parameters[np.newaxis]
     for wrong in (weights[:, :-1], weights[0], np.zeros((1, weights.shape[1] + 1), np.float32)):
         with pytest.raises(InvalidArgument, match=r"parameters must be of shape \[M, \d+\]"):

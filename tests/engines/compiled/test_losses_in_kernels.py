@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import InvalidArgument, Network
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.losses import LOSSES, SoftmaxCrossEntropy
 
 
@@ -21,17 +21,19 @@ def labels_for(loss, shape, rng, mask):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", LOSSES.values())
 @pytest.mark.parametrize("mask", [False, True])
-@pytest.mark.parametrize("read_out", [None, 1, 4, 12])
+@pytest.mark.parametrize("output_steps", [None, 1, 4, 12])
 @pytest.mark.parametrize("outputs", [2, 4])
 @pytest.mark.parametrize("scale", [1, 8])
-def test_engines_agree_on_every_loss(dtype, loss, mask, read_out, outputs, scale):
+def test_engines_agree_on_every_loss(dtype, loss, mask, output_steps, outputs, scale):
     rng = np.random.default_rng(3)
-    network = Network("lstm", 3, 20, outputs, dtype=dtype, read_out=read_out, rng=rng)
+    network = Network("lstm", 3, 20, outputs, dtype=dtype, output_steps=output_steps, rng=rng)
     network.V = network.V * scale
     x = rng.normal(size=(12, 6, 3)).astype(dtype)
-    y = labels_for(loss, (6, outputs) if read_out is None else (read_out, 6, outputs), rng, mask).astype(dtype)
+    y = labels_for(loss, (6, outputs) if output_steps is None else (output_steps, 6, outputs), rng, mask).astype(
+        dtype
+    )
     its = loss(masked=mask)
-    engine = FusedEngine(network.layout, network.dtype, its, read_out=read_out)
+    engine = CompiledEngine(network.layout, network.dtype, its, output_steps=output_steps)
     (value,), (gradient,), _ = engine.differentiate(network.parameters[np.newaxis], [(x, y)])
     expected = its.forward(network.forward(x), y)
     total = network.backpropagate(its.backward()).total()
@@ -43,7 +45,7 @@ def test_engines_agree_on_every_loss(dtype, loss, mask, read_out, outputs, scale
 def test_all_losses_share_a_kernel():
     network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
     kernels = {
-        id(FusedEngine(network.layout, network.dtype, loss(masked=mask))._kernel)
+        id(CompiledEngine(network.layout, network.dtype, loss(masked=mask))._kernel)
         for loss in LOSSES.values()
         for mask in (False, True)
     }
@@ -53,7 +55,7 @@ def test_all_losses_share_a_kernel():
 @pytest.mark.parametrize("loss", LOSSES.values())
 def test_the_labels_of_the_first_batch_are_looked_at(loss):
     network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
-    engine = FusedEngine(network.layout, network.dtype, loss(masked=True))
+    engine = CompiledEngine(network.layout, network.dtype, loss(masked=True))
     x, weights = np.ones((3, 2, 1), np.float32), network.parameters[np.newaxis]
     with pytest.raises(InvalidArgument, match="y must be at least one label that is asked for"):
         engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])

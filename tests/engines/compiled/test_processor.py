@@ -3,7 +3,7 @@ import pytest
 from numba import njit
 
 from memspan import MSELoss, Network
-from memspan.engines.compiled import FusedEngine
+from memspan.engines.compiled import CompiledEngine
 from memspan.engines.compiled.processor import FLUSH, X86, control_word, set_control_word
 
 TINY = {np.float32: np.finfo(np.float32).tiny, np.float64: np.finfo(np.float64).tiny}
@@ -49,7 +49,7 @@ def test_denormal_results_and_operands_are_zero_while_switched_off(dtype):
 @each_dtype
 def test_the_caller_still_has_denormal_numbers_afterwards(dtype):
     network = Network("rnn", 1, 4, 1, dtype=dtype, rng=0)
-    engine = FusedEngine(network.layout, network.dtype, MSELoss())
+    engine = CompiledEngine(network.layout, network.dtype, MSELoss())
     before, (x, denormal) = word(), halves(dtype)
     batch = np.ones((3, 2, 1), dtype), np.ones((2, 1), dtype)
     engine.differentiate(network.parameters[np.newaxis], [batch], norms=True)
@@ -69,7 +69,7 @@ def test_a_vanished_gradient_is_exactly_zero():
     loss = MSELoss()
     loss.forward(network.forward(x), y)
     assert (network.backpropagate(loss.backward()).d_a > 0).all()
-    found = FusedEngine(network.layout, network.dtype, loss).differentiate(
+    found = CompiledEngine(network.layout, network.dtype, loss).differentiate(
         network.parameters[np.newaxis], [(x, y)], norms=True
     )
     norms = found.norms[0]

@@ -1,5 +1,5 @@
-"""The fast engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
+"""The compiled engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
 
-from memspan.engines.compiled.engine import MEMORY, Differentiated, FusedEngine
+from memspan.engines.compiled.engine import MEMORY, CompiledEngine, Differentiated
 
-__all__ = ["MEMORY", "Differentiated", "FusedEngine"]
+__all__ = ["MEMORY", "CompiledEngine", "Differentiated"]

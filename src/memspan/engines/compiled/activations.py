@@ -32,14 +32,14 @@ from memspan.cells.activations import (
     larger,
     one_minus,
     relu,
-    relu_slope,
+    relu_derivative,
     sigmoid,
-    sigmoid_slope,
+    sigmoid_derivative,
     sin,
     softplus,
-    softplus_slope,
+    softplus_derivative,
     tanh,
-    tanh_slope,
+    tanh_derivative,
     where_positive,
 )
 
@@ -252,8 +252,8 @@ def compiled_tanh(k: Constants) -> Any:
     return tanh
 
 
-@twin(tanh_slope)
-def compiled_tanh_slope(k: Constants) -> Any:
+@twin(tanh_derivative)
+def compiled_tanh_derivative(k: Constants) -> Any:
     """1 - a²."""
     return lambda a: k.one - a * a
 
@@ -307,8 +307,8 @@ def compiled_sigmoid(k: Constants) -> Any:
     return sigmoid
 
 
-@twin(sigmoid_slope)
-def compiled_sigmoid_slope(k: Constants) -> Any:
+@twin(sigmoid_derivative)
+def compiled_sigmoid_derivative(k: Constants) -> Any:
     """g (1 - g)."""
     return lambda g: g * (k.one - g)
 
@@ -328,15 +328,15 @@ def compiled_softplus(k: Constants) -> Any:
     return softplus
 
 
-@twin(softplus_slope)
-def compiled_softplus_slope(k: Constants) -> Any:
+@twin(softplus_derivative)
+def compiled_softplus_derivative(k: Constants) -> Any:
     """1 - exp(-a). Largest error: float32 1, float64 1.1."""
 
-    def softplus_slope(a):  # type: ignore[no-untyped-def]
+    def softplus_derivative(a):  # type: ignore[no-untyped-def]
         y = k.half * a
         return -k.two * half_exp(k.saturated if y > k.saturated else y, -k.half)
 
-    return softplus_slope
+    return softplus_derivative
 
 
 @twin(relu)
@@ -345,8 +345,8 @@ def compiled_relu(k: Constants) -> Any:
     return lambda x: k.zero if x <= k.zero else x
 
 
-@twin(relu_slope)
-def compiled_relu_slope(k: Constants) -> Any:
+@twin(relu_derivative)
+def compiled_relu_derivative(k: Constants) -> Any:
     """Exact."""
     return lambda a: k.one if a > k.zero else k.zero
 

@@ -34,7 +34,15 @@ def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
     functions: list[Callable[..., Any]] = [cell.forward, cell.backward, loss]
     if cell.reset is not None:
         functions += [cell.reset.forward, cell.reset.backward]
-    names = (cell.gates, cell.states, cell.saved, cell.driven, cell.recurrent, cell.reads, cell.own)
+    names = (
+        cell.gates,
+        cell.states,
+        cell.residuals,
+        cell.input_gates,
+        cell.recurrent_gates,
+        cell.reads,
+        cell.unit_weights,
+    )
     fingerprint = _fingerprint(functions)
     key = (fingerprint, *functions, *names, len(cell.constants), cell.reset.gates if cell.reset else ())
     if key not in _kernels:

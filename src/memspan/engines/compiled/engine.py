@@ -1,4 +1,4 @@
-"""The fast engine, as its callers see it: losses and gradients of any number of networks of one shape."""
+"""The compiled engine, as its callers see it: losses and gradients of any number of networks of one shape."""
 
 import math
 import sys
@@ -40,7 +40,7 @@ class Differentiated(NamedTuple):
     norms: Any
 
 
-class FusedEngine:
+class CompiledEngine:
     """Forward, loss and back-propagation through time of M networks, one after the other in the same buffers.
 
     The networks differ in their weights and data. What is found for one of them does not depend, to the last bit,
@@ -54,7 +54,7 @@ class FusedEngine:
     loss : Loss
         One with a compiled form (`into`) is computed inside the kernel; of any other, `forward` and `backward` are
         called between two halves of it.
-    read_out : int, optional
+    output_steps : int, optional
         K, as for `Network`.
     memory : int
         Bytes that the work buffers may take. Where the trace of a whole sequence is larger, it is kept in
@@ -64,10 +64,10 @@ class FusedEngine:
     """
 
     def __init__(
-        self, layout: Layout, dtype: np.dtype, loss: Loss, *, read_out: int | None = None, memory: int = MEMORY
+        self, layout: Layout, dtype: np.dtype, loss: Loss, *, output_steps: int | None = None, memory: int = MEMORY
     ) -> None:
         self.layout, self.dtype, self.loss = layout, np.dtype(dtype), loss
-        self.read_out, self.memory = read_out, memory
+        self.output_steps, self.memory = output_steps, memory
         into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
         self._loss_inside = into is not None
         self._kind = getattr(loss, "kind", 0) if self._loss_inside else 0
@@ -121,12 +121,12 @@ class FusedEngine:
             work.fill(inputs[part])
             work.run(self._kernel, parameters[part], parameters[part], losses[part], norms[part], FORWARD)
             y_hat[part] = work.data.y_hat[: part.stop - part.start]
-        return y_hat if self.read_out else y_hat[:, 0]
+        return y_hat if self.output_steps else y_hat[:, 0]
 
     def _compile(self) -> None:
         """Call the kernel once, on as little as there can be."""
-        K, F = self.read_out or 1, self.layout.features
-        plan = Plan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
+        K, F = self.output_steps or 1, self.layout.features
+        plan = PassPlan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
         work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan, self._kind)
         weights = np.zeros((1, self.layout.size), self.dtype)
         name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1), np.zeros((1, 0)))
@@ -138,7 +138,7 @@ class FusedEngine:
             )
         except (NumbaError, UnsupportedBytecodeError) as error:
             rule = "'readable' for a cell or a loss that Numba cannot compile"
-            raise InvalidArgument("engine", rule, f"'fused' and the cell {name}: {reason(error)}") from error
+            raise InvalidArgument("engine", rule, f"'compiled' and the cell {name}: {reason(error)}") from error
 
     def _differentiate_one(
         self, work: "Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
@@ -158,7 +158,7 @@ class FusedEngine:
 
     def _answer(self, y_hat: Array) -> Array:
         """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
-        return y_hat if self.read_out else y_hat[0]
+        return y_hat if self.output_steps else y_hat[0]
 
     def _checked(self, y: Array, work: "Workspace") -> Array:
         """Labels for `into`, never broadcast."""
@@ -177,11 +177,11 @@ class FusedEngine:
         """That of the last call in this thread, if the shape is the same and there are no more models."""
         kept = self._kept.by_direction.get(backward)
         if kept is None or kept.shape != shape or kept.most < models:
-            F, K = self.layout.features, self.read_out or 1
+            F, K = self.layout.features, self.output_steps or 1
             if len(shape) != 3 or shape[0] < K or shape[2] != F:
                 raise InvalidArgument("x", f"of shape [T, B, {F}] with T of at least {K}", f"shape {shape}")
             of = self.layout, self.dtype, shape, K, self.memory
-            plan = Plan.of(*of, models=models, backward=backward)
+            plan = PassPlan.of(*of, models=models, backward=backward)
             self._kept.by_direction.pop(backward, None)  # before the next one is allocated
             work = Workspace(self.layout, self.dtype, shape, models, plan, self._kind)
             kept = self._kept.by_direction[backward] = work
@@ -189,7 +189,7 @@ class FusedEngine:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PassPlan:
     """How a pass is cut into segments, and the memory that it takes.
 
     Attributes
@@ -219,7 +219,7 @@ class Plan:
         layout: Layout,
         dtype: np.dtype,
         shape: tuple[int, ...],
-        read_out: int,
+        output_steps: int,
         memory: int,
         *,
         models: int = 1,
@@ -233,16 +233,16 @@ class Plan:
             When neither fits.
         """
         cell, (T, B, F), O = layout.cell, shape, layout.outputs
-        states, step = len(cell.states), len(cell.states) + len(cell.saved)
+        states, step = len(cell.states), len(cell.states) + len(cell.residuals)
         block = -(-PRODUCT_ROWS // B)
         shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # checkpoints and steps together are fewest
         shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
         segments = {T, min(shortest, T)} if backward else {min(T, -(-PREDICTED_ROWS // B))}
-        each = B * (T * (F + 1) + 3 * read_out * O) * dtype.itemsize
+        each = B * (T * (F + 1) + 3 * output_steps * O) * dtype.itemsize
         models = min(models, max(1, min(TOGETHER, memory // 4) // each))
         for segment in sorted(segments, reverse=True):
             plan = cls.with_segments(
-                layout, dtype, (T, B, read_out), models, segment, min(segment, block), backward
+                layout, dtype, (T, B, output_steps), models, segment, min(segment, block), backward
             )
             if plan.bytes <= memory:
                 return plan
@@ -263,8 +263,8 @@ class Plan:
         """With T, B and K of `lengths`, and segments of so many steps."""
         cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
         width = -(-H // PADDING) * PADDING
-        gates, states, saved = (len(names) * width for names in (cell.gates, cell.states, cell.saved))
-        recurrent, reads = len(cell.recurrent) * width, len(cell.reads) * width
+        gates, states, residuals = (len(names) * width for names in (cell.gates, cell.states, cell.residuals))
+        recurrent, reads = len(cell.recurrent_gates) * width, len(cell.reads) * width
 
         def rows(count: int, columns: int) -> tuple[int, int]:
             aliasing = columns > 0 and columns * dtype.itemsize % ALIASING == 0
@@ -272,10 +272,10 @@ class Plan:
 
         segments = -(-T // segment)
         checkpoints = segments * B if backward and segments > 1 else 0
-        traced = rows((segment + 1) * B, states), rows(segment * B, saved), rows(checkpoints, states)
+        traced = rows((segment + 1) * B, states), rows(segment * B, residuals), rows(checkpoints, states)
         of_a_step = rows(B, gates), rows(B, width), rows(block * B, gates), rows(B, states)
         buffers = (*traced, *of_a_step, rows(recurrent, reads), (O, width))
-        own = 1, max(1, len(cell.own)) * width
+        own = 1, max(1, len(cell.unit_weights)) * width
         matrices = (rows(F + 1, gates), rows(reads, recurrent), (width, O), (1, O), own)
         data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
         shapes = (*buffers, *matrices, *matrices, *data)
@@ -298,7 +298,7 @@ class Workspace:
     """
 
     def __init__(
-        self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: Plan, kind: int = 0
+        self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: PassPlan, kind: int = 0
     ) -> None:
         self.shape, self.most, self.plan, self.kind = shape, most, plan, kind
         self.labels_seen = False
@@ -345,7 +345,7 @@ def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
         return tuple(width * k for k in range(len(names)))
 
     early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
-    q = cell.saved.index("q") * width if cell.reset else 0
-    fed = (cell.driven, cell.recurrent, cell.reads)
-    names = (*fed, cell.gates, early, cell.states, cell.saved, cell.own)
+    q = cell.residuals.index("q") * width if cell.reset else 0
+    fed = (cell.input_gates, cell.recurrent_gates, cell.reads)
+    names = (*fed, cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
     return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))

@@ -1,4 +1,4 @@
-"""The fast engine's kernel: forward, loss and back-propagation through time of any cell, compiled.
+"""The compiled engine's kernel: forward, loss and back-propagation through time of any cell, compiled.
 
 `build` closes `kernel` over a cell's `forward` and `backward`, the same two that the readable engine calls; Numba
 inlines them into the loops of `run` and `run_back`. All else is the linear map's and the same for every cell.
@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
     `width` is H padded, `segment` the steps that are traced, `block` those of a product. R feeds columns `first`
     to `last` of the pre-activations with the states, and from `last` on with q, which is column `q` of what is
-    saved. The rest are offsets, one for each gate, state and so on; `early` are the gates before `last`.
+    residuals. The rest are offsets, one for each gate, state and so on; `early` are the gates before `last`.
     """
 
     time: int
@@ -37,21 +37,21 @@ class Sizes(NamedTuple):
     features: int
     hidden: int
     outputs: int
-    read_out: int
+    output_steps: int
     width: int
     segment: int
     block: int
     first: int
     last: int
     q: int
-    driven: Offsets
-    recurrent: Offsets
+    input_gates: Offsets
+    recurrent_gates: Offsets
     reads: Offsets
     gates: Offsets
     early: Offsets
     states: Offsets
-    saved: Offsets
-    own: Offsets
+    residuals: Offsets
+    unit_weights: Offsets
     constants: Offsets
 
 
@@ -59,7 +59,7 @@ class Buffers(NamedTuple):
     """Where a kernel works: rows are steps times batch, columns gates or states side by side, `width` each."""
 
     states: Array  # [(segment + 1)·B, S·width]
-    saved: Array  # [segment·B, N·width]
+    residuals: Array  # [segment·B, N·width]
     checkpoints: Array  # [segments·B, S·width]
     s: Array  # [B, G·width]
     q: Array  # [B, width]
@@ -100,15 +100,15 @@ def exchange(flat: Array, matrices: Matrices, sizes: Sizes, back: bool) -> None:
     """Copy the flat weights of a model into matrices with gates and states of `width`; or back."""
     F, H, O, width = sizes.features, sizes.hidden, sizes.outputs, sizes.width
     W, R, V, by, U = matrices
-    p = exchange_rows(flat, 0, W, 0, F, len(sizes.driven), H, width, back)
+    p = exchange_rows(flat, 0, W, 0, F, len(sizes.input_gates), H, width, back)
     for read in sizes.reads:
-        p = exchange_rows(flat, p, R, read, H, len(sizes.recurrent), H, width, back)
+        p = exchange_rows(flat, p, R, read, H, len(sizes.recurrent_gates), H, width, back)
     p = exchange_rows(flat, p, W, F, 1, len(sizes.gates), H, width, back)
     p = exchange_rows(flat, p, V, 0, H, 1, O, O, back)
     p = exchange_rows(flat, p, by, 0, 1, 1, O, O, back)
-    exchange_rows(flat, p, U, 0, 1, len(sizes.own), H, width, back)
+    exchange_rows(flat, p, U, 0, 1, len(sizes.unit_weights), H, width, back)
     if not back:
-        for own in range(0, len(sizes.own) * width, width):
+        for own in range(0, len(sizes.unit_weights) * width, width):
             U[0, own + H : own + width] = U[0, own]  # a cell may divide by them, and what is padded be NaN
 
 
@@ -145,7 +145,7 @@ def transpose(matrix: Array, into: Array) -> None:
 
 def prepare_back(weights: Matrices, d_weights: Matrices, work: Buffers, sizes: Sizes) -> None:
     """Turn over what is multiplied on the way back, and begin with gradients of zero."""
-    transpose(weights.R[:, : len(sizes.recurrent) * sizes.width], work.R_T)
+    transpose(weights.R[:, : len(sizes.recurrent_gates) * sizes.width], work.R_T)
     transpose(weights.V, work.V_T)
     d_weights.W[:] = 0
     d_weights.R[:] = 0
@@ -179,7 +179,7 @@ def run_reset(reset: Any, row: int, work: Buffers, weights: Matrices, numbers: N
         new_rows()
         q_b, s_b, before = b * q.shape[1], b * s.shape[1], (row + b) * states.shape[1]
         for h in range(width):
-            unit = load(own, h, sizes.own) + constants
+            unit = load(own, h, sizes.unit_weights) + constants
             early, previous = load(s, s_b + h, sizes.early), load(states, before + h, sizes.states)
             store(q, q_b + h, (0,), (reset(early, previous, unit),))
     product(q[:, :width], weights.R[:, fed : fed + columns - last], one, one, s[:, last:columns])
@@ -191,8 +191,8 @@ def run(
     """The steps of a segment, one after the other; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
-    states, saved, s, one, own = work.states, work.saved, work.s, numbers.one, weights.U[0]
-    to_s, to_state, to_saved = s.shape[1], states.shape[1], saved.shape[1]  # from one row to the next
+    states, residuals, s, one, own = work.states, work.residuals, work.s, numbers.one, weights.U[0]
+    to_s, to_state, to_saved = s.shape[1], states.shape[1], residuals.shape[1]  # from one row to the next
     constants = load(numbers.constants, 0, sizes.constants)
     fed = last - first
     for t in range(x.shape[0]):
@@ -208,18 +208,18 @@ def run(
             s_b, before, saved_b = b * to_s, (row + b) * to_state, (row + b) * to_saved
             after = before + B * to_state
             for h in range(width):
-                unit = load(own, h, sizes.own) + constants
+                unit = load(own, h, sizes.unit_weights) + constants
                 gates, previous = load(s, s_b + h, sizes.gates), load(states, before + h, sizes.states)
                 state, kept = forward(gates, previous, unit)
                 store(states, after + h, sizes.states, state)
-                store_own(saved, saved_b + h, sizes.saved, kept)
+                store_own(residuals, saved_b + h, sizes.residuals, kept)
 
 
 def read_out(
     y_hat: Array, begin: int, steps: int, states: Array, weights: Matrices, numbers: Numbers, sizes: Sizes
 ) -> None:
     """ŷ after those of a segment's steps that are among the last K."""
-    B, unread = sizes.batch, sizes.time - sizes.read_out
+    B, unread = sizes.batch, sizes.time - sizes.output_steps
     for t in range(max(0, unread - begin), steps):
         answer = y_hat[begin + t - unread]
         for b in range(B):
@@ -243,7 +243,14 @@ def run_reset_back(
 ) -> None:
     """What q adds to dL/ds and dL/d(state) before the step, from dL/ds of the gates that it feeds."""
     prefer_widest_vectors()
-    d_s, d_state, saved, states, q, own = work.d_s, work.d_state, work.saved, work.states, work.q, weights.U[0]
+    d_s, d_state, residuals, states, q, own = (
+        work.d_s,
+        work.d_state,
+        work.residuals,
+        work.states,
+        work.q,
+        weights.U[0],
+    )
     B, width, last, fed = sizes.batch, sizes.width, sizes.last, sizes.last - sizes.first
     constants = load(numbers.constants, 0, sizes.constants)
     late = d_s[slot : slot + B, last : len(sizes.gates) * width]
@@ -251,10 +258,10 @@ def run_reset_back(
     for b in range(B):
         new_rows()
         q_b, d_s_b, d_b = b * q.shape[1], (slot + b) * d_s.shape[1], b * d_state.shape[1]
-        before, saved_b = (row + b) * states.shape[1], (row + b) * saved.shape[1]
+        before, saved_b = (row + b) * states.shape[1], (row + b) * residuals.shape[1]
         for h in range(width):
-            unit = load(own, h, sizes.own) + constants
-            kept, previous = load(saved, saved_b + h, sizes.saved), load(states, before + h, sizes.states)
+            unit = load(own, h, sizes.unit_weights) + constants
+            kept, previous = load(residuals, saved_b + h, sizes.residuals), load(states, before + h, sizes.states)
             (d_q,) = load(q, q_b + h, (0,))
             d_early, d_previous = reset_back(d_q, kept, previous, unit)
             add(d_s, d_s_b + h, sizes.early, d_early)
@@ -275,8 +282,15 @@ def run_back(
     """Step t of a segment, from dL/d(state) after it to dL/ds in rows `slot`, and dL/d(state) before it."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
-    states, saved, d_s, d_state, R_T, one = work.states, work.saved, work.d_s, work.d_state, work.R_T, numbers.one
-    to_d_s, to_d_state, to_state, to_saved = d_s.shape[1], d_state.shape[1], states.shape[1], saved.shape[1]
+    states, residuals, d_s, d_state, R_T, one = (
+        work.states,
+        work.residuals,
+        work.d_s,
+        work.d_state,
+        work.R_T,
+        numbers.one,
+    )
+    to_d_s, to_d_state, to_state, to_saved = d_s.shape[1], d_state.shape[1], states.shape[1], residuals.shape[1]
     constants, own, d_own = load(numbers.constants, 0, sizes.constants), weights.U[0], d_weights.U[0]
     row, fed = t * B, last - first
     for b in range(B):
@@ -289,13 +303,13 @@ def run_back(
         )
         after = before + B * to_state
         for h in range(width):
-            unit = load(own, h, sizes.own) + constants
-            d_after, kept = load_own(d_state, d_b + h, sizes.states), load(saved, saved_b + h, sizes.saved)
+            unit = load(own, h, sizes.unit_weights) + constants
+            d_after, kept = load_own(d_state, d_b + h, sizes.states), load(residuals, saved_b + h, sizes.residuals)
             previous, state = load(states, before + h, sizes.states), load(states, after + h, sizes.states)
             d_gates, d_previous, d_unit = backward(d_after, kept, previous, state, unit)
             store(d_s, d_s_b + h, sizes.gates, d_gates)
             store_own(d_state, d_b + h, sizes.states, d_previous)
-            add(d_own, h, sizes.own, d_unit)
+            add(d_own, h, sizes.unit_weights, d_unit)
     if reset_back is not None:
         run_reset_back(reset_back, row, slot, work, weights, numbers, sizes)
     if fed > 0:
@@ -314,7 +328,7 @@ def add_products(
         read = work.states[row : row + rows, : len(sizes.reads) * width]
         transposed_product(read, d_s[:, first:last], one, one, d_R[:, :fed])
     if last < columns:
-        q = work.saved[row : row + rows, sizes.q : sizes.q + width]
+        q = work.residuals[row : row + rows, sizes.q : sizes.q + width]
         transposed_product(q, d_s[:, last:columns], one, one, d_R[:, fed : fed + columns - last])
 
 
@@ -352,7 +366,7 @@ def differentiate(
     """The steps of the segment that begins at `begin` and has been run, last one first; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, block, one, steps = sizes.batch, sizes.width, sizes.block, numbers.one, x.shape[0]
-    d_a, unread = work.d_state[:, :width], sizes.time - sizes.read_out
+    d_a, unread = work.d_state[:, :width], sizes.time - sizes.output_steps
     for t in range(steps - 1, -1, -1):
         slot = t % block
         if begin + t >= unread:

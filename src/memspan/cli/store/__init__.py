@@ -1,0 +1,13 @@
+"""`memspan store`: one file for each of its commands."""
+
+from cyclopts import App
+
+from memspan.cli.store.doctor import doctor
+from memspan.cli.store.export import export
+from memspan.cli.store.ls import ls
+from memspan.cli.store.rm import rm
+from memspan.cli.store.show import show
+
+store = App(name="store", help="List, inspect, export, delete and repair stored studies.")
+for command in (ls, show, export, rm, doctor):
+    store.command(command)

@@ -1,0 +1,20 @@
+"""`memspan store ls`."""
+
+from typing import Annotated
+
+from memspan.cli.console import STORE, new_console
+from memspan.cli.study.choose import overview_table
+from memspan.store import Store
+
+
+def ls(*, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
+    """List the studies in a store.
+
+    Parameters
+    ----------
+    store
+        A SQLite file, or a URL such as postgresql://user@host/database.
+    """
+    with Store(store) as opened:
+        new_console().print(overview_table(opened.overviews()))
+    return 0

@@ -1,0 +1,46 @@
+"""`memspan store rm`."""
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from memspan.cli.console import STORE, shown
+from memspan.errors import InvalidArgument
+from memspan.store import Store
+
+
+def rm(
+    name: str,
+    /,
+    *,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    store: Annotated[str, STORE] = "memspan.sqlite",
+) -> int:
+    """Take a study out of a store, with all its trials. This cannot be undone.
+
+    A SQLite file does not become smaller; what comes next has its room.
+
+    Parameters
+    ----------
+    name
+        Which.
+    yes
+        Do not ask.
+    store
+        As for `memspan store ls`.
+    """
+    with Store(store) as opened:
+        count = opened.count(name)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise InvalidArgument("yes", "given where nobody can be asked", "nothing")
+            if input(f"Take out {shown(name)} and its {count:,} trials? [y/N] ").strip().lower() not in (
+                "y",
+                "yes",
+            ):
+                print("Nothing was done.")
+                return 1
+        opened.remove(name)
+    print(f"{shown(name)} and its {count:,} trials are taken out.")
+    return 0

@@ -1,0 +1,48 @@
+"""`memspan study show`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from memspan.cli.console import STORE, WHOLE
+from memspan.cli.study.choose import the_one
+from memspan.cli.study.runner import print_result
+from memspan.errors import InvalidArgument, whole_number
+from memspan.store import Store
+from memspan.study import save_figures
+from memspan.study.figures import draws_trials
+
+
+def show(
+    name: str | None = None,
+    /,
+    *,
+    configuration: Annotated[int | None, WHOLE] = None,
+    store: Annotated[str, STORE] = "memspan.sqlite",
+    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
+) -> int:
+    """Print the table of a study, and draw its figures if there is a folder for them.
+
+    Parameters
+    ----------
+    name
+        Which [default: the only one].
+    configuration
+        Of a study with several: only this one, counted from 1.
+    store
+        Where it is kept.
+    output
+        A folder for the figures.
+    """
+    with Store(store) as opened:
+        entry = opened.find(name if name is not None else the_one(opened.overviews(), "of a study").name)
+        if configuration is not None:
+            number, most = whole_number("configuration", configuration), len(entry.study.configurations)
+            if number > most:
+                raise InvalidArgument("configuration", f"at most {most}", number)
+            entry = entry.of_configuration(number - 1)
+        drawn = output is not None and draws_trials(entry.study)
+        result = entry.result() if drawn else entry.summary()
+    print_result(result, [] if output is None else save_figures(result, output))
+    return 0

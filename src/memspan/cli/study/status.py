@@ -1,0 +1,48 @@
+"""`memspan study status`."""
+
+from typing import Annotated
+
+from rich.table import Table
+
+from memspan.cli.console import STORE, new_console, shown
+from memspan.cli.study.choose import overview_table
+from memspan.cli.study.runner import resume_command
+from memspan.runtime.progress import plain
+from memspan.store import Store
+
+
+def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
+    """Say how far a study is, or all of them.
+
+    Parameters
+    ----------
+    name
+        Which.
+    store
+        Where it is kept.
+    """
+    with Store(store) as opened:
+        if name is None:
+            new_console().print(overview_table(opened.overviews()))
+            return 0
+        entry = opened.find(name)
+        counts, reasons = entry.counts(), entry.reasons()
+    each = entry.study.repetitions * len(entry.study.configurations)
+    done = sum(sum(outcomes.values()) for outcomes in counts.values())
+    total = each * len(entry.study.lengths)
+    state = "finished" if done == total else f"not finished: {total - done:,} trials are missing"
+    table = Table()
+    for heading in ("length", "done", "solved", "unsolved", "diverged", "failed"):
+        table.add_column(heading, justify="right")
+    for length in entry.study.lengths:
+        outcomes = counts.get(length, {})
+        numbers = [str(outcomes.get(heading, 0)) for heading in ("solved", "unsolved", "diverged", "failed")]
+        table.add_row(str(length), f"{sum(outcomes.values())}/{each}", *numbers)
+    console = new_console()
+    console.print(f"{shown(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
+    console.print(table)
+    for reason in reasons:
+        console.print(f"A trial failed: {plain(reason)}", markup=False)
+    if done < total:
+        print(resume_command(name, store))
+    return 0

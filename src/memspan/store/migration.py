@@ -1,0 +1,75 @@
+"""From older schemas to this one, row by row.
+
+Version 1 (memspan 0.1) called some fields of a study otherwise, named studies without a name by a checksum of all
+fields, defaults included, and called the compiled engine fused. Rows of this version come back as they are.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from memspan.store.schema import configurations, studies, trials
+from memspan.study.choices import RENAMED
+from memspan.study.configuration import Configuration
+from memspan.study.identity import canonical, checksum, default_name, restored, specified
+
+GRID = ("lengths", "repetitions", "weights")
+"""What version 1 left out of the checksum in a study's name."""
+ENGINES = {"fused": "compiled"}
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables of a store of version 1 to this version, in the transaction of `connection`."""
+    for table, key, newer in (
+        (studies, (studies.c.id,), newer_study),
+        (configurations, (configurations.c.study, configurations.c.configuration), newer_configuration),
+    ):
+        for row in connection.execute(select(table)).mappings().all():
+            changed = {name: value for name, value in newer(dict(row)).items() if value != row[name]}
+            if changed:
+                same = [column == row[column.name] for column in key]
+                connection.execute(update(table).where(*same).values(**changed))
+    for old, new in ENGINES.items():
+        connection.execute(update(trials).where(trials.c.engine == old).values(engine=new))
+
+
+def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `studies`; one that cannot be read stays as it is."""
+    try:
+        old = json.loads(row["specification"])
+        study = restored(json.dumps(_renamed(old)))
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return dict(row)
+    name = row["name"]
+    if old.keys() & RENAMED.keys() and name == _name_of_version_1(old):
+        name = default_name(study)
+    return {**row, **specified(study), "name": name}
+
+
+def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `configurations`, likewise."""
+    try:
+        found = _renamed(json.loads(row["specification"]))
+        return {**row, "specification": canonical(Configuration(**found))}
+    except (ValueError, TypeError, AttributeError, KeyError):
+        return dict(row)
+
+
+def newer_trial(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `trials`."""
+    return {**row, "engine": ENGINES.get(row.get("engine", ""), row.get("engine"))}
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in fields.items()}
+
+
+def _name_of_version_1(fields: Mapping[str, Any]) -> str:
+    def named(field: str) -> str:
+        value = fields[field]
+        return "several" if isinstance(value, list) else str(value).replace("/", "-")
+
+    text = json.dumps({name: value for name, value in fields.items() if name not in GRID}, sort_keys=True)
+    return "-".join([named("task"), named("cell"), checksum(text)[:8]])

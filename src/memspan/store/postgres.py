@@ -1,0 +1,92 @@
+"""A store on a PostgreSQL server."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_url, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.store.database import NoStore, StoreFailed, demand_version
+from memspan.store.migration import migrate
+from memspan.store.schema import APPLICATION, METADATA, VERSION
+
+PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
+
+
+class PostgreSQL:
+    """A server, reached through psycopg 3; the tables are in a schema `memspan` of the database."""
+
+    patience = 60.0
+    LOCK = APPLICATION  # an advisory one, held while tables are made
+
+    def __init__(self, url: str) -> None:
+        try:
+            self.url = make_url(url).set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError):
+            rule = "a URL such as postgresql://user@host/database"
+            raise InvalidArgument("store", rule, "one that cannot be read") from None  # it may hold a password
+        shown = self.url.set(drivername="postgresql").difference_update_query(["password"])
+        self.place = shown.render_as_string(hide_password=True)
+
+    def open(self, *, create: bool) -> Engine:
+        """As in `Database`."""
+        try:
+            engine = create_engine(self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        except ModuleNotFoundError:
+            rule = "a path, unless psycopg is installed: pip install 'memspan[postgres]'"
+            raise InvalidArgument("store", rule, repr(self.place)) from None
+        engine = engine.execution_options(schema_translate_map={None: "memspan"})
+        try:
+            with self.writing(engine) as connection:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({self.LOCK})"))
+                self._make_tables(connection, create)
+        except DBAPIError as error:
+            engine.dispose()
+            raise StoreFailed(f"{self.place} cannot be used as a store: {str(error.orig).strip()}") from None
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
+
+    def insert(self, table: Table) -> Any:
+        """As in `Database`."""
+        return postgresql.insert(table).on_conflict_do_nothing()
+
+    def writing(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """As in `Database`."""
+        return engine.begin()
+
+    def passes(self, error: DBAPIError) -> bool:
+        """As in `Database`."""
+        state = getattr(error.orig, "sqlstate", None) or ""  # none where the server was not reached at all
+        lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
+        return lost or state.startswith(PASSING)
+
+    def size(self, connection: Connection) -> int:
+        """As in `Database`."""
+        sizes = (
+            "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = 'memspan'::regnamespace"
+        )
+        kinds = " AND relkind = 'r'"
+        return int(connection.execute(text(sizes + kinds)).scalar_one())
+
+    def _make_tables(self, connection: Connection, create: bool) -> None:
+        found = inspect(connection).get_schema_names()
+        if "memspan" in found:
+            tables = inspect(connection).get_table_names(schema="memspan")
+            if "about" not in tables:
+                raise UnreadableFile(f"{self.place} has a schema memspan, but it is not a store of memspan's")
+            version = int(connection.execute(text("SELECT version FROM memspan.about")).scalar_one())
+            demand_version(self.place, version)
+            if version < VERSION:
+                migrate(connection)
+                connection.execute(text(f"UPDATE memspan.about SET version = {VERSION}"))
+            return
+        if not create:
+            raise NoStore("store", "a store that is there", repr(self.place))
+        connection.execute(text("CREATE SCHEMA memspan"))
+        connection.execute(text("CREATE TABLE memspan.about (version integer NOT NULL)"))
+        connection.execute(text(f"INSERT INTO memspan.about VALUES ({VERSION})"))
+        METADATA.create_all(connection)

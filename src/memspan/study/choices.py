@@ -1,0 +1,173 @@
+"""The choices that make a configuration: one field each, which may hold one value or several."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
+
+from memspan.cells import CELLS, INITIALIZERS
+from memspan.errors import invalid
+from memspan.runtime.renamed import with_new_names
+from memspan.tasks import TASKS, whole_numbers
+from memspan.training.optimizers import RULES
+
+if TYPE_CHECKING:
+    CellName = str
+    InitializerName = str
+    RuleName = str
+    TaskName = str
+else:  # the choices are what the dictionaries hold
+    CellName, InitializerName, RuleName = Literal[*CELLS], Literal[*INITIALIZERS], Literal[*RULES]
+    TaskName = Literal[*TASKS]
+
+RENAMED = {
+    "parameters": "task_parameters",
+    "start": "init",
+    "evaluation_batches": "final_batches",
+    "weights": "keep_weights",
+}
+"""Fields as memspan 0.1 called them."""
+
+
+class _Several:
+    """Of a field that may be one value or a list of them: `"lstm"`, `["lstm", "gru"]`, or `"lstm,gru"`.
+
+    One value is kept as it is, whether it came in a list or not; several become a tuple.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        item = handler(source)
+        one = SchemaValidator(item, core_schema.CoreConfig(allow_inf_nan=False))
+
+        def validate(value: Any, several: Any) -> Any:
+            items = split(value)
+            return one.validate_python(items[0]) if len(items) == 1 else different(several(items))
+
+        listed = core_schema.plain_serializer_function_ser_schema(lambda v: list(v) if isinstance(v, tuple) else v)
+        several = core_schema.tuple_variable_schema(item)
+        return core_schema.no_info_wrap_validator_function(validate, several, serialization=listed)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        several = handler(schema) | {"minItems": 1, "uniqueItems": True}
+        return {"anyOf": [several["items"], several]}
+
+
+def split(value: Any) -> list[Any]:
+    """`5,10,20` for `5 10 20`, a single value, and anything that gives values, such as a range."""
+    single = isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable)
+    items: list[Any] = []
+    for item in [value] if single else value:
+        items += item.split(",") if isinstance(item, str) else [item]
+    if any(isinstance(item, bool) for item in items):
+        raise PydanticCustomError("truth_value", "a number or a name, not a truth value")
+    if not items:
+        raise PydanticCustomError("nothing", "at least one value")
+    return items
+
+
+def different(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """These, if no two of them are equal."""
+    if len(set(items)) < len(items):
+        raise PydanticCustomError("twice", "different from each other")
+    return items
+
+
+SEVERAL = _Several()
+Above0 = Annotated[float, Field(gt=0)]
+
+
+class Choices(BaseModel):
+    """Everything that a trial's result depends on but its length and repetition.
+
+    A `Configuration` has one value in each field; in a `Study` each field may hold several.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    task: Annotated[TaskName, SEVERAL] = Field(
+        "recall", description="The task, with its variant: `memspan tasks` lists them."
+    )
+    task_parameters: dict[str, Annotated[float, SEVERAL]] = Field(
+        {}, description="Of the task, if not its own, such as --task-parameters.tolerance 0.05."
+    )
+    cell: Annotated[CellName, SEVERAL] = Field("rnn", description="The recurrent cell.")
+    init: Annotated[InitializerName, SEVERAL] | None = Field(
+        None, description="Initial weights, if not the cell's own; identity with the cell rnn-relu is the IRNN."
+    )
+    gain: Annotated[Above0, SEVERAL] = Field(
+        1.0, description="Multiplies the initial weights (R alone: orthogonal, identity)."
+    )
+    hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Hidden units H.")
+    optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="The optimiser.")
+    learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Its learning rate.")
+    clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
+        1.0, description="Largest norm of the gradient; 0 for no clipping."
+    )
+    batch: Annotated[PositiveInt, SEVERAL] = Field(64, description="Sequences in a training batch B.")
+    updates: Annotated[PositiveInt, SEVERAL] = Field(
+        1500, description="Most updates of a trial; it ends sooner when solved."
+    )
+    threshold: Annotated[Annotated[float, Field(gt=0, le=1)], SEVERAL] = Field(
+        0.9, description="Accuracy on held-out batches that solves a length."
+    )
+    evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(50, description="Updates between two evaluations.")
+    final_batches: Annotated[PositiveInt, SEVERAL] = Field(
+        20, description="Fresh batches that decide at the end whether the length is solved."
+    )
+    evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(500, description="Sequences in each of these.")
+    dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
+        "float32", description="Precision of training."
+    )
+    seed: Annotated[NonNegativeInt, SEVERAL] = Field(0, description="Root of every random number.")
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**with_new_names(values, RENAMED))
+        except ValidationError as error:
+            raise invalid(error, known=type(self).model_fields) from None
+
+    @field_validator("task_parameters")
+    @classmethod
+    def _whole(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        def whole(name: str, value: float) -> float | int:
+            return whole_numbers({name: value})[name]
+
+        return {
+            name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
+            for name, value in parameters.items()
+        }
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every field is equal; what has been looked up meanwhile does not count."""
+        return type(self) is type(other) and self.model_dump() == other.model_dump()
+
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """The values of every field, each parameter of the task by itself: `task_parameters.items`."""
+        fields = {name: getattr(self, name) for name in Choices.model_fields if name != "task_parameters"}
+        fields |= {f"task_parameters.{name}": value for name, value in self.task_parameters.items()}
+        return {name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()}
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`task_parameters.items` as an item of `task_parameters`."""
+    found: dict[str, Any] = {}
+    for name, value in flat.items():
+        if name.startswith("task_parameters."):
+            found.setdefault("task_parameters", {})[name.removeprefix("task_parameters.")] = value
+        else:
+            found[name] = value
+    return found

@@ -1,0 +1,59 @@
+"""One configuration: every choice made, and what is built of it."""
+
+from typing import Any, Self
+
+from pydantic import ConfigDict, model_validator
+
+from memspan.cells import CELLS
+from memspan.errors import InvalidArgument
+from memspan.network import Network
+from memspan.study.choices import Choices
+from memspan.tasks import Task, get_task
+from memspan.training.optimizers import RULES, Chain, ClipByNorm
+
+
+class Configuration(Choices):
+    """One network on one task, trained in one way: a single value in every field.
+
+    With a length and a repetition it is all that a trial depends on. `Study.configurations` makes them.
+    """
+
+    model_config = ConfigDict(title="memspan configuration")
+
+    @model_validator(mode="after")
+    def _single(self) -> Self:
+        for name, values in self.values().items():
+            if len(values) > 1:
+                raise InvalidArgument(name, "one value; a Study takes several", repr(values))
+        self.make_task()  # raises if the task does not take them
+        return self
+
+    def make_task(self) -> Task:
+        """The task, with its parameters."""
+        return get_task(self.task, **self.task_parameters)
+
+    def make_optimizer(self) -> Chain:
+        """The clip and the rule."""
+        clips = [ClipByNorm(self.clip)] if self.clip else []
+        return Chain(*clips, RULES[self.optimizer](self.learning_rate))
+
+    def make_network(self, length: int, rng: Any) -> Network:
+        """A network for that length, with new weights from `rng`."""
+        _, features, outputs, output_steps = self.make_task().shape(length)
+        return Network(
+            self.cell,
+            features,
+            self.hidden,
+            outputs,
+            init=self.init,
+            gain=self.gain,
+            dtype=self.dtype,
+            output_steps=output_steps,
+            rng=rng,
+        )
+
+    def describe(self) -> str:
+        """One line for headings."""
+        init = self.init or CELLS[self.cell].init
+        rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
+        return f"{self.cell}, {self.hidden} hidden, {init} init, {rule}, batch {self.batch}"
