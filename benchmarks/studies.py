@@ -22,7 +22,7 @@ from memspan.execution.events import Listener
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
 
 RESULTS = Path(__file__).parent / "results"
-TINY = {"hidden": 1, "batch": 1, "updates": 1, "evaluation_batches": 1, "evaluation_samples": 1, "weights": 0}
+TINY = {"hidden": 1, "batch": 1, "updates": 1, "final_batches": 1, "evaluation_samples": 1, "weights": 0}
 TRAINING = Study(
     cell="lstm",
     hidden=32,
@@ -31,7 +31,7 @@ TRAINING = Study(
     updates=400,
     threshold=1.0,
     evaluate_every=200,
-    evaluation_batches=2,
+    final_batches=2,
 )
 
 

@@ -69,10 +69,10 @@ def train(study: Study, length: int, repetition: int) -> bool:
         if (
             update % study.evaluate_every == 0
             and solves(model, study, length, 1)
-            and solves(model, study, length, study.evaluation_batches)
+            and solves(model, study, length, study.final_batches)
         ):
             return True
-    return solves(model, study, length, study.evaluation_batches)
+    return solves(model, study, length, study.final_batches)
 
 
 def main() -> None:

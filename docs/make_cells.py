@@ -19,7 +19,7 @@ Every cell is the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s` and then som
 The answer is read out of the first state, `a`. W, R and b_s feed every gate unless the table says otherwise, in
 parentheses. "Own" are weights that each unit has for itself. The weights are counted at F = {FEATURES}, \
 H = {HIDDEN} and O = {OUTPUTS}.
-The start is the one used unless another is asked for (`memspan.cells.initializers`).
+`init` is the initializer of a cell unless another is chosen (`memspan.INITIALIZERS`).
 """
 
 MISFITS = """\
@@ -30,7 +30,7 @@ MISFITS = """\
   instead, so that one map does; that is a different cell as soon as there are two units, and the one that the
   libraries compute.
 - **`cornn`** feeds back its position and its velocity: R reads two states and has 2H rows.
-- **`mingru` and `lru`** feed nothing back through a matrix: there is no R, and with starts that are about R
+- **`mingru` and `lru`** feed nothing back through a matrix: there is no R, and with initializers that are about R
   (`orthogonal`, `identity`) W and V start as with `uniform`.
 - **`lru`** has a complex state, which is two real states here; its way through time is its own weights' affair.
 - **`slstm`** has a block-diagonal R in its paper, a block for each head. Here R is full, which is one head.
@@ -54,19 +54,19 @@ def page() -> str:
 
 def table() -> Iterator[str]:
     """One row for each cell."""
-    yield "| cell | gates | states | weights | own | constants | start | source |"
+    yield "| cell | gates | states | weights | per unit | constants | init | source |"
     yield "| --- | --- | --- | ---: | --- | --- | --- | --- |"
     for cell in CELLS.values():
         weights = Layout(cell, FEATURES, HIDDEN, OUTPUTS).size
         constants = ", ".join(f"{name} = {value:g}" for name, value in cell.constants.items())
-        start = ", ".join([cell.start, *(f"b_{gate} = {value:g}" for gate, value in cell.bias.items())])
+        init = ", ".join([cell.init, *(f"b_{gate} = {value:g}" for gate, value in cell.bias.items())])
         columns = (
             gates(cell),
             ", ".join(cell.states),
             weights,
             ", ".join(cell.unit_weights),
             constants,
-            start,
+            init,
             cell.source,
         )
         yield f"| `{cell.name}` | " + " | ".join(map(str, columns)) + " |"

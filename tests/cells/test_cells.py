@@ -167,9 +167,9 @@ def test_each_gate_is_fed_by_what_the_cell_says(cell):
 @every_cell
 def test_own_weights_start_as_the_cell_says(cell):
     network = Network(cell, 1, 7, 1, rng=5)
-    shape = (len(CELLS[cell].own), 7)
+    shape = (len(CELLS[cell].unit_weights), 7)
     assert network.U.shape == shape
-    assert ("U" in network.get_weights()) == bool(CELLS[cell].own)
+    assert ("U" in network.get_weights()) == bool(CELLS[cell].unit_weights)
     assert np.unique(network.U).size == network.U.size  # each drawn for itself
     # They are drawn last, so that the other weights are those of a cell without them.
     bare = Network(replace(CELLS[cell], unit_init=None), 1, 7, 1, rng=5)
@@ -194,8 +194,8 @@ def test_a_cell_whose_names_are_out_of_order_is_refused(change, complaint):
 
 
 def test_a_cell_whose_start_is_unknown_is_refused():
-    with pytest.raises(ValueError, match="start must be"):
-        replace(CELLS["lstm"], start="nowhere")
+    with pytest.raises(ValueError, match="init must be"):
+        replace(CELLS["lstm"], init="nowhere")
 
 
 def choosing(s, previous, unit):

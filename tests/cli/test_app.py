@@ -74,7 +74,7 @@ def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
     ):
         assert option in out
     words = " ".join(re.sub("[│ \n]+", " ", out).split())
-    for name in Study.model_fields.keys() - {"name", "start", "parameters"}:
+    for name in Study.model_fields.keys() - {"name", "start", "task_parameters"}:
         default = Study.model_fields[name].default
         written = ",".join(map(str, default)) if isinstance(default, tuple) else default
         assert f"[default: {written}]" in words
@@ -90,7 +90,7 @@ def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
         ("study show", ["NAME", "--configuration", "--store", "--output", "-o"]),
         (
             "gradcheck",
-            ["--cell", "--task", "--start", "--length", "--batch", "--hidden", "--seed", "--output", "-o"],
+            ["--cell", "--task", "--init", "--length", "--batch", "--hidden", "--seed", "--output", "-o"],
         ),
     ],
 )
@@ -118,14 +118,14 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study run --task banana", "task must be one of recall, recall/kth, "),
         ("study run --task adding/hs97 --lengths 5", "lengths must be at least 20 for adding/hs97, got 5"),
         (
-            "study run --parameters.tolerance 2",
+            "study run --task-parameters.tolerance 2",
             "tolerance must be a finite number above 0 and below 1, got 2",
         ),
         (
-            "study run --parameters.speed 2",
+            "study run --task-parameters.speed 2",
             "a parameter of recall must be one of tolerance, element, scale, got 'speed'",
         ),
-        ("study run --parameters.tolerance nan", "parameters.tolerance"),
+        ("study run --task-parameters.tolerance nan", "task_parameters.tolerance"),
         ("study run --tolerance 0.1", "Unknown option: --tolerance."),
         ("study run --learning-rate nan", "learning_rate must be a finite number, got 'nan'"),
         ("study run --learning-rate inf", "learning_rate must be a finite number, got 'inf'"),
@@ -154,7 +154,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
         ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
         ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
-        ("gradcheck --start banana", 'Invalid value "banana" for --start. Choose from: "uniform", '),
+        ("gradcheck --init banana", 'Invalid value "banana" for --init. Choose from: "uniform", '),
         ("gradcheck --length 0", "length must be a whole number of at least 1, got 0"),
         ("gradcheck --batch 0", "batch must be a whole number of at least 1, got 0"),
         ("gradcheck --hidden 0", "hidden must be a whole number of at least 1, got 0"),
@@ -194,7 +194,7 @@ def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, tmp_path):
-    options = "--task copying/urnn --parameters.items 2 --parameters.symbols 3 --name copies"
+    options = "--task copying/urnn --task-parameters.items 2 --task-parameters.symbols 3 --name copies"
     code, out, err = memspan_(f"study run {SMALL} {options} --store my.store --output results")
     assert (code, err) == (0, "")
     result = load_study(tmp_path / "my.store", "copies")

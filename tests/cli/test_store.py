@@ -9,7 +9,7 @@ import pytest
 from memspan import Store, Study
 
 RUN = (
-    "study run --hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 "
+    "study run --hidden 4 --batch 4 --updates 3 --final-batches 1 --evaluation-samples 10 --lengths 2,3 "
     "--repetitions 2 --workers 0 --progress none --no-figures --name mine"
 )
 
@@ -90,7 +90,7 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
             hidden=4,
             batch=4,
             updates=3,
-            evaluation_batches=1,
+            final_batches=1,
             evaluation_samples=10,
             lengths=(2, 3),
             repetitions=2,

@@ -9,9 +9,7 @@ from memspan import Store, Study, load_study
 from memspan.cli import main
 from memspan.execution import run as running
 
-SMALL = (
-    "--hidden 4 --batch 4 --updates 3 --evaluation-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
-)
+SMALL = "--hidden 4 --batch 4 --updates 3 --final-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
 QUIET = "--workers 0 --progress none --no-figures"
 RUN = f"study run {SMALL} {QUIET}"
 
@@ -26,7 +24,7 @@ def small(tmp_path):
         hidden = 4
         batch = 4
         updates = 3
-        evaluation_batches = 1
+        final_batches = 1
         evaluation_samples = 10
         lengths = [2, 3]
         repetitions = 2
@@ -44,7 +42,7 @@ def stored(name="from a file", store="memspan.sqlite"):
 
 
 def test_a_file_is_run_and_options_change_it(memspan_, small):
-    options = "--workers 0 --progress none --cell lstm,rnn --hidden 3 --parameters.element 1"
+    options = "--workers 0 --progress none --cell lstm,rnn --hidden 3 --task-parameters.element 1"
     code, out, err = memspan_(f"study run {small} {options}")
     assert code == 0
     assert all(line.startswith("memspan: compiling the cell ") for line in err.splitlines())  # the first time
@@ -310,7 +308,7 @@ def test_the_store_may_be_named_by_the_environment(memspan_, monkeypatch, tmp_pa
 
 
 def test_workers_and_weights_may_be_chosen(memspan_):
-    assert memspan_(f"{RUN} --weights 2 --name w")[0] == 0
+    assert memspan_(f"{RUN} --keep-weights 2 --name w")[0] == 0
     with Store("memspan.sqlite") as store:
         entry = store.find("w")
         kept = [key for key in entry.done() if entry.weights(key) is not None]

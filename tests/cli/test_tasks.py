@@ -86,9 +86,9 @@ def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
             "study run --task adding/hs97 --lengths 5,30",
             "memspan: lengths must be at least 20 for adding/hs97, got 5",
         ),
-        ("study run --task parity --parameters.items 3", "memspan: a parameter of parity must be left out"),
+        ("study run --task parity --task-parameters.items 3", "memspan: a parameter of parity must be left out"),
         (
-            "study run --parameters.tolerance 2",
+            "study run --task-parameters.tolerance 2",
             "memspan: tolerance must be a finite number above 0 and below 1, got 2",
         ),
         (

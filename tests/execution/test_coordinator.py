@@ -7,7 +7,7 @@ import pytest
 
 from memspan import Study
 from memspan.execution import coordinator
-from memspan.execution.coordinator import Coordinator, orders_of
+from memspan.execution.coordinator import Coordinator, groups_of
 from memspan.execution.events import Elsewhere, Finished, Stopping, WorkerLost
 from memspan.execution.jobs import OtherVersion
 from memspan.execution.teams import ExecutorFailed, Team
@@ -79,7 +79,7 @@ class Run:
         return [key for key in keys if key not in self.done]
 
     def __call__(self, width=2):
-        self.coordinator.run(orders_of(STUDY.keys, lambda key: width))
+        self.coordinator.run(groups_of(STUDY.keys, lambda key: width))
         return self
 
     @property
@@ -257,5 +257,5 @@ def test_an_interrupt_ends_it_and_what_ended_is_kept():
 
 def test_orders_are_of_one_configuration_and_length():
     keys = [Key(0, 5, 0), Key(0, 5, 1), Key(0, 5, 2), Key(1, 5, 0), Key(1, 3, 0), Key(1, 3, 7)]
-    assert [*orders_of(keys, lambda key: 2)] == [keys[:2], keys[2:3], keys[3:4], keys[4:]]
-    assert [*orders_of([], lambda key: 2)] == []
+    assert [*groups_of(keys, lambda key: 2)] == [keys[:2], keys[2:3], keys[3:4], keys[4:]]
+    assert [*groups_of([], lambda key: 2)] == []

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from memspan import Study
-from memspan.execution.jobs import HERE, Board, Order, OtherVersion, work
+from memspan.execution.jobs import HERE, Board, OtherVersion, work
 from memspan.study.trial import Stopped
 
 
@@ -34,4 +34,4 @@ def test_a_board_tells_of_each_worker_apart(monkeypatch):
 def test_a_worker_of_another_version_refuses(tmp_path):
     study = Study(lengths=3, repetitions=1, updates=1)
     with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
-        work(Order(1, 0, study, 3, (0,), version="0.0.0"))
+        work(Job(1, 0, study, 3, (0,), version="0.0.0"))

@@ -10,7 +10,7 @@ from processes import wait_for
 
 from memspan import InvalidArgument, Study
 from memspan.execution import local as module
-from memspan.execution.jobs import Order, work
+from memspan.execution.jobs import Job, work
 from memspan.execution.local import Local, Processes
 from memspan.execution.teams import ExecutorFailed
 
@@ -131,7 +131,7 @@ def test_what_waits_can_be_cancelled(processes):
 @pytest.mark.slow
 def test_a_local_team_tells_how_far_its_orders_are():
     team = Local(1)
-    order = Order(5, 2, Study(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
+    order = Job(5, 2, Study(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
     future = team.submit(work, order)
     seen = []
     until = time.monotonic() + 60

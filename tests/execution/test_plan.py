@@ -96,7 +96,7 @@ def test_too_little_memory_is_refused_with_figures(pace):
         {"lengths": 10**12},
         {"lengths": 10, "hidden": 10**7},
         {"lengths": 10, "batch": 10**10},
-        {"task": "copying/urnn", "parameters": {"items": 10**12}, "lengths": 10},
+        {"task": "copying/urnn", "task_parameters": {"items": 10**12}, "lengths": 10},
     ],
     ids=str,
 )

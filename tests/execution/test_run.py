@@ -24,7 +24,7 @@ from memspan.study.study import Key
 from memspan.study.trial import ACCIDENTAL
 
 SMALL = Study(lengths=(2, 3), repetitions=2, hidden=32, batch=64, updates=30)
-SEVERAL = SMALL.with_(cell=["rnn", "gru"], hidden=8, evaluation_batches=2)
+SEVERAL = SMALL.with_(cell=["rnn", "gru"], hidden=8, final_batches=2)
 
 
 def everything(trials):
@@ -67,7 +67,7 @@ def test_the_same_study_twice_is_the_same(store):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"task": "copying/urnn", "parameters": {"items": 2}}, {"cell": ["rnn", "gru"], "seed": [0, 1]}],
+    [{}, {"task": "copying/urnn", "task_parameters": {"items": 2}}, {"cell": ["rnn", "gru"], "seed": [0, 1]}],
     ids=str,
 )
 def test_the_number_of_workers_changes_nothing(fields, store):
@@ -225,8 +225,8 @@ def test_an_interrupt_while_it_is_measured_ends_it_at_once(moment):
 
 
 def test_weights_that_are_asked_for_later_are_kept(store):
-    run_study(SMALL.with_(weights=0), store, progress=False)
-    result, heard = run(SMALL.with_(weights=1), store)
+    run_study(SMALL.with_(keep_weights=0), store, progress=False)
+    result, heard = run(SMALL.with_(keep_weights=1), store)
     assert {key.repetition for key in ran(heard)} == {0}
     assert len(result.trials) == 4
     with Store(store) as opened:
@@ -244,7 +244,7 @@ def test_many_trials_come_without_their_curves(store, monkeypatch):
 
 
 def test_weights_are_kept_in_the_store(store):
-    study = SMALL.with_(name="mine", weights=1)
+    study = SMALL.with_(name="mine", keep_weights=1)
     run_study(study, store, progress=False)
     kept = {trial.key: trial.weights for trial in run_study(study, progress=False).trials}
     with Store(store) as opened:

@@ -23,7 +23,7 @@ hidden = 8
 batch = 32
 updates = {updates}
 threshold = 1.0
-evaluation_batches = 2
+final_batches = 2
 repetitions = {repetitions}
 name = "faults"
 """
@@ -38,7 +38,7 @@ def small_study(trials: int, updates: int = 400, lengths: tuple[int, int] = (3, 
         batch=32,
         updates=updates,
         threshold=1.0,
-        evaluation_batches=2,
+        final_batches=2,
         repetitions=trials // 4,
         name="faults",
     )

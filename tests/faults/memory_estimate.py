@@ -33,7 +33,7 @@ small = Study(**fields | {{"hidden": 2, "batch": 1, "evaluation_samples": 1}}, l
 warm = 21 if "task" in fields else 2
 run_group(small.with_(lengths=warm), warm, [0])
 base = psutil.Process().memory_info().rss
-study = Study(**fields, lengths={length}, updates=2, evaluate_every=1, evaluation_batches=2, threshold=1.0)
+study = Study(**fields, lengths={length}, updates=2, evaluate_every=1, final_batches=2, threshold=1.0)
 estimate = base + bytes_of(study, {length}, {members})
 found = run_group(study, {length}, range({members}))
 assert all(trial.outcome == "unsolved" for trial in found), found[0]

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from memspan.store.databases import PostgreSQL, SQLite, StoreFailed, database, whole_size
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
 from memspan.store import databases
-from memspan.store.databases import PostgreSQL, SQLite, StoreFailed, database, whole_size
 from memspan.store.schema import APPLICATION, VERSION
 
 
@@ -132,7 +132,7 @@ def test_many_that_make_the_same_store_at_once_make_one(kind, tmp_path, request)
 def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_trial):
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
-        entry = store.enter(Study(name="a", weights=0))
+        entry = store.enter(Study(name="a", keep_weights=0))
         store.transact.database.patience = 0.0
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -166,7 +166,7 @@ def test_another_process_may_take_its_time(tmp_path, make_trial, lock):
     """Longer than SQLite itself waits."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
-        entry = store.enter(Study(name="a", weights=0))
+        entry = store.enter(Study(name="a", keep_weights=0))
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
             other.execute(lock)
             timer = threading.Timer(1.5, other.execute, ["COMMIT"])

@@ -1,14 +1,14 @@
 import math
 
 import pytest
+from memspan.store.databases import StoreFailed
 from sqlalchemy import update
 
 from memspan import Study, UnreadableFile
-from memspan.store.databases import StoreFailed
 from memspan.store.schema import METADATA
 from memspan.study import Key
 
-STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, weights=0, name="first")
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
 
 
 def whole(trial):

@@ -8,7 +8,7 @@ from memspan import InvalidArgument, Store, Study
 from memspan.store.export import export
 
 STUDY = Study(
-    cell=("rnn", "lstm"), parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 5), repetitions=2, name="=cmd()"
+    cell=("rnn", "lstm"), task_parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 5), repetitions=2, name="=cmd()"
 )
 
 

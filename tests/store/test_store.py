@@ -5,16 +5,16 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from memspan.store.databases import StoreFailed
 from sqlalchemy import delete, func, select, update
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile, load_study
 from memspan.store import store as module
-from memspan.store.databases import StoreFailed
 from memspan.store.schema import METADATA, configurations, studies
 from memspan.study import Key
 from memspan.study.identity import AnotherStudy
 
-STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, weights=0, name="first")
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
 
 
 def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
@@ -65,11 +65,11 @@ def test_another_study_of_the_same_name_is_refused_with_every_difference(opened,
 
 
 def test_a_parameter_of_the_task_is_part_of_the_study(opened):
-    opened.enter(Study(parameters={"tolerance": 0.2}, name="a"))
-    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, nothing asked for"):
+    opened.enter(Study(task_parameters={"tolerance": 0.2}, name="a"))
+    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2 in the store, nothing asked for"):
         opened.enter(Study(name="a"))
-    with pytest.raises(AnotherStudy, match=r"parameters.tolerance: 0.2 in the store, 0.3 asked for"):
-        opened.enter(Study(parameters={"tolerance": 0.3}, name="a"))
+    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2 in the store, 0.3 asked for"):
+        opened.enter(Study(task_parameters={"tolerance": 0.3}, name="a"))
 
 
 def test_lengths_and_repetitions_stand_beside_each_other(opened, make_trial):
@@ -86,10 +86,10 @@ def test_lengths_and_repetitions_stand_beside_each_other(opened, make_trial):
 
 
 def test_values_keep_the_order_in_which_they_came(opened, make_trial):
-    several = STUDY.with_(hidden=(8, 16), parameters={"tolerance": (0.1, 0.2), "element": 1})
+    several = STUDY.with_(hidden=(8, 16), task_parameters={"tolerance": (0.1, 0.2), "element": 1})
     opened.enter(several)
     other = several.with_(
-        cell=("gru", "lstm", "rnn"), hidden=(16, 8), parameters={"element": 1, "tolerance": (0.3, 0.2, 0.1)}
+        cell=("gru", "lstm", "rnn"), hidden=(16, 8), task_parameters={"element": 1, "tolerance": (0.3, 0.2, 0.1)}
     )
     entry = opened.enter(other)
     assert entry.study == other
@@ -105,7 +105,7 @@ def test_values_keep_the_order_in_which_they_came(opened, make_trial):
 
 def test_more_weights_are_computed_again_and_fewer_lose_none(opened, make_trial):
     opened.enter(STUDY).keep([make_trial(3, 0), make_trial(3, 1), make_trial(5, 0, "failed")])
-    more = opened.enter(STUDY.with_(weights=1))
+    more = opened.enter(STUDY.with_(keep_weights=1))
     assert more.done() == {Key(0, 3, 1), Key(0, 5, 0)}
     assert more.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 0)]
     assert more.counts() == {3: {"solved": 1}, 5: {"failed": 1}}
@@ -118,7 +118,7 @@ def test_more_weights_are_computed_again_and_fewer_lose_none(opened, make_trial)
 def test_a_study_that_takes_the_place_of_one_that_runs_gets_none_of_its_trials(opened, make_trial):
     running = opened.enter(STUDY)
     opened.remove("first")
-    other = opened.enter(Study(cell="gru", lengths=3, repetitions=2, weights=0, name="second"))
+    other = opened.enter(Study(cell="gru", lengths=3, repetitions=2, keep_weights=0, name="second"))
     with pytest.raises(StoreFailed, match="was taken out while it ran"):
         running.keep([make_trial(3, 0)])
     assert other.done() == running.done() == set()

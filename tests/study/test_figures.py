@@ -114,7 +114,7 @@ def test_where_an_answer_lies_is_a_share_of_sequences():
 
 def test_of_another_task_every_record_has_the_risks_and_steps_of_its_lengths(make_trial):
     """Copying: its risk depends on the length, its sequences are longer than it, and its loss is another one."""
-    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
+    study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
     norms = {length: [[1.0] * (length + 4)] * 4 for length in study.lengths}
     result = StudyResult.of(study, [make_trial(length, flow_map=norms[length]) for length in study.lengths])
     losses, accuracies, flow = loss_record(result), accuracy_record(result), map_record(result)

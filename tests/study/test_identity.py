@@ -10,7 +10,7 @@ few = st.integers(1, 4)
 sizes = st.lists(few, min_size=1, unique=True)
 studies = st.builds(
     lambda cell, hidden, lengths, repetitions, weights: Study(
-        cell=cell, hidden=hidden, lengths=lengths, repetitions=repetitions, weights=weights
+        cell=cell, hidden=hidden, lengths=lengths, repetitions=repetitions, keep_weights=weights
     ),
     *(some, sizes, sizes, few, few),
 )
@@ -24,7 +24,7 @@ def test_both_are_in_what_has_grown(old, new):
         was, now, both = (study.values()[field] for study in (old, new, grown))
         assert set(both) == {*was, *now}
         assert field == "lengths" or both[: len(was)] == was
-    assert (grown.repetitions, grown.weights) == tuple(
+    assert (grown.repetitions, grown.keep_weights) == tuple(
         max(getattr(old, name), getattr(new, name)) for name in ("repetitions", "weights")
     )
     for one in (old, new):
@@ -47,6 +47,6 @@ def test_a_study_without_a_value_of_the_old_one_is_another(old, new):
 def test_the_usual_name_depends_on_all_but_the_size():
     name = default_name(Study())
     assert name.startswith("recall-rnn-")
-    assert default_name(Study(lengths=3, repetitions=99, weights=0)) == name
+    assert default_name(Study(lengths=3, repetitions=99, keep_weights=0)) == name
     assert default_name(Study(seed=1)) != name
     assert default_name(Study(cell="rnn,gru", task="adding/any")).startswith("adding-any-several-")

@@ -75,7 +75,7 @@ COUNTS = (
     "updates",
     "repetitions",
     "evaluate_every",
-    "evaluation_batches",
+    "final_batches",
     "evaluation_samples",
 )
 
@@ -101,7 +101,7 @@ COUNTS = (
         ),
         ("weights", -1, "greater than or equal to 0"),
         ("repetitions", [3, 4], "a valid integer"),
-        ("parameters", 3, "a valid dictionary"),
+        ("task_parameters", 3, "a valid dictionary"),
     ],
 )
 def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
@@ -120,7 +120,7 @@ def test_a_name_is_a_text_of_some_letters(field, value):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("task_parameters", "message"),
     [
         ({"tolerance": 0}, "tolerance must be a finite number above 0 and below 1, got 0"),
         ({"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
@@ -139,14 +139,14 @@ def test_the_parameters_of_the_task_are_checked(parameters, message):
 @pytest.mark.parametrize("value", [math.nan, math.inf, "much", None, [0.1, "much"]])
 def test_a_parameter_of_the_task_is_a_finite_number(value):
     with pytest.raises(InvalidArgument, match=r"^parameters\.tolerance.* must be a (finite|valid) ") as caught:
-        Study(parameters={"tolerance": value})
-    assert caught.value.name.startswith("parameters.tolerance")
+        Study(task_parameters={"tolerance": value})
+    assert caught.value.name.startswith("task_parameters.tolerance")
 
 
 def test_the_task_is_the_one_named_with_its_parameters():
     assert Study().make_task() == Recall()
-    assert Study(parameters={"tolerance": 0.25}).make_task() == Recall(0.25)
-    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3})
+    assert Study(task_parameters={"tolerance": 0.25}).make_task() == Recall(0.25)
+    study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 3})
     assert study.make_task() == Copying("urnn", items=2, symbols=3)
     assert type(study.make_task().items) is int
     assert study.task == "copying/urnn"
@@ -178,7 +178,7 @@ def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked
     assert str(caught.value) == "lengths must be at least 20 for adding/hs97, got 5"
     assert caught.value.name == "lengths"
     with pytest.raises(InvalidArgument, match="lengths must be given for recall/kth, whose shortest is 50"):
-        Study(task="recall/kth", parameters={"element": 50})  # nothing would be left
+        Study(task="recall/kth", task_parameters={"element": 50})  # nothing would be left
 
 
 @pytest.mark.parametrize(
@@ -229,16 +229,16 @@ def test_frozen():
 
 
 def test_the_way_to_json_and_back():
-    study = Study(lengths="7,3", cell="lstm", start="orthogonal", learning_rate=0.1 + 0.2, seed=2**70)
+    study = Study(lengths="7,3", cell="lstm", init="orthogonal", learning_rate=0.1 + 0.2, seed=2**70)
     again = Study.model_validate_json(study.model_dump_json())
     assert again == study
     assert again.seed == 2**70
     assert again != study.with_(seed=1)
-    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
+    study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
     again = Study.model_validate_json(study.model_dump_json())
     assert again == study
     assert again.make_task() == study.make_task()
-    assert again != study.with_(parameters={"items": 2, "symbols": 4})
+    assert again != study.with_(task_parameters={"items": 2, "symbols": 4})
 
 
 def test_with_changes_these_fields_alone_and_checks_them():
@@ -255,7 +255,7 @@ def test_keys_are_every_pair_the_longest_first():
 
 
 def test_the_network_is_the_one_asked_for():
-    study = Study(cell="lstm", hidden=5, start="identity", gain=2.0, dtype="float64")
+    study = Study(cell="lstm", hidden=5, init="identity", gain=2.0, dtype="float64")
     network = study.make_network(5, 0)
     assert network.dtype == np.float64
     np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
@@ -264,18 +264,18 @@ def test_the_network_is_the_one_asked_for():
 def test_describe_says_what_was_varied():
     line = Study(cell="lstm", hidden=7, optimizer="sgd", learning_rate=0.25, clip=0, batch=9).describe()
     assert line == f"lstm, 7 hidden, {CELLS['lstm'].start} start, sgd 0.25, batch 9"
-    assert Study(start="orthogonal").describe() == "rnn, 32 hidden, orthogonal start, adam 0.01, clip 1, batch 64"
+    assert Study(init="orthogonal").describe() == "rnn, 32 hidden, orthogonal start, adam 0.01, clip 1, batch 64"
 
 
 # --- several configurations -----------------------------------------------------------------------------
 
-SEVERAL = Study(cell=["lstm", "gru"], hidden="8,16", parameters={"tolerance": [0.1, 0.2]}, repetitions=2)
+SEVERAL = Study(cell=["lstm", "gru"], hidden="8,16", task_parameters={"tolerance": [0.1, 0.2]}, repetitions=2)
 
 
 def test_each_combination_of_the_values_is_a_configuration():
     found = [(one.cell, one.hidden, one.parameters["tolerance"]) for one in SEVERAL.configurations]
     assert found == [(cell, H, by) for cell in ("lstm", "gru") for H in (8, 16) for by in (0.1, 0.2)]
-    assert SEVERAL.varying == ("cell", "hidden", "parameters.tolerance")
+    assert SEVERAL.varying == ("cell", "hidden", "task_parameters.tolerance")
     for one in SEVERAL.configurations:
         assert (one.lengths, one.repetitions, one.varying) == (SEVERAL.lengths, 2, ())
         assert one.configurations == (one,)
@@ -304,12 +304,18 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "updates": [7, 8],
         "threshold": [0.5, 0.6],
         "evaluate_every": [10, 20],
-        "evaluation_batches": [1, 2],
+        "final_batches": [1, 2],
         "evaluation_samples": [30, 40],
         "dtype": ["float32", "float64"],
         "seed": [0, 1],
     }
-    assert set(several) == set(Study.model_fields) - {"parameters", "lengths", "repetitions", "weights", "name"}
+    assert set(several) == set(Study.model_fields) - {
+        "task_parameters",
+        "lengths",
+        "repetitions",
+        "weights",
+        "name",
+    }
     for field, values in several.items():
         study = Study(**{field: values})
         assert [getattr(one, field) for one in study.configurations] == values
@@ -328,9 +334,9 @@ def test_a_list_can_be_said_in_many_ways_and_keeps_its_order(cells):
 
 
 def test_a_list_of_one_value_is_that_value():
-    study = Study(cell=["lstm"], hidden=(7,), parameters={"tolerance": ["0.2"]}, repetitions=["3"])
-    assert study == Study(cell="lstm", hidden=7, parameters={"tolerance": 0.2}, repetitions=3)
-    assert hash(study) == hash(Study(cell="lstm", hidden=7, parameters={"tolerance": 0.2}, repetitions=3))
+    study = Study(cell=["lstm"], hidden=(7,), task_parameters={"tolerance": ["0.2"]}, repetitions=["3"])
+    assert study == Study(cell="lstm", hidden=7, task_parameters={"tolerance": 0.2}, repetitions=3)
+    assert hash(study) == hash(Study(cell="lstm", hidden=7, task_parameters={"tolerance": 0.2}, repetitions=3))
     assert (study.cell, study.hidden, study.repetitions) == ("lstm", 7, 3)
 
 
@@ -345,8 +351,11 @@ def test_a_list_of_one_value_is_that_value():
         ({"hidden": []}, "hidden must be at least one value, got []"),
         ({"start": ()}, "start must be at least one value, got ()"),
         ({"learning_rate": [0.1, math.inf]}, "learning_rate[1] must be a finite number, got inf"),
-        ({"parameters": {"tolerance": [0.1, 2]}}, "tolerance must be a finite number above 0 and below 1, got 2"),
-        ({"parameters": {"tolerance": []}}, "parameters.tolerance must be at least one value, got []"),
+        (
+            {"task_parameters": {"tolerance": [0.1, 2]}},
+            "tolerance must be a finite number above 0 and below 1, got 2",
+        ),
+        ({"task_parameters": {"tolerance": []}}, "task_parameters.tolerance must be at least one value, got []"),
         ({"task": ["recall", "adding/hs97"], "lengths": 5}, "lengths must be at least 20 for adding/hs97, got 5"),
     ],
 )
@@ -360,13 +369,13 @@ def test_a_parameter_must_be_one_of_every_task_there_is():
     with pytest.raises(
         InvalidArgument, match="a parameter of parity must be left out: there is none, got 'tolerance'"
     ):
-        Study(task=["recall", "parity"], parameters={"tolerance": 0.2})
+        Study(task=["recall", "parity"], task_parameters={"tolerance": 0.2})
     assert Study(task=["adding/hs97", "parity"]).lengths == (20, 25, 30, 40)
     assert [one.lengths for one in Study(task=["adding/hs97", "parity"]).configurations] == [(20, 25, 30, 40)] * 2
 
 
 def test_whole_numbers_of_a_task_stay_whole_in_lists():
-    study = Study(task="copying/urnn", parameters={"items": [2, 3.0]})
+    study = Study(task="copying/urnn", task_parameters={"items": [2, 3.0]})
     assert [type(one.make_task().items) for one in study.configurations] == [int, int]
     assert [one.make_task().items for one in study.configurations] == [2, 3]
 
@@ -385,14 +394,14 @@ def test_a_label_is_what_sets_a_configuration_apart():
 
 def test_values_are_those_of_every_field_that_takes_several():
     values = SEVERAL.values()
-    assert (values["cell"], values["hidden"], values["parameters.tolerance"]) == (
+    assert (values["cell"], values["hidden"], values["task_parameters.tolerance"]) == (
         ("lstm", "gru"),
         (8, 16),
         (0.1, 0.2),
     )
     assert (values["task"], values["lengths"], values["start"]) == (("recall",), SEVERAL.lengths, (None,))
-    names = set(Study.model_fields) - {"parameters", "repetitions", "weights", "name"}
-    assert set(values) == names | {"parameters.tolerance"}
+    names = set(Study.model_fields) - {"task_parameters", "repetitions", "weights", "name"}
+    assert set(values) == names | {"task_parameters.tolerance"}
 
 
 def test_several_configurations_are_no_single_task_network_or_optimizer():
@@ -459,7 +468,7 @@ def test_a_study_is_read_from_a_file(file):
 
 
 def test_what_is_given_besides_the_file_comes_first(file):
-    study = Study.read(file, cell="rnn", seed="1,2", parameters={"tolerance": "0.3"})
+    study = Study.read(file, cell="rnn", seed="1,2", task_parameters={"tolerance": "0.3"})
     assert (study.cell, study.seed, study.hidden) == ("rnn", (1, 2), 16)
     assert study.parameters == {"tolerance": 0.3, "element": 1}
     with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
@@ -515,7 +524,7 @@ def test_the_schema_takes_one_value_or_several_different_ones():
     assert several == {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
     one, several = properties["hidden"]["anyOf"]
     assert one == several["items"] == {"type": "integer", "exclusiveMinimum": 0}
-    one, several = properties["parameters"]["additionalProperties"]["anyOf"]
+    one, several = properties["task_parameters"]["additionalProperties"]["anyOf"]
     assert one == several["items"] == {"type": "number"}
     assert {"type": "null"} in properties["start"]["anyOf"]
     for name in ("repetitions", "weights"):

@@ -9,7 +9,7 @@ from rich.console import Console
 from memspan import Store, Study, StudyResult
 from memspan.study import StudySummary
 
-STUDY = Study(cell=("rnn", "gru"), lengths=(5, 10), repetitions=3, weights=0, name="two")
+STUDY = Study(cell=("rnn", "gru"), lengths=(5, 10), repetitions=3, keep_weights=0, name="two")
 
 
 @pytest.fixture

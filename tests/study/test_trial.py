@@ -103,7 +103,7 @@ def test_the_verdict_rests_on_enough_fresh_sequences(seen):
 
 
 def test_the_study_says_how_often_and_on_how_much_it_is_judged(seen):
-    study = SMALL.with_(evaluate_every=7, evaluation_batches=3, evaluation_samples=11)
+    study = SMALL.with_(evaluate_every=7, final_batches=3, evaluation_samples=11)
     trial = run_trial(study, 3, 0)
     assert seen[0].member.history.evaluated_at == [7, 14, 20]
     assert seen[0].judged_on == 33
@@ -199,7 +199,7 @@ def test_another_optimizer_begins_with_the_same_network(seen):
 
 
 @pytest.mark.parametrize(
-    ("task", "parameters", "length", "loss"),
+    ("task", "task_parameters", "length", "loss"),
     [
         ("copying/urnn", {"items": 2, "symbols": 3}, 3, SoftmaxCrossEntropy),
         ("adding/hs97", {}, 20, MSELoss),
@@ -234,7 +234,7 @@ def test_divergence_is_a_result_with_the_tensor_that_was_not_finite():
     assert trial.updates == len(trial.curve) < study.updates
     assert trial.accuracy == 0
     assert np.isfinite(trial.curve).all()
-    assert len(trial.accuracies) == len(trial.losses) == study.evaluation_batches
+    assert len(trial.accuracies) == len(trial.losses) == study.final_batches
 
 
 @pytest.fixture
@@ -314,7 +314,7 @@ def test_the_digest_and_the_kept_weights_are_those_of_the_trained_network(seen):
 
 @pytest.mark.parametrize("weights", [0, 1, 3])
 def test_weights_are_kept_of_the_first_repetitions(weights):
-    trials = run_group(SMALL.with_(weights=weights), 3, [0, 1, 2, 3])
+    trials = run_group(SMALL.with_(keep_weights=weights), 3, [0, 1, 2, 3])
     assert [trial.weights is not None for trial in trials] == [k < weights for k in range(4)]
     assert "weights" not in trials[0].model_dump()
     assert len({trial.digest for trial in trials}) == 4

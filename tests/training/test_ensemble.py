@@ -154,7 +154,7 @@ def test_one_that_diverges_leaves_and_the_others_go_on(place, engine):
         if updates == 25 and ensemble.members[place].updates == 6:
             assert str(results[place]) == "diverged at update 7: x not finite; the weights before it stand"
             others = [member for k, member in enumerate(ensemble.members) if k != place]
-            assert [member.result.result for member in others] == [Outcome.UNSOLVED] * 2
+            assert [member.result.outcome for member in others] == [Outcome.UNSOLVED] * 2
             assert not any(np.shares_memory(left.parameters, other.model.parameters) for other in others)
     assert [member.updates for member in ensemble.members] == [31 if k == place else 50 for k in range(3)]
 
@@ -176,7 +176,7 @@ def test_several_may_leave_at_once(engine):
     streams = [with_a_hole(0, 7), without_a_hole(1), with_a_hole(2, 7), with_a_hole(3, 9)]
     ensemble = ensemble_of(range(4), streams, engine=engine)
     results = ensemble.fit(12, **TINY)
-    assert [(result.result, result.update) for result in results] == [
+    assert [(result.outcome, result.update) for result in results] == [
         (Outcome.DIVERGED, 6),
         (Outcome.UNSOLVED, 12),
         (Outcome.DIVERGED, 6),
@@ -241,7 +241,7 @@ def test_one_that_is_solved_leaves_and_the_others_go_on(engine):
     scales = (1, 0.01, 1)
     together = ensemble_of(range(3), [labels(k, scales[k]) for k in range(3)], engine=engine)
     results = together.fit(30, **options)
-    assert [result.result for result in results] == [Outcome.UNSOLVED, Outcome.SOLVED, Outcome.UNSOLVED]
+    assert [result.outcome for result in results] == [Outcome.UNSOLVED, Outcome.SOLVED, Outcome.UNSOLVED]
     solved = together.members[1]
     assert results[1].update == solved.updates == solved.history.evaluated_at[-1] < 30
     assert results[1].evaluation.accuracy == solved.history.accuracy[-1] >= 0.9
@@ -292,7 +292,7 @@ def test_an_interrupt_loses_no_batch(place, what, engine):
     straight = ensemble_of(range(3), [generate_samples(8, 3, rng=k) for k in range(3)], engine=engine)
     results = stopped.fit(40, **options)
     done = 17 if what is press_ctrl_c else 16
-    assert [(result.result, result.update) for result in results] == [(Outcome.INTERRUPTED, done)] * 3
+    assert [(result.outcome, result.update) for result in results] == [(Outcome.INTERRUPTED, done)] * 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     stopped.fit(40 - done, **options)
     straight.fit(40, **options)
@@ -302,7 +302,7 @@ def test_an_interrupt_loses_no_batch(place, what, engine):
 def test_those_who_had_left_before_an_interrupt_keep_their_outcomes(engine):
     streams = [with_a_hole(0, 7), interrupting(1, 10, press_ctrl_c), without_a_hole(2)]
     results = ensemble_of(range(3), streams, engine=engine).fit(40, **TINY)
-    assert [(result.result, result.update) for result in results] == [
+    assert [(result.outcome, result.update) for result in results] == [
         (Outcome.DIVERGED, 6),
         (Outcome.INTERRUPTED, 10),
         (Outcome.INTERRUPTED, 10),
@@ -400,7 +400,7 @@ def test_no_network_is_there_twice_and_one_is_there(engine):
 
 
 def test_engines_have_names():
-    refused("engine must be one of .*fused.*readable.*, got 'fast'", [RNN(1, 6, 1)], engine="fast")
+    refused("engine must be one of .*compiled.*readable.*, got 'fast'", [RNN(1, 6, 1)], engine="fast")
 
 
 class Doubled(Network):
@@ -488,7 +488,7 @@ def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
     without = ensemble_of(range(2), [halves(k) for k in range(2)], **options)
     for ensemble in (masked, without):
         results = ensemble.fit(25, **TINY)
-        assert [(result.result, result.update) for result in results] == [(Outcome.UNSOLVED, 25)] * 2
+        assert [(result.outcome, result.update) for result in results] == [(Outcome.UNSOLVED, 25)] * 2
     for mine, theirs in zip(masked.members, without.members, strict=True):
         np.testing.assert_allclose(mine.model.parameters, theirs.model.parameters, rtol=1e-10)
         for ours, others in zip(mine.history.arrays().values(), theirs.history.arrays().values(), strict=True):
@@ -502,7 +502,7 @@ def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
 def test_any_other_label_that_is_not_finite_is_divergence(label, loss, engine):
     streams = [halves_asked(0, label), generate_samples(8, 3, rng=1)]
     results = ensemble_of(range(2), streams, loss=loss, engine=engine).fit(5, **TINY)
-    assert [(result.result, result.tensor) for result in results] == [
+    assert [(result.outcome, result.tensor) for result in results] == [
         (Outcome.DIVERGED, "y"),
         (Outcome.UNSOLVED, None),
     ]

@@ -8,7 +8,7 @@ SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=A
 
 
 @pytest.mark.parametrize(
-    ("outcome", "sentence"),
+    ("result", "sentence"),
     [
         (
             FitResult(Outcome.SOLVED, 250, SCORE),
@@ -29,8 +29,8 @@ def test_an_outcome_says_how_training_ended(result, sentence):
     assert str(result) == sentence
 
 
-def test_a_status_is_a_word_in_files():
-    assert [str(outcome) for outcome in Outcome] == ["solved", "unsolved", "diverged", "interrupted"]
+def test_an_outcome_is_a_word_in_files():
+    assert [str(outcome) for outcome in Outcome] == ["solved", "unsolved", "diverged", "failed", "interrupted"]
     assert Outcome("diverged") is Outcome.DIVERGED
 
 

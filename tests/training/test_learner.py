@@ -90,7 +90,7 @@ def solvable(batches, optimizer=None):
 def test_the_memory_task_is_learnt():
     learner = solvable(Batches(Recall(), length=3, batch=32, rng=1))
     result = learner.fit(1000, progress=False)
-    assert result.result is Outcome.SOLVED
+    assert result.outcome is Outcome.SOLVED
     assert result is learner.result
     assert result.update == learner.updates < 1000
     assert learner.accuracy(50) >= 0.9
@@ -102,7 +102,7 @@ def test_the_memory_task_is_learnt():
 def test_a_network_that_does_not_move_stays_at_the_trivial_risk():
     learner = solvable(Batches(Recall(), length=3, batch=100, rng=1), SGD(1e-6))
     result = learner.fit(20, evaluate_every=20, progress=False)
-    assert (result.result, result.update) == (Outcome.UNSOLVED, 20)
+    assert (result.outcome, result.update) == (Outcome.UNSOLVED, 20)
     assert result.evaluation.loss == pytest.approx(1 / 3, abs=0.04)
     assert result.evaluation.accuracy < 0.2
 
@@ -112,7 +112,7 @@ def test_labels_of_other_sequences_teach_nothing():
     shuffled = ((x, rng.permutation(y)) for x, y in generate_samples(32, 3, rng=1))
     learner = solvable(shuffled)
     result = learner.fit(800, evaluate_every=400, final_batches=100, progress=False)
-    assert result.result is Outcome.UNSOLVED
+    assert result.outcome is Outcome.UNSOLVED
     assert result.evaluation.loss > 0.31
     assert result.evaluation.accuracy < 0.2
 
@@ -121,10 +121,10 @@ def test_training_may_go_on_after_the_task_is_solved():
     """Where everything within 0.9 is correct, an untrained network is."""
     stopped, on = (learner_of(Batches(Recall(0.9), 3, 100, rng=1), threshold=0.7) for _ in range(2))
     result = stopped.fit(30, **{**TINY, "stop_when_solved": True})
-    assert (result.result, result.update) == (Outcome.SOLVED, 10)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 10)
     assert stopped.history.evaluated_at == [10]
     result = on.fit(30, **TINY)
-    assert (result.result, result.update) == (Outcome.SOLVED, 30)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 30)
     assert on.history.loss[:10] == stopped.history.loss
 
 
@@ -139,7 +139,7 @@ def test_the_first_good_score_is_confirmed_before_training_stops():
 
     learner = learner_of(task=Moody())
     result = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
-    assert (result.result, result.update) == (Outcome.SOLVED, 20)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 20)
     assert learner.history.accuracy == [0.5, 1.0]  # of each look, what decided
 
 
@@ -342,7 +342,7 @@ def fit_until_it_diverges(learner, updates=20, **options):
     result = learner.fit(
         updates, observe=lambda learner: path.append(learner.model.parameters.copy()), **{**TINY, **options}
     )
-    assert result.result is Outcome.DIVERGED
+    assert result.outcome is Outcome.DIVERGED
     assert result.update == learner.updates == len(learner.history.loss) == len(path) - 1
     assert result.evaluation is None
     np.testing.assert_array_equal(learner.model.parameters, path[-1])
@@ -463,12 +463,12 @@ def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handl
     drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
     stopped = learner_of(Interrupting(drawn, press_ctrl_c), engine=engine)
     result = stopped.fit(100, **TINY)
-    assert (result.result, result.update, result.evaluation) == (Outcome.INTERRUPTED, updates, None)
+    assert (result.outcome, result.update, result.evaluation) == (Outcome.INTERRUPTED, updates, None)
     assert str(result) == f"interrupted after {updates} updates"
     assert signal.getsignal(signal.SIGINT) is handler
     result = stopped.fit(100 - updates, **TINY)
     straight = learner_of(generate_samples(8, 3, rng=1), engine=engine)
-    assert result.result is straight.fit(100, **TINY).outcome
+    assert result.outcome is straight.fit(100, **TINY).outcome
     assert_same_state(stopped, straight)
     assert stopped.history == straight.history
 
@@ -481,7 +481,7 @@ def test_ctrl_c_while_observed_ends_training_after_that_update(handler, engine):
             press_ctrl_c()
 
     result = stopped.fit(100, observe=observe, **TINY)
-    assert (result.result, result.update) == (Outcome.INTERRUPTED, 37)
+    assert (result.outcome, result.update) == (Outcome.INTERRUPTED, 37)
     assert signal.getsignal(signal.SIGINT) is handler
     stopped.fit(63, **TINY)
     straight.fit(100, **TINY)
@@ -514,7 +514,7 @@ def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
     """As in the workers of a study, which end when they are told to and not when the terminal says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     result = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
-    assert (result.result, result.update) == (Outcome.UNSOLVED, 20)
+    assert (result.outcome, result.update) == (Outcome.UNSOLVED, 20)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -526,7 +526,7 @@ def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch(engine):
     learner, straight = (learner_of(source, engine=engine) for source in sources)
     options = {**TINY, "evaluate_every": 1000}
     result = learner.fit(100, **options)
-    assert (result.result, result.update) == (Outcome.INTERRUPTED, 36)
+    assert (result.outcome, result.update) == (Outcome.INTERRUPTED, 36)
     learner.fit(64, **options)
     straight.fit(100, **options)
     assert_same_state(learner, straight)
@@ -539,7 +539,7 @@ def test_training_works_in_any_thread(handler, engine):
     thread = threading.Thread(target=lambda: there.fit(20, **TINY))
     thread.start()
     thread.join()
-    assert there.result.result is here.result.result is Outcome.UNSOLVED
+    assert there.result.outcome is here.result.outcome is Outcome.UNSOLVED
     assert_same_state(here, there)
     assert signal.getsignal(signal.SIGINT) is handler
 

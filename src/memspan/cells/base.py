@@ -8,6 +8,7 @@ import numpy as np
 
 from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import one_of
+from memspan.runtime.renamed import renamed_keywords
 from memspan.shapes import Array
 
 Values = tuple[Any, ...]
@@ -183,3 +184,13 @@ class Cell:
         """Where in `s [..., G·H]` the columns begin that R feeds from the states, and those it feeds from q."""
         last = len(self.gates) - (len(self.reset.gates) if self.reset else 0)
         return (len(self.gates) - len(self.recurrent_gates)) * hidden, last * hidden
+
+
+Cell.__init__ = renamed_keywords(  # type: ignore[method-assign]
+    saved="residuals",
+    driven="input_gates",
+    recurrent="recurrent_gates",
+    own="unit_weights",
+    start="init",
+    own_start="unit_init",
+)(Cell.__init__)

@@ -18,6 +18,7 @@ class MSELoss(MeanLoss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> loss = MSELoss()
     >>> loss.forward(np.array([[1.0], [0.0]]), np.array([[0.0], [0.0]]))
     0.5

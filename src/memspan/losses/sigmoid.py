@@ -20,6 +20,7 @@ class SigmoidCrossEntropy(MeanLoss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> loss = SigmoidCrossEntropy()
     >>> round(loss.forward(np.array([[0.0]]), np.array([[1.0]])), 6)  # log 2
     0.693147

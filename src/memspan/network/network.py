@@ -12,6 +12,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.runtime.renamed import renamed_keywords
 from memspan.shapes import Array, Flat, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
@@ -80,6 +81,7 @@ class Network:
 
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
 
+    @renamed_keywords(read_out="output_steps")
     def __init__(
         self,
         cell: Cell | str,

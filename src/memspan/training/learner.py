@@ -143,8 +143,8 @@ class Learner:
 
         Every `evaluate_every` updates the network is scored on `evaluation_batches` held-out batches. A score at
         the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
-        the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting twice
-        is not fitting once for longer.)
+        the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting
+        twice is not fitting once for longer.)
 
         Ctrl-C ends training after the update in progress, and the learner can go on from there; a second one does
         not wait for it.

@@ -14,7 +14,7 @@ from memspan.cells.activations import one_minus, sigmoid_derivative, tanh, tanh_
 from memspan.diagnostics import GradientFlow
 from memspan.engines.compiled import CompiledEngine
 from memspan.engines.compiled import engine as module
-from memspan.engines.compiled.engine import MEMORY, Plan, Workspace
+from memspan.engines.compiled.engine import MEMORY, PassPlan, Workspace
 
 SHAPES = ((1, 5, 10, 3), (7, 1, 33, 3), (4, 5, 10, 3), (3, 2, 10, 1), (2, 1, 64, 1))
 """B, F, H and O; with the last H rows would alias in the cache, and are padded, the others are padded as well."""
@@ -119,7 +119,7 @@ def test_a_mistake_in_a_cell_is_seen():
 def planned(engine, network, x):
     """What the engine is going to do."""
     options = {"output_steps": network.output_steps or 1, "memory": engine.memory, "backward": True}
-    return Plan.of(network.layout, network.dtype, x.shape, **options)
+    return PassPlan.of(network.layout, network.dtype, x.shape, **options)
 
 
 def assert_same_bits(found, expected):
@@ -147,16 +147,18 @@ def test_segments_of_any_length_agree(segment, monkeypatch):
     """Other products for the gradients of W and R, but the same steps."""
     network, x, y = problem("lstm", 100, *SHAPES[1])
     expected = fused(engine_of(network), network, x, y)
-    plan = Plan.of
+    plan = PassPlan.of
 
     def cut(layout, dtype, shape, output_steps, memory, **options):
         whole = plan(layout, dtype, shape, output_steps, memory, **options)
         if not options.get("backward", True) or shape[0] == 1:
             return whole
         block = min(segment, whole.sizes.block)
-        return Plan.with_segments(layout, dtype, (*shape[:2], output_steps), whole.models, segment, block, True)
+        return PassPlan.with_segments(
+            layout, dtype, (*shape[:2], output_steps), whole.models, segment, block, True
+        )
 
-    monkeypatch.setattr(Plan, "of", cut)
+    monkeypatch.setattr(PassPlan, "of", cut)
     found = fused(engine_of(network), network, x, y)
     assert_agreement(found, expected, network, 1)
     mine, theirs = (network.layout.by_name(flat) for flat in (found[1], expected[1]))
@@ -200,10 +202,12 @@ def test_a_plan_counts_every_byte(cell, output_steps, size):
     network, x, _ = problem(cell, *size, output_steps=output_steps)
     for models in (1, 3, 10**6):
         wanted = {"models": models, "output_steps": output_steps or 1}
-        whole = Plan.of(network.layout, network.dtype, x.shape, memory=MEMORY, **wanted)
+        whole = PassPlan.of(network.layout, network.dtype, x.shape, memory=MEMORY, **wanted)
         for memory, backward in ((MEMORY, True), (whole.bytes - 1, True), (MEMORY, False)):
             try:
-                plan = Plan.of(network.layout, network.dtype, x.shape, memory=memory, backward=backward, **wanted)
+                plan = PassPlan.of(
+                    network.layout, network.dtype, x.shape, memory=memory, backward=backward, **wanted
+                )
             except InvalidArgument:
                 assert memory < whole.bytes
                 continue
@@ -390,7 +394,7 @@ def dividing_back(d_state, residuals, previous, state, unit):
 
 DIVIDING = Cell(
     *("dividing", ("h",), ("a",), dividing, dividing_back, "here"),
-    own=("tau",),
+    unit_weights=("tau",),
     unit_init=lambda rng, hidden: rng.uniform(2, 3, (1, hidden)),
 )
 
