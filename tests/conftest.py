@@ -55,22 +55,22 @@ def make_trial():
 
     def make(length, repetition=0, outcome="solved", scale=1.0, **fields):
         identity = {"length": length, "repetition": repetition}
-        if status == "failed":
-            return Trial(**identity, outcome=status, **({"reason": "MemoryError: no room"} | fields))
+        if outcome == "failed":
+            return Trial(**identity, outcome=outcome, **({"reason": "MemoryError: no room"} | fields))
         norms = scale * 10.0 ** np.arange(1 - length, 1)
         flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
         ran = {
             "updates": 4,
-            "accuracy": 0.95 if status == "solved" else 0.1,
-            "loss": 0.01 if status == "solved" else 0.33,
-            "accuracies": [0.9, 1.0] if status == "solved" else [0.0, 0.2],
-            "losses": [0.005, 0.015] if status == "solved" else [0.3, 0.36],
+            "accuracy": 0.95 if outcome == "solved" else 0.1,
+            "loss": 0.01 if outcome == "solved" else 0.33,
+            "accuracies": [0.9, 1.0] if outcome == "solved" else [0.0, 0.2],
+            "losses": [0.005, 0.015] if outcome == "solved" else [0.3, 0.36],
             "curve": [0.3, 0.2, 0.1, 0.05],
             "start": flow,
             "end": flow,
             "flow_map": [list(norms)] * 4 if repetition == 0 else [],
         }
-        return Trial(**identity, outcome=status, **(ran | fields))
+        return Trial(**identity, outcome=outcome, **(ran | fields))
 
     return make
 

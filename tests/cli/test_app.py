@@ -74,7 +74,7 @@ def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
     ):
         assert option in out
     words = " ".join(re.sub("[│ \n]+", " ", out).split())
-    for name in Study.model_fields.keys() - {"name", "start", "task_parameters"}:
+    for name in Study.model_fields.keys() - {"name", "init", "task_parameters"}:
         default = Study.model_fields[name].default
         written = ",".join(map(str, default)) if isinstance(default, tuple) else default
         assert f"[default: {written}]" in words
@@ -260,7 +260,7 @@ def test_without_output_the_folder_is_named_for_task_and_cell(memspan_, tmp_path
         folder.mkdir(parents=True)
         return [folder / "none.png"]
 
-    monkeypatch.setattr("memspan.cli.study.save_figures", save_figures)
+    monkeypatch.setattr("memspan.cli.study.runner.save_figures", save_figures)
     code, out, _ = memspan_(f"study run {SMALL} --cell lstm")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()

@@ -2,12 +2,14 @@
 
 import json
 import tomllib
+from contextlib import nullcontext
 
 import pytest
 
 from memspan import Store, Study, load_study
 from memspan.cli import main
 from memspan.execution import run as running
+from memspan.execution.events import Finished
 
 SMALL = "--hidden 4 --batch 4 --updates 3 --final-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
 QUIET = "--workers 0 --progress none --no-figures"
@@ -30,7 +32,7 @@ def small(tmp_path):
         repetitions = 2
         name = "from a file"
 
-        [parameters]
+        [task_parameters]
         tolerance = 0.2
         """
     )
@@ -48,7 +50,7 @@ def test_a_file_is_run_and_options_change_it(memspan_, small):
     assert all(line.startswith("memspan: compiling the cell ") for line in err.splitlines())  # the first time
     result = stored()
     assert result.study.cell == ("lstm", "rnn")
-    assert result.study.parameters == {"tolerance": 0.2, "element": 1}
+    assert result.study.task_parameters == {"tolerance": 0.2, "element": 1}
     assert (result.study.hidden, result.study.lengths) == (3, (2, 3))
     assert len(result.trials) == 8
     assert "cell lstm: " in out
@@ -59,7 +61,7 @@ def test_a_file_is_run_and_options_change_it(memspan_, small):
 def test_what_is_there_is_not_run_again(memspan_, small, monkeypatch):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     before = stored()
-    monkeypatch.setattr(running, "_run", None)  # nothing may be run
+    monkeypatch.setattr(running.StudyRun, "_run", None)  # nothing may be run
     code, out, err = memspan_(f"study run {small} --workers 0 --progress lines --no-figures")
     assert (code, err) == (0, "study: from a file: nothing to do, all 8 trials are in the store\n")
     assert "cell rnn: " in out
@@ -102,8 +104,11 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         ("hidden = [8, 0]", "hidden[1] must be greater than 0, got 0"),
         ("updates = true", "updates must be a number or a name, not a truth value, got True"),
         ("lengths = []", "lengths must be at least one value, got []"),
-        ("[parameters]\nspeed = 3", "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
-        ("[parameters]\ntolerance = [0.1, -1]", "tolerance must be "),
+        (
+            "[task_parameters]\nspeed = 3",
+            "a parameter of recall must be one of tolerance, element, scale, got 'speed'",
+        ),
+        ("[task_parameters]\ntolerance = [0.1, -1]", "tolerance must be "),
         ("lengths = [", "the study file must be TOML in UTF-8, got study.toml: "),
         ("learning_rate = nan", "learning_rate must be a finite number, got nan"),
         ("lengths = [1000000000000]", "the study needs "),
@@ -144,24 +149,18 @@ def test_a_dry_run_only_tells(memspan_, small, tmp_path):
 
 def unfinished(monkeypatch, memspan_, small):
     """A study that was stopped when half of it was done."""
-    sound = running.ran
 
-    def listen(event):
-        if type(event).__name__ == "Finished" and sum(len(event.trials) for event in [event]):
-            raise KeyboardInterrupt
-
-    def ran(*arguments, **options):
-        theirs = options.pop("listen")
-
+    def listening(kind, listen):
         def both(event):
-            theirs(event)
             listen(event)
+            if isinstance(event, Finished):
+                raise KeyboardInterrupt
 
-        return sound(*arguments, **options, listen=both)
+        return nullcontext(both)
 
     with monkeypatch.context() as patched:
-        patched.setattr("memspan.cli.study.ran", ran)
-        patched.setattr("memspan.cli.study.ignore_interrupts", lambda: None)
+        patched.setattr("memspan.cli.study.runner.listening", listening)
+        patched.setattr("memspan.cli.study.runner.ignore_interrupts", lambda: None)
         code, _, err = memspan_(f"study run {small} {QUIET}")
     assert code == 130
     assert err.splitlines() == [
@@ -261,7 +260,7 @@ def one_figure(result, folder):
     "name", ["../../x", "'; DROP TABLE trials", "<script>", "=cmd()", "[bold]", "a\tb\x1b[31m"]
 )
 def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
-    monkeypatch.setattr("memspan.cli.study.save_figures", one_figure)
+    monkeypatch.setattr("memspan.cli.study.runner.save_figures", one_figure)
     code, out, _ = memspan_([*RUN.split()[:-1], "--name", name])
     assert code == 0
     assert stored(name).complete
@@ -330,7 +329,7 @@ def test_the_main_program_can_be_imported():
 
 
 def test_the_password_of_a_database_is_not_in_the_command_to_go_on(monkeypatch):
-    from memspan.cli.study import resume_command
+    from memspan.cli.study.runner import resume_command
 
     monkeypatch.delenv("MEMSPAN_STORE", raising=False)
     command = resume_command("mine", "postgresql://me:secret@host/x")

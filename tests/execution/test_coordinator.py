@@ -7,9 +7,9 @@ import pytest
 
 from memspan import Study
 from memspan.execution import coordinator
-from memspan.execution.coordinator import Coordinator, groups_of
+from memspan.execution.coordinator import Coordinator
 from memspan.execution.events import Elsewhere, Finished, Stopping, WorkerLost
-from memspan.execution.jobs import OtherVersion
+from memspan.execution.jobs import OtherVersion, groups_of
 from memspan.execution.teams import ExecutorFailed, Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.study import Key
@@ -18,34 +18,33 @@ from memspan.study.trial import Trial
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=4)
 
 
-def solved(order):
+def solved(job):
     return [
-        Trial(configuration=order.configuration, length=order.length, repetition=k, outcome="solved")
-        for k in order.repetitions
+        Trial(configuration=job.place, length=job.length, repetition=k, outcome="solved") for k in job.repetitions
     ]
 
 
 class Script(Executor):
-    """Answers by a function of the order; one that raises Break breaks everything that is not done."""
+    """Answers by a function of the job; one that raises Break breaks everything that is not done."""
 
     def __init__(self, answer, delay=0):
         self.answer, self.delay = answer, delay
         self.pending, self.broken, self.seen = [], False, []
 
-    def submit(self, function, order):
+    def submit(self, function, job):
         if self.broken:
             raise BrokenExecutor("it is broken")
         future = Future()
-        self.seen.append(order)
-        self.pending.append((future, order))
+        self.seen.append(job)
+        self.pending.append((future, job))
         if len(self.pending) > self.delay:
             self.work()
         return future
 
     def work(self):
-        future, order = self.pending.pop(0)
+        future, job = self.pending.pop(0)
         try:
-            future.set_result(self.answer(order))
+            future.set_result(self.answer(job))
         except BrokenExecutor as error:
             self.broken = True
             for each in [future, *(pending for pending, _ in self.pending)]:
@@ -83,8 +82,8 @@ class Run:
         return self
 
     @property
-    def orders(self):
-        return [order for executor in self.made for order in executor.seen]
+    def jobs(self):
+        return [job for executor in self.made for job in executor.seen]
 
 
 exactly = pytest.mark.parametrize("exact", [True, False])
@@ -95,15 +94,15 @@ def test_everything_is_kept_once(exact):
     run = Run(solved, exact=exact)()
     assert sorted(trial.key for trial in run.kept) == sorted(STUDY.keys)
     assert sum(len(event.trials) for event in run.told if isinstance(event, Finished)) == 16
-    assert [len(order.repetitions) for order in run.orders] == [2] * 8
-    assert all(order.study == STUDY.configurations[order.configuration] for order in run.orders)
+    assert [len(job.repetitions) for job in run.jobs] == [2] * 8
+    assert all(job.configuration == STUDY.configurations[job.place] for job in run.jobs)
 
 
 def kills(poison, error=BrokenExecutor):
-    def answer(order):
-        if (order.configuration, order.length) == poison[:2] and poison.repetition in order.repetitions:
+    def answer(job):
+        if (job.place, job.length) == poison[:2] and poison.repetition in job.repetitions:
             raise error("it died")
-        return solved(order)
+        return solved(job)
 
     return answer
 
@@ -115,23 +114,23 @@ def test_a_trial_that_kills_fails_alone_after_three_attempts(exact):
     failed = [trial for trial in run.kept if trial.outcome == "failed"]
     assert [(trial.key, trial.attempts, trial.reason) for trial in failed] == [(poison, 3, "it killed 3 workers")]
     assert sorted(trial.key for trial in run.kept) == sorted(STUDY.keys)
-    alone = [o for o in run.orders if (o.configuration, o.length, o.repetitions) == (1, 5, (2,))]
+    alone = [o for o in run.jobs if (o.place, o.length, o.repetitions) == (1, 5, (2,))]
     assert len(alone) == 3
     assert all(trial.attempts == 1 for trial in run.kept if trial.outcome == "solved")
     assert sum(isinstance(event, WorkerLost) for event in run.told) == 3
 
 
 def test_where_a_death_breaks_all_futures_nobody_is_blamed_for_another(monkeypatch):
-    """With eight orders in hand, two of them poisoned, each suspect is tried alone."""
+    """With eight jobs in hand, two of them poisoned, each suspect is tried alone."""
     poisons = {Key(1, 5, 2), Key(0, 3, 0)}
     sizes = []
 
-    def answer(order):
-        keys = {Key(order.configuration, order.length, k) for k in order.repetitions}
-        sizes.append(len(order.repetitions))
+    def answer(job):
+        keys = {Key(job.place, job.length, k) for k in job.repetitions}
+        sizes.append(len(job.repetitions))
         if keys & poisons:
             raise BrokenExecutor("it died")
-        return solved(order)
+        return solved(job)
 
     run = Run(answer, exact=False, slots=4, delay=5)
     monkeypatch.setattr(coordinator, "wait", patient(run))
@@ -154,7 +153,7 @@ def patient(run):
 
 
 def test_workers_that_die_whatever_they_are_given_blame_no_trial():
-    def answer(order):
+    def answer(job):
         raise BrokenExecutor("no such library")
 
     run = Run(answer, exact=False)
@@ -182,11 +181,11 @@ def test_dask_tells_how_often_it_tried(monkeypatch):
 def test_a_trial_that_survives_in_the_end_counts_its_attempts():
     tries = Counter()
 
-    def answer(order):
-        tries[order.repetitions] += 1
-        if order.repetitions == (1,) and tries[order.repetitions] < 3:
+    def answer(job):
+        tries[job.repetitions] += 1
+        if job.repetitions == (1,) and tries[job.repetitions] < 3:
             raise BrokenExecutor("it died")
-        return solved(order)
+        return solved(job)
 
     run = Run(answer, exact=True)
     run.coordinator.run([[Key(0, 3, 1)], [Key(0, 3, 2)]])
@@ -211,7 +210,7 @@ def test_an_executor_that_was_given_cannot_be_replaced():
     ],
 )
 def test_what_no_other_worker_would_do_better_ends_the_study(error, expected, message):
-    def answer(order):
+    def answer(job):
         raise error
 
     with pytest.raises(expected, match=message):
@@ -223,7 +222,7 @@ def test_what_somebody_else_has_done_is_not_handed_out():
     run = Run(solved, exact=True, done=done)()
     assert sorted(trial.key for trial in run.kept) == sorted(set(STUDY.keys) - done)
     assert {key for event in run.told if isinstance(event, Elsewhere) for key in event.keys} == done
-    assert [order.repetitions for order in run.orders].count((1,)) == 1
+    assert [job.repetitions for job in run.jobs].count((1,)) == 1
 
 
 def test_no_more_is_handed_out_than_can_be_worked_on_soon(monkeypatch):
@@ -243,19 +242,19 @@ def test_no_more_is_handed_out_than_can_be_worked_on_soon(monkeypatch):
 
 
 def test_an_interrupt_ends_it_and_what_ended_is_kept():
-    def answer(order):
-        if len(run.orders) == 3:
+    def answer(job):
+        if len(run.jobs) == 3:
             run.interrupts.count = 1
-        return solved(order)
+        return solved(job)
 
     run = Run(answer, exact=True)
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert len(run.kept) == 2 * len(run.orders) < 16
+    assert len(run.kept) == 2 * len(run.jobs) < 16
     assert any(isinstance(event, Stopping) for event in run.told)
 
 
-def test_orders_are_of_one_configuration_and_length():
+def test_groups_are_of_one_configuration_and_length():
     keys = [Key(0, 5, 0), Key(0, 5, 1), Key(0, 5, 2), Key(1, 5, 0), Key(1, 3, 0), Key(1, 3, 7)]
     assert [*groups_of(keys, lambda key: 2)] == [keys[:2], keys[2:3], keys[3:4], keys[4:]]
     assert [*groups_of([], lambda key: 2)] == []

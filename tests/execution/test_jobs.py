@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from memspan import Study
-from memspan.execution.jobs import HERE, Board, OtherVersion, work
+from memspan.execution.jobs import HERE, Board, Job, OtherVersion, work
+from memspan.study.configuration import Configuration
 from memspan.study.trial import Stopped
 
 
@@ -32,6 +32,6 @@ def test_a_board_tells_of_each_worker_apart(monkeypatch):
 
 
 def test_a_worker_of_another_version_refuses(tmp_path):
-    study = Study(lengths=3, repetitions=1, updates=1)
+    configuration = Configuration(updates=1)
     with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
-        work(Job(1, 0, study, 3, (0,), version="0.0.0"))
+        work(Job(1, 0, configuration, 3, (0,), version="0.0.0"))

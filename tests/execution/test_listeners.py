@@ -112,7 +112,7 @@ def test_json_is_a_line_for_each_event(events, capsys):
     assert all(line["seconds"] >= 0 for line in found)
     assert (found[0]["name"], found[0]["trials"], found[0]["done"], found[0]["processes"]) == ("mine", 5, 1, 2)
     assert found[1]["trials"][0] == {"configuration": 1, "length": 10, "repetition": 0, "updates": 50}
-    assert (found[2]["trials"][0]["status"], found[2]["trials"][0]["accuracy"]) == ("solved", 0.95)
+    assert (found[2]["trials"][0]["outcome"], found[2]["trials"][0]["accuracy"]) == ("solved", 0.95)
     assert found[5]["trials"][0]["loss"] is None
     assert (found[8]["complete"], found[8]["reason"]) == (False, "interrupted")
 

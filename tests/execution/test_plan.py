@@ -2,7 +2,7 @@ import pytest
 
 from memspan import Study
 from memspan.execution import plan
-from memspan.execution.memory import TooLarge
+from memspan.execution.memory import Kind, TooLarge
 from memspan.execution.plan import Pace, Plan, duration, make_plan, measure
 from memspan.execution.teams import Alone, Serial, Team
 from memspan.runtime.interrupts import Interrupts
@@ -32,7 +32,7 @@ def pace(monkeypatch):
 
     def paces(study, places, team, interrupts):
         one = study.configurations[0]
-        return {plan._kind(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
+        return {Kind.of(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
 
     monkeypatch.setattr(plan, "_measure", paces)
     monkeypatch.setattr(plan, "bytes_of", lambda study, length, members: 100 * members)
@@ -110,7 +110,7 @@ def test_what_could_never_fit_is_refused_before_anything_is_run(fields):
 
 def test_what_is_measured_is_of_the_right_size():
     """A longer sequence takes longer, so much that no noise hides it; and so do more updates."""
-    study = Study(**SMALL)
+    study = Study(**SMALL).configuration
     found = measure(study, (5, 2000), plan.__version__)
     assert found.update[1] > 2 * found.update[0] > 0
     assert found.evaluation[1] > found.evaluation[0] > 0

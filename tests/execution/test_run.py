@@ -15,9 +15,9 @@ from memspan.execution import run as running
 from memspan.execution import teams as executors
 from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
 from memspan.execution.memory import TooLarge
-from memspan.execution.run import planned
+from memspan.execution.run import StudyRun
 from memspan.execution.teams import ExecutorFailed
-from memspan.store import databases
+from memspan.store import sqlite, transactions
 from memspan.study import trial as trial_module
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.study import Key
@@ -84,8 +84,8 @@ def test_the_number_of_workers_changes_nothing(fields, store):
 def test_a_configuration_is_what_it_is_alone():
     together = everything(run_study(SEVERAL, progress=False).trials)
     assert len(together) == 8
-    for number, one in enumerate(SEVERAL.configurations):
-        for trial in run_study(one, progress=False).trials:
+    for number in range(len(SEVERAL.configurations)):
+        for trial in run_study(SEVERAL.only(number), progress=False).trials:
             moved = trial.model_copy(update={"configuration": number})
             assert everything([moved])[moved.key] == together[moved.key]
 
@@ -128,8 +128,8 @@ def test_a_name_is_that_of_the_study_in_its_store(store):
 
 def test_whoever_listens_hears_that_the_store_is_waited_for(tmp_path, monkeypatch):
     """The other program lets go of it when that has been said."""
-    monkeypatch.setattr(databases, "SECONDS_TO_TELL", 0.2)
-    monkeypatch.setattr(databases, "MILLISECONDS_TO_WAIT", 100)
+    monkeypatch.setattr(transactions, "SECONDS_TO_TELL", 0.2)
+    monkeypatch.setattr(sqlite, "MILLISECONDS_TO_WAIT", 100)
     path, heard = tmp_path / "store.sqlite", []
     with Store(path, create=True), closing(sqlite3.connect(path, isolation_level=None)) as other:
 
@@ -253,18 +253,23 @@ def test_weights_are_kept_in_the_store(store):
     assert {key.repetition: weights is not None for key, weights in kept.items()} == {0: True, 1: False}
 
 
+def planned(study, store):
+    with StudyRun(study, store) as running:
+        return running.plan()
+
+
 def test_a_plan_says_what_a_run_would_do_and_makes_nothing(store):
-    with planned(SMALL, store, 0, None) as plan:
-        assert (plan.trials, plan.slots) == (4, 1)
-        assert sorted(key for group in plan.groups for key in group) == sorted(SMALL.keys)
-        assert plan.sentence.startswith("4 trials in 1 process, at most ")
+    plan = planned(SMALL, store)
+    assert (plan.trials, plan.slots) == (4, 1)
+    assert sorted(key for group in plan.groups for key in group) == sorted(SMALL.keys)
+    assert plan.sentence.startswith("4 trials in 1 process, at most ")
     assert not store.exists()
     run_study(SMALL, store, progress=False)
     before = store.read_bytes()
-    with planned(SMALL.with_(repetitions=3), store, 0, None) as plan:  # whose name is the same
-        assert sorted(key for group in plan.groups for key in group) == [Key(0, 2, 2), Key(0, 3, 2)]
-    with planned(SMALL, store, 0, None) as plan:
-        assert (plan.trials, plan.sentence) == (0, "nothing to do")
+    plan = planned(SMALL.with_(repetitions=3), store)  # whose name is the same
+    assert sorted(key for group in plan.groups for key in group) == [Key(0, 2, 2), Key(0, 3, 2)]
+    plan = planned(SMALL, store)
+    assert (plan.trials, plan.sentence) == (0, "nothing to do")
     assert store.read_bytes() == before
 
 

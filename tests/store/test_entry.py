@@ -1,10 +1,10 @@
 import math
 
 import pytest
-from memspan.store.databases import StoreFailed
 from sqlalchemy import update
 
 from memspan import Study, UnreadableFile
+from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA
 from memspan.study import Key
 

@@ -31,7 +31,7 @@ def read(entry, tmp_path, form, **options):
 def test_csv_has_a_row_for_each_trial(entry, tmp_path):
     with read(entry, tmp_path, "csv").open(newline="") as file:
         first, second, third = csv.DictReader(file)
-    assert (first["study"], first["configuration"], first["cell"], first["parameters_tolerance"]) == (
+    assert (first["study"], first["configuration"], first["cell"], first["task_parameters_tolerance"]) == (
         "'=cmd()",
         "1",
         "rnn",
@@ -45,7 +45,7 @@ def test_csv_has_a_row_for_each_trial(entry, tmp_path):
     )
     assert (first["loss"], first["accuracies"], first["losses"]) == ("", "[0.9, 1.0]", "[0.25, null]")
     assert (second["outcome"], second["reason"], second["accuracy"]) == ("failed", "MemoryError: no room", "")
-    assert (third["configuration"], third["cell"], third["parameters_tolerance"]) == ("4", "lstm", "0.2")
+    assert (third["configuration"], third["cell"], third["task_parameters_tolerance"]) == ("4", "lstm", "0.2")
 
 
 def test_json_has_the_specification_too(entry, tmp_path):

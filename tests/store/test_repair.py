@@ -4,10 +4,10 @@ from contextlib import closing
 
 import pytest
 from damaged_stores import exit_code, faults, judge, random_page, sound_store, zeroed_header
-from memspan.store.databases import StoreFailed
 
 from memspan import InvalidArgument, Store, Study, load_study
 from memspan.store import repair as doctor
+from memspan.store.database import StoreFailed
 from memspan.store.repair import diagnose
 
 STUDY = Study(

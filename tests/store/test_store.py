@@ -5,11 +5,11 @@ from contextlib import closing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memspan.store.databases import StoreFailed
 from sqlalchemy import delete, func, select, update
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile, load_study
 from memspan.store import store as module
+from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA, configurations, studies
 from memspan.study import Key
 from memspan.study.identity import AnotherStudy
@@ -95,12 +95,12 @@ def test_values_keep_the_order_in_which_they_came(opened, make_trial):
     assert entry.study == other
     found = opened.find("first").study
     assert (found.cell, found.hidden) == (("rnn", "lstm", "gru"), (8, 16))
-    assert found.parameters == {"tolerance": (0.1, 0.2, 0.3), "element": 1}
+    assert found.task_parameters == {"tolerance": (0.1, 0.2, 0.3), "element": 1}
     trial = make_trial(3, 0).model_copy(update={"configuration": 0})
     entry.keep([trial])
     (key,) = opened.find("first").done()
     first, again = other.configurations[0], found.configurations[key.configuration]
-    assert (first.cell, first.hidden, first.parameters) == (again.cell, again.hidden, again.parameters)
+    assert (first.cell, first.hidden, first.task_parameters) == (again.cell, again.hidden, again.task_parameters)
 
 
 def test_more_weights_are_computed_again_and_fewer_lose_none(opened, make_trial):
@@ -112,7 +112,7 @@ def test_more_weights_are_computed_again_and_fewer_lose_none(opened, make_trial)
     more.keep([make_trial(3, 0, weights=b"weights")])
     assert more.done() == {Key(0, 3, 0), Key(0, 3, 1), Key(0, 5, 0)}
     assert more.weights(Key(0, 3, 0)) == b"weights"
-    assert opened.enter(STUDY).study.weights == 1
+    assert opened.enter(STUDY).study.keep_weights == 1
 
 
 def test_a_study_that_takes_the_place_of_one_that_runs_gets_none_of_its_trials(opened, make_trial):
@@ -215,15 +215,10 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
     with Store(path, create=True) as opened:
         opened.enter(STUDY).keep([make_trial(3, 0)])
     with closing(sqlite3.connect(path)) as connection:
-        for table, key in (("studies", "id"), ("configurations", "configuration")):
-            for number, specification in connection.execute(
-                f"SELECT {key}, specification FROM {table}"
-            ).fetchall():
-                fields = json.loads(specification)
-                del fields["evaluate_every"]
-                connection.execute(
-                    f"UPDATE {table} SET specification = ? WHERE {key} = ?", (json.dumps(fields), number)
-                )
+        ((specification,),) = connection.execute("SELECT specification FROM studies").fetchall()
+        fields = json.loads(specification)
+        del fields["evaluate_every"]
+        connection.execute("UPDATE studies SET specification = ?", (json.dumps(fields),))
         connection.commit()
     with Store(path) as opened:
         assert opened.enter(STUDY).done() == {Key(0, 3, 0)}

@@ -1,9 +1,22 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memspan import Study
-from memspan.study.identity import AnotherStudy, default_name, demand_contained, grown_by
+from memspan.study import identity
+from memspan.study.configuration import Configuration
+from memspan.study.identity import (
+    BASELINE,
+    AnotherStudy,
+    canonical,
+    default_name,
+    demand_contained,
+    grown_by,
+    restored,
+    specified,
+)
 
 some = st.lists(st.sampled_from(("rnn", "gru", "lstm", "leaky")), min_size=1, unique=True)
 few = st.integers(1, 4)
@@ -21,11 +34,11 @@ def test_both_are_in_what_has_grown(old, new):
     """What was there keeps its order and stands first."""
     grown = grown_by(old, new)
     for field in ("cell", "hidden", "lengths"):
-        was, now, both = (study.values()[field] for study in (old, new, grown))
+        was, now, both = ((study.values() | {"lengths": study.lengths})[field] for study in (old, new, grown))
         assert set(both) == {*was, *now}
         assert field == "lengths" or both[: len(was)] == was
     assert (grown.repetitions, grown.keep_weights) == tuple(
-        max(getattr(old, name), getattr(new, name)) for name in ("repetitions", "weights")
+        max(getattr(old, name), getattr(new, name)) for name in ("repetitions", "keep_weights")
     )
     for one in (old, new):
         demand_contained(one, grown, "mine")
@@ -50,3 +63,42 @@ def test_the_usual_name_depends_on_all_but_the_size():
     assert default_name(Study(lengths=3, repetitions=99, keep_weights=0)) == name
     assert default_name(Study(seed=1)) != name
     assert default_name(Study(cell="rnn,gru", task="adding/any")).startswith("adding-any-several-")
+
+
+def test_the_baseline_has_every_field_and_its_default():
+    """The defaults of today. A later field comes with a value here; a later default leaves this as it is."""
+    assert set(BASELINE) == set(Configuration.model_fields)
+    assert Configuration().model_dump() == BASELINE
+    assert canonical(Configuration()) == canonical(Study(lengths=3, repetitions=7, name="x")) == "{}"
+
+
+@pytest.mark.parametrize("name", sorted(BASELINE))
+def test_every_field_is_part_of_the_identity(name):
+    other = {"task": "parity", "task_parameters": {"tolerance": 0.3}, "cell": "gru", "init": "lecun"}
+    other |= {"optimizer": "sgd", "dtype": "float64", "threshold": 0.5}
+    value = other.get(name, 77)
+    found = canonical(Configuration(**{name: value}))
+    assert json.loads(found) == {name: value}
+    assert default_name(Study(**{name: value}, lengths=30)) != default_name(Study(lengths=30))
+
+
+def test_a_renamed_field_keeps_its_key_and_the_study_its_identity(monkeypatch):
+    """As if the field `gain` had been called `scale` in an earlier release."""
+    study = Study(hidden=7, gain=2)
+    monkeypatch.setattr(identity, "BASELINE", {"scale" if k == "gain" else k: v for k, v in BASELINE.items()})
+    monkeypatch.setattr(identity, "KEYS", {"gain": "scale"})
+    assert json.loads(canonical(study.configuration)) == {"hidden": 7, "scale": 2}
+    assert "scale" in json.loads(specified(study)["specification"])
+    assert restored(specified(study)["specification"]) == study
+
+
+def test_another_default_changes_no_identity():
+    """As if `hidden` had another default by now: what a study says itself decides, not what it leaves out."""
+    assert canonical(Configuration(hidden=32)) == canonical(Configuration()) == "{}"
+    assert json.loads(canonical(Configuration(hidden=64))) == {"hidden": 64}
+
+
+def test_a_study_is_restored_from_what_is_stored_of_it():
+    study = Study(cell=("lstm", "gru"), task_parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 9), keep_weights=2)
+    assert restored(specified(study)["specification"], "mine") == study.with_(name="mine")
+    assert specified(study)["hash"] != specified(study.with_(repetitions=3))["hash"]

@@ -95,7 +95,7 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
 
 
 def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of_each_length(make_trial):
-    study = Study(task="copying/urnn", parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
+    study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
     risk = {3: 2 * np.log(4) / 7, 5: 2 * np.log(4) / 9}
     result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
     words = " ".join(text(result).split())
@@ -155,7 +155,7 @@ def several(make_trial):
 
 
 def test_the_parts_are_the_results_of_the_configurations(several):
-    assert [part.study for part in several.parts] == list(SEVERAL.configurations)
+    assert [part.study for part in several.parts] == [SEVERAL.only(k) for k in range(4)]
     assert [len(part.trials) for part in several.parts] == [4, 4, 4, 2]
     assert [part.complete for part in several.parts] == [True, True, True, False]
     assert [part.longest for part in several.parts] == [10, 5, None, 5]
@@ -206,10 +206,10 @@ def test_the_table_has_a_row_for_each_configuration_and_length(several):
 
 
 def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
-    study = Study(task=["recall", "parity"], evaluation_batches=[20, 4], lengths=(5,), repetitions=1)
+    study = Study(task=["recall", "parity"], final_batches=[20, 4], lengths=(5,), repetitions=1)
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
     words = " ".join(text(result).split())
-    assert "recall, parity. 4 configurations of task, evaluation batches" in words
+    assert "recall, parity. 4 configurations of task, final batches" in words
     assert "answers to at least 2000 held-out sequences (own standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]

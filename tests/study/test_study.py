@@ -11,23 +11,25 @@ from pydantic import ValidationError
 from memspan import TASKS, Copying, InvalidArgument, Recall, Study
 from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
+from memspan.study.configuration import Configuration
 from memspan.study.study import LONGEST_NAME, Key
 from memspan.training.optimizers import RULES
 
 
 def test_the_defaults_are_valid_and_make_a_network_and_an_optimizer():
     study = Study()
-    network = study.make_network(5, 0)
+    configuration = study.configuration
+    network = configuration.make_network(5, 0)
     assert network.weights.R.shape == (study.hidden, study.hidden)
     assert network.dtype == np.float32
     gradient = np.full((1, 4), 100.0)
-    step = study.make_optimizer().step(gradient, study.make_optimizer().init(np.zeros((1, 4))))
+    step = configuration.make_optimizer().step(gradient, configuration.make_optimizer().init(np.zeros((1, 4))))
     assert step.norm == pytest.approx(200)
     assert step.clipped_norm == pytest.approx(1)
 
 
 def test_no_clip_clips_nothing():
-    optimizer = Study(clip=0).make_optimizer()
+    optimizer = Configuration(clip=0).make_optimizer()
     step = optimizer.step(np.full((1, 4), 100.0), optimizer.init(np.zeros((1, 4))))
     assert step.clipped_norm == pytest.approx(200)
 
@@ -97,9 +99,9 @@ COUNTS = (
         ("threshold", 1.1, "less than or equal to 1"),
         *(
             (field, True, "a number or a name, not a truth value")
-            for field in (*COUNTS, "seed", "weights", "clip")
+            for field in (*COUNTS, "seed", "keep_weights", "clip")
         ),
-        ("weights", -1, "greater than or equal to 0"),
+        ("keep_weights", -1, "greater than or equal to 0"),
         ("repetitions", [3, 4], "a valid integer"),
         ("task_parameters", 3, "a valid dictionary"),
     ],
@@ -127,28 +129,30 @@ def test_a_name_is_a_text_of_some_letters(field, value):
         ({"element": 0}, "element must be a whole number of at least 1, got 0"),
         ({"speed": 3}, "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
         ({"variant": 1}, "a parameter of recall must be one of tolerance, element, scale, got 'variant'"),
-        (3, "parameters must be a valid dictionary, got 3"),
+        (3, "task_parameters must be a valid dictionary, got 3"),
     ],
 )
-def test_the_parameters_of_the_task_are_checked(parameters, message):
+def test_the_parameters_of_the_task_are_checked(task_parameters, message):
     with pytest.raises(InvalidArgument) as caught:
-        Study(parameters=parameters)
+        Study(task_parameters=task_parameters)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "much", None, [0.1, "much"]])
 def test_a_parameter_of_the_task_is_a_finite_number(value):
-    with pytest.raises(InvalidArgument, match=r"^parameters\.tolerance.* must be a (finite|valid) ") as caught:
+    with pytest.raises(
+        InvalidArgument, match=r"^task_parameters\.tolerance.* must be a (finite|valid) "
+    ) as caught:
         Study(task_parameters={"tolerance": value})
     assert caught.value.name.startswith("task_parameters.tolerance")
 
 
 def test_the_task_is_the_one_named_with_its_parameters():
-    assert Study().make_task() == Recall()
-    assert Study(task_parameters={"tolerance": 0.25}).make_task() == Recall(0.25)
+    assert Configuration().make_task() == Recall()
+    assert Configuration(task_parameters={"tolerance": 0.25}).make_task() == Recall(0.25)
     study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 3})
-    assert study.make_task() == Copying("urnn", items=2, symbols=3)
-    assert type(study.make_task().items) is int
+    assert study.configuration.make_task() == Copying("urnn", items=2, symbols=3)
+    assert type(study.configuration.make_task().items) is int
     assert study.task == "copying/urnn"
     with pytest.raises(
         InvalidArgument, match=r"^a parameter of parity must be left out: there is none, got 'items'"
@@ -159,9 +163,12 @@ def test_the_task_is_the_one_named_with_its_parameters():
 @pytest.mark.parametrize("name", TASKS)
 def test_the_network_fits_the_task_at_every_length(name):
     study = Study(task=name, hidden=3)
-    task = study.make_task()
+    task = study.configuration.make_task()
     for length in (study.lengths[0], study.lengths[-1]):
-        network, (steps, features, outputs, output_steps) = study.make_network(length, 0), task.shape(length)
+        network, (steps, features, outputs, output_steps) = (
+            study.configuration.make_network(length, 0),
+            task.shape(length),
+        )
         assert (network.input_size, network.output_size, network.output_steps) == (features, outputs, output_steps)
         x, y = task.sample(length, 2, np.random.default_rng(0))
         assert len(x) == steps
@@ -182,7 +189,7 @@ def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked
 
 
 @pytest.mark.parametrize(
-    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("start", INITIALIZERS), ("optimizer", RULES)]
+    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("init", INITIALIZERS), ("optimizer", RULES)]
 )
 def test_a_choice_is_one_of_the_dictionary(field, names):
     for name in names:
@@ -199,7 +206,7 @@ def test_a_choice_is_one_of_the_dictionary(field, names):
         ("cell", "LSTM", "lstm"),
         ("cell", ["rnn", "gruu"], "gru"),
         ("task", "adding/hs79", "adding/hs97"),
-        ("start", "ortogonal", "orthogonal"),
+        ("init", "ortogonal", "orthogonal"),
         ("dtype", "float16", "float64"),
     ],
 )
@@ -237,7 +244,7 @@ def test_the_way_to_json_and_back():
     study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 3}, lengths=(1, 4))
     again = Study.model_validate_json(study.model_dump_json())
     assert again == study
-    assert again.make_task() == study.make_task()
+    assert again.configuration.make_task() == study.configuration.make_task()
     assert again != study.with_(task_parameters={"items": 2, "symbols": 4})
 
 
@@ -256,15 +263,15 @@ def test_keys_are_every_pair_the_longest_first():
 
 def test_the_network_is_the_one_asked_for():
     study = Study(cell="lstm", hidden=5, init="identity", gain=2.0, dtype="float64")
-    network = study.make_network(5, 0)
+    network = study.configuration.make_network(5, 0)
     assert network.dtype == np.float64
     np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
 
 
 def test_describe_says_what_was_varied():
     line = Study(cell="lstm", hidden=7, optimizer="sgd", learning_rate=0.25, clip=0, batch=9).describe()
-    assert line == f"lstm, 7 hidden, {CELLS['lstm'].start} start, sgd 0.25, batch 9"
-    assert Study(init="orthogonal").describe() == "rnn, 32 hidden, orthogonal start, adam 0.01, clip 1, batch 64"
+    assert line == f"lstm, 7 hidden, {CELLS['lstm'].init} init, sgd 0.25, batch 9"
+    assert Study(init="orthogonal").describe() == "rnn, 32 hidden, orthogonal init, adam 0.01, clip 1, batch 64"
 
 
 # --- several configurations -----------------------------------------------------------------------------
@@ -273,20 +280,20 @@ SEVERAL = Study(cell=["lstm", "gru"], hidden="8,16", task_parameters={"tolerance
 
 
 def test_each_combination_of_the_values_is_a_configuration():
-    found = [(one.cell, one.hidden, one.parameters["tolerance"]) for one in SEVERAL.configurations]
+    found = [(one.cell, one.hidden, one.task_parameters["tolerance"]) for one in SEVERAL.configurations]
     assert found == [(cell, H, by) for cell in ("lstm", "gru") for H in (8, 16) for by in (0.1, 0.2)]
     assert SEVERAL.varying == ("cell", "hidden", "task_parameters.tolerance")
     for one in SEVERAL.configurations:
-        assert (one.lengths, one.repetitions, one.varying) == (SEVERAL.lengths, 2, ())
-        assert one.configurations == (one,)
-        assert one.make_task() == Recall(one.parameters["tolerance"])
+        assert isinstance(one, Configuration)
+        assert one.make_task() == Recall(one.task_parameters["tolerance"])
         assert one.make_network(5, 0).hidden_size == one.hidden
-    assert SEVERAL.describe() == "8 configurations of cell, hidden, parameters.tolerance"
+    assert SEVERAL.describe() == "8 configurations of cell, hidden, tolerance"
 
 
 def test_a_study_without_lists_is_its_only_configuration():
     study = Study(hidden=7)
-    assert study.configurations == (study,)
+    assert study.configurations == (Configuration(hidden=7),)
+    assert study.only(0) is study
     assert (study.varying, study.label(0)) == ((), "")
 
 
@@ -294,7 +301,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
     several = {
         "task": ["recall", "parity"],
         "cell": ["rnn", "gru"],
-        "start": ["orthogonal", "identity"],
+        "init": ["orthogonal", "identity"],
         "gain": [1, 2],
         "hidden": [3, 4],
         "optimizer": ["sgd", "adam"],
@@ -313,7 +320,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "task_parameters",
         "lengths",
         "repetitions",
-        "weights",
+        "keep_weights",
         "name",
     }
     for field, values in several.items():
@@ -349,7 +356,7 @@ def test_a_list_of_one_value_is_that_value():
         ({"hidden": "8,8"}, "hidden must be different from each other, got '8,8'"),
         ({"learning_rate": [1, 1.0]}, "learning_rate must be different from each other, got [1, 1.0]"),
         ({"hidden": []}, "hidden must be at least one value, got []"),
-        ({"start": ()}, "start must be at least one value, got ()"),
+        ({"init": ()}, "init must be at least one value, got ()"),
         ({"learning_rate": [0.1, math.inf]}, "learning_rate[1] must be a finite number, got inf"),
         (
             {"task_parameters": {"tolerance": [0.1, 2]}},
@@ -371,7 +378,8 @@ def test_a_parameter_must_be_one_of_every_task_there_is():
     ):
         Study(task=["recall", "parity"], task_parameters={"tolerance": 0.2})
     assert Study(task=["adding/hs97", "parity"]).lengths == (20, 25, 30, 40)
-    assert [one.lengths for one in Study(task=["adding/hs97", "parity"]).configurations] == [(20, 25, 30, 40)] * 2
+    study = Study(task=["adding/hs97", "parity"])
+    assert [study.only(k).lengths for k in (0, 1)] == [(20, 25, 30, 40)] * 2
 
 
 def test_whole_numbers_of_a_task_stay_whole_in_lists():
@@ -399,24 +407,26 @@ def test_values_are_those_of_every_field_that_takes_several():
         (8, 16),
         (0.1, 0.2),
     )
-    assert (values["task"], values["lengths"], values["start"]) == (("recall",), SEVERAL.lengths, (None,))
-    names = set(Study.model_fields) - {"task_parameters", "repetitions", "weights", "name"}
+    assert (values["task"], values["init"]) == (("recall",), (None,))
+    names = set(Configuration.model_fields) - {"task_parameters"}
     assert set(values) == names | {"task_parameters.tolerance"}
 
 
-def test_several_configurations_are_no_single_task_network_or_optimizer():
-    refusal = (
-        r"^study must be of one configuration, such as one of its `configurations`, got 8, which differ in cell, "
-    )
-    for ask in (
-        SEVERAL.demand_one,
-        SEVERAL.make_task,
-        SEVERAL.make_optimizer,
-        lambda: SEVERAL.make_network(5, 0),
-    ):
-        with pytest.raises(InvalidArgument, match=refusal):
-            ask()
-    SEVERAL.configurations[3].demand_one()
+def test_several_configurations_are_not_the_only_one():
+    refusal = r"^study must be of one configuration, such as study.only\(0\), got 8, which differ in cell, "
+    with pytest.raises(InvalidArgument, match=refusal):
+        SEVERAL.configuration  # noqa: B018
+    for k, configuration in enumerate(SEVERAL.configurations):
+        assert SEVERAL.only(k).configuration == configuration
+        assert (SEVERAL.only(k).lengths, SEVERAL.only(k).repetitions) == (SEVERAL.lengths, 2)
+
+
+@pytest.mark.parametrize("field", ["cell", "hidden", "task_parameters"])
+def test_a_configuration_has_one_value_in_each_field(field):
+    value = getattr(SEVERAL, field)
+    name = "task_parameters.tolerance" if field == "task_parameters" else field
+    with pytest.raises(InvalidArgument, match=f"^{name} must be one value; a Study takes several, got "):
+        Configuration(**{field: value})
 
 
 def test_lists_survive_the_way_to_json_and_back():
@@ -427,11 +437,11 @@ def test_lists_survive_the_way_to_json_and_back():
 
 
 def test_what_has_been_looked_up_makes_no_difference():
-    fresh = Study(cell=["lstm", "gru"])
+    untouched = Study(cell=["lstm", "gru"])
     looked_up = Study(cell=["lstm", "gru"])
     assert len(looked_up.keys) == 2 * len(looked_up.lengths) * 10
-    assert fresh == looked_up
-    assert fresh != "a study"
+    assert untouched == looked_up
+    assert untouched != "a study"
 
 
 def test_a_study_has_an_end():
@@ -448,7 +458,7 @@ hidden = 16
 lengths = [10, 20]
 learning_rate = 0.003
 
-[parameters]
+[task_parameters]
 tolerance = [0.1, 0.2]
 element = 1
 """
@@ -464,13 +474,13 @@ def test_a_study_is_read_from_a_file(file):
     assert Study.read(file) == Study.read(str(file)) == Study(**tomllib.loads(TOML))
     study = Study.read(file)
     assert (study.name, study.cell, study.lengths) == ("gates", ("lstm", "gru"), (10, 20))
-    assert study.parameters == {"tolerance": (0.1, 0.2), "element": 1}
+    assert study.task_parameters == {"tolerance": (0.1, 0.2), "element": 1}
 
 
 def test_what_is_given_besides_the_file_comes_first(file):
     study = Study.read(file, cell="rnn", seed="1,2", task_parameters={"tolerance": "0.3"})
     assert (study.cell, study.seed, study.hidden) == ("rnn", (1, 2), 16)
-    assert study.parameters == {"tolerance": 0.3, "element": 1}
+    assert study.task_parameters == {"tolerance": 0.3, "element": 1}
     with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
         Study.read(file, hidden=0)
 
@@ -485,7 +495,7 @@ def test_what_is_given_besides_the_file_comes_first(file):
             "lenghts must be left out, as no such thing is known, got [5]; did you mean 'lengths'?",
         ),
         (b"cell = 'lst'", "cell must be one of rnn, "),
-        (b"parameters = 3", "parameters must be a valid dictionary, got 3"),
+        (b"task_parameters = 3", "task_parameters must be a valid dictionary, got 3"),
         (b"hidden = true", "hidden must be a number or a name, not a truth value, got True"),
     ],
 )
@@ -526,8 +536,8 @@ def test_the_schema_takes_one_value_or_several_different_ones():
     assert one == several["items"] == {"type": "integer", "exclusiveMinimum": 0}
     one, several = properties["task_parameters"]["additionalProperties"]["anyOf"]
     assert one == several["items"] == {"type": "number"}
-    assert {"type": "null"} in properties["start"]["anyOf"]
-    for name in ("repetitions", "weights"):
+    assert {"type": "null"} in properties["init"]["anyOf"]
+    for name in ("repetitions", "keep_weights"):
         assert properties[name]["type"] == "integer"
     assert properties["lengths"]["type"] == "array"
 

@@ -51,7 +51,7 @@ def test_a_summary_is_read_from_a_store(trials, tmp_path):
         entry.keep(trials)
         assert entry.summary().rows == StudyResult.of(STUDY, trials).rows
         second = entry.of_configuration(1)
-        assert second.study == STUDY.configurations[1]
+        assert second.study == STUDY.only(1)
         assert len(second.done()) == 5
         assert second.summary().rows == (StudySummary.of(STUDY, trials).rows[1],)
     assert Store(path).find("two").summary() == StudySummary.of(STUDY, trials)

@@ -3,8 +3,11 @@
 import errno
 import io
 import os
+import re
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from memspan._version import __version__
@@ -46,7 +49,8 @@ def _run() -> Any:
     for command in commands():
         app.command(command)
     try:
-        return app(sys.argv[1:], exit_on_error=False, print_error=False)
+        with _renamings_shown():
+            return app(_new_options(sys.argv[1:]), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
         return _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
@@ -58,6 +62,50 @@ def _run() -> Any:
         raise
     except (MemspanError, OSError) as error:
         return _fail(error, 4 if getattr(error, "errno", None) == errno.ENOSPC else 2)
+
+
+RENAMED = {
+    "--start": "--init",
+    "--parameters": "--task-parameters",
+    "--evaluation-batches": "--final-batches",
+    "--weights": "--keep-weights",
+}
+"""Options as memspan 0.1 called them."""
+
+
+def _new_options(arguments: list[str]) -> list[str]:
+    """The arguments with new options in place of old ones, such as `--parameters.items`; warn for each."""
+    from memspan.runtime.renamed import warn_renamed
+
+    found: list[str] = []
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return found + arguments[position:]
+        option = re.match(r"(--[a-z-]+)(?=[.=]|$)", argument)
+        if option and option[1] in RENAMED:
+            warn_renamed(option[1], RENAMED[option[1]])
+            argument = RENAMED[option[1]] + argument.removeprefix(option[1])
+        found.append(argument)
+    return found
+
+
+@contextmanager
+def _renamings_shown() -> Iterator[None]:
+    """Show warnings of old names as a line each."""
+    from memspan.runtime.renamed import RenamedWarning
+
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, RenamedWarning):
+                print(f"memspan: {message}", file=sys.stderr)
+            else:
+                usual(message, category, *where, **options)
+
+        warnings.simplefilter("always", RenamedWarning)
+        warnings.showwarning = show
+        yield
 
 
 def commands() -> tuple[Callable[..., Any], ...]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from memspan.store.codec import pack, unpack
 from memspan.study.trial import Trial
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x6D737061  # "mspa": SQLite's application id
 
 METADATA = MetaData()

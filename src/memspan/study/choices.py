@@ -1,7 +1,7 @@
 """The choices that make a configuration: one field each, which may hold one value or several."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -160,6 +160,10 @@ class Choices(BaseModel):
         fields = {name: getattr(self, name) for name in Choices.model_fields if name != "task_parameters"}
         fields |= {f"task_parameters.{name}": value for name, value in self.task_parameters.items()}
         return {name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()}
+
+    def with_(self, **changes: Any) -> Self:
+        """The same but for these fields, as `study.with_(cell="lstm")`."""
+        return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

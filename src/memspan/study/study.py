@@ -178,7 +178,8 @@ class Study(Choices):
     def describe(self) -> str:
         """One line for headings; where there are several configurations, their number."""
         if len(self.configurations) > 1:
-            varying = ", ".join(self.varying).replace("_", " ")
+            names = (name.removeprefix("task_parameters.").replace("_", " ") for name in self.varying)
+            varying = ", ".join(names)
             return f"{len(self.configurations)} configurations of {varying}"
         return self.configuration.describe()
 
@@ -187,10 +188,6 @@ class Study(Choices):
         values = self.configurations[configuration].values()
         names = {name: name.removeprefix("task_parameters.").replace("_", " ") for name in self.varying}
         return ", ".join(f"{shown} {values[name][0]}" for name, shown in names.items())
-
-    def with_(self, **changes: Any) -> Self:
-        """The same study but for these fields, as `study.with_(cell="lstm")`."""
-        return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
 
     def _tasks(self) -> list[Task]:
         """Every task of the study, with its parameters."""

@@ -6,13 +6,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from memspan.store.databases import PostgreSQL, SQLite, StoreFailed, database, whole_size
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
-from memspan.store import databases
+from memspan.store import sqlite, transactions
+from memspan.store.database import StoreFailed
+from memspan.store.postgres import PostgreSQL
 from memspan.store.schema import APPLICATION, VERSION
+from memspan.store.sqlite import SQLite, whole_size
+from memspan.store.transactions import database
 
 
 def pragma(path, name):
@@ -146,9 +149,9 @@ def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_tri
 
 
 def test_a_wait_is_told_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(databases, "SECONDS_TO_TELL", 0.5)
-    monkeypatch.setattr(databases, "MILLISECONDS_TO_WAIT", 100)
-    monkeypatch.setattr(databases, "SECONDS_TO_PAUSE", 0.1)
+    monkeypatch.setattr(transactions, "SECONDS_TO_TELL", 0.5)
+    monkeypatch.setattr(sqlite, "MILLISECONDS_TO_WAIT", 100)
+    monkeypatch.setattr(transactions, "SECONDS_TO_PAUSE", 0.1)
     path, told = tmp_path / "store.sqlite", []
     with Store(path, create=True) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
         store.transact.waiting = lambda *what: told.append(what)
