@@ -9,8 +9,9 @@ from rich.console import Console
 from memspan import InvalidArgument, Study
 from memspan.execution import listeners
 from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
-from memspan.execution.listeners import Bars, Json, Lines, Tally, listening, remark_on
+from memspan.execution.listeners import Bars, Json, Lines, listening, remark_on
 from memspan.execution.plan import Plan
+from memspan.execution.tally import Tally
 from memspan.study import Key
 
 STUDY = Study(lengths=(5, 10), repetitions=3, updates=100)

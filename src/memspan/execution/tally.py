@@ -1,0 +1,89 @@
+"""How far a study is, added up from its events."""
+
+import time
+from collections import Counter
+
+from memspan.execution.events import Advanced, Elsewhere, Event, Finished, Planned, WorkerLost
+from memspan.execution.plan import duration
+from memspan.study.study import Key
+
+
+class Tally:
+    """How far a study is, added up from its events."""
+
+    def __init__(self, planned: Planned) -> None:
+        study = planned.study
+        self.name, self.plan = planned.name, planned.plan
+        each = study.repetitions * len(study.configurations)
+        self.totals = dict.fromkeys(study.lengths, each)
+        self.counts = {length: Counter(planned.done.get(length, {})) for length in study.lengths}
+        self.cost = {k: configuration.updates for k, configuration in enumerate(study.configurations)}
+        self.to_do = sum(self._cost(key) for group in planned.plan.groups for key in group)
+        self.done_cost, self.running = 0.0, dict[Key, int]()
+        self.ended_here, self.lost = 0, 0
+        self.started = time.monotonic()
+
+    def add(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, Advanced):
+            self.running |= event.updates
+        elif isinstance(event, Finished):
+            for trial in event.trials:
+                self.counts[trial.length][trial.outcome] += 1
+                self._end(trial.key)
+            self.ended_here += len(event.trials)
+        elif isinstance(event, Elsewhere):
+            for key in event.keys:
+                self.counts[key.length]["elsewhere"] += 1
+                self._end(key)
+        elif isinstance(event, WorkerLost):
+            self.lost += 1
+            for key in event.keys:
+                self.running.pop(key, None)
+
+    @property
+    def all(self) -> Counter[str]:
+        """How many ended in which way, of all lengths."""
+        return sum(self.counts.values(), Counter())
+
+    @property
+    def share(self) -> float:
+        """Of the work of this run: how much is done."""
+        under_way = sum(key.length * done for key, done in self.running.items())
+        return min(1.0, (self.done_cost + under_way) / self.to_do) if self.to_do else 1.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the plan."""
+        return time.monotonic() - self.started
+
+    @property
+    def line(self) -> str:
+        """All in one line."""
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.all.items()))
+        trials = f"{self.all.total():,}/{sum(self.totals.values()):,} trials" + (f" ({counts})" if counts else "")
+        parts = [f"{100 * self.share:.0f} %", trials, f"{duration(self.elapsed)}"]
+        if 0 < self.share < 1:
+            parts.append(f"{duration(self.elapsed * (1 - self.share) / self.share)} left")
+        if self.ended_here:
+            rate = self.ended_here / max(self.elapsed, 1e-9)
+            parts.append(f"{rate:,.0f} trials/s" if rate >= 100 else f"{rate:.3g} trials/s")
+        if self.lost:
+            parts.append(f"workers lost: {self.lost}")
+        return ", ".join(parts)
+
+    @property
+    def under_way(self) -> str:
+        """The lengths that are worked on."""
+        updates: dict[int, int] = {}
+        for key, done in sorted(self.running.items()):
+            updates[key.length] = max(done, updates.get(key.length, 0))
+        return ", ".join(f"T={length} update {done}" for length, done in updates.items())
+
+    def _end(self, key: Key) -> None:
+        self.running.pop(key, None)
+        self.done_cost += self._cost(key)
+
+    def _cost(self, key: Key) -> float:
+        """An update costs as much as its sequence is long."""
+        return float(key.length * self.cost[key.configuration])
