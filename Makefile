@@ -1,19 +1,23 @@
 # Two commands do everything on a machine with Python 3.11 or newer and make:
 #   make study   sets up .venv and runs the first study
 #   make test    the same, then the linters and every test
+#   make faults  kills, full disks, lost servers: every fault script
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: study test lint bench clean
+.PHONY: study test lint faults bench clean
 
 study: $(VENV)/ready
 	$(BIN)/memspan study run --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
 test: study lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+faults: $(VENV)/ready
+	$(BIN)/python -m pytest -m slow tests/faults
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

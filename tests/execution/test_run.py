@@ -3,7 +3,6 @@ import os
 import signal
 import sqlite3
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -11,6 +10,7 @@ import pytest
 from processes import wait_for
 
 from memspan import Batches, InvalidArgument, MemspanError, Store, Study, load_study, run_study
+from memspan.execution import plan as plan_module
 from memspan.execution import run as running
 from memspan.execution import teams as executors
 from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
@@ -211,17 +211,24 @@ def test_a_study_that_is_refused_does_not_take_a_name(store):
     assert run_study(SMALL.with_(name="mine"), store, progress=False).complete
 
 
-@pytest.mark.parametrize("moment", [0.02, 0.2, 0.5])
-def test_an_interrupt_while_it_is_measured_ends_it_at_once(moment):
-    """In this process, of twelve kinds of configurations; whoever has the signal then."""
-    study = SMALL.with_(hidden=range(3, 15), lengths=(50, 400), batch=200, updates=3000)
-    timer = threading.Timer(moment, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
-    began, heard = time.monotonic(), []
+@pytest.mark.parametrize("moment", [1, 3, 8])
+def test_an_interrupt_while_it_is_measured_ends_it_before_anything_is_run(moment, monkeypatch):
+    """In this process, of twelve kinds of configurations; at the first, third and eighth measurement."""
+    study = SMALL.with_(hidden=range(3, 15), lengths=(3, 4), batch=2, updates=3)
+    sound, measured = plan_module._moment, []
+
+    def interrupted(configuration, length):
+        measured.append(length)
+        if len(measured) == moment:
+            signal.raise_signal(signal.SIGINT)
+        return sound(configuration, length)
+
+    monkeypatch.setattr(plan_module, "_moment", interrupted)
+    heard = []
     with pytest.raises(KeyboardInterrupt):
         run_study(study, progress=False, listen=heard.append)
-    assert time.monotonic() - began < moment + 2
     assert heard == [Ended(False, "interrupted")]
+    assert moment <= len(measured) < 36
 
 
 def test_weights_that_are_asked_for_later_are_kept(store):

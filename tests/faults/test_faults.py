@@ -1,5 +1,9 @@
-"""The fault scripts, shortened: those of them that take a minute or more are run by hand."""
+"""The fault scripts, shortened.
 
+Three of them run with every test; `make faults` runs all, and each script by itself is the whole of it.
+"""
+
+import itertools
 import signal
 
 import pytest
@@ -20,6 +24,8 @@ from two_coordinators import two_coordinators
 from memspan import Study
 
 pytestmark = pytest.mark.slow
+by_hand = pytest.mark.faults
+"""Of those that `make faults` runs alone."""
 
 
 def test_killed_workers_lose_nothing(tmp_path):
@@ -28,22 +34,26 @@ def test_killed_workers_lose_nothing(tmp_path):
     assert killed == 3
 
 
+@by_hand
 def test_a_killed_coordinator_loses_nothing_and_leaves_no_orphans(tmp_path):
     _, found, right = kill_coordinator(tmp_path, kills=2, trials=40)
     assert right, found
 
 
+@by_hand
 def test_a_trial_that_kills_its_worker_fails_alone(tmp_path):
     found, right = poison(tmp_path, trials=24, dask=False)
     assert right, found
 
 
+@by_hand
 def test_a_trial_that_kills_its_worker_fails_alone_on_dask(tmp_path):
     demand("dask")
     found, right = poison(tmp_path, trials=24, dask=True)
     assert right, found
 
 
+@by_hand
 @pytest.mark.parametrize("fault", [killed, hung], ids=lambda fault: fault.__name__)
 def test_without_its_scheduler_a_study_ends_with_a_message_and_is_resumed(tmp_path, fault):
     demand("dask")
@@ -51,12 +61,14 @@ def test_without_its_scheduler_a_study_ends_with_a_message_and_is_resumed(tmp_pa
     assert right, found
 
 
+@by_hand
 def test_postgres_may_crash_and_come_back(tmp_path):
     demand("postgres")
     found, right = postgres_restarted(tmp_path)
     assert right, found
 
 
+@by_hand
 @pytest.mark.parametrize("fault", [file_size_limit, small_file_system], ids=lambda fault: fault.__name__)
 def test_a_full_disk_is_named_and_spoils_nothing(tmp_path, fault):
     (tmp_path / "disk").mkdir()
@@ -67,15 +79,29 @@ def test_a_full_disk_is_named_and_spoils_nothing(tmp_path, fault):
     assert right, found
 
 
+@by_hand
 def test_two_coordinators_do_not_disturb_each_other(tmp_path):
     found, right = two_coordinators(tmp_path, trials=24)
     assert right, found
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupt_ends_a_study_soon_and_tells_how_to_go_on(tmp_path, number, times, workers):
+ENDS = [
+    (number, times, workers)
+    for number in (signal.SIGINT, signal.SIGTERM)
+    for times in (1, 3)
+    for workers in (0, 2)
+]
+ALWAYS = (signal.SIGINT, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "times", "workers"),
+    [
+        pytest.param(*end, marks=[] if end == ALWAYS else by_hand, id=f"{end[0].name}-{end[1]}-{end[2]}")
+        for end in ENDS
+    ],
+)
+def test_an_interrupt_ends_a_study_and_tells_how_to_go_on(tmp_path, number, times, workers):
     found, right = interrupt(tmp_path, number, times, workers)
     assert right, found
 
