@@ -3,7 +3,6 @@
 Three of them run with every test; `make faults` runs all, and each script by itself is the whole of it.
 """
 
-import itertools
 import signal
 
 import pytest
