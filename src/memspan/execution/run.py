@@ -54,7 +54,7 @@ def run_study(
     scheduler : str, optional
         The address of a Dask scheduler, or the `.json` file that it writes: its workers are used instead.
     executor : Executor, or a callable that makes one, optional
-        Any other place to work; `workers` is then how many orders it works on at once. One that is made can be
+        Any other place to work; `workers` is then how many jobs it works on at once. One that is made can be
         replaced when the death of a worker breaks it.
     retry_failed : bool
         Whether trials that failed, by the machine's fault, are run again.

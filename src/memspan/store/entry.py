@@ -54,7 +54,7 @@ class Entry:
         return self._transact(work)
 
     def missing(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of an order, which are of one configuration and length, that are not there yet."""
+        """Those of a job, which are of one configuration and length, that are not there yet."""
         configuration, length, _ = keys[0]
         query = select(trials.c.repetition).where(
             trials.c.study == self.id,

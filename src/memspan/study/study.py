@@ -120,7 +120,7 @@ class Study(Choices):
         return self
 
     def __getstate__(self) -> dict[Any, Any]:
-        """The fields alone: a worker gets one with each order, and not the keys of the whole study."""
+        """The fields alone, without the configurations and keys that have been looked up."""
         state = super().__getstate__()
         fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
         return {**state, "__dict__": fields}
