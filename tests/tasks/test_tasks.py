@@ -12,6 +12,7 @@ from memspan import (
     CELLS,
     TASKS,
     Adam,
+    Adding,
     Batches,
     Chain,
     ClipByNorm,
@@ -387,6 +388,24 @@ def test_a_wrong_variant_is_refused_with_those_that_exist(task):
     assert str(caught.value) == f"variant must be one of {', '.join(task.variants)}, got 'mine'"
 
 
+def test_a_variant_that_another_class_makes_is_refused_with_its_name():
+    with pytest.raises(InvalidArgument) as caught:
+        Adding("hs97")
+    assert str(caught.value) == (
+        "variant must be one of any, halves, got 'hs97'; that one is get_task(\"adding/hs97\")"
+    )
+    with pytest.raises(InvalidArgument, match=r'got .pascanu-2.; that one is get_task\("order/pascanu-2"\)$'):
+        replace(get_task("order/hs97-2"), variant="pascanu-2")
+    names = {f"{task.family}/{variant}" for task in TASKS.values() for variant in task.elsewhere}
+    assert names == {"adding/any", "adding/halves", "adding/hs97", *(name for name in TASKS if "order" in name)}
+
+
+def test_none_stands_for_the_value_in_the_source():
+    """As checkpoints of memspan 0.1 have it."""
+    assert get_task("order/pascanu-2", tolerance=None) == TASKS["order/pascanu-2"]
+    assert get_task("latch/3c", tolerance=None, informative=1).tolerance == 0.1
+
+
 def test_an_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(InvalidArgument) as caught:
         get_task("adding")
@@ -414,12 +433,12 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
         ("recall/kth", {"element": 0}, "element must be a whole number of at least 1, got 0"),
         ("recall/distractors", {"scale": -1}, "scale must be a finite number of at least 0, got -1"),
         ("recall", {"element": 2}, "variant must be kth or distractors for another element or another scale"),
-        ("adding/any", {"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+        ("adding/any", {"tolerance": 1.0}, "tolerance must be a finite number above 0 and below 1, got 1.0"),
         ("adding/hs97", {"tolerance": 0.3}, "tolerance must be a finite number above 0 and below 0.25, got 0.3"),
         (
             "multiplication/hs97",
-            {"tolerance": 0},
-            "tolerance must be a finite number above 0 and below 0.5, got 0",
+            {"tolerance": 0.0},
+            "tolerance must be a finite number above 0 and below 0.5, got 0.0",
         ),
         ("copying/urnn", {"items": 0}, "items must be a whole number of at least 1, got 0"),
         ("copying/tcn", {"symbols": 1}, "symbols must be a whole number of at least 2, got 1"),
@@ -427,7 +446,7 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
         (
             "order/pascanu-2",
             {"tolerance": 0.3},
-            "tolerance must be left out for order/pascanu-2, whose answers are",
+            "a parameter of order/pascanu-2 must be left out: there is none, got 'tolerance'",
         ),
         ("order/hs97-2", {"tolerance": 0.5}, "tolerance must be a finite number above 0 and below 0.5, got 0.5"),
         ("latch/3c", {"tolerance": 0.4}, "tolerance must be a finite number above 0 and below 0.3, got 0.4"),
