@@ -244,6 +244,7 @@ def test_the_engines_are_compared():
         module.CompiledEngine = original
 
 
+@pytest.mark.slow
 def test_a_cell_that_does_not_compile_breaks_the_contract_of_the_engines():
     with pytest.raises(ContractBroken) as caught:
         check_cell(own(forward=counting), contracts=["engines"])

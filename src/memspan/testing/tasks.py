@@ -311,7 +311,7 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "relevant": Contract("`relevant` marks `[T, B]` of bool, something in each sequence.", _check_relevant),
     "oracle": Contract("The right answers have no loss and an accuracy of 1, NaN has 0.", _check_oracle),
     "best": Contract(
-        "No other constant has a smaller loss than the trivial answer or a higher accuracy than the chance answer.",
+        "No constant has a smaller loss than the trivial answer, or a higher accuracy than the chance answer.",
         _check_best,
     ),
     "trivial risk": Contract(
