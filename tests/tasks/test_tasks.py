@@ -287,8 +287,12 @@ def test_a_variant_that_another_class_makes_is_refused_with_its_name():
 
 def test_none_stands_for_the_value_in_the_source():
     """As checkpoints of memspan 0.1 have it."""
+    for name in ("adding/any", "adding/hs97", "order/hs97-3"):
+        assert get_task(name, tolerance=None) == TASKS[name]
     assert get_task("order/pascanu-2", tolerance=None) == TASKS["order/pascanu-2"]
     assert get_task("latch/3c", tolerance=None, informative=1).tolerance == 0.1
+    with pytest.raises(InvalidArgument, match="tolerance must be a finite number above 0 and below 1, got None"):
+        get_task("recall", tolerance=None)
 
 
 def test_an_unknown_name_is_refused_with_those_that_exist():

@@ -43,7 +43,8 @@ def get_task(name: str, **parameters: Any) -> Task:
     name : str
         With the variant, as in `TASKS`; underscores are as good as hyphens.
     **parameters
-        Any of the task's fields, such as `tolerance`. None stands for the value in the source.
+        Any of the task's fields, such as `tolerance`. Of an optional one, None stands for the value in the source;
+        checkpoints of memspan 0.1 have it also where there is no such field.
 
     Raises
     ------
@@ -61,7 +62,12 @@ def get_task(name: str, **parameters: Any) -> Task:
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
         raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
     known = parameters_of(task)
-    parameters = {parameter: value for parameter, value in parameters.items() if value is not None}
+    own = {item.name for item in fields(task) if item.metadata.get("optional")}
+    parameters = {
+        parameter: value
+        for parameter, value in parameters.items()
+        if value is not None or (parameter in known and parameter not in own)
+    }
     for parameter in parameters:
         if parameter not in known:
             rule = f"one of {', '.join(known)}" if known else "left out: there is none"

@@ -41,7 +41,7 @@ class Adding(Marked):
     """
 
     variant: str = "any"
-    tolerance: float = parameter(0.08, real_number, above=0, below=1)
+    tolerance: float = parameter(0.08, real_number, optional=True, above=0, below=1)
 
     family = "adding"
     variants = ("any", "halves")
@@ -113,7 +113,7 @@ class Adding1997(MarkedOf1997):
     """
 
     variant: str = "hs97"
-    tolerance: float = parameter(0.04, real_number, above=0, below=0.25)
+    tolerance: float = parameter(0.04, real_number, optional=True, above=0, below=0.25)
 
     family = "adding"
     variants = ("hs97",)

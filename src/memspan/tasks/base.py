@@ -68,7 +68,7 @@ class Shape(NamedTuple):
 Shape.__new__ = renamed_keywords(read_out="output_steps")(Shape.__new__)  # type: ignore[method-assign]
 
 
-def parameter(default: Any, check: Callable[..., Any], **bounds: float) -> Any:
+def parameter(default: Any, check: Callable[..., Any], *, optional: bool = False, **bounds: float) -> Any:
     """A field of a task that is checked when the task is made, and kept as a plain number.
 
     Parameters
@@ -77,10 +77,12 @@ def parameter(default: Any, check: Callable[..., Any], **bounds: float) -> Any:
         The value in the source.
     check : callable
         `whole_number` or `real_number`, from `memspan.errors`.
+    optional : bool
+        Whether `get_task` takes None for the default.
     **bounds
         What the check takes, such as `above` and `below`.
     """
-    return field(default=default, metadata={"check": partial(check, **bounds)})
+    return field(default=default, metadata={"check": partial(check, **bounds), "optional": optional})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Latching, the two-sequence problem: the first few numbers tell the class, and noise follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Latch(RandomEnd, WithinTolerance):
 
     variant: str = "3a"
     informative: int = parameter(3, whole_number)
-    tolerance: float = None  # type: ignore[assignment]
+    tolerance: float = field(default=None, metadata={"optional": True})  # type: ignore[assignment]
 
     family = "latch"
     variants = ("3a", "3b", "3c")

@@ -179,7 +179,7 @@ class Order1997(OrderOfEvents, RandomEnd, WithinTolerance):
     """
 
     variant: str = "hs97-2"
-    tolerance: float = parameter(0.3, real_number, above=0, below=0.5)
+    tolerance: float = parameter(0.3, real_number, optional=True, above=0, below=0.5)
 
     family = "order"
     variants = Order.elsewhere
