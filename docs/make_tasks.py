@@ -8,8 +8,8 @@ from memspan import TASKS, Task
 from memspan.figures.style import save_picture
 from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.tasks import parameters_of
-from memspan.tasks.base import RandomEnd
 from memspan.tasks.marked import MarkedOf1997
+from memspan.tasks.random_end import RandomEnd
 
 PAGE = Path(__file__).with_name("tasks.md")
 PICTURES = Path(__file__).with_name("figures") / "tasks"
@@ -64,13 +64,18 @@ def table() -> Iterator[str]:
 
 
 def families() -> Iterator[str]:
-    """Of each family its docstring, and the picture of each variant."""
+    """Of each family its classes."""
     for family in dict.fromkeys(task.family for task in TASKS.values()):
-        tasks = [task for task in TASKS.values() if task.family == family]
-        text, _, parameters = (inspect.getdoc(type(tasks[0])) or "").partition("\nParameters\n----------\n")
-        listed = "\n".join(bullets(parameters))
-        parts = [f"## {family}", text.strip(), *([f"Parameters:\n\n{listed}"] if listed else [])]
-        yield "\n\n".join([*parts, *(of_variant(task) for task in tasks)])
+        kinds = dict.fromkeys(type(task) for task in TASKS.values() if task.family == family)
+        yield "\n\n".join([f"## {family}", *(of_class(kind) for kind in kinds)])
+
+
+def of_class(kind: type[Task]) -> str:
+    """The docstring of a class, and the picture of each of its variants."""
+    text, _, parameters = (inspect.getdoc(kind) or "").partition("\nParameters\n----------\n")
+    listed = "\n".join(bullets(parameters))
+    parts = [text.strip(), *([f"Parameters:\n\n{listed}"] if listed else [])]
+    return "\n\n".join([*parts, *(of_variant(task) for task in TASKS.values() if type(task) is kind)])
 
 
 def bullets(parameters: str) -> Iterator[str]:

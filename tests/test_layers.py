@@ -10,7 +10,19 @@ import memspan
 ROOT = Path(memspan.__file__).parent
 LAYERS = [
     *("_version", "errors", "shapes", "runtime", "cells", "losses", "tasks", "engines", "network", "gradcheck"),
-    *("diagnostics", "span", "figures", "training", "study", "store", "execution", "reproduce", "bench", "cli"),
+    *(
+        "diagnostics",
+        "span",
+        "figures",
+        "training",
+        "testing",
+        "study",
+        "store",
+        "execution",
+        "reproduce",
+        "bench",
+        "cli",
+    ),
     "__main__",
 ]
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -34,6 +34,7 @@ from .study import Trial as Trial
 from .study import save_figures as save_figures
 from .tasks import TASKS as TASKS
 from .tasks import Adding as Adding
+from .tasks import Adding1997 as Adding1997
 from .tasks import Batch as Batch
 from .tasks import Batches as Batches
 from .tasks import Capacity as Capacity
@@ -43,6 +44,7 @@ from .tasks import Latch as Latch
 from .tasks import MemoryCapacity as MemoryCapacity
 from .tasks import Multiplication as Multiplication
 from .tasks import Order as Order
+from .tasks import Order1997 as Order1997
 from .tasks import Parity as Parity
 from .tasks import Recall as Recall
 from .tasks import SelectiveCopying as SelectiveCopying

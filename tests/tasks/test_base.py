@@ -4,7 +4,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from memspan import Adding, Batches, InvalidArgument, Recall, generate_samples
+from memspan import Adding1997, Batches, InvalidArgument, Recall, generate_samples
 from memspan.tasks import Counted
 
 
@@ -90,7 +90,7 @@ def test_sizes_are_checked_when_made(name, value):
 
 def test_a_length_that_the_task_does_not_have_is_refused_when_made():
     with pytest.raises(InvalidArgument, match=r"^length must be at least 20 for adding/hs97, got 19$"):
-        Batches(Adding("hs97"), 19, 2, rng=0)
+        Batches(Adding1997(), 19, 2, rng=0)
 
 
 @pytest.mark.parametrize("dtype", [int, np.complex128, "banana"])

@@ -1,17 +1,16 @@
-"""The contract of every task in `TASKS`."""
+"""Every task in `TASKS` keeps the contracts of a task, and asks for what its source asks for."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from brute_force import ANSWERS, share_of_misleading
-from hypothesis import given
-from hypothesis import strategies as st
 
 from memspan import (
     CELLS,
     TASKS,
     Adam,
+    Adding,
     Batches,
     Chain,
     ClipByNorm,
@@ -25,8 +24,9 @@ from memspan import (
 from memspan.cells import Cell
 from memspan.cells.activations import tanh, tanh_derivative
 from memspan.tasks import parameters_of
+from memspan.testing import TASK_CONTRACTS, check_task
+from memspan.testing.tasks import SAMPLES, losses, some_lengths
 
-SAMPLES = 200_000
 every_task = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 OTHERS = [
     get_task("recall", tolerance=0.4),
@@ -51,49 +51,27 @@ any_parameters = pytest.mark.parametrize(
 )
 
 
-def some_lengths(task):
-    """The shortest, an odd one and a longer one."""
-    return task.least_length, task.least_length + 7, 2 * task.least_length + 30
-
-
-def constant(answer, y):
-    """The same answer `[O]` or `[K, O]` to every sequence."""
-    return np.broadcast_to(answer[..., np.newaxis, :], y.shape).copy()
-
-
-# --- shapes and randomness ------------------------------------------------------------------------------
+# --- contracts ------------------------------------------------------------------------------------------
 
 
 @any_parameters
-def test_shapes_and_dtypes(task):
-    for length in some_lengths(task):
-        x, y = task.sample(length, 5, np.random.default_rng(0))
-        steps, features, outputs, output_steps = task.shape(length)
-        assert x.shape == (steps, 5, features)
-        assert y.shape == ((5, outputs) if output_steps is None else (output_steps, 5, outputs))
-        assert x.dtype == y.dtype == np.float64
-        assert np.isfinite(x).all()
-        masked = task.make_loss().masked
-        assert np.isnan(y).any() == (masked and (output_steps or 1) > 1)
-        if masked:  # one answer to each sequence
-            np.testing.assert_array_equal((~np.isnan(y[..., 0])).sum(axis=0), 1)
-        single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
-        assert single.x.dtype == single.y.dtype == np.float32
-        np.testing.assert_array_equal(single.x, x.astype(np.float32))
-        np.testing.assert_array_equal(single.y, y.astype(np.float32))
-
-
-@every_task
-@given(
-    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), seed=st.integers(0, 2**32), more=st.integers(0, 9)
+@pytest.mark.parametrize(
+    "contract",
+    [pytest.param(name, marks=[pytest.mark.slow] * contract.slow) for name, contract in TASK_CONTRACTS.items()],
 )
-def test_a_batch_is_the_same_however_it_is_split(task, sizes, seed, more):
-    length = task.least_length + more
-    whole = task.sample(length, sum(sizes), np.random.default_rng(seed))
-    rng = np.random.default_rng(seed)
-    parts = [task.sample(length, size, rng) for size in sizes]
-    np.testing.assert_array_equal(whole.x, np.concatenate([x for x, _ in parts], axis=1))
-    np.testing.assert_array_equal(whole.y, np.concatenate([y for _, y in parts], axis=-2))
+def test_contract(task, contract):
+    check_task(task, contracts=[contract])
+
+
+@any_parameters
+def test_every_sequence_is_asked_for_once_where_its_end_is_random(task):
+    """And elsewhere at every step that is read out."""
+    for length in some_lengths(task):
+        _, y = task.sample(length, 5, np.random.default_rng(0))
+        masked = task.make_loss().masked
+        assert np.isnan(y).any() == (masked and (task.shape(length).output_steps or 1) > 1)
+        if masked:
+            np.testing.assert_array_equal((~np.isnan(y[..., 0])).sum(axis=0), 1)
 
 
 @every_task
@@ -101,16 +79,6 @@ def test_other_keys_give_other_sequences(task):
     length = task.least_length + 30
     one, other = (task.sample(length, 20, np.random.default_rng(seed)).x for seed in (0, 1))
     assert not (one == other).all(axis=(0, 2)).any()
-
-
-@every_task
-def test_arrays_are_the_callers_own(task):
-    x, y = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
-    kept = y.copy()
-    x[:] = 9
-    np.testing.assert_array_equal(y, kept)
-    assert x.flags.writeable
-    assert y.flags.writeable
 
 
 # --- labels ---------------------------------------------------------------------------------------------
@@ -204,76 +172,6 @@ def test_every_relevant_step_matters(task):
 # --- trivial risk and chance accuracy -------------------------------------------------------------------
 
 
-def many(task, length):
-    """Many sequences, in parts that fit into memory."""
-    steps, features, outputs, output_steps = task.shape(length)
-    part = max(1, 2_000_000 // (steps * features + (output_steps or 1) * outputs))
-    rng = np.random.default_rng(11)
-    for begin in range(0, SAMPLES, part):
-        yield task.sample(length, min(part, SAMPLES - begin), rng)
-
-
-def losses(task, y_hat, y):
-    """The loss of each sequence by itself."""
-    if y.ndim == 2:
-        y_hat, y = y_hat[np.newaxis], y[np.newaxis]
-    asked = ~np.isnan(y)
-    values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
-    asked = asked[..., : values.shape[-1]]
-    return np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2))
-
-
-def accuracies(task, y_hat, y):
-    """The accuracy of each sequence by itself."""
-    correct, asked = (np.atleast_2d(part) for part in (task.correct(y_hat, y), task.mask(y)))
-    return np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0)
-
-
-def assert_mean(values, expected):
-    """Within four standard errors."""
-    values = np.concatenate(values)
-    assert abs(values.mean() - expected) <= 4 * values.std() / np.sqrt(len(values)) + 1e-12
-
-
-@pytest.mark.slow
-@any_parameters
-@pytest.mark.parametrize("more", [0, 17])
-def test_trivial_risk_is_that_of_the_trivial_answer(task, more):
-    length = task.least_length + more
-    answer = task.trivial_answer(length)
-    assert_mean([losses(task, constant(answer, y), y) for _, y in many(task, length)], task.trivial_risk(length))
-
-
-@pytest.mark.slow
-@any_parameters
-@pytest.mark.parametrize("more", [0, 17])
-def test_chance_accuracy_is_that_of_the_best_answer(task, more):
-    length = task.least_length + more
-    answer = task.chance_answer(length)
-    found = [accuracies(task, constant(answer, y), task.noise_free(x, y)) for x, y in many(task, length)]
-    assert_mean(found, task.chance_accuracy(length))
-
-
-@any_parameters
-def test_no_other_constant_has_a_smaller_risk_or_a_higher_accuracy(task):
-    """A little more or less of any output; and for single numbers, every constant of a fine grid."""
-    length = task.least_length + 5
-    x, y = task.sample(length, 20_000 if task.family not in ("copying",) else 2000, np.random.default_rng(2))
-    judged = task.noise_free(x, y)
-    trivial, best = (constant(answer(length), y) for answer in (task.trivial_answer, task.chance_answer))
-    risk, correct = losses(task, trivial, y), accuracies(task, best, judged)
-    rng = np.random.default_rng(0)
-    if trivial.shape[-1] == 1:
-        moves = np.linspace(-1, 1, 41)
-    else:
-        moves = [rng.normal(0, size, trivial.shape[-1]) for size in np.geomspace(0.01, 2, 12)]
-    for move in moves:
-        difference = losses(task, trivial + move, y) - risk
-        assert difference.mean() >= -4 * difference.std() / np.sqrt(len(difference)) - 1e-12
-        difference = accuracies(task, best + move, judged) - correct
-        assert difference.mean() <= 4 * difference.std() / np.sqrt(len(difference)) + 1e-12
-
-
 CLOSED = {
     ("recall", 5): 1 / 3,
     ("adding/any", 50): 1 / 6,
@@ -302,18 +200,6 @@ def test_risks_of_1997_approach_those_of_two_free_numbers_but_for_the_first_pair
 
 
 # --- oracles and networks without a memory --------------------------------------------------------------
-
-
-@every_task
-def test_an_oracle_has_no_loss_and_is_correct(task):
-    length = task.least_length + 12
-    x, y = task.sample(length, 200, np.random.default_rng(7))
-    loss, labels = task.make_loss(), task.noise_free(x, y)
-    certain = 40 * (2 * y - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, y)
-    assert loss.forward(certain, y) < 1e-12
-    known = 40 * (2 * labels - 1) if loss.label.startswith("cross") else np.where(np.isnan(y), 0, labels)
-    assert task.accuracy(known, labels) == 1
-    assert task.accuracy(np.full_like(known, np.nan), labels) == 0
 
 
 def test_an_oracle_that_knows_the_mean_of_noisy_labels_has_their_variance_as_its_loss():
@@ -387,6 +273,28 @@ def test_a_wrong_variant_is_refused_with_those_that_exist(task):
     assert str(caught.value) == f"variant must be one of {', '.join(task.variants)}, got 'mine'"
 
 
+def test_a_variant_that_another_class_makes_is_refused_with_its_name():
+    with pytest.raises(InvalidArgument) as caught:
+        Adding("hs97")
+    assert str(caught.value) == (
+        "variant must be one of any, halves, got 'hs97'; that one is get_task(\"adding/hs97\")"
+    )
+    with pytest.raises(InvalidArgument, match=r'got .pascanu-2.; that one is get_task\("order/pascanu-2"\)$'):
+        replace(get_task("order/hs97-2"), variant="pascanu-2")
+    names = {f"{task.family}/{variant}" for task in TASKS.values() for variant in task.elsewhere}
+    assert names == {"adding/any", "adding/halves", "adding/hs97", *(name for name in TASKS if "order" in name)}
+
+
+def test_none_stands_for_the_value_in_the_source():
+    """As checkpoints of memspan 0.1 have it."""
+    for name in ("adding/any", "adding/hs97", "order/hs97-3"):
+        assert get_task(name, tolerance=None) == TASKS[name]
+    assert get_task("order/pascanu-2", tolerance=None) == TASKS["order/pascanu-2"]
+    assert get_task("latch/3c", tolerance=None, informative=1).tolerance == 0.1
+    with pytest.raises(InvalidArgument, match="tolerance must be a finite number above 0 and below 1, got None"):
+        get_task("recall", tolerance=None)
+
+
 def test_an_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(InvalidArgument) as caught:
         get_task("adding")
@@ -414,12 +322,12 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
         ("recall/kth", {"element": 0}, "element must be a whole number of at least 1, got 0"),
         ("recall/distractors", {"scale": -1}, "scale must be a finite number of at least 0, got -1"),
         ("recall", {"element": 2}, "variant must be kth or distractors for another element or another scale"),
-        ("adding/any", {"tolerance": 1}, "tolerance must be a finite number above 0 and below 1, got 1"),
+        ("adding/any", {"tolerance": 1.0}, "tolerance must be a finite number above 0 and below 1, got 1.0"),
         ("adding/hs97", {"tolerance": 0.3}, "tolerance must be a finite number above 0 and below 0.25, got 0.3"),
         (
             "multiplication/hs97",
-            {"tolerance": 0},
-            "tolerance must be a finite number above 0 and below 0.5, got 0",
+            {"tolerance": 0.0},
+            "tolerance must be a finite number above 0 and below 0.5, got 0.0",
         ),
         ("copying/urnn", {"items": 0}, "items must be a whole number of at least 1, got 0"),
         ("copying/tcn", {"symbols": 1}, "symbols must be a whole number of at least 2, got 1"),
@@ -427,7 +335,7 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
         (
             "order/pascanu-2",
             {"tolerance": 0.3},
-            "tolerance must be left out for order/pascanu-2, whose answers are",
+            "a parameter of order/pascanu-2 must be left out: there is none, got 'tolerance'",
         ),
         ("order/hs97-2", {"tolerance": 0.5}, "tolerance must be a finite number above 0 and below 0.5, got 0.5"),
         ("latch/3c", {"tolerance": 0.4}, "tolerance must be a finite number above 0 and below 0.3, got 0.4"),

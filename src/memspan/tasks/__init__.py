@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from memspan.errors import InvalidArgument
-from memspan.tasks.adding import Adding
+from memspan.tasks.adding import Adding, Adding1997
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
 from memspan.tasks.copying import Copying
@@ -17,16 +17,16 @@ from memspan.tasks.delayed_xor import DelayedXor
 from memspan.tasks.latch import Latch
 from memspan.tasks.memory_capacity import Capacity, MemoryCapacity
 from memspan.tasks.multiplication import Multiplication
-from memspan.tasks.order import Order
+from memspan.tasks.order import Order, Order1997
 from memspan.tasks.parity import Parity
 from memspan.tasks.recall import Recall, generate_samples
 from memspan.tasks.selective_copying import SelectiveCopying
 
 _ALL: tuple[Task, ...] = (
     *(Recall(), Recall(variant="kth", element=2), Recall(variant="distractors", scale=3.0)),
-    *(Adding(variant) for variant in Adding.variants),
-    *(Multiplication(variant) for variant in Multiplication.variants),
+    *(*(Adding(variant) for variant in Adding.variants), Adding1997(), Multiplication()),
     *(Copying(variant) for variant in Copying.variants),
+    *(Order1997(variant) for variant in Order1997.variants),
     *(Order(variant) for variant in Order.variants),
     *(Latch(variant) for variant in Latch.variants),
     *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity()),
@@ -43,7 +43,8 @@ def get_task(name: str, **parameters: Any) -> Task:
     name : str
         With the variant, as in `TASKS`; underscores are as good as hyphens.
     **parameters
-        Any of the task's fields, such as `tolerance`.
+        Any of the task's fields, such as `tolerance`. Of an optional one, None stands for the value in the source;
+        checkpoints of memspan 0.1 have it also where there is no such field.
 
     Raises
     ------
@@ -61,6 +62,12 @@ def get_task(name: str, **parameters: Any) -> Task:
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
         raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
     known = parameters_of(task)
+    own = {item.name for item in fields(task) if item.metadata.get("optional")}
+    parameters = {
+        parameter: value
+        for parameter, value in parameters.items()
+        if value is not None or (parameter in known and parameter not in own)
+    }
     for parameter in parameters:
         if parameter not in known:
             rule = f"one of {', '.join(known)}" if known else "left out: there is none"
@@ -82,6 +89,7 @@ def parameters_of(task: Task) -> dict[str, Any]:
 __all__ = [
     "TASKS",
     "Adding",
+    "Adding1997",
     "Batch",
     "Batches",
     "Capacity",
@@ -92,6 +100,7 @@ __all__ = [
     "MemoryCapacity",
     "Multiplication",
     "Order",
+    "Order1997",
     "Parity",
     "Recall",
     "SelectiveCopying",

@@ -2,23 +2,48 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from memspan.errors import InvalidArgument, generator, one_of, whole_number
-from memspan.losses import MeanLoss
+from memspan.losses import MeanLoss, SoftmaxCrossEntropy
 from memspan.runtime.renamed import renamed_keywords, warn_renamed
 from memspan.shapes import Array
+
+Draws = Float[np.ndarray, "draws batch"]
+"""Uniform random numbers in [0, 1): each column makes one sequence."""
+
+Sequences = Float[np.ndarray, "time batch features"]
+"""Inputs, x."""
+
+Labels = Float[np.ndarray, "*output_steps batch outputs"]
+"""Labels or answers, of the last step, or of each of the last K."""
+
+Judged = Bool[np.ndarray, "*output_steps batch"] | Float[np.ndarray, "*output_steps batch"]
+"""How far each answer is correct, 0 to 1."""
+
+Asked = Bool[np.ndarray, "*output_steps batch"]
+"""Which answers count."""
+
+Steps = Bool[np.ndarray, "time batch"]
+"""Some of the steps of each sequence."""
+
+Answer = Float[np.ndarray, "*output_steps outputs"]
+"""One answer for every sequence."""
+
+PerSequence = Float[np.ndarray, "batch"]
+"""One real number for each sequence."""
 
 
 class Batch(NamedTuple):
     """Sequences and their labels: of the last step, or of each of the last K."""
 
-    x: Float[np.ndarray, "time batch features"]
-    y: Float[np.ndarray, "*output_steps batch outputs"]
+    x: Sequences
+    y: Labels
 
 
 class Shape(NamedTuple):
@@ -41,6 +66,23 @@ class Shape(NamedTuple):
 
 
 Shape.__new__ = renamed_keywords(read_out="output_steps")(Shape.__new__)  # type: ignore[method-assign]
+
+
+def parameter(default: Any, check: Callable[..., Any], *, optional: bool = False, **bounds: float) -> Any:
+    """A field of a task that is checked when the task is made, and kept as a plain number.
+
+    Parameters
+    ----------
+    default : number
+        The value in the source.
+    check : callable
+        `whole_number` or `real_number`, from `memspan.errors`.
+    optional : bool
+        Whether `get_task` takes None for the default.
+    **bounds
+        What the check takes, such as `above` and `below`.
+    """
+    return field(default=default, metadata={"check": partial(check, **bounds), "optional": optional})
 
 
 @dataclass(frozen=True)
@@ -109,6 +151,9 @@ class Task(ABC):
 
     family: ClassVar[str]
     variants: ClassVar[tuple[str, ...]] = ("",)
+    """Those that this class makes."""
+    elsewhere: ClassVar[tuple[str, ...]] = ()
+    """Variants of the family that another class makes."""
     least_length: ClassVar[int] = 2
     """The shortest length at which the question makes sense; where parameters decide, a property."""
     least_risk: ClassVar[float] = 0.0
@@ -124,11 +169,14 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if not self.variant:
             object.__setattr__(self, "variant", self.variants[0])
+        if self.variant in self.elsewhere:
+            hint = f'; that one is get_task("{self.name}")'
+            raise InvalidArgument("variant", "one of " + ", ".join(self.variants), repr(self.variant), hint)
         one_of("variant", self.variant, self.variants)
-
-    def _settle(self, name: str, check: Callable[..., float], **bounds: float) -> None:
-        """Check one parameter, and keep it as the plain number that it is."""
-        object.__setattr__(self, name, check(name, getattr(self, name), **bounds))
+        for item in fields(self):
+            if "check" in item.metadata:
+                value = item.metadata["check"](item.name, getattr(self, item.name))
+                object.__setattr__(self, item.name, value)
 
     @property
     def name(self) -> str:
@@ -169,7 +217,7 @@ class Task(ABC):
         """How many random numbers a sequence is made of."""
 
     @abstractmethod
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """Sequences from numbers `u [draws, B]`, uniform in [0, 1)."""
 
     @abstractmethod
@@ -177,22 +225,22 @@ class Task(ABC):
         """The loss that it is trained with."""
 
     @abstractmethod
-    def correct(self, y_hat: Array, y: Array) -> Array:
+    def correct(self, y_hat: Labels, y: Labels) -> Judged:
         """How far each answer `[..., B]` is correct, 0 to 1; where none is asked for it does not matter."""
 
     @abstractmethod
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """Where in `x [T, B, F]` the answer lies, `[T, B]` of bool."""
 
     @abstractmethod
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """The answer `[O]` or `[K, O]` with the smallest loss of all that do not depend on the input."""
 
     @abstractmethod
     def trivial_risk(self, length: int) -> float:
         """Its loss."""
 
-    def chance_answer(self, length: int) -> Array:
+    def chance_answer(self, length: int) -> Answer:
         """The answer `[O]` or `[K, O]` most often correct of all that do not depend on the input."""
         return self.trivial_answer(length)
 
@@ -200,11 +248,11 @@ class Task(ABC):
     def chance_accuracy(self, length: int) -> float:
         """Its accuracy."""
 
-    def mask(self, y: Array) -> Array:
+    def mask(self, y: Labels) -> Asked:
         """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
         return ~np.isnan(y[..., 0])
 
-    def noise_free(self, x: Array, y: Array) -> Array:
+    def noise_free(self, x: Sequences, y: Labels) -> Labels:
         """The labels by which answers are judged: those given, unless these are noisy."""
         return y
 
@@ -224,21 +272,43 @@ class Task(ABC):
         u = generator("rng", rng).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 
-    def accuracy(self, y_hat: Array, y: Array) -> float:
+    def accuracy(self, y_hat: Labels, y: Labels) -> float:
         """The share of correct answers among those that are asked for."""
         if y_hat.shape != y.shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
         return float(np.mean(self.correct(y_hat, y)[self.mask(y)]))
 
 
-def within(tolerance: float, y_hat: Array, y: Array) -> Array:
-    """Whether all numbers of each answer lie within the tolerance of their labels."""
-    return np.asarray((np.abs(y_hat - y) <= tolerance).all(axis=-1))
+class WithinTolerance(Task):
+    """A task whose answers are numbers: correct where all of them lie within a tolerance of their labels."""
+
+    tolerance: float  # a field of each dataclass below, in its own place
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return f"within {self.tolerance:g} of the label"
+
+    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+        """Within the tolerance."""
+        return np.asarray((np.abs(y_hat - y) <= self.tolerance).all(axis=-1))
 
 
-def of_class(y_hat: Array, y: Array) -> Array:
-    """Whether the largest number of each answer is that of its class; NaN is no answer."""
-    return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
+class OneOfClasses(Task):
+    """A task whose answer is one of several classes: correct where the largest output is that of the class."""
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return "the right class"
+
+    def make_loss(self) -> SoftmaxCrossEntropy:
+        """The cross-entropy."""
+        return SoftmaxCrossEntropy()
+
+    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+        """The right class; NaN is no answer."""
+        return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
 
 
 def one_hot(numbers: Array, classes: int) -> Array:
@@ -256,30 +326,3 @@ def normals(u: Array) -> Array:
     first, second = np.split(u, 2)
     radius, angle = np.sqrt(-2 * np.log1p(-first)), 2 * np.pi * second
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-
-
-class RandomEnd:
-    """Sequences that end somewhere from T to T + T/10, as in Hochreiter & Schmidhuber 1997, experiments 3 to 6.
-
-    x is zero after the end, and the answer is read after each of the last K = T/10 + 1 steps: of the labels
-    `[K, B, O]` those are NaN, and not asked for, that do not belong to the end of their sequence.
-    """
-
-    @staticmethod
-    def steps_read(length: int) -> int:
-        """K."""
-        return length // 10 + 1
-
-    @classmethod
-    def labels(cls, u: Array, values: Array, length: int) -> tuple[Array, Array]:
-        """Whether each step `[T, B]` is still part of its sequence, and the labels, from `values [B, O]`."""
-        K = cls.steps_read(length)
-        beyond = choices(u, K)
-        y = np.full((K, *values.shape), np.nan)
-        y[beyond, np.arange(len(beyond))] = values
-        return np.arange(length + K - 1)[:, np.newaxis] < length + beyond, y
-
-    @classmethod
-    def at_every_end(cls, answer: Array, length: int) -> Array:
-        """The same answer wherever the sequence ends."""
-        return np.tile(answer, (cls.steps_read(length), 1))

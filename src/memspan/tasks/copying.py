@@ -5,9 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import whole_number
-from memspan.losses import SoftmaxCrossEntropy
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, Shape, Task, choices, of_class, one_hot
+from memspan.tasks.base import (
+    Answer,
+    Asked,
+    Batch,
+    Draws,
+    Labels,
+    OneOfClasses,
+    Sequences,
+    Shape,
+    Steps,
+    choices,
+    one_hot,
+    parameter,
+)
 
 NEVER = -1e3
 """ŷ of a class that is never meant: its probability is zero."""
@@ -19,7 +30,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Copying(Task):
+class Copying(OneOfClasses):
     """Repeat `items` symbols after T steps.
 
     The T + 2·items steps of the input are the symbols, T - 1 blanks, and from then on either a delimiter and
@@ -40,17 +51,12 @@ class Copying(Task):
     """
 
     variant: str = "urnn"
-    items: int = 10
-    symbols: int = 8
+    items: int = parameter(10, whole_number)
+    symbols: int = parameter(8, whole_number, least=2)
 
     family = "copying"
     variants = ("tcn", "urnn")
     least_length = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._settle("items", whole_number)
-        self._settle("symbols", whole_number, least=2)
 
     @property
     def sentence(self) -> str:
@@ -68,7 +74,7 @@ class Copying(Task):
     @property
     def rule(self) -> str:
         """When an answer is correct."""
-        return f"the right class, in the last {self.items} steps"
+        return f"{super().rule}, in the last {self.items} steps"
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -95,7 +101,7 @@ class Copying(Task):
         """One a symbol."""
         return self.items
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         steps, features, outputs, _ = self.shape(length)
         symbols, recall = 1 + choices(u, self.symbols), length + self.items
@@ -105,23 +111,15 @@ class Copying(Task):
         x = one_hot(seen, features) if self.variant == "urnn" else seen[..., np.newaxis].astype(float)
         return Batch(x, one_hot(wanted, outputs))
 
-    def make_loss(self) -> SoftmaxCrossEntropy:
-        """The cross-entropy, over all steps."""
-        return SoftmaxCrossEntropy()
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """The right class."""
-        return of_class(y_hat, y)
-
-    def mask(self, y: Array) -> Array:
+    def mask(self, y: Labels) -> Asked:
         """Where the label is not blank."""
         return np.asarray(y[..., 0] == 0)
 
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """The symbols."""
         return np.tile(np.arange(len(x))[:, np.newaxis] < self.items, x.shape[1])
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """Blank, and then any symbol."""
         steps, _, outputs, _ = self.shape(length)
         answer = np.full((steps, outputs), NEVER)

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.losses import SigmoidCrossEntropy
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, Shape, Task, choices
-from memspan.tasks.parity import same_side
+from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, choices
+from memspan.tasks.parity import YesOrNo
 
 
 @dataclass(frozen=True)
-class DelayedXor(Task):
+class DelayedXor(YesOrNo):
     """The exclusive or of two bits of the past, in a stream of bits.
 
     x[t] = ±1, for 2T steps; in each of the last T, y[t] = 1 if x[t-T] and x[t-T/2] differ, else 0. So a network
@@ -23,7 +21,6 @@ class DelayedXor(Task):
     family = "delayed-xor"
     sentence = "In a stream of bits, answer whether those of T and of T/2 steps ago differ."
     source = "Engelken 2023 (arXiv:2312.17306), temporal XOR, as in the author's code"
-    rule = "probability above one half for the right side"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -38,33 +35,17 @@ class DelayedXor(Task):
         """One a step."""
         return 2 * length
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         bits, half = choices(u, 2), length // 2
         y = bits[:length] ^ bits[length - half : 2 * length - half]
         return Batch((2.0 * bits - 1)[..., np.newaxis], y.astype(float)[..., np.newaxis])
 
-    def make_loss(self) -> SigmoidCrossEntropy:
-        """The cross-entropy."""
-        return SigmoidCrossEntropy()
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """On the right side."""
-        return same_side(y_hat, y)
-
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """All steps but the last T/2."""
         steps, batch = x.shape[:2]
         return np.tile(np.arange(steps)[:, np.newaxis] < steps - steps // 4, batch)
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """One half."""
         return np.zeros((length, 1))
-
-    def trivial_risk(self, length: int) -> float:
-        """A guess."""
-        return float(np.log(2))
-
-    def chance_accuracy(self, length: int) -> float:
-        """A guess."""
-        return 0.5

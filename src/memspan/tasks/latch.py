@@ -1,20 +1,31 @@
 """Latching, the two-sequence problem: the first few numbers tell the class, and noise follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from memspan.errors import real_number, whole_number
-from memspan.losses import MSELoss
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, RandomEnd, Shape, Task, choices, normals, within
+from memspan.tasks.base import (
+    Answer,
+    Batch,
+    Draws,
+    Labels,
+    Sequences,
+    Shape,
+    Steps,
+    WithinTolerance,
+    choices,
+    normals,
+    parameter,
+)
+from memspan.tasks.random_end import RandomEnd
 
 NOISE, TARGET_NOISE = 0.2, 0.1
 """Variances of the noise on the inputs and on the labels."""
 
 
 @dataclass(frozen=True)
-class Latch(Task):
+class Latch(RandomEnd, WithinTolerance):
     """Say which of two classes the beginning was of.
 
     The first `informative` numbers are 1 or -1, the class; all others are normal, with mean 0 and variance 0.2.
@@ -37,19 +48,20 @@ class Latch(Task):
     """
 
     variant: str = "3a"
-    informative: int = 3
-    tolerance: float | None = None
+    informative: int = parameter(3, whole_number)
+    tolerance: float = field(default=None, metadata={"optional": True})  # type: ignore[assignment]
 
     family = "latch"
     variants = ("3a", "3b", "3c")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._settle("informative", whole_number)
-        if self.tolerance is None:
-            object.__setattr__(self, "tolerance", 0.1 if self.variant == "3c" else 0.2)
+        tolerance = self.tolerance
+        if tolerance is None:
+            tolerance = 0.1 if self.variant == "3c" else 0.2
         high, low = self.levels
-        self._settle("tolerance", real_number, above=0, below=abs(high - low) / 2)
+        checked = real_number("tolerance", tolerance, above=0, below=abs(high - low) / 2)
+        object.__setattr__(self, "tolerance", checked)
 
     @property
     def levels(self) -> tuple[float, float]:
@@ -86,19 +98,18 @@ class Latch(Task):
     @property
     def rule(self) -> str:
         """When an answer is correct."""
-        return f"within {self.tolerance:g} of the label" + (" without its noise" if self.variant == "3c" else "")
+        return super().rule + (" without its noise" if self.variant == "3c" else "")
 
     def shape(self, length: int) -> Shape:
         """One number in, one out."""
-        read = RandomEnd.steps_read(length)
-        return Shape(length + read - 1, 1, 1, read)
+        return self.shape_of(length, 1, 1)
 
     def draws(self, length: int) -> int:
         """One for each number of noise, on inputs and label, to an even number; a class and an end."""
         noise = self.shape(length).steps + 1
         return noise + noise % 2 + 2
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         *_, kind, end = u
         of_minus = choices(kind, 2)
@@ -106,41 +117,32 @@ class Latch(Task):
         x, label_noise = np.sqrt(NOISE) * noise[: self.shape(length).steps], np.sqrt(TARGET_NOISE) * noise[-1]
         x[: self.informative] = (x[: self.informative] if self.variant == "3b" else 0) + 1 - 2 * of_minus
         values = np.array(self.levels)[of_minus] + (label_noise if self.variant == "3c" else 0)
-        inside, y = RandomEnd.labels(end, values[:, np.newaxis], length)
+        inside, y = self.labels(end, values[:, np.newaxis], length)
         return Batch((x * inside)[..., np.newaxis], y)
 
-    def make_loss(self) -> MSELoss:
-        """The mean squared error."""
-        return MSELoss(masked=True)
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """Within the tolerance."""
-        assert self.tolerance is not None
-        return within(self.tolerance, y_hat, y)
-
-    def noise_free(self, x: Array, y: Array) -> Array:
+    def noise_free(self, x: Sequences, y: Labels) -> Labels:
         """The labels without their noise."""
         if self.variant != "3c":
             return y
         levels = np.where(x[0, :, :1] > 0, *self.levels).astype(y.dtype)
         return np.where(np.isnan(y), y, levels)
 
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """The beginning."""
         return np.tile(np.arange(len(x))[:, np.newaxis] < self.informative, x.shape[1])
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """The mean."""
-        return RandomEnd.at_every_end(np.full(1, 0.5), length)
+        return self.at_every_end(np.full(1, 0.5), length)
 
     def trivial_risk(self, length: int) -> float:
         """The variance of the labels."""
         high, low = self.levels
         return ((high - low) / 2) ** 2 + self.least_risk
 
-    def chance_answer(self, length: int) -> Array:
+    def chance_answer(self, length: int) -> Answer:
         """One of the two."""
-        return RandomEnd.at_every_end(np.full(1, self.levels[0]), length)
+        return self.at_every_end(np.full(1, self.levels[0]), length)
 
     def chance_accuracy(self, length: int) -> float:
         """A guess."""

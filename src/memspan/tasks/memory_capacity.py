@@ -7,7 +7,18 @@ import numpy as np
 from memspan.errors import InvalidArgument, real_number
 from memspan.losses import MSELoss
 from memspan.shapes import Array, PerStep
-from memspan.tasks.base import Batch, Shape, Task
+from memspan.tasks.base import (
+    Answer,
+    Batch,
+    Draws,
+    Judged,
+    Labels,
+    Sequences,
+    Shape,
+    Steps,
+    WithinTolerance,
+    parameter,
+)
 
 GROUPS = 20
 """Of sequences, one left out at a time, for the standard error."""
@@ -39,7 +50,7 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class MemoryCapacity(Task):
+class MemoryCapacity(WithinTolerance):
     """Recall every lag: after T numbers U(-1, 1), answer with all of them but the last.
 
     Output k is x of k steps before the last, k = 1 ... T-1. As in `Recall`, answering 0 has the risk 1/3, and an
@@ -52,20 +63,16 @@ class MemoryCapacity(Task):
         An answer is correct within this distance of the label; above 0 and below 1.
     """
 
-    tolerance: float = 0.1
+    tolerance: float = parameter(0.1, real_number, above=0, below=1)
 
     family = "memory-capacity"
     sentence = "After T random numbers in [-1, 1], answer with all of them but the last."
     source = "Jaeger 2001, Short term memory in echo state networks (GMD report 152)"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._settle("tolerance", real_number, above=0, below=1)
-
     @property
     def rule(self) -> str:
         """When an answer is correct."""
-        return f"within {self.tolerance:g} of the label, each lag by itself"
+        return f"{super().rule}, each lag by itself"
 
     def shape(self, length: int) -> Shape:
         """An output for each lag."""
@@ -75,7 +82,7 @@ class MemoryCapacity(Task):
         """One a step."""
         return length
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         x = 2 * u[..., np.newaxis] - 1
         return Batch(x, x[-2::-1, :, 0].T.copy())
@@ -84,17 +91,17 @@ class MemoryCapacity(Task):
         """The mean squared error, over lags too."""
         return MSELoss()
 
-    def correct(self, y_hat: Array, y: Array) -> Array:
+    def correct(self, y_hat: Labels, y: Labels) -> Judged:
         """The share of lags within the tolerance."""
         return np.asarray((np.abs(y_hat - y) <= self.tolerance).mean(axis=-1))
 
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """All steps but the last."""
         where = np.ones(x.shape[:2], bool)
         where[-1] = False
         return where
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """The mean."""
         return np.zeros(length - 1)
 

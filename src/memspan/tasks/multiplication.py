@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import real_number
-from memspan.losses import MSELoss
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, RandomEnd, Shape, Task, within
+from memspan.tasks.base import Answer, PerSequence, parameter
 from memspan.tasks.marked import MarkedOf1997
 
 
 @dataclass(frozen=True)
-class Multiplication(Task):
+class Multiplication(MarkedOf1997):
     """Multiply two marked numbers.
 
     Values U(0, 1), places and markers as in `MarkedOf1997`, y = X1 X2; X of the first pair counts as 1. With q,
@@ -23,11 +21,11 @@ class Multiplication(Task):
     Parameters
     ----------
     tolerance : float
-        An answer is correct within this distance of the label.
+        An answer is correct within this distance of the label; above 0 and below 0.5.
     """
 
     variant: str = "hs97"
-    tolerance: float = 0.04
+    tolerance: float = parameter(0.04, real_number, above=0, below=0.5)
 
     family = "multiplication"
     sentence = (
@@ -36,58 +34,27 @@ class Multiplication(Task):
     )
     source = "Hochreiter & Schmidhuber 1997, experiment 5 (doi:10.1162/neco.1997.9.8.1735)"
     variants = ("hs97",)
-    least_length = MarkedOf1997.least_length
+    nothing, low = 1.0, 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._settle("tolerance", real_number, above=0, below=0.5)
+    def label(self, first: PerSequence, second: PerSequence) -> PerSequence:
+        """The product."""
+        return first * second
 
-    @property
-    def rule(self) -> str:
-        """When an answer is correct."""
-        return f"within {self.tolerance:g} of the label"
-
-    def shape(self, length: int) -> Shape:
-        """Value and marker in, a number out."""
-        read = RandomEnd.steps_read(length)
-        return Shape(length + read - 1, 2, 1, read)
-
-    def draws(self, length: int) -> int:
-        """A value a step, two places and an end."""
-        return MarkedOf1997.draws(length)
-
-    def make(self, u: Array, length: int) -> Batch:
-        """x and y, of uniform numbers."""
-        x, first, second = MarkedOf1997.pairs(u, length, nothing=1.0, low=0.0)
-        return Batch(x, RandomEnd.labels(u[-1], (first * second)[:, np.newaxis], length)[1])
-
-    def make_loss(self) -> MSELoss:
-        """The mean squared error."""
-        return MSELoss(masked=True)
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """Within the tolerance."""
-        return within(self.tolerance, y_hat, y)
-
-    def relevant(self, x: Array) -> Array:
-        """The marked pairs."""
-        return np.asarray(x[..., 1] == 1)
-
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """The mean of the product."""
-        q = MarkedOf1997.chance_of_first(length)
-        return RandomEnd.at_every_end(np.full(1, (1 - q) / 4 + q / 2), length)
+        q = self.chance_of_first(length)
+        return self.at_every_end(np.full(1, (1 - q) / 4 + q / 2), length)
 
     def trivial_risk(self, length: int) -> float:
         """The variance of the product."""
-        q = MarkedOf1997.chance_of_first(length)
+        q = self.chance_of_first(length)
         return (1 - q) / 9 + q / 3 - ((1 - q) / 4 + q / 2) ** 2
 
-    def chance_answer(self, length: int) -> Array:
+    def chance_answer(self, length: int) -> Answer:
         """The middle of [0, 2τ]."""
-        return RandomEnd.at_every_end(np.full(1, self.tolerance), length)
+        return self.at_every_end(np.full(1, self.tolerance), length)
 
     def chance_accuracy(self, length: int) -> float:
         """The probability of [0, 2τ]."""
-        q, w = MarkedOf1997.chance_of_first(length), 2 * self.tolerance
+        q, w = self.chance_of_first(length), 2 * self.tolerance
         return float((1 - q) * w * (1 - np.log(w)) + q * w)

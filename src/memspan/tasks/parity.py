@@ -5,17 +5,39 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.losses import SigmoidCrossEntropy
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, Shape, Task, choices
+from memspan.tasks.base import Answer, Batch, Draws, Judged, Labels, Sequences, Shape, Steps, Task, choices
 
 
-def same_side(y_hat: Array, y: Array) -> Array:
-    """Whether each answer is on its label's side: a probability above one half for 1, else 0."""
-    return np.asarray(((y_hat > 0) == (y > 0.5)).all(axis=-1) & ~np.isnan(y_hat).any(axis=-1))
+class YesOrNo(Task):
+    """A question whose answer is 1 or 0 and, without looking, either with probability one half.
+
+    A guess has the risk log 2 and the accuracy 1/2.
+    """
+
+    @property
+    def rule(self) -> str:
+        """When an answer is correct."""
+        return "probability above one half for the right side"
+
+    def make_loss(self) -> SigmoidCrossEntropy:
+        """The cross-entropy."""
+        return SigmoidCrossEntropy()
+
+    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+        """On the label's side: a probability above one half for 1, else not; NaN is no answer."""
+        return np.asarray(((y_hat > 0) == (y > 0.5)).all(axis=-1) & ~np.isnan(y_hat).any(axis=-1))
+
+    def trivial_risk(self, length: int) -> float:
+        """A guess."""
+        return float(np.log(2))
+
+    def chance_accuracy(self, length: int) -> float:
+        """A guess."""
+        return 0.5
 
 
 @dataclass(frozen=True)
-class Parity(Task):
+class Parity(YesOrNo):
     """The parity of T random bits.
 
     x[t] = ±1; y = 1 if the number of ones is odd, else 0. Any T - 1 of the steps tell nothing about the answer. A
@@ -25,7 +47,6 @@ class Parity(Task):
     family = "parity"
     sentence = "After T random bits, answer whether the number of ones was odd."
     source = "Minsky & Papert 1969, as a sequence"
-    rule = "probability above one half for the right side"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -40,31 +61,15 @@ class Parity(Task):
         """One a step."""
         return length
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         bits = choices(u, 2)
         return Batch((2.0 * bits - 1)[..., np.newaxis], (bits.sum(axis=0) % 2).astype(float)[:, np.newaxis])
 
-    def make_loss(self) -> SigmoidCrossEntropy:
-        """The cross-entropy."""
-        return SigmoidCrossEntropy()
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """On the right side."""
-        return same_side(y_hat, y)
-
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """Every step."""
         return np.ones(x.shape[:2], bool)
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """One half."""
         return np.zeros(1)
-
-    def trivial_risk(self, length: int) -> float:
-        """A guess."""
-        return float(np.log(2))
-
-    def chance_accuracy(self, length: int) -> float:
-        """A guess."""
-        return 0.5

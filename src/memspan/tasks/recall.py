@@ -7,12 +7,11 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.losses import MSELoss
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, Shape, Task, within
+from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, WithinTolerance, parameter
 
 
 @dataclass(frozen=True)
-class Recall(Task):
+class Recall(WithinTolerance):
     """Recall one of T random numbers.
 
     x[t] ~ U(-1, 1), independent; y = x[1], or with `kth` another element, and with `distractors` all elements but
@@ -30,18 +29,15 @@ class Recall(Task):
         Of the other numbers; 1 in the plain task.
     """
 
-    tolerance: float = 0.1
-    element: int = 1
-    scale: float = 1.0
+    tolerance: float = parameter(0.1, real_number, above=0, below=1)
+    element: int = parameter(1, whole_number)
+    scale: float = parameter(1.0, real_number, least=0)
 
     family = "recall"
     variants = ("", "kth", "distractors")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._settle("tolerance", real_number, above=0, below=1)
-        self._settle("element", whole_number)
-        self._settle("scale", real_number, least=0)
         if not self.variant and (self.element, self.scale) != (1, 1):
             got = f"element={self.element} and scale={self.scale:g}"
             raise InvalidArgument("variant", "kth or distractors for another element or another scale", got)
@@ -64,11 +60,6 @@ class Recall(Task):
         plain = "Kratzert 2019, assignment 2 of LSTM and Recurrent Neural Nets, JKU Linz"
         return f"after {plain}" if self.variant else plain
 
-    @property
-    def rule(self) -> str:
-        """When an answer is correct."""
-        return f"within {self.tolerance:g} of the label"
-
     def shape(self, length: int) -> Shape:
         """One number in, one out."""
         return Shape(length, 1, 1)
@@ -77,7 +68,7 @@ class Recall(Task):
         """One a step."""
         return length
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         x = 2 * u[..., np.newaxis] - 1
         y = x[self.element - 1].copy()
@@ -90,17 +81,13 @@ class Recall(Task):
         """The mean squared error."""
         return MSELoss()
 
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """Within the tolerance."""
-        return within(self.tolerance, y_hat, y)
-
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """The one element."""
         where = np.zeros(x.shape[:2], bool)
         where[self.element - 1] = True
         return where
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """The mean."""
         return np.zeros(1)
 

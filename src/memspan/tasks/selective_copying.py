@@ -5,13 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import whole_number
-from memspan.losses import SoftmaxCrossEntropy
-from memspan.shapes import Array
-from memspan.tasks.base import Batch, Shape, Task, choices, of_class, one_hot
+from memspan.tasks.base import (
+    Answer,
+    Batch,
+    Draws,
+    OneOfClasses,
+    Sequences,
+    Shape,
+    Steps,
+    choices,
+    one_hot,
+    parameter,
+)
 
 
 @dataclass(frozen=True)
-class SelectiveCopying(Task):
+class SelectiveCopying(OneOfClasses):
     """Repeat `items` symbols that stood anywhere in the first T steps, in their order.
 
     All other steps hold a noise token, and the symbols are asked for in the `items` steps after the T, marked in
@@ -29,17 +38,11 @@ class SelectiveCopying(Task):
         How many to choose from.
     """
 
-    items: int = 16
-    symbols: int = 16
+    items: int = parameter(16, whole_number)
+    symbols: int = parameter(16, whole_number, least=2)
 
     family = "selective-copying"
     source = "Gu & Dao 2023 (arXiv:2312.00752), after the denoising task of Jing et al. 2019 (arXiv:1706.02761)"
-    rule = "the right class"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._settle("items", whole_number)
-        self._settle("symbols", whole_number, least=2)
 
     @property
     def least_length(self) -> int:  # type: ignore[override]
@@ -69,7 +72,7 @@ class SelectiveCopying(Task):
         """One a symbol, and one a step: the steps with the smallest hold the symbols."""
         return self.items + length
 
-    def make(self, u: Array, length: int) -> Batch:
+    def make(self, u: Draws, length: int) -> Batch:
         """x and y, of uniform numbers."""
         symbols = choices(u[: self.items], self.symbols)
         places = np.sort(np.argsort(u[self.items :], axis=0, kind="stable")[: self.items], axis=0)
@@ -78,19 +81,11 @@ class SelectiveCopying(Task):
         seen[length:] = self.symbols + 1
         return Batch(one_hot(seen, self.symbols + 2), one_hot(symbols, self.symbols))
 
-    def make_loss(self) -> SoftmaxCrossEntropy:
-        """The cross-entropy."""
-        return SoftmaxCrossEntropy()
-
-    def correct(self, y_hat: Array, y: Array) -> Array:
-        """The right class."""
-        return of_class(y_hat, y)
-
-    def relevant(self, x: Array) -> Array:
+    def relevant(self, x: Sequences) -> Steps:
         """The symbols."""
         return np.asarray(x[..., : self.symbols].any(axis=-1))
 
-    def trivial_answer(self, length: int) -> Array:
+    def trivial_answer(self, length: int) -> Answer:
         """Any symbol."""
         return np.zeros((self.items, self.symbols))
 

@@ -1,0 +1,324 @@
+"""What every task must keep: its sequences, its labels, and the numbers without which no score means anything."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from memspan.errors import InvalidArgument
+from memspan.shapes import Array
+from memspan.tasks import Batch, Batches, Task
+from memspan.testing.report import (
+    Contract,
+    ContractReport,
+    Found,
+    check_contracts,
+    demand,
+    demand_equal,
+    demand_same,
+)
+
+SAMPLES = 200_000
+"""Sequences on which risk and accuracy are measured."""
+ERRORS = 4
+"""Standard errors that a mean may be off."""
+NO_LENGTHS = (0, -3, 1.5, True, "7", None)
+
+
+def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> ContractReport:
+    """Check the contracts of a task, one by one.
+
+    Risk and accuracy are measured on 200,000 sequences: that takes seconds.
+
+    Parameters
+    ----------
+    task : Task
+        Not changed.
+    contracts : iterable of str, optional
+        Names from `TASK_CONTRACTS`; all of them, if not given.
+
+    Returns
+    -------
+    ContractReport
+        What was checked.
+
+    Raises
+    ------
+    ContractBroken
+        An `AssertionError`, for the first contract that is broken: its name, its rule and what was found.
+    InvalidArgument
+        Where `task` is not a Task, or a contract is not known.
+    """
+    if not isinstance(task, Task):
+        raise InvalidArgument("task", "a Task", repr(task))
+    return check_contracts(f"The task {task.name}", task, TASK_CONTRACTS, contracts)
+
+
+def some_lengths(task: Task) -> tuple[int, int, int]:
+    """The shortest, another one and a longer one."""
+    return task.least_length, task.least_length + 7, 2 * task.least_length + 30
+
+
+def constant(answer: Array, y: Array) -> Array:
+    """The same answer `[O]` or `[K, O]` to every sequence."""
+    return np.broadcast_to(answer[..., np.newaxis, :], y.shape).copy()
+
+
+def by_step(values: Array, dimensions: int) -> Array:
+    """With an axis for the steps read out, where there is none."""
+    return values[np.newaxis] if values.ndim < dimensions else values
+
+
+def losses(task: Task, y_hat: Array, y: Array) -> Array:
+    """The loss of each sequence by itself, `[B]`."""
+    y_hat, y = by_step(y_hat, 3), by_step(y, 3)
+    asked = ~np.isnan(y)
+    values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
+    asked = asked[..., : values.shape[-1]]
+    return np.asarray(np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2)))
+
+
+def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
+    """The accuracy of each sequence by itself, `[B]`."""
+    correct, asked = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
+    return np.asarray(np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0))
+
+
+def many(task: Task, length: int) -> Iterator[Batch]:
+    """`SAMPLES` sequences, in parts that fit into memory."""
+    part, rng = max(1, 2_000_000 // numbers(task, length)), np.random.default_rng(11)
+    for begin in range(0, SAMPLES, part):
+        yield task.sample(length, min(part, SAMPLES - begin), rng)
+
+
+def numbers(task: Task, length: int) -> int:
+    """How many numbers a sequence and its labels are."""
+    steps, features, outputs, output_steps = task.shape(length)
+    return steps * features + (output_steps or 1) * outputs
+
+
+def error_of(values: Array) -> float:
+    """How far the mean may be off."""
+    return float(ERRORS * values.std() / np.sqrt(len(values)) + 1e-12)
+
+
+def demand_mean(parts: Iterable[Array], stated: float, what: str) -> None:
+    """Within four standard errors."""
+    values = np.concatenate(list(parts))
+    found, error = float(values.mean()), error_of(values)
+    rule = f"{what} of {found:.6g} ± {error:.2g} on {len(values)} sequences, and {stated:.6g} is stated"
+    demand(abs(found - stated) <= error, rule)
+
+
+# --- the contracts --------------------------------------------------------------------------------------
+
+
+def _check_words(task: Task) -> None:
+    demand(
+        task.family and task.name.startswith(task.family), f"the family {task.family!r}, the name {task.name!r}"
+    )
+    demand(task.sentence.endswith("."), f"the sentence {task.sentence!r}")
+    demand(task.source, "no source")
+    demand(task.rule, "no rule")
+    demand_equal(replace(task), task, "a copy")
+    length = max(100, task.least_length)
+    shape, names = task.shape(length), (task.input_names, task.class_names)
+    demand(len(names[0]) in (0, shape.features), f"{len(names[0])} names of {shape.features} inputs")
+    demand(len(names[1]) in (0, max(2, shape.outputs)), f"{len(names[1])} names of {shape.outputs} outputs")
+    demand(0 < task.chance_accuracy(length) < 1, f"a chance accuracy of {task.chance_accuracy(length)}")
+    demand(task.trivial_risk(length) > task.least_risk, f"a trivial risk of {task.trivial_risk(length)}")
+
+
+def _check_shapes(task: Task) -> None:
+    for length in some_lengths(task):
+        x, y = task.sample(length, 5, np.random.default_rng(0))
+        steps, features, outputs, output_steps = task.shape(length)
+        answer = (outputs,) if output_steps is None else (output_steps, outputs)
+        demand_equal(x.shape, (steps, 5, features), f"the shape of x at T = {length}")
+        demand_equal(y.shape, (*answer[:-1], 5, outputs), f"the shape of y at T = {length}")
+        demand_equal((x.dtype, y.dtype), (np.float64, np.float64), "the dtypes of x and y")
+        for name in ("trivial_answer", "chance_answer"):
+            demand_equal(getattr(task, name)(length).shape, answer, f"the shape of the {name} at T = {length}")
+        single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
+        for name, part, double in zip("xy", single, (x, y), strict=True):
+            demand_equal(part.dtype, np.float32, f"the dtype of {name} in float32")
+            demand_same(part, double.astype(np.float32), f"{name} in float32 and in float64")
+
+
+def _check_finite(task: Task) -> None:
+    for length in some_lengths(task):
+        x, y = task.sample(length, 5, np.random.default_rng(0))
+        demand(np.isfinite(x).all(), f"an x of T = {length} that is not finite")
+        missing = np.isnan(y)
+        demand(np.isfinite(y[~missing]).all(), f"infinite labels at T = {length}")
+        demand(task.make_loss().masked or not missing.any(), "labels of NaN, and a loss that does not mask them")
+        demand((missing.all(axis=-1) == missing.any(axis=-1)).all(), "labels that are NaN in some outputs alone")
+        demand(by_step(~missing[..., 0], 2).any(axis=0).all(), "a sequence of which nothing is asked")
+
+
+def _check_mask(task: Task) -> None:
+    for length in some_lengths(task):
+        x, y = task.sample(length, 20, np.random.default_rng(1))
+        asked, clean = task.mask(y), task.noise_free(x, y)
+        demand_equal((asked.shape, asked.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
+        demand(not (asked & np.isnan(y[..., 0])).any(), "an answer that counts, and has no label")
+        demand(by_step(asked, 2).any(axis=0).all(), "a sequence of which no answer counts")
+        demand_equal(clean.shape, y.shape, "the shape of the labels without noise")
+        demand_same(np.isnan(clean), np.isnan(y), "where there is a label, with noise and without,")
+        correct = task.correct(np.nan_to_num(y), y)
+        demand_equal(correct.shape, y.shape[:-1], "the shape of what is correct")
+        demand(
+            ((correct >= 0) & (correct <= 1))[asked].all(),
+            "answers that are correct to less than 0 or more than 1",
+        )
+
+
+def _check_split(task: Task) -> None:
+    chosen = np.random.default_rng(0)
+    for seed in range(40):
+        sizes = chosen.integers(1, 6, chosen.integers(1, 5)).tolist()
+        length = task.least_length + int(chosen.integers(10))
+        whole = task.sample(length, sum(sizes), np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        parts = [task.sample(length, size, rng) for size in sizes]
+        what = f"of {sum(sizes)} sequences at once and in parts of {sizes}, at T = {length},"
+        demand_same(whole.x, np.concatenate([x for x, _ in parts], axis=1), f"x {what}")
+        demand_same(whole.y, np.concatenate([y for _, y in parts], axis=-2), f"y {what}")
+
+
+def _check_keys(task: Task) -> None:
+    length = task.least_length + 30
+    one, other, again = (task.sample(length, 20, np.random.default_rng(seed)) for seed in (0, 1, 0))
+    demand(not np.array_equal(one.x, other.x), "the same sequences for another key")
+    demand_same(one.x, again.x, "x for the same key")
+    demand_same(one.y, again.y, "y for the same key")
+
+
+def _check_ownership(task: Task) -> None:
+    x, y = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
+    kept = x.copy(), y.copy()
+    demand(x.flags.writeable and y.flags.writeable, "arrays that cannot be written to")
+    x[:] = 9
+    demand_same(y, kept[1], "y, once x is overwritten,")
+    y[:] = 9
+    again = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
+    for name, part, before in zip("xy", again, kept, strict=True):
+        demand_same(part, before, f"{name} of the next batch, once this one is overwritten,")
+    draws = task.draws(task.least_length + 3)
+    u = np.random.default_rng(0).random((draws, 4))
+    given = u.copy()
+    task.make(u, task.least_length + 3)
+    demand_same(u, given, "the random numbers, after make,")
+
+
+def _check_relevant(task: Task) -> None:
+    for length in some_lengths(task):
+        x, _ = task.sample(length, 6, np.random.default_rng(3))
+        kept, relevant = x.copy(), task.relevant(x)
+        demand_equal((relevant.shape, relevant.dtype), (x.shape[:2], np.dtype(bool)), "shape and dtype")
+        demand(relevant.any(axis=0).all(), "a sequence without a relevant step")
+        demand_same(x, kept, "x, after relevant,")
+
+
+def _check_trivial_risk(task: Task) -> None:
+    for length in (task.least_length, task.least_length + 17):
+        answer = task.trivial_answer(length)
+        found = (losses(task, constant(answer, y), y) for _, y in many(task, length))
+        demand_mean(found, task.trivial_risk(length), f"at T = {length} the trivial answer has a loss")
+
+
+def _check_chance_accuracy(task: Task) -> None:
+    for length in (task.least_length, task.least_length + 17):
+        answer = task.chance_answer(length)
+        found = (accuracies(task, constant(answer, y), task.noise_free(x, y)) for x, y in many(task, length))
+        demand_mean(found, task.chance_accuracy(length), f"at T = {length} the chance answer has an accuracy")
+
+
+def _check_best(task: Task) -> None:
+    length = task.least_length + 5
+    count = min(20_000, max(2000, 6_000_000 // numbers(task, length)))
+    x, y = task.sample(length, count, np.random.default_rng(2))
+    judged = task.noise_free(x, y)
+    trivial, best = (constant(answer(length), y) for answer in (task.trivial_answer, task.chance_answer))
+    risk, correct = losses(task, trivial, y), accuracies(task, best, judged)
+    rng, outputs = np.random.default_rng(0), trivial.shape[-1]
+    moves: Any = np.linspace(-1, 1, 41)
+    if outputs > 1:
+        moves = [rng.normal(0, size, outputs) for size in np.geomspace(0.01, 2, 12)]
+    for move in moves:
+        lower = losses(task, trivial + move, y) - risk
+        demand(lower.mean() >= -error_of(lower), f"a smaller loss, by {-lower.mean():.3g}, moved by {move}")
+        higher = accuracies(task, best + move, judged) - correct
+        demand(higher.mean() <= error_of(higher), f"a higher accuracy, by {higher.mean():.3g}, moved by {move}")
+
+
+def _check_oracle(task: Task) -> None:
+    length = task.least_length + 12
+    x, y = task.sample(length, 200, np.random.default_rng(7))
+    loss, labels = task.make_loss(), task.noise_free(x, y)
+
+    def sure(right: Array) -> Array:
+        return np.where(np.isnan(y), 0, 40 * (2 * right - 1) if loss.label.startswith("cross") else right)
+
+    demand(loss.forward(sure(y), y) < 1e-12, f"a loss of {loss.forward(sure(y), y):.3g} for the labels themselves")
+    known = sure(labels)
+    demand_equal(task.accuracy(known, labels), 1.0, "the accuracy of the right answers")
+    demand_equal(task.accuracy(np.full_like(known, np.nan), labels), 0.0, "the accuracy of NaN")
+    try:
+        task.accuracy(known[..., :1, :], labels)
+    except InvalidArgument:
+        return
+    raise Found("an accuracy of answers whose shape is not that of the labels")
+
+
+def _check_lengths(task: Task) -> None:
+    lengths: list[Any] = [*NO_LENGTHS, *([task.least_length - 1] if task.least_length > 1 else [])]
+    for length in lengths:
+        for ask in (
+            lambda one: task.sample(one, 2, np.random.default_rng(0)),
+            lambda one: Batches(task, one, 2, 0),
+        ):
+            try:
+                ask(length)
+            except InvalidArgument as error:
+                demand(str(error).startswith("length must be "), f"the message {str(error)!r}")
+            else:
+                raise Found(f"{length!r} taken for a length")
+    demand_equal(Batches(task, task.least_length, 2, rng=0).length, task.least_length, "the shortest length")
+
+
+TASK_CONTRACTS: dict[str, Contract[Task]] = {
+    "words": Contract(
+        "A task has a name, a sentence, a source and a rule, a name for every input and class or for none, "
+        "a chance accuracy above 0 and below 1, and a trivial risk above the least.",
+        _check_words,
+    ),
+    "lengths": Contract(
+        "What is no length, or below the shortest, is refused by an InvalidArgument.", _check_lengths
+    ),
+    "shapes": Contract("x, y and the two constant answers have the shapes that `shape` states.", _check_shapes),
+    "finite": Contract(
+        "x is finite, and so are labels; where the loss is masked a label may be NaN, if another is not.",
+        _check_finite,
+    ),
+    "mask": Contract(
+        "What counts has a label, something counts in each sequence, and it is correct to 0 ... 1.", _check_mask
+    ),
+    "split": Contract("A batch is the same however it is split.", _check_split),
+    "keys": Contract("The same key gives the same sequences, another key gives others.", _check_keys),
+    "ownership": Contract("The arrays are the caller's own; no call changes its arguments.", _check_ownership),
+    "relevant": Contract("`relevant` marks `[T, B]` of bool, something in each sequence.", _check_relevant),
+    "oracle": Contract("The right answers have no loss and an accuracy of 1, NaN has 0.", _check_oracle),
+    "best": Contract(
+        "No constant has a smaller loss than the trivial answer, or a higher accuracy than the chance answer.",
+        _check_best,
+    ),
+    "trivial risk": Contract(
+        "The trivial risk is the loss of the trivial answer.", _check_trivial_risk, slow=True
+    ),
+    "chance accuracy": Contract(
+        "The chance accuracy is that of the chance answer.", _check_chance_accuracy, slow=True
+    ),
+}
+"""All contracts of a task, by name, in the order in which they are checked."""
