@@ -9,7 +9,7 @@ The whole way of the data, from a task to a picture of what its gradient did:
 >>> outcome = learner.fit(updates=500, progress=False)
 >>> print(outcome.outcome, len(learner.history.loss) == outcome.update)
 solved True
->>> GradientFlow.of(model.gradients).d_a.shape
+>>> GradientFlow.of(model.grads).d_a.shape
 (3,)
 
 A study does this for many lengths and repetitions: `memspan study run --help`, or `memspan.Study`.

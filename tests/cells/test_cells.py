@@ -38,7 +38,7 @@ def draw(cell, dtype, sizes, seed):
 def run(network, x, d):
     """Forward, then the gradient of each weight by time step, and dL/da[t]."""
     y_hat = network.forward(x)
-    gradients = {**network.backward(d), "d_s": network.gradients.d_s, "d_states": network.gradients.d_states}
+    gradients = {**network.backward(d), "d_s": network.grads.d_s, "d_states": network.grads.d_states}
     return y_hat, gradients
 
 
@@ -309,7 +309,7 @@ def test_total_is_the_sum_over_time(cell, dtype, sizes, seed):
     network, x, d = draw(cell, dtype, sizes, seed)
     T, B = sizes[:2]
     _, gradients = run(network, x, d)
-    total = network.layout.views(network.gradients.total())
+    total = network.layout.views(network.grads.total())
     for name in network.layout.shapes:
         by_step = gradients[f"d_{name}"]
         summands = by_step if by_step.ndim == 3 else by_step[np.newaxis]
@@ -324,7 +324,7 @@ def test_total_is_the_sum_over_time(cell, dtype, sizes, seed):
 def test_dtype_is_kept_everywhere(cell, dtype, sizes, seed):
     network, x, d = draw(cell, dtype, sizes, seed)
     y_hat, gradients = run(network, x.astype(np.float64), d.astype(np.float64))
-    trace, total = network.trace, network.gradients.total()
+    trace, total = network.trace, network.grads.total()
     network.update(0.1)
     arrays = [y_hat, *gradients.values(), trace.x, trace.states, trace.residuals, total, network.parameters]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}

@@ -78,7 +78,7 @@ class Engine(Protocol):
 
 
 class Readable:
-    """The readable engine, network by network; afterwards each has its `trace` and `gradients`."""
+    """The readable engine, network by network; afterwards each has its `trace` and `grads`."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -161,7 +161,7 @@ class Ensemble:
     threshold : float
         The accuracy on held-out batches that solves the task.
     engine : `compiled` or `readable`
-        Compiled, or the readable NumPy, which leaves a `trace` and `gradients` in each network. They
+        Compiled, or the readable NumPy, which leaves a `trace` and `grads` in each network. They
         agree to rounding.
     memory : int
         Bytes that the compiled engine's buffers may take; less means more computing.

@@ -51,7 +51,7 @@ class Learner:
     threshold : float
         The accuracy on held-out batches that solves the task.
     engine : `compiled` or `readable`
-        Compiled, or the readable NumPy, which leaves a `trace` and `gradients` in the network. They agree
+        Compiled, or the readable NumPy, which leaves a `trace` and `grads` in the network. They agree
         to rounding.
     memory : int
         Bytes that the compiled engine's buffers may take; less means more computing.
@@ -161,7 +161,7 @@ class Learner:
             Whether to show it, or a kind from `memspan.runtime.progress.KINDS`.
         observe : callable, optional
             Called with this learner after every update; training ends when it returns True. With the readable
-            engine, `learner.model.gradients` are then those of the update.
+            engine, `learner.model.grads` are then those of the update.
         flow_every : int
             After so many updates each, beginning with the first, dL/da is measured: `flows`. 0 for never.
 
