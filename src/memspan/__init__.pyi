@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .cells import CELLS as CELLS
+from .cells import INITIALIZERS as INITIALIZERS
 from .cells import Cell as Cell
 from .cells import cornn as cornn
 from .cells import leaky as leaky
@@ -20,6 +21,8 @@ from .losses import LOSSES as LOSSES
 from .losses import MSELoss as MSELoss
 from .losses import SigmoidCrossEntropy as SigmoidCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
+from .network import GRU as GRU
+from .network import LSTM as LSTM
 from .network import RNN as RNN
 from .network import Network as Network
 from .span import SolvedShare as SolvedShare
@@ -32,6 +35,7 @@ from .study import StudyResult as StudyResult
 from .study import StudySummary as StudySummary
 from .study import Trial as Trial
 from .study import save_figures as save_figures
+from .study.configuration import Configuration as Configuration
 from .tasks import TASKS as TASKS
 from .tasks import Adding as Adding
 from .tasks import Batch as Batch
