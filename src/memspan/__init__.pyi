@@ -55,12 +55,12 @@ from .tasks import Task as Task
 from .tasks import generate_samples as generate_samples
 from .tasks import get_task as get_task
 from .training.ensemble import Ensemble as Ensemble
-from .training.ensemble import Member as Member
 from .training.history import Evaluation as Evaluation
 from .training.history import FitResult as FitResult
 from .training.history import History as History
 from .training.history import Outcome as Outcome
 from .training.learner import Learner as Learner
+from .training.member import Member as Member
 from .training.optimizers import SGD as SGD
 from .training.optimizers import Adam as Adam
 from .training.optimizers import Chain as Chain

@@ -130,7 +130,7 @@ def test_a_gradient_can_be_assigned_but_not_removed_or_added(model, x):
     grads["d_R"] = np.zeros_like(grads["d_R"])
     with pytest.raises(TypeError, match="cannot be taken out"):
         del grads["d_W"]
-    with pytest.raises(InvalidArgument, match="the name of a gradient must be one of d_V, d_W, .*, got 'W'"):
+    with pytest.raises(InvalidArgument, match=r"the name of a gradient must be one of d_V, d_W, .*, got 'W'"):
         grads["W"] = np.ones((2, 3))
     model.update(0.5)
     np.testing.assert_array_equal(model.W, before["W"] - 0.5)

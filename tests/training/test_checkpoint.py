@@ -13,24 +13,24 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from memspan import (
+    CELLS,
+    GRU,
+    LSTM,
+    RNN,
+    SGD,
     Adam,
     Batch,
     Batches,
-    CELLS,
     Chain,
     ClipByNorm,
     ClipByValue,
-    GRU,
     InvalidArgument,
-    LSTM,
     Learner,
-    MSELoss,
     Momentum,
+    MSELoss,
     Network,
-    RMSprop,
-    RNN,
     Recall,
-    SGD,
+    RMSprop,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
     UnreadableFile,
@@ -151,10 +151,8 @@ def test_a_named_network_comes_back_as_one(path, network, options):
         pairs = ((x, np.stack([y] * 2)) for x, y in batches) if options else batches
         return learner_of(pairs, model=network(1, 3, 1, rng=0, **options))
 
-    if not options:
-        loaded = assert_continues(path, make)
-    else:
-        loaded = assert_continues(path, make, batches=make().batches)
+    given = {"batches": make().batches} if options else {}
+    loaded = assert_continues(path, make, **given)
     assert type(loaded.model) is network
     assert loaded.model.output_steps == options.get("output_steps")
 

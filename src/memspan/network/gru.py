@@ -10,11 +10,11 @@ from memspan.network.network import Network
 class GRU(Network):
     """The gated recurrent unit, with the reset after the product with R: `Network("gru", ...)`.
 
-    Cho et al. 2014 (arXiv:1406.1078) reset a[t-1] before the product, which is `Network("gru-before", ...)`. This is
-    the variant of cuDNN, PyTorch and Keras.
+    Cho et al. 2014 (arXiv:1406.1078) reset a[t-1] before the product, which is `Network("gru-before", ...)`. This
+    is the variant of cuDNN, PyTorch and Keras.
 
-    Forward, for t = 1 ... T from a[0] = 0. W feeds the gates n, r and z, and R feeds r, z and u; W_n is the part of W
-    that feeds n, and so on.
+    Forward, for t = 1 ... T from a[0] = 0. W feeds the gates n, r and z, and R feeds r, z and u; W_n is the part
+    of W that feeds n, and so on.
 
         s_n[t] = W_nᵀ x[t] + b_n                            s_u[t] = R_uᵀ a[t-1] + b_u
         s_r[t] = W_rᵀ x[t] + R_rᵀ a[t-1] + b_r              s_z[t] = W_zᵀ x[t] + R_zᵀ a[t-1] + b_z
@@ -41,7 +41,9 @@ class GRU(Network):
 
     *The weights*, for each step apart as in `RNN`, and for each gate that they feed:
 
-        dL/dW_k[t] = x[t] δ_k[t]ᵀ  (k = n, r, z)     dL/dR_k[t] = a[t-1] δ_k[t]ᵀ  (k = r, z, u)     dL/db_k[t] = δ_k[t]
+        dL/dW_k[t] = x[t] δ_k[t]ᵀ               k = n, r, z
+        dL/dR_k[t] = a[t-1] δ_k[t]ᵀ             k = r, z, u
+        dL/db_k[t] = δ_k[t]                     k = n, r, z, u
 
     The last term of dL/da[t-1] has one factor, z[t], and no matrix. Where z stays near 1, the gradient does not
     vanish.

@@ -56,8 +56,8 @@ class LSTM(Network):
     init : str
         An initializer, as for `RNN`.
     forget_bias : float
-        The initial value of the forget gate's bias. At 1 the gate starts open (Gers et al. 2000; Jozefowicz, Zaremba
-        & Sutskever 2015, section 5). At 0 half of c[t] is lost at each step.
+        The initial value of the forget gate's bias. At 1 the gate starts open (Gers et al. 2000; Jozefowicz,
+        Zaremba & Sutskever 2015, section 5). At 0 half of c[t] is lost at each step.
     gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 

@@ -154,10 +154,10 @@ class Network:
         Returns
         -------
         Gradients
-            A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`,
-            and `d_U [T, K, H]` where the cell has it, summed over the batch. Those of the recurrent half keep the
-            contribution of each time step apart. It is also kept as `grads`: what is changed in it is what `update`
-            sees.
+            A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O,
+            1]`, and `d_U [T, K, H]` where the cell has it, summed over the batch. Those of the recurrent half keep
+            the contribution of each time step apart. It is also kept as `grads`: what is changed in it is what
+            `update` sees.
         """
         return self.backpropagate(self._checked_floats("d_loss", d_loss))
 

@@ -23,10 +23,8 @@ from memspan.runtime.files import replaced
 from memspan.shapes import Array
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.training.history import History
+from memspan.training.member import Stream
 from memspan.training.optimizers import CLIPS, RULES, Chain
-
-Stream = Batches | Counted
-"""Batches whose position can be saved."""
 
 
 @dataclass
@@ -164,7 +162,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
     if type(model) not in (Network, RNN, LSTM, GRU):
         raise InvalidArgument("model", "a Network, RNN, LSTM or GRU to be saved", type(model).__name__)
     return _Header(
-        kind=type(model).__name__,  # type: ignore[arg-type]  # one of the four
+        kind=type(model).__name__,
         cell=_cell_name(model.cell),
         input_size=model.input_size,
         hidden_size=model.hidden_size,
