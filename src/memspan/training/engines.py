@@ -19,10 +19,10 @@ RENAMED = {"fused": "compiled"}
 """Old names of engines."""
 
 
-def engine_name(given: str, *, stacklevel: int = 2) -> str:
-    """One of `ENGINES`, checked; an old name warns."""
+def engine_name(given: str) -> str:
+    """One of `ENGINES`, checked; an old name warns whoever made the ensemble or learner."""
     if given in tuple(RENAMED):
-        warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=stacklevel + 1)
+        warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=3)
         return RENAMED[given]
     return one_of("engine", given, ENGINES)
 

@@ -77,7 +77,7 @@ class Ensemble:
         check_mask(loss, self.task)
         memory = whole_number("memory", memory)
         self._compiled: AnyShapes | None = None
-        if engine_name(engine, stacklevel=3) == "compiled":
+        if engine_name(engine) == "compiled":
             check_plain(models)
             self._compiled = AnyShapes(models[0], loss, memory)
 

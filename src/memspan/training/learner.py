@@ -91,7 +91,7 @@ class Learner:
             evaluation=None if evaluation is None else [evaluation],
             task=task,
             threshold=threshold,
-            engine=engine_name(engine, stacklevel=3),
+            engine=engine_name(engine),
             memory=memory,
         )
         self._member = self.ensemble.members[0]
