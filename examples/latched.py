@@ -42,7 +42,7 @@ figure = new_figure(12.0, 3.8)
 for ax, parts in zip(figure.subplots(1, len(PARTS), sharey=True), PARTS, strict=True):
     repetition = int(np.abs(np.log(losses * 3 * parts**2)).argmin())
     member = ensemble.members[repetition]
-    print(f"{parts} parts, 1/{3 * parts**2}: repetition {repetition}, {member.outcome}")
+    print(f"{parts} parts, 1/{3 * parts**2}: repetition {repetition}, {member.result}")
     x, y = next(member.evaluation)
     y_hat = member.model.predict(x)
     draw_predictions(Predictions(y[:, 0], y_hat[:, 0], task.accuracy(y_hat, y), task.tolerance), ax)

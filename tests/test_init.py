@@ -3,6 +3,7 @@ import inspect
 import pytest
 
 import memspan
+from memspan.runtime.renamed import RenamedWarning
 
 
 def test_the_public_names_are_those_of_the_engine_at_least():
@@ -19,6 +20,13 @@ def test_public_name_can_be_imported_and_has_a_docstring_of_its_own(name):
     assert document
     # A dataclass or named tuple without one is given its signature instead.
     assert not document.startswith(f"{public.__name__}(")
+
+
+def test_an_old_name_warns_and_is_the_new_one():
+    with pytest.warns(RenamedWarning, match=r"memspan.Status is now memspan.Outcome; .* stops working"):
+        from memspan import Status
+    assert Status is memspan.Outcome
+    assert "Status" not in memspan.__all__
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -9,15 +9,30 @@ The whole way of the data, from a task to a picture of what its gradient did:
 >>> outcome = learner.fit(updates=500, progress=False)
 >>> print(outcome.outcome, len(learner.history.loss) == outcome.update)
 solved True
->>> GradientFlow.of(model.gradients).d_a.shape
+>>> GradientFlow.of(model.grads).d_a.shape
 (3,)
 
 A study does this for many lengths and repetitions: `memspan study run --help`, or `memspan.Study`.
 """
+
+import sys
+from typing import Any
 
 import lazy_loader
 
 from memspan._version import __version__ as __version__
 
 # The public names, and where each lives, are listed once, in __init__.pyi; each is imported when it is used.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+RENAMED = {"Status": "Outcome"}
+"""Old public names; each warns for one version."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in RENAMED:
+        return _public(name)
+    from memspan.runtime.renamed import warn_renamed
+
+    warn_renamed(f"memspan.{name}", f"memspan.{RENAMED[name]}")
+    return getattr(sys.modules[__name__], RENAMED[name])

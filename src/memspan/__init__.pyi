@@ -1,5 +1,6 @@
 from ._version import __version__ as __version__
 from .cells import CELLS as CELLS
+from .cells import INITIALIZERS as INITIALIZERS
 from .cells import Cell as Cell
 from .cells import cornn as cornn
 from .cells import leaky as leaky
@@ -20,6 +21,8 @@ from .losses import LOSSES as LOSSES
 from .losses import MSELoss as MSELoss
 from .losses import SigmoidCrossEntropy as SigmoidCrossEntropy
 from .losses import SoftmaxCrossEntropy as SoftmaxCrossEntropy
+from .network import GRU as GRU
+from .network import LSTM as LSTM
 from .network import RNN as RNN
 from .network import Network as Network
 from .span import SolvedShare as SolvedShare
@@ -32,6 +35,7 @@ from .study import StudyResult as StudyResult
 from .study import StudySummary as StudySummary
 from .study import Trial as Trial
 from .study import save_figures as save_figures
+from .study.configuration import Configuration as Configuration
 from .tasks import TASKS as TASKS
 from .tasks import Adding as Adding
 from .tasks import Adding1997 as Adding1997
@@ -53,12 +57,12 @@ from .tasks import Task as Task
 from .tasks import generate_samples as generate_samples
 from .tasks import get_task as get_task
 from .training.ensemble import Ensemble as Ensemble
-from .training.ensemble import Member as Member
 from .training.history import Evaluation as Evaluation
 from .training.history import FitResult as FitResult
 from .training.history import History as History
 from .training.history import Outcome as Outcome
 from .training.learner import Learner as Learner
+from .training.member import Member as Member
 from .training.optimizers import SGD as SGD
 from .training.optimizers import Adam as Adam
 from .training.optimizers import Chain as Chain

@@ -23,7 +23,7 @@ def test_two_steps_by_hand(one_unit):
     np.testing.assert_allclose(network.trace.states[:, 1:, 0, 0], [[a0, a1], [z0, z1]], rtol=1e-14)
     s1 = DT**2 * (1 - tanh(w * x1 + r_a * a0 + r_z * z0 + b) ** 2)
     np.testing.assert_allclose(gradients["d_R"][1, :, 0], [a0 * s1, z0 * s1], rtol=1e-13)
-    np.testing.assert_allclose(network.gradients.d_a[0], 1 - DT**2 * GAMMA + r_a * s1, rtol=1e-13)
+    np.testing.assert_allclose(network.grads.d_a[0], 1 - DT**2 * GAMMA + r_a * s1, rtol=1e-13)
 
 
 def test_after_an_impulse_it_is_the_power_of_a_matrix(one_unit, impulse):

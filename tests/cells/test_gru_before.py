@@ -45,4 +45,4 @@ def test_gradient_of_the_second_step_by_hand(one_unit):
     np.testing.assert_allclose(gradients["d_bs"][1, :, 0], [s_r, s_z, s_n], rtol=1e-13)
     np.testing.assert_allclose(gradients["d_R"][1, 0], [s_r * a0, s_z * a0, s_n * r * a0], rtol=1e-13)
     d_a0 = 0.5 + s_n * r_n * r + s_r * r_r
-    np.testing.assert_allclose(network.gradients.d_a.ravel(), [d_a0, 1], rtol=1e-13)
+    np.testing.assert_allclose(network.grads.d_a.ravel(), [d_a0, 1], rtol=1e-13)

@@ -47,7 +47,7 @@ def test_two_steps_of_one_unit_by_hand():
     network.by = np.array([[c_y]])
     y_hat = network.forward(np.array([[x0], [x1]]))
     grads = network.backward(np.array([[d]]))
-    trace, gradients = network.trace, network.gradients
+    trace, gradients = network.trace, network.grads
 
     def expect(actual, expected):
         np.testing.assert_allclose(np.ravel(actual), np.ravel(expected), rtol=1e-13)

@@ -41,4 +41,4 @@ def test_gradient_of_the_second_step_by_hand(one_unit):
     gradients = network.backward(np.ones(1))
     np.testing.assert_allclose(gradients["d_bs"][1, :, 0], [s_f, s_h], rtol=1e-13)
     np.testing.assert_allclose(gradients["d_R"][1, 0], [s_f * a0, s_h * f * a0], rtol=1e-13)
-    np.testing.assert_allclose(network.gradients.d_a[0], 1 - f + s_h * r_h * f + s_f * r_f, rtol=1e-13)
+    np.testing.assert_allclose(network.grads.d_a[0], 1 - f + s_h * r_h * f + s_f * r_f, rtol=1e-13)

@@ -22,7 +22,7 @@ def test_tanh_with_one_unit_by_hand():
     y_hat = rnn.forward(np.array([[x0], [x1]]))
     grads = rnn.backward(np.array([[d]]))
     np.testing.assert_allclose(y_hat, [[v * a1 + c]], rtol=RTOL)
-    np.testing.assert_allclose(rnn.gradients.d_a[:, 0, 0], [r * delta1, v * d], rtol=RTOL)
+    np.testing.assert_allclose(rnn.grads.d_a[:, 0, 0], [r * delta1, v * d], rtol=RTOL)
     np.testing.assert_allclose(grads["d_V"], [[a1 * d]], rtol=RTOL)
     np.testing.assert_allclose(grads["d_by"], [[d]], rtol=RTOL)
     np.testing.assert_allclose(grads["d_W"], [[[x0 * delta0]], [[x1 * delta1]]], rtol=RTOL)
@@ -56,7 +56,7 @@ def test_tanh_with_two_units_by_hand():
     grads = rnn.backward(np.array([[d]]))
     np.testing.assert_allclose(y_hat, [[v_p * p1 + v_q * q1 + c]], rtol=RTOL)
     np.testing.assert_allclose(rnn.trace.a[:, 0], [[p0, q0], [p1, q1]], rtol=RTOL)
-    np.testing.assert_allclose(rnn.gradients.d_a[:, 0], [[d_p0, d_q0], [v_p * d, v_q * d]], rtol=RTOL)
+    np.testing.assert_allclose(rnn.grads.d_a[:, 0], [[d_p0, d_q0], [v_p * d, v_q * d]], rtol=RTOL)
     np.testing.assert_allclose(grads["d_V"], [[p1 * d], [q1 * d]], rtol=RTOL)
     np.testing.assert_allclose(grads["d_by"], [[d]], rtol=RTOL)
     np.testing.assert_allclose(
@@ -81,7 +81,7 @@ def test_relu_lets_neither_value_nor_error_through_a_unit_below_zero():
     assert grads["d_bs"][:, :, 0].tolist() == [[3, 0], [1, 0]]
     assert grads["d_W"].tolist() == [[[6, 0]], [[1, 0]]]
     assert grads["d_R"].tolist() == [[[0, 0], [0, 0]], [[2, 0], [0, 0]]]
-    assert network.gradients.d_a[:, 0].tolist() == [[3, 0], [1, 10]]
+    assert network.grads.d_a[:, 0].tolist() == [[3, 0], [1, 10]]
 
 
 def test_linear_cell_adds_up_its_inputs_without_end():

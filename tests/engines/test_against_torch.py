@@ -124,14 +124,14 @@ def test_every_step(cell, T):
 
     network.forward(x)
     grads = network.backward(d)
-    d_a = network.gradients.d_a
+    d_a = network.grads.d_a
     for t, step in enumerate(cells):
         assert_close(d_a[t], states[t][0].grad)
         assert_gradients(network, (grads[name][t] for name in ("d_W", "d_R", "d_bs")), step)
     assert np.linalg.norm(d_a[0]) > 1e-100
     if cell == "lstm":
         c, o = network.trace.state("c"), network.trace.gate("o")
-        whole = network.gradients.d_states[1] + d_a * o * (1 - np.tanh(c) ** 2)
+        whole = network.grads.d_states[1] + d_a * o * (1 - np.tanh(c) ** 2)
         assert_close(c, [c_t.detach() for _, c_t in states])
         for t in range(T):
             assert_close(whole[t], states[t][1].grad)

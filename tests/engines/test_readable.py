@@ -48,7 +48,7 @@ def test_linear_network_is_a_sum_of_matrix_powers(rng):
     # dL/da[t] = dL/ds[t] = R^(T-1-t) V dL/dŷ
     grads = network.backward(d)
     delta = [power[5 - t] @ V @ d[0] for t in range(6)]
-    np.testing.assert_allclose(network.gradients.d_a[:, 0], delta, rtol=1e-13)
+    np.testing.assert_allclose(network.grads.d_a[:, 0], delta, rtol=1e-13)
     np.testing.assert_allclose(grads["d_V"], np.outer(a[5], d[0]), rtol=1e-13)
     np.testing.assert_allclose(grads["d_by"][:, 0], d[0], rtol=0)
     for t in range(6):
@@ -79,10 +79,10 @@ def test_total_is_that_of_the_backward_pass_whatever_is_done_to_grads(rng):
     network = Network("rnn", 1, 3, 1, rng=rng)
     network.forward(rng.standard_normal((4, 2, 1)))
     grads = network.backward(np.ones((2, 1)))
-    before = network.gradients.total()
+    before = network.grads.total()
     for gradient in grads.values():
         gradient *= 0
-    np.testing.assert_array_equal(network.gradients.total(), before)
+    np.testing.assert_array_equal(network.grads.total(), before)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from memspan import CELLS, RNN, InvalidArgument, MSELoss, Network, NotReady, lstm
+from memspan.runtime.renamed import RenamedWarning
 
 NAMES = ("W", "R", "bs", "V", "by")
 
@@ -66,11 +67,11 @@ def test_the_gradient_given_is_copied(model, x):
     model.forward(x)
     d_loss = np.full((5, 2), 2.0)
     model.backward(d_loss)
-    expected = model.gradients.d_W.copy()
+    expected = model.grads.d_W.copy()
     d_loss[:] = 7
-    np.testing.assert_array_equal(model.gradients.d_y_hat, 2.0)
-    np.testing.assert_array_equal(model.gradients.d_V, model.trace.a[-1].T @ np.full((5, 2), 2.0))
-    np.testing.assert_array_equal(model.gradients.d_W, expected)
+    np.testing.assert_array_equal(model.grads.d_y_hat, 2.0)
+    np.testing.assert_array_equal(model.grads.d_V, model.trace.a[-1].T @ np.full((5, 2), 2.0))
+    np.testing.assert_array_equal(model.grads.d_W, expected)
 
 
 def test_predict_is_forward_without_memory(model, x):
@@ -91,13 +92,62 @@ def test_backward_may_be_repeated_and_leaves_its_last_result_in_grads(model, x):
     assert_same(doubled, {name: 2 * gradient for name, gradient in kept.items()})
 
 
-def test_backpropagate_gives_the_same_with_types_but_makes_no_update_ready(model, x):
+def test_grads_has_every_gradient_by_name_and_as_an_attribute(model, x):
+    model.forward(x)
+    grads = model.backward(np.ones((5, 2)))
+    assert grads is model.grads
+    assert list(grads) == ["d_V", "d_W", "d_R", "d_bs", "d_by"]
+    assert (len(grads), "d_W" in grads, "d_U" in grads, "W" in grads) == (5, True, False, False)
+    assert_same(grads, {f"d_{name}": getattr(grads, f"d_{name}") for name in NAMES})
+    assert dict(grads)["d_R"] is grads["d_R"] is model.grads["d_R"]
+    assert "d_V, d_W, d_R" in repr(grads)
+    with pytest.raises(KeyError):
+        grads["d_U"]
+
+
+def test_grads_has_d_U_where_the_cell_has_U(x):
+    model = Network("lstm-peephole", 2, 3, 2, rng=0)
+    ready(model, x)
+    assert list(model.grads)[-1] == "d_U"
+    model.grads["d_U"][:] = 0
+    assert model.grads.d_U.any()
+
+
+def test_the_attributes_of_grads_stay_when_its_arrays_are_changed(model, x):
+    grads = ready(model, x).grads
+    kept = {name: getattr(grads, f"d_{name}").copy() for name in NAMES}
+    total = grads.total()
+    for name in grads:
+        grads[name] *= 0
+    assert not any(gradient.any() for gradient in grads.values())
+    assert_same({name: getattr(grads, f"d_{name}") for name in NAMES}, kept)
+    np.testing.assert_array_equal(grads.total(), total)
+
+
+def test_a_gradient_can_be_assigned_but_not_removed_or_added(model, x):
+    grads, before = ready(model, x).grads, model.get_weights()
+    grads["d_W"] = np.ones((2, 3))  # summed over time already
+    grads["d_R"] = np.zeros_like(grads["d_R"])
+    with pytest.raises(TypeError, match="cannot be taken out"):
+        del grads["d_W"]
+    with pytest.raises(InvalidArgument, match=r"the name of a gradient must be one of d_V, d_W, .*, got 'W'"):
+        grads["W"] = np.ones((2, 3))
+    model.update(0.5)
+    np.testing.assert_array_equal(model.W, before["W"] - 0.5)
+    np.testing.assert_array_equal(model.R, before["R"])
+
+
+def test_backpropagate_is_backward_without_the_finite_check(model, x):
     model.forward(x)
     gradients = model.backpropagate(np.ones((5, 2)))
-    assert gradients is model.gradients
-    with pytest.raises(NotReady):
-        model.update(0.1)
-    assert_same(model.backward(np.ones((5, 2))), {f"d_{name}": getattr(gradients, f"d_{name}") for name in NAMES})
+    assert gradients is model.grads
+    assert_same(model.backward(np.ones((5, 2))), gradients)
+
+
+def test_the_old_name_of_grads_warns(model, x):
+    ready(model, x)
+    with pytest.warns(RenamedWarning, match="gradients is now grads"):
+        assert model.gradients is model.grads
 
 
 def test_a_loss_that_is_not_finite_shows_in_the_gradients(model, x):
@@ -162,7 +212,7 @@ def test_each_method_needs_the_one_before(model, x):
 
 def test_a_new_forward_forgets_old_gradients(model, x):
     ready(model, x).forward(x)
-    assert model.gradients is None
+    assert model.grads is None
     with pytest.raises(NotReady):
         model.update(0.1)
 
@@ -455,7 +505,7 @@ def test_backward_refuses(model, x, d_loss, message):
     with pytest.raises(InvalidArgument) as caught:
         model.backward(d_loss)
     assert str(caught.value) == message
-    assert model.grads == {}
+    assert model.grads is None
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, True, "3", None])

@@ -14,6 +14,8 @@ from safetensors.numpy import save
 
 from memspan import (
     CELLS,
+    GRU,
+    LSTM,
     RNN,
     SGD,
     Adam,
@@ -139,6 +141,28 @@ def test_every_cell_comes_back_as_what_it_was(path, cell, dtype):
 def test_an_rnn_comes_back_as_an_rnn(path, activation):
     loaded = assert_continues(path, lambda: learner_of(model=RNN(1, 3, 1, activation=activation, rng=0)))
     assert type(loaded.model) is RNN
+
+
+@pytest.mark.parametrize("options", [{}, {"output_steps": 2}], ids=str)
+@pytest.mark.parametrize("network", [RNN, LSTM, GRU])
+def test_a_named_network_comes_back_as_one(path, network, options):
+    def make():
+        batches = Batches(Recall(), length=3, batch=4, rng=1)
+        pairs = ((x, np.stack([y] * 2)) for x, y in batches) if options else batches
+        return learner_of(pairs, model=network(1, 3, 1, rng=0, **options))
+
+    given = {"batches": make().batches} if options else {}
+    loaded = assert_continues(path, make, **given)
+    assert type(loaded.model) is network
+    assert loaded.model.output_steps == options.get("output_steps")
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_a_class_without_the_cell_is_refused(path, kind):
+    learner_of(model=Network("mgu", 1, 3, 1, rng=0)).save(path)
+    rewrite(path, header={"kind": kind})
+    with pytest.raises(UnreadableFile, match=f"names an {kind} with the cell mgu, and there is none"):
+        Learner.load(path)
 
 
 def test_the_task_is_kept_also_where_the_batches_do_not_tell_it(path):
@@ -429,7 +453,10 @@ class OwnBatches(Batches):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: learner_of(model=OwnNetwork("rnn", 1, 3, 1)), "model must be a Network or an RNN to be saved"),
+        (
+            lambda: learner_of(model=OwnNetwork("rnn", 1, 3, 1)),
+            "model must be a Network, RNN, LSTM or GRU to be saved",
+        ),
         (lambda: learner_of(OwnBatches(Recall(), 3, 4, 1)), "batches must be Batches or a generator to be saved"),
         (
             lambda: learner_of(Batches(Recall(), 3, 4, np.random.Generator(np.random.MT19937(0)))),

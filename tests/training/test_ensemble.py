@@ -25,7 +25,9 @@ from memspan import (
     RMSprop,
     generate_samples,
 )
+from memspan.runtime.renamed import RenamedWarning
 from memspan.training.ensemble import Ensemble
+from memspan.training.member import Member
 
 ENGINES = ("compiled", "readable")
 OPTIMIZERS = {
@@ -401,6 +403,48 @@ def test_no_network_is_there_twice_and_one_is_there(engine):
 
 def test_engines_have_names():
     refused("engine must be one of .*compiled.*readable.*, got 'fast'", [RNN(1, 6, 1)], engine="fast")
+
+
+def test_the_old_name_of_the_compiled_engine_warns_once():
+    model, other = RNN(1, 6, 1, rng=0), RNN(1, 6, 1, rng=0)
+    with pytest.warns(RenamedWarning, match=r'engine="fused" is now engine="compiled"') as caught:
+        ensemble = Ensemble([model], MSELoss(), [stream(0)], SGD(0.1), engine="fused")
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(RenamedWarning, match=r'engine="fused" is now engine="compiled"') as caught:
+        learner = Learner(other, MSELoss(), stream(0), SGD(0.1), engine="fused")
+    assert [warning.filename for warning in caught] == [__file__]
+    ensemble.fit(3, **TINY)
+    learner.fit(3, **TINY)
+    np.testing.assert_array_equal(model.parameters, other.parameters)
+    assert model.grads is None  # the compiled engine leaves none
+
+
+def test_the_old_name_of_a_result_warns(engine):
+    learner = Learner(RNN(1, 6, 1, rng=0), MSELoss(), stream(0), SGD(0.1), engine=engine)
+    learner.fit(3, **TINY)
+    (member,) = learner.ensemble.members
+    for owner in (learner, member):
+        with pytest.warns(RenamedWarning, match="outcome is now result"):
+            assert owner.outcome is learner.result
+
+
+def test_batches_are_drawn_once_for_each_update(engine, monkeypatch):
+    drawn = []
+    draw = Member.draw
+    monkeypatch.setattr(Member, "draw", lambda member: drawn.append(member) or draw(member))
+    ensemble = ensemble_of(range(2), engine=engine)
+    ensemble.fit(5, **TINY)
+    assert drawn == ensemble.members * 5
+
+
+def test_the_readable_engine_leaves_the_gradients_in_each_network():
+    ensemble = ensemble_of(range(3), engine="readable")
+    ensemble.fit(3, **TINY)
+    for member in ensemble.members:
+        x = member.last.x.astype(float)
+        np.testing.assert_array_equal(member.model.trace.x, x)
+        assert member.model.grads.trace is member.model.trace
+        assert np.linalg.norm(member.model.grads.total()) == pytest.approx(member.history.norm[-1], rel=1e-12)
 
 
 class Doubled(Network):

@@ -188,7 +188,7 @@ def test_observe_sees_every_update_with_its_own_gradient():
     seen, before = [], []
 
     def observe(learner):
-        gradient = learner.model.gradients.total()
+        gradient = learner.model.grads.total()
         step = -0.5 * ClipByValue(0.05)(gradient)
         np.testing.assert_array_equal(learner.model.parameters, before[-1] + step)
         before.append(learner.model.parameters.copy())
@@ -210,8 +210,8 @@ def test_the_engines_train_alike():
     np.testing.assert_allclose(fused.model.parameters, readable.model.parameters, rtol=1e-9)
     for mine, theirs in zip(*(learner.history.arrays().values() for learner in (fused, readable)), strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9)
-    assert fused.model.gradients is None
-    assert readable.model.gradients is not None
+    assert fused.model.grads is None
+    assert readable.model.grads is not None
 
 
 def test_flows_are_measured_every_so_many_updates(engine):
@@ -219,7 +219,7 @@ def test_flows_are_measured_every_so_many_updates(engine):
     learner.fit(4, flow_every=3, **TINY)
     learner.fit(4, flow_every=3, **TINY)  # before updates 1, 4 and 7
     expected = []
-    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.gradients).d_a), **TINY)
+    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.grads).d_a), **TINY)
     np.testing.assert_allclose(learner.flows, expected[::3], rtol=1e-9)
     learner.fit(5, **TINY)
     assert len(learner.flows) == 3
@@ -310,12 +310,12 @@ def test_evaluation_does_not_touch_training():
 def test_prediction_leaves_no_trace():
     learner = learner_of(engine="readable")
     learner.fit(3, **TINY)
-    trace, gradients, parameters = learner.model.trace, learner.model.gradients, learner.model.parameters.copy()
+    trace, gradients, parameters = learner.model.trace, learner.model.grads, learner.model.parameters.copy()
     x, _ = next(generate_samples(4, 9, rng=2))
     y_hat = learner.predict(x)
     learner.evaluate(2)
     assert learner.model.trace is trace
-    assert learner.model.gradients is gradients
+    assert learner.model.grads is gradients
     np.testing.assert_array_equal(learner.model.parameters, parameters)
     np.testing.assert_array_equal(y_hat, learner.model.forward(x))
     np.testing.assert_allclose(learner.predict(x[:, 1]), y_hat[1:2], rtol=1e-12)

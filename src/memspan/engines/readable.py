@@ -4,14 +4,16 @@ Both directions are one loop over the steps. Everything that a cell does differe
 functions; nothing here knows which cell it is.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Inexact
 
 from memspan.cells.base import Cell, Values
-from memspan.engines.parameters import Weights, split
+from memspan.engines.parameters import Layout, Weights, split
+from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
 
 spurious = np.errstate(invalid="ignore")
@@ -64,11 +66,14 @@ class Trace:
         return self.residuals[self.cell.residuals.index(name)]
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """All that a backward pass computed; the gradients of the weights are derived from it when asked for.
+@dataclass(frozen=True, eq=False, repr=False)
+class Gradients(MutableMapping[str, Array]):
+    """All that a backward pass computed: as attributes, and for each weight by name.
 
-    They are derived anew each time, so that editing one, as a clip does, changes nothing here.
+    `grads["d_W"]` is the gradient of W. The names are `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, and `d_U` where the
+    cell has it. The array is computed when it is first asked for, and then kept: change it in place, as a clip
+    does, or assign another one, and `Network.update` takes its step from that. The attributes and `total` stay as
+    the backward pass found them.
 
     Attributes
     ----------
@@ -90,6 +95,34 @@ class Gradients:
     d_s: Columns
     d_states: Inexact[np.ndarray, "states time batch hidden"]
     d_U: Inexact[np.ndarray, "time unit_weights hidden"]
+    _kept: dict[str, Array] = field(default_factory=dict, init=False)
+
+    __eq__ = object.__eq__  # two passes are two things, whatever their numbers
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<Gradients of {self.trace.cell.name}: {', '.join(self)}>"
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names():
+            raise KeyError(name)
+        if name not in self._kept:
+            self._kept[name] = self.d_U.copy() if name == "d_U" else np.ascontiguousarray(getattr(self, name))
+        return self._kept[name]
+
+    def __setitem__(self, name: str, gradient: Array) -> None:
+        if name not in self._names():
+            raise InvalidArgument("the name of a gradient", f"one of {', '.join(self)}", repr(name))
+        self._kept[name] = np.asarray(gradient)
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("the gradient of a weight can be changed; it cannot be taken out")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
 
     @property
     def d_a(self) -> Hidden:
@@ -130,12 +163,6 @@ class Gradients:
         """dL/db_y, summed likewise: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
 
-    def by_name(self) -> dict[str, Array]:
-        """The gradient of every weight that the cell has, `d_V` and so on, those of the steps apart."""
-        names = ("V", "W", "R", "bs", "by", "U")
-        gradients = {f"d_{name}": getattr(self, f"d_{name}") for name in names}
-        return {name: gradient.copy() for name, gradient in gradients.items() if gradient.size}
-
     @spurious
     def total(self) -> Flat:
         """The gradient of all weights, summed over time, in the order of `Weights`.
@@ -152,6 +179,12 @@ class Gradients:
         d_bs = d_s.sum(axis=0)
         sums = Weights(d_W, d_R, d_bs[:, np.newaxis], self.d_V, self.d_by, self.d_U.sum(axis=0))
         return np.concatenate([gradient.ravel() for gradient in sums])
+
+    def _names(self) -> tuple[str, ...]:
+        """The name of each gradient, of the weights that the cell has."""
+        trace = self.trace
+        weights = Layout(trace.cell, trace.x.shape[-1], trace.a.shape[-1], trace.y_hat.shape[-1]).shapes
+        return tuple(f"d_{name}" for name in ("V", "W", "R", "bs", "by", "U") if name in weights)
 
     @property
     def _d_input_gates(self) -> Columns:

@@ -1,6 +1,7 @@
 """The two gradients that the assignment compares, for any model with its methods."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ class Model(Protocol):
     def forward(self, x: Array, /) -> Array:
         """ŷ."""
 
-    def backward(self, d_loss: Array, /) -> dict[str, Array]:
+    def backward(self, d_loss: Array, /) -> Mapping[str, Array]:
         """The gradients by name."""
 
     def get_weights(self) -> dict[str, Array]:

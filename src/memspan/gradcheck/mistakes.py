@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from memspan.engines.parameters import split
+from memspan.engines.readable import Gradients
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.shapes import Array, Outputs
@@ -83,7 +84,7 @@ class MistakenNetwork(Network):
         mistaken.parameters[:] = network.parameters
         return mistaken
 
-    def backward(self, d_loss: Array) -> dict[str, Array]:
+    def backward(self, d_loss: Array) -> Gradients:
         """As `Network.backward`, but for the mistake."""
         made = self.mistake
         right = super().backpropagate(d_loss)
@@ -107,8 +108,8 @@ class MistakenNetwork(Network):
                 self._buffer = np.empty_like(gradients["d_R"])
             self._buffer[:] = gradients["d_R"]
             gradients["d_R"] = self._buffer
-        self.grads = gradients
-        return gradients
+        right.update(gradients)
+        return right
 
     def astype(self, dtype: Any) -> Self:
         """As `Network.astype`, with a buffer of its own."""

@@ -12,7 +12,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
-from memspan.runtime.renamed import renamed_keywords
+from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
 from memspan.shapes import Array, Flat, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
@@ -66,10 +66,9 @@ class Network:
         All weights in one vector.
     trace : Trace or None
         What the last `forward` computed: `trace.x`, `trace.a`, `trace.y_hat`, and the gates by name.
-    gradients : Gradients or None
-        What the last `backward` computed, for the diagnostics.
-    grads : dict
-        What the last `backward` returned; `update` takes its steps from it.
+    grads : Gradients or None
+        What the last `backward` computed: the gradient of each weight by name, from which `update` takes its step,
+        and dL/da[t] and the like of each step for the diagnostics.
 
     Raises
     ------
@@ -80,6 +79,7 @@ class Network:
     """
 
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
+    gradients = RenamedAttribute("grads")
 
     @renamed_keywords(read_out="output_steps")
     def __init__(
@@ -106,8 +106,7 @@ class Network:
         flat = initial_weights(self.layout, init, gain, generator("rng", rng))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
-        self.gradients: Gradients | None = None
-        self.grads: dict[str, Array] = {}
+        self.grads: Gradients | None = None
 
     def __repr__(self) -> str:
         sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
@@ -144,7 +143,7 @@ class Network:
         trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
         return trace.y_hat.reshape(self._answer(trace))
 
-    def backward(self, d_loss: Array) -> dict[str, Array]:
+    def backward(self, d_loss: Array) -> Gradients:
         """Back-propagation through time from dL/dŷ.
 
         Parameters
@@ -154,21 +153,20 @@ class Network:
 
         Returns
         -------
-        dict
-            `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O, 1]`, and
-            `d_U [T, K, H]` where the cell has it, summed over the batch; those of the recurrent half keep the
-            contribution of each time step apart. It is also kept as `grads`: what is done to the arrays in place
-            is what `update` will see.
+        Gradients
+            A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O,
+            1]`, and `d_U [T, K, H]` where the cell has it, summed over the batch. Those of the recurrent half keep
+            the contribution of each time step apart. It is also kept as `grads`: what is changed in it is what
+            `update` sees.
         """
-        self.grads = self.backpropagate(self._checked_floats("d_loss", d_loss)).by_name()
-        return self.grads
+        return self.backpropagate(self._checked_floats("d_loss", d_loss))
 
     def backpropagate(self, d_loss: Array) -> Gradients:
-        """As `backward`, but return the typed `Gradients`, which also hold dL/da[t] of every step."""
+        """As `backward`, but `d_loss` need not be finite."""
         if self.trace is None:
             raise NotReady("backward needs the trace of a forward pass: call .forward(x) first")
-        self.gradients = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
-        return self.gradients
+        self.grads = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
+        return self.grads
 
     def update(self, lr: float) -> None:
         """One step of gradient descent: each weight less `lr` times its gradient, summed over time.
@@ -178,7 +176,7 @@ class Network:
         NotReady
             When `backward` has not been called since the last update.
         """
-        if not self.grads:
+        if self.grads is None:
             raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
         lr = real_number("lr", lr, above=0)
         for name, weight in self.layout.by_name(self.parameters).items():
@@ -260,4 +258,4 @@ class Network:
         return converted
 
     def _forget(self) -> None:
-        self.trace, self.gradients, self.grads = None, None, {}
+        self.trace, self.grads = None, None

@@ -50,7 +50,7 @@ class RNN(Network):
         their sources are in `memspan.cells.initializers`. Biases start at 0.
     activation : `tanh` or `relu`, optional
         By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
-    gain, dtype, rng
+    gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -72,8 +72,19 @@ class RNN(Network):
         activation: str | None = None,
         gain: float = 1.0,
         dtype: DTypeLike = np.float64,
+        output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
         usual = "relu" if init == "identity" else "tanh"
         cell = ACTIVATIONS[one_of("activation", usual if activation is None else activation, ACTIVATIONS)]
-        super().__init__(cell, input_size, hidden_size, output_size, init=init, gain=gain, dtype=dtype, rng=rng)
+        super().__init__(
+            cell,
+            input_size,
+            hidden_size,
+            output_size,
+            init=init,
+            gain=gain,
+            dtype=dtype,
+            output_steps=output_steps,
+            rng=rng,
+        )

@@ -18,8 +18,9 @@ from memspan.shapes import Array
 from memspan.study.configuration import Configuration
 from memspan.study.study import Key
 from memspan.tasks import Batch, Batches
-from memspan.training.ensemble import Ensemble, Member
+from memspan.training.ensemble import Ensemble
 from memspan.training.history import Outcome
+from memspan.training.member import Member
 
 CURVE_POINTS = 150
 DIGITS = 20  # binary ones that are kept of a number in a curve: six decimal ones

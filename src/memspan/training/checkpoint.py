@@ -18,15 +18,13 @@ from memspan.cells import CELLS, Cell
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.losses import LOSSES, Loss, MeanLoss
-from memspan.network import ACTIVATIONS, RNN, Network
+from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
 from memspan.runtime.files import replaced
 from memspan.shapes import Array
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.training.history import History
+from memspan.training.member import Stream
 from memspan.training.optimizers import CLIPS, RULES, Chain
-
-Stream = Batches | Counted
-"""Batches whose position can be saved."""
 
 
 @dataclass
@@ -102,7 +100,7 @@ class _Stream(_Strict):
 class _Header(_Strict):
     format: Literal["memspan learner 1"] = "memspan learner 1"
     version: str = __version__
-    kind: Literal["Network", "RNN"]
+    kind: Literal["Network", "RNN", "LSTM", "GRU"]
     cell: str
     input_size: PositiveInt
     hidden_size: PositiveInt
@@ -161,10 +159,10 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
 
 def _describe(checkpoint: Checkpoint) -> _Header:
     model, shared = checkpoint.model, checkpoint.evaluation is checkpoint.batches
-    if type(model) not in (Network, RNN):
-        raise InvalidArgument("model", "a Network or an RNN to be saved", type(model).__name__)
+    if type(model) not in (Network, RNN, LSTM, GRU):
+        raise InvalidArgument("model", "a Network, RNN, LSTM or GRU to be saved", type(model).__name__)
     return _Header(
-        kind="RNN" if isinstance(model, RNN) else "Network",
+        kind=type(model).__name__,
         cell=_cell_name(model.cell),
         input_size=model.input_size,
         hidden_size=model.hidden_size,
@@ -250,21 +248,33 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
     cell = cell or CELLS.get(header.cell)
     if cell is None:
         raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
-    sizes = header.input_size, header.hidden_size, header.output_size
     size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
     # Looked at before a network is made: what a file claims could be any size.
     parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
     if not np.isfinite(parameters).all():
         raise UnreadableFile(f"{path} holds weights that are not finite")
-    activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
-    if header.kind == "Network":
-        model = Network(cell, *sizes, dtype=header.dtype, output_steps=header.output_steps, rng=0)
-    elif activation is not None:
-        model = RNN(*sizes, activation=activation, dtype=header.dtype, rng=0)
-    else:
-        raise UnreadableFile(f"{path} tells of an RNN with the cell {cell.name}, and there is none")
+    model = _network_of(header, cell)
+    if model is None:
+        raise UnreadableFile(f"{path} names an {header.kind} with the cell {cell.name}, and there is none")
     model.parameters[:] = parameters
     return model
+
+
+def _network_of(header: _Header, cell: Cell) -> Network | None:
+    """A network of the class and the sizes that are saved; None where the class does not have the cell."""
+    sizes = header.input_size, header.hidden_size, header.output_size
+    activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
+    options: dict[str, Any] = {"dtype": header.dtype, "output_steps": header.output_steps, "rng": 0}
+    match header.kind:
+        case "Network":
+            return Network(cell, *sizes, **options)
+        case "RNN" if activation is not None:
+            return RNN(*sizes, activation=activation, **options)
+        case "LSTM" if cell.name == "lstm":
+            return LSTM(*sizes, forget_bias=cell.bias.get("f", 0.0), **options)
+        case "GRU" if cell.name == "gru":
+            return GRU(*sizes, **options)
+    return None
 
 
 def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:

@@ -20,9 +20,11 @@ from memspan.figures.training import (
 )
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import RenamedAttribute
 from memspan.shapes import Array, Outputs, PerStep
 from memspan.tasks import Batch, Batches, Recall, Task
 from memspan.training import checkpoint
+from memspan.training.engines import engine_name
 from memspan.training.ensemble import Ensemble
 from memspan.training.history import Evaluation, FitResult, History
 from memspan.training.optimizers import Chain, Rule
@@ -47,12 +49,13 @@ class Learner:
         Where evaluations take their held-out batches from. By default a stream of their own, independent of
         `batches`; a plain generator cannot be doubled, so there they share it with training.
     task : Task, optional
-        Says what counts as correct; by default that of `batches`, or the memory task.
+        Says what counts as correct; by default that of `batches`, or the memory task. Its `make_loss` makes the
+        loss that goes with it.
     threshold : float
         The accuracy on held-out batches that solves the task.
     engine : `compiled` or `readable`
-        Compiled, or the readable NumPy, which leaves a `trace` and `gradients` in the network. They agree
-        to rounding.
+        The readable engine is slower NumPy, and leaves a `trace` and `grads` in the network. The two agree to
+        rounding.
     memory : int
         Bytes that the compiled engine's buffers may take; less means more computing.
 
@@ -64,6 +67,8 @@ class Learner:
     result : FitResult or None
         How the last `fit` ended.
     """
+
+    outcome = RenamedAttribute("result")
 
     def __init__(
         self,
@@ -86,7 +91,7 @@ class Learner:
             evaluation=None if evaluation is None else [evaluation],
             task=task,
             threshold=threshold,
-            engine=engine,
+            engine=engine_name(engine),
             memory=memory,
         )
         self._member = self.ensemble.members[0]
@@ -161,7 +166,7 @@ class Learner:
             Whether to show it, or a kind from `memspan.runtime.progress.KINDS`.
         observe : callable, optional
             Called with this learner after every update; training ends when it returns True. With the readable
-            engine, `learner.model.gradients` are then those of the update.
+            engine, `learner.model.grads` are then those of the update.
         flow_every : int
             After so many updates each, beginning with the first, dL/da is measured: `flows`. 0 for never.
 
@@ -206,9 +211,9 @@ class Learner:
 
     def plot_predictions(self, batches: int = 4, ax: "Axes | None" = None) -> "Axes":
         """Draw answers to held-out batches: numbers against their labels, classes against their classes."""
-        fresh = list(islice(self.evaluation, whole_number("batches", batches)))
-        y = np.concatenate([self.task.noise_free(x, y) for x, y in fresh], axis=-2)
-        y_hat = np.concatenate([self.model.predict(x) for x, _ in fresh], axis=-2)
+        held_out = list(islice(self.evaluation, whole_number("batches", batches)))
+        y = np.concatenate([self.task.noise_free(x, y) for x, y in held_out], axis=-2)
+        y_hat = np.concatenate([self.model.predict(x) for x, _ in held_out], axis=-2)
         accuracy, asked = self.task.accuracy(y_hat, y), self.task.mask(y)
         if self.task.class_names:
             return draw_confusion(_confusion(y_hat[asked], y[asked], self.task, accuracy), ax)

@@ -1,5 +1,5 @@
 """The compiled engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
 
-from memspan.engines.compiled.engine import MEMORY, CompiledEngine, Differentiated
+from memspan.engines.compiled.engine import MEMORY, CompiledEngine
 
-__all__ = ["MEMORY", "CompiledEngine", "Differentiated"]
+__all__ = ["MEMORY", "CompiledEngine"]

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.cells import Cell
+from memspan.engines.base import Differentiated
 from memspan.engines.compiled.compiling import compiled, kernel_of, reason
 from memspan.engines.compiled.kernel import BACKWARD, FORWARD, Buffers, Data, Matrices, Numbers, Sizes
 from memspan.engines.compiled.processor import denormals_back
@@ -30,14 +31,6 @@ PREDICTED_ROWS = 1024  # of a segment where nothing is traced
 
 
 Shapes = tuple[tuple[int, ...], ...]
-
-
-class Differentiated(NamedTuple):
-    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and norms of dL/da `[M, T]` if asked for."""
-
-    losses: Array
-    gradients: Array
-    norms: Any
 
 
 class CompiledEngine:

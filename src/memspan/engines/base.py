@@ -1,0 +1,44 @@
+"""What an engine is: the losses, gradients and predictions of several networks of one shape."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float, Inexact
+
+from memspan.shapes import Array, Outputs
+
+
+class Differentiated(NamedTuple):
+    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and norms of dL/da `[M, T]` if asked for."""
+
+    losses: Float[np.ndarray, "models"]
+    gradients: Inexact[np.ndarray, "models parameters"]
+    norms: Any
+
+
+class Engine(Protocol):
+    """Computes for M networks at once, each on its own data. It knows nothing of training."""
+
+    def differentiate(
+        self,
+        parameters: Inexact[np.ndarray, "models parameters"],
+        batches: Sequence[tuple[Array, Array]],
+        *,
+        norms: bool = False,
+    ) -> Differentiated:
+        """The loss of each network on its batch, and its gradient.
+
+        Parameters
+        ----------
+        parameters : array [M, P]
+            The weights of each network.
+        batches : M pairs of x [T, B, F] and y [B, O] or [K, B, O]
+        norms : bool
+            Whether to measure Σ_b ‖dL/da[t]‖ at every step too.
+        """
+
+    def predict(
+        self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
+    ) -> Sequence[Outputs] | Inexact[np.ndarray, "models *output_steps batch outputs"]:
+        """ŷ of each network, for its own x `[T, B, F]`."""

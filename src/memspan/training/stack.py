@@ -1,0 +1,117 @@
+"""The networks in training, side by side in one array."""
+
+import cmath
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Inexact, Shaped
+
+from memspan.shapes import Flat
+from memspan.training.history import FitResult, Outcome
+from memspan.training.member import Member
+
+Rows = list[int] | slice
+"""The rows of those that stay: an index of an array."""
+
+
+class Stack:
+    """The networks in training: their weights as the rows of one array, and the optimiser's memory likewise.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        Those that begin. Their networks get the rows as their weights.
+
+    Attributes
+    ----------
+    members : list of Member
+        Those still in training, one for each row.
+    parameters : array [M, P]
+    state : named tuple of arrays [M, ...]
+        The optimiser's memory.
+    """
+
+    parameters: Inexact[np.ndarray, "models parameters"]
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = list(members)
+        self.parameters = members[0].model.parameters[np.newaxis]  # a single network keeps its own array
+        if len(members) > 1:
+            self._move(np.stack([member.model.parameters for member in members]))
+        states = [member.state for member in members]
+        self.state = type(states[0])(*(np.stack(part) for part in zip(*states, strict=True)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._give_back(range(len(self.members)))
+
+    def leave(self, results: Mapping[int, FitResult]) -> Rows:
+        """Take out the networks of these rows, as they are now; return the rows of those that stay."""
+        if not results:
+            return slice(None)
+        self._give_back(results)
+        for k, result in results.items():
+            member = self.members[k]
+            member.result, member.model.parameters = result, self._own(k)
+        stay = [k for k in range(len(self.members)) if k not in results]
+        self.members = [self.members[k] for k in stay]
+        self.state = type(self.state)(*(part[stay] for part in self.state))
+        self._move(self.parameters[stay])
+        return stay
+
+    def leave_all(self, outcome: Outcome) -> None:
+        """Take out every network that is left, with this outcome."""
+        self.leave({k: FitResult(outcome, member.updates) for k, member in enumerate(self.members)})
+
+    def leave_diverged(
+        self, proof: Iterable[Shaped[np.ndarray, "..."]], tensors: Callable[[], Mapping[str, Sequence[Any]]]
+    ) -> Rows:
+        """Take out the networks of which a tensor is not finite, and name it; return the rows of those that stay.
+
+        Parameters
+        ----------
+        proof : arrays
+            If the sum of all their squares is finite, as it is as a rule, nothing else is looked at.
+        tensors : callable
+            Gives the tensors `[M, ...]` by name. Where the name has braces in it the tensor holds weights, which
+            are looked at matrix by matrix.
+        """
+        if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
+            return slice(None)
+        suspects, results = tensors(), {}
+        for k, member in enumerate(self.members):
+            named = itertools.chain.from_iterable(_named(member, name, part[k]) for name, part in suspects.items())
+            found = next((name for name, part in named if not np.isfinite(part).all()), None)
+            if found is not None:
+                member.waiting = None  # whatever it was, this batch is not tried again
+                results[k] = FitResult(Outcome.DIVERGED, member.updates, tensor=found)
+        return self.leave(results)
+
+    def _move(self, parameters: Inexact[np.ndarray, "models parameters"]) -> None:
+        self.parameters = parameters
+        for member, row in zip(self.members, parameters, strict=True):
+            member.model.parameters = row
+
+    def _own(self, k: int) -> Flat:
+        """The weights of a network that leaves, apart from those of the others."""
+        model = self.members[k].model
+        return model.parameters if len(self.members) == 1 else model.parameters.copy()
+
+    def _give_back(self, rows: Iterable[int]) -> None:
+        for k in rows:
+            self.members[k].state = type(self.state)(*(part[k] for part in self.state))
+
+
+def _named(
+    member: Member, name: str, tensor: Shaped[np.ndarray, "..."]
+) -> Iterator[tuple[str, Shaped[np.ndarray, "..."]]]:
+    """The tensor by its name, or the matrices in it by theirs."""
+    if "{}" not in name:
+        yield name, tensor
+        return
+    for weight, view in member.model.layout.by_name(tensor).items():
+        yield name.format(weight), view
