@@ -15,7 +15,7 @@ from memspan.engines.compiled import activations as _twins  # noqa: F401  (impor
 from memspan.engines.compiled.packs import add, load, load_own, new_rows, store, store_own
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.engines.compiled.products import product, transposed_product
-from memspan.losses.base import evaluate_row
+from memspan.losses.compiled import count_asked, sigmoid_cross_entropy, softmax_cross_entropy, squared_error
 from memspan.shapes import Array
 
 FORWARD, BACKWARD = 1, 2
@@ -386,7 +386,8 @@ def differentiate(
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, differentiate)
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(exchange, exchange_rows, copy_rows, transpose, prepare_back, start),
-    *(read_out, read_out_back, add_products, summed_norms, evaluate_row),
+    *(read_out, read_out_back, add_products, summed_norms),
+    *(count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
 )
 for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
