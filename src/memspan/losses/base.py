@@ -18,8 +18,9 @@ class Loss(Protocol):
 
     The compiled engine calls it from Python between its forward and its backward half; unless the class has a
     static method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that
-    Numba can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that name,
-    a whole number or a named tuple of them (0 if it has none): one compiled function may serve several losses.
+    Numba can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that
+    name, a whole number or a named tuple of them, and 0 if it has none: so one compiled function may serve several
+    losses.
     """
 
     def forward(self, y_hat: Any, y: Any, /) -> Any:
