@@ -9,7 +9,7 @@ import psutil
 
 from memspan.cells import CELLS
 from memspan.engines.compiled import MEMORY
-from memspan.engines.compiled.engine import PassPlan
+from memspan.engines.compiled.workspace import PassPlan
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, MemspanError
 from memspan.study.configuration import Configuration

@@ -1,6 +1,7 @@
 """The losses, one file each; `LOSSES` is the one list of them."""
 
-from memspan.losses.base import Loss, MeanLoss, evaluate
+from memspan.losses.base import Loss, MeanLoss
+from memspan.losses.compiled import evaluate
 from memspan.losses.mse import MSELoss
 from memspan.losses.sigmoid import SigmoidCrossEntropy
 from memspan.losses.softmax import SoftmaxCrossEntropy

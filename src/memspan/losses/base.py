@@ -8,12 +8,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from memspan.cells.activations import exp, sigmoid, softplus
 from memspan.errors import InvalidArgument, NotReady
+from memspan.losses.compiled import SQUARED, Kind, evaluate
 from memspan.shapes import Array, Outputs
-
-SQUARED, SOFTMAX, SIGMOID, MASKED = 0, 1, 2, 4
-"""What `evaluate` is to compute; `MASKED` is added to one of the others."""
 
 
 class Loss(Protocol):
@@ -22,7 +19,8 @@ class Loss(Protocol):
     The compiled engine calls it from Python between its forward and its backward half; unless the class has a
     static method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that
     Numba can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that
-    name, a whole number (0 if it has none): one compiled function may serve several losses.
+    name, a whole number or a named tuple of them, and 0 if it has none: so one compiled function may serve several
+    losses.
     """
 
     def forward(self, y_hat: Any, y: Any, /) -> Any:
@@ -30,58 +28,6 @@ class Loss(Protocol):
 
     def backward(self) -> Any:
         """dL/dŷ at the last `forward`."""
-
-
-def evaluate(y_hat: Array, y: Array, d_y_hat: Array, kind: int) -> float:
-    """The losses of this file for kernels, over `[K, B, O]`: the value in float64; dL/dŷ goes into `d_y_hat`.
-
-    All are one function, so that a kernel need not be compiled again for another loss.
-    """
-    steps, batch, outputs = y.shape
-    masked, of_rows = kind & MASKED > 0, kind & SOFTMAX > 0
-    terms = 1 if of_rows else outputs
-    asked = steps * batch * terms
-    if masked:
-        for k in range(steps):
-            for b in range(batch):
-                for o in range(terms):
-                    asked -= y[k, b, o] != y[k, b, o]
-    total, share = 0.0, 1.0 / max(asked, 1)
-    for k in range(steps):
-        for b in range(batch):
-            if of_rows:
-                total += evaluate_row(y_hat[k, b], y[k, b], d_y_hat[k, b], share, masked)
-                continue
-            for o in range(outputs):
-                z, label = y_hat[k, b, o], y[k, b, o]
-                if masked and label != label:
-                    d_y_hat[k, b, o] = 0
-                elif kind & SIGMOID:
-                    total += float(softplus(z)) - float(label) * float(z)
-                    d_y_hat[k, b, o] = (sigmoid(z) - label) * share
-                else:
-                    error = z - label
-                    total += float(error) * float(error)
-                    d_y_hat[k, b, o] = error * (2.0 * share)
-    return total / asked if asked else np.nan
-
-
-def evaluate_row(z: Array, label: Array, d_z: Array, share: float, masked: bool) -> float:
-    """Softmax and cross-entropy of one answer; 0 where it is not asked for."""
-    if masked and label[0] != label[0]:
-        d_z[:] = 0
-        return 0.0
-    top = z[0]
-    for o in range(1, z.shape[0]):
-        top = max(top, z[o])
-    whole, wanted = 0.0, 0.0
-    for o in range(z.shape[0]):
-        d_z[o] = exp(z[o] - top)
-        whole += float(d_z[o])
-        wanted += float(label[o]) * float(z[o] - top)
-    for o in range(z.shape[0]):
-        d_z[o] = (d_z[o] / whole - label[o]) * share
-    return np.log(whole) - wanted
 
 
 class MeanLoss:
@@ -95,6 +41,8 @@ class MeanLoss:
     """
 
     function = SQUARED
+    """Number of the loss among those of `memspan.losses.compiled`."""
+
     label = ""
     """What the loss is called in figures."""
 
@@ -108,9 +56,9 @@ class MeanLoss:
         self._derivative: Array | None = None
 
     @property
-    def kind(self) -> int:
+    def kind(self) -> Kind:
         """Which loss `into` is to compute."""
-        return self.function | (MASKED if self.masked else 0)
+        return Kind(self.function, self.masked)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'masked=True' if self.masked else ''})"

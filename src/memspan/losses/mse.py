@@ -1,6 +1,7 @@
 """The mean squared error."""
 
-from memspan.losses.base import SQUARED, MeanLoss, evaluate
+from memspan.losses.base import MeanLoss
+from memspan.losses.compiled import SQUARED, evaluate
 from memspan.shapes import Array
 
 

@@ -2,7 +2,8 @@
 
 from memspan.cells.activations import sigmoid, softplus
 from memspan.errors import InvalidArgument
-from memspan.losses.base import SIGMOID, MeanLoss, evaluate
+from memspan.losses.base import MeanLoss
+from memspan.losses.compiled import SIGMOID, evaluate
 from memspan.shapes import Array
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from memspan.errors import InvalidArgument
-from memspan.losses.base import SOFTMAX, MeanLoss, evaluate
+from memspan.losses.base import MeanLoss
+from memspan.losses.compiled import SOFTMAX, evaluate
 from memspan.shapes import Array
 
 

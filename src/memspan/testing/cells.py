@@ -243,8 +243,8 @@ def run(network: Network, x: Array, d: Array) -> tuple[Array, dict[str, Array]]:
     """Forward, then the gradient of each weight by time step, and dL/da[t]."""
     y_hat = network.forward(x)
     gradients = network.backward(d)
-    assert network.gradients is not None
-    return y_hat, {**gradients, "d_s": network.gradients.d_s, "d_states": network.gradients.d_states}
+    assert network.grads
+    return y_hat, {**gradients, "d_s": network.grads.d_s, "d_states": network.grads.d_states}
 
 
 def demand_close(found: Array, expected: Array, scale: Array, steps: int, what: str) -> None:
@@ -356,8 +356,8 @@ def _check_total(cell: Cell) -> None:
         network, x, d = draw(cell, dtype, sizes, seed)
         T, B = sizes[:2]
         _, gradients = run(network, x, d)
-        assert network.gradients is not None
-        total = network.layout.views(network.gradients.total())
+        assert network.grads
+        total = network.layout.views(network.grads.total())
         for name in network.layout.shapes:
             by_step = gradients[f"d_{name}"]
             summands = by_step if by_step.ndim == 3 else by_step[np.newaxis]
@@ -371,8 +371,8 @@ def _check_dtype(cell: Cell) -> None:
         y_hat, gradients = run(network, x.astype(np.float64), d.astype(np.float64))
         trace = network.trace
         assert trace is not None
-        assert network.gradients is not None
-        total = network.gradients.total()
+        assert network.grads
+        total = network.grads.total()
         network.update(0.1)
         arrays = [y_hat, *gradients.values(), trace.x, trace.states, trace.residuals, total, network.parameters]
         demand_equal({array.dtype for array in arrays}, {np.dtype(dtype)}, "the dtypes")

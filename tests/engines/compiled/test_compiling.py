@@ -94,7 +94,7 @@ def test_where_nothing_can_be_written_every_process_compiles(tmp_path):
     package = shutil.copytree(
         Path(memspan.__file__).parent, tmp_path / "memspan", ignore=shutil.ignore_patterns("__pycache__")
     )
-    (package / "kernels" / "__pycache__").write_text("")
+    (package / "engines" / "compiled" / "__pycache__").write_text("")
     nowhere = dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"), str(file / "below"))
     counts, loss, _, folder = run(LATE, PYTHONPATH=str(tmp_path), **nowhere)
     assert (counts, folder) == ((0, 1), "None")

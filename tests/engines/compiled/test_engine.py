@@ -12,9 +12,8 @@ from memspan import CELLS, InvalidArgument, MSELoss, Network
 from memspan.cells import Cell
 from memspan.cells.activations import one_minus, sigmoid_derivative, tanh, tanh_derivative
 from memspan.diagnostics import GradientFlow
-from memspan.engines.compiled import CompiledEngine
-from memspan.engines.compiled import engine as module
-from memspan.engines.compiled.engine import MEMORY, PassPlan, Workspace
+from memspan.engines.compiled import MEMORY, CompiledEngine, workspace
+from memspan.engines.compiled.workspace import PassPlan, Workspace
 
 SHAPES = ((1, 5, 10, 3), (7, 1, 33, 3), (4, 5, 10, 3), (3, 2, 10, 1), (2, 1, 64, 1))
 """B, F, H and O; with the last H rows would alias in the cache, and are padded, the others are padded as well."""
@@ -46,7 +45,7 @@ def readable(network, x, y, loss=None):
     return value, gradients.total(), GradientFlow.of(gradients).d_a, y_hat
 
 
-def fused(engine, network, x, y):
+def compiled(engine, network, x, y):
     """The same of the engine."""
     weights = network.parameters[np.newaxis]
     (loss,), (gradient,), (norms,) = engine.differentiate(weights, [(x, y)], norms=True)
@@ -86,7 +85,7 @@ def test_the_engines_agree(cell, dtype):
             network, x, y = problem(cell, T, *shape, dtype, output_steps)
             engine = engine_of(network)
             try:
-                assert_agreement(fused(engine, network, x, y), readable(network, x, y), network, T)
+                assert_agreement(compiled(engine, network, x, y), readable(network, x, y), network, T)
             except AssertionError as error:
                 raise AssertionError(f"T={T}, (B, F, H, O)={shape}, K={output_steps}: {error}") from error
     assert len(engine._kernel.signatures) <= len(DTYPES)  # no shape, and nothing asked for, compiles it again
@@ -107,7 +106,7 @@ def test_a_mistake_in_a_cell_is_seen():
     right, x, y = problem("gru", 2, *SHAPES[2])
     wrong = Network(replace(right.cell, backward=mistaken), 5, 10, 3, dtype=right.dtype, rng=0)
     wrong.parameters = right.parameters
-    found = fused(engine_of(wrong), wrong, x, y)
+    found = compiled(engine_of(wrong), wrong, x, y)
     assert_agreement(found, readable(wrong, x, y), wrong, 2)
     with pytest.raises(AssertionError, match="d_W"):
         assert_agreement(found, readable(right, x, y), right, 2)
@@ -133,20 +132,20 @@ def assert_same_bits(found, expected):
 def test_less_memory_changes_no_bit(shape, output_steps, dtype):
     network, x, y = problem("lstm", 211, *shape, dtype, output_steps)
     plenty = engine_of(network)
-    whole, expected = planned(plenty, network, x), fused(plenty, network, x, y)
+    whole, expected = planned(plenty, network, x), compiled(plenty, network, x, y)
     assert whole.segments == 1
     scarce = engine_of(network, memory=whole.bytes - 1)
     plan = planned(scarce, network, x)
     assert plan.segments > 5
     assert plan.bytes < whole.bytes
-    assert_same_bits(fused(scarce, network, x, y), expected)
+    assert_same_bits(compiled(scarce, network, x, y), expected)
 
 
 @pytest.mark.parametrize("segment", [2, 16, 17, 50, 99, 100])
 def test_segments_of_any_length_agree(segment, monkeypatch):
     """Other products for the gradients of W and R, but the same steps."""
     network, x, y = problem("lstm", 100, *SHAPES[1])
-    expected = fused(engine_of(network), network, x, y)
+    expected = compiled(engine_of(network), network, x, y)
     plan = PassPlan.of
 
     def cut(layout, dtype, shape, output_steps, memory, **options):
@@ -159,7 +158,7 @@ def test_segments_of_any_length_agree(segment, monkeypatch):
         )
 
     monkeypatch.setattr(PassPlan, "of", cut)
-    found = fused(engine_of(network), network, x, y)
+    found = compiled(engine_of(network), network, x, y)
     assert_agreement(found, expected, network, 1)
     mine, theirs = (network.layout.by_name(flat) for flat in (found[1], expected[1]))
     assert_same_bits(
@@ -173,7 +172,7 @@ def test_short_sequences_have_segments_too(T):
     plenty = engine_of(network)
     scarce = engine_of(network, memory=planned(plenty, network, x).bytes - 1)
     assert planned(scarce, network, x).segments > 1
-    assert_same_bits(fused(scarce, network, x, y), fused(plenty, network, x, y))
+    assert_same_bits(compiled(scarce, network, x, y), compiled(plenty, network, x, y))
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_allocated():
@@ -212,13 +211,13 @@ def test_a_plan_counts_every_byte(cell, output_steps, size):
                 assert memory < whole.bytes
                 continue
             work = Workspace(network.layout, network.dtype, x.shape, models, plan)
-            arrays = (*work.buffers, *work.weights, *work.d_weights, *work.data)
+            arrays = (work.model.padded, work.gradient.padded, *work.trace, *work.gradient[6:], *work.data)
             assert sum(array.nbytes for array in arrays) == plan.bytes <= memory
 
 
 def test_a_small_network_needs_little_memory():
     network, x, y = problem("rnn", 3, 4, 1, 4, 1)
-    fused(engine_of(network, memory=50_000), network, x, y)
+    compiled(engine_of(network, memory=50_000), network, x, y)
 
 
 # --- several networks -----------------------------------------------------------------------------------
@@ -228,7 +227,7 @@ def test_a_small_network_needs_little_memory():
 @pytest.mark.parametrize("loss", [MSELoss, lambda: Plain()])
 def test_a_network_is_not_touched_by_those_beside_it(together, loss, monkeypatch):
     """Neither in one call of the kernel nor in several."""
-    monkeypatch.setattr(module, "TOGETHER", together)
+    monkeypatch.setattr(workspace, "TOGETHER", together)
     networks, x, y = zip(*(problem("lstm", 30, 7, 5, 10, 3, seed=seed) for seed in range(5)), strict=True)
     engine = engine_of(networks[0], loss())
     weights = np.stack([network.parameters for network in networks])
@@ -237,7 +236,7 @@ def test_a_network_is_not_touched_by_those_beside_it(together, loss, monkeypatch
     answers = engine.predict(weights, x)
     assert_same_bits([weights], [beside])
     for k in range(5):
-        alone = fused(engine_of(networks[0], loss()), networks[k], x[k], y[k])
+        alone = compiled(engine_of(networks[0], loss()), networks[k], x[k], y[k])
         assert_same_bits([part[k] for part in (*found, answers)], alone)
         assert_agreement(alone, readable(networks[k], x[k], y[k]), networks[k], 30)
 
@@ -248,7 +247,7 @@ def test_one_engine_serves_any_order_of_shapes():
     engine = engine_of(network)
     for T, B in ((30, 7), (3, 9), (30, 7), (1, 1), (30, 7)):
         _, x, y = problem("lstm", T, B, 1, 33, 3)
-        assert_same_bits(fused(engine, network, x, y), fused(engine_of(network), network, x, y))
+        assert_same_bits(compiled(engine, network, x, y), compiled(engine_of(network), network, x, y))
 
 
 # --- losses ---------------------------------------------------------------------------------------------
@@ -322,14 +321,14 @@ class Cubed:
 def test_a_loss_of_python_is_called_between_the_halves(loss, output_steps):
     network, x, y = problem("lstm", 30, *SHAPES[2], output_steps=output_steps)
     expected = readable(network, x, y, loss())
-    assert_agreement(fused(engine_of(network, loss()), network, x, y), expected, network, 30)
+    assert_agreement(compiled(engine_of(network, loss()), network, x, y), expected, network, 30)
 
 
 def test_labels_may_have_any_shape_that_the_loss_takes():
     network, x, _ = problem("lstm", 30, *SHAPES[2])
     y = np.array([2.0, 0.0, 1.0, 1.0], np.float32)
     expected = readable(network, x, y, OfClasses())
-    assert_agreement(fused(engine_of(network, OfClasses()), network, x, y), expected, network, 30)
+    assert_agreement(compiled(engine_of(network, OfClasses()), network, x, y), expected, network, 30)
 
 
 @pytest.mark.slow
@@ -338,14 +337,14 @@ def test_a_loss_may_have_a_compiled_form_of_its_own():
     engine = engine_of(network, Cubed())
     expected = readable(network, x, y, Cubed())
     engine.loss = None  # it is not called
-    assert_agreement(fused(engine, network, x, y), expected, network, 30)
+    assert_agreement(compiled(engine, network, x, y), expected, network, 30)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (4, 1), (3,), (1, 4, 3)])
 def test_labels_are_never_broadcast(shape):
     network, x, _ = problem("lstm", 30, *SHAPES[2])
     with pytest.raises(InvalidArgument, match=r"y_hat must be of the labels' shape .*, got shape \(4, 3\)"):
-        fused(engine_of(network), network, x, np.zeros(shape, np.float32))
+        compiled(engine_of(network), network, x, np.zeros(shape, np.float32))
 
 
 def test_the_derivative_of_a_loss_is_never_broadcast():
@@ -356,7 +355,7 @@ def test_the_derivative_of_a_loss_is_never_broadcast():
     network, x, y = problem("lstm", 30, *SHAPES[2])
     rule = r"d_loss must be of the prediction's shape \(4, 3\), got shape \(1, 3\)"
     for run in (
-        lambda: fused(engine_of(network, Averaging()), network, x, y),
+        lambda: compiled(engine_of(network, Averaging()), network, x, y),
         lambda: readable(network, x, y, Averaging()),
     ):
         with pytest.raises(InvalidArgument, match=rule):
@@ -403,7 +402,7 @@ DIVIDING = Cell(
 @pytest.mark.parametrize("H", [16, 17, 33])
 def test_units_that_are_there_for_padding_alone_disturb_nobody(H):
     network, x, y = problem(DIVIDING, 17, 4, 2, H, 2)
-    assert_agreement(fused(engine_of(network), network, x, y), readable(network, x, y), network, 17)
+    assert_agreement(compiled(engine_of(network), network, x, y), readable(network, x, y), network, 17)
 
 
 class Refusing(MSELoss):
@@ -421,10 +420,10 @@ def test_after_a_kernel_that_raised_denormal_numbers_are_back():
     with pytest.raises(ValueError, match="not with me"):
         engine_of(network, Refusing())
     assert (np.full(3, 1e-310) * 1.0 > 0).all()
-    assert_agreement(fused(engine, network, x, y), readable(network, x, y), network, 3)
+    assert_agreement(compiled(engine, network, x, y), readable(network, x, y), network, 3)
 
 
-def test_what_the_kernel_would_read_beyond_its_end_is_refused():
+def test_what_the_kernel_would_read_beyond_its_end_is_recompiled():
     network, x, y = problem("lstm", 3, *SHAPES[2], output_steps=3)
     engine, weights = engine_of(network), network.parameters[np.newaxis]
     for wrong in (weights[:, :-1], weights[0], np.zeros((1, weights.shape[1] + 1), np.float32)):
@@ -440,7 +439,7 @@ def test_what_the_kernel_would_read_beyond_its_end_is_refused():
 def test_a_loss_that_returns_nothing_is_not_a_divergence():
     network, x, y = problem("lstm", 3, *SHAPES[2])
     with pytest.raises(InvalidArgument, match=r"what loss.forward returns must be a number, got None"):
-        fused(engine_of(network, Silent()), network, x, y)
+        compiled(engine_of(network, Silent()), network, x, y)
 
 
 def test_two_threads_may_use_one_engine():

@@ -3,7 +3,7 @@ import pytest
 from numba import njit
 from numba.core.errors import TypingError
 
-from memspan.engines.compiled.packs import SCOPES, add, load, load_own, new_rows, store, store_own
+from memspan.engines.compiled.packs import SCOPES, add, load, load_updated, new_rows, store, store_updated
 
 WIDTH = 48
 MANY = 2 * SCOPES + 3  # more rows than there are scopes for
@@ -12,17 +12,17 @@ each_number = pytest.mark.parametrize("number", [0, 1, 2, 5, MANY])
 
 
 @njit
-def move(source, offsets, copied, own, sums, rows):
-    """Copy each row, leave in `own` twice what was there, and add up in the first row of `sums`."""
+def move(source, offsets, copied, updated, sums, rows):
+    """Copy each row, leave in `updated` twice what was there, and add up in the first row of `sums`."""
     to_next = source.shape[1]
     for b in range(rows):
         new_rows()
         row = b * to_next
         for h in range(WIDTH):
-            values, before = load(source, row + h, offsets), load_own(own, row + h, offsets)
+            values, before = load(source, row + h, offsets), load_updated(updated, row + h, offsets)
             store(copied, row + h, offsets, values)
-            store_own(own, row + h, offsets, before)
-            add(own, row + h, offsets, before)
+            store_updated(updated, row + h, offsets, before)
+            add(updated, row + h, offsets, before)
             add(sums, h, offsets, values)
 
 
@@ -31,12 +31,12 @@ def move(source, offsets, copied, own, sums, rows):
 def test_what_is_moved(number, dtype):
     """Against NumPy, whole numbers, with rows of one kind between those of another."""
     rng, rows, shape = np.random.default_rng(0), 3, (3, max(number, 1) * WIDTH + 7)
-    source, own = (rng.integers(-9, 10, shape).astype(dtype) for _ in range(2))
-    copied, sums, twice = np.zeros(shape, dtype), np.zeros((1, shape[1]), dtype), own.copy()
-    move(source, tuple(WIDTH * k for k in range(number)), copied, own, sums, rows)
+    source, updated = (rng.integers(-9, 10, shape).astype(dtype) for _ in range(2))
+    copied, sums, twice = np.zeros(shape, dtype), np.zeros((1, shape[1]), dtype), updated.copy()
+    move(source, tuple(WIDTH * k for k in range(number)), copied, updated, sums, rows)
     columns = number * WIDTH
     twice[:, :columns] *= 2
-    np.testing.assert_array_equal(own, twice)
+    np.testing.assert_array_equal(updated, twice)
     np.testing.assert_array_equal(copied[:, :columns], source[:, :columns])
     np.testing.assert_array_equal(sums[0, :columns], source[:, :columns].sum(axis=0))
     assert not copied[:, columns:].any()
@@ -67,8 +67,8 @@ def swap(array, offsets, rows):
         new_rows()
         row = b * array.shape[1]
         for h in range(WIDTH):
-            x, y = load_own(array, row + h, offsets)
-            store_own(array, row + h, offsets, (y, x))
+            x, y = load_updated(array, row + h, offsets)
+            store_updated(array, row + h, offsets, (y, x))
 
 
 @njit

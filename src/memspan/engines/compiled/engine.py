@@ -1,36 +1,25 @@
 """The compiled engine, as its callers see it: losses and gradients of any number of networks of one shape."""
 
-import math
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from numbers import Real
-from typing import Any, Self
 
 import numpy as np
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
-from memspan.cells import Cell
 from memspan.engines.base import Differentiated
 from memspan.engines.compiled.compiling import compiled, kernel_of, reason
-from memspan.engines.compiled.kernel import BACKWARD, FORWARD, Buffers, Data, Matrices, Numbers, Sizes
-from memspan.engines.compiled.processor import denormals_back
+from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.losses import Loss, evaluate
+from memspan.losses.compiled import SQUARED, Kind
 from memspan.shapes import Array
 
 MEMORY = 2 * 2**30
 """Bytes that the work buffers may take unless said otherwise."""
-TOGETHER = 2**24  # bytes of inputs that one call of the kernel gets
-PADDING = 16  # gates are as wide as a multiple of this: no loop over units has a remainder
-ALIASING = 1024  # rows of a multiple of so many bytes fall into few lines of a cache
-PRODUCT_ROWS = 128  # of one product for the gradient of R: as many steps as it takes
-PREDICTED_ROWS = 1024  # of a segment where nothing is traced
-
-
-Shapes = tuple[tuple[int, ...], ...]
+UNUSED = Kind(SQUARED, masked=False)  # of `evaluate` in a kernel whose loss is called from Python
 
 
 class CompiledEngine:
@@ -63,7 +52,7 @@ class CompiledEngine:
         self.output_steps, self.memory = output_steps, memory
         into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
         self._loss_inside = into is not None
-        self._kind = getattr(loss, "kind", 0) if self._loss_inside else 0
+        self._kind = getattr(loss, "kind", 0) if self._loss_inside else UNUSED
         self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else evaluate)
         self._kept = _Kept()
         self._compile()
@@ -97,7 +86,7 @@ class CompiledEngine:
                 if not work.labels_seen:
                     getattr(self.loss, "check_labels", lambda y: None)(y[0])
                     work.labels_seen = True
-                work.run(self._kernel, *models, FORWARD | BACKWARD)
+                work.run(self._kernel, *models, work.whole)
             else:
                 for k, labels in enumerate(y):
                     one = [model[k : k + 1] for model in models]
@@ -112,7 +101,7 @@ class CompiledEngine:
         losses, norms = np.empty(M), np.empty((M, 0))
         for part in work.parts(M):
             work.fill(inputs[part])
-            work.run(self._kernel, parameters[part], parameters[part], losses[part], norms[part], FORWARD)
+            work.run(self._kernel, parameters[part], parameters[part], losses[part], norms[part], work.forward)
             y_hat[part] = work.data.y_hat[: part.stop - part.start]
         return y_hat if self.output_steps else y_hat[:, 0]
 
@@ -126,7 +115,7 @@ class CompiledEngine:
         try:
             compiled(
                 self._kernel,
-                lambda: work.run(self._kernel, *models, FORWARD | BACKWARD),
+                lambda: work.run(self._kernel, *models, work.whole),
                 f"the cell {name} for {self.dtype}",
             )
         except (NumbaError, UnsupportedBytecodeError) as error:
@@ -134,10 +123,10 @@ class CompiledEngine:
             raise InvalidArgument("engine", rule, f"'compiled' and the cell {name}: {reason(error)}") from error
 
     def _differentiate_one(
-        self, work: "Workspace", k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
+        self, work: Workspace, k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
     ) -> None:
         """What the kernel does by itself, with a loss that is called from here."""
-        work.run(self._kernel, parameters, gradient, loss, norms, FORWARD, k)
+        work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
         value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
             raise InvalidArgument("what loss.forward returns", "a number", repr(value))
@@ -147,13 +136,13 @@ class CompiledEngine:
         if d_loss.shape != d_y_hat.shape:
             raise InvalidArgument("d_loss", f"of the prediction's shape {d_y_hat.shape}", f"shape {d_loss.shape}")
         d_y_hat[:] = d_loss
-        work.run(self._kernel, parameters, gradient, loss, norms, BACKWARD, k)
+        work.run(self._kernel, parameters, gradient, loss, norms, work.backward, k)
 
     def _answer(self, y_hat: Array) -> Array:
         """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
         return y_hat if self.output_steps else y_hat[0]
 
-    def _checked(self, y: Array, work: "Workspace") -> Array:
+    def _checked(self, y: Array, work: Workspace) -> Array:
         """Labels for `into`, never broadcast."""
         shape = self._answer(work.data.y[0]).shape
         if y.shape != shape:
@@ -166,7 +155,7 @@ class CompiledEngine:
             raise InvalidArgument("parameters", f"of shape [M, {self.layout.size}]", f"shape {parameters.shape}")
         return len(parameters)
 
-    def _workspace(self, shape: tuple[int, ...], models: int, *, backward: bool) -> "Workspace":
+    def _workspace(self, shape: tuple[int, ...], models: int, *, backward: bool) -> Workspace:
         """That of the last call in this thread, if the shape is the same and there are no more models."""
         kept = self._kept.by_direction.get(backward)
         if kept is None or kept.shape != shape or kept.most < models:
@@ -181,164 +170,8 @@ class CompiledEngine:
         return kept
 
 
-@dataclass(frozen=True)
-class PassPlan:
-    """How a pass is cut into segments, and the memory that it takes.
-
-    Attributes
-    ----------
-    sizes : Sizes
-    segments : int
-        More than 1 where the whole trace would not fit.
-    models : int
-        How many networks one call of the kernel gets.
-    buffers, matrices, data : tuple of shapes
-        Of the arrays of `Buffers`, of `Matrices`, and of `Data`, in their order.
-    bytes : int
-        Of all of them; there are matrices for the weights and for their gradient.
-    """
-
-    sizes: Sizes
-    segments: int
-    models: int
-    buffers: Shapes
-    matrices: Shapes
-    data: Shapes
-    bytes: int
-
-    @classmethod
-    def of(
-        cls,
-        layout: Layout,
-        dtype: np.dtype,
-        shape: tuple[int, ...],
-        output_steps: int,
-        memory: int,
-        *,
-        models: int = 1,
-        backward: bool = True,
-    ) -> Self:
-        """For so many models: the whole trace if that fits; else segments of the length that takes least memory.
-
-        Raises
-        ------
-        InvalidArgument
-            When neither fits.
-        """
-        cell, (T, B, F), O = layout.cell, shape, layout.outputs
-        states, step = len(cell.states), len(cell.states) + len(cell.residuals)
-        block = -(-PRODUCT_ROWS // B)
-        shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # checkpoints and steps together are fewest
-        shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
-        segments = {T, min(shortest, T)} if backward else {min(T, -(-PREDICTED_ROWS // B))}
-        each = B * (T * (F + 1) + 3 * output_steps * O) * dtype.itemsize
-        models = min(models, max(1, min(TOGETHER, memory // 4) // each))
-        for segment in sorted(segments, reverse=True):
-            plan = cls.with_segments(
-                layout, dtype, (T, B, output_steps), models, segment, min(segment, block), backward
-            )
-            if plan.bytes <= memory:
-                return plan
-        rule = f"at least {plan.bytes} bytes for T={T}, B={B}, H={layout.hidden} ({cell.name}, {dtype})"
-        raise InvalidArgument("memory", f"{rule}, which are {plan.bytes / 2**30:.3g} GiB", memory)
-
-    @classmethod
-    def with_segments(
-        cls,
-        layout: Layout,
-        dtype: np.dtype,
-        lengths: tuple[int, int, int],
-        models: int,
-        segment: int,
-        block: int,
-        backward: bool,
-    ) -> Self:
-        """With T, B and K of `lengths`, and segments of so many steps."""
-        cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
-        width = -(-H // PADDING) * PADDING
-        gates, states, residuals = (len(names) * width for names in (cell.gates, cell.states, cell.residuals))
-        recurrent, reads = len(cell.recurrent_gates) * width, len(cell.reads) * width
-
-        def rows(count: int, columns: int) -> tuple[int, int]:
-            aliasing = columns > 0 and columns * dtype.itemsize % ALIASING == 0
-            return count, columns + PADDING * aliasing
-
-        segments = -(-T // segment)
-        checkpoints = segments * B if backward and segments > 1 else 0
-        traced = rows((segment + 1) * B, states), rows(segment * B, residuals), rows(checkpoints, states)
-        of_a_step = rows(B, gates), rows(B, width), rows(block * B, gates), rows(B, states)
-        buffers = (*traced, *of_a_step, rows(recurrent, reads), (O, width))
-        own = 1, max(1, len(cell.unit_weights)) * width
-        matrices = (rows(F + 1, gates), rows(reads, recurrent), (width, O), (1, O), own)
-        data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
-        shapes = (*buffers, *matrices, *matrices, *data)
-        size = dtype.itemsize * sum(map(math.prod, shapes))
-        sizes = Sizes(T, B, F, H, O, K, width, segment, block, *_columns(cell, width))
-        return cls(sizes, segments, models, buffers, matrices, data, size)
-
-
 class _Kept(threading.local):
     """The workspaces of a thread: two threads must not compute in the same one."""
 
     def __init__(self) -> None:
         self.by_direction: dict[bool, Workspace] = {}
-
-
-class Workspace:
-    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer.
-
-    `kind` tells the kernel which loss to compute, if it serves several.
-    """
-
-    def __init__(
-        self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: PassPlan, kind: int = 0
-    ) -> None:
-        self.shape, self.most, self.plan, self.kind = shape, most, plan, kind
-        self.labels_seen = False
-
-        def zeros(shapes: Shapes) -> Iterator[Array]:
-            return (np.zeros(shape, dtype) for shape in shapes)
-
-        self.buffers = Buffers(*zeros(plan.buffers))
-        self.weights, self.d_weights = (Matrices(*zeros(plan.matrices)) for _ in range(2))
-        self.data = Data(*zeros(plan.data))
-        self.data.x[..., -1] = 1  # the bias's input
-        constants = np.array([*layout.cell.constants.values()], dtype)
-        self.numbers = Numbers(np.ones(1, dtype), np.zeros(1, dtype), constants)
-
-    def parts(self, models: int) -> Iterator[slice]:
-        """The models of each call."""
-        together = self.plan.models
-        return (slice(begin, min(begin + together, models)) for begin in range(0, models, together))
-
-    def fill(self, inputs: Sequence[Array], labels: Sequence[Array] = ()) -> None:
-        """Copy in the batches of the models of one call."""
-        for k, x in enumerate(inputs):
-            self.data.x[k, ..., :-1] = x
-        for k, y in enumerate(labels):
-            self.data.y[k] = y
-
-    def run(
-        self, kernel: Any, parameters: Array, gradients: Array, losses: Array, norms: Array, what: int, k: int = 0
-    ) -> None:
-        """Call the kernel for these models, the first of them being number `k` of `data`."""
-        data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
-        work = (self.plan.sizes, self.buffers, self.weights, self.d_weights, self.numbers)
-        try:
-            kernel(parameters, gradients, losses, norms, data, *work, self.kind, what)
-        except Exception:
-            denormals_back()
-            raise
-
-
-def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
-    """Where gates, states and so on begin, as the last parts of `Sizes`."""
-
-    def offsets(names: Sequence[str]) -> tuple[int, ...]:
-        return tuple(width * k for k in range(len(names)))
-
-    early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
-    q = cell.residuals.index("q") * width if cell.reset else 0
-    fed = (cell.input_gates, cell.recurrent_gates, cell.reads)
-    names = (*fed, cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
-    return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))

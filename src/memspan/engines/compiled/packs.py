@@ -7,8 +7,8 @@ A row of a kernel's arrays holds gates, or states, side by side. `load(array, at
 vectors of it only if it knows that none overlaps another. It would ask: before every row, for every pair, which
 takes longer than a row of 32 numbers; or before all of them at once, and give up, because the rows of one gate lie
 between those of another. So these functions promise it: within one row of a loop over units, what is written is
-nowhere else read or written. Only what `store_own` writes is read as well, by `load_own`, at the same index and
-offset; and `add` reads what it writes.
+nowhere else read or written. Only rows that are updated in place are read as well: what `store_updated` writes
+`load_updated` reads, at the same index and offset; and `add` reads what it writes.
 
 To LLVM that is a scope for each row that is written, from which all others are said to keep away:
 https://llvm.org/docs/LangRef.html#noalias-and-alias-scope-metadata.
@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-KINDS = ("stored", "own", "added")
+KINDS = ("stored", "updated", "added")
 SCOPES = 8
 """Scopes for the rows of each kind; were there more rows, some would share one, and be promised less."""
 
@@ -49,9 +49,9 @@ def load(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
 
 
 @intrinsic
-def load_own(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
-    """As `load`, of rows that `store_own` writes with the same offsets."""
-    return _loading(array, offsets, "own")
+def load_updated(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
+    """As `load`, of rows that are updated in place, by `store_updated` with the same offsets."""
+    return _loading(array, offsets, "updated")
 
 
 @intrinsic
@@ -61,9 +61,9 @@ def store(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
 
 
 @intrinsic
-def store_own(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
-    """As `store`, in rows that `load_own` reads."""
-    return _storing(array, offsets, values, "own")
+def store_updated(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
+    """As `store`, in rows that `load_updated` reads."""
+    return _storing(array, offsets, values, "updated")
 
 
 @intrinsic
@@ -110,8 +110,8 @@ def _promised(builder: Any, instruction: Any, kind: str | None, k: int) -> Any:
     """Say that the instruction keeps out of every scope but its own; a row that is not written has none."""
     scopes = _scopes(builder.module)
     if kind is not None:
-        own = scopes.pop(KINDS.index(kind) * SCOPES + k % SCOPES)
-        instruction.set_metadata("alias.scope", builder.module.add_metadata([own]))
+        its = scopes.pop(KINDS.index(kind) * SCOPES + k % SCOPES)
+        instruction.set_metadata("alias.scope", builder.module.add_metadata([its]))
     instruction.set_metadata("noalias", builder.module.add_metadata(scopes))
     return instruction
 

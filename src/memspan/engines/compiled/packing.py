@@ -1,0 +1,79 @@
+"""The weights of a model: from one flat vector into padded matrices, and the gradient back.
+
+The flat vector is that of `memspan.engines.parameters.Layout`: H numbers for each gate of a row. In a row of a
+padded matrix each gate takes `width`; all matrices together are one vector too. So to unpack is to copy runs of
+numbers from one vector to the other, and `runs_of` says which. (To walk through the matrices in the kernel instead
+takes a second to compile.)
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Inexact, Int
+
+from memspan.engines.compiled.structures import Gradient, Model, Sizes
+from memspan.shapes import Array, Flat
+
+Runs = Int[np.ndarray, "runs 3"]
+"""Where each run begins in the flat vector, where in the padded one, and its length."""
+
+
+class Padded(NamedTuple):
+    """The padded matrices, as parts of a vector; the last row of W is the bias."""
+
+    W: Inexact[np.ndarray, "features+1 gates*width"]
+    R: Inexact[np.ndarray, "reads*width recurrent*width"]
+    V: Inexact[np.ndarray, "width outputs"]
+    U: Inexact[np.ndarray, "1 unit_weights*width"]
+    by: Inexact[np.ndarray, "1 outputs"]
+
+
+def padded(vector: Array, shapes: Sequence[tuple[int, ...]]) -> Padded:
+    """The matrices of these shapes; writing to one writes to the vector."""
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
+    parts = np.split(vector, ends[:-1])
+    return Padded(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
+
+
+def runs_of(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Runs:
+    """Every run, in the order of the flat vector."""
+    F, H, O, width = sizes.features, sizes.hidden, sizes.outputs, sizes.width
+    places = np.arange(sum(rows * columns for rows, columns in shapes))
+    W, R, V, U, by = padded(places, shapes)
+    rows_of_R = [read + h for read in sizes.reads for h in range(H)]
+    begins_and_length = (
+        (W[:F, : len(sizes.input_gates) * width : width], H),
+        (R[rows_of_R, : len(sizes.recurrent_gates) * width : width], H),
+        (W[F:, : len(sizes.gates) * width : width], H),
+        (V[:H, 0], O),
+        (by[:, 0], O),
+        (U[:, : len(sizes.unit_weights) * width : width], H),
+    )
+    begins = np.concatenate([begins.ravel() for begins, _ in begins_and_length])
+    lengths = np.concatenate([np.full(begins.size, length) for begins, length in begins_and_length])
+    return np.stack([np.cumsum(lengths) - lengths, begins, lengths], axis=1)
+
+
+def unpack(flat: Flat, model: Model, sizes: Sizes) -> None:
+    """Copy the flat weights into the padded ones. In a kernel."""
+    for run in range(model.runs.shape[0]):
+        narrow, wide, length = model.runs[run, 0], model.runs[run, 1], model.runs[run, 2]
+        copy(flat[narrow : narrow + length], model.padded[wide : wide + length])
+    U, width = model.U, sizes.width
+    for begin in range(0, len(sizes.unit_weights) * width, width):
+        for h in range(begin + sizes.hidden, begin + width):
+            U[0, h] = U[0, begin]  # a cell may divide by them, and what is padded be NaN
+
+
+def pack(gradient: Gradient, runs: Runs, flat: Flat) -> None:
+    """Copy the padded gradient into the flat one. In a kernel."""
+    for run in range(runs.shape[0]):
+        narrow, wide, length = runs[run, 0], runs[run, 1], runs[run, 2]
+        copy(gradient.padded[wide : wide + length], flat[narrow : narrow + length])
+
+
+def copy(numbers: Array, into: Array) -> None:
+    """`into[:] = numbers`, for which Numba would compile the making of a message about shapes, in seconds."""
+    for i in range(numbers.shape[0]):
+        into[i] = numbers[i]

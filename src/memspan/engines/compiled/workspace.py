@@ -1,0 +1,200 @@
+"""How a pass is cut into segments and what memory it takes, and the arrays that a kernel works in."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from memspan.cells import Cell
+from memspan.engines.compiled.packing import padded, runs_of
+from memspan.engines.compiled.processor import denormals_back
+from memspan.engines.compiled.schedule import Schedule, backward_schedule, forward_schedule, whole_schedule
+from memspan.engines.compiled.structures import Data, Gradient, Model, Sizes, Trace
+from memspan.engines.parameters import Layout
+from memspan.errors import InvalidArgument
+from memspan.shapes import Array
+
+TOGETHER = 2**24  # bytes of inputs that one call of the kernel gets
+PADDING = 16  # gates are as wide as a multiple of this: no loop over units has a remainder
+ALIASING = 1024  # rows of a multiple of so many bytes fall into few lines of a cache
+PRODUCT_ROWS = 128  # of one product for the gradient of R: as many steps as it takes
+PREDICTED_ROWS = 1024  # of a segment where nothing is traced
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """How a pass is cut into segments, and the memory that it takes.
+
+    Attributes
+    ----------
+    sizes : Sizes
+    segments : int
+        More than 1 where the whole trace would not fit.
+    models : int
+        How many networks one call of the kernel gets.
+    weights, trace, gradient, data : tuple of shapes
+        Of the padded matrices, and of the arrays of `Trace`, of `Gradient` from `d_s` on, and of `Data`, in their
+        order.
+    bytes : int
+        Of all of them; there are matrices for the weights and for their gradient.
+    """
+
+    sizes: Sizes
+    segments: int
+    models: int
+    weights: Shapes
+    trace: Shapes
+    gradient: Shapes
+    data: Shapes
+    bytes: int
+
+    @property
+    def padded(self) -> tuple[int]:
+        """The shape of all padded matrices as one vector."""
+        return (sum(map(math.prod, self.weights)),)
+
+    @classmethod
+    def of(
+        cls,
+        layout: Layout,
+        dtype: np.dtype,
+        shape: tuple[int, ...],
+        output_steps: int,
+        memory: int,
+        *,
+        models: int = 1,
+        backward: bool = True,
+    ) -> Self:
+        """For so many models: the whole trace if that fits; else segments of the length that takes least memory.
+
+        Raises
+        ------
+        InvalidArgument
+            When neither fits.
+        """
+        cell, (T, B, F), O = layout.cell, shape, layout.outputs
+        states, step = len(cell.states), len(cell.states) + len(cell.residuals)
+        block = -(-PRODUCT_ROWS // B)
+        shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # checkpoints and steps together are fewest
+        shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
+        segments = {T, min(shortest, T)} if backward else {min(T, -(-PREDICTED_ROWS // B))}
+        each = B * (T * (F + 1) + 3 * output_steps * O) * dtype.itemsize
+        models = min(models, max(1, min(TOGETHER, memory // 4) // each))
+        for segment in sorted(segments, reverse=True):
+            plan = cls.with_segments(
+                layout, dtype, (T, B, output_steps), models, segment, min(segment, block), backward
+            )
+            if plan.bytes <= memory:
+                return plan
+        rule = f"at least {plan.bytes} bytes for T={T}, B={B}, H={layout.hidden} ({cell.name}, {dtype})"
+        raise InvalidArgument("memory", f"{rule}, which are {plan.bytes / 2**30:.3g} GiB", memory)
+
+    @classmethod
+    def with_segments(
+        cls,
+        layout: Layout,
+        dtype: np.dtype,
+        lengths: tuple[int, int, int],
+        models: int,
+        segment: int,
+        block: int,
+        backward: bool,
+    ) -> Self:
+        """With T, B and K of `lengths`, and segments of so many steps."""
+        cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
+        width = -(-H // PADDING) * PADDING
+        gates, states, residuals = (len(names) * width for names in (cell.gates, cell.states, cell.residuals))
+        recurrent, reads = len(cell.recurrent_gates) * width, len(cell.reads) * width
+
+        def rows(count: int, columns: int) -> tuple[int, int]:
+            aliasing = columns > 0 and columns * dtype.itemsize % ALIASING == 0
+            return count, columns + PADDING * aliasing
+
+        segments = -(-T // segment)
+        checkpoints = segments * B if backward and segments > 1 else 0
+        U = 1, max(1, len(cell.unit_weights)) * width
+        weights = (rows(F + 1, gates), rows(reads, recurrent), (width, O), U, (1, O))
+        traced = rows((segment + 1) * B, states), rows(segment * B, residuals), rows(checkpoints, states)
+        trace = (*traced, rows(B, gates), rows(B, width))
+        gradient = (rows(block * B, gates), rows(B, states), rows(recurrent, reads), (O, width))
+        data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
+        shapes = (*weights, *weights, *trace, *gradient, *data)
+        size = dtype.itemsize * sum(map(math.prod, shapes))
+        sizes = Sizes(T, B, F, H, O, K, width, segment, block, *_columns(cell, width))
+        return cls(sizes, segments, models, weights, trace, gradient, data, size)
+
+
+class Workspace:
+    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer.
+
+    `kind` tells the kernel which loss to compute, if it serves several.
+    """
+
+    def __init__(
+        self, layout: Layout, dtype: np.dtype, shape: tuple[int, ...], most: int, plan: PassPlan, kind: Any = 0
+    ) -> None:
+        self.shape, self.most, self.plan, self.kind = shape, most, plan, kind
+        self.labels_seen = False
+
+        def zeros(shapes: Sequence[tuple[int, ...]]) -> Iterator[Array]:
+            return (np.zeros(shape, dtype) for shape in shapes)
+
+        numbers = np.ones(1, dtype), np.zeros(1, dtype), np.array([*layout.cell.constants.values()], dtype)
+        weights, d_weights = zeros([plan.padded, plan.padded])
+        runs = runs_of(plan.sizes, plan.weights)
+        self.model = Model(weights, *padded(weights, plan.weights), runs, *numbers)
+        self.trace = Trace(*zeros(plan.trace))
+        self.gradient = Gradient(d_weights, *padded(d_weights, plan.weights), *zeros(plan.gradient))
+        self.data = Data(*zeros(plan.data))
+        self.data.x[..., -1] = 1  # the bias's input
+        self.forward = forward_schedule(plan.segments)
+        self.backward = backward_schedule(plan.segments)
+        self.whole = whole_schedule(plan.segments)
+
+    def parts(self, models: int) -> Iterator[slice]:
+        """The models of each call."""
+        together = self.plan.models
+        return (slice(begin, min(begin + together, models)) for begin in range(0, models, together))
+
+    def fill(self, inputs: Sequence[Array], labels: Sequence[Array] = ()) -> None:
+        """Copy in the batches of the models of one call."""
+        for k, x in enumerate(inputs):
+            self.data.x[k, ..., :-1] = x
+        for k, y in enumerate(labels):
+            self.data.y[k] = y
+
+    def run(
+        self,
+        kernel: Any,
+        parameters: Array,
+        gradients: Array,
+        losses: Array,
+        norms: Array,
+        schedule: Schedule,
+        k: int = 0,
+    ) -> None:
+        """Call the kernel for these models, the first of them being number `k` of `data`."""
+        data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
+        work = self.model, self.trace, self.gradient, self.plan.sizes
+        try:
+            kernel(parameters, gradients, losses, norms, data, *work, self.kind, schedule)
+        except Exception:
+            denormals_back()
+            raise
+
+
+def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
+    """Where gates, states and so on begin, as the last parts of `Sizes`."""
+
+    def offsets(names: Sequence[str]) -> tuple[int, ...]:
+        return tuple(width * k for k in range(len(names)))
+
+    early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
+    q = cell.residuals.index("q") * width if cell.reset else 0
+    fed = (cell.input_gates, cell.recurrent_gates, cell.reads)
+    names = (*fed, cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
+    return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))
