@@ -1,4 +1,4 @@
-"""How fast are the engines, beside PyTorch, JAX, and the limit? All cells and sizes, on one core and on all.
+"""How fast are the engines, beside PyTorch, JAX, and the roofline? All cells and sizes, on one core and on all.
 
     python benchmarks/engine.py
 

@@ -20,8 +20,8 @@ import numpy as np
 from memspan import Adam, Batches, Chain, ClipByNorm, Learner, MSELoss, Network, Recall
 from memspan.bench import Case, core_numbers
 from memspan.bench.measure import machine
-from memspan.bench.peers import fused
-from memspan.bench.worker import Team, environment, median_seconds
+from memspan.bench.peers import compiled
+from memspan.bench.worker import EngineProcesses, environment, median_seconds
 from memspan.engines.compiled import MEMORY, CompiledEngine
 
 RESULTS = Path(__file__).parent / "results"
@@ -41,7 +41,7 @@ def time_per_step() -> list[Finding]:
     found = []
     for cell in ("rnn", "lstm"):
         cases = [Case(cell, length, 20, 32) for length in (100, 1000, 10_000)]
-        runs = {case: fused(case)["kernel"].run for case in cases}
+        runs = {case: compiled(case)["kernel"].run for case in cases}
         steps: dict[Case, list[float]] = {case: [] for case in cases}
         for run in runs.values():
             run()
@@ -130,7 +130,10 @@ def two_processes() -> list[Finding]:
     if len(cores) < 2:
         return []
     found = []
-    with Team(fused, [{cores[1]}]) as one, Team(fused, [{core} for core in cores]) as two:
+    with (
+        EngineProcesses(compiled, [{cores[1]}]) as one,
+        EngineProcesses(compiled, [{core} for core in cores]) as two,
+    ):
         for cell in ("rnn", "lstm"):
             case = Case(cell, 50, 64, 32)
             one.prepare(case)

@@ -4,8 +4,8 @@ import pytest
 from memspan import InvalidArgument
 from memspan.bench import Case, core_numbers, measure, work
 from memspan.bench.case import Pass, Result
-from memspan.bench.measure import difference, hopeless, teams
-from memspan.bench.peers import Engine, readable
+from memspan.bench.measure import difference, hopeless, spreads
+from memspan.bench.peers import Peer, readable
 
 CASE = Case("rnn", 3, 2, 4)
 
@@ -42,16 +42,16 @@ def result(loss=1.0, **scaled):
 
 @pytest.mark.slow
 def test_a_wrong_engine_is_refused_and_a_missing_one_skipped_by_name():
-    engines = {"readable": Engine(readable), "bad": Engine(wrong), "absent": Engine(missing)}
-    engines["tired"] = Engine(exhausted)
+    engines = {"readable": Peer(readable), "bad": Peer(wrong), "absent": Peer(missing)}
+    engines["tired"] = Peer(exhausted)
     told = []
     found = measure(
         [CASE], engines, cores=core_numbers(1), rounds=2, seconds=0, tell=lambda *report: told.append(report)
     )
     assert [(t.engine, t.way, len(t.seconds)) for t in found.timings] == [
         ("readable", "NumPy", 2),
-        ("limit", "tanh", 2),
-        ("limit", "products", 2),
+        ("roofline", "tanh", 2),
+        ("roofline", "products", 2),
     ]
     assert min(min(timing.seconds) for timing in found.timings) > 0
     assert found.wrong == ("bad (wrong) is not timed at rnn T=3 B=2 H=4: its gradient of R is off by 0.001",)
@@ -85,14 +85,14 @@ def test_a_gradient_that_is_not_a_number_is_the_largest_difference():
 
 
 def test_engines_with_threads_are_spread_in_both_ways():
-    assert teams(Engine(readable), [3]) == teams(Engine(readable, threaded=True), [3]) == {"": [{3}]}
-    assert teams(Engine(readable), [2, 5]) == {"2 processes": [{2}, {5}]}
-    assert teams(Engine(readable, threaded=True), [2, 5]) == {"2 processes": [{2}, {5}], "2 threads": [{2, 5}]}
+    assert spreads(Peer(readable), [3]) == spreads(Peer(readable, threaded=True), [3]) == {"": [{3}]}
+    assert spreads(Peer(readable), [2, 5]) == {"2 processes": [{2}, {5}]}
+    assert spreads(Peer(readable, threaded=True), [2, 5]) == {"2 processes": [{2}, {5}], "2 threads": [{2, 5}]}
 
 
 def test_what_is_much_slower_than_another_way_of_the_same_engine_is_hopeless():
-    found = {("a", "x"): [1.0], ("a", "y"): [3.9], ("a", "z"): [4.1], ("b", "x"): [9.0], ("limit", "x"): [9.0]}
-    found["limit", "y"] = [1.0]
+    found = {("a", "x"): [1.0], ("a", "y"): [3.9], ("a", "z"): [4.1], ("b", "x"): [9.0], ("roofline", "x"): [9.0]}
+    found["roofline", "y"] = [1.0]
     assert [key for key in found if hopeless(found, *key)] == [("a", "z")]
 
 

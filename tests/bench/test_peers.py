@@ -6,7 +6,7 @@ import pytest
 from memspan.bench import ENGINES, Case
 from memspan.bench.measure import core_numbers, difference
 from memspan.bench.peers import NoSuchCell, arranged
-from memspan.bench.worker import Team
+from memspan.bench.worker import EngineProcesses
 
 OTHERS = [
     pytest.param(
@@ -31,10 +31,10 @@ def test_our_engines_find_what_they_should(engine, cell):
 
 @pytest.mark.parametrize("engine", OTHERS)
 def test_the_others_find_the_same_in_a_process_of_their_own(engine):
-    with Team(ENGINES[engine].passes, [set(core_numbers(1))]) as team:
+    with EngineProcesses(ENGINES[engine].passes, [set(core_numbers(1))]) as processes:
         for cell in ("rnn", "gru", "lstm"):
             case = Case(cell, 7, 5, 6)
-            ways = team.prepare(case)
+            ways = processes.prepare(case)
             assert len(ways) == 2
             for _, result in ways.values():
                 assert difference(result, case.result(), case)[0] < 1e-5

@@ -20,8 +20,8 @@ RECORD = Benchmark(
         timing("compiled", "kernel", 1.0, 2.0, 3.0, 4.0, 5.0),
         timing("torch", "kept", 30.0, 30.0, 30.0, 30.0, 30.0),
         timing("torch", "flushed", 10.0, 16.0, 36.0, 20.0, 20.0),
-        timing("limit", "tanh", 0.1, 0.1, 0.1, 0.1, 0.1),
-        timing("limit", "products", 0.4, 0.9, 1.4, 1.9, 2.4),
+        timing("roofline", "tanh", 0.1, 0.1, 0.1, 0.1, 0.1),
+        timing("roofline", "products", 0.4, 0.9, 1.4, 1.9, 2.4),
         timing("compiled", "kernel", 8.0, case=LONG),
         timing("compiled", "2 processes, kernel", 0.5, case=LONG, cores=2),
         timing("torch", "2 threads, kept", 4.0, case=LONG, cores=2),
@@ -31,16 +31,16 @@ RECORD = Benchmark(
 )
 
 
-def test_an_engine_is_timed_by_its_fastest_way_and_the_limit_by_the_sum_of_its_parts():
+def test_an_engine_is_timed_by_its_fastest_way_and_the_roofline_by_the_sum_of_its_parts():
     assert RECORD.seconds(CASE, 1, "torch").tolist() == [0.01, 0.016, 0.036, 0.02, 0.02]
-    assert RECORD.seconds(CASE, 1, "limit") == pytest.approx([0.0005, 0.001, 0.0015, 0.002, 0.0025])
+    assert RECORD.seconds(CASE, 1, "roofline") == pytest.approx([0.0005, 0.001, 0.0015, 0.002, 0.0025])
     assert RECORD.seconds(LONG, 1, "torch") is None
 
 
 def test_ratios_are_taken_round_by_round():
     # 10, 8, 12, 5, 4: not the ratio of the medians, 20 / 3.
     assert RECORD.ratio(CASE, 1, "torch") == pytest.approx((5, 8, 10))
-    assert RECORD.ratio(CASE, 1, "limit") == pytest.approx((2, 2, 2))
+    assert RECORD.ratio(CASE, 1, "roofline") == pytest.approx((2, 2, 2))
     assert RECORD.ratio(LONG, 2, "torch") == pytest.approx((8, 8, 8))
     assert RECORD.ratio(LONG, 1, "torch") is None
 
@@ -48,7 +48,17 @@ def test_ratios_are_taken_round_by_round():
 def test_the_tables_have_times_on_one_core_and_rates_on_more():
     assert RECORD.cores == [1, 2]
     columns, rows = RECORD.cells(1)
-    assert columns == ["cell", "T", "B", "H", "compiled", "torch", "limit", "torch / fused", "fused / limit"]
+    assert columns == [
+        "cell",
+        "T",
+        "B",
+        "H",
+        "compiled",
+        "torch",
+        "roofline",
+        "torch / compiled",
+        "compiled / roofline",
+    ]
     assert rows == [
         ["rnn", "50", "64", "32", "3 (2-4)", "20 (16-20)", "1.5 (1-2)", "8.00 (5.00-10.00)", "2.00 (2.00-2.00)"],
         ["lstm", "1000", "20", "32", "8 (8-8)", "-", "-", "-", "-"],
@@ -65,7 +75,7 @@ def test_the_table_in_a_terminal_has_a_row_for_each_engine_and_cuts_nothing_off(
     assert [cells for cells in lines if cells] == [
         ["rnn", "50", "64", "32", "compiled", "3 (2-4)", ""],
         ["", "", "", "", "torch", "20 (16-20)", "8 (5-10) x"],
-        ["", "", "", "", "limit", "1.5 (1-2)", "50 % reached"],
+        ["", "", "", "", "roofline", "1.5 (1-2)", "50 % reached"],
         ["lstm", "1000", "20", "32", "compiled", "8 (8-8)", ""],
     ]
     console.print(RECORD.table(2))
@@ -91,7 +101,7 @@ def test_it_is_saved_as_tables_numbers_and_a_picture(tmp_path):
         "seconds": [0.01, 0.016, 0.036, 0.02, 0.02],
     }
     assert {(r["cell"], r["cores"], r["engine"]): r["median"] for r in read["ratios"]} == pytest.approx(
-        {("rnn", 1, "torch"): 8, ("rnn", 1, "limit"): 2, ("lstm", 2, "torch"): 8}
+        {("rnn", 1, "torch"): 8, ("rnn", 1, "roofline"): 2, ("lstm", 2, "torch"): 8}
     )
     with (folder / "engine.csv").open(newline="", encoding="utf-8") as file:
         rows = {tuple(row[:4]): float(row[5]) for row in csv.reader(file) if row[0] != "cores"}
@@ -99,7 +109,7 @@ def test_it_is_saved_as_tables_numbers_and_a_picture(tmp_path):
         {
             ("1", "rnn", "50, 64, 32", "compiled"): 3,
             ("1", "rnn", "50, 64, 32", "torch"): 20,
-            ("1", "rnn", "50, 64, 32", "limit"): 1.5,
+            ("1", "rnn", "50, 64, 32", "roofline"): 1.5,
             ("1", "lstm", "1000, 20, 32", "compiled"): 8,
             ("2", "lstm", "1000, 20, 32", "compiled"): 0.5,
             ("2", "lstm", "1000, 20, 32", "torch"): 4,

@@ -5,7 +5,7 @@ import pytest
 from memspan.bench import Case
 from memspan.bench.case import Pass
 from memspan.bench.measure import core_numbers
-from memspan.bench.worker import EngineFailed, Team, Way, environment, median_seconds
+from memspan.bench.worker import EngineFailed, EngineProcesses, Way, environment, median_seconds
 
 CASE = Case("rnn", 2, 2, 2)
 
@@ -66,10 +66,10 @@ def test_the_median_of_the_calls_that_fit_in(seconds, duration, median, spent):
 
 
 def test_the_rates_of_processes_add_up(monkeypatch):
-    team = Team(telling, [])
-    team.ways = {"way": Way(2, None)}
-    monkeypatch.setattr(team, "_ask", lambda request: [0.5, 0.25])
-    assert team.seconds("way", 0.1) == pytest.approx(1 / (2 / 0.5 + 2 / 0.25))
+    processes = EngineProcesses(telling, [])
+    processes.ways = {"way": Way(2, None)}
+    monkeypatch.setattr(processes, "_ask", lambda request: [0.5, 0.25])
+    assert processes.seconds("way", 0.1) == pytest.approx(1 / (2 / 0.5 + 2 / 0.25))
 
 
 def test_the_environment_is_as_before_afterwards(monkeypatch):
@@ -86,8 +86,8 @@ def test_the_environment_is_as_before_afterwards(monkeypatch):
 
 def test_a_process_has_its_threads_and_its_core():
     core = core_numbers(1)[0]
-    with Team(telling, [{core}]) as team:
-        ((models, ((blas, openmp, xla), cores)),) = team.prepare(CASE).values()
+    with EngineProcesses(telling, [{core}]) as processes:
+        ((models, ((blas, openmp, xla), cores)),) = processes.prepare(CASE).values()
     assert (models, blas, openmp) == (3, "1", "1")
     assert "intra_op_parallelism_threads=1" in xla
     if hasattr(os, "sched_setaffinity"):
@@ -103,5 +103,5 @@ def test_a_process_has_its_threads_and_its_core():
     ],
 )
 def test_what_goes_wrong_in_a_process_is_told(make, reason):
-    with Team(make, [set(core_numbers(1))]) as team, pytest.raises(EngineFailed, match=reason):
-        team.prepare(CASE)
+    with EngineProcesses(make, [set(core_numbers(1))]) as processes, pytest.raises(EngineFailed, match=reason):
+        processes.prepare(CASE)

@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
+from memspan import MemspanError
 from memspan.cli import main
+from memspan.runtime.renamed import RenamedWarning
 
 
 def run(line, monkeypatch, capsys):
@@ -17,22 +19,43 @@ def run(line, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_a_quick_run_prints_its_table_and_keeps_its_record(monkeypatch, capsys, tmp_path):
-    line = f"--quick --engine readable fused --cell rnn --size 5 4 3 --rounds 2 --progress none -o {tmp_path}"
+    line = f"--quick --engine readable compiled --cell rnn --size 5 4 3 --rounds 2 --progress none -o {tmp_path}"
     code, out, err = run(line, monkeypatch, capsys)
     assert (code, err) == (0, "")
-    assert "against fused" in out
+    assert "against compiled" in out
     assert f"{tmp_path / 'engine.png'}\n" in out
     record = json.loads((tmp_path / "engine.json").read_text("utf-8"))
     assert {(t["engine"], t["way"], t["cores"], len(t["seconds"])) for t in record["timings"]} == {
         ("readable", "NumPy", 1, 2),
         ("compiled", "kernel", 1, 2),
-        ("limit", "tanh", 1, 2),
-        ("limit", "products", 1, 2),
+        ("roofline", "tanh", 1, 2),
+        ("roofline", "products", 1, 2),
     }
     assert record["timings"][0]["case"] == {"cell": "rnn", "time": 5, "batch": 4, "hidden": 3}
     medians = {ratio["engine"]: ratio["median"] for ratio in record["ratios"]}
     assert re.search(rf"readable .*│ +{medians['readable']:.3g} \(.* x │", out)
-    assert f"{100 / medians['limit']:.0f} % reached" in out
+    assert f"{100 / medians['roofline']:.0f} % reached" in out
+
+
+def test_the_old_name_of_the_compiled_engine_is_taken_with_a_warning(monkeypatch, capsys):
+    chosen = []
+
+    def stop(cases, engines, **options):
+        chosen.extend(engines)
+        raise MemspanError("enough")
+
+    monkeypatch.setattr("memspan.cli.bench.measure", stop)
+    with pytest.warns(RenamedWarning, match="the engine 'fused' is now 'compiled'"):
+        code, _, err = run("--engine readable fused --quick --progress none", monkeypatch, capsys)
+    assert (code, err) == (2, "memspan: enough\n")
+    assert chosen == ["readable", "compiled"]
+
+
+def test_an_unknown_engine_is_refused(monkeypatch, capsys):
+    code, _, err = run("--engine mine", monkeypatch, capsys)
+    assert code == 2
+    assert "mine" in err
+    assert "compiled" in err
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ RECORD = PassTimes(
     (
         Bar(1, "rnn", SHORT, "compiled", 0.4, 0.5, 0.7),
         Bar(1, "rnn", SHORT, "torch", 3.0, 4.0, 6.0),
-        Bar(1, "rnn", SHORT, "limit", 0.2, 0.3, 0.4),
+        Bar(1, "rnn", SHORT, "roofline", 0.2, 0.3, 0.4),
         Bar(1, "rnn", LONG, "compiled", 2.0, 3.0, 4.0),
-        Bar(1, "rnn", LONG, "limit", 1.0, 1.5, 2.0),
+        Bar(1, "rnn", LONG, "roofline", 1.0, 1.5, 2.0),
         Bar(1, "lstm", SHORT, "torch", 5.0, 5.5, 6.0),
         Bar(2, "rnn", SHORT, "compiled", 0.2, 0.25, 0.3),
     ),
@@ -47,7 +47,7 @@ def test_bars_are_as_high_as_the_medians_in_the_colour_of_their_engine():
     assert ax.get_yscale() == "log"
 
 
-def test_whiskers_reach_from_quartile_to_quartile_and_the_limit_is_a_line_across_its_group():
+def test_whiskers_reach_from_quartile_to_quartile_and_the_roofline_is_a_line_across_its_group():
     ax = draw_pass_times(RECORD).axes[0]
     segments = [
         part for lines in ax.collections if isinstance(lines, LineCollection) for part in lines.get_segments()
@@ -55,10 +55,10 @@ def test_whiskers_reach_from_quartile_to_quartile_and_the_limit_is_a_line_across
     whiskers = [sorted(part[:, 1].tolist()) for part in segments if part[0, 0] == part[1, 0]]
     for ends, expected in zip(sorted(whiskers), [[0.4, 0.7], [2, 4], [3, 6]], strict=True):
         assert ends == pytest.approx(expected)
-    limits = [part.ravel().tolist() for part in segments if part[0, 0] != part[1, 0]]
-    assert limits == [pytest.approx([-0.4, 0.3, 0.4, 0.3]), pytest.approx([0.6, 1.5, 1.4, 1.5])]
+    rooflines = [part.ravel().tolist() for part in segments if part[0, 0] != part[1, 0]]
+    assert rooflines == [pytest.approx([-0.4, 0.3, 0.4, 0.3]), pytest.approx([0.6, 1.5, 1.4, 1.5])]
 
 
 def test_the_legend_names_every_engine_once():
     (legend,) = draw_pass_times(RECORD).legends
-    assert sorted(text.get_text() for text in legend.get_texts()) == ["compiled", "limit", "torch"]
+    assert sorted(text.get_text() for text in legend.get_texts()) == ["compiled", "roofline", "torch"]

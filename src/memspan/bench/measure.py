@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from memspan.bench.case import Case, Result
-from memspan.bench.limit import limit
-from memspan.bench.peers import ENGINES, Engine
-from memspan.bench.record import LIMIT, Benchmark, Timing
-from memspan.bench.worker import EngineFailed, Team
+from memspan.bench.peers import ENGINES, Peer
+from memspan.bench.record import ROOFLINE, Benchmark, Timing
+from memspan.bench.roofline import roofline
+from memspan.bench.worker import EngineFailed, EngineProcesses
 from memspan.errors import InvalidArgument, whole_number
 
 TOLERANCE = 1e-4
@@ -28,7 +28,7 @@ Tell = Callable[[float, str], None]
 
 def measure(
     cases: Sequence[Case],
-    engines: Mapping[str, Engine] = ENGINES,
+    engines: Mapping[str, Peer] = ENGINES,
     *,
     cores: list[int],
     rounds: int = 5,
@@ -43,13 +43,13 @@ def measure(
     Parameters
     ----------
     cases : sequence of Case
-    engines : mapping of str to Engine
+    engines : mapping of str to Peer
     cores : list of int
         Numbers of the processor's cores. On several of them each engine runs in that many processes; one that has
         threads of its own is timed with these too.
     rounds : int
     seconds : float
-        How long one timing repeats a pass.
+        For how long one timing repeats a pass.
     tell : callable
         As `Tell`.
     """
@@ -62,7 +62,7 @@ def measure(
     return Benchmark(tuple(session.timings), remarks, wrong, machine(engines))
 
 
-def teams(engine: Engine, cores: list[int]) -> dict[str, list[set[int]]]:
+def spreads(engine: Peer, cores: list[int]) -> dict[str, list[set[int]]]:
     """The ways of spreading an engine over cores, as the cores of each process."""
     apart = [{core} for core in cores]
     if len(cores) == 1:
@@ -84,7 +84,7 @@ def difference(found: Result, right: Result, case: Case) -> tuple[float, str]:
 def hopeless(found: Mapping[tuple[str, str], list[float]], engine: str, way: str) -> bool:
     """Whether another way of the same engine was so much faster that this one need not be timed again."""
     best = min(seconds[0] for (name, _), seconds in found.items() if name == engine)
-    return engine != LIMIT and found[engine, way][0] > HOPELESS * best
+    return engine != ROOFLINE and found[engine, way][0] > HOPELESS * best
 
 
 def machine(engines: Iterable[str]) -> dict[str, str]:
@@ -127,7 +127,7 @@ def work(cases: Sequence[Case], cores: Sequence[int], rounds: int) -> int:
 
 
 class _Session:
-    """What is kept from setting to setting."""
+    """The timings so far: first on one core, then on several."""
 
     def __init__(self, cases: Sequence[Case], rounds: int, seconds: float, tell: Tell) -> None:
         self.cases, self.rounds, self.duration, self.tell = cases, rounds, seconds, tell
@@ -137,31 +137,31 @@ class _Session:
         self.wrong: list[str] = []
         self.done = 0
 
-    def time_all(self, engines: Mapping[str, Engine], cores: list[int]) -> None:
-        """Every engine and the limit, case by case."""
+    def time_all(self, engines: Mapping[str, Peer], cores: list[int]) -> None:
+        """Every engine and the roofline, case by case."""
         with ExitStack() as stack:
             running = {
-                (name, spread): stack.enter_context(Team(engine.passes, sets))
-                for name, engine in {**engines, LIMIT: Engine(limit)}.items()
-                for spread, sets in teams(engine, cores).items()
+                (name, spread): stack.enter_context(EngineProcesses(engine.passes, sets))
+                for name, engine in {**engines, ROOFLINE: Peer(roofline)}.items()
+                for spread, sets in spreads(engine, cores).items()
             }
             for case in self.cases:
                 self.time_one(running, case, len(cores))
 
-    def time_one(self, running: dict[tuple[str, str], Team], case: Case, cores: int) -> None:
+    def time_one(self, running: dict[tuple[str, str], EngineProcesses], case: Case, cores: int) -> None:
         """Rounds, in each of which every way of every engine has its turn."""
         turns = [
-            (engine, ", ".join(filter(None, (spread, way))), team, way)
-            for (engine, spread), team in running.items()
-            if self.prepared(team, engine, case)
-            for way in team.ways
+            (engine, ", ".join(filter(None, (spread, way))), processes, way)
+            for (engine, spread), processes in running.items()
+            if self.prepared(processes, engine, case)
+            for way in processes.ways
         ]
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(self.rounds):
             for turn in list(turns):
-                engine, name, team, way = turn
+                engine, name, processes, way = turn
                 try:
-                    found[engine, name].append(team.seconds(way, self.duration))
+                    found[engine, name].append(processes.seconds(way, self.duration))
                 except EngineFailed as error:
                     self.remarks.append(f"{engine} ({name}) gave up at {case}: {error}")
                     turns.remove(turn)
@@ -171,11 +171,11 @@ class _Session:
             self.tell(self.done, str(case))
         self.timings += [Timing(case, cores, *key, tuple(seconds)) for key, seconds in found.items()]
 
-    def prepared(self, team: Team, engine: str, case: Case) -> bool:
+    def prepared(self, processes: EngineProcesses, engine: str, case: Case) -> bool:
         """Whether the engine can do the case, and does it right."""
         self.tell(self.done, f"{case}: {engine}")
         try:
-            ways = team.prepare(case)
+            ways = processes.prepare(case)
         except EngineFailed as error:
             self.remarks.append(f"{engine} is skipped: {error}")
             return False

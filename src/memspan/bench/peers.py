@@ -1,4 +1,4 @@
-"""The engines that are timed, each as a function from a case to the ways in which it can do a pass.
+"""The engines that are timed. Each is a function from a case to the ways in which the engine can do a pass.
 
 All get the same weights and the same batch. Whatever can be made ready once is made ready before the first pass;
 PyTorch and JAX are imported here, inside the functions, and so in processes of their own alone.
@@ -28,14 +28,14 @@ def readable(case: Case) -> Passes:
     network, x, y = case.problem()
     loss = MSELoss()
 
-    def differentiate() -> Result:
+    def loss_and_gradient() -> Result:
         value = loss.forward(network.forward(x), y)
         return Result(value, network.backpropagate(loss.backward()).total())
 
-    return {"NumPy": Pass(differentiate, differentiate)}
+    return {"NumPy": Pass(loss_and_gradient, loss_and_gradient)}
 
 
-def fused(case: Case) -> Passes:
+def compiled(case: Case) -> Passes:
     """The compiled kernels."""
     network, x, y = case.problem()
     engine = CompiledEngine(network.layout, network.dtype, MSELoss())
@@ -65,7 +65,7 @@ def torch(case: Case) -> Passes:
     parameters = (*layer.parameters(), *read_out.parameters())
     loss, x, y = torch.nn.MSELoss(), torch.from_numpy(problem.x), torch.from_numpy(problem.y)
 
-    def differentiate(flush: bool) -> Any:
+    def forward_and_backward(flush: bool) -> Any:
         torch.set_flush_denormal(flush)
         for parameter in parameters:
             parameter.grad = None
@@ -75,12 +75,12 @@ def torch(case: Case) -> Passes:
         return value
 
     def result(flush: bool) -> Result:
-        value = differentiate(flush).item()
+        value = forward_and_backward(flush).item()
         return Result(value, _torch_gradient(problem, TORCH_GATES[case.cell], layer, read_out))
 
     ways = {"denormals kept": False, "denormals flushed": True}
     return {
-        name: Pass(lambda flush=flush: differentiate(flush), lambda flush=flush: result(flush))  # type: ignore[misc]
+        name: Pass(lambda flush=flush: forward_and_backward(flush), lambda flush=flush: result(flush))  # type: ignore[misc]
         for name, flush in ways.items()
     }
 
@@ -180,16 +180,16 @@ def _jax_steps() -> dict[str, Callable[..., Any]]:
     return {"rnn": rnn, "gru": gru, "lstm": lstm}
 
 
-def _jax_pass(differentiate: Any, given: Any, models: int) -> Pass:
+def _jax_pass(value_and_grad: Any, given: Any, models: int) -> Pass:
     import jax
 
     def result() -> Result:
-        value, gradients = differentiate(*given)
+        value, gradients = value_and_grad(*given)
         several = () if models == 1 else 0  # which model's; of one there is no axis
         parts = (np.asarray(gradients[name])[several].ravel() for name in ("W", "R", "bs", "V", "by"))
         return Result(float(np.asarray(value)[several]), np.concatenate([*parts]))
 
-    return Pass(lambda: jax.block_until_ready(differentiate(*given)), result, models)
+    return Pass(lambda: jax.block_until_ready(value_and_grad(*given)), result, models)
 
 
 def _known(case: Case, cells: dict[str, Any], engine: str) -> Any:
@@ -198,16 +198,16 @@ def _known(case: Case, cells: dict[str, Any], engine: str) -> Any:
     return cells[case.cell]
 
 
-class Engine(NamedTuple):
-    """An engine: how it is made ready, and whether it can use many threads in one process."""
+class Peer(NamedTuple):
+    """An engine in the benchmark: what makes its passes, and whether it can use many threads in one process."""
 
     passes: Callable[[Case], Passes]
     threaded: bool = False
 
 
 ENGINES = {
-    "readable": Engine(readable),
-    "compiled": Engine(fused),
-    "torch": Engine(torch, threaded=True),
-    "jax": Engine(jax, threaded=True),
+    "readable": Peer(readable),
+    "compiled": Peer(compiled),
+    "torch": Peer(torch, threaded=True),
+    "jax": Peer(jax, threaded=True),
 }

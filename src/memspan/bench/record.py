@@ -14,7 +14,7 @@ from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
 from memspan.shapes import Array
 
-LIMIT, OURS = "limit", "compiled"
+ROOFLINE, OURS = "roofline", "compiled"
 
 
 class Quartiles(NamedTuple):
@@ -84,8 +84,8 @@ class Benchmark:
 
     @property
     def engines(self) -> list[str]:
-        """Those that were timed, without the limit."""
-        return list(dict.fromkeys(timing.engine for timing in self.timings if timing.engine != LIMIT))
+        """Those that were timed, without the roofline."""
+        return list(dict.fromkeys(timing.engine for timing in self.timings if timing.engine != ROOFLINE))
 
     def cases(self, cores: int) -> list[Case]:
         """Those that were timed on so many cores."""
@@ -97,30 +97,30 @@ class Benchmark:
         return [timing for timing in self.timings if (timing.case, timing.cores, timing.engine) == wanted]
 
     def seconds(self, case: Case, cores: int, engine: str) -> Array | None:
-        """Each round's time for a model: of an engine's fastest way, of the limit both parts together."""
+        """Each round's time for a model: of an engine its fastest way, of the roofline both parts together."""
         ways = self.ways(case, cores, engine)
         if not ways:
             return None
-        if engine == LIMIT:
+        if engine == ROOFLINE:
             return np.sum([way.seconds for way in ways], axis=0)
         return np.array(min(ways, key=lambda way: way.quartiles.median).seconds)
 
     def ratio(self, case: Case, cores: int, engine: str) -> Quartiles | None:
-        """How many times as long as the compiled engine, round by round; for the limit, how many times shorter."""
+        """Time over that of the compiled engine, round by round; for the roofline the inverse."""
         ours, theirs = self.seconds(case, cores, OURS), self.seconds(case, cores, engine)
         if ours is None or theirs is None:
             return None
-        return Quartiles.of(ours / theirs if engine == LIMIT else theirs / ours)
+        return Quartiles.of(ours / theirs if engine == ROOFLINE else theirs / ours)
 
     def table(self, cores: int) -> Table:
         """The table for `rich`: a row for each engine, so that it fits in a terminal."""
         table = Table(title=self.title(cores), caption=self.caption, caption_justify="left")
-        for column in ("cell", "T", "B", "H", "engine", "time" if cores == 1 else "rate", "against fused"):
+        for column in ("cell", "T", "B", "H", "engine", "time" if cores == 1 else "rate", "against compiled"):
             table.add_column(column, justify="left" if column in ("cell", "engine") else "right")
         for case in self.cases(cores):
             table.add_section()
             begin = [case.cell, *map(str, case.size)]
-            for engine in (*self.engines, LIMIT):
+            for engine in (*self.engines, ROOFLINE):
                 if self.ways(case, cores, engine):
                     against = "" if engine == OURS else _against(self.ratio(case, cores, engine), engine)
                     table.add_row(*begin, engine, _time(self.seconds(case, cores, engine), cores), against)
@@ -142,10 +142,10 @@ class Benchmark:
         return "\n".join([*lines, *(f"- {line}" for line in (*self.remarks, *self.wrong))]).rstrip() + "\n"
 
     def cells(self, cores: int) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows: the median and quartiles of each engine, and how it stands to the fused one."""
-        present = [engine for engine in (*self.engines, LIMIT) if any(t.engine == engine for t in self.timings)]
+        """Headings and rows: median and quartiles of each engine, and how it compares with the compiled one."""
+        present = [engine for engine in (*self.engines, ROOFLINE) if any(t.engine == engine for t in self.timings)]
         compared = [engine for engine in present if engine != OURS and OURS in present]
-        headings = ["fused / limit" if engine == LIMIT else f"{engine} / fused" for engine in compared]
+        headings = [f"{OURS} / {ROOFLINE}" if engine == ROOFLINE else f"{engine} / {OURS}" for engine in compared]
         rows = []
         for case in self.cases(cores):
             times = [_time(self.seconds(case, cores, engine), cores) for engine in present]
@@ -169,7 +169,7 @@ class Benchmark:
         bars = []
         for cores in self.cores:
             for case in self.cases(cores):
-                for engine in (*self.engines, LIMIT):
+                for engine in (*self.engines, ROOFLINE):
                     seconds = self.seconds(case, cores, engine)
                     if seconds is not None:
                         milliseconds = Quartiles.of(1e3 * seconds)
@@ -182,7 +182,7 @@ class Benchmark:
             {**asdict(case), "cores": cores, "engine": engine, **quartiles._asdict()}
             for cores in self.cores
             for case in self.cases(cores)
-            for engine in (*self.engines, LIMIT)
+            for engine in (*self.engines, ROOFLINE)
             if engine != OURS and (quartiles := self.ratio(case, cores, engine)) is not None
         ]
         return json.dumps({**asdict(self), "ratios": ratios}, indent=1) + "\n"
@@ -214,10 +214,10 @@ def _ratio(quartiles: Quartiles | None) -> str:
 
 
 def _against(quartiles: Quartiles | None, engine: str) -> str:
-    """How much slower an engine is; how much of the limit we reach."""
+    """How many times slower an engine is; how much of the roofline we reach."""
     if quartiles is None:
         return ""
-    if engine == LIMIT:
+    if engine == ROOFLINE:
         return f"{100 / quartiles.median:.0f} % reached"
     low, median, high = quartiles
     return f"{median:.3g} ({low:.3g}-{high:.3g}) x"

@@ -39,8 +39,8 @@ class Way(NamedTuple):
     result: Result | None
 
 
-class Team:
-    """One engine, in some processes that do the same at the same time.
+class EngineProcesses:
+    """One engine in several processes, which do the same at the same time.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class Team:
         self.ways: dict[str, Way] = {}
         self._connections: list[Connection] = []
         self._processes = []
-        for own in cores:
+        for allowed in cores:
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(make, theirs, own), daemon=True)
-            with environment(len(own)):
+            process = context.Process(target=serve, args=(make, theirs, allowed), daemon=True)
+            with environment(len(allowed)):
                 process.start()
             theirs.close()
             self._connections.append(ours)

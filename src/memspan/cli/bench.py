@@ -1,14 +1,16 @@
 """`memspan bench`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token, convert
 
 from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
 from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.runtime.progress import progress as show_progress
+from memspan.runtime.renamed import warn_renamed
 from memspan.study.choices import CellName
 
 if TYPE_CHECKING:
@@ -17,11 +19,20 @@ else:
     EngineName = Literal[*ENGINES]
 
 
+def _engine_names(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The values of `--engine`; `fused` is the old name of `compiled`."""
+    if any(token.value == "fused" for token in tokens):
+        warn_renamed("the engine 'fused'", "'compiled'")
+    return convert(kind, [token.evolve(value="compiled") if token.value == "fused" else token for token in tokens])
+
+
 def bench(
     *,
     cell: Annotated[tuple[CellName, ...], Parameter(consume_multiple=True, negative="")] = ("rnn", "gru", "lstm"),
     size: Annotated[tuple[tuple[int, int, int], ...], Parameter(negative="")] = SIZES,
-    engine: Annotated[tuple[EngineName, ...], Parameter(consume_multiple=True, negative="")] = tuple(ENGINES),
+    engine: Annotated[
+        tuple[EngineName, ...], Parameter(consume_multiple=True, negative="", converter=_engine_names)
+    ] = tuple(ENGINES),
     rounds: Annotated[int, WHOLE] = 5,
     cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
@@ -30,9 +41,9 @@ def bench(
 ) -> int:
     """Time a forward pass, loss and backward pass of memspan's engines beside PyTorch and JAX, where installed.
 
-    First on one core, then on all. `limit` is the time of the matrix products and the tanh alone, at the best rate
-    measured on this machine. Before an engine is timed it must find the right loss and gradient. The engines take
-    turns, and the table has the medians and quartiles of the rounds.
+    First on one core, then on all. `roofline` is the time of the matrix products and the tanh alone, at the best
+    rate measured on this machine. Before an engine is timed it must find the right loss and gradient. The engines
+    take turns, and the table has the medians and quartiles of the rounds.
 
     **An LSTM of your own size**, on one core alone:
 

@@ -6,7 +6,6 @@ Time is measured, on the team that will do the work; memory is counted.
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +16,7 @@ from memspan.cells import CELLS
 from memspan.errors import MemspanError
 from memspan.execution.jobs import Board, demand_version, groups_of
 from memspan.execution.memory import SHARE, Kind, TooLarge, amount, bytes_of
-from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, Team
+from memspan.execution.teams import Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.study.configuration import Configuration
 from memspan.study.study import Key, Study
@@ -213,27 +212,25 @@ def _measure(
     for configuration, _ in places:
         one = study.configurations[configuration]
         kinds.setdefault(Kind.of(one), one)
+    kinds = dict(list(kinds.items())[:MOST_MEASURED])
     lengths = [length for _, length in places]
-    running: dict[Future[Pace], Kind] = {}
-    for kind, one in list(kinds.items())[:MOST_MEASURED]:
-        least = one.make_task().least_length
-        longest = int(MOST_OPERATIONS / (_operations(one) * TOGETHER))
-        short, long = (max(least, min(length, longest)) for length in (min(lengths), max(lengths)))
-        if interrupts:
-            break
-        with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
-            running[team.submit(measure, one, (short, long), __version__)] = kind
-    unfinished = set(running)
-    while unfinished or interrupts:
-        if interrupts:
-            team.stop()
-            raise KeyboardInterrupt
-        _, unfinished = wait(unfinished, timeout=SECONDS_BETWEEN_LOOKS)
-        team.check()
-    for future in running:
-        if isinstance(error := future.exception(), MemspanError):
-            raise error
-    return {kind: future.result() for future, kind in running.items() if future.exception() is None}
+    calls = [(one, _measured_lengths(one, min(lengths), max(lengths)), __version__) for one in kinds.values()]
+    found: list[Pace | None] = [None] * len(kinds)
+    with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
+        for number, future in team.call_each(measure, calls, interrupts):
+            error = future.exception()
+            if isinstance(error, MemspanError):
+                raise error
+            if error is None:
+                found[number] = future.result()
+    return {kind: pace for kind, pace in zip(kinds, found, strict=True) if pace is not None}
+
+
+def _measured_lengths(configuration: Configuration, short: int, long: int) -> tuple[int, int]:
+    """Two lengths near these that the task has, and at which an update does not take too long."""
+    least = configuration.make_task().least_length
+    longest = int(MOST_OPERATIONS / (_operations(configuration) * TOGETHER))
+    return max(least, min(short, longest)), max(least, min(long, longest))
 
 
 def _seconds(study: Study, paces: dict[Kind, Pace], configuration: int, length: int) -> float | None:
@@ -255,5 +252,5 @@ def _on_a_line(lengths: tuple[int, int], values: tuple[float, float], length: in
     (short, long), (first, last) = lengths, values
     if long <= short:
         return last * length / long
-    slope = max(last - first, 0.0) / (long - short)
-    return last + slope * (length - long)
+    each_step = max(last - first, 0.0) / (long - short)
+    return last + each_step * (length - long)

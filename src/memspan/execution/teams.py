@@ -6,13 +6,19 @@ coordinator has to know besides: how many jobs it works on at once, and whose de
 
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from memspan.errors import MachineFailed
 from memspan.execution.jobs import HERE, nobody
 from memspan.execution.memory import available
+from memspan.runtime.blas import with_one_blas_thread
+from memspan.runtime.interrupts import Interrupts
+
+Result = TypeVar("Result")
 
 SECONDS_BETWEEN_LOOKS = 0.2  # at what has ended, and at how far the rest is
 
@@ -31,6 +37,8 @@ def available_cores() -> int:
 class Team:
     """An executor, as the coordinator sees it.
 
+    A context: at its end the team is closed, and after an exception at once.
+
     Parameters
     ----------
     make : callable
@@ -46,11 +54,60 @@ class Team:
     here = False
     """Whether jobs are worked on in this process, while `submit` is called; now and then it calls `look`, which
     may raise `Stopped`."""
+    look: Callable[[], None]
+    """Called a few times in a second by whatever waits for the team; replace it to show progress."""
 
     def __init__(self, make: Callable[[], Executor], slots: int, *, renewable: bool = True) -> None:
         self._make, self.slots, self.renewable = make, slots, renewable
         self.executor = make()
-        self.look: Callable[[], None] = lambda: None
+        self.look = lambda: None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: object, *rest: object) -> None:
+        self.close(at_once=error is not None)
+
+    def call_each(
+        self, function: Callable[..., Result], calls: Iterable[tuple[Any, ...]], interrupts: Interrupts
+    ) -> Iterator[tuple[int, "Future[Result]"]]:
+        """Call an importable function with each tuple of arguments, as many at once as there are slots.
+
+        Every call has one BLAS thread: so its result does not depend on where it runs.
+
+        Yields
+        ------
+        (int, Future)
+            The number of a call and its future, as soon as that is done. The future holds the error if the call
+            failed; a `BrokenExecutor` if its worker died.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After an interrupt. The calls that are running are told to stop.
+        ExecutorFailed
+            When no worker is left.
+        """
+        waiting, running = deque(enumerate(calls)), dict[Future[Result], int]()
+        call = partial(with_one_blas_thread, function)
+        while waiting or running or interrupts:
+            if interrupts:
+                self.stop()
+                raise KeyboardInterrupt
+            if waiting and len(running) < self.slots:
+                number, arguments = waiting.popleft()
+                try:
+                    future = self.submit(call, *arguments)
+                except BrokenExecutor as error:
+                    future = Future()
+                    future.set_exception(error)
+                running[future] = number
+                continue
+            done, _ = wait(running, timeout=SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+            self.check()
+            for future in done:
+                yield running.pop(future), future
+            self.look()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """As of an executor."""

@@ -1,4 +1,4 @@
-"""How long engines take for a pass, beside the limit."""
+"""How long engines take for a pass, and the roofline."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"readable": GREY, "compiled": BLUE, "torch": ORANGE, "jax": GREEN}
-LIMIT = "limit"
+ROOFLINE = "roofline"
 ROOM = 0.8  # of the distance between two groups, for the bars
 
 
 class Bar(NamedTuple):
-    """One engine's milliseconds for a model, and their quartiles; that of the engine `limit` is a line."""
+    """One engine's milliseconds for a model, and their quartiles; the engine `roofline` is a line."""
 
     cores: int
     cell: str
@@ -46,13 +46,13 @@ class PassTimes:
 
 
 def draw_pass_times(record: PassTimes) -> "Figure":
-    """A row of panels for each number of cores, a panel for each cell; the limit is a line across its group."""
+    """A row of panels for each number of cores, a panel for each cell; the roofline is a line across its group."""
     rows, columns = record.names("cores"), record.names("cell")
     figure = new_figure(1.4 + 3.6 * len(columns), 1.3 + 2.9 * len(rows))
     panels = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
     for (i, j), ax in np.ndenumerate(panels):
         bars = [bar for bar in record.bars if (bar.cores, bar.cell) == (rows[i], columns[j])]
-        _draw_panel(ax, bars, [name for name in record.names("engine") if name != LIMIT])
+        _draw_panel(ax, bars, [name for name in record.names("engine") if name != ROOFLINE])
         cores = "one core" if rows[i] == 1 else f"{rows[i]} cores"
         ax.set_title(f"{columns[j]}, {cores}", fontsize="medium")
     figure.suptitle(record.title, fontsize="medium")
@@ -71,8 +71,8 @@ def _draw_panel(ax: Any, bars: list[Bar], engines: list[str]) -> None:
     width = ROOM / max(1, len(engines))
     for bar in bars:
         x = sizes.index(bar.size)
-        if bar.engine == LIMIT:
-            ax.hlines(bar.median, x - ROOM / 2, x + ROOM / 2, color=BLACK, linewidth=1.5, label=LIMIT)
+        if bar.engine == ROOFLINE:
+            ax.hlines(bar.median, x - ROOM / 2, x + ROOM / 2, color=BLACK, linewidth=1.5, label=ROOFLINE)
             continue
         left = x - ROOM / 2 + width * engines.index(bar.engine)
         whiskers = [[bar.median - bar.low], [bar.high - bar.median]]

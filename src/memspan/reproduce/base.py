@@ -4,10 +4,8 @@ Whether two numbers agree is decided by a rule that is written beside them and f
 """
 
 import platform
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,13 +15,11 @@ from rich.table import Table
 from memspan._version import __version__
 from memspan.execution import run_study
 from memspan.execution.local import Local
-from memspan.execution.teams import Alone, ExecutorFailed, Team
-from memspan.runtime.blas import one_blas_thread
+from memspan.execution.teams import Alone, ExecutorFailed
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
 from memspan.study import Study, StudyResult
 
-SECONDS = 0.5  # between two looks at what is done
 MOST = 2.0  # the factor beyond which nothing agrees
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -186,41 +182,16 @@ def run_each(
     ExecutorFailed
         When a process was killed.
     """
-    here = options.workers == 1
-    waiting, running = deque(enumerate(arguments)), dict[Future[Result], int]()
-    found: dict[int, Result] = {}
+    here, found = options.workers == 1, dict[int, Result]()
     with (
         show_progress(len(arguments), title, "runs", kind=options.progress) as report,
         noted_interrupts(raised_from=1 if here else 0) as interrupts,
-        _team(1 if here else min(options.workers, len(arguments)), here) as team,
+        Alone() if here else Local(min(options.workers, len(arguments))) as team,
     ):
-        while waiting or running:
-            if interrupts:
-                raise KeyboardInterrupt
-            while waiting and len(running) < team.slots:
-                k, argument = waiting.popleft()
-                running[team.submit(_with_one_thread, function, argument)] = k
-            done, _ = wait(running, timeout=SECONDS, return_when=FIRST_COMPLETED)
+        team.look = lambda: report(len(found), f"{len(found)} of {len(arguments)} runs")
+        for number, future in team.call_each(function, [(argument,) for argument in arguments], interrupts):
             try:
-                found |= {running.pop(future): future.result() for future in done}
+                found[number] = future.result()
             except BrokenExecutor as error:
                 raise ExecutorFailed("a worker process was killed (out of memory?); nothing is kept") from error
-            report(len(found), f"{len(found)} of {len(arguments)} runs")
-    return [found[k] for k in range(len(arguments))]
-
-
-@contextmanager
-def _team(workers: int, here: bool) -> Iterator[Team]:
-    """What runs them; whatever ends them early ends its processes."""
-    team: Team = Alone() if here else Local(workers)
-    at_once = True
-    try:
-        yield team
-        at_once = False
-    finally:
-        team.close(at_once=at_once)
-
-
-def _with_one_thread(function: Callable[[Argument], Result], argument: Argument) -> Result:
-    with one_blas_thread():
-        return function(argument)
+    return [found[number] for number in range(len(arguments))]

@@ -1,10 +1,13 @@
 """One BLAS thread: the bits of a matrix product can depend on the number of threads."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -12,6 +15,12 @@ def one_blas_thread() -> Iterator[None]:
     """Let BLAS compute with one thread meanwhile; small products are slower with more, too."""
     with _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+def with_one_blas_thread(function: Callable[..., Result], /, *arguments: Any) -> Result:
+    """Call a function with one BLAS thread."""
+    with one_blas_thread():
+        return function(*arguments)
 
 
 @functools.cache

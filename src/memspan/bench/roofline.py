@@ -1,7 +1,8 @@
-"""What bounds a pass from below: the matrix products with R, and one tanh for each gate forward and one backward.
+"""The roofline: the least time of a pass, from what it computes and from the best rates of the processor.
 
-Both rates are measured where they are best: a product of 1024 cubed in the BLAS that the kernels call, and the
-kernels' own tanh over numbers in the cache.
+A pass computes matrix products with R, and one tanh for each gate forward and one backward. Both rates are
+measured where they are best: a product of 1024 cubed in the BLAS that the kernels call, and the kernels' tanh
+over numbers in the cache.
 """
 
 import numpy as np
@@ -24,8 +25,8 @@ def each_tanh(x, out):  # type: ignore[no-untyped-def]
         out[i] = tanh(x[i])
 
 
-def limit(case: Case) -> Passes:
-    """The two parts of the limit; how many models a call stands for is in proportion to their operations."""
+def roofline(case: Case) -> Passes:
+    """The two parts of the roofline. A call counts for as many models as its operations would suffice for."""
     rng = np.random.default_rng(0)
     A, B, C = (np.asfortranarray(rng.standard_normal((WIDTH, WIDTH), np.float32)) for _ in range(3))
     x = rng.standard_normal(COUNT, np.float32)
