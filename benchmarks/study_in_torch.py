@@ -50,7 +50,7 @@ def solves(model: nn.Module, study: Study, length: int, batches: int) -> bool:
     right = 0
     for _ in range(batches):
         x, y = sample(length, study.evaluation_samples)
-        right += ((model(x) - y).abs() <= study.make_task().tolerance).sum().item()
+        right += ((model(x) - y).abs() <= study.configuration.make_task().tolerance).sum().item()
     return right >= study.threshold * batches * study.evaluation_samples
 
 

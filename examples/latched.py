@@ -19,20 +19,21 @@ from memspan.figures.training import Predictions, draw_predictions
 
 LENGTH, PARTS = 40, (1, 2, 3)
 study = Study()
-task = study.make_task()
+configuration = study.configuration
+task = configuration.make_task()
 
 
 def trained() -> Ensemble:
     """The networks of the study, from the same random numbers."""
-    models, batches, fresh = [], [], []
+    models, batches, held_out = [], [], []
     for repetition in range(study.repetitions):
-        key = np.random.SeedSequence(study.seed, spawn_key=(LENGTH, repetition))
+        key = np.random.SeedSequence(configuration.seed, spawn_key=(LENGTH, repetition))
         for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(study.make_network(LENGTH, for_weights))
-        batches.append(Batches(task, LENGTH, study.batch, for_training, study.dtype))
-        fresh.append(Batches(task, LENGTH, 500, for_evaluation, study.dtype))
-    ensemble = Ensemble(models, task.make_loss(), batches, study.make_optimizer(), evaluation=fresh)
-    ensemble.fit(study.updates, evaluate_every=50, evaluation_batches=1)
+        models.append(configuration.make_network(LENGTH, for_weights))
+        batches.append(Batches(task, LENGTH, configuration.batch, for_training, configuration.dtype))
+        held_out.append(Batches(task, LENGTH, 500, for_evaluation, configuration.dtype))
+    ensemble = Ensemble(models, task.make_loss(), batches, configuration.make_optimizer(), evaluation=held_out)
+    ensemble.fit(configuration.updates, evaluate_every=50, evaluation_batches=1)
     return ensemble
 
 

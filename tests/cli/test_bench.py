@@ -3,6 +3,7 @@ import re
 import sys
 
 import pytest
+from processes import without_compiling
 
 from memspan import MemspanError
 from memspan.cli import main
@@ -14,7 +15,8 @@ def run(line, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["memspan", "bench", *line.split()])
     with pytest.raises(SystemExit) as end:
         main()
-    return end.value.code, *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return end.value.code, out, without_compiling(err)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from processes import wait_for
 
-from memspan import InvalidArgument, Study
+from memspan import InvalidArgument
 from memspan.execution import local as module
 from memspan.execution.jobs import Job, work
 from memspan.execution.local import Local, Processes
@@ -129,10 +129,10 @@ def test_what_waits_can_be_cancelled(processes):
 
 
 @pytest.mark.slow
-def test_a_local_team_tells_how_far_its_orders_are():
+def test_a_local_team_tells_how_far_its_jobs_are():
     team = Local(1)
-    order = Job(5, 2, Study(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
-    future = team.submit(work, order)
+    job = Job(5, 2, Configuration(updates=100_000, threshold=1.0, hidden=2, batch=2), 3, (0, 4))
+    future = team.submit(work, job)
     seen = []
     until = time.monotonic() + 60
     while len(seen) < 3 and time.monotonic() < until:

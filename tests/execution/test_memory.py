@@ -1,7 +1,7 @@
 import pytest
 from memory_estimate import CONFIGURATIONS, measured
 
-from memspan import Study
+from memspan import Configuration
 from memspan.execution import memory
 from memspan.execution.memory import amount, available, bytes_of
 
@@ -15,12 +15,12 @@ def test_the_estimate_is_within_a_fifth_of_what_is_taken(name):
 
 
 def test_more_of_anything_takes_more():
-    study = Study(cell="lstm")
-    least = bytes_of(study, 50, 2)
-    assert bytes_of(study, 500, 2) > least
-    assert bytes_of(study, 50, 20) > least
+    configuration = Configuration(cell="lstm")
+    least = bytes_of(configuration, 50, 2)
+    assert bytes_of(configuration, 500, 2) > least
+    assert bytes_of(configuration, 50, 20) > least
     for more in ({"hidden": 256}, {"batch": 2000}, {"evaluation_samples": 20000}, {"dtype": "float64"}):
-        assert bytes_of(study.with_(**more), 50, 2) > least
+        assert bytes_of(configuration.with_(**more), 50, 2) > least
 
 
 def test_what_can_be_had_is_a_share_of_what_is_free(monkeypatch, tmp_path):

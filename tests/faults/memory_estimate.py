@@ -25,17 +25,17 @@ CONFIGURATIONS = {
 MEASURE = """\
 import re, psutil
 from pathlib import Path
-from memspan import Study
+from memspan import Configuration
 from memspan.execution.memory import bytes_of
 from memspan.study.trial import run_group
 fields, length, members = {fields!r}, {length}, {members}
-small = Study(**fields | {{"hidden": 2, "batch": 1, "evaluation_samples": 1}}, lengths={length}, updates=1)
+small = Configuration(**fields | {{"hidden": 2, "batch": 1, "evaluation_samples": 1}}, updates=1)
 warm = 21 if "task" in fields else 2
-run_group(small.with_(lengths=warm), warm, [0])
+run_group(small, warm, [0])
 base = psutil.Process().memory_info().rss
-study = Study(**fields, lengths={length}, updates=2, evaluate_every=1, final_batches=2, threshold=1.0)
-estimate = base + bytes_of(study, {length}, {members})
-found = run_group(study, {length}, range({members}))
+configuration = Configuration(**fields, updates=2, evaluate_every=1, final_batches=2, threshold=1.0)
+estimate = base + bytes_of(configuration, {length}, {members})
+found = run_group(configuration, {length}, range({members}))
 assert all(trial.outcome == "unsolved" for trial in found), found[0]
 # Not getrusage: its maximum is that of the parent, too, before this program took its place.
 (peak,) = re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())

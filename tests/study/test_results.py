@@ -125,7 +125,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
     assert min(short.accuracies) >= study.threshold
     # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
-    np.testing.assert_allclose(long.accuracies, study.make_task().chance_accuracy(60), atol=0.02)
+    np.testing.assert_allclose(long.accuracies, study.configuration.make_task().chance_accuracy(60), atol=0.02)
     np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
     assert all(trial.updates < 120 for trial in result.trials[:3])
     assert all(trial.updates == 120 for trial in result.trials[3:])
