@@ -50,8 +50,8 @@ class Data(NamedTuple):
     d_y_hat: Inexact[np.ndarray, "models output_steps batch outputs"]
 
 
-# Three tuples, and not one of all their arrays: where a field is taken out of a tuple Numba has LLVM read the whole
-# of it, and every function that is called gets the whole of it.
+# Three tuples, and not one of all their arrays: where a field is taken out of a tuple Numba has LLVM read the
+# whole of it, and every function that is called gets the whole of it.
 
 
 class Model(NamedTuple):
