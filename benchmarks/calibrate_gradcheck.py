@@ -15,9 +15,9 @@ import numpy as np
 
 from memspan import CELLS, Network, lstm
 from memspan.gradcheck import GradientReport, gradient_check
-from memspan.gradcheck.check import FLOOR, PER_STEP, ROUNDINGS, tolerance
 from memspan.gradcheck.objective import central_difference
 from memspan.gradcheck.oracle import Oracle
+from memspan.gradcheck.tolerance import FLOOR, PER_STEP, ROUNDINGS, tolerance
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS, SEEDS, HIDDEN, BATCH = (1, 2, 10, 100, 1000), range(5), 4, 2
@@ -119,8 +119,8 @@ def tables(errors: dict[tuple[str, int], list[float]], gains: list[dict[str, flo
     lines += [
         "",
         f"The tolerance of T steps is max({FLOOR:g}, {PER_STEP:g}·T) machine epsilons, and besides "
-        f"{ROUNDINGS:g} times what one more rounding of the slopes does to the gradient. That last part matters "
-        "where a network is chaotic or saturated (tanh, glorot start, T = 100, float64):",
+        f"{ROUNDINGS:g} times what one more rounding of the cell's derivatives does to the gradient. That last "
+        "part matters where a network is chaotic or saturated (tanh, glorot start, T = 100, float64):",
         "",
         "| gain | median error | largest error | widest tolerance | error / tolerance | false alarms |",
         "|---:|---:|---:|---:|---:|---:|",

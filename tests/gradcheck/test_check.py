@@ -5,7 +5,7 @@ import pytest
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network, gradient_check
 from memspan.cells.initializers import INITIALIZERS
-from memspan.gradcheck.check import tolerance, underflow
+from memspan.gradcheck.tolerance import tolerance, underflow
 
 every_cell = pytest.mark.parametrize("cell", sorted(CELLS))
 
@@ -219,7 +219,7 @@ def test_large_weights_are_sampled_and_the_report_says_how_many(rng):
 
 
 def test_long_sequences_are_compared_along_directions_and_still_see_a_vanished_step(rng, monkeypatch):
-    monkeypatch.setattr("memspan.gradcheck.check.ACTIVATIONS", 1.0)
+    monkeypatch.setattr("memspan.gradcheck.steps.ACTIVATIONS", 1.0)
 
     def dropped(gradients):
         gradients["d_W"][3] = 0

@@ -58,7 +58,7 @@ STEPS = {
     "a-for-previous-a": {"R": (0, T - 1)},
     "bias-of-one-sample": {"bs": (0, T - 1)},
     "batch-mean-twice": {"W": (0, T - 1), "R": (1, T - 1), "bs": (0, T - 1)},
-    "slope-of-previous-step": {"W": (0, T - 1), "R": (1, T - 1), "bs": (0, T - 1)},
+    "derivative-of-previous-step": {"W": (0, T - 1), "R": (1, T - 1), "bs": (0, T - 1)},
     "gate-sign": {"W": (0, T - 1), "R": (1, T - 1), "bs": (0, T - 1)},
     "float32-sum": {"R": (1, T - 1)},
     "constant-batch-size": {},

@@ -40,10 +40,10 @@ def test_contributions_of_the_steps_sum_to_the_derivative_by_the_weight(rng):
 
 
 @pytest.mark.parametrize("cell", ["lstm-peephole", "lru"])
-def test_contributions_of_the_steps_to_a_units_own_weights_sum_to_the_derivative(cell, rng):
+def test_contributions_of_the_steps_to_unit_weights_sum_to_the_derivative(cell, rng):
     model = Network(cell, 2, 3, 2, rng=rng)
     oracle = oracle_of(model, rng.uniform(-1, 1, (6, 2, 2)))
-    total = oracle.steps(np.eye(9), own=True).sum(axis=(0, 1))
+    total = oracle.steps(np.eye(9), unit_weights=True).sum(axis=(0, 1))
     np.testing.assert_allclose(total, oracle.weight("U", np.arange(9)), rtol=1e-12, atol=1e-16)
 
 
@@ -66,7 +66,7 @@ def test_complex_step_keeps_its_digits_where_the_gradient_is_1e_minus_200(rng):
 
 
 def test_derivative_follows_the_recorded_trajectory(rng):
-    """A trace of other states has other slopes; the read-out knows only the last one."""
+    """A trace of other states has other derivatives; the read-out knows only the last one."""
     model = Network("rnn", 1, 1, 1, rng=rng)
     model.V = np.ones((1, 1))
     oracle = oracle_of(model, rng.uniform(-1, 1, (2, 1, 1)))
@@ -130,14 +130,14 @@ def test_a_cell_that_loses_the_imaginary_part_is_an_error_that_names_the_gate(fo
 
 
 def test_a_cell_that_is_flat_everywhere_is_not_such_an_error():
-    """A dead relu has no slope; at 0, where it is by rights undecided, neither."""
+    """A dead relu has the derivative 0; at 0, where there is none, the check takes 0 too."""
     model = Network("rnn-relu", 1, 2, 1, rng=0)
     assert gradient_check(model, np.zeros((3, 2, 1)))
     model.bs = np.full((2, 1), -5.0)
     assert gradient_check(model, np.zeros((3, 2, 1)))
 
 
-def test_rounding_of_a_saturated_slope_is_eps_of_one_and_not_of_the_slope(rng):
+def test_rounding_of_a_saturated_derivative_is_eps_of_one_and_not_of_the_derivative(rng):
     """One unit, one step, a = tanh(15): δ = V (1 - a²) is 4e-13, and uncertain by V·eps."""
     model = Network("rnn", 1, 1, 1, rng=rng)
     model.V, model.bs = np.full((1, 1), 3.0), np.full((1, 1), 15.0)
@@ -163,6 +163,6 @@ def test_rounding_that_is_the_same_at_every_step_adds_up():
     model = Network("rnn-linear", 1, 1, 1, rng=0)
     model.R, model.V = np.ones((1, 1)), np.ones((1, 1))
     moved = oracle_of(model, np.zeros((T, 1, 1))).rounding(eps, np.random.default_rng(0), draws=8)[:, :, 0, 0]
-    # δ[0] is a product of T slopes by the pre-activation; the slope by the previous state is 0.
+    # δ[0] is a product of T derivatives by the pre-activation; the derivative by the previous state is 0.
     np.testing.assert_allclose(np.abs(moved[4:, 0]), T * eps, rtol=1e-6)
     assert (np.abs(moved[:4, 0]) < 0.9 * T * eps).all()

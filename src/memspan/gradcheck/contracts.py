@@ -1,7 +1,7 @@
-"""What a forward and a backward pass must keep, whatever the numbers.
+"""What holds for every right forward and backward pass, whatever the numbers.
 
-These see what no comparison of one gradient with another can: a clip that is not reached, a buffer that the
-next call overwrites, a trace that is not the one of this network.
+These contracts find mistakes that no comparison of two gradients finds: a clip that is not reached, a buffer that
+the next call overwrites, a trace that belongs to another network.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
     seen = {name: gradient.copy() for name, gradient in first.items()}
     owners = {"the weights": model.parameters, "the inputs": x, "d_loss": d_loss}
     if model.trace is not None:
-        owners |= {"the trace": model.trace.states, "what the cell residuals": model.trace.residuals}
+        owners |= {"the trace": model.trace.states, "the residuals": model.trace.residuals}
     second = _backward(model, x, d_loss)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = _backward(model, x, d_loss * HUGE)
@@ -83,5 +83,5 @@ def _backward(model: Network, x: Array, d_loss: Array) -> dict[str, Array]:
     return {name: gradient.copy() for name, gradient in model.backward(d_loss).items()}
 
 
-def _verdict(weight: str, contract: str, passed: bool, otherwise: str) -> Comparison:
+def _verdict(weight: str, contract: str, passed: bool | np.bool_, otherwise: str) -> Comparison:
     return Comparison(weight, contract, bool(passed), note="" if passed else otherwise)

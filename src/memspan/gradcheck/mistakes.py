@@ -47,7 +47,7 @@ MISTAKES: dict[str, Mistake] = {
         Mistake("truncated", "the loop stops half way back, where the gradient is below 1e-8", _RECURRENT),
         Mistake("not-transposed", "dL/da[t-1] uses R where it needs Rᵀ", _RECURRENT),
         Mistake("a-for-previous-a", "dL/dR[t] uses a[t] where it needs a[t-1]", ("R",)),
-        Mistake("slope-of-previous-step", "dL/ds[t] uses the slopes of step t-1", _RECURRENT),
+        Mistake("derivative-of-previous-step", "dL/ds[t] uses the cell's derivatives of step t-1", _RECURRENT),
         Mistake("bias-of-one-sample", "dL/dbs is not summed over the batch", ("bs",)),
         Mistake("batch-mean-twice", "divided by the batch size, which the loss has done already", _ALL),
         Mistake("constant-batch-size", "the loss's gradient is divided by a constant batch size", ("y_hat",)),
@@ -125,11 +125,11 @@ class MistakenNetwork(Network):
         d_s = np.zeros((T, B, weights.R.shape[1]), self.dtype)
         d_state: tuple[Any, ...] = (d_y_hat @ weights.V.T, *np.zeros((len(self.cell.states) - 1, B, H)))
         for t in reversed(range(T // 2 if made == "truncated" else 0, T)):
-            slopes = max(t - 1, 0) if made == "slope-of-previous-step" else t
+            step = max(t - 1, 0) if made == "derivative-of-previous-step" else t
             previous, state = tuple(trace.states[:, t]), tuple(trace.states[:, t + 1])
-            residuals = tuple(trace.residuals[:, slopes])
-            if made == "slope-of-previous-step" and not residuals:
-                state = tuple(trace.states[:, slopes + 1])
+            residuals = tuple(trace.residuals[:, step])
+            if made == "derivative-of-previous-step" and not residuals:
+                state = tuple(trace.states[:, step + 1])
             d_gates, d_previous, _ = self.cell.backward(d_state, residuals, previous, state, ())
             if made == "gate-sign":
                 # The forget gate where there is one; the only gate's part through R otherwise.

@@ -21,21 +21,33 @@ one obeys the equations of the network, step by step, is a contract (`memspan.gr
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
+from jaxtyping import Complex, Float, Inexact, Int
 
 from memspan.cells.base import Cell, Values
 from memspan.engines.parameters import Weights, split
 from memspan.engines.readable import Trace, drive, pre_activations
 from memspan.errors import InvalidArgument
 from memspan.network import Network
-from memspan.shapes import Array, Columns
+from memspan.shapes import Array, Columns, Outputs
 
 COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
 MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache
 SHIFT = 1e-3  # a change that a forward pass must show, unless it is flat or saturated
 RECURRENT = ("W", "R", "bs", "U")
+
+Directions = Float[np.ndarray, "columns directions"]
+"""Directions in the space of the pre-activations of one step, or of the unit weights, side by side."""
+
+Deltas = Float[np.ndarray, "time batch directions"]
+"""The derivative of L along each direction, at every step and for every sample."""
+
+Kicks = Complex[np.ndarray, "copies directions 1 columns"]
+"""What is added to the pre-activations or to the unit weights, in every copy of the batch."""
+
+Motions = Float[np.ndarray, "draws time batch columns"]
+"""How far rounding moves the derivatives of L, in several random draws."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +65,10 @@ class Oracle:
     cell: Cell
     weights: Weights
     trace: Trace
-    d_y_hat: Array
+    d_y_hat: Float[np.ndarray, "output_steps batch outputs"]
 
     @classmethod
-    def of(cls, model: Network, y_hat: Array, d_y_hat: Array) -> Self:
+    def of(cls, model: Network, y_hat: Outputs, d_y_hat: Outputs) -> "Oracle":
         """The oracle of the last forward pass of `model`, which returned `y_hat`."""
         trace = model.trace
         if trace is None:
@@ -86,7 +98,7 @@ class Oracle:
             s[..., last:] += of(trace.gate("q")) @ weights.R[:, last - first :]
         return s
 
-    def weight(self, name: str, indices: Array) -> Array:
+    def weight(self, name: str, indices: Int[np.ndarray, "elements"]) -> Float[np.ndarray, "elements"]:
         """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight itself."""
         weight = getattr(self.weights, name)
         begin = len(self.trace.x) - len(self.d_y_hat) if name in ("V", "by") else 0
@@ -97,22 +109,22 @@ class Oracle:
             derivative[part] = self._follow(self.weights._replace(**{name: varied}), begin).sum(axis=-1)
         return derivative
 
-    def steps(self, directions: Array, *, own: bool = False) -> Array:
+    def steps(self, directions: Directions, *, unit_weights: bool = False) -> Deltas:
         """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`.
 
-        With `own`, likewise dL/dU[t] of every step and sample, along `directions [K·H, D]`.
+        With `unit_weights` it is dL/dU[t] of every step and sample, along `directions [K·H, D]`.
         """
         (T, B, _), (columns, count) = self.trace.x.shape, directions.shape
         delta = np.empty((T, B, count))
         for part in self._parts(T, count * columns, count):
             kicks = np.zeros((part.stop - part.start, count, 1, columns), np.complex128)
 
-            def probe(t: int, begin: int = part.start, kicks: Array = kicks) -> Array:
+            def probe(t: int, begin: int = part.start, kicks: Kicks = kicks) -> Kicks:
                 kicks[:] = 0
                 kicks[t - begin : t - begin + 1, :, 0] = 1j * COMPLEX_STEP * directions.T
                 return kicks
 
-            probes = (None, probe) if own else (probe, None)
+            probes = (None, probe) if unit_weights else (probe, None)
             delta[part] = self._follow(self.weights, part.start, *probes).transpose(0, 2, 1)
         return delta
 
@@ -133,15 +145,15 @@ class Oracle:
             if (changed & ~carried).any():
                 raise InvalidArgument("model", rule, got)
 
-    def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Array:
-        """How far δ[t] and dL/dU[t] move when s[t] and the slopes of the cell are rounded once more, up or down.
+    def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Motions:
+        """How far δ[t] and dL/dU[t] move when s[t] and the cell's derivatives are rounded once more, up or down.
 
         `[draws, T, B, (G + K)·H]`: one draw can leave the gradient where it was by luck. Where a unit is
-        saturated, few digits are left of 1 - a²: the error of the slope is `eps` of 1, not of the slope. That is
-        no mistake of a backward pass, but all that it can know.
+        saturated, few digits are left of the derivative 1 - a²: its error is `eps` of 1, not of the derivative
+        itself. No backward pass can do better.
 
-        In half of the draws the signs are those of the unit, the same at every step and in every sample: what a
-        unit's own weights or the cell's constants make of a slope is rounded alike each time, and adds up.
+        In half of the draws each unit has one sign at every step and in every sample. Unit weights and constants
+        are the same at every step, so their rounding errors in a derivative are the same too, and add up.
         """
 
         def up_or_down(shape: tuple[int, ...]) -> Array:
@@ -153,9 +165,9 @@ class Oracle:
         shift = self.terms * up_or_down(self.terms.shape)
         inputs = range(len(self.cell.gates) + len(self.cell.states) + len(self.cell.unit_weights))
         found = np.stack([self._varied(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
-        slopes = np.moveaxis(found / COMPLEX_STEP, 2, 0)
-        slopes += np.where(slopes == 0, 0.0, np.maximum(1.0, np.abs(slopes)) * up_or_down(slopes.shape[1:]))
-        delta = self._back(slopes)
+        exact = np.moveaxis(found / COMPLEX_STEP, 2, 0)
+        rounded = np.maximum(1.0, np.abs(exact)) * up_or_down(exact.shape[1:])
+        delta = self._back(exact + np.where(exact == 0, 0.0, rounded))
         return delta[1:] - delta[0]
 
     def pointwise(self) -> tuple[Values, Values]:
@@ -163,10 +175,12 @@ class Oracle:
         s = split(self.s, len(self.weights.V))
         return self.cell.forward(s, tuple(self.trace.states[:, :-1]), self.cell.unit(self.weights.U))
 
-    def _varied(self, k: int, change: complex, shift: Array | float = 0.0) -> Array:
+    def _varied(
+        self, k: int, change: complex | float, shift: Float[np.ndarray, "*draws time batch columns"] | float = 0.0
+    ) -> Inexact[np.ndarray, "values *draws time batch hidden"]:
         """The states after every step at once, and q where there is one, `[S, ..., T, B, H]`.
 
-        Input k of the cell's G + S + K is changed: pre-activations, previous states, the units' own weights.
+        Input k of the cell's G + S + K is changed: pre-activations, previous states, unit weights.
         """
         cell, states = self.cell, tuple(self.trace.states[:, :-1])
         inputs = [*split(self.s + shift, len(self.weights.V)), *states, *self.weights.U]
@@ -177,20 +191,22 @@ class Oracle:
         q = () if cell.reset is None else (residuals[cell.residuals.index("q")],)
         return np.stack(np.broadcast_arrays(*state, *q))
 
-    def _back(self, slopes: Array) -> Array:
-        """δ[t] and dL/dU[t], from the cell's slopes: of its outputs by its inputs, `[draws, I, S, T, B, H]`."""
-        (draws, _, _, T, B, H), G, S = slopes.shape, len(self.cell.gates), len(self.cell.states)
+    def _back(
+        self, derivatives: Float[np.ndarray, "draws inputs values time batch hidden"]
+    ) -> Float[np.ndarray, "draws time batch columns"]:
+        """δ[t] and dL/dU[t], from the derivatives of the cell's outputs by its inputs."""
+        (draws, _, _, T, B, H), G, S = derivatives.shape, len(self.cell.gates), len(self.cell.states)
         R, (first, last) = self.weights.R, self.cell.fed(H)
-        deltas = np.empty((draws, T, B, (slopes.shape[1] - S) * H))
+        deltas = np.empty((draws, T, B, (derivatives.shape[1] - S) * H))
         d_state = np.zeros((draws, S, B, H))
         unread = T - len(self.d_y_hat)
         for t in reversed(range(T)):
             if t >= unread:
                 d_state[:, 0] += self.d_y_hat[t - unread] @ self.weights.V.T
-            d_inputs = np.einsum("diobh,dobh->dibh", slopes[:, :, :S, t], d_state)
+            d_inputs = np.einsum("diobh,dobh->dibh", derivatives[:, :, :S, t], d_state)
             if self.cell.reset is not None:
                 d_q = _side_by_side(d_inputs[:, :G])[..., last:] @ R[:, last - first :].T
-                d_inputs += slopes[:, :, S, t] * d_q[:, np.newaxis]
+                d_inputs += derivatives[:, :, S, t] * d_q[:, np.newaxis]
             delta = _side_by_side(d_inputs[:, :G])
             deltas[:, t] = np.concatenate([delta, _side_by_side(d_inputs[:, G + S :])], axis=-1)
             d_state = d_inputs[:, G : G + S]
@@ -202,9 +218,9 @@ class Oracle:
         self,
         weights: Weights,
         begin: int,
-        probe: Callable[[int], Array] | None = None,
-        probe_own: Callable[[int], Array] | None = None,
-    ) -> Array:
+        probe: Callable[[int], Kicks] | None = None,
+        probe_unit_weights: Callable[[int], Kicks] | None = None,
+    ) -> Float[np.ndarray, "*copies batch"]:
         """dL of each sample, `[copies, ..., B]`: one pass from step `begin` on, along what each copy varies."""
         cell, state, loss = self.cell, tuple(self.trace.states[:, begin]), np.float64(0.0)
         unit, unread = cell.unit(weights.U[..., np.newaxis, :, :]), len(self.trace.x) - len(self.d_y_hat)
@@ -212,8 +228,8 @@ class Oracle:
             from_input = drive(weights, self.trace.x[t])
             if probe is not None:
                 from_input = from_input + probe(t)
-            if probe_own is not None:
-                kick = probe_own(t)
+            if probe_unit_weights is not None:
+                kick = probe_unit_weights(t)
                 unit = cell.unit(weights.U + kick.reshape(*kick.shape[:-1], *weights.U.shape))
             s = pre_activations(cell, weights, unit, from_input, state)
             varied, _ = cell.forward(s, state, unit)
@@ -224,14 +240,16 @@ class Oracle:
                 loss = loss + (y_hat.imag / COMPLEX_STEP * self.d_y_hat[t - unread]).sum(axis=-1)
         return np.asarray(loss)
 
-    def _parts(self, copies: int, own: int, shared: int) -> Iterator[slice]:
-        """`copies` in runs that fit in memory: `own` numbers each, and `shared` times the numbers of a step."""
+    def _parts(self, copies: int, numbers: int, steps: int) -> Iterator[slice]:
+        """The copies in parts that fit in memory. A copy takes so many numbers, and those of so many steps."""
         _, B, H = self.trace.a.shape
-        each = 16 * (own + shared * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
+        each = 16 * (numbers + steps * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
         length = max(1, MEMORY // each)
         return (slice(begin, min(begin + length, copies)) for begin in range(0, copies, length))
 
 
-def _side_by_side(parts: Array) -> Array:
+def _side_by_side(
+    parts: Float[np.ndarray, "draws parts batch hidden"],
+) -> Float[np.ndarray, "draws batch columns"]:
     """`[draws, n, B, H]` as `[draws, B, n·H]`."""
     return np.concatenate([*np.moveaxis(parts, 1, 0)], axis=-1) if parts.shape[1] else parts.sum(axis=1)[..., :0]

@@ -3,12 +3,16 @@
 import math
 from dataclasses import dataclass, field
 from io import StringIO
+from typing import Any, overload
 
 import numpy as np
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from memspan.shapes import Array, PerStep
+from memspan.shapes import PerStep
+
+Errors = Float[np.ndarray, "errors"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,11 @@ class GradientReport:
         return text.getvalue()
 
 
-def relative(worst: Array | float, scale: Array | float) -> Array:
+@overload
+def relative(worst: float, scale: float) -> float: ...
+@overload
+def relative(worst: Errors, scale: Errors | float) -> Errors: ...
+def relative(worst: Any, scale: Any) -> Any:
     """`worst / scale`; 0 where they agree exactly, infinite where either is not a number."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num(np.where(worst == 0, 0.0, np.divide(worst, scale)), nan=np.inf, posinf=np.inf)

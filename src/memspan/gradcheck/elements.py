@@ -1,0 +1,64 @@
+"""Elements of a weight: which gate one belongs to, and where two gradients are farthest apart."""
+
+import numpy as np
+from jaxtyping import Float
+
+from memspan.gradcheck.oracle import RECURRENT
+from memspan.gradcheck.report import Comparison, relative
+from memspan.network import Network
+from memspan.shapes import Array
+
+
+def compare(
+    weight: str,
+    scope: str,
+    analytical: Float[np.ndarray, "*shape"],
+    oracle: Float[np.ndarray, "*shape"],
+    scale: float,
+    allowed: float,
+) -> Comparison:
+    """Two arrays at the element where they are farthest apart."""
+    difference = np.abs(analytical - oracle)
+    index = index_of(int(difference.argmax()), difference.shape)
+    error = float(relative(difference[index], scale))
+    return Comparison(
+        weight,
+        scope,
+        bool(error <= allowed),
+        error,
+        float(allowed),
+        index,
+        analytical=float(analytical[index]),
+        oracle=float(oracle[index]),
+    )
+
+
+def rows_of(name: str, gradient: Array) -> Float[np.ndarray, "time rows columns"]:
+    """A per-step gradient `[T, rows, columns]` with the columns of s last: `bs` stands upright."""
+    gradient = gradient.astype(np.float64)
+    if name == "U":
+        return gradient.reshape(len(gradient), 1, -1)
+    return gradient.transpose(0, 2, 1) if name == "bs" else gradient
+
+
+def place_of(name: str, index: tuple[int, ...], model: Network) -> tuple[int, ...]:
+    """An index into `rows_of` as one into the weight."""
+    if name == "U":
+        return divmod(index[1], model.hidden_size)
+    return index[::-1] if name == "bs" else index
+
+
+def gate_of(model: Network, name: str, index: tuple[int, ...]) -> str | None:
+    """The gate of a column of W and R, or of a row of bs; in U, the name of the unit weight."""
+    if name not in RECURRENT or not index:
+        return None
+    if name == "U":
+        return model.cell.unit_weights[index[0]]
+    cell = model.cell
+    gates = {"W": cell.input_gates, "R": cell.recurrent_gates, "bs": cell.gates}[name]
+    return gates[index[0 if name == "bs" else 1] // model.hidden_size]
+
+
+def index_of(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The index of an element by its number in the flat array."""
+    return tuple(int(i) for i in np.unravel_index(flat, shape))
