@@ -1,6 +1,6 @@
-"""Activation functions and their slopes.
+"""Activation functions and their derivatives.
 
-Each slope takes the *value* of its function, not the argument: that is what a trace keeps. All of them keep
+Each derivative takes the *value* of its function, not the argument: that is what a trace keeps. All of them keep
 the dtype, branch on the real part only and never conjugate, so that the complex step
 (`memspan.gradcheck`) passes through them.
 """
@@ -18,12 +18,12 @@ def tanh(x: Any) -> Any:
 
 
 def tanh_derivative(a: Any) -> Any:
-    """Slope of tanh where its value is `a`: `1 - a²`."""
+    """Derivative of tanh where its value is `a`: `1 - a²`."""
     return 1 - a * a
 
 
 def exp(x: Any) -> Any:
-    """Exponential function; its slope is its value."""
+    """Exponential function; its derivative is its value."""
     return np.exp(x)
 
 
@@ -39,7 +39,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def sigmoid_derivative(g: Any) -> Any:
-    """Slope of the logistic function where its value is `g`: `g (1 - g)`."""
+    """Derivative of the logistic function where its value is `g`: `g (1 - g)`."""
     return g * (1 - g)
 
 
@@ -50,7 +50,7 @@ def softplus(x: Any) -> Any:
 
 
 def softplus_derivative(a: Any) -> Any:
-    """Slope of softplus where its value is `a`: `1 - exp(-a)`."""
+    """Derivative of softplus where its value is `a`: `1 - exp(-a)`."""
     return -np.expm1(-a)
 
 
@@ -60,7 +60,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_derivative(a: Array) -> Array:
-    """Slope of relu where its value is `a`: 1 where `a` is positive, else 0 (at the kink too)."""
+    """Derivative of relu where its value is `a`: 1 where `a` is positive, else 0 (at the kink too)."""
     return (a.real > 0).astype(a.dtype)
 
 
@@ -80,10 +80,10 @@ def where_positive(condition: Any, x: Any, y: Any) -> Any:
 
 
 def cos(x: Any) -> Any:
-    """Cosine; its slope is minus the sine."""
+    """Cosine; its derivative is minus the sine."""
     return np.cos(x)
 
 
 def sin(x: Any) -> Any:
-    """Sine; its slope is the cosine."""
+    """Sine; its derivative is the cosine."""
     return np.sin(x)

@@ -82,9 +82,11 @@ class Stack:
         """
         if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
             return slice(None)
-        suspects, results = tensors(), {}
+        candidates, results = tensors(), {}
         for k, member in enumerate(self.members):
-            named = itertools.chain.from_iterable(_named(member, name, part[k]) for name, part in suspects.items())
+            named = itertools.chain.from_iterable(
+                _named(member, name, part[k]) for name, part in candidates.items()
+            )
             found = next((name for name, part in named if not np.isfinite(part).all()), None)
             if found is not None:
                 member.waiting = None  # whatever it was, this batch is not tried again

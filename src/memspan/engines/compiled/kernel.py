@@ -161,7 +161,7 @@ def run_reset_back(
 def run_back(
     backward: Any, reset_back: Any, t: int, model: Model, trace: Trace, gradient: Gradient, sizes: Sizes
 ) -> None:
-    """Step t of a segment: from dL/d(state) after it to dL/ds, in a slot of the block, and dL/d(state) before it."""
+    """Step t of a segment: from dL/d(state) after it to dL/ds, in one slot, and dL/d(state) before it."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, d_s, d_state, one = trace.states, trace.residuals, gradient.d_s, gradient.d_state, model.one
