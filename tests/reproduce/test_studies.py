@@ -61,7 +61,7 @@ def test_the_curve_agrees_where_it_falls_below_a_fifth_at_50(trained):
 
 @pytest.mark.parametrize(("study", "weights"), [(bai2018.BASELINE, 16_000), (bai2018.FIGURE_5, 10_000)])
 def test_networks_have_the_size_of_the_papers(study, weights):
-    assert study.make_network(20, 0).parameters.size == pytest.approx(weights, rel=0.02)
+    assert study.configuration.make_network(20, 0).parameters.size == pytest.approx(weights, rel=0.02)
 
 
 PUBLISHED = {2: 0.01, 5: 0.03, 10: 0.04, 15: 0.09, 20: 0.15}
