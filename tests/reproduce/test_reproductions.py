@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
+from processes import wait_for
 
 from memspan import InvalidArgument, MemspanError
 from memspan.execution.teams import ExecutorFailed
 from memspan.reproduce import REPRODUCTIONS, Finding, Options, Page, reproduce
 from memspan.reproduce.base import mean_agrees, run_each
-from processes import wait_for
 
 QUIET = Options(progress="none")
 

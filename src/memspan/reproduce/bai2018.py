@@ -21,7 +21,7 @@ SHORT_BASELINE = {"updates": 1500, "repetitions": 2}
 SHORT_FIGURE_5 = {"repetitions": 2}
 
 DIFFERENCES = (
-    "held-out sequences at every update instead of 10,000 that are used again.",
+    "new sequences at every update instead of 10,000 that are used again.",
     "rate and optimiser are those of the authors' code for their own network; those of their LSTM are in a "
     "supplement.",
 )

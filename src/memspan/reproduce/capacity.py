@@ -11,14 +11,14 @@ from memspan.shapes import Array, PerStep
 from memspan.tasks import MemoryCapacity
 
 SEQUENCES = 20_000
-"""To fit a read-out to, and as many to judge it by."""
+"""To fit a read-out to; as many others measure its capacity."""
 ALLOWED = 0.02
-"""Of the rank: what a read-out that is fitted to so many sequences may lose."""
+"""Of the rank: what fitting a read-out to so many sequences may cost."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """A linear network: its R, its W, and how far back it is asked."""
+class LinearNetwork:
+    """A linear network of which the memory capacity is measured: R, W, and the largest lag plus one."""
 
     what: str
     R: Array
@@ -44,59 +44,61 @@ class Case:
         return np.asarray((rows[: self.rank] ** 2).sum(axis=0))
 
 
-def cases(seed: int) -> list[Case]:
-    """Three of full rank, and two whose units do not all help."""
+def networks(seed: int) -> list[LinearNetwork]:
+    """Three of full rank, and two of lower rank."""
     rng = np.random.default_rng(seed)
     turns = orthogonal(rng, 3, 3)
     first = np.zeros((1, 12))
     first[0, 0] = 1
     return [
-        Case(
+        LinearNetwork(
             "10 units, R random orthogonal times 0.9",
             0.9 * orthogonal(rng, 10, 10),
             rng.uniform(-1, 1, (1, 10)),
             100,
         ),
-        Case(
+        LinearNetwork(
             "30 units, R random orthogonal times 0.95",
             0.95 * orthogonal(rng, 30, 30),
             rng.uniform(-1, 1, (1, 30)),
             300,
         ),
-        Case("12 units, a line of delays", np.eye(12, k=1), first, 40),
-        Case(
+        LinearNetwork("12 units, a line of delays", np.eye(12, k=1), first, 40),
+        LinearNetwork(
             "9 units, 3 copies of one R of 3 units",
             0.9 * np.kron(np.eye(3), turns),
             rng.uniform(-1, 1, (1, 9)),
             100,
         ),
-        Case("10 units that all forget alike, R = 0.9", 0.9 * np.eye(10), rng.uniform(-1, 1, (1, 10)), 100),
+        LinearNetwork(
+            "10 units that all forget alike, R = 0.9", 0.9 * np.eye(10), rng.uniform(-1, 1, (1, 10)), 100
+        ),
     ]
 
 
 def run(options: Options) -> list[Finding]:
-    """Fit a read-out to the states of each network, and judge it by held-out sequences."""
-    arguments = [(case, (options.seed, k)) for k, case in enumerate(cases(options.seed))]
+    """Fit a read-out to the states of each network, and measure it on held-out sequences."""
+    arguments = [(linear, (options.seed, k)) for k, linear in enumerate(networks(options.seed))]
     found = run_each(measure, arguments, options, "memory capacity")
     return [finding for findings in found for finding in findings]
 
 
-def measure(argument: tuple[Case, tuple[int, ...]]) -> list[Finding]:
-    """The total capacity of a case and the one of each lag, against theory; with the seed of its sequences."""
-    case, seed = argument
+def measure(argument: tuple[LinearNetwork, tuple[int, ...]]) -> list[Finding]:
+    """The total capacity of a network and that of each lag, against theory. The seed is that of its sequences."""
+    linear, seed = argument
     rng = np.random.default_rng(seed)
-    hidden = len(case.R)
+    hidden = len(linear.R)
     network = Network("rnn-linear", 1, hidden, 1, rng=0)
-    network.R, network.W, network.bs = case.R, case.W, np.zeros((hidden, 1))
-    (states, x), (fresh, y) = (_states(network, case.length, rng) for _ in range(2))
+    network.R, network.W, network.bs = linear.R, linear.W, np.zeros((hidden, 1))
+    (states, x), (held_out, y) = (_states(network, linear.length, rng) for _ in range(2))
     read_out, *_ = np.linalg.lstsq(states, x, rcond=1e-10)
-    found = MemoryCapacity.capacity(fresh @ read_out, y)
-    rank, theory = case.rank, case.by_lag()
+    found = MemoryCapacity.capacity(held_out @ read_out, y)
+    rank, theory = linear.rank, linear.by_lag()
     reach = 1.96 * found.error + ALLOWED * rank
     worst = float(np.abs(found.by_lag - theory).max())
     return [
         Finding(
-            f"total capacity: {case.what}",
+            f"total capacity: {linear.what}",
             f"{rank} (rank)",
             f"{found.total:.3f} ± {1.96 * found.error:.3f}",
             f"within {reach:.2f} of the rank: the 95 % interval, and 2 % for the fit",

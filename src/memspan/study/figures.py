@@ -124,9 +124,9 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
     maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
     every = max((trial.flow_every for trial in first.values()), default=1)
     title = _title("The gradient during training, first repetition of each length", result)
-    statuses = {length: trial.outcome for length, trial in first.items()}
+    outcomes = {length: trial.outcome for length, trial in first.items()}
     relevant = {length: relevance(result.study.configuration.make_task(), length) for length in first}
-    return NormsDuringTraining(title, maps, statuses, every, relevant)
+    return NormsDuringTraining(title, maps, outcomes, every, relevant)
 
 
 def relevance(task: Task, length: int) -> PerStep:
