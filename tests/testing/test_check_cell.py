@@ -10,8 +10,7 @@ import pytest
 from memspan import CELLS, InvalidArgument, MemspanError
 from memspan.cells import Cell
 from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
-from memspan.testing import CELL_CONTRACTS, ContractBroken, check_cell
-from memspan.testing import cells as module
+from memspan.testing import CELL_CONTRACTS, ContractBroken, cell_functions, cell_networks, check_cell
 
 LSTM, RNN, MGU, LRU, GRU = (CELLS[name] for name in ("lstm", "rnn", "mgu", "lru", "gru"))
 
@@ -157,7 +156,7 @@ def test_a_planted_mistake_is_caught(cell, contract, found):
 
 def test_an_error_of_the_cell_itself_breaks_the_contract():
     def raising(s, previous, unit):
-        if s[0].shape == module.UNITS:
+        if s[0].shape == cell_functions.UNITS:
             raise KeyError("no such gate")
         return forward(s, previous, unit)
 
@@ -169,7 +168,7 @@ def test_an_error_of_the_cell_itself_breaks_the_contract():
 def mistaken_network(monkeypatch, **methods):
     """The contracts inside a network judge the engine too: a mistake there is seen."""
 
-    class Mistaken(module.Network):
+    class Mistaken(cell_networks.Network):
         pass
 
     for name, method in methods.items():
@@ -178,7 +177,7 @@ def mistaken_network(monkeypatch, **methods):
 
 
 def test_mistakes_of_the_network_are_caught(monkeypatch):
-    Network = module.Network
+    Network = cell_networks.Network
 
     def forward_of_the_last(self, x):
         y_hat = Network.forward(self, x)
@@ -229,19 +228,19 @@ def test_own_weights_that_are_not_drawn_last_are_caught(monkeypatch):
 @pytest.mark.slow
 def test_the_engines_are_compared():
     assert list(check_cell(own(), contracts=["engines"]).kept) == ["engines"]
-    original = module.CompiledEngine
+    original = cell_networks.CompiledEngine
 
     class Wrong(original):
         def differentiate(self, *arguments, **options):
             losses, gradients, norms = super().differentiate(*arguments, **options)
             return losses, [gradient * (1 + 1e-3) for gradient in gradients], norms
 
-    module.CompiledEngine = Wrong
+    cell_networks.CompiledEngine = Wrong
     try:
         with pytest.raises(ContractBroken, match=r"d_W at T=1, B=1, K=None, float32 is off by"):
             check_cell(own(), contracts=["engines"])
     finally:
-        module.CompiledEngine = original
+        cell_networks.CompiledEngine = original
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
@@ -56,6 +56,11 @@ class Contract(Generic[T]):
     rule: str
     check: Callable[[T], None]
     slow: bool = False
+
+    @classmethod
+    def of(cls, check: Callable[[T], None], *, slow: bool = False) -> Self:
+        """The contract of a function whose docstring is its rule."""
+        return cls(" ".join((check.__doc__ or "").split()), check, slow)
 
 
 @dataclass(frozen=True)
