@@ -173,7 +173,7 @@ def mistaken_network(monkeypatch, **methods):
 
     for name, method in methods.items():
         setattr(Mistaken, name, method)
-    monkeypatch.setattr(module, "Network", Mistaken)
+    monkeypatch.setattr(cell_networks, "Network", Mistaken)
 
 
 def test_mistakes_of_the_network_are_caught(monkeypatch):
