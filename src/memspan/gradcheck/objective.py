@@ -72,8 +72,8 @@ def central_difference(
 ) -> float:
     """d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
 
-    The step grows with the weight where that is above 1. Unlike the complex step this loses the digits of anything
-    below ε·L/h: a witness for large gradients, not a judge.
+    The step grows with the weight where that is above 1. Unlike the complex step this has no digits below ε·L/h.
+    So it stands in the report for comparison, and decides nothing.
     """
     twin = model.astype(np.float64)
     weight = getattr(twin, name)
