@@ -129,7 +129,7 @@ class Cell:
             rule = f"R reads the first states, in their order, but reads is {self.reads} and states {self.states}"
             raise ValueError(f"{self.name}: {rule}")
         if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.residuals):
-            raise ValueError(f"{self.name}: q feeds the last gates, and is residuals")
+            raise ValueError(f"{self.name}: q feeds the last gates, and is one of the residuals")
         if not set(self.bias) <= set(self.gates):
             raise ValueError(f"{self.name}: bias must name gates, {self.gates}, got {dict(self.bias)}")
         one_of("init", self.init, INITIALIZERS)

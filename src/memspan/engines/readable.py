@@ -36,7 +36,7 @@ class Trace:
     states : array [S, T+1, B, H]
         Every state; entry 0 on the time axis is the start (zeros), entry t+1 what step t left behind.
     residuals : array [N, T, B, H]
-        What the cell's forward residuals for its backward: as a rule every gate *after* its nonlinearity.
+        What the cell's forward keeps for its backward: as a rule every gate *after* its nonlinearity.
     y_hat : array [K, B, O]
         The predictions, read out after each of the last K steps.
     """
