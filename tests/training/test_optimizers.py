@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import SGD, Adam, Chain, ClipByNorm, ClipByValue, InvalidArgument, Momentum, RMSprop
-from memspan.training.optimizers import CLIPS, RULES, global_norm
+from memspan.training.optimizers import CLIPS, RULES, NoState, global_norm
 
 EXAMPLES = [SGD(0.05), Momentum(0.02, 0.8), RMSprop(0.01, 0.95), Adam(0.03, 0.8, 0.99)]
 
@@ -170,8 +170,8 @@ def test_a_huge_single_precision_gradient_is_clipped_and_not_lost(size):
 
 def test_clips_apply_in_their_order_and_the_rule_last():
     gradient = np.array([30.0, 0.4])
-    value_first = Chain(ClipByValue(1.0), ClipByNorm(0.5), SGD(1.0)).step(gradient, ())
-    norm_first = Chain(ClipByNorm(0.5), ClipByValue(1.0), SGD(1.0)).step(gradient, ())
+    value_first = Chain(ClipByValue(1.0), ClipByNorm(0.5), SGD(1.0)).step(gradient, NoState())
+    norm_first = Chain(ClipByNorm(0.5), ClipByValue(1.0), SGD(1.0)).step(gradient, NoState())
     cut = math.hypot(1.0, 0.4) + 1e-6
     np.testing.assert_allclose(value_first.change, [-0.5 / cut, -0.2 / cut], rtol=1e-12)
     whole = math.hypot(30.0, 0.4) + 1e-6
@@ -179,10 +179,10 @@ def test_clips_apply_in_their_order_and_the_rule_last():
 
 
 def test_a_step_tells_the_norm_before_and_after_the_clips():
-    step = Chain(ClipByNorm(10.0), ClipByValue(3.5), SGD(0.5)).step(np.array([3.0, 4.0]), ())
+    step = Chain(ClipByNorm(10.0), ClipByValue(3.5), SGD(0.5)).step(np.array([3.0, 4.0]), NoState())
     np.testing.assert_allclose(step.norm, [5.0], rtol=1e-15)
     np.testing.assert_allclose(step.clipped_norm, [math.hypot(3.0, 3.5)], rtol=1e-15)
-    unclipped = Chain(SGD(0.5)).step(np.array([3.0, 4.0]), ())
+    unclipped = Chain(SGD(0.5)).step(np.array([3.0, 4.0]), NoState())
     assert unclipped.norm == unclipped.clipped_norm == 5.0
 
 

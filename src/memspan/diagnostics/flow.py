@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from memspan.engines.readable import Gradients
-from memspan.shapes import Array, PerStep
+from memspan.shapes import PerStep
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,6 @@ class GradientFlow:
         return cls(_norm(gradients.d_a).sum(axis=1), d_R, d_W)
 
 
-def _norm(values: Array) -> Array:
+def _norm(values: Inexact[np.ndarray, "*rows width"]) -> Float[np.ndarray, "*rows"]:
     """‖·‖₂ over the last axis, in float64 and without squares: that of 1e-170 would be 0, and no result."""
     return np.hypot.reduce(values.astype(np.float64), axis=-1)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Inexact
 from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS, Cell
@@ -13,9 +14,10 @@ from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
 from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
-from memspan.shapes import Array, Flat, Outputs
+from memspan.shapes import Array, Flat, Inputs, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
+Matrix = Inexact[np.ndarray, "rows columns"]
 
 
 class _Matrix:
@@ -184,7 +186,7 @@ class Network:
             weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
         self._forget()
 
-    def get_weights(self) -> dict[str, Array]:
+    def get_weights(self) -> dict[str, Matrix]:
         """Copies of `W`, `R`, `bs`, `V`, `by` and `U`, those of them that the cell has."""
         return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}
 
@@ -213,7 +215,7 @@ class Network:
         twin._forget()
         return twin
 
-    def inputs(self, x: Array) -> Array:
+    def inputs(self, x: Array) -> Inputs:
         """`x` checked and copied: `[T, B, F]`, in the network's dtype."""
         x = self._checked_floats("x", x)
         if x.ndim not in (2, 3):
@@ -231,7 +233,7 @@ class Network:
         """The shape of ŷ: without the axis of the last K steps, unless it was asked for."""
         return trace.y_hat.shape[self.output_steps is None :]
 
-    def _output_gradient(self, d_loss: Array, trace: Trace) -> Array:
+    def _output_gradient(self, d_loss: Array, trace: Trace) -> Inexact[np.ndarray, "output_steps batch outputs"]:
         """dL/dŷ `[K, B, O]`, checked."""
         d_loss, shape = self._checked_floats("d_loss", d_loss, finite=False), self._answer(trace)
         if d_loss.ndim == 1 and shape[0] == 1:

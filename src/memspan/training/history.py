@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 import numpy as np
+from jaxtyping import Float
 
 from memspan.runtime.renamed import RenamedAttribute
-from memspan.shapes import Array
 
 
 @dataclass(repr=False)
@@ -49,7 +49,7 @@ class History:
         self.evaluation_loss.append(evaluation.loss)
         self.accuracy.append(evaluation.accuracy)
 
-    def arrays(self) -> dict[str, Array]:
+    def arrays(self) -> dict[str, Float[np.ndarray, "entries"]]:
         """Every series as an array, by name."""
         return {item.name: np.array(getattr(self, item.name), dtype=np.float64) for item in fields(self)}
 
@@ -68,8 +68,8 @@ class Evaluation:
 
     loss: float
     accuracy: float
-    losses: Array = field(compare=False, repr=False)
-    accuracies: Array = field(compare=False, repr=False)
+    losses: Float[np.ndarray, "batches"] = field(compare=False, repr=False)
+    accuracies: Float[np.ndarray, "batches"] = field(compare=False, repr=False)
 
 
 class Outcome(StrEnum):

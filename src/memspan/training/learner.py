@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from jaxtyping import Shaped
 
 from memspan.cells import Cell
 from memspan.engines.compiled import MEMORY
@@ -295,7 +296,12 @@ class Learner:
         return learner
 
 
-def _confusion(y_hat: Array, y: Array, task: Task, accuracy: float) -> Confusion:
+def _confusion(
+    y_hat: Shaped[np.ndarray, "answers outputs"],
+    y: Shaped[np.ndarray, "answers outputs"],
+    task: Task,
+    accuracy: float,
+) -> Confusion:
     """Of answers and labels `[n, O]`: the largest of several outputs, or the sign of a single one."""
     classes = len(task.class_names)
     if y.shape[-1] == 1:

@@ -10,25 +10,31 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from memspan.errors import InvalidArgument, real_number
-from memspan.shapes import Array
+
+Flats = Float[np.ndarray, "*models parameters"]
+"""The weights of one network or of several, or their gradients, or what an optimiser remembers of each weight."""
+
+Norms = Float[np.ndarray, "*models 1"]
+"""One number for each network."""
 
 
 class Clip(Protocol):
     """Shortens gradients; keeps no memory."""
 
-    def __call__(self, gradient: Array) -> Array:
+    def __call__(self, gradient: Flats) -> Flats:
         """The gradient, clipped."""
 
 
 class Rule(Protocol):
     """Turns gradients into changes of the weights."""
 
-    def init(self, parameters: Array) -> Any:
+    def init(self, parameters: Flats) -> Any:
         """The memory before the first step: a named tuple of arrays, whose first axes are those of `[..., P]`."""
 
-    def step(self, gradient: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, gradient: Flats, state: Any) -> tuple[Flats, Any]:
         """What to add to the weights, and the memory after it."""
 
 
@@ -37,7 +43,7 @@ def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
     object.__setattr__(part, name, real_number(name, getattr(part, name), **bounds))
 
 
-def global_norm(gradient: Array) -> Array:
+def global_norm(gradient: Flats) -> Norms:
     """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
     wide = np.asarray(gradient, dtype=np.float64)
     return np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
@@ -55,7 +61,7 @@ class ClipByNorm:
     def __post_init__(self) -> None:
         _settle(self, "limit", above=0)
 
-    def __call__(self, gradient: Array) -> Array:
+    def __call__(self, gradient: Flats) -> Flats:
         """The rescaled gradient."""
         factor = np.minimum(1.0, self.limit / (global_norm(gradient) + 1e-6))
         return gradient * factor.astype(gradient.dtype)
@@ -70,7 +76,7 @@ class ClipByValue:
     def __post_init__(self) -> None:
         _settle(self, "limit", above=0)
 
-    def __call__(self, gradient: Array) -> Array:
+    def __call__(self, gradient: Flats) -> Flats:
         """The cut gradient."""
         return np.clip(gradient, -self.limit, self.limit)
 
@@ -82,21 +88,21 @@ class NoState(NamedTuple):
 class Velocity(NamedTuple):
     """What momentum remembers: the decayed sum of gradients."""
 
-    velocity: Array
+    velocity: Flats
 
 
 class MeanSquare(NamedTuple):
     """What RMSprop remembers: the moving average of squared gradients."""
 
-    square: Array
+    square: Flats
 
 
 class Moments(NamedTuple):
     """What Adam remembers: the number of steps, and moving averages of g and g²."""
 
-    steps: Array
-    mean: Array
-    square: Array
+    steps: Int[np.ndarray, "*models"]
+    mean: Flats
+    square: Flats
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,11 @@ class SGD:
     def __post_init__(self) -> None:
         _settle(self, "learning_rate", above=0)
 
-    def init(self, parameters: Array) -> NoState:
+    def init(self, parameters: Flats) -> NoState:
         """No memory."""
         return NoState()
 
-    def step(self, gradient: Array, state: NoState) -> tuple[Array, NoState]:
+    def step(self, gradient: Flats, state: NoState) -> tuple[Flats, NoState]:
         """-η g."""
         return -self.learning_rate * gradient, state
 
@@ -128,11 +134,11 @@ class Momentum:
         _settle(self, "learning_rate", above=0)
         _settle(self, "momentum", least=0, below=1)
 
-    def init(self, parameters: Array) -> Velocity:
+    def init(self, parameters: Flats) -> Velocity:
         """v = 0."""
         return Velocity(np.zeros_like(parameters))
 
-    def step(self, gradient: Array, state: Velocity) -> tuple[Array, Velocity]:
+    def step(self, gradient: Flats, state: Velocity) -> tuple[Flats, Velocity]:
         """-η v."""
         velocity = self.momentum * state.velocity + gradient
         return -self.learning_rate * velocity, Velocity(velocity)
@@ -154,11 +160,11 @@ class RMSprop:
         _settle(self, "decay", least=0, below=1)
         _settle(self, "epsilon", above=0)
 
-    def init(self, parameters: Array) -> MeanSquare:
+    def init(self, parameters: Flats) -> MeanSquare:
         """s = 0."""
         return MeanSquare(np.zeros_like(parameters))
 
-    def step(self, gradient: Array, state: MeanSquare) -> tuple[Array, MeanSquare]:
+    def step(self, gradient: Flats, state: MeanSquare) -> tuple[Flats, MeanSquare]:
         """-η g / (√s + ε)."""
         square = self.decay * state.square + (1 - self.decay) * gradient * gradient
         return -self.learning_rate * gradient / (np.sqrt(square) + self.epsilon), MeanSquare(square)
@@ -183,12 +189,12 @@ class Adam:
         _settle(self, "beta2", least=0, below=1)
         _settle(self, "epsilon", above=0)
 
-    def init(self, parameters: Array) -> Moments:
+    def init(self, parameters: Flats) -> Moments:
         """n = 0, m = 0, s = 0."""
         steps = np.zeros(parameters.shape[:-1], np.int64)
         return Moments(steps, np.zeros_like(parameters), np.zeros_like(parameters))
 
-    def step(self, gradient: Array, state: Moments) -> tuple[Array, Moments]:
+    def step(self, gradient: Flats, state: Moments) -> tuple[Flats, Moments]:
         """-η m / (√s + ε), both without their bias."""
         steps = state.steps + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
@@ -196,7 +202,7 @@ class Adam:
         scale, root = self._without_bias(steps, gradient.dtype)
         return scale * mean / (np.sqrt(square) / root + self.epsilon), Moments(steps, mean, square)
 
-    def _without_bias(self, steps: Array, dtype: np.dtype) -> tuple[Any, Any]:
+    def _without_bias(self, steps: Int[np.ndarray, "*models"] | np.int64, dtype: np.dtype) -> tuple[Any, Any]:
         """-η / (1 - β₁ⁿ) and √(1 - β₂ⁿ): two numbers, or where n differs between models `[..., 1]` each."""
         numbers = np.ravel(steps).tolist()
         of = {n: (-self.learning_rate / (1 - self.beta1**n), (1 - self.beta2**n) ** 0.5) for n in set(numbers)}
@@ -209,10 +215,10 @@ class Adam:
 class Step(NamedTuple):
     """One step of a chain: what to add to the weights, the new memory, and ‖g‖ before and after the clips."""
 
-    change: Array
+    change: Flats
     state: Any
-    norm: Array
-    clipped_norm: Array
+    norm: Norms
+    clipped_norm: Norms
 
 
 @dataclass(frozen=True, init=False)
@@ -244,11 +250,11 @@ class Chain:
         object.__setattr__(self, "clips", clips)
         object.__setattr__(self, "rule", rules[0])
 
-    def init(self, parameters: Array) -> Any:
+    def init(self, parameters: Flats) -> Any:
         """The rule's memory before the first step."""
         return self.rule.init(parameters)
 
-    def step(self, gradient: Array, state: Any) -> Step:
+    def step(self, gradient: Flats, state: Any) -> Step:
         """Clip, then step."""
         norm = clipped_norm = global_norm(gradient)
         for clip in self.clips:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Inexact, Shaped
 
-from memspan.shapes import Flat
+from memspan.shapes import Array, Flat
 from memspan.training.history import FitResult, Outcome
 from memspan.training.member import Member
 
@@ -108,12 +108,10 @@ class Stack:
             self.members[k].state = type(self.state)(*(part[k] for part in self.state))
 
 
-def _named(
-    member: Member, name: str, tensor: Shaped[np.ndarray, "..."]
-) -> Iterator[tuple[str, Shaped[np.ndarray, "..."]]]:
-    """The tensor by its name, or the matrices in it by theirs."""
+def _named(member: Member, name: str, tensor: Array | np.generic) -> Iterator[tuple[str, Array | np.generic]]:
+    """One network's part of a tensor by its name, or the matrices in it by theirs."""
     if "{}" not in name:
         yield name, tensor
         return
-    for weight, view in member.model.layout.by_name(tensor).items():
+    for weight, view in member.model.layout.by_name(np.asarray(tensor)).items():
         yield name.format(weight), view
