@@ -8,7 +8,7 @@ from jaxtyping import Inexact
 
 from memspan.cells import Cell
 from memspan.cells.initializers import INITIALIZERS
-from memspan.shapes import Array, Flat
+from memspan.shapes import Flat
 
 
 class Weights(NamedTuple):
@@ -58,7 +58,7 @@ class Layout:
             begin = end
         return Weights(*views)
 
-    def by_name(self, flat: Flat) -> dict[str, Array]:
+    def by_name(self, flat: Flat) -> dict[str, Inexact[np.ndarray, "_ _"]]:
         """The views of the matrices that the cell has."""
         views = self.views(flat)
         return {name: getattr(views, name) for name in self.shapes}
@@ -97,6 +97,8 @@ def initial_weights(layout: Layout, init: str, gain: float, rng: np.random.Gener
     return flat
 
 
-def split(columns: Array, hidden: int) -> tuple[Array, ...]:
+def split(
+    columns: Inexact[np.ndarray, "*rows columns"], hidden: int
+) -> tuple[Inexact[np.ndarray, "*rows hidden"], ...]:
     """`columns [..., n·H]` by gate: n views `[..., H]`."""
     return tuple(columns[..., begin : begin + hidden] for begin in range(0, columns.shape[-1], hidden))

@@ -36,7 +36,7 @@ class Trace:
     states : array [S, T+1, B, H]
         Every state; entry 0 on the time axis is the start (zeros), entry t+1 what step t left behind.
     residuals : array [N, T, B, H]
-        What the cell's forward keeps for its backward: as a rule every gate *after* its nonlinearity.
+        What the cell's forward saves for its backward: as a rule every gate *after* its nonlinearity.
     y_hat : array [K, B, O]
         The predictions, read out after each of the last K steps.
     """
@@ -226,7 +226,7 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
     return Trace(cell, x, states, residuals, y_hat)
 
 
-def drive(weights: Weights, x: Inexact[np.ndarray, "*steps batch features"]) -> Array:
+def drive(weights: Weights, x: Inexact[np.ndarray, "... features"]) -> Inexact[np.ndarray, "... columns"]:
     """What the inputs and the bias bring to the pre-activations, `Wᵀ x[t] + b_s`, at any number of steps."""
     bias, input_gates = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
     from_input = x @ weights.W + bias[..., :input_gates]
@@ -234,7 +234,13 @@ def drive(weights: Weights, x: Inexact[np.ndarray, "*steps batch features"]) -> 
     return np.concatenate([from_input, undriven], axis=-1) if undriven.shape[-1] else from_input
 
 
-def pre_activations(cell: Cell, weights: Weights, unit: Values, from_input: Array, previous: Values) -> Values:
+def pre_activations(
+    cell: Cell,
+    weights: Weights,
+    unit: Values,
+    from_input: Inexact[np.ndarray, "*models batch columns"],
+    previous: Values,
+) -> Values:
     """`s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
     H = weights.V.shape[-2]
     first, last = cell.fed(H)
@@ -280,7 +286,13 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
 
 
 def _pre_activations_back(
-    cell: Cell, weights: Weights, unit: Values, d_s: Array, d_previous: Values, residuals: Values, previous: Values
+    cell: Cell,
+    weights: Weights,
+    unit: Values,
+    d_s: Inexact[np.ndarray, "batch columns"],
+    d_previous: Values,
+    residuals: Values,
+    previous: Values,
 ) -> Values:
     """dL/d(previous states), those through `s[t]` added; where there is a reset, what q adds to `d_s` too."""
     H = weights.V.shape[-2]
@@ -297,7 +309,7 @@ def _pre_activations_back(
     return read + d_previous[len(read) :]
 
 
-def _side_by_side(states: Any) -> Array:
+def _side_by_side(states: Any) -> Inexact[np.ndarray, "... read"]:
     return states[0] if len(states) == 1 else np.concatenate(tuple(states), axis=-1)
 
 

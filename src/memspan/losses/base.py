@@ -4,15 +4,17 @@ All of them take what the network reads out, ŷ, as it is: a cross-entropy appli
 itself. They are means, over every number that is asked for.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool, Inexact
 
 from memspan.errors import InvalidArgument, NotReady
 from memspan.losses.compiled import SQUARED, Kind, evaluate
 from memspan.shapes import Array, Outputs
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What a loss must offer.
 
@@ -53,7 +55,7 @@ class MeanLoss:
         if not isinstance(masked, bool | np.bool):
             raise InvalidArgument("masked", "True or False", repr(masked))
         self.masked = bool(masked)
-        self._derivative: Array | None = None
+        self._derivative: Outputs | None = None
 
     @property
     def kind(self) -> Kind:
@@ -95,7 +97,7 @@ class MeanLoss:
         if not self._mask(y).any():
             raise InvalidArgument("y", "at least one label that is asked for", f"NaN alone, in shape {y.shape}")
 
-    def _mask(self, y: Array) -> Array:
+    def _mask(self, y: Inexact[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """Which labels are asked for."""
         return ~np.isnan(y) if self.masked else np.ones(y.shape, bool)
 
@@ -111,6 +113,8 @@ class MeanLoss:
             raise NotReady("the derivative of a loss needs its value: call .forward(y_hat, y) first")
         return self._derivative.copy()
 
-    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+    def _parts(
+        self, y_hat: Outputs, y: Outputs
+    ) -> tuple[Inexact[np.ndarray, "*output_steps batch terms"], Outputs]:
         """The loss of each number, or of each row as `[..., 1]`, and its derivative."""
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from memspan.losses.base import MeanLoss
 from memspan.losses.compiled import SQUARED, evaluate
-from memspan.shapes import Array
+from memspan.shapes import Outputs
 
 
 class MSELoss(MeanLoss):
@@ -32,6 +32,6 @@ class MSELoss(MeanLoss):
     label = "mean squared error"
     into = staticmethod(evaluate)
 
-    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+    def _parts(self, y_hat: Outputs, y: Outputs) -> tuple[Outputs, Outputs]:
         error = y_hat - y
         return error * error, 2 * error

@@ -4,7 +4,7 @@ from memspan.cells.activations import sigmoid, softplus
 from memspan.errors import InvalidArgument
 from memspan.losses.base import MeanLoss
 from memspan.losses.compiled import SIGMOID, evaluate
-from memspan.shapes import Array
+from memspan.shapes import Array, Outputs
 
 
 class SigmoidCrossEntropy(MeanLoss):
@@ -40,5 +40,5 @@ class SigmoidCrossEntropy(MeanLoss):
         if (numbers < 0).any() or (numbers > 1).any():
             raise InvalidArgument("y", "of probabilities, from 0 to 1", "others")
 
-    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+    def _parts(self, y_hat: Outputs, y: Outputs) -> tuple[Outputs, Outputs]:
         return softplus(y_hat) - y * y_hat, sigmoid(y_hat) - y

@@ -1,11 +1,12 @@
 """The cross-entropy of a choice among several classes."""
 
 import numpy as np
+from jaxtyping import Inexact
 
 from memspan.errors import InvalidArgument
 from memspan.losses.base import MeanLoss
 from memspan.losses.compiled import SOFTMAX, evaluate
-from memspan.shapes import Array
+from memspan.shapes import Array, Outputs
 
 
 class SoftmaxCrossEntropy(MeanLoss):
@@ -46,7 +47,7 @@ class SoftmaxCrossEntropy(MeanLoss):
         if (rows < 0).any() or (np.abs(rows.sum(axis=-1) - 1) > 1e-3).any():
             raise InvalidArgument("y", "of rows of probabilities, which sum to 1", "others")
 
-    def _parts(self, y_hat: Array, y: Array) -> tuple[Array, Array]:
+    def _parts(self, y_hat: Outputs, y: Outputs) -> tuple[Inexact[np.ndarray, "*output_steps batch 1"], Outputs]:
         shifted = y_hat - y_hat.real.max(axis=-1, keepdims=True)
         powers = np.exp(shifted)
         whole = powers.sum(axis=-1, keepdims=True)

@@ -91,11 +91,11 @@ def announced(what: str) -> Iterator[None]:
 
 def _fingerprint(functions: list[Callable[..., Any]]) -> str:
     """Changes whenever anything does that a kernel is made of; Numba itself would look at one file of these."""
-    own = [*Path(__file__).parent.glob("*.py"), Path(activations.__file__)]
+    these = [*Path(__file__).parent.glob("*.py"), Path(activations.__file__)]
     parts: dict[Any, str] = {}
     for function in functions:
         _add_ingredients(function, parts)
-    files = sorted({*own, *(Path(part.co_filename) for part in parts if isinstance(part, CodeType))})
+    files = sorted({*these, *(Path(part.co_filename) for part in parts if isinstance(part, CodeType))})
     digest = hashlib.sha256(repr([*parts.values()]).encode())
     for path in files:
         digest.update(path.read_bytes() if path.is_file() else b"")

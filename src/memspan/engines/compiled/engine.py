@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
+from jaxtyping import Float, Inexact
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.engines.base import Differentiated
@@ -14,8 +15,8 @@ from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.losses import Loss, evaluate
-from memspan.losses.compiled import SQUARED, Kind
-from memspan.shapes import Array
+from memspan.losses.compiled import SQUARED, Answers, Kind
+from memspan.shapes import Array, Outputs
 
 MEMORY = 2 * 2**30
 """Bytes that the work buffers may take unless said otherwise."""
@@ -93,7 +94,9 @@ class CompiledEngine:
                     self._differentiate_one(work, k, labels, *one)
         return found
 
-    def predict(self, parameters: Array, inputs: Sequence[Array]) -> Array:
+    def predict(
+        self, parameters: Array, inputs: Sequence[Array]
+    ) -> Inexact[np.ndarray, "models *output_steps batch outputs"]:
         """ŷ `[M, B, O]` or `[M, K, B, O]` of each row of `parameters`, each for its own x `[T, B, F]`."""
         M = self._count(parameters)
         work = self._workspace(inputs[0].shape, M, backward=False)
@@ -123,7 +126,14 @@ class CompiledEngine:
             raise InvalidArgument("engine", rule, f"'compiled' and the cell {name}: {reason(error)}") from error
 
     def _differentiate_one(
-        self, work: Workspace, k: int, y: Array, parameters: Array, gradient: Array, loss: Array, norms: Array
+        self,
+        work: Workspace,
+        k: int,
+        y: Array,
+        parameters: Inexact[np.ndarray, "1 parameters"],
+        gradient: Inexact[np.ndarray, "1 parameters"],
+        loss: Float[np.ndarray, "1"],
+        norms: Float[np.ndarray, "1 time"],
     ) -> None:
         """What the kernel does by itself, with a loss that is called from here."""
         work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
@@ -138,7 +148,7 @@ class CompiledEngine:
         d_y_hat[:] = d_loss
         work.run(self._kernel, parameters, gradient, loss, norms, work.backward, k)
 
-    def _answer(self, y_hat: Array) -> Array:
+    def _answer(self, y_hat: Answers) -> Outputs:
         """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
         return y_hat if self.output_steps else y_hat[0]
 

@@ -61,7 +61,7 @@ def begin_segment_again(trace: Trace, segment: int, sizes: Sizes) -> None:
 
 def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
     """Turn over what is multiplied on the way back, and begin with gradients of zero."""
-    transpose(model.R[:, : len(sizes.recurrent_gates) * sizes.width], gradient.R_T)
+    transpose(model.R[:, : sizes.recurrent], gradient.R_T)
     transpose(model.V, gradient.V_T)
     gradient.padded[:] = 0
     gradient.d_state[:] = 0
@@ -96,7 +96,7 @@ def run(forward: Any, reset: Any, x: Array, model: Model, trace: Trace, sizes: S
         row = t * B
         product(x[t], model.W, one, model.zero, s)
         if from_states > 0:
-            read = states[row : row + B, : len(sizes.reads) * width]
+            read = states[row : row + B, : sizes.read]
             product(read, model.R[:, :from_states], one, one, s[:, first:last])
         if reset is not None:
             run_reset(reset, row, model, trace, sizes)
@@ -159,15 +159,15 @@ def run_reset_back(
 
 
 def run_back(
-    backward: Any, reset_back: Any, t: int, model: Model, trace: Trace, gradient: Gradient, sizes: Sizes
+    backward: Any, reset_back: Any, t: int, slot: int, model: Model, trace: Trace, gradient: Gradient, sizes: Sizes
 ) -> None:
-    """Step t of a segment: from dL/d(state) after it to dL/ds, in one slot, and dL/d(state) before it."""
+    """Step t of a segment: from dL/d(state) after it to dL/ds, in rows `slot`, and dL/d(state) before."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, d_s, d_state, one = trace.states, trace.residuals, gradient.d_s, gradient.d_state, model.one
     to_d_s, to_d_state, to_state, to_residual = d_s.shape[1], d_state.shape[1], states.shape[1], residuals.shape[1]
     constants, U, d_U = load(model.constants, 0, sizes.constants), model.U[0], gradient.d_U[0]
-    row, slot, from_states = t * B, t % sizes.block * B, last - first
+    row, from_states = t * B, last - first
     for b in range(B):
         new_rows()
         d_s_b, d_b = (slot + b) * to_d_s, b * to_d_state
@@ -185,7 +185,7 @@ def run_back(
     if reset_back is not None:
         run_reset_back(reset_back, row, slot, model, trace, gradient, sizes)
     if from_states > 0:
-        d_read = d_state[:, : len(sizes.reads) * width]
+        d_read = d_state[:, : sizes.read]
         product(d_s[slot : slot + B, first:last], gradient.R_T[:from_states], one, one, d_read)
 
 
@@ -196,7 +196,7 @@ def add_products(x: Array, row: int, trace: Trace, gradient: Gradient, one: Arra
     d_s, d_R = gradient.d_s[:rows], gradient.d_R
     transposed_product(x.reshape(rows, x.shape[2]), d_s, one, one, gradient.d_W)
     if from_states > 0:
-        read = trace.states[row : row + rows, : len(sizes.reads) * width]
+        read = trace.states[row : row + rows, : sizes.read]
         transposed_product(read, d_s[:, first:last], one, one, d_R[:, :from_states])
     if last < columns:
         q = trace.residuals[row : row + rows, sizes.q : sizes.q + width]
@@ -238,13 +238,14 @@ def back_through_segment(
     B, width, block, steps = sizes.batch, sizes.width, sizes.block, x.shape[0]
     d_a, unread = gradient.d_state[:, :width], sizes.time - sizes.output_steps
     for t in range(steps - 1, -1, -1):
+        slot = t % block
         if begin + t >= unread:
             after = trace.states[(t + 1) * B : (t + 2) * B, :width]
             read_out_back(d_y_hat[begin + t - unread], after, d_a, gradient, model.one)
         if norms.shape[0] > 0:
             norms[begin + t] = summed_norms(d_a)
-        run_back(backward, reset_back, t, model, trace, gradient, sizes)
-        if t % block == 0:
+        run_back(backward, reset_back, t, slot * B, model, trace, gradient, sizes)
+        if slot == 0:
             add_products(x[t : t + min(block, steps - t)], t * B, trace, gradient, model.one, sizes)
 
 

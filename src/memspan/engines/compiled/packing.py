@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Inexact, Int
 
 from memspan.engines.compiled.structures import Gradient, Model, Sizes
+from memspan.engines.parameters import Layout
 from memspan.shapes import Array, Flat
 
 Runs = Int[np.ndarray, "runs 3"]
@@ -36,19 +37,19 @@ def padded(vector: Array, shapes: Sequence[tuple[int, ...]]) -> Padded:
     return Padded(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
 
 
-def runs_of(sizes: Sizes, shapes: Sequence[tuple[int, ...]]) -> Runs:
-    """Every run, in the order of the flat vector."""
-    F, H, O, width = sizes.features, sizes.hidden, sizes.outputs, sizes.width
+def runs_of(layout: Layout, width: int, shapes: Sequence[tuple[int, ...]]) -> Runs:
+    """Every run, in the order of the flat vector, for padded matrices of these shapes."""
+    cell, F, H, O = layout.cell, layout.features, layout.hidden, layout.outputs
     places = np.arange(sum(rows * columns for rows, columns in shapes))
     W, R, V, U, by = padded(places, shapes)
-    rows_of_R = [read + h for read in sizes.reads for h in range(H)]
+    rows_of_R = [read * width + h for read in range(len(cell.reads)) for h in range(H)]
     begins_and_length = (
-        (W[:F, : len(sizes.input_gates) * width : width], H),
-        (R[rows_of_R, : len(sizes.recurrent_gates) * width : width], H),
-        (W[F:, : len(sizes.gates) * width : width], H),
+        (W[:F, : len(cell.input_gates) * width : width], H),
+        (R[rows_of_R, : len(cell.recurrent_gates) * width : width], H),
+        (W[F:, : len(cell.gates) * width : width], H),
         (V[:H, 0], O),
         (by[:, 0], O),
-        (U[:, : len(sizes.unit_weights) * width : width], H),
+        (U[:, : len(cell.unit_weights) * width : width], H),
     )
     begins = np.concatenate([begins.ravel() for begins, _ in begins_and_length])
     lengths = np.concatenate([np.full(begins.size, length) for begins, length in begins_and_length])

@@ -10,29 +10,27 @@ Offsets = tuple[int, ...]
 
 
 class Sizes(NamedTuple):
-    """Lengths of axes, and where the columns of gates and states begin.
+    """Lengths of axes, and where the columns of gates and states begin; no more than kernels use, at every call.
 
     `width` is H, padded. `segment` is how many steps are traced at once, `block` how many one product for the
-    gradients takes. Of the pre-activations, R feeds the columns `first` to `last` from the states, and those from
-    `last` on from q, which is column `q` of the residuals. The rest are offsets, one for each gate, state and so
-    on; `early` are the gates before `last`.
+    gradients takes. Of the states R reads the first `read` columns, and R itself has `recurrent`. Of the
+    pre-activations, R feeds the columns `first` to `last` from the states, and those from `last` on from q, which
+    is column `q` of the residuals. The rest are offsets, one for each gate, state and so on; `early` are the gates
+    before `last`.
     """
 
     time: int
     batch: int
-    features: int
-    hidden: int
-    outputs: int
     output_steps: int
+    hidden: int
     width: int
     segment: int
     block: int
+    read: int
+    recurrent: int
     first: int
     last: int
     q: int
-    input_gates: Offsets
-    recurrent_gates: Offsets
-    reads: Offsets
     gates: Offsets
     early: Offsets
     states: Offsets
@@ -50,8 +48,8 @@ class Data(NamedTuple):
     d_y_hat: Inexact[np.ndarray, "models output_steps batch outputs"]
 
 
-# Three tuples, and not one of all their arrays: where a field is taken out of a tuple Numba has LLVM read the
-# whole of it, and every function that is called gets the whole of it.
+# Three tuples, and not one of all their arrays: where a field is taken out of a tuple Numba has LLVM read all of
+# it, and a function that is called gets all of it.
 
 
 class Model(NamedTuple):

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Inexact
 
 from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
@@ -14,7 +15,7 @@ from memspan.engines.compiled.schedule import Schedule, backward_schedule, forwa
 from memspan.engines.compiled.structures import Data, Gradient, Model, Sizes, Trace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
-from memspan.shapes import Array
+from memspan.shapes import Array, Inputs, Outputs
 
 TOGETHER = 2**24  # bytes of inputs that one call of the kernel gets
 PADDING = 16  # gates are as wide as a multiple of this: no loop over units has a remainder
@@ -68,7 +69,7 @@ class PassPlan:
         *,
         models: int = 1,
         backward: bool = True,
-    ) -> Self:
+    ) -> "PassPlan":
         """For so many models: the whole trace if that fits; else segments of the length that takes least memory.
 
         Raises
@@ -103,7 +104,7 @@ class PassPlan:
         segment: int,
         block: int,
         backward: bool,
-    ) -> Self:
+    ) -> "PassPlan":
         """With T, B and K of `lengths`, and segments of so many steps."""
         cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
         width = -(-H // PADDING) * PADDING
@@ -124,7 +125,7 @@ class PassPlan:
         data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
         shapes = (*weights, *weights, *trace, *gradient, *data)
         size = dtype.itemsize * sum(map(math.prod, shapes))
-        sizes = Sizes(T, B, F, H, O, K, width, segment, block, *_columns(cell, width))
+        sizes = Sizes(T, B, K, H, width, segment, block, reads, recurrent, *_columns(cell, width))
         return cls(sizes, segments, models, weights, trace, gradient, data, size)
 
 
@@ -145,7 +146,7 @@ class Workspace:
 
         numbers = np.ones(1, dtype), np.zeros(1, dtype), np.array([*layout.cell.constants.values()], dtype)
         weights, d_weights = zeros([plan.padded, plan.padded])
-        runs = runs_of(plan.sizes, plan.weights)
+        runs = runs_of(layout, plan.sizes.width, plan.weights)
         self.model = Model(weights, *padded(weights, plan.weights), runs, *numbers)
         self.trace = Trace(*zeros(plan.trace))
         self.gradient = Gradient(d_weights, *padded(d_weights, plan.weights), *zeros(plan.gradient))
@@ -160,7 +161,7 @@ class Workspace:
         together = self.plan.models
         return (slice(begin, min(begin + together, models)) for begin in range(0, models, together))
 
-    def fill(self, inputs: Sequence[Array], labels: Sequence[Array] = ()) -> None:
+    def fill(self, inputs: Sequence[Inputs], labels: Sequence[Outputs] = ()) -> None:
         """Copy in the batches of the models of one call."""
         for k, x in enumerate(inputs):
             self.data.x[k, ..., :-1] = x
@@ -170,10 +171,10 @@ class Workspace:
     def run(
         self,
         kernel: Any,
-        parameters: Array,
-        gradients: Array,
-        losses: Array,
-        norms: Array,
+        parameters: Inexact[np.ndarray, "models parameters"],
+        gradients: Inexact[np.ndarray, "models parameters"],
+        losses: Float[np.ndarray, "models"],
+        norms: Float[np.ndarray, "models time"],
         schedule: Schedule,
         k: int = 0,
     ) -> None:
@@ -195,6 +196,5 @@ def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
 
     early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
     q = cell.residuals.index("q") * width if cell.reset else 0
-    fed = (cell.input_gates, cell.recurrent_gates, cell.reads)
-    names = (*fed, cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
+    names = (cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
     return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))
