@@ -47,7 +47,7 @@ def test_a_cell_that_pytorch_has_not():
 
 
 def test_gates_are_put_in_another_order():
-    columns = np.array([[1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6]])
+    columns = np.array([[1.0, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6]])
     np.testing.assert_array_equal(
         arranged(columns, ("n", "r", "z"), ("r", "z", "n"), 2), [[2, 2, 3, 3, 1, 1], [5, 5, 6, 6, 4, 4]]
     )

@@ -291,7 +291,7 @@ def test_a_wrong_gradient_exits_with_1(memspan_, monkeypatch):
 
     def wrong(network, d_loss):
         gradients = right(network, d_loss)
-        return gradients | {"d_V": 1.001 * gradients["d_V"]}
+        return {**gradients, "d_V": 1.001 * gradients["d_V"]}
 
     monkeypatch.setattr(Network, "backward", wrong)
     code, out, _ = memspan_("gradcheck --length 5")

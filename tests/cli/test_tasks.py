@@ -124,7 +124,7 @@ def test_reproductions_are_listed(memspan_):
 
 def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 0
     assert "Reproduced: all 2 findings agree." in out
@@ -138,8 +138,8 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
 
 def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "cases", lambda seed: [capacity.Case("a delay", *delays(3), 9)])
-    monkeypatch.setattr(capacity.Case, "rank", property(lambda self: 2))
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
+    monkeypatch.setattr(capacity.LinearNetwork, "rank", property(lambda self: 2))
     code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
     assert code == 1
     assert "Not reproduced in full" in out

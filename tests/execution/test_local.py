@@ -8,7 +8,7 @@ import psutil
 import pytest
 from processes import wait_for
 
-from memspan import InvalidArgument
+from memspan import Configuration, InvalidArgument
 from memspan.execution import local as module
 from memspan.execution.jobs import Job, work
 from memspan.execution.local import Local, Processes

@@ -113,6 +113,12 @@ def test_labels_of_noisy_targets_are_the_clean_ones_and_noise_of_the_stated_vari
     assert abs(noise.var() - 0.1) < 4 * 0.1 * np.sqrt(2 / SAMPLES)
 
 
+def test_a_noisy_target_of_a_single_sequence_is_known_too():
+    task = TASKS["latch/3c"]
+    x, y = task.sample(20, 1, np.random.default_rng(0))
+    np.testing.assert_array_equal(task.noise_free(x[:, 0], y), task.noise_free(x, y))
+
+
 @every_task
 def test_the_answer_lies_in_the_relevant_steps_alone(task):
     """What stands in the others may be exchanged between sequences, and no label changes."""

@@ -123,7 +123,7 @@ class Choices(BaseModel):
     )
     evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(50, description="Updates between two evaluations.")
     final_batches: Annotated[PositiveInt, SEVERAL] = Field(
-        20, description="Fresh batches that decide at the end whether the length is solved."
+        20, description="Held-out batches that decide at the end whether the length is solved."
     )
     evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(500, description="Sequences in each of these.")
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(

@@ -20,13 +20,16 @@ Draws = Float[np.ndarray, "draws batch"]
 Sequences = Float[np.ndarray, "time batch features"]
 """Inputs, x."""
 
+Inputs = Float[np.ndarray, "time *batch features"]
+"""Inputs of several sequences, or of one that was given without the axis of the batch."""
+
 Labels = Float[np.ndarray, "*output_steps batch outputs"]
 """Labels or answers, of the last step, or of each of the last K."""
 
-Judged = Bool[np.ndarray, "*output_steps batch"] | Float[np.ndarray, "*output_steps batch"]
+Correctness = Bool[np.ndarray, "*output_steps batch"] | Float[np.ndarray, "*output_steps batch"]
 """How far each answer is correct, 0 to 1."""
 
-Asked = Bool[np.ndarray, "*output_steps batch"]
+Mask = Bool[np.ndarray, "*output_steps batch"]
 """Which answers count."""
 
 Steps = Bool[np.ndarray, "time batch"]
@@ -225,7 +228,7 @@ class Task(ABC):
         """The loss that it is trained with."""
 
     @abstractmethod
-    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+    def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """How far each answer `[..., B]` is correct, 0 to 1; where none is asked for it does not matter."""
 
     @abstractmethod
@@ -248,11 +251,11 @@ class Task(ABC):
     def chance_accuracy(self, length: int) -> float:
         """Its accuracy."""
 
-    def mask(self, y: Labels) -> Asked:
+    def mask(self, y: Labels) -> Mask:
         """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
         return ~np.isnan(y[..., 0])
 
-    def noise_free(self, x: Sequences, y: Labels) -> Labels:
+    def noise_free(self, x: Inputs, y: Labels) -> Labels:
         """The labels by which answers are judged: those given, unless these are noisy."""
         return y
 
@@ -272,7 +275,7 @@ class Task(ABC):
         u = generator("rng", rng).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 
-    def accuracy(self, y_hat: Labels, y: Labels) -> float:
+    def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
         """The share of correct answers among those that are asked for."""
         if y_hat.shape != y.shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
@@ -289,7 +292,7 @@ class WithinTolerance(Task):
         """When an answer is correct."""
         return f"within {self.tolerance:g} of the label"
 
-    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+    def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """Within the tolerance."""
         return np.asarray((np.abs(y_hat - y) <= self.tolerance).all(axis=-1))
 
@@ -306,7 +309,7 @@ class OneOfClasses(Task):
         """The cross-entropy."""
         return SoftmaxCrossEntropy()
 
-    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+    def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """The right class; NaN is no answer."""
         return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
 

@@ -7,7 +7,7 @@ import numpy as np
 from memspan.errors import whole_number
 from memspan.tasks.base import (
     Answer,
-    Asked,
+    Mask,
     Batch,
     Draws,
     Labels,
@@ -111,7 +111,7 @@ class Copying(OneOfClasses):
         x = one_hot(seen, features) if self.variant == "urnn" else seen[..., np.newaxis].astype(float)
         return Batch(x, one_hot(wanted, outputs))
 
-    def mask(self, y: Labels) -> Asked:
+    def mask(self, y: Labels) -> Mask:
         """Where the label is not blank."""
         return np.asarray(y[..., 0] == 0)
 

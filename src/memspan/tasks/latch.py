@@ -9,6 +9,7 @@ from memspan.tasks.base import (
     Answer,
     Batch,
     Draws,
+    Inputs,
     Labels,
     Sequences,
     Shape,
@@ -120,11 +121,11 @@ class Latch(RandomEnd, WithinTolerance):
         inside, y = self.labels(end, values[:, np.newaxis], length)
         return Batch((x * inside)[..., np.newaxis], y)
 
-    def noise_free(self, x: Sequences, y: Labels) -> Labels:
+    def noise_free(self, x: Inputs, y: Labels) -> Labels:
         """The labels without their noise."""
         if self.variant != "3c":
             return y
-        levels = np.where(x[0, :, :1] > 0, *self.levels).astype(y.dtype)
+        levels = np.where(x[0, ..., :1] > 0, *self.levels).astype(y.dtype)
         return np.where(np.isnan(y), y, levels)
 
     def relevant(self, x: Sequences) -> Steps:

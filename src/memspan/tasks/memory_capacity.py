@@ -11,7 +11,7 @@ from memspan.tasks.base import (
     Answer,
     Batch,
     Draws,
-    Judged,
+    Correctness,
     Labels,
     Sequences,
     Shape,
@@ -91,7 +91,7 @@ class MemoryCapacity(WithinTolerance):
         """The mean squared error, over lags too."""
         return MSELoss()
 
-    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+    def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """The share of lags within the tolerance."""
         return np.asarray((np.abs(y_hat - y) <= self.tolerance).mean(axis=-1))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.losses import SigmoidCrossEntropy
-from memspan.tasks.base import Answer, Batch, Draws, Judged, Labels, Sequences, Shape, Steps, Task, choices
+from memspan.tasks.base import Answer, Batch, Draws, Correctness, Labels, Sequences, Shape, Steps, Task, choices
 
 
 class YesOrNo(Task):
@@ -23,7 +23,7 @@ class YesOrNo(Task):
         """The cross-entropy."""
         return SigmoidCrossEntropy()
 
-    def correct(self, y_hat: Labels, y: Labels) -> Judged:
+    def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """On the label's side: a probability above one half for 1, else not; NaN is no answer."""
         return np.asarray(((y_hat > 0) == (y > 0.5)).all(axis=-1) & ~np.isnan(y_hat).any(axis=-1))
 
