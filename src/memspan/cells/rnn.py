@@ -15,7 +15,7 @@ from memspan.cells.activations import relu, relu_derivative, tanh, tanh_derivati
 from memspan.cells.base import Cell, Values
 
 Step = tuple[Values, Values]
-Derivatives = tuple[Values, Values, Values]
+Backward = tuple[Values, Values, Values]
 
 
 def tanh_forward(s: Values, previous: Values, unit: Values) -> Step:
@@ -23,7 +23,7 @@ def tanh_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (tanh(s[0]),), ()
 
 
-def tanh_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Derivatives:
+def tanh_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Backward:
     """ds = da (1 - a²)."""
     return (d_state[0] * tanh_derivative(state[0]),), (0.0,), ()
 
@@ -33,7 +33,7 @@ def relu_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (relu(s[0]),), ()
 
 
-def relu_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Derivatives:
+def relu_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Backward:
     """ds = da where a > 0, else 0."""
     return (d_state[0] * relu_derivative(state[0]),), (0.0,), ()
 
@@ -43,7 +43,7 @@ def linear_forward(s: Values, previous: Values, unit: Values) -> Step:
     return (s[0],), ()
 
 
-def linear_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Derivatives:
+def linear_backward(d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values) -> Backward:
     """ds = da."""
     return (d_state[0],), (0.0,), ()
 

@@ -7,10 +7,10 @@ import numpy as np
 from memspan.errors import whole_number
 from memspan.tasks.base import (
     Answer,
-    Mask,
     Batch,
     Draws,
     Labels,
+    Mask,
     OneOfClasses,
     Sequences,
     Shape,

@@ -10,8 +10,8 @@ from memspan.shapes import Array, PerStep
 from memspan.tasks.base import (
     Answer,
     Batch,
-    Draws,
     Correctness,
+    Draws,
     Labels,
     Sequences,
     Shape,

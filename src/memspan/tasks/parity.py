@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.losses import SigmoidCrossEntropy
-from memspan.tasks.base import Answer, Batch, Draws, Correctness, Labels, Sequences, Shape, Steps, Task, choices
+from memspan.tasks.base import Answer, Batch, Correctness, Draws, Labels, Sequences, Shape, Steps, Task, choices
 
 
 class YesOrNo(Task):
