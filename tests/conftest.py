@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import servers
 from hypothesis import settings
+from jaxtyping import config as axes
 from processes import without_compiling
 
 from memspan import Store
@@ -15,6 +16,17 @@ from memspan.study.trial import Flow, Trial
 
 settings.register_profile("memspan", derandomize=True, deadline=None)
 settings.load_profile("memspan")
+
+
+CHECKED = {"diagnostics", "engines", "gradcheck", "network", "tasks", "training"}
+"""The folders of the tests in which every array must have the axes that its annotation says."""
+
+
+@pytest.fixture(autouse=True)
+def axes_checked(request):
+    """Not in slow tests, which do a thousand times what others do once."""
+    _, folder, *_ = request.path.relative_to(request.config.rootpath).parts
+    axes.update("jaxtyping_disable", folder not in CHECKED or "slow" in request.keywords)
 
 
 @pytest.fixture

@@ -4,20 +4,17 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from multiprocessing import active_children
 
 import pytest
 from processes import gone, wait_for, without_compiling
 
 import memspan
-from memspan import MemspanError, Store, Study, get_task, load_study, run_study
+from memspan import MemspanError, Store, Study, get_task, load_study
 from memspan.cli.app import commands
 from memspan.network import Network
 from memspan.study.identity import default_name
-from memspan.study.trial import ACCIDENTAL
 
 SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 0 --progress none"
 SMALL_STUDY = Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
@@ -390,35 +387,6 @@ def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
         wait_for(lambda: (tmp_path / "my.store").exists())
         assert press_ctrl_c(study, begun=False) == ""
     assert done_in(tmp_path / "my.store") == 0
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_the_command_ends_well(memspan_, tmp_path):
-    killed = []
-
-    def kill():
-        """When the first trials are there, both workers are at others."""
-        wait_for(lambda: done_in(tmp_path / "memspan.sqlite") > 0)
-        for worker in active_children():
-            killed.append(worker.pid)
-            worker.kill()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    size = "--lengths 6 --repetitions 100 --hidden 8 --threshold 1 --updates 800 --name many"
-    code, out, err = memspan_(f"study run {size} --workers 2 --progress lines --no-figures")
-    killer.join()
-    assert killed
-    assert code == 0
-    assert "a worker died with " in err
-    study = Study(lengths=6, repetitions=100, hidden=8, threshold=1, updates=800, name="many")
-    found = load_study(tmp_path / "memspan.sqlite", "many")
-    assert found.complete
-    assert found.failures == []
-    expected = run_study(study, progress=False)
-    for mine, theirs in zip(found.trials, expected.trials, strict=True):
-        assert mine.model_dump_json(exclude=set(ACCIDENTAL)) == theirs.model_dump_json(exclude=set(ACCIDENTAL))
-    assert expected.sentence in out
 
 
 def test_it_is_a_module_too():

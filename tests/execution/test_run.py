@@ -66,18 +66,20 @@ def test_the_same_study_twice_is_the_same(store):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "fields",
-    [{}, {"task": "copying/urnn", "task_parameters": {"items": 2}}, {"cell": ["rnn", "gru"], "seed": [0, 1]}],
-    ids=str,
+    ("workers", "fields"),
+    [
+        (1, {}),
+        (2, {}),
+        (2, {"task": "copying/urnn", "task_parameters": {"items": 2}, "cell": ["rnn", "gru"], "seed": [0, 1]}),
+    ],
 )
-def test_the_number_of_workers_changes_nothing(fields, store):
+def test_the_number_of_workers_changes_nothing(workers, fields, store):
     study = SMALL.with_(lengths=(2, 3, 20), **fields)
     alone = run_study(study, progress=False)
-    for workers in (1, 2):
-        together = run_study(study, store.with_name(str(workers)), workers=workers, progress=False)
-        assert together.complete
-        assert everything(alone.trials) == everything(together.trials)
-        assert multiprocessing.active_children() == []
+    together = run_study(study, store, workers=workers, progress=False)
+    assert together.complete
+    assert everything(alone.trials) == everything(together.trials)
+    assert multiprocessing.active_children() == []
     assert {trial.worker for trial in alone.trials}.isdisjoint({trial.worker for trial in together.trials})
 
 

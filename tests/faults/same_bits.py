@@ -20,10 +20,10 @@ def digest(result: StudyResult) -> str:
     return hashlib.sha256("".join(trial.digest for trial in result.trials).encode()).hexdigest()[:16]
 
 
-def everywhere(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
+def everywhere(study: Study, folder: Path, processes: tuple[int, ...] = (1, 2, 4)) -> Iterator[tuple[str, str]]:
     """Where it was run, and what came out."""
     yield "in this process", digest(run_study(study, progress=False))
-    for workers in (1, 2, 4):
+    for workers in processes:
         yield f"{workers} processes", digest(run_study(study, workers=workers, progress=False))
     for after in (1, len(study.keys) // 2):
         store = folder / f"resumed-{after}.sqlite"

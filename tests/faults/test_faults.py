@@ -28,9 +28,9 @@ by_hand = pytest.mark.faults
 
 
 def test_killed_workers_lose_nothing(tmp_path):
-    killed, found, right = kill_workers(tmp_path, kills=3, trials=40, updates=1500)
+    killed, found, right = kill_workers(tmp_path, kills=2, trials=32, updates=1500)
     assert right, found
-    assert killed == 3
+    assert killed == 2
 
 
 @by_hand
@@ -109,6 +109,6 @@ def test_the_bits_are_the_same_everywhere(tmp_path):
     demand("dask")
     demand("postgres")
     study = Study(cell=("rnn", "gru"), lengths=(4, 7), hidden=9, batch=16, updates=40, repetitions=3, name="bits")
-    found = dict(everywhere(study, tmp_path))
-    assert len(found) == 9
+    found = dict(everywhere(study, tmp_path, processes=()))  # one and two are tests/execution/test_run.py
+    assert len(found) == 6
     assert len(set(found.values())) == 1, found

@@ -36,8 +36,7 @@ def failing(report):
 
 @every_cell
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("T", [1, 2, 12, 60])
-@pytest.mark.parametrize("loss", [None, MSELoss()])
+@pytest.mark.parametrize(("T", "loss"), [(1, MSELoss()), (2, None), (12, MSELoss()), (60, None)])
 def test_a_right_gradient_passes(cell, dtype, T, loss, rng):
     model = Network(cell, 2, 4, 3, dtype=dtype, rng=rng)
     x, y = rng.uniform(-1, 1, (T, 3, 2)), rng.uniform(-1, 1, (3, 3))
@@ -281,9 +280,9 @@ def test_a_complex_model_and_a_forward_pass_that_overflows_are_refused(rng):
 
 
 @pytest.mark.slow
-def test_no_false_alarm_in_a_thousand_right_networks():
+def test_no_false_alarm_in_many_right_networks():
     alarms = []
-    for seed in range(1000):
+    for seed in range(400):
         rng = np.random.default_rng(seed)
         F, H, O, B, T = (int(rng.integers(1, most + 1)) for most in (3, 5, 3, 3, 30))
         model = Network(
