@@ -32,7 +32,7 @@ MISFITS = """\
 - **`cornn`** feeds back its position and its velocity: R reads two states and has 2H rows.
 - **`mingru` and `lru`** feed nothing back through a matrix: there is no R, and with initializers that are about R
   (`orthogonal`, `identity`) W and V start as with `uniform`.
-- **`lru`** has a complex state, which is two real states here; its way through time is its own weights' affair.
+- **`lru`** has a complex state, which is two real states here; its way through time is in its unit weights.
 - **`slstm`** has a block-diagonal R in its paper, a block for each head. Here R is full, which is one head.
 
 Not offered, because they are not one linear map and something pointwise:

@@ -221,8 +221,8 @@ def test_own_weights_that_are_not_drawn_last_are_caught(monkeypatch):
     def greedy(rng, hidden):
         return np.ones((1, hidden + 1))
 
-    with pytest.raises(ContractBroken, match="own weights"):
-        check_cell(replace(LRU, unit_init=greedy), contracts=["own weights"])
+    with pytest.raises(ContractBroken, match="unit weights"):
+        check_cell(replace(LRU, unit_init=greedy), contracts=["unit weights"])
 
 
 @pytest.mark.slow

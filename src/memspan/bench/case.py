@@ -100,7 +100,7 @@ class Case:
         return 2 * self.time * self.batch * len(self._cell.input_gates) * self.hidden
 
     def problem(self, dtype: Any = np.float32) -> Problem:
-        """Its network with the cell's own start, and a batch."""
+        """Its network with the cell's initializer, and a batch."""
         for_weights, for_data = np.random.SeedSequence(0).spawn(2)
         network = Network(self._cell, 1, self.hidden, 1, dtype=np.float32, rng=for_weights)
         x, y = Recall().sample(self.time, self.batch, np.random.default_rng(for_data))

@@ -55,9 +55,9 @@ class Cell:
     - `backward(d_state, residuals, previous, state, unit) -> (d_s, d_previous, d_unit)`: from dL/d(new states), by
       the chain rule, to dL/d(pre-activations), to the part of dL/d(previous states) that does not pass through `s`
       (the part that does is `R d_s`, again the same for every cell: the network adds it), and to dL/d(the
-      unit's own weights).
+      unit weights).
 
-    `unit` holds the unit's own weights, if the cell has any, and then the cell's constants. The first state is the
+    `unit` holds the unit weights, if the cell has any, and then the cell's constants. The first state is the
     output `a`: the network feeds it back through R, and reads it out through V.
 
     The two functions are importable, and written with the functions of `memspan.cells.activations` and + - * /
@@ -177,8 +177,8 @@ class Cell:
 
     def unit(self, U: Array) -> Values:
         """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""
-        own = (U[..., k, :] for k in range(len(self.unit_weights)))
-        return (*own, *self.constants.values())
+        weights = (U[..., k, :] for k in range(len(self.unit_weights)))
+        return (*weights, *self.constants.values())
 
     def fed(self, hidden: int) -> tuple[int, int]:
         """Where in `s [..., G·H]` the columns begin that R feeds from the states, and those it feeds from q."""

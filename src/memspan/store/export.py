@@ -68,16 +68,18 @@ def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: b
 def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
     """A flat dictionary for each trial."""
     study = entry.study
-    fields = [{name: values[0] for name, values in one.values().items()} for one in study.configurations]
-    names = list(dict.fromkeys(name for own in fields for name in own))
-    large = {name for own in fields for name, value in own.items() if isinstance(value, int) and value >= 1 << 63}
-    for own in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
-        own |= {name: str(own[name]) for name in large & own.keys()}
+    fields = [{name: chosen[0] for name, chosen in one.values().items()} for one in study.configurations]
+    names = list(dict.fromkeys(name for values in fields for name in values))
+    large = {
+        name for values in fields for name, value in values.items() if isinstance(value, int) and value >= 1 << 63
+    }
+    for values in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
+        values |= {name: str(values[name]) for name in large & values.keys()}
     renamed = _old_columns([name.replace(".", "_") for name in names])
     for trial in entry.trials(curves_too=curves):
-        own = fields[trial.configuration]
+        values = fields[trial.configuration]
         row = {"study": entry.name, "configuration": trial.configuration + 1}
-        row |= {name.replace(".", "_"): own.get(name) for name in names}
+        row |= {name.replace(".", "_"): values.get(name) for name in names}
         row |= {"length": trial.length, "repetition": trial.repetition} | _shown(trial, curves)
         yield row | {old: row[new] for old, new in renamed.items()}
 

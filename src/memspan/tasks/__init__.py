@@ -62,11 +62,11 @@ def get_task(name: str, **parameters: Any) -> Task:
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
         raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
     known = parameters_of(task)
-    own = {item.name for item in fields(task) if item.metadata.get("optional")}
+    optional = {item.name for item in fields(task) if item.metadata.get("optional")}
     parameters = {
         parameter: value
         for parameter, value in parameters.items()
-        if value is not None or (parameter in known and parameter not in own)
+        if value is not None or (parameter in known and parameter not in optional)
     }
     for parameter in parameters:
         if parameter not in known:

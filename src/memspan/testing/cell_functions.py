@@ -25,14 +25,14 @@ UNITS = (20, 30)
 
 
 def inputs_of(cell: Cell, seed: int) -> tuple[np.random.Generator, list[Array]]:
-    """Pre-activations, previous states and the unit's own weights, each `[., *UNITS]`."""
+    """Pre-activations, previous states and the unit's weights, each `[., *UNITS]`."""
     rng = np.random.default_rng(seed)
     names = (cell.gates, cell.states, cell.unit_weights)
     return rng, [rng.standard_normal((len(group), *UNITS)) for group in names]
 
 
 def constants_of(cell: Cell) -> tuple[float, ...]:
-    """What `forward` and `backward` take after the unit's own weights."""
+    """What `forward` and `backward` take after the unit's weights."""
     return tuple(cell.constants.values())
 
 
@@ -53,9 +53,9 @@ def check_names(cell: Cell) -> None:
 def check_derivative(cell: Cell) -> None:
     """The backward is the derivative of the forward, unit by unit, by the complex step."""
     rng, groups = inputs_of(cell, 0)
-    s, previous, own = groups
+    s, previous, weights = groups
     d_state, constants = rng.standard_normal((len(cell.states), *UNITS)), constants_of(cell)
-    unit = (*own, *constants)
+    unit = (*weights, *constants)
     state, residuals = cell.forward(tuple(s), tuple(previous), unit)
     demand_equal((len(state), len(residuals)), (len(cell.states), len(cell.residuals)), "the number of values")
     derivatives = cell.backward(tuple(d_state), residuals, tuple(previous), state, unit)
@@ -63,12 +63,12 @@ def check_derivative(cell: Cell) -> None:
     for which, (group, stated) in enumerate(zip(names, derivatives, strict=True)):
         demand_equal(len(stated), len(group), "the number of derivatives")
         for k, (name, derivative) in enumerate(zip(group, stated, strict=True)):
-            s_, previous_, own_ = varied(groups, which, k)
-            moved, _ = cell.forward(s_, previous_, (*own_, *constants))
+            s_, previous_, weights_ = varied(groups, which, k)
+            moved, _ = cell.forward(s_, previous_, (*weights_, *constants))
             parts = (d * np.imag(after) / STEP for d, after in zip(d_state, moved, strict=True))
             expected = np.asarray(sum(parts))
             scale = np.abs(expected).max() or 1.0
-            what = f"the derivative with respect to {('gate', 'previous', 'own')[which]} {name}"
+            what = f"the derivative with respect to {('gate', 'previous', 'unit weight')[which]} {name}"
             demand_near(derivative + 0 * expected, expected, 1e-11 * np.abs(expected) + 1e-14 * scale, what)
 
 
@@ -99,8 +99,8 @@ def check_arithmetic(cell: Cell) -> None:
                 demand(number, f"the constant {node.value!r} in {where}")
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", ast.unparse(node.func))
-                own = getattr(activations, name, None)
-                demand(own is not None and own is function.__globals__.get(name), f"a call of {name} in {where}")
+                ours = getattr(activations, name, None)
+                demand(ours is not None and ours is function.__globals__.get(name), f"a call of {name} in {where}")
             other = isinstance(node, ast.Attribute | ast.Compare | ast.IfExp | ast.Pow | ast.Lambda)
             demand(not other, f"{ast.unparse(node) if isinstance(node, ast.expr) else '**'} in {where}")
 
@@ -110,8 +110,8 @@ def check_inputs_kept(cell: Cell) -> None:
     rng, groups = inputs_of(cell, 0)
     groups = [rng.standard_normal((len(cell.states), *UNITS)), *groups]
     kept = [group.copy() for group in groups]
-    d_state, s, previous, own = (tuple(group) for group in groups)
-    unit = (*own, *constants_of(cell))
+    d_state, s, previous, weights = (tuple(group) for group in groups)
+    unit = (*weights, *constants_of(cell))
 
     def demand_kept(function: str) -> None:
         names = ("d_state", "s", "previous", "unit")
@@ -135,8 +135,8 @@ def check_precision(cell: Cell) -> None:
     """From float32 the functions make float32."""
     rng, groups = inputs_of(cell, 0)
     groups = [rng.standard_normal((len(cell.states), *UNITS)), *groups]
-    d_state, s, previous, own = (tuple(group.astype(np.float32)) for group in groups)
-    unit = (*own, *constants_of(cell))
+    d_state, s, previous, weights = (tuple(group.astype(np.float32)) for group in groups)
+    unit = (*weights, *constants_of(cell))
     state, residuals = cell.forward(s, previous, unit)
     derivatives = cell.backward(d_state, residuals, previous, state, unit)
     for function, values in (("forward", (*state, *residuals)), ("backward", itertools.chain(*derivatives))):
@@ -148,18 +148,18 @@ def check_reset(cell: Cell) -> None:
     """The reset's backward is the derivative of its forward, and forward saves its q."""
     if cell.reset is None:
         return
-    rng, (s, previous, own) = inputs_of(cell, 0)
+    rng, (s, previous, weights) = inputs_of(cell, 0)
     d_q, constants = rng.standard_normal(UNITS), constants_of(cell)
     first = s[: len(cell.gates) - len(cell.reset.gates)]
-    _, residuals = cell.forward(tuple(s), tuple(previous), (*own, *constants))
-    q = cell.reset.forward(tuple(first), tuple(previous), (*own, *constants))
+    _, residuals = cell.forward(tuple(s), tuple(previous), (*weights, *constants))
+    q = cell.reset.forward(tuple(first), tuple(previous), (*weights, *constants))
     demand_same(residuals[cell.residuals.index("q")], q, "the q that forward saves and that of the reset")
-    derivatives = cell.reset.backward(d_q, residuals, tuple(previous), (*own, *constants))
+    derivatives = cell.reset.backward(d_q, residuals, tuple(previous), (*weights, *constants))
     for which, (group, stated) in enumerate(zip((first, previous), derivatives, strict=True)):
         demand_equal(len(stated), len(group), "the number of derivatives of the reset")
         for k, derivative in enumerate(stated):
-            s_, previous_, own_ = varied((first, previous, own), which, k)
-            expected = d_q * cell.reset.forward(s_, previous_, (*own_, *constants)).imag / STEP
+            s_, previous_, weights_ = varied((first, previous, weights), which, k)
+            expected = d_q * cell.reset.forward(s_, previous_, (*weights_, *constants)).imag / STEP
             what = f"derivative {k} of the reset's {('gates', 'states')[which]}"
             demand_near(derivative + 0 * expected, expected, 1e-12 * np.abs(expected) + 1e-15, what)
 
@@ -168,9 +168,9 @@ def check_neighbours(cell: Cell) -> None:
     """A unit knows nothing of its neighbours."""
     _, groups = inputs_of(cell, 1)
     constants = constants_of(cell)
-    s, previous, own = map(tuple, groups)
-    together = cell.forward(s, previous, (*own, *constants))
-    s, previous, own = (tuple(group[:, 2:3, 3:4]) for group in groups)
-    alone = cell.forward(s, previous, (*own, *constants))
+    s, previous, weights = map(tuple, groups)
+    together = cell.forward(s, previous, (*weights, *constants))
+    s, previous, weights = (tuple(group[:, 2:3, 3:4]) for group in groups)
+    alone = cell.forward(s, previous, (*weights, *constants))
     for whole, one in zip(together[0] + together[1], alone[0] + alone[1], strict=True):
         demand_near(one[0, 0], whole[2, 3], 1e-14 * np.abs(whole[2, 3]), "a unit alone")

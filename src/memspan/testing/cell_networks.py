@@ -98,8 +98,8 @@ def check_feeds(cell: Cell) -> None:
             demand_near(trace.gate(name)[t], value, allowed, f"{name} of step {t}")
 
 
-def check_own_weights(cell: Cell) -> None:
-    """U has a row for each of the unit's own weights, starts as unit_init says, and is drawn last."""
+def check_unit_weights(cell: Cell) -> None:
+    """U has a row for each of the unit weights, starts as unit_init says, and is drawn last."""
     network = Network(cell, 1, 7, 1, rng=5)
     shape = (len(cell.unit_weights), 7)
     demand_equal(network.U.shape, shape, "the shape of U")
@@ -232,14 +232,14 @@ def _demand_agreement(network: Network, x: Array, y: Array) -> None:
     expected, norms = network.layout.by_name(gradients.total()), GradientFlow.of(gradients).d_a
     engine = CompiledEngine(network.layout, network.dtype, MSELoss(), output_steps=network.output_steps)
     weights = network.parameters[np.newaxis]
-    (own_loss,), (gradient,), (own_norms,) = engine.differentiate(weights, [(x, y)], norms=True)
+    (found_loss,), (gradient,), (found_norms,) = engine.differentiate(weights, [(x, y)], norms=True)
     found = network.layout.by_name(gradient)
     size = f"T={len(x)}, B={x.shape[1]}, K={network.output_steps}, {network.dtype}"
-    demand_near(np.array(own_loss), np.array(value), tolerance * abs(value), f"the loss at {size}")
+    demand_near(np.array(found_loss), np.array(value), tolerance * abs(value), f"the loss at {size}")
     pairs = [(f"d_{name}", found[name], expected[name]) for name in network.layout.shapes]
     for what, mine, theirs in (*pairs, ("y_hat", engine.predict(weights, [x])[0], y_hat)):
         demand_equal((mine.shape, mine.dtype), (theirs.shape, theirs.dtype), f"shape and dtype of {what}")
         demand_near(mine, theirs, tolerance * np.abs(theirs).max(), f"{what} at {size}")
     large = norms >= 1e6 * info.tiny
-    demand_near(own_norms[large], norms[large], tolerance * norms[large], f"a norm of dL/da at {size}")
-    demand((own_norms[~large] < 2e6 * info.tiny).all(), f"a norm of dL/da at {size} that is not small")
+    demand_near(found_norms[large], norms[large], tolerance * norms[large], f"a norm of dL/da at {size}")
+    demand((found_norms[~large] < 2e6 * info.tiny).all(), f"a norm of dL/da at {size} that is not small")

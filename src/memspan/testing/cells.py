@@ -52,7 +52,7 @@ CELL_CONTRACTS: dict[str, Contract[Cell]] = {
     "reset": Contract.of(alone.check_reset),
     "neighbours": Contract.of(alone.check_neighbours),
     "feeds": Contract.of(inside.check_feeds),
-    "own weights": Contract.of(inside.check_own_weights),
+    "unit weights": Contract.of(inside.check_unit_weights),
     "gradient": Contract.of(inside.check_gradient),
     "prefixes": Contract.of(inside.check_prefixes),
     "repeat": Contract.of(inside.check_repeat),

@@ -84,7 +84,7 @@ class ContractReport:
 
 
 def check_contracts(
-    subject: str, judged: T, known: Mapping[str, Contract[T]], contracts: Iterable[str] | None
+    subject: str, thing: T, known: Mapping[str, Contract[T]], contracts: Iterable[str] | None
 ) -> ContractReport:
     """Check the contracts one by one, in their order.
 
@@ -99,7 +99,7 @@ def check_contracts(
     for name in names:
         contract = known[name]
         try:
-            contract.check(judged)
+            contract.check(thing)
         except Found as found:
             raise ContractBroken(subject, name, contract.rule, str(found)) from None
         except Exception as error:

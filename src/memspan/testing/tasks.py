@@ -239,9 +239,9 @@ def _check_best(task: Task) -> None:
     length = task.least_length + 5
     count = min(20_000, max(2000, 6_000_000 // numbers(task, length)))
     x, y = task.sample(length, count, np.random.default_rng(2))
-    judged = task.noise_free(x, y)
+    clean = task.noise_free(x, y)
     trivial, best = (constant(answer(length), y) for answer in (task.trivial_answer, task.chance_answer))
-    risk, correct = losses(task, trivial, y), accuracies(task, best, judged)
+    risk, correct = losses(task, trivial, y), accuracies(task, best, clean)
     rng, outputs = np.random.default_rng(0), trivial.shape[-1]
     moves: Any = np.linspace(-1, 1, 41)
     if outputs > 1:
@@ -249,7 +249,7 @@ def _check_best(task: Task) -> None:
     for move in moves:
         lower = losses(task, trivial + move, y) - risk
         demand(lower.mean() >= -error_of(lower), f"a smaller loss, by {-lower.mean():.3g}, moved by {move}")
-        higher = accuracies(task, best + move, judged) - correct
+        higher = accuracies(task, best + move, clean) - correct
         demand(higher.mean() <= error_of(higher), f"a higher accuracy, by {higher.mean():.3g}, moved by {move}")
 
 

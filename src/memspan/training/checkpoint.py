@@ -182,10 +182,12 @@ def _describe(checkpoint: Checkpoint) -> _Header:
 
 def _cell_name(cell: Cell) -> str:
     """The cell's name, if that is enough to bring it back: how its weights began need not come back."""
-    own = CELLS.get(cell.name)
-    if own is None:
+    known = CELLS.get(cell.name)
+    if known is None:
         return cell.name
-    alike = replace(cell, bias=own.bias, init=own.init, unit_init=own.unit_init, source=own.source) == own
+    alike = (
+        replace(cell, bias=known.bias, init=known.init, unit_init=known.unit_init, source=known.source) == known
+    )
     return cell.name if alike else f"another {cell.name}"  # which must not come back as memspan's
 
 
@@ -203,8 +205,8 @@ def _parameters(thing: Any) -> dict[str, Any]:
 
 
 def _task_name(task: Task) -> _Named:
-    own = TASKS.get(getattr(task, "name", ""))
-    if type(task) is not type(own):
+    known = TASKS.get(getattr(task, "name", ""))
+    if type(task) is not type(known):
         return _Named(name="")
     return _Named(name=task.name, parameters=parameters_of(task))
 
