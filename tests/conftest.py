@@ -3,11 +3,11 @@
 import math
 import sys
 
+import array_checker
 import numpy as np
 import pytest
 import servers
 from hypothesis import settings
-from jaxtyping import config as axes
 from processes import without_compiling
 
 from memspan import Store
@@ -18,15 +18,10 @@ settings.register_profile("memspan", derandomize=True, deadline=None)
 settings.load_profile("memspan")
 
 
-CHECKED = {"diagnostics", "engines", "gradcheck", "network", "tasks", "training"}
-"""The folders of the tests in which every array must have the axes that its annotation says."""
-
-
 @pytest.fixture(autouse=True)
-def axes_checked(request):
-    """Not in slow tests, which do a thousand times what others do once."""
-    _, folder, *_ = request.path.relative_to(request.config.rootpath).parts
-    axes.update("jaxtyping_disable", folder not in CHECKED or "slow" in request.keywords)
+def axes_checked():
+    """Arrays must have the axes that the annotations say, in every test anew."""
+    array_checker.begin()
 
 
 @pytest.fixture

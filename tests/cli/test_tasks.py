@@ -179,7 +179,7 @@ def test_ctrl_c_ends_a_reproduction_at_once_and_leaves_nobody_behind(tmp_path, w
     with subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **pipes) as process:
         try:
             wait_for((tmp_path / "page").exists)  # the work begins when the folder is made
-            time.sleep(3)  # into the middle of it
+            time.sleep(1)  # into the middle of it
             os.killpg(process.pid, signal.SIGINT)
             out, err = process.communicate(timeout=120)
             assert (process.returncode, out) == (130, "")

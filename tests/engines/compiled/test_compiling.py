@@ -42,15 +42,11 @@ CELL = Cell("mine", ("a",), ("a",), forward, backward, "here")
 SCRIPT = """
 import sys
 import numpy as np
-from memspan import CELLS, MSELoss, Network
+from memspan import MSELoss, Network
 from memspan.engines.compiled import CompiledEngine, compiling
 
 compiling.PATIENCE = float(sys.argv[1])
-if sys.argv[2:]:
-    from mine import CELL
-else:
-    CELL = CELLS["rnn"]
-network = Network(CELL, 1, 3, 1, dtype="float32", rng=0)
+network = Network("rnn", 1, 3, 1, dtype="float32", rng=0)
 engine = CompiledEngine(network.layout, network.dtype, MSELoss())
 batch = np.ones((4, 2, 1), np.float32), np.zeros((2, 1), np.float32)
 found = engine.differentiate(network.parameters[np.newaxis], [batch])
@@ -63,9 +59,9 @@ SOON, LATE = 0.05, 5.0
 """Seconds before a process says that it is compiling: less than that takes, and more than loading takes."""
 
 
-def run(*arguments, **environment):
+def run(patience, **environment):
     """What a new process loaded and compiled, the loss it found, what it said, and where its cache is."""
-    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    command = [sys.executable, "-c", SCRIPT, str(patience)]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
     counts, loss = done.stdout.splitlines()
     hits, misses, folder = counts.split(maxsplit=2)
@@ -73,25 +69,37 @@ def run(*arguments, **environment):
 
 
 @pytest.mark.slow
-def test_the_next_process_loads_what_an_earlier_one_has_compiled_until_the_cell_changes(tmp_path):
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
-    module = tmp_path / "mine.py"
-    module.write_text(CELL.format(plus=""))
-    first, loss, said, folder = run(SOON, "mine", **environment)
+def test_the_next_process_loads_what_an_earlier_one_has_compiled(tmp_path):
+    first, loss, said, folder = run(SOON, NUMBA_CACHE_DIR=str(tmp_path))
     assert first == (0, 1)
-    assert said == "memspan: compiling the cell mine for float32, once\n"
-    assert Path(folder).is_relative_to(tmp_path / "cache")
-    assert run(LATE, "mine", **environment) == ((1, 0), loss, "", folder)
-    module.write_text(CELL.format(plus=" + s[0]"))
+    assert said == "memspan: compiling the cell rnn for float32, once\n"
+    assert Path(folder).is_relative_to(tmp_path)
+    assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
     for file in Path(folder).glob("*kernel_*.nb?"):
-        file.write_bytes(b"junk")  # which is of the cell as it was
-    changed, other, _, _ = run(LATE, "mine", **environment)
-    assert changed == (0, 1)
-    assert other != loss
-    module.write_text(CELL.format(plus=""))
-    damaged, again, _, _ = run(LATE, "mine", **environment)
-    assert (damaged[0], again) == (0, loss)  # compiled again
-    assert run(LATE, "mine", **environment) == ((1, 0), loss, "", folder)
+        file.write_bytes(b"junk")
+    damaged, found, *_ = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert (damaged[0], found) == (0, loss)  # compiled again
+    assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
+
+
+NAME = """
+from memspan.engines.compiled.compiling import kernel_of
+from memspan.losses import evaluate
+from mine import CELL
+
+print(kernel_of(CELL, evaluate).py_func.__qualname__)
+"""
+
+
+def test_a_cell_that_was_changed_has_another_kernel_and_so_another_file(tmp_path):
+    names = []
+    for plus in ("", " + s[0]", ""):
+        (tmp_path / "mine.py").write_text(CELL.format(plus=plus))
+        command = [sys.executable, "-B", "-c", NAME]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        names.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert names[0] == names[2] != names[1]
+    assert names[0].startswith("kernel_")
 
 
 def test_where_nothing_can_be_written_there_is_a_kernel_all_the_same(tmp_path):
