@@ -81,7 +81,7 @@ def measure() -> dict[tuple[str, int], list[float]]:
 
 
 def rising_gain() -> list[dict[str, float]]:
-    """The tanh cell, glorot start, T = 100: chaotic from a gain of about 2, saturated from about 8."""
+    """The tanh cell, init glorot, T = 100: chaotic from a gain of about 2, saturated from about 8."""
     rows = []
     for gain in GAINS:
         reports = []
@@ -120,7 +120,7 @@ def tables(errors: dict[tuple[str, int], list[float]], gains: list[dict[str, flo
         "",
         f"The tolerance of T steps is max({FLOOR:g}, {PER_STEP:g}·T) machine epsilons, and besides "
         f"{ROUNDINGS:g} times what one more rounding of the cell's derivatives does to the gradient. That last "
-        "part matters where a network is chaotic or saturated (tanh, glorot start, T = 100, float64):",
+        "part matters where a network is chaotic or saturated (tanh, init glorot, T = 100, float64):",
         "",
         "| gain | median error | largest error | widest tolerance | error / tolerance | false alarms |",
         "|---:|---:|---:|---:|---:|---:|",

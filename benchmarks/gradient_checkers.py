@@ -135,7 +135,7 @@ def main() -> None:
     versions = f"numpy {np.__version__}, scipy {scipy.__version__}"
     versions += "" if torch is None else f", torch {torch.__version__.partition('+')[0]}"
     lines = [
-        f"rnn and lstm, T = {LENGTH}, B = {BATCH}, H = {HIDDEN}, uniform start, memory task, mean squared error, "
+        f"rnn and lstm, T = {LENGTH}, B = {BATCH}, H = {HIDDEN}, init uniform, memory task, mean squared error, "
         f"float64; {versions}.",
         "",
         "| mistake | " + " | ".join(checkers) + " | memspan's place (lstm) |",

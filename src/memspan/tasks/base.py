@@ -256,7 +256,7 @@ class Task(ABC):
         return ~np.isnan(y[..., 0])
 
     def noise_free(self, x: Inputs, y: Labels) -> Labels:
-        """The labels by which answers are judged: those given, unless these are noisy."""
+        """The labels that decide what is correct: those given, unless these are noisy."""
         return y
 
     def checked_length(self, length: Any, name: str = "length") -> int:

@@ -36,7 +36,7 @@ class Latch(RandomEnd, WithinTolerance):
     - `3b`: the same noise on the informative numbers too. Their mean has the wrong sign with probability
       Φ(-√(informative / 0.2)): 1.3 % for one, 0.005 % for three. No answer can be better than that.
     - `3c`: labels 0.2 for 1 and 0.8 for -1, with noise of variance 0.1 on the labels themselves. The best answer
-      is the label without its noise, by which answers are judged, and its risk is not 0 but 0.1.
+      is the label without its noise, which decides what is correct, and its risk is not 0 but 0.1.
 
     Answering with the mean, 0.5, has a risk of 1/4, or 0.09 + 0.1 for `3c`.
 
