@@ -2,7 +2,7 @@ import pytest
 
 from memspan import Study
 from memspan.execution import plan
-from memspan.execution.memory import Kind, TooLarge
+from memspan.execution.memory import TooLarge, Workload
 from memspan.execution.plan import Pace, Plan, duration, make_plan, measure
 from memspan.execution.teams import Alone, Serial, Team
 from memspan.runtime.interrupts import Interrupts
@@ -32,7 +32,7 @@ def pace(monkeypatch):
 
     def paces(study, places, team, interrupts):
         one = study.configurations[0]
-        return {Kind.of(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
+        return {Workload.of(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
 
     monkeypatch.setattr(plan, "_measure", paces)
     monkeypatch.setattr(plan, "bytes_of", lambda study, length, members: 100 * members)

@@ -49,10 +49,10 @@ def bytes_of(configuration: Configuration, length: int, members: int) -> int:
     TooLarge
         When it is more than the engine may have, however many networks there are.
     """
-    return _bytes_of(Kind.of(configuration), configuration.updates, length, members)
+    return _bytes_of(Workload.of(configuration), configuration.updates, length, members)
 
 
-class Kind(NamedTuple):
+class Workload(NamedTuple):
     """What the time and the memory of an update depend on, besides the length."""
 
     task: str
@@ -71,24 +71,24 @@ class Kind(NamedTuple):
 
 
 @functools.lru_cache(maxsize=10_000)
-def _bytes_of(kind: Kind, updates: int, length: int, members: int) -> int:
-    return _Training(kind, updates, length, members).bytes
+def _bytes_of(workload: Workload, updates: int, length: int, members: int) -> int:
+    return _Training(workload, updates, length, members).bytes
 
 
 class _Training:
     """The arrays of a training, counted."""
 
-    def __init__(self, kind: Kind, updates: int, length: int, members: int) -> None:
-        self.kind, self.updates, self.length, self.members = kind, updates, length, members
-        self.task, self.cell = get_task(kind.task, **dict(kind.task_parameters)), CELLS[kind.cell]
+    def __init__(self, workload: Workload, updates: int, length: int, members: int) -> None:
+        self.workload, self.updates, self.length, self.members = workload, updates, length, members
+        self.task, self.cell = get_task(workload.task, **dict(workload.task_parameters)), CELLS[workload.cell]
         self.T, self.F, self.O, output_steps = self.task.shape(length)
-        self.K, self.dtype = output_steps or 1, np.dtype(kind.dtype)
-        self.layout = Layout(self.cell, self.F, kind.hidden, self.O)
+        self.K, self.dtype = output_steps or 1, np.dtype(workload.dtype)
+        self.layout = Layout(self.cell, self.F, workload.hidden, self.O)
 
     @property
     def bytes(self) -> int:
         """Of all of them, at the moment at which they are most."""
-        one, members, size = self.kind, self.members, self.dtype.itemsize
+        one, members, size = self.workload, self.members, self.dtype.itemsize
         held_out = one.evaluation_samples
         training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
         training += 2 * members * self.batch(one.batch)
@@ -130,7 +130,7 @@ class _Training:
         """
         G, S, N = len(self.cell.gates), len(self.cell.states), len(self.cell.residuals)
         H, F, size = self.layout.hidden, self.F, self.dtype.itemsize
-        layer = self.T * self.kind.batch * H
+        layer = self.T * self.workload.batch * H
         products = self.T * G * H * (H * (size + 8) + F * size)
         way_back = size * layer * (2 * S + N + G) + max(products, 8 * layer)
         return max(way_back, size * layer * max(2 * G, S + N + G))

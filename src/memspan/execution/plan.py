@@ -15,7 +15,7 @@ from memspan._version import __version__
 from memspan.cells import CELLS
 from memspan.errors import MemspanError
 from memspan.execution.jobs import Board, demand_version, groups_of
-from memspan.execution.memory import SHARE, Kind, TooLarge, amount, bytes_of
+from memspan.execution.memory import SHARE, TooLarge, Workload, amount, bytes_of
 from memspan.execution.teams import Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.study.configuration import Configuration
@@ -26,7 +26,7 @@ from memspan.training.history import Outcome
 SECONDS_OF_A_JOB = 15.0
 FAIR = 4
 """Jobs for each slot, at least: then nobody waits long for the last."""
-MOST_MEASURED = 12  # kinds of configurations; what others take is concluded from one with the same cell
+MOST_MEASURED = 12  # workloads; what others take is concluded from one with the same cell
 TOGETHER = 4  # networks that are measured; an update of more takes about as long for each
 MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
 SECONDS_TO_MEASURE = 0.05
@@ -206,16 +206,16 @@ def _demand_room(size: int, slots: int, available: int | None) -> None:
 
 def _measure(
     study: Study, places: Sequence[tuple[int, int]], team: Team, interrupts: Interrupts
-) -> dict[Kind, Pace]:
-    """The pace of each kind of configuration, or of some of them; what cannot be measured is left out."""
-    kinds: dict[Kind, Configuration] = {}
+) -> dict[Workload, Pace]:
+    """The pace of each workload, or of some of them; what cannot be measured is left out."""
+    workloads: dict[Workload, Configuration] = {}
     for configuration, _ in places:
         one = study.configurations[configuration]
-        kinds.setdefault(Kind.of(one), one)
-    kinds = dict(list(kinds.items())[:MOST_MEASURED])
+        workloads.setdefault(Workload.of(one), one)
+    workloads = dict(list(workloads.items())[:MOST_MEASURED])
     lengths = [length for _, length in places]
-    calls = [(one, _measured_lengths(one, min(lengths), max(lengths)), __version__) for one in kinds.values()]
-    found: list[Pace | None] = [None] * len(kinds)
+    calls = [(one, _measured_lengths(one, min(lengths), max(lengths)), __version__) for one in workloads.values()]
+    found: list[Pace | None] = [None] * len(workloads)
     with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
         for number, future in team.call_each(measure, calls, interrupts):
             error = future.exception()
@@ -223,7 +223,7 @@ def _measure(
                 raise error
             if error is None:
                 found[number] = future.result()
-    return {kind: pace for kind, pace in zip(kinds, found, strict=True) if pace is not None}
+    return {workload: pace for workload, pace in zip(workloads, found, strict=True) if pace is not None}
 
 
 def _measured_lengths(configuration: Configuration, short: int, long: int) -> tuple[int, int]:
@@ -233,11 +233,11 @@ def _measured_lengths(configuration: Configuration, short: int, long: int) -> tu
     return max(least, min(short, longest)), max(least, min(long, longest))
 
 
-def _seconds(study: Study, paces: dict[Kind, Pace], configuration: int, length: int) -> float | None:
-    """Of a trial: by the pace of its kind, or of the same cell, or of any."""
+def _seconds(study: Study, paces: dict[Workload, Pace], configuration: int, length: int) -> float | None:
+    """Of a trial: by the pace of its workload, or of the same cell, or of any."""
     one = study.configurations[configuration]
     similar = [pace for pace in paces.values() if pace.configuration.cell == one.cell] or list(paces.values())
-    pace = paces.get(Kind.of(one)) or next(iter(similar), None)
+    pace = paces.get(Workload.of(one)) or next(iter(similar), None)
     return None if pace is None else pace.seconds(one, length)
 
 

@@ -10,7 +10,7 @@ from memspan.errors import real_number
 from memspan.shapes import Array
 
 
-class Model(Protocol):
+class AssignmentRNN(Protocol):
     """What the assignment's RNN offers; a student's own class does too."""
 
     def forward(self, x: Array, /) -> Array:
@@ -26,7 +26,7 @@ class Model(Protocol):
         """Take the weights by name."""
 
 
-def get_analytical_gradient(model: Model, x: Array) -> dict[str, Array]:
+def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
     """The gradient by back-propagation of the sum of the outputs, averaged over the batch.
 
     Parameters
@@ -52,7 +52,7 @@ def get_analytical_gradient(model: Model, x: Array) -> dict[str, Array]:
     }
 
 
-def get_numerical_gradient(model: Model, x: Array, eps: float | None = None) -> dict[str, Array]:
+def get_numerical_gradient(model: AssignmentRNN, x: Array, eps: float | None = None) -> dict[str, Array]:
     """The same gradient by the central difference (f(w + eps) - f(w - eps)) / 2 eps, weight by weight.
 
     Parameters

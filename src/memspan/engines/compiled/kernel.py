@@ -17,7 +17,7 @@ from memspan.engines.compiled.packs import add, load, load_updated, new_rows, st
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.engines.compiled.products import product, transposed_product
 from memspan.engines.compiled.schedule import AGAIN, BACK, FORWARD, LOSS
-from memspan.engines.compiled.structures import Gradient, Model, Sizes, Trace
+from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape
 from memspan.losses.compiled import (
     Answers,
     count_asked,
@@ -42,7 +42,7 @@ def transpose(matrix: Array, into: Array) -> None:
             into[j, i] = matrix[i, j]
 
 
-def begin_segment(trace: Trace, segment: int, sizes: Sizes) -> None:
+def begin_segment(trace: Tape, segment: int, sizes: Sizes) -> None:
     """Write into the first rows the states before a segment, and keep them if it will be run again."""
     B, states, checkpoints = sizes.batch, trace.states, trace.checkpoints
     if segment == 0:
@@ -53,7 +53,7 @@ def begin_segment(trace: Trace, segment: int, sizes: Sizes) -> None:
         copy_rows(states[:B], checkpoints[segment * B : (segment + 1) * B])
 
 
-def begin_segment_again(trace: Trace, segment: int, sizes: Sizes) -> None:
+def begin_segment_again(trace: Tape, segment: int, sizes: Sizes) -> None:
     """Write into the first rows the states before a segment, as they were kept."""
     B = sizes.batch
     copy_rows(trace.checkpoints[segment * B : (segment + 1) * B], trace.states)
@@ -67,7 +67,7 @@ def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
     gradient.d_state[:] = 0
 
 
-def run_reset(reset: Any, row: int, model: Model, trace: Trace, sizes: Sizes) -> None:
+def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes) -> None:
     """q of the step whose rows begin at `row`, and what it adds to the last pre-activations."""
     prefer_widest_vectors()
     s, q, states, one, R, U = trace.s, trace.q, trace.states, model.one, model.R, model.U[0]
@@ -84,7 +84,7 @@ def run_reset(reset: Any, row: int, model: Model, trace: Trace, sizes: Sizes) ->
     product(q[:, :width], R[:, from_states : from_states + from_q], one, one, s[:, last:columns])
 
 
-def run(forward: Any, reset: Any, x: Array, model: Model, trace: Trace, sizes: Sizes) -> None:
+def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Sizes) -> None:
     """The steps of a segment, one after the other; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
@@ -112,7 +112,7 @@ def run(forward: Any, reset: Any, x: Array, model: Model, trace: Trace, sizes: S
                 store_updated(residuals, residual_b + h, sizes.residuals, kept)
 
 
-def read_out(y_hat: Answers, begin: int, steps: int, model: Model, trace: Trace, sizes: Sizes) -> None:
+def read_out(y_hat: Answers, begin: int, steps: int, model: Model, trace: Tape, sizes: Sizes) -> None:
     """ŷ after those of a segment's steps that are among the last K."""
     B, unread = sizes.batch, sizes.time - sizes.output_steps
     for t in range(max(0, unread - begin), steps):
@@ -132,7 +132,7 @@ def read_out_back(d_answer: Array, after: Array, d_state: Array, gradient: Gradi
 
 
 def run_reset_back(
-    reset_back: Any, row: int, slot: int, model: Model, trace: Trace, gradient: Gradient, sizes: Sizes
+    reset_back: Any, row: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
 ) -> None:
     """What q adds to dL/ds and dL/d(state) before the step, from dL/ds of the gates that it feeds."""
     prefer_widest_vectors()
@@ -159,7 +159,7 @@ def run_reset_back(
 
 
 def run_back(
-    backward: Any, reset_back: Any, t: int, slot: int, model: Model, trace: Trace, gradient: Gradient, sizes: Sizes
+    backward: Any, reset_back: Any, t: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
 ) -> None:
     """Step t of a segment: from dL/d(state) after it to dL/ds, in rows `slot`, and dL/d(state) before."""
     prefer_widest_vectors()
@@ -189,7 +189,7 @@ def run_back(
         product(d_s[slot : slot + B, first:last], gradient.R_T[:from_states], one, one, d_read)
 
 
-def add_products(x: Array, row: int, trace: Trace, gradient: Gradient, one: Array, sizes: Sizes) -> None:
+def add_products(x: Array, row: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
     """What a block of steps, from `row` on, adds to the gradients of W, the bias and R; x `[steps, B, F + 1]`."""
     width, first, last, rows = sizes.width, sizes.first, sizes.last, x.shape[0] * sizes.batch
     columns, from_states = len(sizes.gates) * width, last - first
@@ -229,7 +229,7 @@ def back_through_segment(
     d_y_hat: Answers,
     norms: Array,
     model: Model,
-    trace: Trace,
+    trace: Tape,
     gradient: Gradient,
     sizes: Sizes,
 ) -> None:

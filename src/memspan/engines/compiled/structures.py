@@ -71,7 +71,7 @@ class Model(NamedTuple):
     constants: Inexact[np.ndarray, "constants"]
 
 
-class Trace(NamedTuple):
+class Tape(NamedTuple):
     """What a forward pass writes: rows are steps times batch, columns gates or states of `width` side by side."""
 
     states: Inexact[np.ndarray, "(segment+1)*batch states*width"]
@@ -82,7 +82,7 @@ class Trace(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What a backward pass writes, in rows and columns as `Trace` has them; and first R and V turned over."""
+    """What a backward pass writes, in rows and columns as `Tape` has them; and first R and V turned over."""
 
     padded: Inexact[np.ndarray, "padded"]
     d_W: Inexact[np.ndarray, "features+1 gates*width"]

@@ -12,7 +12,7 @@ from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
 from memspan.engines.compiled.processor import denormals_back
 from memspan.engines.compiled.schedule import Schedule, backward_schedule, forward_schedule, whole_schedule
-from memspan.engines.compiled.structures import Data, Gradient, Model, Sizes, Trace
+from memspan.engines.compiled.structures import Data, Gradient, Model, Sizes, Tape
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
@@ -38,7 +38,7 @@ class PassPlan:
     models : int
         How many networks one call of the kernel gets.
     weights, trace, gradient, data : tuple of shapes
-        Of the padded matrices, and of the arrays of `Trace`, of `Gradient` from `d_s` on, and of `Data`, in their
+        Of the padded matrices, and of the arrays of `Tape`, of `Gradient` from `d_s` on, and of `Data`, in their
         order.
     bytes : int
         Of all of them; there are matrices for the weights and for their gradient.
@@ -148,7 +148,7 @@ class Workspace:
         weights, d_weights = zeros([plan.padded, plan.padded])
         runs = runs_of(layout, plan.sizes.width, plan.weights)
         self.model = Model(weights, *padded(weights, plan.weights), runs, *numbers)
-        self.trace = Trace(*zeros(plan.trace))
+        self.trace = Tape(*zeros(plan.trace))
         self.gradient = Gradient(d_weights, *padded(d_weights, plan.weights), *zeros(plan.gradient))
         self.data = Data(*zeros(plan.data))
         self.data.x[..., -1] = 1  # the bias's input
