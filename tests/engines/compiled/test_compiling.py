@@ -130,22 +130,15 @@ def test_kernels_that_other_processes_have_compiled_do_not_take_each_others_func
 
     So but for that number no name may stand for two functions, and none for one that depends on the cell.
     """
-    names = set()
-    for cell in ("rnn", "gru-before"):
-        kernel = njit(**OPTIONS)(build(CELLS[cell], evaluate, f"of_{cell[:3]}"))
-        with patch.object(engine, "kernel_of", lambda *_, kernel=kernel: kernel):
-            engine.CompiledEngine(Layout(CELLS[cell], 1, 3, 1), np.dtype(np.float32), MSELoss())
-        (code,) = kernel.inspect_llvm().values()
-        shared = [
-            re.sub(r"B\d+v\d+", "", name) for name in re.findall(r"define linkonce_odr .*?@([\w.$]+)\(", code)
-        ]
-        ours = [name for name in shared if "memspan" in name]
-        assert len(ours) == len(set(ours)) > 0
-        assert not any(
-            "_3cfunction_20" in name for name in ours
-        )  # an argument of the type "Function(<function ..."
-        names.update(re.findall(r"define [^l].*@_ZN\w*?(kernel_of_\w\w\w)", code))
-    assert names == {"kernel_of_rnn", "kernel_of_gru"}
+    kernel = njit(**OPTIONS)(build(CELLS["gru-before"], evaluate, "of_gru"))
+    with patch.object(engine, "kernel_of", lambda *_: kernel):
+        engine.CompiledEngine(Layout(CELLS["gru-before"], 1, 3, 1), np.dtype(np.float32), MSELoss())
+    (code,) = kernel.inspect_llvm().values()
+    shared = [re.sub(r"B\d+v\d+", "", name) for name in re.findall(r"define linkonce_odr .*?@([\w.$]+)\(", code)]
+    ours = [name for name in shared if "memspan" in name]
+    assert len(ours) == len(set(ours)) > 0
+    assert not any("_3cfunction_20" in name for name in ours)  # an argument of the type "Function(<function ..."
+    assert set(re.findall(r"define [^l].*@_ZN\w*?(kernel_of_\w\w\w)", code)) == {"kernel_of_gru"}
 
 
 FUNCTIONS = """
