@@ -70,7 +70,7 @@ def test_the_same_study_twice_is_the_same(store):
     [
         (1, {}),
         (2, {}),
-        (2, {"task": "copying/urnn", "task_parameters": {"items": 2}, "cell": ["rnn", "gru"], "seed": [0, 1]}),
+        (2, {"task": "copying/urnn", "task_parameters": {"items": 2}, "seed": [0, 1]}),
     ],
 )
 def test_the_number_of_workers_changes_nothing(workers, fields, store):
@@ -330,7 +330,7 @@ def test_a_diverging_study_solves_nothing_and_is_counted_apart():
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(store):
     """Whatever it was working on is run again."""
-    study = SMALL.with_(lengths=(3, 6), repetitions=20, hidden=8, updates=800, threshold=1.0)
+    study = SMALL.with_(lengths=(3, 6), repetitions=12, hidden=8, updates=800, threshold=1.0)
     heard, killed = [], []
 
     def listen(event):

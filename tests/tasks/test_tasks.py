@@ -229,7 +229,9 @@ FORGETFUL = Cell("forgetful", ("a",), ("a",), seen, seen_back, "this test", recu
 
 
 @pytest.mark.slow
-@every_task
+@pytest.mark.parametrize(
+    "task", {task.family: task for task in TASKS.values()}.values(), ids=lambda task: task.name
+)
 def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(task):
     length = max(task.least_length, 3) + 20
     _, features, outputs, output_steps = task.shape(length)

@@ -143,7 +143,9 @@ def test_every_cell_comes_back_as_what_it_was(path, cell, dtype):
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_an_rnn_comes_back_as_an_rnn(path, activation):
-    loaded = assert_continues(path, lambda: learner_of(model=RNN(1, 3, 1, activation=activation, rng=0)))
+    loaded = assert_continues(
+        path, lambda: learner_of(single(), model=RNN(1, 3, 1, activation=activation, dtype="float32", rng=0))
+    )
     assert type(loaded.model) is RNN
 
 
