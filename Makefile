@@ -1,7 +1,7 @@
 # Two commands do everything on a machine with Python 3.11 or newer and make:
 #   make study   sets up .venv and runs the first study
 #   make test    the same, then the linters and every test
-#   make faults  kills, full disks, lost servers: every fault script
+#   make faults  what takes too long for every change: each fault script, and more sizes of some tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,6 +18,7 @@ test: study lint
 
 faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow tests/faults
+	$(BIN)/python -m pytest -m faults --ignore=tests/faults --numprocesses auto
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -71,7 +71,7 @@ def families() -> Iterator[str]:
 
 
 def of_class(kind: type[Task]) -> str:
-    """The docstring of a class, and the picture of each of its variants."""
+    """The section of one class: its docstring, then a picture of each variant."""
     text, _, parameters = (inspect.getdoc(kind) or "").partition("\nParameters\n----------\n")
     listed = "\n".join(bullets(parameters))
     parts = [text.strip(), *([f"Parameters:\n\n{listed}"] if listed else [])]

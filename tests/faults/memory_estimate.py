@@ -1,4 +1,4 @@
-"""The plan's memory against what a process really takes at most, over twelve configurations.
+"""The plan's memory against what a process really takes at most, over fourteen configurations.
 
     python tests/faults/memory_estimate.py
 
@@ -15,9 +15,11 @@ CONFIGURATIONS = {
     "lstm": ({"cell": "lstm", "hidden": 128}, 200, 8),
     "wide lstm": ({"cell": "lstm", "hidden": 256}, 400, 2),
     "long lstm": ({"cell": "lstm", "hidden": 32, "batch": 128}, 2000, 2),
-    "gru, float64": ({"cell": "gru", "hidden": 64, "dtype": "float64"}, 300, 4),
+    "gru, float64": ({"cell": "gru", "hidden": 128, "dtype": "float64"}, 300, 4),
+    "small gru, float64": ({"cell": "gru", "hidden": 64, "dtype": "float64"}, 300, 4),
     "large batch": ({"cell": "lstm", "hidden": 64, "batch": 1024}, 200, 2),
-    "many networks": ({"cell": "rnn", "hidden": 256}, 4, 100),
+    "many networks": ({"cell": "rnn", "hidden": 256}, 20, 100),
+    "many short networks": ({"cell": "rnn", "hidden": 256}, 4, 100),
     "large evaluation": ({"cell": "rnn", "evaluation_samples": 20000}, 100, 5),
     "copying": ({"cell": "lstm", "task": "copying/urnn", "hidden": 64}, 500, 4),
     "adding": ({"cell": "gru", "task": "adding/hs97", "hidden": 64, "batch": 256}, 500, 8),

@@ -225,14 +225,16 @@ def seen_back(d_state, residuals, previous, state, unit):
     return (d_state[0] * tanh_derivative(residuals[0]),), (0.0 * d_state[0],), ()
 
 
+OF_EACH_FAMILY = {task.family: name for name, task in TASKS.items()}.values()
 FORGETFUL = Cell("forgetful", ("a",), ("a",), seen, seen_back, "this test", recurrent_gates=())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "task", {task.family: task for task in TASKS.values()}.values(), ids=lambda task: task.name
+    "name", [pytest.param(name, marks=[] if name in OF_EACH_FAMILY else pytest.mark.faults) for name in TASKS]
 )
-def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(task):
+def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(name):
+    task = TASKS[name]
     length = max(task.least_length, 3) + 20
     _, features, outputs, output_steps = task.shape(length)
     network = Network(FORGETFUL, features, 16, outputs, init="glorot", output_steps=output_steps, rng=0)

@@ -13,12 +13,13 @@ from memspan.bench.case import Case, Pass, Passes
 from memspan.cells.activations import tanh
 from memspan.engines.compiled.compiling import OPTIONS
 from memspan.engines.compiled.processor import prefer_widest_vectors
+from memspan.shapes import Array
 
 WIDTH = 1024  # of the matrices
 COUNT = 2**14  # numbers at a time
 
 
-def each_tanh(x, out):  # type: ignore[no-untyped-def]
+def each_tanh(x: Array, out: Array) -> None:
     """The kernels' tanh, over an array; to be compiled."""
     prefer_widest_vectors()
     for i in range(x.size):

@@ -10,7 +10,7 @@ from memspan.shapes import Array, Outputs
 
 
 class Differentiated(NamedTuple):
-    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and norms of dL/da `[M, T]` if asked for."""
+    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and for `norms=True` ‖dL/da‖ `[M, T]`."""
 
     losses: Float[np.ndarray, "models"]
     gradients: Inexact[np.ndarray, "models parameters"]

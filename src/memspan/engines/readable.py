@@ -71,8 +71,8 @@ class Gradients(MutableMapping[str, Array]):
     """All that a backward pass computed: as attributes, and for each weight by name.
 
     `grads["d_W"]` is the gradient of W. The names are `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, and `d_U` where the
-    cell has it. The array is computed when it is first asked for, and then kept: change it in place, as a clip
-    does, or assign another one, and `Network.update` takes its step from that. The attributes and `total` stay as
+    cell has it. The array is computed when it is first read, and then kept. `Network.update` takes its step from
+    these arrays: change one in place, as a clip does, or assign another one. The attributes and `total` stay as
     the backward pass found them.
 
     Attributes

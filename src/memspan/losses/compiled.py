@@ -78,7 +78,7 @@ def sigmoid_cross_entropy(z: float, label: float, share: float) -> tuple[float, 
 
 
 def softmax_cross_entropy(z: Row, label: Row, d_z: Row, share: float, masked: bool) -> float:
-    """log Σ exp(ŷ) - y·ŷ of one row, 0 if it is not asked for; its derivative (p - y) `share` goes into `d_z`."""
+    """log Σ exp(ŷ) - y·ŷ of one row, or 0 if it is masked; `d_z` gets the derivative, (p - y) times `share`."""
     if masked and label[0] != label[0]:
         d_z[:] = 0
         return 0.0

@@ -24,7 +24,7 @@ Inputs = Float[np.ndarray, "time *batch features"]
 """Inputs of several sequences, or of one that was given without the axis of the batch."""
 
 Labels = Float[np.ndarray, "*output_steps batch outputs"]
-"""Labels or answers, of the last step, or of each of the last K."""
+"""Labels, or answers: one for each sequence, or one for each sequence and each of its last K steps."""
 
 Correctness = Bool[np.ndarray, "*output_steps batch"] | Float[np.ndarray, "*output_steps batch"]
 """How far each answer is correct, 0 to 1."""

@@ -72,7 +72,7 @@ class MemoryCapacity(WithinTolerance):
     @property
     def rule(self) -> str:
         """When an answer is correct."""
-        return f"{super().rule}, each lag by itself"
+        return f"{super().rule}, separately for each lag"
 
     def shape(self, length: int) -> Shape:
         """An output for each lag."""

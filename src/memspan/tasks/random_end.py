@@ -10,8 +10,9 @@ from memspan.tasks.base import Answer, Labels, PerSequence, Shape, Steps, Task, 
 class RandomEnd(Task):
     """Sequences that end somewhere from T to T + T/10, as in Hochreiter & Schmidhuber 1997, experiments 3 to 6.
 
-    x is zero after the end, and the answer is read after each of the last K = T/10 + 1 steps: of the labels
-    `[K, B, O]` those are NaN, and not asked for, that do not belong to the end of their sequence.
+    x is zero after the end, and the answer is read after each of the last K = T/10 + 1 steps. Of the labels
+    `[K, B, O]` one of each sequence is a number, that of its last step. All others are NaN, and the loss leaves
+    them out.
     """
 
     def make_loss(self) -> MSELoss:

@@ -1,4 +1,4 @@
-"""The contracts of cells and tasks, for whoever writes one: each is checked by running the code.
+"""The contracts that every cell and every task keeps. The author of a new one runs them on it.
 
 >>> from memspan import CELLS, TASKS
 >>> from memspan.testing import check_cell, check_task

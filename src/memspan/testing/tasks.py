@@ -71,7 +71,7 @@ def by_step(values: Array, dimensions: int) -> Array:
 
 
 def losses(task: Task, y_hat: Array, y: Array) -> Array:
-    """The loss of each sequence by itself, `[B]`."""
+    """The loss of each sequence, `[B]`."""
     y_hat, y = by_step(y_hat, 3), by_step(y, 3)
     asked = ~np.isnan(y)
     values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
@@ -80,7 +80,7 @@ def losses(task: Task, y_hat: Array, y: Array) -> Array:
 
 
 def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
-    """The accuracy of each sequence by itself, `[B]`."""
+    """The accuracy of each sequence, `[B]`."""
     correct, asked = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
     return np.asarray(np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0))
 
@@ -284,7 +284,7 @@ def _check_lengths(task: Task) -> None:
             except InvalidArgument as error:
                 demand(str(error).startswith("length must be "), f"the message {str(error)!r}")
             else:
-                raise Found(f"{length!r} taken for a length")
+                raise Found(f"{length!r} is accepted as a length")
     demand_equal(Batches(task, task.least_length, 2, rng=0).length, task.least_length, "the shortest length")
 
 
