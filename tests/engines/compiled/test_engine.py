@@ -28,7 +28,7 @@ KERNELS = [
         for cell in CELLS
     ),
 ]
-"""In CI all cells in the dtype that studies train in; in the other, one of each structure. Compiling takes long."""
+"""In CI all cells in the dtype that studies train in; in the other one of each structure. Compiling takes long."""
 
 
 def problem(cell, T, B, F, H, O, dtype="float32", output_steps=None, seed=0):
