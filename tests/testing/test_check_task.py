@@ -114,7 +114,7 @@ def test_a_right_task_keeps_every_contract():
         (changed(sentence="Which"), "words", "the sentence 'Which'"),
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),
-        (changed(checked_length=any_length), "lengths", "0 taken for a length"),
+        (changed(checked_length=any_length), "lengths", "0 is accepted as a length"),
         (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "the shape of y at T = 2"),
         (
             changed(trivial_answer=lambda self, length: np.zeros((1, 1))),
