@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memspan import Network, Recall, Shape, Study, Task
+from memspan import InvalidArgument, Network, Recall, Shape, Study, Task
 from memspan.cells.base import Cell
 from memspan.runtime.renamed import RenamedAttribute, RenamedWarning, renamed_keywords, with_new_names
 
@@ -19,14 +19,15 @@ def test_a_keyword_is_passed_on_by_its_new_name():
     ) as found:
         assert function(1, old=2) == (1, 2)
     assert found[0].filename == __file__
-    with pytest.raises(TypeError, match="old"):  # both
+    with pytest.raises(InvalidArgument, match=r"^old must be left out, as it is the old name of new, .* got 2$"):
         function(1, old=2, new=3)
 
 
 def test_names_are_replaced_where_only_the_old_one_is_there():
     with pytest.warns(RenamedWarning, match="^a is now b;"):
         assert with_new_names({"a": 1, "c": 2}, {"a": "b"}) == {"b": 1, "c": 2}
-    assert with_new_names({"a": 1, "b": 2}, {"a": "b"}) == {"a": 1, "b": 2}
+    with pytest.raises(InvalidArgument, match=r"^a must be left out, as it is the old name of b, which is given"):
+        with_new_names({"a": 1, "b": 2}, {"a": "b"})
 
 
 def test_an_attribute_reads_the_new_one():
@@ -78,6 +79,14 @@ def test_options_of_the_command_line(memspan_, old, new):
     message = f"memspan: {names[0]} is now {names[1]}; the old name stops working in memspan 0.3\n"
     assert (code, err) == (0, message)
     assert memspan_(f"study run {rest} {old} --dry-run")[1] == "nothing to do\n"  # it is the same study
+
+
+def test_an_old_option_beside_the_new_one_is_refused(memspan_):
+    code, out, err = memspan_("study run --start lecun --init=identity --dry-run")
+    assert (code, out) == (2, "")
+    assert err == (
+        "memspan: --start must be left out, as it is the old name of --init, which is given too, got '--start'\n"
+    )
 
 
 def test_networks_cells_and_tasks():

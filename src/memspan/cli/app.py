@@ -71,20 +71,25 @@ RENAMED = {
     "--weights": "--keep-weights",
 }
 """Options as memspan 0.1 called them."""
+OPTION = re.compile(r"--[a-z-]+(?=[.=]|$)")
+"""An option without its value, or the part of its name."""
 
 
 def _new_options(arguments: list[str]) -> list[str]:
     """The arguments with new options in place of old ones, such as `--parameters.items`; warn for each."""
-    from memspan.runtime.renamed import warn_renamed
+    from memspan.runtime.renamed import refuse_both, warn_renamed
 
+    given = {option[0] for argument in arguments if (option := OPTION.match(argument))}
     found: list[str] = []
     for position, argument in enumerate(arguments):
         if argument == "--":
             return found + arguments[position:]
-        option = re.match(r"(--[a-z-]+)(?=[.=]|$)", argument)
-        if option and option[1] in RENAMED:
-            warn_renamed(option[1], RENAMED[option[1]])
-            argument = RENAMED[option[1]] + argument.removeprefix(option[1])
+        option = OPTION.match(argument)
+        if option and option[0] in RENAMED:
+            new = RENAMED[option[0]]
+            refuse_both(option[0], new, argument, given)
+            warn_renamed(option[0], new)
+            argument = new + argument.removeprefix(option[0])
         found.append(argument)
     return found
 

@@ -2,8 +2,10 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, ParamSpec, TypeVar
+
+from memspan.errors import InvalidArgument
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,17 +27,25 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
 def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stacklevel: int = 2) -> dict[str, Any]:
     """`given` with its old names replaced; warn for each.
 
-    Where both names are given, both stay, and whoever reads them refuses the old one.
+    Raises
+    ------
+    InvalidArgument
+        For an old name that is given together with the new one.
     """
     found = {}
     for name, value in given.items():
-        new = names.get(name)
-        if new is None or new in given:
-            found[name] = value
-        else:
+        new = names.get(name, name)
+        if new != name:
+            refuse_both(name, new, value, given)
             warn_renamed(name, new, stacklevel=stacklevel + 1)
-            found[new] = value
+        found[new] = value
     return found
+
+
+def refuse_both(old: str, new: str, value: Any, given: Container[str]) -> None:
+    """Refuse an old name beside the new one: which of the two is meant cannot be told."""
+    if new in given:
+        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", repr(value))
 
 
 def renamed_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -12,7 +12,7 @@ from memspan.store.export import export as export_trials
 
 OLD_COLUMNS = (
     "memspan: the columns start, parameters_... and evaluation_batches are now init, task_parameters_... and "
-    "final_batches; the next version writes the new ones only"
+    "final_batches; memspan 0.3 writes the new ones only"
 )
 
 
