@@ -142,7 +142,7 @@ class Paint(BaseModel):
         ({"thickness": {"dry": "x"}}, "thickness.dry must be a valid number, unable to parse ", "thickness.dry"),
         (
             {"layer": 3},
-            "layer must be left out, as no such thing is known, got 3; did you mean 'layers'?",
+            "Unknown field 'layer'. Did you mean 'layers'?",
             "layer",
         ),
         ({"maker": 3}, "maker must be a valid string, got 3", "maker"),

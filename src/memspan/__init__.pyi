@@ -6,9 +6,12 @@ from .cells import cornn as cornn
 from .cells import leaky as leaky
 from .cells import lstm as lstm
 from .diagnostics import GradientFlow as GradientFlow
+from .errors import Conflict as Conflict
 from .errors import InvalidArgument as InvalidArgument
 from .errors import MemspanError as MemspanError
+from .errors import NotFound as NotFound
 from .errors import NotReady as NotReady
+from .errors import UnknownField as UnknownField
 from .errors import UnreadableFile as UnreadableFile
 from .execution import run_study as run_study
 from .gradcheck import GradientReport as GradientReport

@@ -33,6 +33,26 @@ class InvalidArgument(MemspanError, ValueError):
         return "{} must be {}, got {}{}".format(*self.args)
 
 
+class UnknownField(InvalidArgument):
+    """A field or argument that memspan does not have; the nearest one that it has is suggested."""
+
+    def __init__(self, name: str, hint: str = "") -> None:
+        super().__init__(name, "", "", hint)
+        self.args = (name, hint)  # what unpickling passes here again
+
+    def __str__(self) -> str:
+        name, hint = self.args
+        return f"Unknown field {name!r}.{hint}"
+
+
+class NotFound(MemspanError, LookupError):
+    """There is no such store, study or file. The message is a sentence, and says what to do next."""
+
+
+class Conflict(MemspanError, ValueError):
+    """What was asked contradicts what exists. The message names both, and says what to do next."""
+
+
 class NotReady(MemspanError, RuntimeError):
     """A method was called before the one that it depends on."""
 
@@ -60,7 +80,8 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
         return cause
     place, got = _place(first["loc"]), reprlib.repr(first["input"])
     if first["type"] == "extra_forbidden":
-        return InvalidArgument(place, "left out, as no such thing is known", got, did_you_mean(place, known))
+        near = difflib.get_close_matches(place.lower(), list(known), n=1)
+        return UnknownField(place, f" Did you mean {near[0]!r}?" if near else "")
     if first["type"] == "literal_error":
         return _not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")

@@ -222,10 +222,10 @@ def test_a_wrong_name_has_those_that_there_are_and_the_one_that_was_meant(field,
 
 
 def test_an_unknown_field_is_named_and_one_like_it_suggested():
-    with pytest.raises(InvalidArgument, match=r"^colour must be left out, as no such thing is known, got 3$"):
+    with pytest.raises(InvalidArgument, match=r"^Unknown field 'colour'\.$"):
         Study(colour=3)
     for typed, meant in (("lenghts", "lengths"), ("learning_rates", "learning_rate"), ("Hidden", "hidden")):
-        with pytest.raises(InvalidArgument, match=rf"^{typed} must be .*, got 3; did you mean '{meant}'\?$"):
+        with pytest.raises(InvalidArgument, match=rf"^Unknown field .{typed}.\. Did you mean .{meant}.\?$"):
             Study(**{typed: 3})
 
 
@@ -492,7 +492,7 @@ def test_what_is_given_besides_the_file_comes_first(file):
         (b"name = '\xff'", "the study file must be TOML in UTF-8, got "),
         (
             b"lenghts = [5]",
-            "lenghts must be left out, as no such thing is known, got [5]; did you mean 'lengths'?",
+            "Unknown field 'lenghts'. Did you mean 'lengths'?",
         ),
         (b"cell = 'lst'", "cell must be one of rnn, "),
         (b"task_parameters = 3", "task_parameters must be a valid dictionary, got 3"),
