@@ -100,6 +100,16 @@ def test_the_report_says_in_one_sentence_why_complex_numbers_must_pass(rng, x):
     assert " ".join(note.split()) in " ".join(str(report).split())
 
 
+def test_predictions_may_be_a_vector(rng, x):
+    class Vector(StudentRNN):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    report = gradient_check(Vector(2, 3, 1, rng), x, np.ones(1), MSELoss())
+    assert report.passed, str(report)
+    assert [row.scope for row in report.comparisons if row.weight == "y_hat"] == ["loss"]
+
+
 def test_at_a_kink_the_weights_are_moved(rng, x):
     for kind, passes in ((ReluRNN, True), (wrong(ReluRNN, "R", 2.0), False)):
         model = kind(2, 8, 1, rng)
