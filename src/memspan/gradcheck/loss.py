@@ -9,13 +9,13 @@ from memspan.gradcheck.elements import compare
 from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import Comparison, by_central_difference
 from memspan.gradcheck.tolerance import BLIND, tolerance, too_wide, widening
-from memspan.shapes import Outputs
+from memspan.shapes import Array
 
 ZERO = "dL/dŷ is 0"
 DOUBLE = np.dtype(np.float64)
 
 
-def compare_loss(objective: Objective, y_hat: Outputs) -> Iterator[Comparison]:
+def compare_loss(objective: Objective, y_hat: Array) -> Iterator[Comparison]:
     """dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size is seen.
 
     It is compared in float64, on its own scale. For a network of float32 it is compared in float32 too, on the
@@ -33,7 +33,7 @@ def compare_loss(objective: Objective, y_hat: Outputs) -> Iterator[Comparison]:
         yield from _compare_batch(part, some, f"loss, B={batch}")
 
 
-def _compare_batch(objective: Objective, y_hat: Outputs, scope: str) -> Iterator[Comparison]:
+def _compare_batch(objective: Objective, y_hat: Array, scope: str) -> Iterator[Comparison]:
     exact = y_hat.astype(DOUBLE)
     (truth, error), terms = objective.reference(exact), objective.terms(exact)
     stated = objective.derivative(exact)
@@ -51,5 +51,5 @@ def _compare_batch(objective: Objective, y_hat: Outputs, scope: str) -> Iterator
         yield by_central_difference(row, "loss") if error else row
 
 
-def _largest(stated: Outputs, truth: Outputs) -> float:
+def _largest(stated: Array, truth: Array) -> float:
     return float(max(np.abs(stated).max(), np.abs(truth).max()))
