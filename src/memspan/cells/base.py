@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from memspan.cells.initializers import INITIALIZERS
-from memspan.errors import one_of
+from memspan.errors import InvalidArgument, one_of, real_number
 from memspan.runtime.renamed import renamed_keywords
 from memspan.shapes import Array
 
@@ -174,6 +174,13 @@ class Cell:
                 call(
                     "the reset's backward", self.reset.backward, (d_q, residuals, states, unit), early, self.states
                 )
+
+    def checked_recurrent_gain(self, value: Any) -> float:
+        """`value` as a float above 0. A cell without R has nothing that it could multiply: there it must be 1."""
+        gain = real_number("recurrent_gain", value, above=0)
+        if gain != 1 and not self.recurrent_gates:
+            raise InvalidArgument("recurrent_gain", f"1 for the cell {self.name}, which has no R", repr(value))
+        return gain
 
     def unit(self, U: Array) -> Values:
         """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""

@@ -115,10 +115,10 @@ def _renamings_shown() -> Iterator[None]:
 
 def commands() -> tuple[Callable[..., Any], ...]:
     """Every command, in the order of the help."""
-    from memspan.cli import bench, cells, gradcheck, reproduce, store, study, tasks
+    from memspan.cli import bench, cells, flow, gradcheck, reproduce, store, study, tasks
 
     listed = (study.study, store.store, tasks.tasks, cells.cells)
-    return (*listed, reproduce.reproduce, gradcheck.gradcheck, bench.bench)
+    return (*listed, flow.flow, gradcheck.gradcheck, reproduce.reproduce, bench.bench)
 
 
 def _fail(error: Exception, code: int = 2) -> int:

@@ -24,6 +24,8 @@ def gradcheck(
     task: TaskName = "recall",
     task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
     init: InitializerName | None = None,
+    gain: float = 1.0,
+    recurrent_gain: float = 1.0,
     length: Annotated[int, WHOLE] = 20,
     batch: Annotated[int, WHOLE] = 4,
     hidden: Annotated[int, WHOLE] = 8,
@@ -46,6 +48,10 @@ def gradcheck(
         Of the task, if not its own, such as --task-parameters.items 3.
     init
         Initial weights [default: the cell's own].
+    gain
+        Multiplies the initial weights (R alone: orthogonal, identity).
+    recurrent_gain
+        Multiplies the initial R alone, whatever the initial weights.
     length
         Sequence length T.
     batch
@@ -61,7 +67,8 @@ def gradcheck(
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
     x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
     _, features, outputs, output_steps = chosen.shape(length)
-    network = Network(cell, features, H, outputs, init=init, output_steps=output_steps, rng=for_weights)
+    options = {"init": init, "gain": gain, "recurrent_gain": recurrent_gain, "output_steps": output_steps}
+    network = Network(cell, features, H, outputs, rng=for_weights, **options)  # type: ignore[arg-type]
     if output is not None:
         make_folder(output)
     report = gradient_check(network, x, y, chosen.make_loss())

@@ -54,7 +54,7 @@ class GRU(Network):
         F, H and O. W and R have three parts of H columns, b_s has four, those of n, r, z and u.
     init : str
         An initializer, as for `RNN`.
-    gain, dtype, output_steps, rng
+    gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -76,6 +76,7 @@ class GRU(Network):
         *,
         init: str = "uniform",
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -87,6 +88,7 @@ class GRU(Network):
             output_size,
             init=init,
             gain=gain,
+            recurrent_gain=recurrent_gain,
             dtype=dtype,
             output_steps=output_steps,
             rng=rng,

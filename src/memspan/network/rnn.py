@@ -50,7 +50,7 @@ class RNN(Network):
         their sources are in `memspan.cells.initializers`. Biases start at 0.
     activation : `tanh` or `relu`, optional
         By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
-    gain, dtype, output_steps, rng
+    gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -71,6 +71,7 @@ class RNN(Network):
         init: str = "uniform",
         activation: str | None = None,
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -84,6 +85,7 @@ class RNN(Network):
             output_size,
             init=init,
             gain=gain,
+            recurrent_gain=recurrent_gain,
             dtype=dtype,
             output_steps=output_steps,
             rng=rng,

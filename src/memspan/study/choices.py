@@ -1,6 +1,7 @@
 """The choices that make a configuration: one field each, which may hold one value or several."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
@@ -108,6 +110,9 @@ class Choices(BaseModel):
     gain: Annotated[Above0, SEVERAL] = Field(
         1.0, description="Multiplies the initial weights (R alone: orthogonal, identity)."
     )
+    recurrent_gain: Annotated[Above0, SEVERAL] = Field(
+        1.0, description="Multiplies the initial R alone, whatever the initial weights."
+    )
     hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Hidden units H.")
     optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="The optimiser.")
     learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Its learning rate.")
@@ -147,6 +152,13 @@ class Choices(BaseModel):
             name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
             for name, value in parameters.items()
         }
+
+    @model_validator(mode="after")
+    def _recurrent(self) -> Self:
+        values = self.values()
+        for cell, gain in product(values["cell"], values["recurrent_gain"]):
+            CELLS[cell].checked_recurrent_gain(gain)
+        return self
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

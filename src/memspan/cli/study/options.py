@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from pydantic import create_model
 
 from memspan.cli.console import STORE, WHOLE
+from memspan.cli.fields import given, options_of
 from memspan.errors import InvalidArgument, whole_number
 from memspan.execution.teams import available_cores
 from memspan.study import Study
@@ -15,28 +15,7 @@ from memspan.study import Study
 Progress = Literal["auto", "bar", "notebook", "lines", "json", "none"]
 
 
-def _flags() -> Any:
-    """A class with an option for each field of a study, whose texts the study itself will judge."""
-    fields: dict[str, Any] = {}
-    for name, field in Study.model_fields.items():
-        kind: Any = dict[str, str] if name == "task_parameters" else tuple[str, ...]
-        choices, default = _choices(field.annotation), field.get_default()
-        parts = [str(field.description)] + [f"Of {', '.join(choices)}."] * bool(choices)
-        written = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        parts += [f"[default: {written}]"] * (default not in (None, {}))
-        option = Parameter(help=" ".join(parts), consume_multiple=True, negative="")
-        fields[name] = (Annotated[kind | None, option], None)
-    return create_model("Flags", **fields)
-
-
-def _choices(annotation: Any) -> tuple[str, ...]:
-    """Of a field that takes one of a few names: these."""
-    if all(isinstance(argument, str) for argument in get_args(annotation)):
-        return get_args(annotation)
-    return next((found for argument in get_args(annotation) if (found := _choices(argument))), ())
-
-
-Flags = _flags()
+Flags = options_of(Study.model_fields)
 
 
 @Parameter(name="*")
@@ -81,10 +60,10 @@ OPTIONS = RunOptions()
 
 def specified(specification: Path | None, flags: Any) -> Study:
     """The study of a file, with what the options change."""
-    given = {name: value for name, value in dict(flags).items() if value is not None}
-    for name, values in given.items():
+    typed = given(flags)
+    for name, values in typed.items():
         if specification is None and name != "name" and any(value.endswith(".toml") for value in values):
             raise InvalidArgument("the study file", "before the options", f"among the values of {name}")
-    if "name" in given:
-        given["name"] = " ".join(given["name"])
-    return Study(**given) if specification is None else Study.read(specification, **given)
+    if "name" in typed:
+        typed["name"] = " ".join(typed["name"])
+    return Study(**typed) if specification is None else Study.read(specification, **typed)
