@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
 from memspan.errors import whole_number
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
@@ -22,7 +22,7 @@ def gradcheck(
     *,
     cell: CellName = "rnn",
     task: TaskName = "recall",
-    task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
+    task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     init: InitializerName | None = None,
     gain: float = 1.0,
     recurrent_gain: float = 1.0,
@@ -41,27 +41,27 @@ def gradcheck(
     Parameters
     ----------
     cell
-        The recurrent cell.
+        Recurrent cell of the network.
     task
-        The task, which also says with which loss.
+        Task that makes the sequences and chooses the loss.
     task_parameters
-        Of the task, if not its own, such as --task-parameters.items 3.
+        Parameters of the task, each by its name, such as --task-parameters.items 3.
     init
-        Initial weights [default: the cell's own].
+        Initializer of the weights [default: the cell's own].
     gain
-        Multiplies the initial weights (R alone: orthogonal, identity).
+        Factor of the initial weights; with `orthogonal` and `identity` of R alone.
     recurrent_gain
-        Multiplies the initial R alone, whatever the initial weights.
+        Factor of the initial R alone, with every initializer.
     length
         Sequence length T.
     batch
-        Sequences B.
+        Number of sequences B.
     hidden
-        Hidden units H.
+        Number of hidden units H.
     seed
-        Of the weights and the sequences.
+        Seed of the weights and the sequences, a whole number of at least 0.
     output
-        A folder for the figure of error against step size.
+        Folder for the figure of error against step size. Without it no figure is drawn.
     """
     for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)

@@ -9,6 +9,7 @@ from memspan.errors import InvalidArgument, one_of
 from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import draw_line, marks_of
 from memspan.figures.style import BLACK, axes_or_new, new_figure, tidy
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def named(fields: Sequence[str], values: Sequence[str]) -> str:
     return ", ".join(f"{field} {value}".strip() for field, value in zip(fields, values, strict=True))
 
 
+@checked_keywords()
 def plot_flow(
     flow: GradientFlow | Mapping[str, GradientFlow], *, quantity: str = "d_a", ax: "Axes | None" = None
 ) -> "Axes":

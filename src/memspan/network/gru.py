@@ -5,6 +5,7 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 
 class GRU(Network):
@@ -68,6 +69,7 @@ class GRU(Network):
     (5, 10, 30)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,

@@ -5,6 +5,7 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import lstm
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 
 class LSTM(Network):
@@ -72,6 +73,7 @@ class LSTM(Network):
     (5, 10, 40)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,

@@ -13,7 +13,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
-from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
+from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
@@ -85,7 +85,7 @@ class Network:
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
     gradients = RenamedAttribute("grads")
 
-    @renamed_keywords(read_out="output_steps")
+    @checked_keywords(read_out="output_steps")
     def __init__(
         self,
         cell: Cell | str,

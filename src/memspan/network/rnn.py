@@ -6,6 +6,7 @@ from numpy.typing import DTypeLike
 from memspan.cells.rnn import RNN_RELU, RNN_TANH
 from memspan.errors import one_of
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 ACTIVATIONS = {"tanh": RNN_TANH, "relu": RNN_RELU}
 """The cells of `RNN`, by the name of their activation."""
@@ -62,6 +63,7 @@ class RNN(Network):
     (5, 10, 10)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,

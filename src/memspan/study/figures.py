@@ -15,6 +15,7 @@ from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 from memspan.study.flow import MOMENTS, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
@@ -35,6 +36,7 @@ def draws_trials(study: Study) -> bool:
     return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
 
 
+@checked_keywords()
 def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 

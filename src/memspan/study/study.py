@@ -42,15 +42,16 @@ class Study(Choices):
     model_config = ConfigDict(title="memspan study")
 
     lengths: tuple[PositiveInt, ...] = Field(
-        (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T, such as 5,10,20.", min_length=1
+        (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T to train at, such as 5,10,20.", min_length=1
     )
-    repetitions: PositiveInt = Field(10, description="Networks trained at each length.")
+    repetitions: PositiveInt = Field(10, description="Number of networks trained at each length.")
     keep_weights: NonNegativeInt = Field(
-        1, description="Repetitions, from the first, of which the trained weights are kept in the store."
+        1,
+        description="Number of repetitions at each length, from the first, whose trained weights the store keeps.",
     )
     name: str | None = Field(
         None,
-        description="What the study is called in its store, if not by its task, cell and a checksum.",
+        description="Name of the study in its store, if not one made of its task, its cell and a checksum.",
         min_length=1,
         max_length=LONGEST_NAME,
     )

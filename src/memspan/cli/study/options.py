@@ -21,31 +21,30 @@ Flags = options_of(Study.model_fields)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is run, and what becomes of it.
+    """How a study is run, and where its results go.
 
     Attributes
     ----------
-    store
-        Where results are kept: a SQLite file, or a URL such as postgresql://user@host/database.
     output
-        A folder for the figures [default: one for each study in runs/].
+        Folder for the figures [default: one for each study in runs/].
     figures
-        Whether to draw them.
+        Whether to draw the figures at the end.
     workers
-        Processes [default: one for each core; 0 for none but this one].
+        Number of processes; 0 runs everything in this one [default: one for each core].
     scheduler
-        The address of a Dask scheduler, or the .json file that it writes: its workers are used instead.
+        Address of a Dask scheduler, or the .json file that it writes. Its workers are used instead of processes.
     retry_failed
-        Run the trials again that failed by the machine's fault.
+        Run trials again that failed for a reason outside the study, such as memory that ran out.
     progress
-        How to show progress; json is for other programs, a line for each event on standard output.
+        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere. `json` prints each event as a
+        line on standard output, for other programs.
     """
 
     store: Annotated[str, STORE] = "memspan.sqlite"
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None
     figures: bool = True
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None
-    scheduler: str | None = None
+    scheduler: Annotated[str | None, Parameter(metavar="ADDRESS")] = None
     retry_failed: Annotated[bool, Parameter(negative="")] = False
     progress: Progress = "auto"
 
