@@ -5,11 +5,11 @@ import pytest
 
 from memspan import InvalidArgument, Network, Recall, Shape, Study, Task
 from memspan.cells.base import Cell
-from memspan.runtime.renamed import RenamedAttribute, RenamedWarning, renamed_keywords, with_new_names
+from memspan.runtime.renamed import RenamedAttribute, RenamedWarning, checked_keywords, with_new_names
 
 
 def test_a_keyword_is_passed_on_by_its_new_name():
-    @renamed_keywords(old="new")
+    @checked_keywords(old="new")
     def function(a, *, new=0):
         return a, new
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memspan._version import __version__
 from memspan.bench.case import Case, Result
 from memspan.bench.peers import ENGINES, Peer
 from memspan.bench.record import ROOFLINE, Benchmark, Timing
@@ -93,7 +94,7 @@ def machine(engines: Iterable[str]) -> dict[str, str]:
     found = {"processor": processor(), "Python": platform.python_version()}
     for name in wanted:
         try:
-            found[name] = version(name)
+            found[name] = __version__ if name == "memspan" else version(name)
         except PackageNotFoundError:
             continue
     return found

@@ -176,7 +176,8 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
         str: pa.string(),
         list: pa.list_(pa.float64()),
     }
-    numbers = {"accuracy", "loss", "gain", "learning_rate", "clip", "threshold", "seconds", "cpu_seconds"}
+    numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "threshold"}
+    numbers |= {"seconds", "cpu_seconds"}
 
     def kind(name: str, value: Any) -> Any:
         if name in numbers or name.startswith(("parameters_", "task_parameters_")):

@@ -13,6 +13,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
+from memspan.runtime.renamed import checked_keywords
 from memspan.store.entry import Entry
 from memspan.store.schema import configurations, studies, trials
 from memspan.store.transactions import Transactions, database
@@ -62,6 +63,7 @@ class Store:
         When it cannot be reached or written.
     """
 
+    @checked_keywords()
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
         self.transact = Transactions(database(place), create=create)
 
@@ -228,6 +230,7 @@ class Store:
         return Entry(self.transact, identity, name, study.model_copy(update={"name": name}), numbers)
 
 
+@checked_keywords()
 def load_study(store: str | Path, name: str) -> StudyResult:
     """The trials that `run_study` has left in a store, with their curves.
 

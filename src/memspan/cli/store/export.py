@@ -27,18 +27,20 @@ def export(
 ) -> int:
     """Write the trials of a study to a file, a row each.
 
+    **As a table for a spreadsheet:**
+
+        memspan store export gates --output gates.csv
+
     Parameters
     ----------
     name
-        Which.
+        Name of the study.
     output
-        A new file.
+        New file for the trials, such as gates.csv, gates.json or gates.parquet.
     format
-        [default: what the file's name ends with].
+        Format of the file [default: by the ending of its name].
     curves
-        Loss curves and gradients too; not to CSV.
-    store
-        As for `memspan store ls`.
+        Write loss curves and gradients too, which CSV cannot hold.
     """
     with Store(store) as opened:
         count = export_trials(opened.find(name), output, format, curves=curves)

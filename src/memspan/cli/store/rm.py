@@ -17,18 +17,20 @@ def rm(
     yes: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Take a study out of a store, with all its trials. This cannot be undone.
+    """Delete a study and all its trials. This cannot be undone.
 
-    A SQLite file does not become smaller; what comes next has its room.
+    A SQLite file does not become smaller; later studies use the room.
+
+    **One study, without a question:**
+
+        memspan store rm gates --yes
 
     Parameters
     ----------
     name
-        Which.
+        Name of the study.
     yes
-        Do not ask.
-    store
-        As for `memspan store ls`.
+        Delete it without asking.
     """
     with Store(store) as opened:
         count = opened.count(name)
