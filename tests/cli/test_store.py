@@ -51,7 +51,7 @@ def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
 def test_nothing_is_taken_out_unasked(run, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     code, _, err = run("store rm mine")
-    assert (code, err) == (2, "memspan: yes must be given where nobody can be asked, got nothing\n")
+    assert (code, err) == (2, "memspan: Standard input is not a terminal; pass --yes to delete.\n")
     terminal = io.StringIO("no\n")
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdin", terminal)
@@ -102,9 +102,17 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("store ls --store nothing.sqlite", 2, "store must be a store that is there, got 'nothing.sqlite'"),
-        ("store show your", 2, "name must be that of a study in memspan.sqlite, got 'your'"),
-        ("store doctor --store nothing.sqlite", 2, "store must be a SQLite file, got 'nothing.sqlite'"),
+        (
+            "store ls --store nothing.sqlite",
+            2,
+            "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
+        ),
+        ("store show your", 2, "No study 'your' in memspan.sqlite. `memspan store ls` lists what it holds."),
+        (
+            "store doctor --store nothing.sqlite",
+            2,
+            "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
+        ),
         ("store doctor --store postgresql://x@y/z", 2, "store must be a SQLite file; a server looks after itself"),
         ("store export mine -o x.xls", 2, "format must be one of csv, json, parquet, got 'xls'"),
         (

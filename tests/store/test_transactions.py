@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from memspan import InvalidArgument, Store, Study, UnreadableFile
 from memspan.store import sqlite, transactions
-from memspan.store.database import StoreFailed
+from memspan.store.database import NoStore, StoreFailed
 from memspan.store.postgres import PostgreSQL
 from memspan.store.schema import APPLICATION, VERSION
 from memspan.store.sqlite import SQLite, whole_size
@@ -37,7 +37,9 @@ def test_a_new_file_bears_its_marks(tmp_path):
 
 
 def test_a_store_that_is_not_there_is_not_made_by_reading(tmp_path):
-    with pytest.raises(InvalidArgument, match=r"store must be a store that is there, got '.*none.sqlite'"):
+    with pytest.raises(
+        NoStore, match=r"No store at .*none.sqlite. Run `memspan study run` first, or pass --store."
+    ):
         Store(tmp_path / "none.sqlite")
     assert list(tmp_path.iterdir()) == []
 
@@ -97,7 +99,7 @@ def test_a_schema_of_something_else_is_no_store(postgres):
     with pytest.raises(UnreadableFile, match="has a schema memspan, but it is not a store"):
         Store(postgres.url)
     postgres.clear()
-    with pytest.raises(InvalidArgument, match="store must be a store that is there"):
+    with pytest.raises(NoStore, match="No store at postgresql://"):
         Store(postgres.url)
     with Store(postgres.url, create=True), psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("UPDATE memspan.about SET version = 99")
