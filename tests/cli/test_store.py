@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,19 @@ def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
             ]
     if form == "json":
         assert len(json.loads((tmp_path / "trials.json").read_text())["trials"]) == 4
+
+
+def test_old_columns_are_named_where_somebody_may_read_them(run, tmp_path):
+    """Of a study that memspan 0.1 began, those that it has; of others nothing."""
+    assert run("store export mine -o new.csv")[2] == ""
+    old = Path(__file__).parents[1] / "store" / "data" / "version-1.sqlite"
+    shutil.copy(old, tmp_path / "old.sqlite")
+    code, out, err = run("store export diverging -o old.csv --store old.sqlite")
+    assert (code, out) == (0, "old.csv: 2 trials\n")
+    columns = "start is now init, evaluation_batches is now final_batches"
+    assert err == f"memspan: {columns}; memspan 0.3 writes the new columns only\n"
+    with (tmp_path / "old.csv").open() as file:
+        assert {"start", "init", "evaluation_batches", "final_batches"} <= set(csv.DictReader(file).fieldnames)
 
 
 def test_nothing_is_taken_out_unasked(run, monkeypatch):

@@ -1,4 +1,4 @@
-"""Every row has a checksum. A store of schema 2, `data/version-2.sqlite`, gets them when a run first writes to it."""
+"""Every row has a checksum; `data/version-2.sqlite`, of schema 2, gets them when a run first writes to it."""
 
 import hashlib
 import random

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from memspan import InvalidArgument, Store, Study, UnreadableFile
+from memspan import InvalidArgument, MemspanError, Store, Study, UnreadableFile
 from memspan.store import sqlite, transactions
 from memspan.store.database import NoStore, StoreFailed
 from memspan.store.postgres import PostgreSQL
@@ -63,6 +63,38 @@ def test_a_password_is_never_shown():
     with pytest.raises(InvalidArgument) as error:
         database("postgresql://me:secret@host:port/x")
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql+psycopg2://me:secret@host/x",
+        "mysql://me:secret@host/x",
+        "mysql://me:sec/secret@host/x",
+        "sqlite://me:secret@host",
+        "postgresql:/me:secret@host:port/x",
+        "postgres:me:secret@host",
+        "postgresql://me@127.0.0.1:1/x?password=secret",
+        "postgresql://me@127.0.0.1:1/x?sslpassword=secret",
+        "postgresql://me@127.0.0.1:1/x?password='secret",
+        Path("postgresql://me:secret@host/x"),
+        "postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql://me:secret@127.0.0.1:1/x?nothing=1",
+    ],
+    ids=str,
+)
+def test_no_password_is_in_what_is_said(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MemspanError) as error:
+        Store(address)
+    assert "secret" not in str(error.value)
+    assert "secret" not in repr(error.value)
+    assert error.value.__context__ is None or error.value.__suppress_context__
+
+
+def test_a_scheme_is_one_whatever_its_letters():
+    assert isinstance(database("PostgreSQL://me:secret@host/x"), PostgreSQL)
 
 
 def test_a_folder_is_no_store(tmp_path):
