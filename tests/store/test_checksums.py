@@ -4,6 +4,7 @@ import hashlib
 import random
 import shutil
 import sqlite3
+import struct
 from contextlib import closing
 from pathlib import Path
 
@@ -55,9 +56,8 @@ def query(path, line):
 
 def test_it_is_that_of_the_bytes_that_the_documentation_says():
     row = {"study": 1, "configuration": 2, "specification": "ä"}
-    content = b"configurations"
-    for kind, value in ((b"i", b"1"), (b"i", b"2"), (b"s", "ä".encode())):
-        content += kind + len(value).to_bytes(8, "little") + value
+    values = [b"i1", b"i2", b"s" + "ä".encode()]
+    content = b"configurations" + struct.pack("<3q", 2, 2, 3) + b"".join(values)
     assert checksum(configurations, row) == hashlib.blake2b(content, digest_size=16).digest()
 
 

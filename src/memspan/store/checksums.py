@@ -1,13 +1,14 @@
 """A checksum for every row, over all that is in it: a bit that a disk turns over is noticed when the row is read.
 
 The checksum is BLAKE2b with 16 bytes, of the name of the table and of every value in the order of the columns,
-keys and blobs included. Before each value go its kind and its length, so that no two rows give the same bytes.
-Stores of schema 2 have no checksums and are read without; the first run that writes to one adds them.
+keys and blobs included: first their lengths, then each with a letter for its kind, so that no two rows give the
+same bytes. Stores of schema 2 have no checksums and are read without; the first run that writes to one
+adds them.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    bindparam,
     inspect,
     select,
     text,
@@ -30,15 +32,16 @@ from memspan.store.database import Database
 from memspan.store.schema import METADATA, VERSION
 
 BYTES = 16
-ROWS_AT_ONCE = 50  # while checksums are added: the weights of one trial may be megabytes
-BEFORE_A_VALUE = struct.Struct("<cq")  # its kind and its length
-KINDS: dict[type, tuple[bytes, type | tuple[type, ...]]] = {
-    Integer: (b"i", int),
-    Double: (b"f", (int, float)),
-    Text: (b"s", str),
-    LargeBinary: (b"b", bytes),
+ROWS_AT_ONCE = 100  # while checksums are added: the weights of one trial may be megabytes
+FLOAT = struct.Struct("<cd")
+KINDS: dict[type, tuple[type | tuple[type, ...], Callable[[Any], bytes]]] = {
+    Integer: (int, lambda value: b"i%d" % value),
+    Double: ((float, int), lambda value: FLOAT.pack(b"f", value + 0.0)),  # SQLite keeps no sign of a zero
+    Text: (str, lambda value: b"s" + value.encode()),
+    LargeBinary: (bytes, lambda value: b"b" + value),
 }
-"""For each type of column: the kind of its values in a checksum, and in Python."""
+"""For each type of column: the kind of its values in Python, and their bytes in a checksum, the first a letter."""
+NOTHING = b"n"
 
 
 def sealed(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -54,18 +57,17 @@ def checksum(table: Table, row: Mapping[Any, Any]) -> bytes:
     ValueError
         When a value is not of the kind that its column holds.
     """
-    digest = hashlib.blake2b(table.name.encode(), digest_size=BYTES)
-    for name, tag, kind, optional in _contents(table):
+    parts = []
+    for name, kind, bytes_of, optional in _contents(table):
         value = row[name]
-        if value is None and optional:
-            digest.update(BEFORE_A_VALUE.pack(b"n", 0))
-            continue
-        if not isinstance(value, kind):
+        if isinstance(value, kind):
+            parts.append(bytes_of(value))
+        elif value is None and optional:
+            parts.append(NOTHING)
+        else:
             raise ValueError(f"{name} cannot be {type(value).__name__}")
-        part = _bytes_of(value, tag)
-        digest.update(BEFORE_A_VALUE.pack(tag, len(part)))
-        digest.update(part)
-    return digest.digest()
+    lengths = struct.pack(f"<{len(parts)}q", *map(len, parts))
+    return hashlib.blake2b(b"".join([table.name.encode(), lengths, *parts]), digest_size=BYTES).digest()
 
 
 def verify(table: Table, row: Mapping[Any, Any]) -> None:
@@ -95,29 +97,14 @@ def seal(connection: Connection, database: Database) -> None:
         return
     for table in METADATA.sorted_tables:
         _add_column(connection, database, table)
-        key = list(table.primary_key)
-        for row in _rows(connection, table):
-            if row["checksum"] is None:
-                same = [column == row[column.name] for column in key]
-                connection.execute(update(table).where(*same).values(checksum=checksum(table, row)))
+        _fill(connection, table)
     database.mark(connection, VERSION)
 
 
 @cache
-def _contents(table: Table) -> list[tuple[str, bytes, type | tuple[type, ...], bool]]:
-    """Each column but the checksum: name, kind in a checksum, kind in Python, and whether it may be empty."""
+def _contents(table: Table) -> list[tuple[str, type | tuple[type, ...], Callable[[Any], bytes], bool]]:
+    """Each column but the checksum: its name, the kind of its values, their bytes, and whether it may be empty."""
     return [(c.name, *KINDS[type(c.type)], bool(c.nullable)) for c in table.c if c.name != "checksum"]
-
-
-def _bytes_of(value: Any, tag: bytes) -> bytes:
-    match tag:
-        case b"i":
-            return str(value).encode()
-        case b"f":
-            return struct.pack("<d", value + 0.0)  # SQLite keeps no sign of a zero
-        case b"s":
-            return value.encode()
-    return value
 
 
 def _add_column(connection: Connection, database: Database, table: Table) -> None:
@@ -128,12 +115,19 @@ def _add_column(connection: Connection, database: Database, table: Table) -> Non
         connection.execute(text(f"ALTER TABLE {name} ADD COLUMN checksum {kind}"))
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Mapping[Any, Any]]:
-    """Every row in the order of the key."""
+def _fill(connection: Connection, table: Table) -> None:
+    """Give every row of a table its checksum, in the order of the key."""
     key = list(table.primary_key)
     query = select(table).order_by(*key).limit(ROWS_AT_ONCE)
+    change = update(table).where(*(column == bindparam(f"its_{column.name}") for column in key))
     rows = connection.execute(query).mappings().all()
     while rows:
-        yield from rows
+        found = [
+            {f"its_{column.name}": row[column.name] for column in key} | {"checksum": checksum(table, row)}
+            for row in rows
+            if row["checksum"] is None
+        ]
+        if found:
+            connection.execute(change.values(checksum=bindparam("checksum")), found)
         last = [rows[-1][column.name] for column in key]
         rows = connection.execute(query.where(tuple_(*key) > tuple_(*last))).mappings().all()

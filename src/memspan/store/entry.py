@@ -1,7 +1,7 @@
 """A study in a store: which of its trials are there, what they found, and where new ones go."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, tuple_
@@ -242,21 +242,22 @@ class Entry:
 
         def work(connection: Connection) -> list[dict[str, Any]]:
             version = self._transact.database.version(connection)
-            query = select(*columns(trials, version))
+            ours, theirs = columns(trials, version), [c for c in columns(curves, version) if c.name not in KEY]
+            query = select(*ours)
             if curves_too:
-                theirs = [c.label(f"curves {c.name}") for c in columns(curves, version) if c.name not in KEY]
                 same = [curves.c[name] == trials.c[name] for name in KEY]
                 query = query.add_columns(*theirs).outerjoin(curves, and_(*same))
-            query = query.where(*where).order_by(*key).limit(BATCH)
-            return [_parted(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query.where(*where).order_by(*key).limit(BATCH))
+            names = [[column.name for column in part] for part in (ours, theirs)]
+            return [_parted(row, *names) for row in rows]
 
         return self._transact(work)
 
 
-def _parted(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A joined row, with what is of `curves` in a row of its own."""
-    found = {name: value for name, value in row.items() if not name.startswith("curves ")}
-    theirs = {name.removeprefix("curves "): value for name, value in row.items() if name.startswith("curves ")}
-    if theirs:
-        found["curves"] = {name: row[name] for name in KEY} | theirs
-    return found
+def _parted(values: Sequence[Any], ours: list[str], theirs: list[str]) -> dict[str, Any]:
+    """The row of a trial; what was joined to it, as the row of its curves."""
+    row = dict(zip(ours, values, strict=False))
+    if len(values) > len(ours):
+        key = {name: row[name] for name in KEY}
+        row["curves"] = key | dict(zip(theirs, values[len(ours) :], strict=True))
+    return row
