@@ -146,5 +146,7 @@ def commands() -> tuple[Callable[..., Any], ...]:
 
 
 def _fail(error: Exception | str, code: int = 2) -> int:
-    print(f"memspan: {error}", file=sys.stderr)
+    from memspan.runtime.passwords import without_passwords
+
+    print(f"memspan: {without_passwords(str(error))}", file=sys.stderr)
     return code

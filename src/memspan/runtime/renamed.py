@@ -29,8 +29,15 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
     warnings.warn(message, RenamedWarning, stacklevel=stacklevel + 1)
 
 
-def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stacklevel: int = 2) -> dict[str, Any]:
-    """`given` with its old names replaced; warn for each.
+def with_new_names(
+    given: Mapping[str, Any],
+    names: Mapping[str, str],
+    *,
+    where: str = "",
+    warned: Container[str] = (),
+    stacklevel: int = 2,
+) -> dict[str, Any]:
+    """`given` with its old names replaced; warn for each that is not in `warned`, and say `where` it stands.
 
     Raises
     ------
@@ -41,8 +48,10 @@ def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stackl
     for name, value in given.items():
         new = names.get(name, name)
         if new != name:
-            refuse_both(name, new, value, given)
-            warn_renamed(name, new, stacklevel=stacklevel + 1)
+            placed = f"{where}: {name}" if where else name
+            refuse_both(placed, new, value, given)
+            if name not in warned:
+                warn_renamed(placed, new, stacklevel=stacklevel + 1)
         found[new] = value
     return found
 

@@ -72,7 +72,8 @@ class Study(Choices):
             raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or numbers and lists beyond measure
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
-        found, changes = with_new_names(found, RENAMED), with_new_names(changes, RENAMED)
+        changes = with_new_names(changes, RENAMED, warned=found)
+        found = with_new_names(found, RENAMED, where=str(path))
         of_task = "task_parameters"
         if isinstance(found.get(of_task), dict) and isinstance(changes.get(of_task), dict):
             changes = changes | {of_task: found[of_task] | changes[of_task]}

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE, shown
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict
 from memspan.store import Store
 
 
@@ -36,7 +36,7 @@ def rm(
         count = opened.count(name)
         if not yes:
             if not sys.stdin.isatty():
-                raise InvalidArgument("yes", "given where nobody can be asked", "nothing")
+                raise Conflict("Standard input is not a terminal; pass --yes to delete.")
             if input(f"Take out {shown(name)} and its {count:,} trials? [y/N] ").strip().lower() not in (
                 "y",
                 "yes",
