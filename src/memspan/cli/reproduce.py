@@ -10,7 +10,7 @@ from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.errors import whole_number
 from memspan.execution.teams import available_cores
 from memspan.figures.style import write_rows
-from memspan.reproduce import REPRODUCTIONS, Options
+from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
 
 if TYPE_CHECKING:
@@ -79,4 +79,4 @@ def reproduce(
     console.print(f"{page.sentence} ({page.seconds:.0f} s)", style="bold")
     if output is not None:
         print(output / f"{name}.md")
-    return 1 if any(finding.agrees is False for finding in page.findings) else 0
+    return 1 if any(finding.verdict is Verdict.DIFFERS for finding in page.findings) else 0
