@@ -15,11 +15,11 @@ def compare_means(
 ) -> tuple[str, str, Verdict]:
     """Compare the mean of our runs with a published mean of so many runs.
 
-    The paper's standard deviation is unknown; it lies between 0 and `spread` times the larger of the two means. With n runs
-    of ours, of standard deviation s, and m published ones of standard deviation s', the two means differ by less
-    than t · √(s²/n + s'²/m) in 95 % of all cases, Student's t taken for the smaller number of runs. So they agree
-    where they do for s' = 0, and with it for every s'; they differ where they do for the largest s'; between the
-    two it cannot be told.
+    The paper's standard deviation is unknown; it lies between 0 and `spread` times the larger of the two means.
+    With n runs of ours, of standard deviation s, and m published ones, of standard deviation s', the two means
+    differ by less than t · √(s²/n + s'²/m) in 95 % of all cases, Student's t taken for the smaller number of runs.
+    So they agree where they do for s' = 0, and with it for every s'; they differ where they do for the largest s';
+    between the two it cannot be told.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from memspan.figures.style import save
 from memspan.shapes import PerStep
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
-from memspan.study.trial import Trial
+from memspan.study.trial import Flow, Trial
 from memspan.tasks import Task
 from memspan.training.history import Outcome
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # letters of a title that fit onto the narrowest figure
 SEQUENCES = 1000  # from which is estimated where answers lie
-MOMENTS = {"start": "before training", "end": "after training"}
+BEFORE, SOLVED, NOT_SOLVED = "before training", "after training: solved", "after training: not solved"
 
 
 def draws_trials(study: Study) -> bool:
@@ -105,15 +105,21 @@ def loss_record(result: StudyResult) -> LossByLength:
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
-    """The median over repetitions of a norm at each time step, at the start and at the end of training."""
+    """The median over repetitions of a norm at each time step, at the start and at the end of training.
+
+    At the end, those that solved their length and those that did not are apart: they differ by orders of
+    magnitude, and a median of both belongs to no network.
+    """
+    flows: dict[str, dict[int, list[Flow | None]]] = {BEFORE: {}, SOLVED: {}, NOT_SOLVED: {}}
+    for length, trials in _by_length(result):
+        flows[BEFORE][length] = [trial.start for trial in trials]
+        flows[SOLVED][length] = [trial.end for trial in trials if trial.outcome is Outcome.SOLVED]
+        flows[NOT_SOLVED][length] = [trial.end for trial in trials if trial.outcome is not Outcome.SOLVED]
     panels = {
-        (field, heading): {
-            length: _median(trials, moment, field)
-            for length, trials in _by_length(result)
-            if any(getattr(trial, moment) for trial in trials)
-        }
+        (field, heading): {length: _median(found, field) for length, found in lines.items() if any(found)}
         for field in quantities
-        for moment, heading in MOMENTS.items()
+        for heading, lines in flows.items()
+        if any(map(any, lines.values()))
     }
     return NormsByLag(_title(f"{title} (median over repetitions)", result), panels, quantities)
 
@@ -157,6 +163,5 @@ def _curve(trial: Trial) -> Curve:
     return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome)
 
 
-def _median(trials: list[Trial], moment: str, field: str) -> PerStep:
-    flows = [getattr(trial, moment) for trial in trials]
+def _median(flows: list[Flow | None], field: str) -> PerStep:
     return np.asarray(np.median([getattr(flow, field) for flow in flows if flow is not None], axis=0))
