@@ -50,7 +50,7 @@ class NotFound(MemspanError, LookupError):
 
 
 class Conflict(MemspanError, ValueError):
-    """What was asked contradicts what exists. The message names both, and says what to do next."""
+    """Two arguments contradict each other, or what exists. The message names both, and says what to do next."""
 
 
 class NotReady(MemspanError, RuntimeError):

@@ -5,12 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from memspan.gradcheck.elements import compare, gate_of, place_of, rows_of
 from memspan.gradcheck.oracle import Deltas, Directions, Motions, Oracle
 from memspan.gradcheck.report import Comparison, relative
-from memspan.gradcheck.tolerance import tolerance, underflow, widening
+from memspan.gradcheck.tolerance import (
+    BLIND,
+    SILENT,
+    smallest,
+    tolerance,
+    too_small,
+    too_wide,
+    underflow,
+    widening,
+)
 from memspan.network import Network
 from memspan.shapes import Array, PerStep
 
@@ -117,14 +126,19 @@ def _compare_weight(
     analytical, truth, magnitude, moved = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     scale, rounding = np.maximum(_largest(analytical), _largest(magnitude)), _largest(moved)
     errors = relative(_largest(analytical - truth), scale)
-    errors[scale < underflow(model.dtype)] = 0
+    least = _least(factors, model.dtype)
+    errors[scale < least] = 0
     allowed = tolerance(T - np.arange(T), model.dtype) + widening(rounding, scale)
     failing = np.flatnonzero(errors > allowed)
+    wide, small = (errors <= allowed) & (allowed > BLIND), (scale > 0) & (scale < least)
     # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
-    t = int(failing[-1] if len(failing) else np.nan_to_num(errors / allowed).argmax())
+    seen = np.where(wide | small, -1.0, np.nan_to_num(errors / allowed))
+    t = int(failing[-1] if len(failing) else seen.argmax())
     row = compare(name, "steps", analytical[t], truth[t], float(scale[t]), float(allowed[t]))
     index = place_of(name, row.index, model) if directions.elementwise else ()
-    notes = _caveats(0 if directions.elementwise else truth.shape[-1], allowed, model.dtype)
+    blind, reason = np.flatnonzero(wide | small), _reason(wide, small, rounding, scale, least)
+    silent = not scale.any() and any(factor.any() for factor, _ in factors)
+    notes = _caveats(0 if directions.elementwise else truth.shape[-1], allowed[~wide], model.dtype)
     row = replace(
         row,
         passed=not len(failing),
@@ -133,9 +147,32 @@ def _compare_weight(
         step=t,
         gate=gate_of(model, name, index),
         failing=tuple(failing.tolist()),
+        checked=bool(((scale > 0) & ~wide & ~small).any()) or not (len(blind) or silent),
+        blind=tuple(blind.tolist()),
+        reason=SILENT if silent else reason,
         note="; ".join(notes),
     )
     return ComparedSteps(row, errors, scale, rounding)
+
+
+def _least(factors: list[tuple[Array, slice]], dtype: np.dtype) -> PerStep:
+    """The smallest scale of each step that has all its digits: δ[t] has its own limit, and so has the product."""
+    largest = np.max([np.abs(factor).max(axis=(1, 2)) for factor, _ in factors], axis=0)
+    return np.maximum(smallest(dtype), underflow(dtype) * np.minimum(largest, 1.0))
+
+
+def _reason(
+    wide: Bool[np.ndarray, "time"],
+    small: Bool[np.ndarray, "time"],
+    rounding: PerStep,
+    scale: PerStep,
+    least: PerStep,
+) -> str:
+    """Why some steps cannot be compared; empty where all can."""
+    if wide.any():
+        latest = np.flatnonzero(wide)[-1]
+        return too_wide(float(rounding[latest]), float(scale[latest]))
+    return too_small(float(least[small].max())) if small.any() else ""
 
 
 def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
@@ -144,7 +181,7 @@ def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str
         yield f"along {directions} random directions"
     blurred = int((allowed > np.sqrt(np.finfo(dtype).eps)).sum())
     if blurred:
-        yield f"rounding leaves {blurred} of {len(allowed)} steps less than half of their digits"
+        yield f"rounding leaves {blurred} steps less than half of their digits"
 
 
 def _largest(values: Float[np.ndarray, "time rows directions"]) -> PerStep:

@@ -11,6 +11,10 @@ from memspan.shapes import PerStep
 # Calibrated by benchmarks/calibrate_gradcheck.py; the table is in docs/gradient-check.md.
 FLOOR, PER_STEP = 512.0, 8.0  # in units of the machine epsilon
 ROUNDINGS = 16.0  # in units of what one rounding of the cell's derivatives does to the gradient
+BLIND = 0.01  # a comparison that tolerates a larger relative error would pass a mistake of 1 %
+
+SILENT = "0 everywhere"  # a gradient twice as large would be 0 too
+MOVE = 1e-3  # of the largest weight, or of 1: far from rounding, and the network stays much the same
 
 
 @overload
@@ -32,7 +36,23 @@ def widening(rounding: Any, scale: Any) -> Any:
         return ROUNDINGS * np.nan_to_num(np.divide(rounding, scale), nan=0.0, posinf=0.0)
 
 
-def underflow(dtype: np.dtype) -> float:
-    """Below this a gradient has lost digits, in the products of the backward pass or in h times the gradient."""
-    numbers, double = np.finfo(dtype), np.finfo(np.float64)
-    return max(float(numbers.tiny / numbers.eps), float(double.tiny / double.eps / COMPLEX_STEP))
+def smallest(dtype: np.dtype) -> float:
+    """Below this a product has lost digits."""
+    numbers = np.finfo(dtype)
+    return float(numbers.tiny / numbers.eps)
+
+
+def underflow(dtype: np.dtype, step: float = COMPLEX_STEP) -> float:
+    """Below this a gradient has lost digits, in a product of the backward pass or in `step` times the gradient."""
+    return max(smallest(dtype), smallest(np.dtype(np.float64)) / step)
+
+
+def too_wide(rounding: float, scale: float) -> str:
+    """Why a comparison is none whose tolerance is above `BLIND`."""
+    moved = 100 * rounding / scale
+    return f"one rounding moves it by {f'{moved:.2g}' if moved < 100 else 'over 100'} %"
+
+
+def too_small(least: float) -> str:
+    """Why a comparison is none whose numbers are below `least`."""
+    return f"below {least:.0e}, where digits are lost"
