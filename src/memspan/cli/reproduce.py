@@ -46,7 +46,7 @@ def reproduce(
     seed
         Of every random number.
     output
-        A folder for the page as Markdown, and its table as CSV.
+        A folder for the page as Markdown, its table as CSV, and what was measured as JSON.
     workers
         Processes [default: one for each core].
     progress
@@ -72,6 +72,7 @@ def reproduce(
         raise
     if output is not None:
         (output / f"{name}.md").write_text(page.markdown(), "utf-8")
+        (output / f"{name}.json").write_text(page.json(), "utf-8")
         write_rows(output / f"{name}.csv", page.columns, page.rows())
     console.print(page.table(), markup=False)
     for line in page.how:

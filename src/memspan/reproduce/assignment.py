@@ -127,7 +127,8 @@ def _claims(losses: dict[int, list[float]]) -> list[Finding]:
 REPRODUCTION = Reproduction(
     "assignment",
     "The memory task of the assignment, T = 2 to 20",
-    "Two public solutions of Kratzert 2019, assignment 2 of LSTM and Recurrent Neural Nets, JKU Linz",
+    "Two public solutions (https://github.com/rnbwdsh/lstm_rnn and https://github.com/danilyef/RNN-Numpy) of "
+    "Kratzert 2019, assignment 2 of LSTM and Recurrent Neural Nets, JKU Linz",
     "`recall`, cell `rnn` with 10 units, R the identity, W and V U(±√(3 / fan-in)), batches of 1024, plain "
     f"gradient descent; {SEEDS} studies of each kind, from {SEEDS} seeds.",
     (

@@ -26,6 +26,7 @@ from memspan.reproduce.learning_1997 import (
 )
 from memspan.reproduce.means import compare_means
 from memspan.reproduce.network_1997 import Network1997
+from memspan.runtime.interrupts import interrupts_deferred
 from memspan.tasks import get_task
 
 SOURCE = "Hochreiter & Schmidhuber 1997, Neural Computation 9(8) (doi:10.1162/neco.1997.9.8.1735)"
@@ -40,7 +41,8 @@ def measure(experiment: Experiment, options: Options) -> dict[str, list[Trial]]:
     """Run as many trials as the paper, with each network."""
     arguments: list[Argument] = [(experiment, (options.seed, trial)) for trial in range(experiment.trials)]
     network = cell_network(experiment, 0)  # compiled once here, then it is on disk for every process
-    CompiledEngine(network.layout, network.dtype, Watched(), output_steps=network.output_steps)
+    with interrupts_deferred():
+        CompiledEngine(network.layout, network.dtype, Watched(), output_steps=network.output_steps)
     learns: dict[str, Callable[[Argument], Trial]] = {
         "paper": learn_as_in_paper,
         "linear": partial(learn_as_in_paper, logistic=False),

@@ -31,6 +31,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.cells.activations import sigmoid, sigmoid_derivative
+from memspan.runtime.interrupts import interrupts_deferred
 from memspan.shapes import Array
 
 Sequence = Float[np.ndarray, "time features"]
@@ -156,4 +157,7 @@ def _compiled() -> Callable[..., tuple[Array, ...]]:
     """`read`, compiled by Numba once in a process; a sequence of 100 steps takes some 50 microseconds."""
     from numba import njit
 
-    return njit(nogil=True)(read)
+    compiled = njit(nogil=True)(read)
+    with interrupts_deferred():
+        compiled(np.zeros((1, 1)), np.zeros((3, 5)), np.zeros((1, 2)), 1, 1)
+    return compiled
