@@ -147,6 +147,10 @@ ADDING = Reproduction(
     DIFFERENCES,
     partial(measure, EXPERIMENT_4),
     partial(judge, EXPERIMENT_4),
+    tried=(
+        "twice the rate in the paper's network, two trials: the criterion was not met within 300,000 sequences "
+        "either.",
+    ),
     changed=CHANGED,
 )
 
