@@ -2,8 +2,8 @@
 
     python benchmarks/first_study.py
 
-Writes results/first_study.json, in about ten minutes on two cores. `docs/make_numbers.py` puts the numbers into the
-pages.
+Writes results/first_study.json, in about ten minutes on two cores. `docs/make_numbers.py` puts the numbers into
+the pages.
 """
 
 import json

@@ -37,7 +37,7 @@ def test_the_bounds_are_those_of_both_ends_of_the_papers_spread():
     ours, rule, verdict = compare_means(110, 5, values, 0.1, ".1f")
     assert ours == "100.0 ± 1.6 (mean and s of 5), 0.91 of the paper's"
     assert rule.startswith(f"{100 - narrow:.1f} to {100 + narrow:.1f}, ")
-    assert f"more than {wide:.1f} from ours" in rule
+    assert f"more than {wide:.1f} away" in rule
     assert verdict is Verdict.UNDECIDED
     assert compare_means(100 + narrow - 0.01, 5, values, 0.1)[2] is Verdict.AGREES
     assert compare_means(100 + narrow + 0.01, 5, values, 0.1)[2] is Verdict.UNDECIDED

@@ -49,9 +49,8 @@ def compare_means(
     low, high = max(mean - narrow, mean / MOST), min(mean + narrow, mean * MOST)
     ours = f"{mean:{digits}} ± {deviation:{digits}} (mean and s of {n}), {mean / published:.2f} of the paper's"
     rule = (
-        f"{low:{digits}} to {high:{digits}}, whatever the paper's spread, which it does not give; differs if more "
-        f"than {wide:{digits}} from ours: then no s up to {spread:.0%} of the mean, the largest that it allows, "
-        "explains it"
+        f"{low:{digits}} to {high:{digits}}, where it agrees whatever the paper's spread; differs if more than "
+        f"{wide:{digits}} away, where no spread up to {100 * spread:.0f} % of the mean explains it"
     )
     distance = abs(mean - published)
     if low <= published <= high:
