@@ -115,6 +115,10 @@ def test_findings_agree_with_the_paper_or_say_that_they_do_not():
     assert bad[0].ours == "19 of 20, within 313,900 sequences"
     few = findings([(31_390 + k, 1, 0.02) for k in range(-3, 4)] + [(None, 2560, 0.5)] * 13)
     assert verdicts(few) == [DIFFERS, DIFFERS, AGREES, AGREES]  # those that failed would have needed more
+    one = findings([(31_390 + 100 * k, 1, 0.02) for k in range(-9, 10)] + [(None, 2560, 0.5)])
+    assert verdicts(one) == [DIFFERS, UNDECIDED, AGREES, AGREES]  # by how much more is not known
+    assert one[1].ours.startswith("at least 45,516 ± ")
+    assert one[1].ours.endswith("; 31,390 of the 19")
     assert verdicts(findings([(None, 2000, 0.5)] * 20)) == [DIFFERS]
 
 
