@@ -1,4 +1,4 @@
-"""Is back-propagation through time right? For every weight, and for every time step on that step's scale.
+"""Check back-propagation through time: every weight, and every time step on that step's own scale.
 
 An absolute tolerance cannot see a gradient that has vanished: a backward pass that stops half way back passes
 it. Here the error of every time step is relative to the size of that step's gradient. The reference is the complex
@@ -28,11 +28,13 @@ from memspan.gradcheck.steps import ComparedSteps, compare_steps
 from memspan.gradcheck.tolerance import BLIND, MOVE, SILENT, tolerance, too_small, too_wide, underflow, widening
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
 
 ELEMENTS = 400  # of a weight, compared in the sum over time; more are sampled
 
 
+@checked_keywords()
 def gradient_check(
     model: Network | AssignmentRNN,
     x: Array,
@@ -47,8 +49,8 @@ def gradient_check(
     Parameters
     ----------
     model : Network, or any object with `forward`, `backward`, `get_weights` and `set_weights`
-        Not changed. What is checked is its `backward`, which a subclass may override. Of an object that is not a
-        Network the gradients summed over time are checked (`memspan.gradcheck.methods`).
+        It is not changed. Its `backward` is checked, which a subclass may override. Of an object that is not a
+        Network only the gradients summed over time are checked (`memspan.gradcheck.methods`).
     x : array [T, F] or [T, B, F]
         Inputs. A single sequence is joined by its reverse, because a batch of one hides a mistake in the sum over
         the batch.
@@ -105,7 +107,7 @@ def gradient_check(
 def _check_point(
     model: Network, x: Array, objective: Objective, elements: int, rng: np.random.Generator
 ) -> tuple[list[Comparison], dict[str, PerStep]]:
-    """Every comparison at the weights that `model` has, and the error of every step."""
+    """Return every comparison at the current weights, and the error of every step."""
     y_hat = model.forward(x)
     if not np.isfinite(y_hat).all():
         raise InvalidArgument("x", "such that the forward pass stays finite", f"y_hat = {y_hat.ravel().tolist()}")
@@ -127,7 +129,7 @@ def _check_point(
 
 
 def _shapes(model: Network, T: int) -> dict[str, list[tuple[int, ...]]]:
-    """The shape that each gradient must have: one entry a time step where the weight is used at every step."""
+    """Return the shape of each gradient: with one entry per time step if the weight is used at every step."""
     shapes = model.layout.shapes.items()
     return {name: [(T, *shape) if name in RECURRENT else shape] for name, shape in shapes}
 
@@ -135,7 +137,7 @@ def _shapes(model: Network, T: int) -> dict[str, list[tuple[int, ...]]]:
 def _check_moved(
     model: Network, x: Array, objective: Objective, elements: int, rng: np.random.Generator
 ) -> Iterator[Comparison]:
-    """The comparisons of gradients again, a little away: off a kink, off labels that are hit exactly."""
+    """Compare the gradients again at slightly different weights: off a kink, and off exactly met labels."""
     moved = model.astype(model.dtype)
     largest = max(1.0, float(np.abs(moved.parameters).max()))
     moved.parameters[:] += MOVE * largest * rng.standard_normal(moved.parameters.shape)
@@ -153,7 +155,7 @@ def _compare_sums(
     elements: int,
     rng: np.random.Generator,
 ) -> Iterator[Comparison]:
-    """Each weight's gradient, summed over time, against the complex step on the weight itself."""
+    """Compare each weight's gradient, summed over time, with the complex step on the weight itself."""
     d_y_hat = np.abs(flat_steps(oracle.d_y_hat))
     a_last = np.abs(flat_steps(oracle.trace.a[-len(oracle.d_y_hat) :]))
     # As for the steps, a sum is rounded on the scale of its terms' magnitudes.

@@ -1,4 +1,4 @@
-"""What holds for every right forward and backward pass, whatever the numbers.
+"""Contracts: properties of every right forward and backward pass, whatever the numbers.
 
 These contracts find mistakes that no comparison of two gradients finds: a clip that is not reached, a buffer that
 the next call overwrites, a trace that belongs to another network.
@@ -20,7 +20,7 @@ HUGE = 2.0**60  # multiplying by a power of two is exact, so a linear map must c
 def contract_comparisons(
     model: AssignmentRNN, x: Array, d_loss: Array, least: float, shapes: Mapping[str, Sequence[tuple[int, ...]]]
 ) -> Iterator[Comparison]:
-    """One comparison for each contract and weight: shape, finite, ownership, repeat, linear.
+    """Check each contract for each weight: shape, finite, ownership, repeat, linear.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def contract_comparisons(
 
 
 def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
-    """Each recorded step from the recorded state before it, and the read-out: the trace is this network's."""
+    """Compute each recorded step again from the recorded state before it, and the readout from the last state."""
     trace, V, by = oracle.trace, oracle.weights.V, oracle.weights.by
     state, residuals = oracle.pointwise()
     recorded = np.concatenate([trace.states[:, 1:], trace.residuals])
@@ -82,7 +82,7 @@ def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
 
 
 def _arrays_of(model: AssignmentRNN) -> dict[str, Array]:
-    """The arrays of a network, which a gradient must not share memory with."""
+    """Return the arrays of a network with which a gradient must not share memory."""
     if not isinstance(model, Network):
         return {}
     arrays = {"the weights": model.parameters}
@@ -92,7 +92,7 @@ def _arrays_of(model: AssignmentRNN) -> dict[str, Array]:
 
 
 def _backward(model: AssignmentRNN, x: Array, d_loss: Array) -> dict[str, Array]:
-    """Copies of the gradients, which a later call cannot change."""
+    """Run both passes and return copies of the gradients."""
     model.forward(x)
     return {name: gradient.copy() for name, gradient in model.backward(d_loss).items()}
 

@@ -1,4 +1,4 @@
-"""Is the derivative that a loss states that of its value?"""
+"""Check that a loss states the derivative of its own value."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,21 +9,21 @@ from memspan.gradcheck.elements import compare
 from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import Comparison, by_central_difference
 from memspan.gradcheck.tolerance import BLIND, tolerance, too_wide, widening
-from memspan.shapes import Outputs
+from memspan.shapes import Array
 
 ZERO = "dL/dŷ is 0"
 DOUBLE = np.dtype(np.float64)
 
 
-def compare_loss(objective: Objective, y_hat: Outputs) -> Iterator[Comparison]:
-    """dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size is seen.
+def compare_loss(objective: Objective, y_hat: Array) -> Iterator[Comparison]:
+    """Compare dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size shows.
 
     It is compared in float64, on its own scale. For a network of float32 it is compared in float32 too, on the
     scale of its terms: of p - y, where p is near y, too few digits are left to see a mistake of 1 %.
     """
     if objective.y is None:
         return
-    if y_hat.ndim < 2:  # a stranger's, without a batch
+    if y_hat.ndim < 2:  # a class that is not memspan's may have no batch axis
         yield from _compare_batch(objective, y_hat, "loss")
         return
     B = y_hat.shape[-2]
@@ -33,7 +33,7 @@ def compare_loss(objective: Objective, y_hat: Outputs) -> Iterator[Comparison]:
         yield from _compare_batch(part, some, f"loss, B={batch}")
 
 
-def _compare_batch(objective: Objective, y_hat: Outputs, scope: str) -> Iterator[Comparison]:
+def _compare_batch(objective: Objective, y_hat: Array, scope: str) -> Iterator[Comparison]:
     exact = y_hat.astype(DOUBLE)
     (truth, error), terms = objective.reference(exact), objective.terms(exact)
     stated = objective.derivative(exact)
@@ -51,5 +51,5 @@ def _compare_batch(objective: Objective, y_hat: Outputs, scope: str) -> Iterator
         yield by_central_difference(row, "loss") if error else row
 
 
-def _largest(stated: Outputs, truth: Outputs) -> float:
+def _largest(stated: Array, truth: Array) -> float:
     return float(max(np.abs(stated).max(), np.abs(truth).max()))

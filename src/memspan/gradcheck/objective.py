@@ -26,29 +26,29 @@ class Objective:
 
     @classmethod
     def of(cls, loss: Loss | None, y: Array | None) -> Self:
-        """Both of them, or neither."""
+        """Make an objective from both, or from neither."""
         if (y is None) != (loss is None):
             missing, given = ("y", "loss") if y is None else ("loss", "y")
             raise Conflict(f"Pass {missing} together with {given}.")
         return cls(loss, None if y is None else np.asarray(y))
 
     def doubled(self) -> Self:
-        """The same labels twice."""
+        """Return the objective with the labels twice."""
         return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y], axis=-2))
 
     def value(self, y_hat: Array) -> Any:
-        """L, real or complex as the predictions are."""
+        """Return L, real or complex like the predictions."""
         return y_hat.sum() if self.loss is None else self.loss.forward(y_hat, self.y)
 
     def derivative(self, y_hat: Array) -> Array:
-        """dL/dŷ as the loss itself states it."""
+        """Return dL/dŷ as the loss states it."""
         if self.loss is None:
             return np.ones_like(y_hat)
         self.loss.forward(y_hat, self.y)
         return np.asarray(self.loss.backward())
 
     def reference(self, y_hat: Array) -> tuple[Array, float]:
-        """dL/dŷ from the loss's values alone, and its error beyond rounding, which is 0 for the complex step.
+        """Return dL/dŷ from the loss's values alone, and its error beyond rounding: 0 for the complex step.
 
         It is the complex step. For a loss that drops the imaginary part it is the central difference, whose error
         is estimated from a second one with twice the step.
@@ -60,7 +60,7 @@ class Objective:
         return self.complex_step(y_hat), 0.0
 
     def complex_step(self, y_hat: Array) -> Array:
-        """dL/dŷ by the complex step, one prediction at a time."""
+        """Return dL/dŷ by the complex step, one prediction at a time."""
         derivative = np.empty(y_hat.shape)
         for index in np.ndindex(y_hat.shape):
             varied = y_hat.astype(np.complex128)
@@ -69,7 +69,7 @@ class Objective:
         return derivative
 
     def central(self, y_hat: Array, step: float) -> Array:
-        """dL/dŷ by the central difference, one prediction at a time."""
+        """Return dL/dŷ by the central difference, one prediction at a time."""
         derivative = np.empty(y_hat.shape)
         for index in np.ndindex(y_hat.shape):
             h = step * max(1.0, float(abs(y_hat[index])))
@@ -89,7 +89,7 @@ class Objective:
             return True
 
     def terms(self, y_hat: Array) -> float:
-        """The largest term that dL/dŷ is a sum of, such as y in p - y: how far it moves with y and ŷ, relatively.
+        """Return the largest term in dL/dŷ, such as y in p - y, from its relative slope in y and in ŷ.
 
         Rounding errs on the scale of the terms, and not of what is left of them. A term that jumps when its
         argument is varied, as of a loss that asks whether y is 1, is left out.
@@ -116,7 +116,7 @@ class Objective:
 def central_difference(
     model: Network, x: Array, d_y_hat: Array, name: str, index: tuple[int, ...], step: float = CENTRAL_STEP
 ) -> float:
-    """d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
+    """Return d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
 
     The step grows with the weight where that is above 1. Unlike the complex step this has no digits below ε·L/h.
     So it stands in the report for comparison, and decides nothing.

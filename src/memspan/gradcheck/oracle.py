@@ -54,12 +54,12 @@ Motions = Float[np.ndarray, "draws time batch columns"]
 
 @dataclass(frozen=True)
 class Oracle:
-    """The derivatives of L = Σ d_y_hat · ŷ along a recorded trajectory; everything in double precision.
+    """The derivatives of L = Σ d_y_hat · ŷ along a recorded trajectory, in double precision.
 
     Attributes
     ----------
     cell, weights, trace
-        What was computed, and by what.
+        The cell, its weights, and the recorded forward pass.
     d_y_hat : array [K, B, O]
         dL/dŷ.
     """
@@ -88,7 +88,7 @@ class Oracle:
 
     @property
     def terms(self) -> Columns:
-        """The sum of the magnitudes that `s` is the sum of: the scale on which it is rounded."""
+        """The sum of the magnitudes of the terms of `s`: the scale on which `s` is rounded."""
         return self._linear_map(np.abs)
 
     def _linear_map(self, of: Callable[[Array], Array]) -> Columns:
@@ -101,7 +101,7 @@ class Oracle:
         return s
 
     def weight(self, name: str, indices: Int[np.ndarray, "elements"]) -> Float[np.ndarray, "elements"]:
-        """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight itself."""
+        """Return dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight."""
         weight, step = getattr(self.weights, name), self.step_of(name)
         begin = len(self.trace.x) - len(self.d_y_hat) if name in ("V", "by") else 0
         derivative = np.empty(len(indices))
@@ -113,7 +113,7 @@ class Oracle:
         return derivative
 
     def step_of(self, name: str) -> float:
-        """The complex step of one weight; larger where what the weight multiplies is tiny, to lose no digit.
+        """Return the complex step of a weight: larger if what the weight multiplies is tiny, to lose no digit.
 
         R multiplies states that carry an imaginary part themselves. The product of the two is real and must stay
         below rounding, which limits the step of R.
@@ -129,7 +129,7 @@ class Oracle:
         return float(min(step, LARGEST_STEP) if name == "R" else step)
 
     def steps(self, directions: Directions, *, unit_weights: bool = False) -> Deltas:
-        """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`.
+        """Return δ[t] of every step and sample along the columns of `directions [G·H, D]`, as `[T, B, D]`.
 
         With `unit_weights` it is dL/dU[t] of every step and sample, along `directions [K·H, D]`.
         """
@@ -148,7 +148,7 @@ class Oracle:
         return delta
 
     def demand_complex_clean(self) -> None:
-        """Raise where the cell's forward drops the imaginary part: every derivative through it would be 0."""
+        """Raise if the cell's forward drops the imaginary part: every derivative through it would be 0."""
         names = (*self.cell.gates, *self.cell.states, *self.cell.unit_weights)
         for k, name in enumerate(names):
             rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
@@ -167,7 +167,7 @@ class Oracle:
                 raise InvalidArgument("model", rule, got)
 
     def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Motions:
-        """How far δ[t] and dL/dU[t] move when s[t], the cell's derivatives and sums are rounded once more.
+        """Return how far δ[t] and dL/dU[t] move when s[t], the cell's derivatives and sums are rounded.
 
         Each is rounded up or down; a sum over outputs or over units on the scale of its terms, since V dL/dŷ may
         be 0 but for rounding where its terms are not.
@@ -198,14 +198,14 @@ class Oracle:
         return delta[1:] - delta[0]
 
     def pointwise(self) -> tuple[Values, Values]:
-        """The cell's forward on the recorded trajectory, every step at once."""
+        """Run the cell's forward on the recorded trajectory, every step at once."""
         s = split(self.s, len(self.weights.V))
         return self.cell.forward(s, tuple(self.trace.states[:, :-1]), self.cell.unit(self.weights.U))
 
     def _varied(
         self, k: int, change: complex | float, shift: Float[np.ndarray, "*draws time batch columns"] | float = 0.0
     ) -> Inexact[np.ndarray, "values *draws time batch hidden"]:
-        """The states after every step at once, and q where there is one, `[S, ..., T, B, H]`.
+        """Return the states after every step, and q if the cell has one, as `[S, ..., T, B, H]`.
 
         Input k of the cell's G + S + K is changed: pre-activations, previous states, unit weights.
         """
@@ -224,7 +224,7 @@ class Oracle:
         outputs_rounded: Float[np.ndarray, "draws output_steps batch hidden"],
         units_rounded: Float[np.ndarray, "draws sums time batch hidden"],
     ) -> Float[np.ndarray, "draws time batch columns"]:
-        """δ[t] and dL/dU[t], from the derivatives of the cell's outputs by its inputs.
+        """Return δ[t] and dL/dU[t] from the derivatives of the cell's outputs by its inputs.
 
         The sums over outputs and over units are wrong by the given shares of the sums of their terms' magnitudes.
         """
@@ -259,7 +259,7 @@ class Oracle:
         *,
         step: float = COMPLEX_STEP,
     ) -> Float[np.ndarray, "*copies batch"]:
-        """dL of each sample, `[copies, ..., B]`: one pass from step `begin` on, along what each copy varies."""
+        """Return dL of each sample, `[copies, ..., B]`, from one pass from step `begin` on."""
         cell, state, loss = self.cell, tuple(self.trace.states[:, begin]), np.float64(0.0)
         unit, unread = cell.unit(weights.U[..., np.newaxis, :, :]), len(self.trace.x) - len(self.d_y_hat)
         for t in range(begin, len(self.trace.x)):
@@ -279,7 +279,7 @@ class Oracle:
         return np.asarray(loss)
 
     def _parts(self, copies: int, numbers: int, steps: int) -> Iterator[slice]:
-        """The copies in parts that fit in memory. A copy takes so many numbers, and those of so many steps."""
+        """Split the copies into parts that fit in memory; a copy takes `numbers` numbers and `steps` steps."""
         _, B, H = self.trace.a.shape
         each = 16 * (numbers + steps * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
         length = max(1, MEMORY // each)
@@ -287,12 +287,12 @@ class Oracle:
 
 
 def _summed(terms: Array, matrix: Array, rounded: Array) -> Array:
-    """`terms @ matrix`, wrong by the share `rounded` of the sum of the terms' magnitudes."""
+    """Return `terms @ matrix` with an error: the share `rounded` of the sum of the terms' magnitudes."""
     return terms @ matrix + rounded * (np.abs(terms) @ np.abs(matrix))
 
 
 def _side_by_side(
     parts: Float[np.ndarray, "draws parts batch hidden"],
 ) -> Float[np.ndarray, "draws batch columns"]:
-    """`[draws, n, B, H]` as `[draws, B, n·H]`."""
+    """Reshape `[draws, n, B, H]` to `[draws, B, n·H]`."""
     return np.concatenate([*np.moveaxis(parts, 1, 0)], axis=-1) if parts.shape[1] else parts.sum(axis=1)[..., :0]

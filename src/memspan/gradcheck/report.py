@@ -1,4 +1,4 @@
-"""What a gradient check found, as records and as a table."""
+"""The results of a gradient check, as records and as a table."""
 
 import math
 from collections.abc import Iterator
@@ -56,12 +56,12 @@ class Comparison:
     reason : str
         Why something was not compared.
     moved : str
-        How the point differs from the one given, because something could not be compared there.
+        How the point differs from the given one, where something could not be compared.
     dropped : str
         What drops the imaginary part of complex numbers, if something does: then `oracle` is nan, and `central`
         was compared.
     note : str
-        What else to know.
+        A remark.
     """
 
     weight: str
@@ -85,12 +85,12 @@ class Comparison:
 
     @property
     def is_contract(self) -> bool:
-        """Whether this is a rule that holds or not, rather than a comparison of numbers."""
+        """Whether this is a contract, which holds or not, instead of a comparison of numbers."""
         return math.isnan(self.tolerance)
 
     @property
     def place(self) -> str:
-        """Where the worst element is, as `R[3,5] t=7 gate f`."""
+        """The worst element, written as `R[3,5] t=7 gate f`."""
         index = f"[{','.join(map(str, self.index))}]" if self.index else ""
         step = "" if self.step is None else f" t={self.step}"
         gate = "" if self.gate is None else f" gate {self.gate}"
@@ -127,7 +127,7 @@ class GradientReport:
 
     @property
     def unchecked(self) -> dict[tuple[str, str], tuple[Comparison, ...]]:
-        """What could not be compared, at the point given or moved: the rows by weight and scope."""
+        """The rows, by weight and scope, that could be compared neither at the given point nor at a moved one."""
         rows: dict[tuple[str, str], tuple[Comparison, ...]] = {}
         for row in self.comparisons:
             if not row.is_contract:
@@ -136,20 +136,20 @@ class GradientReport:
 
     @property
     def unchecked_weights(self) -> tuple[str, ...]:
-        """The weights of which nothing could be compared; `y_hat` for the loss."""
+        """The weights without a comparison; `y_hat` stands for the loss."""
         seen = {row.weight for row in self.comparisons if not row.is_contract and row.checked}
         return tuple(dict.fromkeys(row.weight for row in self.comparisons if row.weight not in seen | {"a"}))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know of the comparisons as a whole, a sentence each."""
+        """Remarks on the comparisons as a whole, a sentence each."""
         names = dict.fromkeys(row.dropped for row in self.comparisons if row.dropped)
         dropped = (DROPPED.format(" and in the ".join(names)),) if names else ()
         return (*dropped, MOVED) if any(row.moved for row in self.comparisons) else dropped
 
     @property
     def worst(self) -> Comparison:
-        """The failure, or the pass, that is farthest out in units of its tolerance."""
+        """The worst failure, or else the worst pass, in units of the tolerance."""
         return max(
             self.comparisons,
             key=lambda c: (not c.passed, c.checked, np.nan_to_num(c.error / c.tolerance, nan=-1.0)),
@@ -159,7 +159,7 @@ class GradientReport:
         return self.passed
 
     def table(self, *, wide: bool = True) -> Table:
-        """The comparisons as a table for `rich`; in a narrow window without the three gradients."""
+        """Return the comparisons as a table for `rich`; a narrow one leaves out the three gradients."""
         caption = " ".join((self.verdict, *self.notes))
         table = Table(title=self.subject, caption=caption, caption_justify="left")
         for heading in ("weight", "compared", "worst at"):
@@ -209,18 +209,18 @@ def relative(worst: float, scale: float) -> float: ...
 @overload
 def relative(worst: Errors, scale: Errors | float) -> Errors: ...
 def relative(worst: Any, scale: Any) -> Any:
-    """`worst / scale`; 0 where they agree exactly, infinite where either is not a number."""
+    """Return `worst / scale`: 0 where they agree exactly, infinite where either is not a number."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num(np.where(worst == 0, 0.0, np.divide(worst, scale)), nan=np.inf, posinf=np.inf)
 
 
 def by_central_difference(row: Comparison, dropped: str) -> Comparison:
-    """The same comparison with a central difference for its oracle, since `dropped` takes no complex numbers."""
+    """Return the comparison with a central difference as its oracle, as `dropped` takes no complex numbers."""
     return replace(row, oracle=math.nan, central=row.oracle, dropped=dropped)
 
 
 def _never_compared(same: tuple[Comparison, ...]) -> tuple[int, ...] | None:
-    """The steps that no row of the same weight and scope compared; None where all were."""
+    """Return the steps that no row of this weight and scope compared, or None if all steps were compared."""
     if any(row.checked and not row.blind for row in same):
         return None
     steps = set.intersection(*(set(row.blind) for row in same))
@@ -228,13 +228,13 @@ def _never_compared(same: tuple[Comparison, ...]) -> tuple[int, ...] | None:
 
 
 def _left(same: tuple[Comparison, ...]) -> str:
-    """What was not compared, and why."""
+    """Return what was not compared, and why."""
     steps = _never_compared(same) or ()
     return f"{same[0].weight} ({', '.join(filter(None, (same[0].scope, _range(steps), same[-1].reason)))})"
 
 
 def _verdict(row: Comparison) -> Iterator[str]:
-    """Whether the row passed, or why it does not count."""
+    """Yield the verdict on a row, or why it does not count."""
     if not row.passed:
         yield "[bold red]FAIL[/]"
         if row.failing:

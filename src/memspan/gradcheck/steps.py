@@ -28,7 +28,7 @@ ACTIVATIONS = 3e7  # evaluated to compare the steps; where all elements would ta
 
 @dataclass(frozen=True)
 class ComparedSteps:
-    """The comparison of all steps of one weight: each step's error, its scale, and how far rounding moves it."""
+    """The comparison of all steps of one weight, with each step's error, scale, and effect of rounding."""
 
     comparison: Comparison
     errors: PerStep
@@ -38,7 +38,7 @@ class ComparedSteps:
 
 @dataclass(frozen=True)
 class _Directions:
-    """Directions to compare the steps along, the derivatives along them, and how far rounding moves these.
+    """Directions along which steps are compared, the derivatives along them, and the effect of rounding on these.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class _Directions:
     def inside(
         self, columns: slice
     ) -> tuple[Directions, Deltas, Float[np.ndarray, "draws time batch directions"]]:
-        """Those that are 0 outside of these columns."""
+        """Return the directions that are 0 outside of these columns."""
         outside = np.delete(self.along, columns, axis=0)
         mine = ~outside.any(axis=0)
         return self.along[columns][:, mine], self.delta[..., mine], self.motions[..., mine]
@@ -67,7 +67,7 @@ class _Directions:
 def compare_steps(
     model: Network, oracle: Oracle, gradients: dict[str, Array], rng: np.random.Generator
 ) -> Iterator[ComparedSteps]:
-    """Each step's contribution to the gradient of W, R, b_s and U, on that step's scale."""
+    """Compare each step's contribution to the gradients of W, R, b_s and U, on that step's scale."""
     cell, H, trace = model.cell, model.hidden_size, oracle.trace
     columns, input_gates, (first, last) = len(cell.gates) * H, len(cell.input_gates) * H, cell.fed(H)
     motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
@@ -92,7 +92,7 @@ def compare_steps(
 def _directions(
     oracle: Oracle, motions: Motions, bounds: set[int], rng: np.random.Generator, *, unit_weights: bool = False
 ) -> _Directions:
-    """All elements where that is affordable; else random directions between each two bounds."""
+    """Return all unit directions if that is affordable, else random directions between each two bounds."""
     (T, B, _), columns = oracle.trace.x.shape, motions.shape[-1]
     affordable = int(ACTIVATIONS / (T * T * B * columns))
     elementwise = affordable >= columns
@@ -110,7 +110,7 @@ def _directions(
 def _compare_weight(
     model: Network, name: str, gradient: Array, factors: list[tuple[Array, slice]], directions: _Directions
 ) -> ComparedSteps:
-    """Each step's contribution to the gradient of one weight."""
+    """Compare each step's contribution to the gradient of one weight."""
     rows, T = rows_of(name, gradient), len(gradient)
     begin = factors[0][1].start
     parts = []
@@ -156,7 +156,7 @@ def _compare_weight(
 
 
 def _least(factors: list[tuple[Array, slice]], dtype: np.dtype) -> PerStep:
-    """The smallest scale of each step that has all its digits: δ[t] has its own limit, and so has the product."""
+    """Return the smallest scale at which a step keeps all digits: δ[t] has a limit, and so has the product."""
     largest = np.max([np.abs(factor).max(axis=(1, 2)) for factor, _ in factors], axis=0)
     return np.maximum(smallest(dtype), underflow(dtype) * np.minimum(largest, 1.0))
 
@@ -168,7 +168,7 @@ def _reason(
     scale: PerStep,
     least: PerStep,
 ) -> str:
-    """Why some steps cannot be compared; empty where all can."""
+    """Return why some steps cannot be compared; empty if all can."""
     if wide.any():
         latest = np.flatnonzero(wide)[-1]
         return too_wide(float(rounding[latest]), float(scale[latest]))
@@ -176,7 +176,7 @@ def _reason(
 
 
 def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
-    """What a reader must know of a comparison that passed."""
+    """Yield remarks on a comparison that passed."""
     if directions:
         yield f"along {directions} random directions"
     blurred = int((allowed > np.sqrt(np.finfo(dtype).eps)).sum())
@@ -185,5 +185,5 @@ def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str
 
 
 def _largest(values: Float[np.ndarray, "time rows directions"]) -> PerStep:
-    """The largest magnitude of each step."""
+    """Return the largest magnitude of each step."""
     return np.abs(values).max(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Error of a numerical derivative against its step: why 1e-5 for differences, and 1e-20 for the complex step."""
+"""The error of a numerical derivative against its step: why 1e-5 for differences, 1e-20 for the complex step."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 Steps = Float[np.ndarray, "steps"]
@@ -17,7 +18,7 @@ Steps = Float[np.ndarray, "steps"]
 
 @dataclass(frozen=True)
 class StepSweep:
-    """Relative error against back-propagation, by step, along one random direction in weight space.
+    """Relative errors against back-propagation, by step, along one random direction in weight space.
 
     Attributes
     ----------
@@ -43,6 +44,7 @@ class StepSweep:
     complex_slope: float
 
 
+@checked_keywords()
 def step_size_sweep(
     model: Network,
     x: Array,
@@ -86,7 +88,7 @@ def step_size_sweep(
 
 
 def _claimed(model: Network, objective: Objective, x: Array) -> Array:
-    """The flat gradient that the model's own `backward` states."""
+    """Return the flat gradient of the model's own `backward`."""
     twin = model.astype(np.float64)
     gradients = twin.backward(objective.derivative(twin.forward(x)))
     sums = [g.sum(axis=0) if g.ndim == 3 else g for g in (gradients[f"d_{n}"] for n in twin.layout.shapes)]
@@ -94,7 +96,7 @@ def _claimed(model: Network, objective: Objective, x: Array) -> Array:
 
 
 def _slope(steps: Steps, errors: Steps, low: float, high: float) -> float:
-    """The slope of log error against log step between two steps; nan where there is no error to fit."""
+    """Return the slope of log error against log step between two steps, or nan if there is no error to fit."""
     inside = (steps >= low) & (steps <= high) & (errors > 0) & np.isfinite(errors)
     if inside.sum() < 2:
         return float("nan")

@@ -1,4 +1,4 @@
-"""How far a right gradient may be from the oracle."""
+"""How far a right gradient may be from the oracle: the tolerance."""
 
 from typing import Any, overload
 
@@ -22,7 +22,7 @@ def tolerance(steps: int, dtype: np.dtype) -> float: ...
 @overload
 def tolerance(steps: Int[np.ndarray, "time"], dtype: np.dtype) -> PerStep: ...
 def tolerance(steps: Any, dtype: np.dtype) -> Any:
-    """The relative error allowed after an error has travelled `steps` time steps, without saturation."""
+    """Return the allowed relative error after an error has travelled `steps` time steps, without saturation."""
     return np.maximum(FLOOR, PER_STEP * np.asarray(steps)) * np.finfo(dtype).eps
 
 
@@ -31,28 +31,28 @@ def widening(rounding: float, scale: float) -> float: ...
 @overload
 def widening(rounding: PerStep, scale: PerStep) -> PerStep: ...
 def widening(rounding: Any, scale: Any) -> Any:
-    """What rounding adds to a tolerance: nothing where the scale is 0 or not finite, so that NaN never passes."""
+    """Return what rounding adds to a tolerance: 0 if the scale is 0 or not finite, so that NaN never passes."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return ROUNDINGS * np.nan_to_num(np.divide(rounding, scale), nan=0.0, posinf=0.0)
 
 
 def smallest(dtype: np.dtype) -> float:
-    """Below this a product has lost digits."""
+    """Return the magnitude below which a product has lost digits."""
     numbers = np.finfo(dtype)
     return float(numbers.tiny / numbers.eps)
 
 
 def underflow(dtype: np.dtype, step: float = COMPLEX_STEP) -> float:
-    """Below this a gradient has lost digits, in a product of the backward pass or in `step` times the gradient."""
+    """Return the magnitude below which a gradient, or `step` times the gradient, has lost digits."""
     return max(smallest(dtype), smallest(np.dtype(np.float64)) / step)
 
 
 def too_wide(rounding: float, scale: float) -> str:
-    """Why a comparison is none whose tolerance is above `BLIND`."""
+    """Return why a comparison with a tolerance above `BLIND` does not count."""
     moved = 100 * rounding / scale
     return f"one rounding moves it by {f'{moved:.2g}' if moved < 100 else 'over 100'} %"
 
 
 def too_small(least: float) -> str:
-    """Why a comparison is none whose numbers are below `least`."""
+    """Return why a comparison of numbers below `least` does not count."""
     return f"below {least:.0e}, where digits are lost"
