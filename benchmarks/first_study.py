@@ -43,19 +43,28 @@ def fall(trial: Trial, moment: str) -> float:
     return norms[0] / norms[-1] if norms[-1] else float("nan")
 
 
+def slope(trial: Trial) -> float:
+    """By what factor the norm of dL/da falls at every step back, before training: a line through its logarithm."""
+    norms = np.array(trial.start.d_a)
+    return float(np.exp(-np.polyfit(np.arange(len(norms)), np.log(norms), 1)[0]))
+
+
+def failed(result: StudyResult) -> list[Trial]:
+    """The trials that did not solve their length."""
+    return [trial for trial in result.trials if trial.outcome == "unsolved"]
+
+
 def gradients(result: StudyResult) -> dict[str, Any]:
     """How fast the gradient falls before training, and whether training made it steeper where it failed."""
     lengths = {length: result.of_length(length) for length in result.study.lengths}
     before = {
         length: float(np.median([fall(one, "start") for one in trials])) for length, trials in lengths.items()
     }
-    failed = [one for one in result.trials if one.outcome == "unsolved"]
     return {
-        "factor_per_step": {length: ratio ** (1 / (length - 1)) for length, ratio in before.items()},
+        "factor_per_step": {n: float(np.median([slope(one) for one in found])) for n, found in lengths.items()},
         "first_over_last": before,
-        "failed": len(failed),
-        "failed_and_steeper": sum(fall(one, "end") < fall(one, "start") for one in failed),
-        "accuracies_of_failed": sorted(one.accuracy for one in failed),
+        "failed": len(failed(result)),
+        "failed_and_steeper": sum(fall(one, "end") < fall(one, "start") for one in failed(result)),
     }
 
 
@@ -72,13 +81,14 @@ def main() -> None:
     seeds = {study.seed: result} | seeds
     to_the_end = run_study(study.with_(evaluate_every=study.updates), workers=2, progress=False)
     many = run_study(study.with_(seed=len(SEEDS), repetitions=MANY), workers=2, progress=False)
+    accuracies = sorted(trial.accuracy for trial in failed(many))
     found = {
         "machine": f"{platform.machine()}, 2 processes, Python {platform.python_version()}",
         "sentence": result.sentence,
         "rows": summary(result),
         "trained_to_the_end": summary(to_the_end),
         "seeds": {seed: headline(one) for seed, one in seeds.items()},
-        "many": {"repetitions": MANY, "rows": summary(many), **headline(many)},
+        "many": {"repetitions": MANY, "rows": summary(many), **headline(many), "failed": accuracies},
         "gradients": gradients(result),
     }
     (RESULTS / "first_study.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")

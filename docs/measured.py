@@ -70,7 +70,7 @@ def first_study() -> Iterator[tuple[str, str]]:
             f"{row['solved']}/{row['trials']}",
             f"{row['low']:.2f}-{row['high']:.2f}",
             f"{row['accuracy']:.3f} ± {row['spread']:.3f}",
-            f"{row['loss']:.2g}",
+            f"{row['loss']:#.2g}",
             f"{end['accuracy']:.3f}",
         ]
         for row, end in zip(rows, whole, strict=True)
@@ -96,9 +96,10 @@ def first_study() -> Iterator[tuple[str, str]]:
     yield "millions", f"{1e-6 / gradients['first_over_last'][longest]:.1f}"
     yield "failed", str(gradients["failed"])
     yield "failed-steeper", str(gradients["failed_and_steeper"])
-    between = [one for one in gradients["accuracies_of_failed"] if one > 0.5]
-    yield "failed-above-half", str(len(between))
-    yield "failed-highest", f"{max(between):.2f}"
+    above_half = [one for one in many["failed"] if one > 0.5]
+    yield "many-failed", str(len(many["failed"]))
+    yield "many-above-half", str(len(above_half))
+    yield "many-highest", f"{max(above_half):.2f}"
 
 
 def studies() -> Iterator[tuple[str, str]]:

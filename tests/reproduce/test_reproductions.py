@@ -45,6 +45,7 @@ def page(*verdicts, full=False, against="paper"):
 def test_a_page_says_how_many_findings_agree():
     assert page(AGREES, AGREES).sentence == "Reproduced: all 2 findings agree."
     assert page(AGREES, DIFFERS).sentence == "Not reproduced in full: 1 of 2 findings agree, 1 differs."
+    assert page(AGREES, DIFFERS, DIFFERS).sentence == "Not reproduced in full: 1 of 3 findings agree, 2 differ."
     undecided = page(AGREES, DIFFERS, UNDECIDED, UNDECIDED)
     assert undecided.sentence == "Not reproduced in full: 1 of 4 findings agree, 1 differs, 2 cannot be told."
     assert [row[-1] for row in page(*Verdict).rows()] == ["agrees", "differs", "cannot be told", "–"]

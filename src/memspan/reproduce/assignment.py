@@ -111,7 +111,9 @@ def _claims(losses: dict[int, list[float]]) -> list[Finding]:
     def finding(length: int, claim: str, rule: str, least: float, most: float) -> Finding:
         removed = [loss <= (1 - REMOVED) * trivial for loss in losses[length]]
         found = SolvedShare.of(sum(removed), len(removed))
-        what = f"networks that remove {REMOVED:.0%} of the trivial risk at T = {length}, 5000 updates at 0.01"
+        what = (
+            f"networks that remove {100 * REMOVED:g} % of the trivial risk at T = {length}, 5000 updates at 0.01"
+        )
         ours = f"{found.solved} of {found.trials} ({found.low:.2f} to {found.high:.2f})"
         return Finding(
             what, claim, ours, f"the 95 % interval lies {rule}", Verdict.within(found.low, found.high, least, most)

@@ -122,7 +122,8 @@ COPYING = Reproduction(
     (*DIFFERENCES, *TABLE_1),
     measure_baseline,
     judge_baseline,
-    shortened=f"{SHORT} updates, {SHORT / UPDATES:.0%} of all: too few to say that it never leaves the baseline.",
+    shortened=f"{SHORT} updates, {100 * SHORT / UPDATES:.0f} % of all: too few to say that it never leaves the "
+    "baseline.",
     changed=CHANGED,
 )
 CURVE = Reproduction(

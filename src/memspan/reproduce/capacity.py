@@ -154,7 +154,7 @@ def _findings(
             f"capacity of all lags from 1 on: {what}",
             f"{theory:.2f} (rank {rank}, less lag 0){in_float64}",
             f"{total:.2f} ± {1.96 * error:.2f}",
-            f"within {reach:.2f} of theory: the 95 % interval, and {ALLOWED:.0%} of the rank for the fit",
+            f"within {reach:.2f} of theory: the 95 % interval, and {100 * ALLOWED:g} % of the rank for the fit",
             Verdict.of(abs(total - theory) <= reach),
         )
     ]

@@ -83,7 +83,12 @@ class Page:
         if count[Verdict.AGREES] == total:
             every = "the one finding agrees" if total == 1 else f"all {total} findings agree"
             return f"{what}: {every}."
-        others = [f"{count[v]} {v}" for v in (Verdict.DIFFERS, Verdict.UNDECIDED) if count[v]]
+        differ = "differs" if count[Verdict.DIFFERS] == 1 else "differ"
+        others = [
+            f"{count[verdict]} {word}"
+            for verdict, word in ((Verdict.DIFFERS, differ), (Verdict.UNDECIDED, "cannot be told"))
+            if count[verdict]
+        ]
         if self.of.against == "paper":
             what = "Not reproduced in full"
         return f"{what}: {count[Verdict.AGREES]} of {total} findings agree, {', '.join(others)}."
