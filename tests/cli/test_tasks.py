@@ -11,7 +11,7 @@ import pytest
 from processes import gone, wait_for
 
 from memspan import CELLS, TASKS
-from memspan.reproduce import REPRODUCTIONS, capacity
+from memspan.reproduce import REPRODUCTIONS, Page, capacity
 
 
 def row_of(out, name):
@@ -124,13 +124,15 @@ def test_reproductions_are_listed(memspan_):
 
 def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 3, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 0
-    assert "Reproduced: all 2 findings agree." in out
-    assert "3 (rank)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
+    assert "As in theory: all 2 findings agree." in out
+    assert "2.00 (rank 3, less lag 0)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     with (tmp_path / "page" / "memory-capacity.csv").open(encoding="utf-8") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == ["agrees", "agrees"]
+    page = Page.read(capacity.REPRODUCTION, (tmp_path / "page" / "memory-capacity.json").read_text("utf-8"))
+    assert page.markdown() == (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 2
     assert "without memory-capacity.md" in err
@@ -138,11 +140,10 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
 
 def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
-    monkeypatch.setattr(capacity.LinearNetwork, "rank", property(lambda self: 2))
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 2, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
     assert code == 1
-    assert "Not reproduced in full" in out
+    assert "As in theory: 0 of 1 findings agree, 1 differs." in out
 
 
 def delays(count):

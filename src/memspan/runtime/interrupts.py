@@ -84,3 +84,12 @@ def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Ite
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Raise a Ctrl-C afterwards: inside a compiler, which calls Python back, a KeyboardInterrupt would be lost."""
+    with noted_interrupts() as interrupts:
+        yield
+    if interrupts:
+        raise KeyboardInterrupt
