@@ -30,6 +30,8 @@ CASES = {
     "gradcheck lstm": "Unexpected 'lstm'. Did you mean --cell lstm?",
     "store ls x": "`memspan store ls` takes no argument 'x'. See `memspan store ls --help`.",
     "store export x": "`memspan store export` needs --output. See `memspan store export --help`.",
+    "store doctor x.sqlite": "Unexpected 'x.sqlite'. Did you mean --store x.sqlite?",
+    "study run --activation relu": "Unknown option --activation. Did you mean --cell?",
     "gradcheck --cell": "--cell needs a value",
     "gradcheck --gain x": "--gain must be a number, got 'x'",
     "gradcheck --format x": "Unknown option --format. See `memspan gradcheck --help`.",
@@ -90,3 +92,13 @@ def test_an_error_names_the_option_that_was_typed(memspan_, line, begin):
 def test_an_error_in_a_file_names_the_key_of_the_file(memspan_, tmp_path):
     (tmp_path / "study.toml").write_text("keep_weights = -1\n")
     assert memspan_("study run study.toml --hidden 3")[2].startswith("memspan: keep_weights must be ")
+
+
+@pytest.mark.parametrize("size", ["--length 1000000000000", "--hidden 100000000"])
+def test_more_than_fits_into_any_memory_is_one_line(memspan_, tmp_path, size):
+    code, out, err = memspan_(f"flow --cell rnn {size}")
+    assert code in (2, 4)
+    assert out == ""
+    assert err.startswith("memspan: ")
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
