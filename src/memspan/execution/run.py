@@ -237,6 +237,7 @@ class StudyRun:
         if store is not None:
             with self._interrupts.raised(2):
                 self._entry = store.enter(self.study)
+                self.name = self._entry.name
                 if forget_failed:
                     self._entry.forget_failed()
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 from memspan.store.schema import configurations, studies, trials
 from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
-from memspan.study.identity import canonical, checksum, default_name, restored, specified
+from memspan.study.identity import canonical, checksum, code_of, default_name, restored, specified
 
 GRID = ("lengths", "repetitions", "weights")
 """What version 1 left out of the checksum in a study's name."""
@@ -45,7 +45,7 @@ def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
     name = row["name"]
     if old.keys() & RENAMED.keys() and name == _name_of_version_1(old):
         name = default_name(study)
-    return {**row, **specified(study), "name": name}
+    return {**row, **specified(study, code_of(row["specification"])), "name": name}
 
 
 def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,18 +5,33 @@ work, and what a crash took away is computed again. There are no locks, no lease
 """
 
 import re
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, insert, select, update
 
 from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
 from memspan.store.entry import Entry
 from memspan.store.schema import configurations, studies, trials
 from memspan.store.transactions import Transactions, database
-from memspan.study.identity import canonical, default_name, demand_contained, grown_by, restored, specified
+from memspan.study.fingerprint import changed, fingerprints
+from memspan.study.identity import (
+    UncheckedCode,
+    canonical,
+    code_of,
+    default_name,
+    demand_contained,
+    demand_same_code,
+    grown_by,
+    name_beside,
+    restored,
+    specified,
+    unchecked_code,
+)
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
 from memspan.study.study import Key, Study
@@ -93,31 +108,43 @@ class Store:
         Raises
         ------
         AnotherStudy
-            When the name belongs to a study that this one does not contain; the message has every difference.
+            When the name belongs to a study that this one does not contain, or whose cells, tasks or initializers
+            had other code; the message has every difference.
+
+        Warns
+        -----
+        UncheckedCode
+            When the code of the study in the store is not known.
         """
-        name = study.name or default_name(study)
+        code, unknown = fingerprints(study), list[str]()
         versions = provenance or Provenance.here()
         row = {
-            "name": _escaped(name),
-            **specified(study),
+            **specified(study, code),
             "versions": versions.model_dump_json(),
             "commit": versions.commit,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
         def work(connection: Connection) -> Entry:
-            connection.execute(self.transact.database.insert(studies), row)
+            name = self._name(connection, study, code)
+            connection.execute(self.transact.database.insert(studies), row | {"name": _escaped(name)})
             found = connection.execute(_of_name(name).with_for_update()).mappings().one()
-            old = self._study(found["specification"], name)
-            demand_contained(old, study, name)
+            old = self._same(connection, found, study, code, name)
+            was = self._code(found["specification"], name)
+            unknown[:] = unchecked_code(was, code, old) if _has_results(connection, found["id"]) else []
             grown = grown_by(old, study)
-            connection.execute(update(studies).where(studies.c.id == found["id"]).values(**specified(grown)))
+            columns = specified(grown, was | code)
+            connection.execute(update(studies).where(studies.c.id == found["id"]).values(**columns))
             _number(connection, found["id"], grown)
             return self._entry(
                 connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
             )
 
-        return self.transact(work, writes=True)
+        entry = self.transact(work, writes=True)
+        if unknown:
+            since = "cannot be told whether its code has changed since"
+            warnings.warn(f"Study {entry.name!r}: it {since} ({', '.join(unknown)}).", UncheckedCode, stacklevel=2)
+        return entry
 
     def find(self, name: str) -> Entry:
         """The study of that name.
@@ -144,14 +171,14 @@ class Store:
         AnotherStudy
             As `enter` does.
         """
-        name = study.name or default_name(study)
+        code = fingerprints(study)
 
         def work(connection: Connection) -> Entry | None:
+            name = self._name(connection, study, code)
             found = connection.execute(_of_name(name)).mappings().first()
             if found is None:
                 return None
-            old = self._study(found["specification"], name)
-            demand_contained(old, study, name)
+            old = self._same(connection, found, study, code, name)
             weights = max(old.keep_weights, study.keep_weights)
             return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
 
@@ -203,6 +230,27 @@ class Store:
         rule = f"that of a study in {self.place}"
         return InvalidArgument("name", rule, repr(name), did_you_mean(name, _names(connection)))
 
+    def _name(self, connection: Connection, study: Study, code: Mapping[str, str]) -> str:
+        """That of a study which may have none: where the usual one belongs to other code, one beside it."""
+        if study.name is not None:
+            return study.name
+        usual = default_name(study)
+        found = connection.execute(_of_name(usual)).mappings().first()
+        other = found is not None and self._changed(connection, found, code, usual)
+        return name_beside(usual, code) if other else usual
+
+    def _same(self, connection: Connection, found: Any, study: Study, code: Mapping[str, str], name: str) -> Study:
+        """The study in the store, if it has the settings and the code of `study`."""
+        old = self._study(found["specification"], name)
+        demand_contained(old, study, name)
+        demand_same_code(self._changed(connection, found, code, name), name)
+        return old
+
+    def _changed(self, connection: Connection, found: Any, code: Mapping[str, str], name: str) -> list[str]:
+        """What has other code than a study in the store, if that has results."""
+        differing = changed(self._code(found["specification"], name), code)
+        return differing if _has_results(connection, found["id"]) else []
+
     def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
         name = _unescaped(row["name"])
         try:
@@ -220,6 +268,12 @@ class Store:
             raise UnreadableFile(
                 f"{self.place} holds a study {name!r} that this memspan does not know: {error}"
             ) from None
+
+    def _code(self, specification: str, name: str) -> dict[str, str]:
+        try:
+            return code_of(specification)
+        except (ValueError, AttributeError) as error:
+            raise UnreadableFile(f"{self.place} holds a study {name!r} that is damaged: {error}") from None
 
     def _entry(self, connection: Connection, identity: int, study: Study, name: str) -> Entry:
         """Of what is asked for. A configuration that is not in the store gets a number that no trial has."""
@@ -251,6 +305,12 @@ def load_study(store: str | Path, name: str) -> StudyResult:
 
 def _of_name(name: str) -> Select[Any]:
     return select(studies).where(studies.c.name == _escaped(name))
+
+
+def _has_results(connection: Connection, identity: int) -> bool:
+    """Whether a trial of a study has ended otherwise than by the machine's fault, or an error in its code."""
+    query = exists().where(trials.c.study == identity, trials.c.outcome != "failed")
+    return bool(connection.execute(select(query)).scalar())
 
 
 def _numbers(connection: Connection, identity: int) -> dict[str, int]:
