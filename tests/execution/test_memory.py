@@ -3,7 +3,8 @@ from memory_estimate import CONFIGURATIONS, measured
 
 from memspan import Configuration
 from memspan.execution import memory
-from memspan.execution.memory import amount, available, bytes_of
+from memspan.execution.memory import available, bytes_of
+from memspan.runtime.memory import amount
 
 SHORT = ("large evaluation", "copying", "small gru, float64", "many short networks")
 """Those that take a few seconds."""

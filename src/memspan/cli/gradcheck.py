@@ -7,7 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from memspan.cli.console import WHOLE, make_folder, new_console
-from memspan.errors import whole_number
+from memspan.errors import whole_number, whole_seed
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
@@ -57,7 +57,7 @@ def gradcheck(
     output
         A folder for the figure of error against step size.
     """
-    for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
+    for_weights, for_data = np.random.SeedSequence(whole_seed("seed", seed)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
     x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
     _, features, outputs, output_steps = chosen.shape(length)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from memspan.engines.readable import flat_steps
-from memspan.errors import InvalidArgument, generator, whole_number
+from memspan.errors import InvalidArgument, generator, shown, whole_number
 from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
 from memspan.gradcheck.elements import compare, gate_of, index_of
 from memspan.gradcheck.objective import Objective, central_difference
@@ -69,7 +69,7 @@ def gradient_check(
         Where an argument is not what it must be; where the complex step cannot pass through the cell.
     """
     if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
-        raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
+        raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
     elements = whole_number("elements", elements)
     rng = generator("rng", rng)
     x = model.inputs(x)

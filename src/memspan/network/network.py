@@ -13,6 +13,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
@@ -105,6 +106,8 @@ class Network:
         self.output_steps = None if output_steps is None else whole_number("output_steps", output_steps)
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
+        largest = max(("input_size", "hidden_size", "output_size"), key=lambda name: getattr(self, name))
+        demand_memory(largest, f"{getattr(self, largest):,}", self.layout.size * 8)  # they are drawn in float64
         flat = initial_weights(self.layout, init, gain, generator("rng", rng))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None

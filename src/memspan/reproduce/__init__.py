@@ -2,7 +2,7 @@
 
 import time
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.reproduce import assignment, bai2018, capacity, hs97
 from memspan.reproduce.base import Finding, Options, Page, Reproduction
 
@@ -33,7 +33,7 @@ def reproduce(name: str, options: Options = Options()) -> Page:  # noqa: B008  (
         The published numbers, ours, and a verdict on each.
     """
     if name not in REPRODUCTIONS:
-        raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), repr(name))
+        raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), shown(name))
     begin = time.perf_counter()
     findings = REPRODUCTIONS[name].run(options)
     return Page(REPRODUCTIONS[name], options, tuple(findings), time.perf_counter() - begin)

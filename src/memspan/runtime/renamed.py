@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Container, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +45,7 @@ def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stackl
 def refuse_both(old: str, new: str, value: Any, given: Container[str]) -> None:
     """Refuse an old name beside the new one: which of the two is meant cannot be told."""
     if new in given:
-        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", repr(value))
+        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", shown(value))
 
 
 def renamed_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

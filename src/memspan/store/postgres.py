@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_u
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.store.database import NoStore, StoreFailed, demand_version
 from memspan.store.migration import migrate
 from memspan.store.schema import APPLICATION, METADATA, VERSION
@@ -36,7 +36,7 @@ class PostgreSQL:
             engine = create_engine(self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
         except ModuleNotFoundError:
             rule = "a path, unless psycopg is installed: pip install 'memspan[postgres]'"
-            raise InvalidArgument("store", rule, repr(self.place)) from None
+            raise InvalidArgument("store", rule, shown(self.place)) from None
         engine = engine.execution_options(schema_translate_map={None: "memspan"})
         try:
             with self.writing(engine) as connection:
@@ -85,7 +85,7 @@ class PostgreSQL:
                 connection.execute(text(f"UPDATE memspan.about SET version = {VERSION}"))
             return
         if not create:
-            raise NoStore("store", "a store that is there", repr(self.place))
+            raise NoStore("store", "a store that is there", shown(self.place))
         connection.execute(text("CREATE SCHEMA memspan"))
         connection.execute(text("CREATE TABLE memspan.about (version integer NOT NULL)"))
         connection.execute(text(f"INSERT INTO memspan.about VALUES ({VERSION})"))

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
+from memspan.errors import InvalidArgument, MemspanError, UnreadableFile, shown
 from memspan.store.database import StoreFailed
 from memspan.store.migration import newer_configuration, newer_study, newer_trial
 from memspan.store.schema import APPLICATION, METADATA, VERSION, trial_of
@@ -76,9 +76,9 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
     """
     path, rescue = Path(path), None if rescue is None else Path(rescue)
     if not path.is_file():
-        raise InvalidArgument("store", "a SQLite file", repr(str(path)))
+        raise InvalidArgument("store", "a SQLite file", shown(str(path)))
     if rescue is not None and rescue.exists():
-        raise InvalidArgument("rescue", "a new file", repr(str(rescue)))
+        raise InvalidArgument("rescue", "a new file", shown(str(rescue)))
     complaints = _complaint_at_opening(path)
     with _copied(path) as copy, _read(copy) as (connection, more):
         complaints += [] if connection is not None and not more and not complaints else more

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Select, delete, exists, func, insert, select, update
 
-from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
+from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean, shown, truth
 from memspan.store.entry import Entry
 from memspan.store.schema import configurations, studies, trials
 from memspan.store.transactions import Transactions, database
@@ -78,7 +78,7 @@ class Store:
     """
 
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
-        self.transact = Transactions(database(place), create=create)
+        self.transact = Transactions(database(place), create=truth("create", create))
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +116,7 @@ class Store:
         UncheckedCode
             When the code of the study in the store is not known.
         """
-        code, unknown = fingerprints(study), list[str]()
+        code, unknown = fingerprints(_a_study(study)), list[str]()
         versions = provenance or Provenance.here()
         row = {
             **specified(study, code),
@@ -171,7 +171,7 @@ class Store:
         AnotherStudy
             As `enter` does.
         """
-        code = fingerprints(study)
+        code = fingerprints(_a_study(study))
 
         def work(connection: Connection) -> Entry | None:
             name = self._name(connection, study, code)
@@ -228,7 +228,7 @@ class Store:
 
     def _unknown(self, connection: Connection, name: str) -> InvalidArgument:
         rule = f"that of a study in {self.place}"
-        return InvalidArgument("name", rule, repr(name), did_you_mean(name, _names(connection)))
+        return InvalidArgument("name", rule, shown(name), did_you_mean(name, _names(connection)))
 
     def _name(self, connection: Connection, study: Study, code: Mapping[str, str]) -> str:
         """That of a study which may have none: where the usual one belongs to other code, one beside it."""
@@ -336,8 +336,16 @@ def _names(connection: Connection) -> list[str]:
     ]
 
 
+def _a_study(study: Study) -> Study:
+    if not isinstance(study, Study):
+        raise InvalidArgument("study", "a Study", shown(study))
+    return study
+
+
 def _escaped(name: str) -> str:
     """PostgreSQL has no text with a NUL in it."""
+    if not isinstance(name, str):
+        raise InvalidArgument("name", "that of a study, a text", shown(name))
     return name.replace("\\", "\\\\").replace("\0", "\\0")
 
 

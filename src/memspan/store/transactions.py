@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.store.database import Database, StoreFailed
 from memspan.store.postgres import PostgreSQL
 from memspan.store.sqlite import SQLite
@@ -21,11 +21,11 @@ SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
 def database(store: str | Path) -> Database:
     """The database of a path or a URL."""
     if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):  # type: ignore[redundant-expr]
-        raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", repr(store))
+        raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", shown(store))
     if not isinstance(store, Path) and store.startswith(("postgresql:", "postgres:", "postgresql+psycopg:")):
         return PostgreSQL(store)
     if not isinstance(store, Path) and "://" in store:
-        raise InvalidArgument("store", "a path, or a URL such as postgresql://user@host/database", repr(store))
+        raise InvalidArgument("store", "a path, or a URL such as postgresql://user@host/database", shown(store))
     return SQLite(Path(store))
 
 

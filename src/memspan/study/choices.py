@@ -9,15 +9,13 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    NonNegativeInt,
-    PositiveInt,
     ValidationError,
     field_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
 from memspan.cells import CELLS, INITIALIZERS
-from memspan.errors import invalid
+from memspan.errors import MOST, MOST_SEED, invalid
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS, whole_numbers
 from memspan.training.optimizers import RULES
@@ -85,6 +83,8 @@ def different(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 SEVERAL = _Several()
 Above0 = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 class Choices(BaseModel):
@@ -108,28 +108,28 @@ class Choices(BaseModel):
     gain: Annotated[Above0, SEVERAL] = Field(
         1.0, description="Multiplies the initial weights (R alone: orthogonal, identity)."
     )
-    hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Hidden units H.")
+    hidden: Annotated[Count, SEVERAL] = Field(32, description="Hidden units H.")
     optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="The optimiser.")
     learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Its learning rate.")
     clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
         1.0, description="Largest norm of the gradient; 0 for no clipping."
     )
-    batch: Annotated[PositiveInt, SEVERAL] = Field(64, description="Sequences in a training batch B.")
-    updates: Annotated[PositiveInt, SEVERAL] = Field(
+    batch: Annotated[Count, SEVERAL] = Field(64, description="Sequences in a training batch B.")
+    updates: Annotated[Count, SEVERAL] = Field(
         1500, description="Most updates of a trial; it ends sooner when solved."
     )
     threshold: Annotated[Annotated[float, Field(gt=0, le=1)], SEVERAL] = Field(
         0.9, description="Accuracy on held-out batches that solves a length."
     )
-    evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(50, description="Updates between two evaluations.")
-    final_batches: Annotated[PositiveInt, SEVERAL] = Field(
+    evaluate_every: Annotated[Count, SEVERAL] = Field(50, description="Updates between two evaluations.")
+    final_batches: Annotated[Count, SEVERAL] = Field(
         20, description="Held-out batches that decide at the end whether the length is solved."
     )
-    evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(500, description="Sequences in each of these.")
+    evaluation_samples: Annotated[Count, SEVERAL] = Field(500, description="Sequences in each of these.")
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
         "float32", description="Precision of training."
     )
-    seed: Annotated[NonNegativeInt, SEVERAL] = Field(0, description="Root of every random number.")
+    seed: Annotated[Seed, SEVERAL] = Field(0, description="Root of every random number.")
 
     def __init__(self, /, **values: Any) -> None:
         try:

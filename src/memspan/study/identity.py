@@ -6,6 +6,7 @@ neither a field that is added later, nor another default, nor another name of a 
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,6 +43,7 @@ KEYS: dict[str, str] = {}
 """The key of a field that has another name by now."""
 
 
+LONGEST_FOLDER = 60  # letters, of up to four bytes each: file systems take 255 bytes
 CODE = "code"
 """The key of the fingerprints in a stored specification."""
 
@@ -61,10 +63,12 @@ def default_name(study: Study) -> str:
     return "-".join([*names, checksum(canonical(study))[:8]])
 
 
-def folder_name(study: Study) -> str:
-    """For a folder of its own: a name that somebody gave is in it as a checksum only."""
-    usual = default_name(study)
-    return usual if study.name in (None, usual) else f"{usual}-{checksum(study.name)[:6]}"
+def folder_name(name: str) -> str:
+    """The folder of a study: its name, or where a file system may not take that, a part of it and a checksum."""
+    plain = re.sub(r"[^\w. -]", "-", name)[:LONGEST_FOLDER].strip(". ")
+    if re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", plain, re.IGNORECASE):  # devices of Windows
+        plain = f"study-{plain}"
+    return name if plain == name else f"{plain}-{checksum(name)[:6]}"
 
 
 def canonical(choices: Choices) -> str:

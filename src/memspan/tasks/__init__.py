@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.tasks.adding import Adding, Adding1997
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
@@ -56,11 +56,12 @@ def get_task(name: str, **parameters: Any) -> Task:
     >>> round(get_task("copying/urnn", items=5).trivial_risk(100), 4)  # 5 log 8 / 110
     0.0945
     """
-    task = TASKS.get(str(name).replace("_", "-"))
+    known_as = name.replace("_", "-") if isinstance(name, str) else ""  # type: ignore[redundant-expr]
+    task = TASKS.get(known_as)
     if task is None:
-        family = str(name).replace("_", "-").partition("/")[0]
+        family = known_as.partition("/")[0]
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
-        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
+        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), shown(name))
     known = parameters_of(task)
     optional = {item.name for item in fields(task) if item.metadata.get("optional")}
     parameters = {
@@ -71,7 +72,7 @@ def get_task(name: str, **parameters: Any) -> Task:
     for parameter in parameters:
         if parameter not in known:
             rule = f"one of {', '.join(known)}" if known else "left out: there is none"
-            raise InvalidArgument(f"a parameter of {task.name}", rule, repr(parameter))
+            raise InvalidArgument(f"a parameter of {task.name}", rule, shown(parameter))
     return replace(task, **parameters)
 
 

@@ -23,6 +23,7 @@ def export(
     output: Annotated[Path, Parameter(alias="-o")],
     format: Literal["csv", "json", "parquet"] | None = None,
     curves: Annotated[bool, Parameter(negative="")] = False,
+    force: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
     """Write the trials of a study to a file, a row each.
@@ -32,16 +33,18 @@ def export(
     name
         Which.
     output
-        A new file.
+        A new file, unless with --force.
     format
         [default: what the file's name ends with].
     curves
         Loss curves and gradients too; not to CSV.
+    force
+        Replace the file if it exists.
     store
         As for `memspan store ls`.
     """
     with Store(store) as opened:
-        count = export_trials(opened.find(name), output, format, curves=curves)
+        count = export_trials(opened.find(name), output, format, curves=curves, force=force)
     print(OLD_COLUMNS, file=sys.stderr)
     print(f"{output}: {count:,} trials")
     return 0
