@@ -172,7 +172,7 @@ def test_what_pydantic_complains_of_becomes_a_line_with_place_rule_and_value(val
     assert "did you mean" not in str(invalid(caught.value)) or place == "colour"
 
 
-@pytest.mark.parametrize("value", [MOST + 1, 10**30, 10**5000])
+@pytest.mark.parametrize("value", [MOST + 1, 10**30, 10**5000], ids=["one more", "large", "huge"])
 def test_no_size_is_larger_than_a_store_can_keep(value):
     with pytest.raises(InvalidArgument, match=r"^n must be at most 2,147,483,647, got [\w ,]+$"):
         whole_number("n", value)
@@ -203,6 +203,7 @@ def test_seeds_have_128_bits():
         (np.zeros((1000, 1000)), "an array of shape (1000, 1000), float64"),
         (np.zeros(2), "array([0., 0.])"),
     ],
+    ids=range(9),
 )
 def test_a_value_is_shown_in_a_bounded_text(value, text):
     assert shown(value) == text
@@ -216,7 +217,7 @@ def test_no_value_makes_a_message_long_or_fail():
     deep = []
     for _ in range(10_000):
         deep = [deep]
-    for value in (Fails(), "x" * 10**7, list(range(10**6)), deep, {k: k for k in range(10**5)}, b"x" * 10**6):
+    for value in (Fails(), {"x" * 10**7}, list(range(10**6)), deep, {k: k for k in range(10**5)}, b"x" * 10**6):
         assert len(shown(value)) < 250
         assert len(str(InvalidArgument("n", "small", value))) < 300
     assert len(str(InvalidArgument("n", "small", "x" * 10**7))) < 1100

@@ -102,7 +102,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("banana", f'Unknown command "banana". Available commands: {", ".join(NAMES)}.'),
         (
             "study banana",
-            'Unknown command "banana". Available commands: run, extend, resume, status, show, schema.',
+            'Unknown command "banana". Available commands: run, extend, resume, status, show, ',
         ),
         ("study run --lengths 0", "lengths[0] must be at least 1, got '0'"),
         ("study run --lengths", "lengths must be at least one value, got ()"),

@@ -122,11 +122,11 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         (f"keep_weights = 1{'0' * 30}", "keep_weights must be at most 2,147,483,647, got 1000000000000000"),
         (
             f"lengths = {'[' * 30}3{']' * 30}",
-            "the study file must be nested at most 20 deep, got study.toml, deeper",
+            "the study file must be nested at most 20 deep, got study.toml",
         ),
         (
             f"# {'x' * 1_000_000}",
-            "the study file must be of at most 1,000,000 bytes, got study.toml, which is larger",
+            "the study file must be of at most 1,000,000 bytes, got study.toml",
         ),
         ("learning_rate = 1" + "0" * 400, "learning_rate must be a finite number, got an integer of about 401"),
         ("hidden = 1000000000", "the study needs "),
@@ -256,15 +256,15 @@ def test_the_name_of_a_study_names_the_folder_of_its_figures(memspan_, monkeypat
         ("a/b", "a-b-"),
         ("..", "-"),
         ("x.", "x-"),
-        ("con", "con-"),
-        ("NUL.txt", "NUL.txt-"),
+        ("con", "study-con-"),
+        ("NUL.txt", "study-NUL.txt-"),
         ("y" * 70, "y" * 60 + "-"),
     ],
 )
 def test_a_folder_has_the_name_of_its_study_where_file_systems_take_it(name, folder):
     found = folder_name(name)
     assert found == folder if name == folder else re.fullmatch(re.escape(folder) + "[0-9a-f]{6}", found)
-    assert folder_name(found) == found  # so one that may be
+    assert len(found.encode()) < 255
 
 
 def test_the_code_of_a_study_is_watched(memspan_, small, monkeypatch):
@@ -275,9 +275,7 @@ def test_the_code_of_a_study_is_watched(memspan_, small, monkeypatch):
     for line in (f"study run {small} {QUIET}", f"study run {small} --dry-run", f"study resume from {QUIET}"):
         code, out, err = memspan_(["from a file" if word == "from" else word for word in line.split()])
         assert (code, out) == (2, "")
-        assert err.startswith(
-            "memspan: Study 'from a file' was run with other code of cell gru. Choose another --name"
-        )
+        assert err.startswith("memspan: Study 'from a file' was run with other code of cell gru. Choose another ")
     assert memspan_(["study", "show", "from a file"])[0] == 0  # which computes nothing
 
 

@@ -50,7 +50,7 @@ def test_what_can_be_had_is_a_share_of_what_is_free(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 bytes"), (1023, "1,023 bytes"), (1536, "1.5 KiB"), (2**28, "256 MiB"), (2**50, "1,024 TiB")],
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1536, "1.5 KiB"), (2**28, "256 MiB"), (2**50, "1 PiB")],
 )
 def test_amounts(size, text):
     assert amount(size) == text

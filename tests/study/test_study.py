@@ -138,11 +138,12 @@ def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
         ),
         (
             {"learning_rate": [k + 1 for k in range(100_001)]},
-            "the study must be of at most 100,000 configurations",
+            "the study must be of at most 100,000 config",
         ),
         ({"name": "x" * 10**6}, "name must be a text of at most 1,000 characters, got 'xxx"),
         ({"x" * 10**6: 3}, "Unknown field 'xxx"),
     ],
+    ids=range(12),
 )
 def test_what_is_too_large_is_refused_in_a_short_line(values, message):
     with pytest.raises(MemspanError) as caught:
