@@ -397,3 +397,30 @@ def test_it_is_a_module_too():
         [sys.executable, "-m", "memspan", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == memspan.__version__
+
+
+@pytest.mark.parametrize("line", ["store ls --weights 3", "cells --start glorot", "tasks --evaluation_batches 3"])
+def test_an_old_option_that_a_command_never_had_is_unknown_by_the_name_that_was_typed(memspan_, line):
+    code, out, err = memspan_(line)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"Unknown option: {line.split()[-2]}" in err
+    assert "is now" not in err
+
+
+def test_an_old_option_may_have_underscores(memspan_):
+    code, _, err = memspan_("study run --evaluation_batches 0 --dry-run --workers 0")
+    assert code == 2
+    assert err.splitlines()[0].startswith("memspan: --evaluation_batches is now --final-batches")
+    assert "final_batches must be at least 1, got '0'" in err
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [("ignore", 1), ("error", 1), (None, 2)])
+def test_pythonwarnings_decides_about_old_names(tmp_path, wanted, lines):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    environment |= {"PYTHONWARNINGS": f"{wanted}::FutureWarning"} if wanted else {}
+    command = [sys.executable, "-m", "memspan", "gradcheck", "--start", "banana"]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (found.returncode, "Traceback" in found.stderr) == (2, False)
+    told = [line for line in found.stderr.splitlines() if line.startswith("memspan: ")]
+    assert len(told) == lines
+    assert ("--start is now --init" in told[0]) == (wanted != "ignore")

@@ -296,3 +296,22 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
     with Store(path) as opened:
         assert opened.enter(STUDY).done() == {Key(0, 3, 0)}
         assert opened.find("first").study == STUDY
+
+
+@pytest.mark.parametrize("name", [3, None, b"x", ["x"]])
+def test_a_name_that_is_no_text_is_refused(opened, name):
+    for method in (opened.find, opened.count, opened.remove):
+        with pytest.raises(InvalidArgument, match=r"^name must be that of a study, a text, got "):
+            method(name)
+    for method in (opened.enter, opened.missing):
+        with pytest.raises(InvalidArgument, match=r"^study must be a Study, got "):
+            method(name)
+
+
+@pytest.mark.parametrize("place", [3, None, "", b"x"])
+def test_a_store_must_be_a_place(place, tmp_path):
+    for call in (lambda: Store(place), lambda: load_study(place, "x")):
+        with pytest.raises(InvalidArgument, match=r"^store must be a path"):
+            call()
+    with pytest.raises(InvalidArgument, match=r"^create must be True or False, got 3"):
+        Store(tmp_path / "x.sqlite", create=3)

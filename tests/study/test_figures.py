@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from memspan import Study, StudyResult, get_task
+from memspan import InvalidArgument, Study, StudyResult, get_task
 from memspan.figures.configurations import MOST_CONFIGURATIONS
 from memspan.span import SolvedShare
 from memspan.study import StudySummary
@@ -270,3 +270,10 @@ def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path,
     study = SEVERAL.with_(cell="rnn", hidden=range(1, MOST_CONFIGURATIONS + 2))
     trials = [make_trial(3, configuration=c) for c in range(MOST_CONFIGURATIONS + 1)]
     assert save_figures(StudyResult.of(study, trials), tmp_path) == [tmp_path / "solved.png"]
+
+
+@pytest.mark.parametrize(("result", "folder"), [(3, "x"), (Study(), "x"), (None, None), ("result", 3)])
+def test_figures_are_of_a_result_and_in_a_folder(result, folder):
+    found = StudyResult.of(Study(lengths=3), []) if result == "result" else result
+    with pytest.raises(InvalidArgument, match=r"^(result must be a StudyResult|folder must be a path).*, got "):
+        save_figures(found, folder)

@@ -30,6 +30,9 @@ class GradientFlow:
     d_R: PerStep
     d_W: PerStep
 
+    def __repr__(self) -> str:
+        return f"<GradientFlow over {len(self.d_a)} steps, from {self.d_a[-1]:.3g} back to {self.d_a[0]:.3g}>"
+
     @classmethod
     def of(cls, gradients: Gradients) -> Self:
         """Measure a backward pass."""

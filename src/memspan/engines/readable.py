@@ -48,6 +48,10 @@ class Trace:
     residuals: Inexact[np.ndarray, "residuals time batch hidden"]
     y_hat: Outputs
 
+    def __repr__(self) -> str:
+        T, B, F = self.x.shape
+        return f"<Trace of {self.cell.name}, {T} steps, {B} sequences, {F} inputs>"
+
     @property
     def a(self) -> Hidden:
         """`a[t]`, the output state after each step, `[T, B, H]`."""

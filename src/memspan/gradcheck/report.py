@@ -2,14 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float
-from rich.console import Console
-from rich.table import Table
 
+from memspan.runtime.tables import TextTable
 from memspan.shapes import PerStep
 
 Errors = Float[np.ndarray, "errors"]
@@ -110,9 +108,9 @@ class GradientReport:
     def __bool__(self) -> bool:
         return self.passed
 
-    def table(self, *, wide: bool = True) -> Table:
-        """The comparisons as a table for `rich`; in a narrow window without the three gradients."""
-        table = Table(title=self.subject, caption=self.verdict, caption_justify="left")
+    def table(self, *, wide: bool = True) -> TextTable:
+        """The comparisons as a table for `rich` or `print`; in a narrow window without the three gradients."""
+        table = TextTable(title=self.subject, caption=self.verdict, caption_justify="left")
         for heading in ("weight", "compared", "worst at"):
             table.add_column(heading, overflow="fold")
         gradients = ("backward", "complex step", "central diff.") if wide else ()
@@ -146,9 +144,10 @@ class GradientReport:
         return f"The gradient is WRONG at {places}."
 
     def __str__(self) -> str:
-        text = StringIO()
-        Console(file=text, width=150, no_color=True).print(self.table())
-        return text.getvalue()
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        return f"<GradientReport {self.verdict}>"
 
 
 @overload

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from rich.table import Table
 
 from memspan._version import __version__
 from memspan.execution import run_study
@@ -18,6 +17,7 @@ from memspan.execution.local import Local
 from memspan.execution.teams import Alone, ExecutorFailed
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
+from memspan.runtime.tables import TextTable
 from memspan.study import Study, StudyResult
 
 MOST = 2.0  # the factor beyond which nothing agrees
@@ -122,9 +122,9 @@ class Page:
         lines += [f"Shortened: {self.of.shortened} `--full` leaves nothing out."] if short else []
         return lines + [f"Not as in the paper: {difference}" for difference in self.of.differences]
 
-    def table(self) -> Table:
+    def table(self) -> TextTable:
         """The findings for `rich`."""
-        table = Table(title=f"{self.of.title}\n{self.of.source}", title_justify="left")
+        table = TextTable(title=f"{self.of.title}\n{self.of.source}", title_justify="left")
         for column in self.columns:
             table.add_column(column)
         for row in self.rows():

@@ -48,6 +48,9 @@ class Overview:
     hash: str
     counts: dict[str, int]
 
+    def __repr__(self) -> str:
+        return f"<Overview {shown(self.name)}: {self.done:,} of {self.trials:,} trials>"
+
     @property
     def trials(self) -> int:
         """How many it will have."""
@@ -79,6 +82,9 @@ class Store:
 
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
         self.transact = Transactions(database(place), create=truth("create", create))
+
+    def __repr__(self) -> str:
+        return f"<Store {self.place}>"
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
 from memspan.cells import CELLS, INITIALIZERS
-from memspan.errors import MOST, MOST_SEED, invalid
+from memspan.errors import MOST, MOST_SEED, invalid, shown
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS, whole_numbers
 from memspan.training.optimizers import RULES
@@ -147,6 +147,13 @@ class Choices(BaseModel):
             name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
             for name, value in parameters.items()
         }
+
+    def __repr__(self) -> str:
+        """The fields that were given, so that it reads as the call that makes it."""
+        given = ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in given)})"
+
+    __str__ = __repr__
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

@@ -81,6 +81,9 @@ class Ensemble:
             check_plain(models)
             self._compiled = AnyShapes(models[0], loss, memory)
 
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self.members)} x {self.members[0].model!r}>"
+
     def fit(
         self,
         updates: int,
