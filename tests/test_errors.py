@@ -8,7 +8,20 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from memspan import InvalidArgument, MemspanError, NotReady, UnreadableFile
-from memspan.errors import MachineFailed, did_you_mean, invalid, one_of, real_number, whole_number
+from memspan.errors import (
+    MOST,
+    MOST_SEED,
+    MachineFailed,
+    did_you_mean,
+    generator,
+    invalid,
+    one_of,
+    real_number,
+    shown,
+    truth,
+    whole_number,
+    whole_seed,
+)
 
 
 def test_one_except_clause_catches_them_all_and_the_usual_ones_still_do():
@@ -35,7 +48,7 @@ def test_invalid_argument_crosses_a_process_boundary(hint):
     assert error.name == "size"
 
 
-@pytest.mark.parametrize("value", [1, 7, np.int32(7), np.uint8(7), 10**30])
+@pytest.mark.parametrize("value", [1, 7, np.int32(7), np.uint8(7), MOST])
 def test_whole_number_returns_a_plain_int(value):
     number = whole_number("n", value)
     assert type(number) is int
@@ -138,15 +151,15 @@ class Paint(BaseModel):
     [
         ({"colour": "gren"}, "colour must be one of red, green, got 'gren'; did you mean 'green'?", "colour"),
         ({"colour": "purple"}, "colour must be one of red, green, got 'purple'", "colour"),
-        ({"layers": [1, "x"]}, "layers[1] must be a valid integer, unable to parse ", "layers[1]"),
-        ({"thickness": {"dry": "x"}}, "thickness.dry must be a valid number, unable to parse ", "thickness.dry"),
+        ({"layers": [1, "x"]}, "layers takes integers, got 'x'.", "layers"),
+        ({"thickness": {"dry": "x"}}, "thickness.dry takes numbers, got 'x'.", "thickness.dry"),
         (
             {"layer": 3},
             "Unknown field 'layer'. Did you mean 'layers'?",
             "layer",
         ),
-        ({"maker": 3}, "maker must be a valid string, got 3", "maker"),
-        (7, "the input must be a valid dictionary or instance of Paint, got 7", "the input"),
+        ({"maker": 3}, "maker takes text, got 3.", "maker"),
+        (7, "the input takes a table of names and values, got 7.", "the input"),
     ],
 )
 def test_what_pydantic_complains_of_becomes_a_line_with_place_rule_and_value(values, message, place):
@@ -157,3 +170,61 @@ def test_what_pydantic_complains_of_becomes_a_line_with_place_rule_and_value(val
     assert error.name == place
     assert "\n" not in str(error)
     assert "did you mean" not in str(invalid(caught.value)) or place == "colour"
+
+
+@pytest.mark.parametrize("value", [MOST + 1, 10**30, 10**5000], ids=["one more", "large", "huge"])
+def test_no_size_is_larger_than_a_store_can_keep(value):
+    with pytest.raises(InvalidArgument, match=r"^n must be at most 2,147,483,647, got [\w ,]+$"):
+        whole_number("n", value)
+
+
+def test_seeds_have_128_bits():
+    assert whole_seed("seed", MOST_SEED) == MOST_SEED
+    for value in (MOST_SEED + 1, 10**5000):
+        for check in (whole_seed, generator):
+            with pytest.raises(InvalidArgument, match=r"^seed must be at most 2\*\*128 - 1, got "):
+                check("seed", value)
+    for value in (-1, True, np.True_, "x", 1.5):
+        with pytest.raises(InvalidArgument, match=r"^rng must be a Generator, a SeedSequence or a whole number"):
+            generator("rng", value)
+    assert generator("rng", 7).random() == np.random.default_rng(7).random()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        ("x", "'x'"),
+        (10**30, "1" + "0" * 30),
+        (10**400, "an integer of about 401 digits"),
+        (-(10**5000), "an integer of about 5,001 digits"),
+        ([10**5000], "[an integer of about 5,001 digits]"),
+        ({"a": 10**5000}, "{'a': an integer of about 5,001 digits}"),
+        (np.zeros((1000, 1000)), "an array of shape (1000, 1000), float64"),
+        (np.zeros(2), "array([0., 0.])"),
+    ],
+    ids=range(9),
+)
+def test_a_value_is_shown_in_a_bounded_text(value, text):
+    assert shown(value) == text
+
+
+def test_no_value_makes_a_message_long_or_fail():
+    class Fails:
+        def __repr__(self):
+            raise RuntimeError("no text")
+
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (Fails(), {"x" * 10**7}, list(range(10**6)), deep, {k: k for k in range(10**5)}, b"x" * 10**6):
+        assert len(shown(value)) < 250
+        assert len(str(InvalidArgument("n", "small", value))) < 300
+    assert len(str(InvalidArgument("n", "small", "x" * 10**7))) < 1100
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes", None, []])
+def test_truth_takes_nothing_but_true_and_false(value):
+    assert (truth("flag", True), truth("flag", np.False_)) == (True, False)
+    with pytest.raises(InvalidArgument, match=r"^flag must be True or False, got "):
+        truth("flag", value)

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+MOST = 2**31 - 1
+"""The largest size or count that memspan takes: a store on PostgreSQL keeps counts in 32 bits."""
+MOST_SEED = 2**128 - 1
+"""The largest seed; NumPy's own have 128 bits."""
+LONGEST_TEXT = 1000  # letters of a value in a message
+
+
 class MemspanError(Exception):
     """The root of every error that memspan raises on purpose."""
 
@@ -27,11 +34,20 @@ class InvalidArgument(MemspanError, ValueError):
     """An argument breaks a rule; nothing was computed, allocated or written."""
 
     def __init__(self, name: str, rule: str, got: object, hint: str = "") -> None:
-        super().__init__(name, rule, str(got), hint)  # unpickling, in another process, passes these here again
+        text = got if isinstance(got, str) else shown(got)
+        text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+        super().__init__(name, rule, text, hint)  # unpickling, in another process, passes these here again
         self.name = name
 
     def __str__(self) -> str:
         return "{} must be {}, got {}{}".format(*self.args)
+
+
+class WrongType(InvalidArgument):
+    """An argument takes values of another type; the rule names these in the plural, such as integers."""
+
+    def __str__(self) -> str:
+        return "{} takes {}, got {}{}.".format(*self.args)
 
 
 class UnknownField(InvalidArgument, TypeError):
@@ -56,7 +72,7 @@ class UnknownField(InvalidArgument, TypeError):
 
     def __str__(self) -> str:
         name, hint, owner = self.args
-        return (f"Unknown argument {name!r} of {owner}." if owner else f"Unknown field {name!r}.") + hint
+        return (f"Unknown argument {shown(name)} of {owner}." if owner else f"Unknown field {shown(name)}.") + hint
 
 
 class NotFound(MemspanError, LookupError):
@@ -92,14 +108,91 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):  # raised inside the validation, and in the right form already
         return cause
-    place, got = _place(first["loc"]), reprlib.repr(first["input"])
-    if first["type"] == "extra_forbidden":
+    kind, place, got, limits = first["type"], _place(first["loc"]), first["input"], first.get("ctx", {})
+    if kind == "extra_forbidden":
         return UnknownField.among(place, known)
-    if first["type"] == "literal_error":
-        return not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
+    if kind == "literal_error":
+        return not_among(place, got, re.findall("'(.*?)'", limits["expected"]))
+    if kind == "missing":
+        return InvalidArgument(place, "given", "nothing")
+    if kind.startswith("float_") and isinstance(got, int) and not isinstance(got, bool):
+        kind = "finite_number"  # one beyond the range of floats
+    wanted = next((text for begin, text in TYPES.items() if kind.startswith(begin)), None)
+    if wanted in ("integers", "numbers") and isinstance(got, list | tuple):
+        wanted = f"one {wanted.removesuffix('s')}"
+    if wanted is not None:
+        return WrongType(re.sub(r"(\[\d+\])+$", "", place), wanted, shown(got))
+    if kind in RULES:
+        return InvalidArgument(place, RULES[kind].format(**{k: _limit(v) for k, v in limits.items()}), shown(got))
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    rule = rule.replace("String should have", "a text of")
-    return InvalidArgument(place, "given" if first["type"] == "missing" else rule, got)
+    return InvalidArgument(place, rule, shown(got))
+
+
+TYPES = {
+    "int_parsing_size": "integers with fewer digits",
+    "int_": "integers",
+    "float_": "numbers",
+    "decimal_": "numbers",
+    "bool_": "True or False",
+    "string_type": "text",
+    "string_sub_type": "text",
+    "string_unicode": "text",
+    "bytes_": "bytes",
+    "dict_": "a table of names and values",
+    "mapping_": "a table of names and values",
+    "model_": "a table of names and values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "iterable_type": "a list",
+}
+"""What a field takes, by how the error of pydantic begins that says it got something else."""
+RULES = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "finite_number": "a finite number",
+    "too_short": "at least {min_length} values",
+    "too_long": "at most {max_length} values",
+    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_long": "a text of at most {max_length} characters",
+    "json_invalid": "JSON",
+    "invalid_key": "a name",
+}
+"""The rule of a field, by the error of pydantic."""
+
+
+class _Shown(reprlib.Repr):
+    """`repr`, but short, whatever the value is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 100
+        self.maxlist = self.maxtuple = self.maxset = self.maxdict = 8
+        self.maxlevel = 4
+
+    def repr_int(self, number: int, level: int) -> str:
+        """Python refuses to write an integer of more than 4300 digits."""
+        if number.bit_length() <= 256:
+            return repr(number)
+        return f"an integer of about {int(number.bit_length() * math.log10(2)) + 1:,} digits"
+
+    def repr_ndarray(self, array: np.ndarray, level: int) -> str:
+        """Its numbers, if they are few."""
+        few = array.size <= 8 and array.dtype.kind in "biufc"
+        return repr(array) if few else f"an array of shape {array.shape}, {array.dtype}"
+
+
+shown = _Shown().repr
+"""`shown(value)`: a value as a message has it, in a bounded text; no value makes it fail."""
+
+
+def _limit(value: Any) -> str:
+    """A bound as a rule states it: `2,147,483,647`, `2**128 - 1`, `0.5`."""
+    if not isinstance(value, int):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:,}" if value < 10**12 else f"2**{value.bit_length()} - 1"
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -116,18 +209,32 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def not_among(name: str, value: Any, choices: list[str]) -> InvalidArgument:
     """The error for a value that is not one of a few names, with the one that was meant."""
-    return InvalidArgument(name, "one of " + ", ".join(choices), repr(value), did_you_mean(value, choices))
+    return InvalidArgument(name, "one of " + ", ".join(choices), shown(value), did_you_mean(value, choices))
 
 
-def whole_number(name: str, value: Any, *, least: int = 1) -> int:
-    """Return `value` as an `int` of at least `least`; booleans and floats are refused."""
+def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> int:
+    """Return `value` as an `int` from `least` to `most`; booleans and floats are refused."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
     if number is None or number < least:
-        raise InvalidArgument(name, f"a whole number of at least {least}", repr(value))
+        raise InvalidArgument(name, f"a whole number of at least {least}", shown(value))
+    if number > most:
+        raise InvalidArgument(name, f"at most {_limit(most)}", shown(value))
     return number
+
+
+def whole_seed(name: str, value: Any) -> int:
+    """Return `value` as an `int` from which random numbers can start."""
+    return whole_number(name, value, least=0, most=MOST_SEED)
+
+
+def truth(name: str, value: Any) -> bool:
+    """Return `value` as a `bool`; numbers and texts are refused."""
+    if not isinstance(value, bool | np.bool):
+        raise InvalidArgument(name, "True or False", shown(value))
+    return bool(value)
 
 
 def real_number(
@@ -149,17 +256,21 @@ def real_number(
         bounds += [f"of at least {least:g}"] * (least > -math.inf)
         bounds += [f"below {below:g}"] * (below < math.inf)
         bounds += [f"of at most {most:g}"] * (most < math.inf)
-        raise InvalidArgument(name, " ".join(["a finite number", " and ".join(bounds)]).strip(), repr(value))
+        raise InvalidArgument(name, " ".join(["a finite number", " and ".join(bounds)]).strip(), shown(value))
     return number
 
 
 def generator(name: str, value: Any) -> np.random.Generator:
     """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy."""
     try:
-        return np.random.default_rng(value)
-    except (TypeError, ValueError):
-        rule = "a Generator, a SeedSequence or a whole number of at least 0"
-        raise InvalidArgument(name, rule, repr(value)) from None
+        if isinstance(value, int | np.integer) and not isinstance(value, bool):
+            value = whole_seed(name, value) if value > 0 else value
+        if not isinstance(value, bool | np.bool):
+            return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidArgument):
+            raise
+    raise InvalidArgument(name, "a Generator, a SeedSequence or a whole number of at least 0", shown(value))
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:

@@ -100,13 +100,16 @@ def test_the_help_lists_every_option(memspan_, command, options):
     ("line", "message"),
     [
         ("banana", f"Unknown command 'banana'. Available commands: {', '.join(NAMES)}."),
-        ("study banana", "Unknown command 'banana'. Available commands: run, resume, status, show, schema."),
-        ("study run --lengths 0", "--lengths must be greater than 0, got '0'"),
+        (
+            "study banana",
+            "Unknown command 'banana'. Available commands: run, extend, resume, status, show, ",
+        ),
+        ("study run --lengths 0", "--lengths must be at least 1, got '0'"),
         ("study run --lengths", "--lengths must be at least one value, got ()"),
         ("study run --lengths 5 5", "--lengths must be different from each other, got ('5', '5')"),
         (
             "study run --lengths five",
-            "--lengths must be a valid integer, unable to parse string as an integer, got 'five'",
+            "--lengths takes integers, got 'five'.",
         ),
         ("study run --cell banana", "--cell must be one of rnn, rnn-relu, "),
         ("study run --cell rnn,banana", "--cell must be one of rnn, rnn-relu, "),
@@ -124,10 +127,10 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study run --tolerance 0.1", "Unknown option --tolerance. Did you mean --task-parameters.tolerance?"),
         ("study run --learning-rate nan", "--learning-rate must be a finite number, got 'nan'"),
         ("study run --learning-rate inf", "--learning-rate must be a finite number, got 'inf'"),
-        ("study run --threshold 1.1", "--threshold must be less than or equal to 1, got '1.1'"),
-        ("study run --hidden 1.5", "--hidden must be a valid integer, "),
-        ("study run --hidden 8,0", "--hidden must be greater than 0, got '0'"),
-        ("study run --repetitions 2 3", "--repetitions must be a valid integer, got ('2', '3')"),
+        ("study run --threshold 1.1", "--threshold must be at most 1, got '1.1'"),
+        ("study run --hidden 1.5", "--hidden takes integers, got '1.5'."),
+        ("study run --hidden 8,0", "--hidden must be at least 1, got '0'"),
+        ("study run --repetitions 2 3", "--repetitions takes one integer, got ('2', '3')."),
         ("study run --workers -1", "--workers must be a whole number of at least 0, got -1"),
         ("study run --workers two", "--workers must be a whole number, got 'two'"),
         ("study run --workers 1.5", "--workers must be a whole number, got '1.5'"),
@@ -399,3 +402,30 @@ def test_it_is_a_module_too():
         [sys.executable, "-m", "memspan", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == memspan.__version__
+
+
+@pytest.mark.parametrize("line", ["store ls --weights 3", "cells --start glorot", "tasks --evaluation_batches 3"])
+def test_an_old_option_that_a_command_never_had_is_unknown_by_the_name_that_was_typed(memspan_, line):
+    code, out, err = memspan_(line)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"Unknown option: {line.split()[-2]}" in err
+    assert "is now" not in err
+
+
+def test_an_old_option_may_have_underscores(memspan_):
+    code, _, err = memspan_("study run --evaluation_batches 0 --dry-run --workers 0")
+    assert code == 2
+    assert err.splitlines()[0].startswith("memspan: --evaluation_batches is now --final-batches")
+    assert "final_batches must be at least 1, got '0'" in err
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [("ignore", 1), ("error", 1), (None, 2)])
+def test_pythonwarnings_decides_about_old_names(tmp_path, wanted, lines):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    environment |= {"PYTHONWARNINGS": f"{wanted}::FutureWarning"} if wanted else {}
+    command = [sys.executable, "-m", "memspan", "gradcheck", "--start", "banana"]
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (found.returncode, "Traceback" in found.stderr) == (2, False)
+    told = [line for line in found.stderr.splitlines() if line.startswith("memspan: ")]
+    assert len(told) == lines
+    assert ("--start is now --init" in told[0]) == (wanted != "ignore")

@@ -40,7 +40,14 @@ def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
     code, out, _ = run(f"store export mine -o trials.{form}")
     assert (code, out) == (0, f"trials.{form}: 4 trials\n")
     code, _, err = run(f"store export mine -o trials.{form}")
-    assert (code, err) == (2, f"memspan: output must be a new file, got 'trials.{form}'\n")
+    assert (code, err) == (
+        2,
+        f"memspan: trials.{form} exists. Choose another --output; pass --force to replace it.\n",
+    )
+    (tmp_path / f"trials.{form}").write_text("an old one")
+    assert run(f"store export mine -o trials.{form} --force")[0] == 0
+    (tmp_path / "folder.json").mkdir()
+    assert run("store export mine -o folder.json --force")[0] == 2
     if form == "csv":
         with (tmp_path / "trials.csv").open() as file:
             assert [(row["length"], row["repetition"]) for row in csv.DictReader(file)] == [
@@ -79,6 +86,16 @@ def test_nothing_is_taken_out_unasked(run, monkeypatch):
     assert run("store rm mine")[0] == 0
     with Store("memspan.sqlite") as store:
         assert store.overviews() == []
+
+
+def test_several_studies_are_deleted_at_once_or_none(run):
+    assert run(RUN.replace("mine", "other"))[0] == 0
+    code, out, err = run("store rm mine nothing other --yes")
+    assert (code, out, "'nothing'" in err) == (2, "", True)
+    with Store("memspan.sqlite") as store:
+        assert store.names() == ["mine", "other"]
+    assert run("store rm mine other --yes") == (0, "Deleted mine (4 trials), other (4 trials).\n", "")
+    assert run("store rm --yes")[0] == 2
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):

@@ -1,8 +1,10 @@
 """`memspan study` beyond a first run: files, growth, resumption, refusals, and what other programs read."""
 
 import json
+import re
 import tomllib
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,7 @@ from memspan import Store, Study, load_study
 from memspan.cli import main
 from memspan.execution import run as running
 from memspan.execution.events import Finished
+from memspan.study.identity import folder_name
 
 SMALL = "--hidden 4 --batch 4 --updates 3 --final-batches 1 --evaluation-samples 10 --lengths 2,3 --repetitions 2"
 QUIET = "--workers 0 --progress none --no-figures"
@@ -88,9 +91,10 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     code, out, err = memspan_(f"study run {small} {QUIET} --cell lstm --hidden 5")
     assert (code, out) == (2, "")
-    assert err.startswith("memspan: name must be another one, as a study may grow, but not change")
-    assert "  cell: rnn, gru in the store, lstm asked for" in err
-    assert "  hidden: 4 in the store, 5 asked for" in err
+    assert err == (
+        "memspan: Study 'from a file' exists with other settings (cell: rnn, gru, now lstm; hidden: 4, now 5). "
+        "Choose another --name.\n"
+    )
     assert len(stored().trials) == 8
 
 
@@ -100,8 +104,8 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         ("lenghts = [3]", "Unknown field 'lenghts'. Did you mean 'lengths'?"),
         ('cell = ["rnn", "lstn"]', "cell[1] must be one of rnn, "),
         ('cell = ["rnn", "lstn"]', "got 'lstn'; did you mean 'lstm'?"),
-        ('hidden = "many"', "hidden must be a valid integer, unable to parse string as an integer, got 'many'"),
-        ("hidden = [8, 0]", "hidden[1] must be greater than 0, got 0"),
+        ('hidden = "many"', "hidden takes integers, got 'many'."),
+        ("hidden = [8, 0]", "hidden[1] must be at least 1, got 0"),
         ("updates = true", "updates must be a number or a name, not a truth value, got True"),
         ("lengths = []", "lengths must be at least one value, got []"),
         (
@@ -111,11 +115,24 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         ("[task_parameters]\ntolerance = [0.1, -1]", "tolerance must be "),
         ("lengths = [", "the study file must be TOML in UTF-8, got study.toml: "),
         ("learning_rate = nan", "learning_rate must be a finite number, got nan"),
-        ("lengths = [1000000000000]", "the study needs "),
+        ("lengths = [1000000000000]", "lengths[0] must be at most 2,147,483,647, got 1000000000000"),
+        ("lengths = [2000000000]", "the study needs "),
+        (f"seed = 0x{'f' * 20_000}", "seed must be at most 2**128 - 1, got an integer of about 24,083 digits"),
+        (f"hidden = 1{'0' * 400}", "hidden must be at most 2,147,483,647, got an integer of about 401 digits"),
+        (f"keep_weights = 1{'0' * 30}", "keep_weights must be at most 2,147,483,647, got 1000000000000000"),
+        (
+            f"lengths = {'[' * 30}3{']' * 30}",
+            "the study file must be nested at most 20 deep, got study.toml",
+        ),
+        (
+            f"# {'x' * 1_000_000}",
+            "the study file must be of at most 1,000,000 bytes, got study.toml",
+        ),
+        ("learning_rate = 1" + "0" * 400, "learning_rate must be a finite number, got an integer of about 401"),
         ("hidden = 1000000000", "the study needs "),
         ("self = 1", "Unknown field 'self'."),
         (f"hidden = {'1' * 5000}", "the study file must be TOML in UTF-8, got study.toml: "),
-        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be TOML in UTF-8, got study.toml: "),
+        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be nested at most 20 deep, got study.toml"),
         (f"name = '{'é' * 600}'", "name must be a text of at most 1,000 bytes in UTF-8"),
     ],
 )
@@ -187,7 +204,7 @@ def test_a_study_that_was_stopped_is_found_and_resumed(memspan_, small, monkeypa
     code, _, err = memspan_(f"study resume {QUIET}")
     assert (code, err) == (
         2,
-        "memspan: name must be given, of a study that is not finished, got none; there is no such study\n",
+        "memspan: Nothing to resume: every study in memspan.sqlite is finished.\n",
     )
 
 
@@ -195,13 +212,71 @@ def test_which_study_must_be_told_if_there_are_several(memspan_, small):
     memspan_(f"study run {small} {QUIET}")
     memspan_(f"{RUN} --name second")
     code, _, err = memspan_("study show")
-    assert code == 2
-    assert "name must be given, of a study, got none; there is 'from a file', 'second'" in err
+    assert (code, err) == (2, "memspan: Which study? Choose one of from a file, second.\n")
     code, out, _ = memspan_("study show second -o drawn")
     assert code == 0
     assert "drawn/accuracy.png" in out
     code, _, err = memspan_("study show secnd")
     assert (code, "No study 'secnd' in memspan.sqlite. Did you mean 'second'?" in err) == (2, True)
+
+
+def test_a_study_grows_by_its_name_alone(memspan_, small):
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    before = {trial.key: trial for trial in stored().trials}
+    name = ["study", "extend", "from a file"]
+    code, _, _ = memspan_([*name, *f"--repetitions 3 --lengths 4 {QUIET}".split()])
+    assert code == 0
+    result = stored()
+    assert (result.study.lengths, result.study.repetitions, len(result.trials)) == ((2, 3, 4), 3, 18)
+    assert result.study.task_parameters == {"tolerance": 0.2}
+    assert {trial.key: trial for trial in result.trials}.items() >= before.items()
+    for options, message in (
+        ("", "lengths or repetitions must be given, got neither"),
+        ("--repetitions 2", "repetitions must be at least 3, those in the store, got 2"),
+        ("--lengths x", "lengths takes integers, got 'x'."),
+        ("--lengths 0", "lengths[0] must be at least 1, got '0'"),
+    ):
+        assert memspan_([*name, *options.split(), *QUIET.split()]) == (2, "", f"memspan: {message}\n")
+    assert memspan_(f"study extend your --repetitions 9 {QUIET}")[0] == 2
+    assert stored() == result
+
+
+def test_the_name_of_a_study_names_the_folder_of_its_figures(memspan_, monkeypatch):
+    monkeypatch.setattr("memspan.cli.study.runner.save_figures", one_figure)
+    code, out, _ = memspan_(f"{RUN.removesuffix(' --no-figures')} --name mine")
+    assert (code, out.splitlines()[-1]) == (0, "runs/mine/accuracy.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("mine", "mine"),
+        ("from a file", "from a file"),
+        ("größer-2.5", "größer-2.5"),
+        ("a/b", "a-b-"),
+        ("..", "-"),
+        ("x.", "x-"),
+        ("con", "study-con-"),
+        ("NUL.txt", "study-NUL.txt-"),
+        ("y" * 70, "y" * 60 + "-"),
+    ],
+)
+def test_a_folder_has_the_name_of_its_study_where_file_systems_take_it(name, folder):
+    found = folder_name(name)
+    assert found == folder if name == folder else re.fullmatch(re.escape(folder) + "[0-9a-f]{6}", found)
+    assert len(found.encode()) < 255
+
+
+def test_the_code_of_a_study_is_watched(memspan_, small, monkeypatch):
+    from memspan.cells import CELLS
+
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    monkeypatch.setitem(CELLS, "gru", replace(CELLS["gru"], constants={"more": 1.0}))
+    for line in (f"study run {small} {QUIET}", f"study run {small} --dry-run", f"study resume from {QUIET}"):
+        code, out, err = memspan_(["from a file" if word == "from" else word for word in line.split()])
+        assert (code, out) == (2, "")
+        assert err.startswith("memspan: Study 'from a file' was run with other code of cell gru. Choose another ")
+    assert memspan_(["study", "show", "from a file"])[0] == 0  # which computes nothing
 
 
 def test_one_configuration_can_be_shown_alone(memspan_, small):
@@ -266,7 +341,9 @@ def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
     assert stored(name).complete
     outside = {path.name for path in tmp_path.iterdir()}
     assert outside == {"memspan.sqlite", "runs"}
-    assert all(path.startswith("runs/recall-rnn-") for path in out.splitlines() if path.endswith(".png"))
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert f"runs/{folder.name}/accuracy.png" in out
+    assert re.fullmatch(r"[\w -][\w. -]*", folder.name)
     for line in (["study", "status"], ["store", "ls"], ["study", "status", name], ["store", "show", name]):
         code, out, _ = memspan_(line)
         assert code == 0

@@ -5,6 +5,7 @@ import pytest
 
 from memspan.execution.jobs import HERE, Board, Job, OtherVersion, work
 from memspan.study.configuration import Configuration
+from memspan.study.fingerprint import fingerprints
 from memspan.study.trial import Stopped
 
 
@@ -35,3 +36,13 @@ def test_a_worker_of_another_version_refuses(tmp_path):
     configuration = Configuration(updates=1)
     with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
         work(Job(1, 0, configuration, 3, (0,), version="0.0.0"))
+
+
+def test_a_worker_with_other_code_of_a_cell_refuses():
+    """As one that was started before the file of the cell was edited, or after."""
+    configuration = Configuration(updates=1, hidden=2, batch=2, evaluation_samples=2, final_batches=1)
+    code = tuple(sorted(fingerprints(configuration).items()))
+    assert len(work(Job(1, 0, configuration, 3, (0,), code=code))) == 1
+    other = tuple((name, "0" if name == "cell rnn" else digest) for name, digest in code)
+    with pytest.raises(OtherVersion, match=r"the worker .* has other code of cell rnn: restart the workers"):
+        work(Job(1, 0, configuration, 3, (0,), code=other))

@@ -3,7 +3,8 @@ from memory_estimate import CONFIGURATIONS, measured
 
 from memspan import Configuration
 from memspan.execution import memory
-from memspan.execution.memory import amount, available, bytes_of
+from memspan.execution.memory import available, bytes_of
+from memspan.runtime.memory import amount
 
 SHORT = ("large evaluation", "copying", "small gru, float64", "many short networks")
 """Those that take a few seconds."""
@@ -49,7 +50,7 @@ def test_what_can_be_had_is_a_share_of_what_is_free(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 bytes"), (1023, "1,023 bytes"), (1536, "1.5 KiB"), (2**28, "256 MiB"), (2**50, "1,024 TiB")],
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1536, "1.5 KiB"), (2**28, "256 MiB"), (2**50, "1 PiB")],
 )
 def test_amounts(size, text):
     assert amount(size) == text

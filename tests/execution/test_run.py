@@ -184,7 +184,7 @@ def test_a_study_that_has_grown_runs_only_what_is_new(store, more):
 def test_a_study_does_not_change_under_its_name(store):
     result = run_study(SMALL.with_(name="mine"), store, progress=False)
     for other in ({"hidden": 7}, {"cell": "gru"}, {"seed": 1}):
-        with pytest.raises(AnotherStudy, match=r"name must be another one, .*, got 'mine'\n  \w+: .* asked for"):
+        with pytest.raises(AnotherStudy, match=r"Study 'mine' exists with other settings \(\w+: .*, now .*\)\."):
             run_study(SMALL.with_(name="mine", **other), store, progress=False)
     assert load_study(store, "mine") == result
 
@@ -530,3 +530,29 @@ def test_an_executor_that_was_given_is_given_back(tmp_path):
             result = run_study(SMALL, tmp_path / store, executor=executor, workers=1, progress=False)
             assert result.complete
         assert executor.submit(pow, 2, 3).result() == 8
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "rule"),
+    [
+        ("listen", 3, "a callable that takes an event"),
+        ("executor", 3, "an Executor, or a callable that makes one"),
+        ("scheduler", 3, "the address of a Dask scheduler"),
+        ("scheduler", "", "the address of a Dask scheduler"),
+        ("progress", 3, "True, False or one of auto, bar, "),
+        ("progress", "loud", "one of auto, bar, "),
+        ("retry_failed", "no", "True or False"),
+        ("workers", 10**6, "at most 10,000"),
+        ("workers", True, "a whole number of at least 0"),
+        ("store", 3, "a path, or the URL of a PostgreSQL database"),
+        ("study", 3, "a Study"),
+        ("study", Study, "a Study"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_made(tmp_path, argument, value, rule):
+    arguments = {"study": SMALL, "store": tmp_path / "x.sqlite", argument: value}
+    with pytest.raises(InvalidArgument) as caught:
+        run_study(**arguments)
+    assert str(caught.value).startswith(f"{argument} must be {rule}")
+    assert "got " in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from memspan import InvalidArgument, Store, Study
+from memspan import Conflict, InvalidArgument, Store, Study
 from memspan.store.export import export
 
 STUDY = Study(
@@ -86,7 +86,7 @@ def test_a_study_without_trials_is_an_empty_table(tmp_path):
 def test_nothing_is_written_over_and_nothing_is_left_behind(entry, tmp_path, monkeypatch):
     path = read(entry, tmp_path, "csv")
     before = path.read_bytes()
-    with pytest.raises(InvalidArgument, match="output must be a new file"):
+    with pytest.raises(Conflict, match=r"trials\.csv exists\. Choose another --output; pass --force"):
         export(entry, path)
     assert path.read_bytes() == before
 

@@ -12,7 +12,7 @@ from memspan import Store, Study, load_study, run_study
 from memspan.store.migration import newer_configuration, newer_study, newer_trial
 from memspan.store.repair import diagnose
 from memspan.store.schema import VERSION, WITHOUT_CHECKSUMS
-from memspan.study.identity import default_name
+from memspan.study.identity import UncheckedCode, default_name
 
 OLD = Path(__file__).parent / "data" / "version-1.sqlite"
 SMALL = {"hidden": 4, "batch": 8, "updates": 60, "final_batches": 2, "evaluation_samples": 50}
@@ -89,7 +89,8 @@ def test_it_is_migrated_once(old):
 def test_a_study_of_it_is_gone_on_with_and_nothing_is_run_again(old):
     for study in (UNNAMED, NAMED):
         heard = []
-        run_study(study, old, progress=False, listen=heard.append)
+        with pytest.warns(UncheckedCode):  # memspan 0.1 kept no fingerprints
+            run_study(study, old, progress=False, listen=heard.append)
         assert [type(event).__name__ for event in heard] == ["Planned", "Ended"]
     grown = run_study(UNNAMED.with_(repetitions=3), old, progress=False)
     assert len(grown.trials) == 12

@@ -1,18 +1,20 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
-from memspan import NotFound, Store, Study, UnreadableFile, load_study
+from memspan import CELLS, NotFound, Store, Study, UnreadableFile, load_study
 from memspan.store import store as module
 from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA, configurations, studies
 from memspan.study import Key
-from memspan.study.identity import AnotherStudy
+from memspan.study.fingerprint import fingerprints
+from memspan.study.identity import AnotherStudy, UncheckedCode, canonical, specified
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
 
@@ -65,12 +67,10 @@ def test_another_study_of_the_same_name_is_refused_with_every_difference(opened,
         with pytest.raises(AnotherStudy) as error:
             enter(other)
         message = str(error.value)
-        assert message.startswith("name must be another one, as a study may grow, but not change")
-        for line in (
-            "  cell: rnn, lstm in the store, gru asked for",
-            "  learning_rate: 0.01 in the store, 0.5 asked for",
-        ):
-            assert line in message.splitlines()
+        assert message == (
+            "Study 'first' exists with other settings (cell: rnn, lstm, now gru; learning_rate: 0.01, now 0.5). "
+            "Choose another --name."
+        )
         assert "hidden" not in message
         assert "lengths" not in message  # others may stand beside those that are there
     assert opened.find("first").study == STUDY
@@ -79,10 +79,83 @@ def test_another_study_of_the_same_name_is_refused_with_every_difference(opened,
 
 def test_a_parameter_of_the_task_is_part_of_the_study(opened):
     opened.enter(Study(task_parameters={"tolerance": 0.2}, name="a"))
-    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2 in the store, nothing asked for"):
+    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2, now not set"):
         opened.enter(Study(name="a"))
-    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2 in the store, 0.3 asked for"):
+    with pytest.raises(AnotherStudy, match=r"task_parameters.tolerance: 0.2, now 0.3"):
         opened.enter(Study(task_parameters={"tolerance": 0.3}, name="a"))
+
+
+@pytest.fixture
+def other_code(monkeypatch):
+    """Give the cell rnn a constant more, as if its file had been edited."""
+    return lambda value: monkeypatch.setitem(CELLS, "rnn", replace(CELLS["rnn"], constants={"more": value}))
+
+
+def test_a_named_study_is_refused_when_the_code_of_its_cell_has_changed(opened, make_trial, other_code):
+    opened.enter(STUDY).keep([make_trial(3)])
+    other_code(1.0)
+    for enter in (opened.enter, opened.missing):
+        with pytest.raises(AnotherStudy) as error:
+            enter(STUDY.with_(repetitions=3))
+        assert str(error.value) == (
+            "Study 'first' was run with other code of cell rnn. Choose another --name, or delete the study with "
+            "`memspan store rm first`."
+        )
+    assert opened.find("first").study == STUDY
+    lstm = STUDY.with_(cell="lstm", name="lstm")
+    assert opened.enter(lstm).study == lstm  # whose code is as it was
+
+
+def test_a_study_without_a_name_is_a_new_one_when_its_code_has_changed(opened, make_trial, other_code):
+    study = Study(lengths=3, repetitions=2, keep_weights=0)
+    first = opened.enter(study)
+    first.keep([make_trial(3)])
+    other_code(1.0)
+    assert opened.missing(study) == study.keys
+    second = opened.enter(study)
+    assert second.name.startswith(f"{first.name}-")
+    second.keep([make_trial(3, 1)])
+    assert opened.enter(study).done() == {Key(0, 3, 1)}
+    other_code(2.0)
+    assert len({first.name, second.name, opened.enter(study).name}) == 3
+    with pytest.raises(AnotherStudy, match=r"other code of cell rnn"):
+        opened.enter(opened.find(first.name).study)  # as `memspan study resume` would
+
+
+def test_a_cell_that_only_failed_may_be_mended_under_the_same_name(opened, make_trial, other_code):
+    opened.enter(STUDY).keep([make_trial(3, outcome="failed")])
+    other_code(1.0)
+    opened.enter(STUDY).keep([make_trial(3, 1)])
+    other_code(2.0)
+    with pytest.raises(AnotherStudy):
+        opened.enter(STUDY)
+
+
+def test_a_study_stored_without_fingerprints_is_accepted_with_a_warning_once(opened, make_trial, other_code):
+    opened.enter(STUDY).keep([make_trial(3)])
+    row = {name: specified(STUDY)[name] for name in ("specification", "hash")}
+    opened.transact(lambda connection: connection.execute(update(studies).values(**row)), writes=True)
+    with pytest.warns(UncheckedCode, match=r"Study 'first'.*\(cell rnn, cell lstm, task recall\)"):
+        opened.enter(STUDY)
+    opened.enter(STUDY)
+    other_code(1.0)
+    with pytest.raises(AnotherStudy):
+        opened.enter(STUDY)
+
+
+def test_fingerprints_are_no_part_of_what_a_study_computes(opened, other_code):
+    before = canonical(STUDY), STUDY.keys, specified(STUDY)["hash"]
+    other_code(1.0)
+    assert (canonical(STUDY), STUDY.keys, specified(STUDY, fingerprints(STUDY))["hash"]) == before
+
+
+@pytest.mark.parametrize("code", ["[1]", '{"cell rnn": 3}'])
+def test_damaged_fingerprints_are_named(opened, code):
+    opened.enter(STUDY)
+    text = json.dumps(json.loads(specified(STUDY)["specification"]) | {"code": json.loads(code)})
+    opened.transact(lambda connection: connection.execute(update(studies).values(specification=text)), writes=True)
+    with pytest.raises(UnreadableFile, match=r"'first'.*damaged"):
+        opened.enter(STUDY)
 
 
 def test_lengths_and_repetitions_stand_beside_each_other(opened, make_trial):
@@ -237,3 +310,22 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
     with Store(path) as opened:
         assert opened.enter(STUDY).done() == {Key(0, 3, 0)}
         assert opened.find("first").study == STUDY
+
+
+@pytest.mark.parametrize("name", [3, None, b"x", ["x"]])
+def test_a_name_that_is_no_text_is_refused(opened, name):
+    for method in (opened.find, opened.count, opened.remove):
+        with pytest.raises(InvalidArgument, match=r"^name must be that of a study, a text, got "):
+            method(name)
+    for method in (opened.enter, opened.missing):
+        with pytest.raises(InvalidArgument, match=r"^study must be a Study, got "):
+            method(name)
+
+
+@pytest.mark.parametrize("place", [3, None, "", b"x"])
+def test_a_store_must_be_a_place(place, tmp_path):
+    for call in (lambda: Store(place), lambda: load_study(place, "x")):
+        with pytest.raises(InvalidArgument, match=r"^store must be a path"):
+            call()
+    with pytest.raises(InvalidArgument, match=r"^create must be True or False, got 3"):
+        Store(tmp_path / "x.sqlite", create=3)

@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from memspan import Study, StudyResult, get_task
+from memspan import InvalidArgument, Study, StudyResult, get_task
 from memspan.figures.configurations import MOST_CONFIGURATIONS
 from memspan.span import SolvedShare
 from memspan.study import StudySummary
@@ -300,3 +300,10 @@ def test_titles_and_folders_name_what_varies(monkeypatch, tmp_path, make_trial):
         if folder == "task-recall-kth-gain-4-updates-1500":
             assert title.get_text().splitlines()[0] == "task recall/kth, gain 4, updates 1500"
     assert (".", "gradient-by-lag") in titles
+
+
+@pytest.mark.parametrize(("result", "folder"), [(3, "x"), (Study(), "x"), (None, None), ("result", 3)])
+def test_figures_are_of_a_result_and_in_a_folder(result, folder):
+    found = StudyResult.of(Study(lengths=3), []) if result == "result" else result
+    with pytest.raises(InvalidArgument, match=r"^(result must be a StudyResult|folder must be a path).*, got "):
+        save_figures(found, folder)

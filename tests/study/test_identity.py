@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -53,8 +54,8 @@ def test_a_study_without_a_value_of_the_old_one_is_another(old, new):
         return
     with pytest.raises(AnotherStudy) as raised:
         demand_contained(old, new, "mine")
-    told = [line.split(":")[0].strip() for line in str(raised.value).splitlines()[1:]]
-    assert sorted(told) == sorted(lost)
+    told = re.search(r"\((.*)\)", str(raised.value))[1].split("; ")
+    assert sorted(each.split(":")[0] for each in told) == sorted(lost)
 
 
 def test_the_usual_name_depends_on_all_but_the_size():

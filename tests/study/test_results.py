@@ -1,11 +1,12 @@
 import math
+import sys
 from io import StringIO
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from memspan import InvalidArgument, Study, StudyResult, get_task, run_study
+from memspan import InvalidArgument, NotFound, Study, StudyResult, StudySummary, get_task, run_study
 from memspan.study.study import Key
 
 STUDY = Study(lengths=(5, 10, 20), repetitions=3)
@@ -238,3 +239,57 @@ def test_the_caption_has_the_range_of_thresholds(make_trial):
     words = " ".join(text(result).split())
     assert "Solved: accuracy of at least 0.8 to 0.9." in words
     assert "within 0.1 of the label" in words
+
+
+SIX = Study(cell="rnn,gru", lengths=(3, 5), repetitions=2, name="mine")
+
+
+@pytest.fixture
+def six(make_trial):
+    trials = [make_trial(3), make_trial(3, 1, "failed"), make_trial(5, 0, "unsolved")]
+    gru = [trial.model_copy(update={"configuration": 1}) for trial in trials]
+    return StudyResult.of(SIX, [*trials, *gru])
+
+
+def test_results_are_short_in_a_prompt(six):
+    texts = [repr(part) for part in (six, StudySummary(six.study, six.rows), six.parts[1], six.rows[0][0])]
+    texts += [repr(six.trials[0]), str(six.trials[1]), repr(six.trials[0].start), repr(six.study), str(six.study)]
+    assert all(len(text) < 250 for text in texts)
+    assert texts[0] == "<StudyResult 'mine' of 2 configurations of cell: 6 of 8 trials.>"
+    assert texts[2].startswith("<StudyResult 'mine' of gru, 32 hidden, ")
+    assert texts[3] == "<LengthSummary T=3: solved 1 of 1>"
+    assert texts[4].startswith("<Trial T=3, repetition 0, configuration 0: solved, accuracy 0.950, loss 0.01, 4 ")
+    assert texts[5].endswith("failed, 'MemoryError: no room'>")
+    assert texts[7] == "Study(cell=('rnn', 'gru'), lengths=(3, 5), repetitions=2, name='mine')"
+    assert len(repr(Study(lengths=range(1, 10_000)))) < 100
+
+
+def test_a_table_can_be_printed(six):
+    text = f"{six.table()}"
+    assert "│ gru  │" in text
+    assert "95 % interval" in text
+
+
+def test_records_have_a_row_for_each_trial_or_each_length(six):
+    rows = six.records()
+    assert [(row["configuration"], row["cell"], row["length"], row["outcome"]) for row in rows[3:]] == [
+        *((1, "gru", 3, "solved"), (1, "gru", 3, "failed"), (1, "gru", 5, "unsolved")),
+    ]
+    assert set(rows[0]) >= {"repetition", "accuracy", "loss", "updates", "digest"}
+    summary = StudySummary(six.study, six.rows).records()
+    assert [(row["cell"], row["length"], row["solved"], row["trials"], row["failed"]) for row in summary] == [
+        *(("rnn", 3, 1, 1, 1), ("rnn", 5, 0, 1, 0), ("gru", 3, 1, 1, 1), ("gru", 5, 0, 1, 0)),
+    ]
+    assert summary[0]["accuracy"] == 0.95
+    assert (summary[0]["low"], summary[0]["high"]) == (six.rows[0][0].share.low, six.rows[0][0].share.high)
+
+
+def test_a_frame_needs_pandas(six, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    with pytest.raises(NotFound, match=r"^to_frame\(\) needs pandas\. Run `pip install pandas`"):
+        six.to_frame()
+
+
+def test_a_frame_has_the_records(six):
+    pytest.importorskip("pandas")
+    assert six.to_frame().to_dict("records") == six.records()

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from memspan import TASKS, Copying, InvalidArgument, Recall, Study
+from memspan import TASKS, Copying, InvalidArgument, MemspanError, Recall, Study
 from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
+from memspan.errors import MOST
 from memspan.study.configuration import Configuration
+from memspan.study.identity import restored, specified
 from memspan.study.study import LONGEST_NAME, Key
 from memspan.training.optimizers import RULES
 
@@ -37,16 +39,16 @@ def test_no_clip_clips_nothing():
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        (0, "lengths[0] must be greater than 0, got 0"),
-        ([5, -1], "lengths[1] must be greater than 0, got -1"),
-        (1.5, "lengths[0] must be a valid integer, got a number with a fractional part, got 1.5"),
+        (0, "lengths[0] must be at least 1, got 0"),
+        ([5, -1], "lengths[1] must be at least 1, got -1"),
+        (1.5, "lengths takes integers, got 1.5."),
         ([], "lengths must be at least one value, got []"),
         ((), "lengths must be at least one value, got ()"),
         ([5, 10, 5], "lengths must be different from each other, got [5, 10, 5]"),
         ("5,5", "lengths must be different from each other, got '5,5'"),
-        ("ten", "lengths[0] must be a valid integer, unable to parse string as an integer, got 'ten'"),
-        ("5,,10", "lengths[1] must be a valid integer, unable to parse string as an integer, got ''"),
-        (None, "lengths[0] must be a valid integer, got None"),
+        ("ten", "lengths takes integers, got 'ten'."),
+        ("5,,10", "lengths takes integers, got ''."),
+        (None, "lengths takes integers, got None."),
         (True, "lengths must be a number or a name, not a truth value, got True"),
         ([5, True], "lengths must be a number or a name, not a truth value, got [5, True]"),
     ],
@@ -85,32 +87,88 @@ COUNTS = (
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        *((field, value, "greater than 0") for field in COUNTS for value in (0, -1)),
-        *((field, 1.5, "a valid integer, got a number with a fractional part") for field in COUNTS),
-        *((field, math.nan, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
-        *((field, math.inf, "a finite number") for field in ("learning_rate", "clip", "gain", "threshold")),
-        ("learning_rate", 0, "greater than 0"),
-        ("learning_rate", -1, "greater than 0"),
-        ("learning_rate", "fast", "a valid number, unable to parse string as a number"),
-        ("gain", 0, "greater than 0"),
-        ("clip", -1, "greater than or equal to 0"),
-        ("seed", -1, "greater than or equal to 0"),
-        ("threshold", 0, "greater than 0"),
-        ("threshold", 1.1, "less than or equal to 1"),
+        *((field, value, "must be at least 1") for field in COUNTS for value in (0, -1)),
+        *((field, 1.5, "takes integers") for field in COUNTS),
         *(
-            (field, True, "a number or a name, not a truth value")
+            (field, math.nan, "must be a finite number")
+            for field in ("learning_rate", "clip", "gain", "threshold")
+        ),
+        *(
+            (field, math.inf, "must be a finite number")
+            for field in ("learning_rate", "clip", "gain", "threshold")
+        ),
+        ("learning_rate", 0, "must be above 0"),
+        ("learning_rate", -1, "must be above 0"),
+        ("learning_rate", "fast", "takes numbers"),
+        ("gain", 0, "must be above 0"),
+        ("clip", -1, "must be at least 0"),
+        ("seed", -1, "must be at least 0"),
+        ("threshold", 0, "must be above 0"),
+        ("threshold", 1.1, "must be at most 1"),
+        *(
+            (field, True, "must be a number or a name, not a truth value")
             for field in (*COUNTS, "seed", "keep_weights", "clip")
         ),
-        ("keep_weights", -1, "greater than or equal to 0"),
-        ("repetitions", [3, 4], "a valid integer"),
-        ("task_parameters", 3, "a valid dictionary"),
+        ("keep_weights", -1, "must be at least 0"),
+        ("repetitions", [3, 4], "takes one integer"),
+        ("task_parameters", 3, "takes a table of names and values"),
     ],
 )
 def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
     with pytest.raises(InvalidArgument) as caught:
         Study(**{field: value})
-    assert str(caught.value) == f"{field} must be {rule}, got {value!r}"
+    assert str(caught.value).removesuffix(".") == f"{field} {rule}, got {value!r}"
     assert caught.value.name == field
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"hidden": 10**400}, "hidden must be at most 2,147,483,647, got an integer of about 401 digits"),
+        ({"hidden": [8, 2**31]}, "hidden[1] must be at most 2,147,483,647, got 2147483648"),
+        ({"hidden": "1" * 5000}, "hidden takes integers with fewer digits, got '1111"),
+        ({"lengths": 10**12}, "lengths[0] must be at most 2,147,483,647, got 1000000000000"),
+        ({"keep_weights": 10**30}, "keep_weights must be at most 2,147,483,647, got 1" + "0" * 30),
+        ({"repetitions": 10**30}, "repetitions must be at most 2,147,483,647, got 1" + "0" * 30),
+        ({"seed": 2**128}, f"seed must be at most 2**128 - 1, got {2**128}"),
+        ({"seed": 10**5000}, "seed must be at most 2**128 - 1, got an integer of about 5,001 digits"),
+        (
+            {"learning_rate": 10**5000},
+            "learning_rate must be a finite number, got an integer of about 5,001 digits",
+        ),
+        (
+            {"learning_rate": [k + 1 for k in range(100_001)]},
+            "the study must be of at most 100,000 config",
+        ),
+        ({"name": "x" * 10**6}, "name must be a text of at most 1,000 characters, got 'xxx"),
+        ({"x" * 10**6: 3}, "Unknown field 'xxx"),
+    ],
+    ids=range(12),
+)
+def test_what_is_too_large_is_refused_in_a_short_line(values, message):
+    with pytest.raises(MemspanError) as caught:
+        Study(**values)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value)) < 300
+
+
+def test_the_largest_numbers_are_taken():
+    study = Study(seed=2**128 - 1, hidden=MOST, keep_weights=MOST)
+    assert restored(specified(study)["specification"]) == study
+
+
+@pytest.mark.parametrize("place", [3, None, b"x"])
+def test_a_study_file_must_be_a_path(place):
+    with pytest.raises(InvalidArgument, match=r"the study file must be a path, got "):
+        Study.read(place)
+
+
+@pytest.mark.parametrize("place", [-1, 2, True, "x", 10**30])
+def test_a_configuration_that_there_is_not_is_named(place):
+    study = Study(cell="rnn,gru")
+    for method in (study.only, study.label):
+        with pytest.raises(InvalidArgument, match=r"(place|configuration) must be "):
+            method(place)
 
 
 @pytest.mark.parametrize(("field", "value"), [("name", ""), ("name", "x" * (LONGEST_NAME + 1)), ("name", 3)])
@@ -129,7 +187,7 @@ def test_a_name_is_a_text_of_some_letters(field, value):
         ({"element": 0}, "element must be a whole number of at least 1, got 0"),
         ({"speed": 3}, "a parameter of recall must be one of tolerance, element, scale, got 'speed'"),
         ({"variant": 1}, "a parameter of recall must be one of tolerance, element, scale, got 'variant'"),
-        (3, "task_parameters must be a valid dictionary, got 3"),
+        (3, "task_parameters takes a table of names and values, got 3."),
     ],
 )
 def test_the_parameters_of_the_task_are_checked(task_parameters, message):
@@ -141,7 +199,7 @@ def test_the_parameters_of_the_task_are_checked(task_parameters, message):
 @pytest.mark.parametrize("value", [math.nan, math.inf, "much", None, [0.1, "much"]])
 def test_a_parameter_of_the_task_is_a_finite_number(value):
     with pytest.raises(
-        InvalidArgument, match=r"^task_parameters\.tolerance.* must be a (finite|valid) "
+        InvalidArgument, match=r"^task_parameters\.tolerance.* (must be a finite number|takes numbers), got "
     ) as caught:
         Study(task_parameters={"tolerance": value})
     assert caught.value.name.startswith("task_parameters.tolerance")
@@ -251,7 +309,7 @@ def test_the_way_to_json_and_back():
 def test_with_changes_these_fields_alone_and_checks_them():
     study = Study(hidden=7).with_(seed=3, lengths="2,1")
     assert study == Study(hidden=7, seed=3, lengths=(1, 2))
-    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+    with pytest.raises(InvalidArgument, match="hidden must be at least 1, got 0"):
         study.with_(hidden=0)
 
 
@@ -368,8 +426,8 @@ def test_a_list_of_one_value_is_that_value():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"hidden": [8, 0]}, "hidden[1] must be greater than 0, got 0"),
-        ({"hidden": "8,0"}, "hidden[1] must be greater than 0, got '0'"),
+        ({"hidden": [8, 0]}, "hidden[1] must be at least 1, got 0"),
+        ({"hidden": "8,0"}, "hidden[1] must be at least 1, got '0'"),
         ({"hidden": [8, 8]}, "hidden must be different from each other, got [8, 8]"),
         ({"hidden": "8,8"}, "hidden must be different from each other, got '8,8'"),
         ({"learning_rate": [1, 1.0]}, "learning_rate must be different from each other, got [1, 1.0]"),
@@ -499,7 +557,7 @@ def test_what_is_given_besides_the_file_comes_first(file):
     study = Study.read(file, cell="rnn", seed="1,2", task_parameters={"tolerance": "0.3"})
     assert (study.cell, study.seed, study.hidden) == ("rnn", (1, 2), 16)
     assert study.task_parameters == {"tolerance": 0.3, "element": 1}
-    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+    with pytest.raises(InvalidArgument, match="hidden must be at least 1, got 0"):
         Study.read(file, hidden=0)
 
 
@@ -513,7 +571,7 @@ def test_what_is_given_besides_the_file_comes_first(file):
             "Unknown field 'lenghts'. Did you mean 'lengths'?",
         ),
         (b"cell = 'lst'", "cell must be one of rnn, "),
-        (b"task_parameters = 3", "task_parameters must be a valid dictionary, got 3"),
+        (b"task_parameters = 3", "task_parameters takes a table of names and values, got 3."),
         (b"hidden = true", "hidden must be a number or a name, not a truth value, got True"),
     ],
 )
@@ -551,7 +609,7 @@ def test_the_schema_takes_one_value_or_several_different_ones():
     assert one == {"enum": list(CELLS), "type": "string"}
     assert several == {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
     one, several = properties["hidden"]["anyOf"]
-    assert one == several["items"] == {"type": "integer", "exclusiveMinimum": 0}
+    assert one == several["items"] == {"type": "integer", "minimum": 1, "maximum": MOST}
     one, several = properties["task_parameters"]["additionalProperties"]["anyOf"]
     assert one == several["items"] == {"type": "number"}
     assert {"type": "null"} in properties["init"]["anyOf"]

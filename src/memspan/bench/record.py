@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.table import Table
 
 from memspan.bench.case import Case
 from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
+from memspan.runtime.tables import TextTable
 from memspan.shapes import Array
 
 ROOFLINE, OURS = "roofline", "compiled"
@@ -112,9 +112,9 @@ class Benchmark:
             return None
         return Quartiles.of(ours / theirs if engine == ROOFLINE else theirs / ours)
 
-    def table(self, cores: int) -> Table:
+    def table(self, cores: int) -> TextTable:
         """Return the table for `rich`, one row per engine, so that it fits in a terminal."""
-        table = Table(title=self.title(cores), caption=self.caption, caption_justify="left")
+        table = TextTable(title=self.title(cores), caption=self.caption, caption_justify="left")
         for column in ("cell", "T", "B", "H", "engine", "time" if cores == 1 else "rate", "against compiled"):
             table.add_column(column, justify="left" if column in ("cell", "engine") else "right")
         for case in self.cases(cores):

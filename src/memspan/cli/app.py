@@ -61,11 +61,14 @@ def _run() -> Any:
 
     app = new_app()
     try:
-        with _renamings_shown():
-            return app(_new_options(sys.argv[1:]), exit_on_error=False, print_error=False)
+        with _warnings_shown():
+            arguments = _new_options(sys.argv[1:], _options_of(app, sys.argv[1:]))
+            return app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
         return _fail(invalid(cause) if isinstance(cause, ValidationError) else sentence_of(error, app))
+    except Warning as error:  # as PYTHONWARNINGS=error wants it
+        return _fail(error)
     except InvalidArgument as error:
         return _fail(as_typed(error, sys.argv[1:]))
     except UnreadableFile as error:
@@ -87,12 +90,24 @@ RENAMED = {
     "--weights": "--keep-weights",
 }
 """Options as memspan 0.1 called them."""
-OPTION = re.compile(r"--[a-z-]+(?=[.=]|$)")
+OPTION = re.compile(r"--[a-z_-]+(?=[.=]|$)")
 """An option without its value, or the part of its name."""
 
 
-def _new_options(arguments: list[str]) -> list[str]:
-    """The arguments with new options in place of old ones, such as `--parameters.items`; warn for each."""
+def _options_of(app: Any, arguments: list[str]) -> set[str]:
+    """The options that the command in these arguments has."""
+    try:
+        command = app.parse_commands(arguments)[1][-1]
+        return {name for option in command.assemble_argument_collection() for name in option.names}
+    except (ValueError, NameError):  # there is no command, or it is the help
+        return set()
+
+
+def _new_options(arguments: list[str], known: set[str]) -> list[str]:
+    """The arguments with new options in place of old ones, such as `--parameters.items`; warn for each.
+
+    Where the command has no such option under its new name either, it stays: then the old one is called unknown.
+    """
     from memspan.runtime.renamed import refuse_both, warn_renamed
 
     given = {option[0] for argument in arguments if (option := OPTION.match(argument))}
@@ -101,8 +116,8 @@ def _new_options(arguments: list[str]) -> list[str]:
         if argument == "--":
             return found + arguments[position:]
         option = OPTION.match(argument)
-        if option and option[0] in RENAMED:
-            new = RENAMED[option[0]]
+        new = RENAMED.get(option[0].replace("_", "-")) if option else None
+        if option and new in known:
             refuse_both(option[0], new, argument, given)
             warn_renamed(option[0], new)
             argument = new + argument.removeprefix(option[0])
@@ -111,20 +126,21 @@ def _new_options(arguments: list[str]) -> list[str]:
 
 
 @contextmanager
-def _renamings_shown() -> Iterator[None]:
-    """Show warnings of old names as a line each."""
+def _warnings_shown() -> Iterator[None]:
+    """Show the warnings of memspan as a line each; those of old names always, unless PYTHONWARNINGS is set."""
     from memspan.runtime.renamed import RenamedWarning
 
     with warnings.catch_warnings():
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
-            if issubclass(category, RenamedWarning):
+            if category.__module__.startswith("memspan."):
                 print(f"memspan: {message}", file=sys.stderr)
             else:
                 usual(message, category, *where, **options)
 
-        warnings.simplefilter("always", RenamedWarning)
+        if not sys.warnoptions:
+            warnings.simplefilter("always", RenamedWarning)
         warnings.showwarning = show
         yield
 

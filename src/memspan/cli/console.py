@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from memspan.errors import InvalidArgument
+from memspan.errors import shown as brief
 from memspan.runtime.progress import plain
 
 
@@ -18,7 +19,7 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"must be a whole number, got {text!r}") from None  # cyclopts says of what
+        raise ValueError(f"must be a whole number, got {brief(text)}") from None  # cyclopts says of what
 
 
 WHOLE = Parameter(converter=_whole)

@@ -7,7 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
-from memspan.errors import whole_number
+from memspan.errors import whole_number, whole_seed
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
@@ -63,7 +63,7 @@ def gradcheck(
     output
         Folder for the figure of error against step size. Without it no figure is drawn.
     """
-    for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
+    for_weights, for_data = np.random.SeedSequence(whole_seed("seed", seed)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
     x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
     _, features, outputs, output_steps = chosen.shape(length)

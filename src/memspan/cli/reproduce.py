@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from memspan.cli.console import WHOLE, new_console, new_folder
-from memspan.errors import whole_number
+from memspan.errors import whole_number, whole_seed
 from memspan.execution.teams import available_cores
 from memspan.figures.style import write_rows
 from memspan.reproduce import REPRODUCTIONS, Options, Verdict
@@ -60,7 +60,7 @@ def reproduce(
         console.print(table)
         return 0
     cores = available_cores() if workers is None else whole_number("workers", workers)
-    options = Options(full, cores, whole_number("seed", seed, least=0), progress)
+    options = Options(full, cores, whole_seed("seed", seed), progress)
     made = output is not None and not output.exists()
     if output is not None:
         new_folder(output, f"{name}.md")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import InvalidArgument, whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.shapes import Array
@@ -68,7 +68,7 @@ def tasks(
         chosen = family or list(TASKS.values())
     else:
         chosen = [get_task(name, **whole_numbers(task_parameters or {}))]
-    options = {"samples": samples, "seed": whole_number("seed", seed, least=0)}
+    options = {"samples": samples, "seed": whole_seed("seed", seed)}
     drawn = {task.name.replace("/", "-"): TaskSamples.of(task, length, **options) for task in chosen if plot}
     if plot:
         make_folder(output)

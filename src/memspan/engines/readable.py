@@ -13,7 +13,8 @@ from jaxtyping import Inexact
 
 from memspan.cells.base import Cell, Values
 from memspan.engines.parameters import Layout, Weights, split
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
+from memspan.runtime.memory import demand_memory
 from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
 
 spurious = np.errstate(invalid="ignore")
@@ -116,7 +117,7 @@ class Gradients(MutableMapping[str, Array]):
 
     def __setitem__(self, name: str, gradient: Array) -> None:
         if name not in self._names():
-            raise InvalidArgument("the name of a gradient", f"one of {', '.join(self)}", repr(name))
+            raise InvalidArgument("the name of a gradient", f"one of {', '.join(self)}", shown(name))
         self._kept[name] = np.asarray(gradient)
 
     def __delitem__(self, name: str) -> None:
@@ -217,6 +218,8 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
         K.
     """
     (T, B, _), H = x.shape, weights.V.shape[0]
+    numbers = T * B * (len(weights.bs) + H * (len(cell.states) + len(cell.residuals)))
+    demand_memory("x", f"shape {x.shape}", numbers * x.dtype.itemsize)
     from_input = drive(weights, x)
     states = np.zeros((len(cell.states), T + 1, B, H), from_input.dtype)
     residuals = np.empty((len(cell.residuals), T, B, H), from_input.dtype)

@@ -13,6 +13,7 @@ from memspan.execution.events import Advanced, Elsewhere, Finished, Listener, St
 from memspan.execution.jobs import Job, work
 from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, ExecutorFailed, Team, deaths
 from memspan.runtime.interrupts import Interrupts
+from memspan.study.fingerprint import fingerprints
 from memspan.study.study import Key, Study
 from memspan.study.trial import Stopped, Trial
 
@@ -57,6 +58,7 @@ class Coordinator:
         self.here: Job | None = None  # that is worked on in this process, while it is handed out
         self.failure: Exception | None = None  # of somebody who listened meanwhile
         self._tickets = count(1)
+        self._code = tuple(sorted(fingerprints(study).items()))
         team.look = self._look
 
     def run(self, groups: Iterable[Sequence[Key]]) -> None:
@@ -93,7 +95,7 @@ class Coordinator:
         place, length, _ = keys[0]
         repetitions = tuple(key.repetition for key in keys)
         configuration, keep_weights = self.study.configurations[place], self.study.keep_weights
-        return Job(next(self._tickets), place, configuration, length, repetitions, keep_weights)
+        return Job(next(self._tickets), place, configuration, length, repetitions, keep_weights, code=self._code)
 
     def _hand_out(self) -> None:
         """Fill the window; a quarantined job has it alone, unless whose fault a death is can be told anyway."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memspan._version import __version__
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.execution.jobs import OtherVersion
 from memspan.execution.memory import SHARE
 from memspan.execution.teams import ExecutorFailed, Team
@@ -33,7 +33,7 @@ class Dask(Team):
             import distributed  # noqa: F401
         except ModuleNotFoundError:
             rule = "left out, unless Dask is installed: pip install 'memspan[dask]'"
-            raise InvalidArgument("scheduler", rule, repr(without_passwords(address))) from None
+            raise InvalidArgument("scheduler", rule, without_passwords(shown(address))) from None
         _demand_address(address)
         self._log = logging.getLogger("distributed.client")
         self._level = self._log.level

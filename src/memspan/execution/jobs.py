@@ -1,5 +1,6 @@
 """What a worker does, wherever it is: it gets a job and gives back trials."""
 
+import functools
 import os
 import socket
 import threading
@@ -11,6 +12,7 @@ from memspan._version import __version__
 from memspan.errors import MachineFailed
 from memspan.runtime.blas import one_blas_thread
 from memspan.study.configuration import Configuration
+from memspan.study.fingerprint import changed, fingerprints
 from memspan.study.study import Key
 from memspan.study.trial import Stopped, Trial, run_group
 
@@ -19,7 +21,7 @@ Watcher = Callable[[int, int, int], None]
 
 
 class OtherVersion(MachineFailed):
-    """A worker has another memspan than the coordinator: its results could be other ones."""
+    """A worker has another memspan than the coordinator, or other code: its results could differ."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Job:
         Repetitions below this number keep their trained weights.
     version : str
         The coordinator's.
+    code : tuple of (str, str)
+        The coordinator's fingerprints of what the study uses; none are compared if it is empty.
     """
 
     ticket: int
@@ -48,6 +52,7 @@ class Job:
     repetitions: tuple[int, ...]
     keep_weights: int = 0
     version: str = __version__
+    code: tuple[tuple[str, str], ...] = ()
 
     @property
     def keys(self) -> list[Key]:
@@ -80,6 +85,7 @@ def work(job: Job) -> list[Trial]:
         Before anything is computed.
     """
     demand_version(job.version)
+    demand_code(job)
 
     def observe(repetition: int, updates: int) -> None:
         HERE.watch(job.ticket, job.repetitions.index(repetition), updates)
@@ -97,8 +103,27 @@ def work(job: Job) -> list[Trial]:
 def demand_version(version: str) -> None:
     """Refuse to work for another memspan."""
     if version != __version__:
-        here = f"{socket.gethostname()}:{os.getpid()}"
-        raise OtherVersion(f"the worker {here} has memspan {__version__}, and the study is run by {version}")
+        raise OtherVersion(
+            f"the worker {_this_worker()} has memspan {__version__}, and the study is run by {version}"
+        )
+
+
+def demand_code(job: Job) -> None:
+    """Refuse to work with a cell or a task that was edited after the coordinator had imported it, or before."""
+    one = job.configuration
+    if differing := _differing(one.cell, one.task, one.init, job.code):
+        advice = "restart the workers and the study with the same files"
+        raise OtherVersion(f"the worker {_this_worker()} has other code of {', '.join(differing)}: {advice}")
+
+
+@functools.lru_cache(maxsize=1000)
+def _differing(cell: str, task: str, init: str | None, code: tuple[tuple[str, str], ...]) -> list[str]:
+    """What has other code in this process; looked at once for each study."""
+    return changed(dict(code), fingerprints(Configuration(cell=cell, task=task, init=init))) if code else []
+
+
+def _this_worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def groups_of(keys: Iterable[Key], width: Callable[[Key], int]) -> Iterator[list[Key]]:

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from memspan.errors import InvalidArgument, one_of
+from memspan.errors import InvalidArgument, one_of, shown
 from memspan.execution.events import (
     Advanced,
     Elsewhere,
@@ -64,15 +64,17 @@ def listening(kind: str, more: Listener | None = None) -> Iterator[Listener]:
         Called with each event too.
     """
     kind = one_of("progress", kind, KINDS)
+    if more is not None and not callable(more):
+        raise InvalidArgument("listen", "a callable that takes an event", shown(more))
     if (surroundings() if kind == "auto" else kind) == "notebook" and ipython_shell() is None:
         raise InvalidArgument("progress", "bar, lines, json or none outside of IPython", "'notebook'")
     kinds: dict[str, Callable[[], Shown]] = {"bar": Bars, "notebook": Notebook, "lines": Lines, "json": Json}
     with ExitStack() as stack:
         listeners: list[Listener] = [] if more is None else [more]
         if kind != "none":
-            shown = kinds[surroundings() if kind == "auto" else kind]()
-            stack.callback(shown.close)
-            listeners.append(shown)
+            display = kinds[surroundings() if kind == "auto" else kind]()
+            stack.callback(display.close)
+            listeners.append(display)
 
         def tell(event: Event) -> None:
             for listener in listeners:

@@ -12,6 +12,7 @@ from memspan.engines.compiled import MEMORY
 from memspan.engines.compiled.workspace import PassPlan
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, MemspanError
+from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
 from memspan.tasks import get_task
 
@@ -134,12 +135,3 @@ class _Training:
         products = self.T * G * H * (H * (size + 8) + F * size)
         way_back = size * layer * (2 * S + N + G) + max(products, 8 * layer)
         return max(way_back, size * layer * max(2 * G, S + N + G))
-
-
-def amount(size: float) -> str:
-    """Bytes in words: `250 MiB`."""
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024 or unit == "TiB":
-            break
-        size /= 1024
-    return f"{size:,.0f} {unit}" if size >= 100 or unit == "bytes" else f"{size:.3g} {unit}"

@@ -15,9 +15,10 @@ from memspan._version import __version__
 from memspan.cells import CELLS
 from memspan.errors import MemspanError
 from memspan.execution.jobs import Board, demand_version, groups_of
-from memspan.execution.memory import SHARE, TooLarge, Workload, amount, bytes_of
+from memspan.execution.memory import SHARE, TooLarge, Workload, bytes_of
 from memspan.execution.teams import Team
 from memspan.runtime.interrupts import Interrupts
+from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
 from memspan.study.study import Key, Study
 from memspan.study.trial import flow_of, prepared

@@ -6,11 +6,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
-from memspan.errors import InvalidArgument, MemspanError, whole_number
+from memspan.errors import InvalidArgument, MemspanError, shown, truth, whole_number
 from memspan.execution.coordinator import Coordinator
 from memspan.execution.dask import Dask
 from memspan.execution.events import Ended, Event, Listener, Planned, Waiting
-from memspan.execution.listeners import listening
+from memspan.execution.listeners import KINDS, listening
 from memspan.execution.local import Local
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.teams import Alone, Team
@@ -24,6 +24,9 @@ from memspan.study.identity import default_name
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
+
+MOST_WORKERS = 10_000
+"""Processes, or jobs at once; each takes about 200 MB."""
 
 
 @checked_keywords()
@@ -77,6 +80,8 @@ def run_study(
         When the disk is full, or the scheduler gone; what was finished is in the store.
     """
     make_team = team_of(workers, scheduler, executor)
+    if not isinstance(progress, bool | str):
+        raise InvalidArgument("progress", f"True, False or one of {', '.join(KINDS)}", shown(progress))
     kind = progress if isinstance(progress, str) else "auto" if progress else "none"
     with (
         listening(kind, listen) as tell,
@@ -90,9 +95,14 @@ def team_of(
     workers: int = 0, scheduler: str | None = None, executor: Executor | Callable[[], Executor] | None = None
 ) -> Callable[[], Team]:
     """What makes the team that `run_study` describes; nothing is started yet."""
-    workers = whole_number("workers", workers, least=0)
+    workers = whole_number("workers", workers, least=0, most=MOST_WORKERS)
+    if scheduler == "" or not isinstance(scheduler, str | None):
+        rule = "the address of a Dask scheduler, such as 'tcp://10.0.0.1:8786', or the .json file that it writes"
+        raise InvalidArgument("scheduler", rule, shown(scheduler))
+    if not (executor is None or isinstance(executor, Executor) or callable(executor)):
+        raise InvalidArgument("executor", "an Executor, or a callable that makes one", shown(executor))
     if scheduler is not None and executor is not None:
-        raise InvalidArgument("scheduler", "left out where there is an executor", repr(scheduler))
+        raise InvalidArgument("scheduler", "left out where there is an executor", shown(scheduler))
     if scheduler is not None:
         return lambda: Dask(scheduler)
     if isinstance(executor, Executor):
@@ -140,7 +150,10 @@ class StudyRun:
         tell: Listener = _silent,
     ) -> None:
         if not isinstance(study, Study):
-            raise InvalidArgument("study", "a Study", repr(study))
+            raise InvalidArgument("study", "a Study", shown(study))
+        retry_failed = truth("retry_failed", retry_failed)
+        if store is not None:
+            database(store)  # is it a place at all?
         self.study, self.place, self.name = study, store, study.name or default_name(study)
         self._make_team, self._retry_failed, self._tell = make_team, retry_failed, tell
         self._trials: dict[Key, Trial] = {}
@@ -158,7 +171,6 @@ class StudyRun:
         """What there is to do; nothing is made or run but what must be measured."""
         keys: Sequence[Key] = self.study.keys
         if self.place is not None:
-            database(self.place)  # is it a place at all?
             with suppress(NoStore):
                 keys = self._missing_from(self._opened(create=False))
         if not keys:
@@ -239,6 +251,7 @@ class StudyRun:
         if store is not None:
             with self._interrupts.raised(2):
                 self._entry = store.enter(self.study)
+                self.name = self._entry.name
                 if forget_failed:
                     self._entry.forget_failed()
 

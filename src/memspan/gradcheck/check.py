@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from memspan.engines.readable import flat_steps
-from memspan.errors import InvalidArgument, generator, whole_number
+from memspan.errors import InvalidArgument, generator, shown, whole_number
 from memspan.gradcheck.assignment import AssignmentRNN
 from memspan.gradcheck.contracts import contract_comparisons, trajectory_comparison
 from memspan.gradcheck.elements import compare, gate_of, index_of
@@ -86,7 +86,7 @@ def gradient_check(
     if not isinstance(model, Network):
         return check_methods(model, x, objective, elements, rng)
     if model.dtype.kind != "f":
-        raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
+        raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
     x = model.inputs(x)
     if x.shape[1] == 1:
         x = np.concatenate([x, x[::-1]], axis=1)

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from io import StringIO
 from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float
-from rich.console import Console
-from rich.table import Table
 
+from memspan.runtime.tables import TextTable
 from memspan.shapes import PerStep
 
 DROPPED = (
@@ -158,10 +156,10 @@ class GradientReport:
     def __bool__(self) -> bool:
         return self.passed
 
-    def table(self, *, wide: bool = True) -> Table:
+    def table(self, *, wide: bool = True) -> TextTable:
         """Return the comparisons as a table for `rich`; a narrow one leaves out the three gradients."""
         caption = " ".join((self.verdict, *self.notes))
-        table = Table(title=self.subject, caption=caption, caption_justify="left")
+        table = TextTable(title=self.subject, caption=caption, caption_justify="left")
         for heading in ("weight", "compared", "worst at"):
             table.add_column(heading, overflow="fold")
         gradients = ("backward", "complex step", "central diff.") if wide else ()
@@ -199,9 +197,10 @@ class GradientReport:
         return f"{verdict} Not checked: {left}." if left else verdict
 
     def __str__(self) -> str:
-        text = StringIO()
-        Console(file=text, width=150, no_color=True).print(self.table())
-        return text.getvalue()
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        return f"<GradientReport {self.verdict}>"
 
 
 @overload

@@ -43,6 +43,10 @@ class StepSweep:
     rounding_slope: float
     complex_slope: float
 
+    def __repr__(self) -> str:
+        slopes = f"truncation {self.truncation_slope:.2f}, rounding {self.rounding_slope:.2f}"
+        return f"<StepSweep of {len(self.steps)} steps, slopes: {slopes}, complex {self.complex_slope:.2f}>"
+
 
 @checked_keywords()
 def step_size_sweep(

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Inexact
 
-from memspan.errors import InvalidArgument, NotReady
+from memspan.errors import InvalidArgument, NotReady, truth
 from memspan.losses.compiled import SQUARED, Kind, evaluate
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, Outputs
@@ -54,9 +54,7 @@ class MeanLoss:
 
     @checked_keywords()
     def __init__(self, masked: bool = False) -> None:
-        if not isinstance(masked, bool | np.bool):
-            raise InvalidArgument("masked", "True or False", repr(masked))
-        self.masked = bool(masked)
+        self.masked = truth("masked", masked)
         self._derivative: Outputs | None = None
 
     @property

@@ -13,6 +13,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
@@ -109,6 +110,8 @@ class Network:
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
         recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)
+        largest = max(("input_size", "hidden_size", "output_size"), key=lambda name: getattr(self, name))
+        demand_memory(largest, f"{getattr(self, largest):,}", self.layout.size * 8)  # they are drawn in float64
         flat = initial_weights(self.layout, init, gain, generator("rng", rng), recurrent_gain)
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None

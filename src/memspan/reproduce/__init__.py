@@ -2,7 +2,7 @@
 
 import time
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.reproduce import assignment, bai2018, capacity, hs97
 from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 from memspan.reproduce.page import Page
@@ -34,7 +34,7 @@ def reproduce(name: str, options: Options = Options()) -> Page:  # noqa: B008  (
         The published numbers, ours, and a verdict on each.
     """
     if name not in REPRODUCTIONS:
-        raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), repr(name))
+        raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), shown(name))
     begin = time.perf_counter()
     measured = REPRODUCTIONS[name].measure(options)
     return Page.made(REPRODUCTIONS[name], options, measured, time.perf_counter() - begin)

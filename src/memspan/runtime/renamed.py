@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Container, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from memspan.errors import InvalidArgument, UnknownField
+from memspan.errors import InvalidArgument, UnknownField, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def with_new_names(
 def refuse_both(old: str, new: str, value: Any, given: Container[str]) -> None:
     """Refuse an old name beside the new one: which of the two is meant cannot be told."""
     if new in given:
-        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", repr(value))
+        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", shown(value))
 
 
 def checked_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from memspan.errors import UnreadableFile
+from memspan.errors import UnreadableFile, shown
 from memspan.store.checksums import columns, seal, sealed, verify
 from memspan.store.database import DOCTOR, StoreFailed
 from memspan.store.schema import (
@@ -46,6 +46,9 @@ class Entry:
         self._numbers = numbers
         self._places = {number: place for place, number in enumerate(numbers)}
         self._lengths = frozenset(study.lengths)
+
+    def __repr__(self) -> str:
+        return f"<Entry {shown(self.name)} of {self._transact.database.place}>"
 
     def of_configuration(self, place: int) -> "Entry":
         """A configuration by itself."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from memspan.errors import InvalidArgument, one_of
+from memspan.errors import Conflict, InvalidArgument, one_of, shown
 from memspan.runtime.files import replaced
 from memspan.store.entry import Entry
 from memspan.store.schema import PLAIN
@@ -23,7 +23,9 @@ FORMULA = ("=", "+", "-", "@")
 """How a text begins that a spreadsheet would compute, behind whatever it does not show."""
 
 
-def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: bool = False) -> int:
+def export(
+    entry: Entry, path: str | Path, form: str | None = None, *, curves: bool = False, force: bool = False
+) -> int:
     """Write the trials of a study to a file, which comes to be when it is whole.
 
     A row is a trial: its study, the number and the fields of its configuration, its length and repetition, and
@@ -34,11 +36,13 @@ def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: b
     ----------
     entry : Entry
     path : path
-        A new file.
+        A new file, unless `force` is given.
     form : str, optional
         `csv`, `json` or `parquet`; by default what the path ends with.
     curves : bool
         Whether to write loss curves and gradients too; not to CSV.
+    force : bool
+        Whether to replace a file that exists; it stays as it is until the new one is whole.
 
     Returns
     -------
@@ -47,17 +51,18 @@ def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: b
 
     Raises
     ------
-    InvalidArgument
-        When the file is there already.
+    Conflict
+        When the file exists.
     """
     path = Path(path)
     form = one_of("format", form if form is not None else path.suffix.removeprefix(".").lower(), FORMATS)
-    if path.exists():
-        raise InvalidArgument("output", "a new file", repr(str(path)))
+    if path.exists() and not (force and path.is_file()):
+        advice = "pass --force to replace it" if path.is_file() else "only a file can be replaced"
+        raise Conflict(f"{path} exists. Choose another --output; {advice}.")
     if not path.parent.is_dir():
-        raise InvalidArgument("output", "in a folder that is there", repr(str(path)))
+        raise InvalidArgument("output", "in a folder that is there", shown(str(path)))
     if curves and form == "csv":
-        raise InvalidArgument("curves", "left out for CSV, whose cells hold single numbers", repr(curves))
+        raise InvalidArgument("curves", "left out for CSV, whose cells hold single numbers", shown(curves))
     writers: dict[str, Callable[[IO[bytes], Entry, bool], int]] = {
         "csv": _write_csv,
         "json": _write_json,

@@ -16,7 +16,7 @@ from memspan.store.checksums import columns
 from memspan.store.schema import UNREADABLE, WITHOUT_CHECKSUMS, configurations, studies, trials
 from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
-from memspan.study.identity import canonical, checksum, default_name, restored, specified
+from memspan.study.identity import canonical, checksum, code_of, default_name, restored, specified
 
 GRID = ("lengths", "repetitions", "weights")
 """What version 1 left out of the checksum in a study's name."""
@@ -48,7 +48,7 @@ def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
     name = row["name"]
     if old.keys() & RENAMED.keys() and name == _name_of_version_1(old):
         name = default_name(study)
-    return {**row, **specified(study), "name": name}
+    return {**row, **specified(study, code_of(row["specification"])), "name": name}
 
 
 def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:

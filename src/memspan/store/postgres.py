@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_u
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.runtime.passwords import without_passwords
 from memspan.store.database import NoStore, StoreFailed, demand_version
 from memspan.store.migration import migrate
@@ -40,7 +40,7 @@ class PostgreSQL:
             engine = create_engine(self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
         except ModuleNotFoundError:
             rule = "a path, unless psycopg is installed: pip install 'memspan[postgres]'"
-            raise InvalidArgument("store", rule, repr(self.place)) from None
+            raise InvalidArgument("store", rule, shown(self.place)) from None
         engine = engine.execution_options(schema_translate_map={None: "memspan"})
         try:
             with self.writing(engine) as connection:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from memspan.errors import InvalidArgument, MemspanError
+from memspan.errors import InvalidArgument, MemspanError, shown
 from memspan.runtime.passwords import without_passwords
 from memspan.store.checksums import columns, sealed
 from memspan.store.coherence import Rows, coherent_rows
@@ -82,9 +82,9 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
     if not path.exists():
         raise NoStore(without_passwords(str(path)))
     if not path.is_file():
-        raise InvalidArgument("store", "a SQLite file", without_passwords(repr(str(path))))
+        raise InvalidArgument("store", "a SQLite file", without_passwords(shown(str(path))))
     if rescue is not None and rescue.exists():
-        raise InvalidArgument("rescue", "a new file", repr(str(rescue)))
+        raise InvalidArgument("rescue", "a new file", shown(str(rescue)))
     complaints = _complaint_at_opening(path)
     with _copied(path) as copy, _read(copy) as (connection, more):
         complaints += [] if connection is not None and not more and not complaints else more

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, ins
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.runtime.passwords import without_passwords
 from memspan.store.database import DOCTOR, NoStore, StoreFailed, demand_version, says
 from memspan.store.migration import migrate
@@ -104,7 +104,7 @@ class SQLite:
     def _look(self, create: bool) -> None:
         """Read the header of the file, before SQLite is let near it."""
         if not self.path.name:  # as of "." and "/"
-            raise InvalidArgument("store", "a file", repr(self.place))
+            raise InvalidArgument("store", "a file", shown(self.place))
         if not self.path.exists():
             if not create:
                 raise NoStore(self.place)
@@ -115,7 +115,7 @@ class SQLite:
                 raise InvalidArgument("store", rule, f"{self.place}: {error.strerror}") from None
             return
         if not self.path.is_file():
-            raise InvalidArgument("store", "a file", repr(self.place))
+            raise InvalidArgument("store", "a file", shown(self.place))
         with self.path.open("rb") as file:
             header = file.read(100)
         if not header:  # as SQLite leaves it when it is killed before the first transaction

@@ -5,22 +5,36 @@ work, and what a crash took away is computed again. There are no locks, no lease
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Column, Connection, Select, Table, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Select, Table, delete, exists, func, insert, select, update
 
-from memspan.errors import NotFound, UnreadableFile, did_you_mean
+from memspan.errors import InvalidArgument, NotFound, UnreadableFile, did_you_mean, shown, truth
 from memspan.runtime.renamed import checked_keywords
 from memspan.store.checksums import columns, seal, sealed, verify
 from memspan.store.database import DOCTOR
 from memspan.store.entry import Entry
 from memspan.store.schema import OUTCOMES, UNREADABLE, configurations, studies, trials
 from memspan.store.transactions import Transactions, database
-from memspan.study.identity import canonical, default_name, demand_contained, grown_by, restored, specified
+from memspan.study.fingerprint import changed, fingerprints
+from memspan.study.identity import (
+    UncheckedCode,
+    canonical,
+    code_of,
+    default_name,
+    demand_contained,
+    demand_same_code,
+    grown_by,
+    name_beside,
+    restored,
+    specified,
+    unchecked_code,
+)
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
 from memspan.study.study import Key, Study
@@ -36,6 +50,9 @@ class Overview:
     created: str
     hash: str
     counts: dict[str, int]
+
+    def __repr__(self) -> str:
+        return f"<Overview {shown(self.name)}: {self.done:,} of {self.trials:,} trials>"
 
     @property
     def trials(self) -> int:
@@ -70,7 +87,10 @@ class Store:
 
     @checked_keywords()
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
-        self.transact = Transactions(database(place), create=create)
+        self.transact = Transactions(database(place), create=truth("create", create))
+
+    def __repr__(self) -> str:
+        return f"<Store {self.place}>"
 
     def __enter__(self) -> Self:
         return self
@@ -100,13 +120,18 @@ class Store:
         Raises
         ------
         AnotherStudy
-            When the name belongs to a study that this one does not contain; the message has every difference.
+            When the name belongs to a study that this one does not contain, or whose cells, tasks or initializers
+            had other code; the message has every difference.
+
+        Warns
+        -----
+        UncheckedCode
+            When the code of the study in the store is not known.
         """
-        name = study.name or default_name(study)
+        code, unknown = fingerprints(_a_study(study)), list[str]()
         versions = provenance or Provenance.here()
         row = {
-            "name": _escaped(name),
-            **specified(study),
+            **specified(study, code),
             "versions": versions.model_dump_json(),
             "commit": versions.commit,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -114,24 +139,30 @@ class Store:
 
         def work(connection: Connection) -> Entry:
             seal(connection, self.transact.database)
+            name = self._name(connection, study, code)
             same = self._of_name(connection, name).with_for_update()
             found: Mapping[Any, Any] | None = connection.execute(same).mappings().first()
             if found is None:
-                connection.execute(self.transact.database.insert(studies), row)
+                connection.execute(self.transact.database.insert(studies), row | {"name": _escaped(name)})
                 found = connection.execute(same).mappings().one()
                 if found["checksum"] is None:  # it is ours, and has a number now
                     found = sealed(studies, found)
-            old = self._study(found, name)
-            demand_contained(old, study, name)
+            old = self._same(connection, found, study, code, name)
+            was = self._code(found["specification"], name)
+            unknown[:] = unchecked_code(was, code, old) if _has_results(connection, found["id"]) else []
             grown = grown_by(old, study)
-            whole = sealed(studies, {**found, **specified(grown)})
+            whole = sealed(studies, {**found, **specified(grown, was | code)})
             connection.execute(update(studies).where(studies.c.id == found["id"]).values(**whole))
             self._number(connection, found["id"], grown, name)
             return self._entry(
                 connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
             )
 
-        return self.transact(work, writes=True)
+        entry = self.transact(work, writes=True)
+        if unknown:
+            since = "cannot be told whether its code has changed since"
+            warnings.warn(f"Study {entry.name!r}: it {since} ({', '.join(unknown)}).", UncheckedCode, stacklevel=2)
+        return entry
 
     def find(self, name: str) -> Entry:
         """The study of that name.
@@ -158,14 +189,14 @@ class Store:
         AnotherStudy
             As `enter` does.
         """
-        name = study.name or default_name(study)
+        code = fingerprints(_a_study(study))
 
         def work(connection: Connection) -> Entry | None:
+            name = self._name(connection, study, code)
             found = connection.execute(self._of_name(connection, name)).mappings().first()
             if found is None:
                 return None
-            old = self._study(found, name)
-            demand_contained(old, study, name)
+            old = self._same(connection, found, study, code, name)
             weights = max(old.keep_weights, study.keep_weights)
             return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
 
@@ -221,7 +252,28 @@ class Store:
     def _unknown(self, connection: Connection, name: str) -> NotFound:
         near = did_you_mean(name, _names(connection)).removeprefix("; d")
         more = f"D{near}" if near else "`memspan store ls` lists what it holds."
-        return NotFound(f"No study {name!r} in {self.place}. {more}")
+        return NotFound(f"No study {shown(name)} in {self.place}. {more}")
+
+    def _name(self, connection: Connection, study: Study, code: Mapping[str, str]) -> str:
+        """Return the name of a study, or one made from its settings; from its code too, where that has changed."""
+        if study.name is not None:
+            return study.name
+        usual = default_name(study)
+        found = connection.execute(self._of_name(connection, usual)).mappings().first()
+        other = found is not None and self._changed(connection, found, code, usual)
+        return name_beside(usual, code) if other else usual
+
+    def _same(self, connection: Connection, found: Any, study: Study, code: Mapping[str, str], name: str) -> Study:
+        """Return the study in the store, if it has the settings and the code of `study`."""
+        old = self._study(found, name)
+        demand_contained(old, study, name)
+        demand_same_code(self._changed(connection, found, code, name), name)
+        return old
+
+    def _changed(self, connection: Connection, found: Any, code: Mapping[str, str], name: str) -> list[str]:
+        """Return what has other code than a study in the store, if that study has results."""
+        differing = changed(self._code(found["specification"], name), code)
+        return differing if _has_results(connection, found["id"]) else []
 
     def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
         study = self._study(row, name := _unescaped(str(row["name"])))
@@ -241,6 +293,12 @@ class Store:
     def _damaged(self, name: str, why: object) -> UnreadableFile:
         said = str(why) or type(why).__name__
         return UnreadableFile(f"{self.place} holds a study {name!r} that cannot be read ({said}); {DOCTOR}")
+
+    def _code(self, specification: str, name: str) -> dict[str, str]:
+        try:
+            return code_of(specification)
+        except (*UNREADABLE, AttributeError) as error:
+            raise self._damaged(name, error) from None
 
     def _entry(self, connection: Connection, identity: int, study: Study, name: str) -> Entry:
         """Of what is asked for. A configuration that is not in the store gets a number that no trial has."""
@@ -300,14 +358,28 @@ def load_study(store: str | Path, name: str) -> StudyResult:
         return opened.find(name).result()
 
 
+def _has_results(connection: Connection, identity: int) -> bool:
+    """Whether a trial of a study has ended otherwise than by the machine's fault, or an error in its code."""
+    query = exists().where(trials.c.study == identity, trials.c.outcome != "failed")
+    return bool(connection.execute(select(query)).scalar())
+
+
 def _names(connection: Connection) -> list[str]:
     return [
         _unescaped(text) for text in connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars()
     ]
 
 
+def _a_study(study: Study) -> Study:
+    if not isinstance(study, Study):
+        raise InvalidArgument("study", "a Study", shown(study))
+    return study
+
+
 def _escaped(name: str) -> str:
     """PostgreSQL has no text with a NUL in it."""
+    if not isinstance(name, str):
+        raise InvalidArgument("name", "that of a study, a text", shown(name))
     return name.replace("\\", "\\\\").replace("\0", "\\0")
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.runtime.passwords import without_passwords
 from memspan.store.database import DOCTOR, Database, StoreFailed
 from memspan.store.postgres import PostgreSQL
@@ -22,7 +22,7 @@ SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
 def database(store: str | Path) -> Database:
     """The database of a path or a URL."""
     if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):  # type: ignore[redundant-expr]
-        got = without_passwords(repr(store))
+        got = without_passwords(shown(store))
         raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", got)
     scheme = "" if isinstance(store, Path) else store.partition(":")[0].lower()
     if scheme in ("postgresql", "postgres", "postgresql+psycopg") and ":" in str(store):

@@ -10,8 +10,6 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    NonNegativeInt,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -19,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
 from memspan.cells import CELLS, INITIALIZERS
-from memspan.errors import invalid
+from memspan.errors import MOST, MOST_SEED, invalid, shown
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS, whole_numbers
 from memspan.training.optimizers import RULES
@@ -87,6 +85,8 @@ def different(items: tuple[Any, ...]) -> tuple[Any, ...]:
 
 SEVERAL = _Several()
 Above0 = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 class Choices(BaseModel):
@@ -116,32 +116,30 @@ class Choices(BaseModel):
     recurrent_gain: Annotated[Above0, SEVERAL] = Field(
         1.0, description="Factor of the initial R alone, with every initializer."
     )
-    hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Number of hidden units H.")
+    hidden: Annotated[Count, SEVERAL] = Field(32, description="Number of hidden units H.")
     optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="Optimiser that changes the weights.")
     learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Learning rate of the optimiser.")
     clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
         1.0, description="Largest norm of the gradient, to which longer ones are clipped; 0 clips nothing."
     )
-    batch: Annotated[PositiveInt, SEVERAL] = Field(64, description="Number of sequences B in a training batch.")
-    updates: Annotated[PositiveInt, SEVERAL] = Field(
+    batch: Annotated[Count, SEVERAL] = Field(64, description="Number of sequences B in a training batch.")
+    updates: Annotated[Count, SEVERAL] = Field(
         1500, description="Largest number of updates of a trial, which ends sooner when it solves its length."
     )
     threshold: Annotated[Annotated[float, Field(gt=0, le=1)], SEVERAL] = Field(
         0.9, description="Accuracy on held-out batches from which on a length counts as solved."
     )
-    evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(
-        50, description="Number of updates between two evaluations."
-    )
-    final_batches: Annotated[PositiveInt, SEVERAL] = Field(
+    evaluate_every: Annotated[Count, SEVERAL] = Field(50, description="Number of updates between two evaluations.")
+    final_batches: Annotated[Count, SEVERAL] = Field(
         20, description="Number of held-out batches that decide at the end whether the length is solved."
     )
-    evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(
+    evaluation_samples: Annotated[Count, SEVERAL] = Field(
         500, description="Number of sequences in a held-out batch."
     )
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
         "float32", description="Floating-point type of the weights and of training."
     )
-    seed: Annotated[NonNegativeInt, SEVERAL] = Field(0, description="Seed from which every random number comes.")
+    seed: Annotated[Seed, SEVERAL] = Field(0, description="Seed from which every random number comes.")
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -166,6 +164,13 @@ class Choices(BaseModel):
         for cell, gain in product(values["cell"], values["recurrent_gain"]):
             CELLS[cell].checked_recurrent_gain(gain)
         return self
+
+    def __repr__(self) -> str:
+        """The fields that were given, so that it reads as the call that makes it."""
+        given = ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
+        return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in given)})"
+
+    __str__ = __repr__
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

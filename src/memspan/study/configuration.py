@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import ConfigDict, model_validator
 
 from memspan.cells import CELLS
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.study.choices import Choices
 from memspan.tasks import Task, get_task
@@ -24,7 +24,7 @@ class Configuration(Choices):
     def _single(self) -> Self:
         for name, values in self.values().items():
             if len(values) > 1:
-                raise InvalidArgument(name, "one value; a Study takes several", repr(values))
+                raise InvalidArgument(name, "one value; a Study takes several", shown(values))
         self.make_task()  # raises if the task does not take them
         return self
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memspan.errors import InvalidArgument, shown
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
 from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
 from memspan.figures.flow import draw_flows
@@ -45,6 +46,10 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     summary has no trials: only its accuracies and shares are drawn. A figure without a single number in it is not
     drawn: of trials that all failed, or whose first repetition is not done.
     """
+    if not isinstance(result, StudySummary):
+        raise InvalidArgument("result", "a StudyResult or a StudySummary", shown(result))
+    if not isinstance(folder, str | Path) or str(folder) == "":  # type: ignore[redundant-expr]
+        raise InvalidArgument("folder", "a path", shown(folder))
     folder = Path(folder)
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)

@@ -6,11 +6,14 @@ neither a field that is added later, nor another default, nor another name of a 
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict
 from memspan.study.choices import Choices, nested
+from memspan.study.fingerprint import parts_of, unchecked
 from memspan.study.study import Study
 
 BASELINE: dict[str, Any] = {
@@ -45,8 +48,17 @@ KEYS: dict[str, str] = {}
 """The key of a field that has another name by now."""
 
 
-class AnotherStudy(InvalidArgument):
-    """The name belongs to a study of another specification."""
+LONGEST_FOLDER = 60  # letters, of up to four bytes each: file systems take 255 bytes
+CODE = "code"
+"""The key of the fingerprints in a stored specification."""
+
+
+class AnotherStudy(Conflict):
+    """The name belongs to a study with other settings, or of other code."""
+
+
+class UncheckedCode(UserWarning):
+    """Whether the code of a study has changed since it was begun cannot be told."""
 
 
 def default_name(study: Study) -> str:
@@ -56,10 +68,12 @@ def default_name(study: Study) -> str:
     return "-".join([*names, checksum(canonical(study))[:8]])
 
 
-def folder_name(study: Study) -> str:
-    """For a folder of its own: a name that somebody gave is in it as a checksum only."""
-    usual = default_name(study)
-    return usual if study.name in (None, usual) else f"{usual}-{checksum(study.name)[:6]}"
+def folder_name(name: str) -> str:
+    """The folder of a study: its name, or where a file system may not take that, a part of it and a checksum."""
+    plain = re.sub(r"[^\w. -]", "-", name)[:LONGEST_FOLDER].strip(". ")
+    if re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", plain, re.IGNORECASE):  # devices of Windows
+        plain = f"study-{plain}"
+    return name if plain == name else f"{plain}-{checksum(name)[:6]}"
 
 
 def canonical(choices: Choices) -> str:
@@ -75,11 +89,11 @@ def stated(choices: Choices) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in LATER or value != BASELINE[key]}
 
 
-def specified(study: Study) -> dict[str, str]:
-    """The columns of a study in a store that tell what it is."""
+def specified(study: Study, code: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The columns of a study in a store that tell what it is; `code` holds its fingerprints."""
     grid = {"lengths": study.lengths, "repetitions": study.repetitions, "keep_weights": study.keep_weights}
     return {
-        "specification": json.dumps(stated(study)),
+        "specification": json.dumps(stated(study) | ({CODE: dict(code)} if code else {})),
         "hash": checksum(canonical(study) + _sorted(grid)),
     }
 
@@ -87,7 +101,21 @@ def specified(study: Study) -> dict[str, str]:
 def restored(specification: str, name: str | None = None) -> Study:
     """The study of a stored specification."""
     fields = {key: field for field, key in KEYS.items()}
-    return Study(**{fields.get(key, key): value for key, value in json.loads(specification).items()}, name=name)
+    found = {fields.get(key, key): value for key, value in json.loads(specification).items() if key != CODE}
+    return Study(**found, name=name)
+
+
+def code_of(specification: str) -> dict[str, str]:
+    """The fingerprints in a stored specification; a study of memspan 0.1 has none."""
+    found = json.loads(specification).get(CODE, {})
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("its fingerprints are damaged")
+    return found
+
+
+def name_beside(usual: str, code: Mapping[str, str]) -> str:
+    """Of a study without a name, whose usual name belongs to one of other code."""
+    return f"{usual}-{checksum(_sorted(dict(code)))[:6]}"
 
 
 def grown_by(old: Study, new: Study) -> Study:
@@ -107,14 +135,30 @@ def demand_contained(old: Study, new: Study, name: str) -> None:
     Of lengths and repetitions it may also be asked for less, or for others: they stand beside each other.
     """
     was, now = old.values(), new.values()
-    lines = [
-        f"  {field}: {_listed(was.get(field))} in the store, {_listed(now.get(field))} asked for"
+    differences = [
+        f"{field}: {_listed(was.get(field))}, now {_listed(now.get(field))}"
         for field in {**was, **now}
         if not set(was.get(field, ())) <= set(now.get(field, ())) or (field in now) != (field in was)
     ]
-    if lines:
-        rule = "another one, as a study may grow, but not change, and this one is there"
-        raise AnotherStudy("name", rule, "\n".join([repr(name), *lines]))
+    if differences:
+        raise AnotherStudy(
+            f"Study {name!r} exists with other settings ({'; '.join(differences)}). Choose another --name."
+        )
+
+
+def demand_same_code(differing: Iterable[str], name: str) -> None:
+    """Refuse to add trials to a study whose results come from other code: of the parts that differ, if any do."""
+    if differing := sorted(differing):
+        remove = shlex.join(["memspan", "store", "rm", name])
+        raise AnotherStudy(
+            f"Study {name!r} was run with other code of {', '.join(differing)}. "
+            f"Choose another --name, or delete the study with `{remove}`."
+        )
+
+
+def unchecked_code(old: Mapping[str, str], new: Mapping[str, str], study: Study) -> list[str]:
+    """The cells, tasks and initializers of a stored study whose code may have changed since, unnoticed."""
+    return unchecked(old, new, [name for name in parts_of(study) if name in new])
 
 
 def checksum(text: str) -> str:
@@ -127,7 +171,7 @@ def _grid(study: Study) -> dict[str, tuple[Any, ...]]:
 
 
 def _listed(values: Iterable[Any] | None) -> str:
-    return "nothing" if values is None else ", ".join(map(str, values))
+    return "not set" if values is None else ", ".join(map(str, values))
 
 
 def _sorted(values: dict[str, Any]) -> str:

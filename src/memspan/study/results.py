@@ -5,23 +5,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from memspan.errors import NotFound, shown
 from memspan.span import LongestSolved, SolvedShare, longest_solved
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.training.history import Outcome
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from memspan.runtime.tables import TextTable
 
+FLAT = (
+    *("length", "repetition", "outcome", "reason", "updates", "accuracy", "loss"),
+    *("seconds", "cpu_seconds", "attempts", "digest"),
+)
+"""Fields of a trial that are one value."""
 MOST_WITH_CURVES = 10_000
 """Trials whose curves are read too, where nothing else is said; of more they stay in the store."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LengthSummary:
     """All repetitions of one length.
 
@@ -47,6 +53,9 @@ class LengthSummary:
     losses: tuple[float, ...]
     reasons: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<LengthSummary T={self.length}: solved {self.share.solved} of {self.share.trials}>"
+
     @property
     def done(self) -> int:
         """How many trials have ended, however they did."""
@@ -58,7 +67,7 @@ class LengthSummary:
         return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudySummary:
     """A study, and what its trials come to. Of a million trials it takes a few dozen megabytes.
 
@@ -76,6 +85,12 @@ class StudySummary:
     def of(cls, study: Study, trials: Iterable[Trial]) -> Self:
         """Of trials in the order of their keys."""
         return cls(study, summed(study, trials))
+
+    def __repr__(self) -> str:
+        name = "" if self.study.name is None else f" {shown(self.study.name)}"
+        done = f"{self.done:,} of {self.study.size:,} trials"
+        answer = f" {self.sentence}" if len(self.rows) == 1 else ""
+        return f"<{type(self).__name__}{name} of {self.study.describe()}: {done}.{answer}>"
 
     @cached_property
     def parts(self) -> Sequence["StudySummary"]:
@@ -133,14 +148,50 @@ class StudySummary:
         """Why trials failed, each reason once."""
         return list(dict.fromkeys(reason for row in chain(*self.rows) for reason in row.reasons))
 
-    def table(self) -> "Table":
-        """The summaries as a table for `rich`."""
+    def table(self) -> "TextTable":
+        """The summaries as a table for `rich` or `print`."""
         from memspan.study.table import table_of
 
         return table_of(self)
 
+    def records(self) -> list[dict[str, Any]]:
+        """A flat dictionary for each configuration and length: the varying fields, solved shares, mean scores.
 
-@dataclass(frozen=True)
+        `configuration` is the place in `study.configurations`.
+        """
+        found = []
+        for number, row in ((number, row) for number, rows in enumerate(self.rows) for row in rows):
+            share = row.share
+            found.append(
+                self._varying(number)
+                | {"length": row.length, "solved": share.solved, "trials": share.trials, "share": share.share}
+                | {"low": share.low, "high": share.high, "diverged": row.diverged, "failed": row.failed}
+                | {"accuracy": _mean(row.accuracies), "spread": row.spread, "loss": _mean(row.losses)}
+            )
+        return found
+
+    def to_frame(self) -> Any:
+        """The `records` as a pandas DataFrame.
+
+        Raises
+        ------
+        NotFound
+            When pandas is not installed.
+        """
+        try:
+            import pandas as pd  # type: ignore[import-untyped]
+        except ModuleNotFoundError:
+            advice = "Run `pip install pandas`, or take records(), which has the same rows as dictionaries."
+            raise NotFound(f"to_frame() needs pandas. {advice}") from None
+        return pd.DataFrame.from_records(self.records())
+
+    def _varying(self, configuration: int) -> dict[str, Any]:
+        """The fields of a configuration in which it differs from others."""
+        values = self.study.configurations[configuration].values()
+        return {"configuration": configuration} | {name: values[name][0] for name in self.study.varying}
+
+
+@dataclass(frozen=True, repr=False)
 class StudyResult(StudySummary):
     """A study, what its trials come to, and the trials that are done.
 
@@ -170,6 +221,13 @@ class StudyResult(StudySummary):
         for trial in self.trials:
             apart[trial.configuration].append(trial.model_copy(update={"configuration": 0}))
         return [StudyResult.of(self.study.only(k), trials) for k, trials in enumerate(apart)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat dictionary for each trial: the varying fields, its key, and what it showed, but no curves."""
+        return [
+            self._varying(trial.configuration) | {name: getattr(trial, name) for name in FLAT}
+            for trial in self.trials
+        ]
 
     def of_length(self, length: int) -> list[Trial]:
         """The trials of one length, in the order of their repetitions."""
@@ -210,6 +268,10 @@ class _Sum:
             tuple(self.losses),
             tuple(self.reasons),
         )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
 
 
 def summed(study: Study, trials: Iterable[Trial]) -> tuple[tuple[LengthSummary, ...], ...]:

@@ -3,21 +3,25 @@
 import itertools
 import math
 import tomllib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.errors import InvalidArgument
+from memspan.errors import MOST, InvalidArgument, shown, whole_number
 from memspan.runtime.renamed import with_new_names
-from memspan.study.choices import RENAMED, Choices, different, nested, split
+from memspan.study.choices import RENAMED, Choices, Count, different, nested, split
 from memspan.study.configuration import Configuration
 from memspan.tasks import Task, get_task
 
 MOST_TRIALS = 10_000_000
+MOST_CONFIGURATIONS = 100_000
 LONGEST_NAME = 1000
+LARGEST_FILE = 1_000_000  # bytes
+DEEPEST = 20
 
 
 class Key(NamedTuple):
@@ -41,12 +45,14 @@ class Study(Choices):
 
     model_config = ConfigDict(title="memspan study")
 
-    lengths: tuple[PositiveInt, ...] = Field(
+    lengths: tuple[Count, ...] = Field(
         (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T to train at, such as 5,10,20.", min_length=1
     )
-    repetitions: PositiveInt = Field(10, description="Number of networks trained at each length.")
-    keep_weights: NonNegativeInt = Field(
+    repetitions: Count = Field(10, description="Number of networks trained at each length.")
+    keep_weights: int = Field(
         1,
+        ge=0,
+        le=MOST,
         description="Number of repetitions at each length, from the first, whose trained weights the store keeps.",
     )
     name: str | None = Field(
@@ -66,11 +72,14 @@ class Study(Choices):
             When the file cannot be read, is not TOML in UTF-8, or not a study.
         """
         try:
-            with Path(path).open("rb") as file:
-                found = tomllib.load(file)
+            found = _toml(path)
         except OSError as error:
             raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or numbers and lists beyond measure
+        except RecursionError:
+            raise InvalidArgument("the study file", f"nested at most {DEEPEST} deep", f"{path}, deeper") from None
+        except ValueError as error:  # no UTF-8, no TOML, or numbers with too many digits
+            if isinstance(error, InvalidArgument):
+                raise
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
         changes = with_new_names(changes, RENAMED, warned=found)
         found = with_new_names(found, RENAMED, where=str(path))
@@ -109,6 +118,9 @@ class Study(Choices):
         """Of the right size, and with tasks that take these parameters and have these lengths."""
         if self.size > MOST_TRIALS:
             raise InvalidArgument("the study", f"of at most {MOST_TRIALS:,} trials", f"{self.size:,}")
+        if self.combinations > MOST_CONFIGURATIONS:
+            rule = f"of at most {MOST_CONFIGURATIONS:,} configurations"
+            raise InvalidArgument("the study", rule, f"{self.combinations:,}")
         tasks = self._tasks()
         if "lengths" not in self.model_fields_set:
             hardest = max(tasks, key=lambda task: task.least_length)
@@ -153,14 +165,20 @@ class Study(Choices):
 
     def only(self, place: int) -> Self:
         """The same lengths and repetitions of one configuration, by its place in `configurations`."""
-        if len(self.configurations) == 1:
+        place = whole_number("place", place, least=0, most=self.combinations - 1)
+        if self.combinations == 1:
             return self
         return self.with_(**self.configurations[place].model_dump(exclude_unset=True), lengths=self.lengths)
 
     @property
     def size(self) -> int:
         """How many trials it has."""
-        return math.prod(map(len, self.values().values())) * len(self.lengths) * self.repetitions
+        return self.combinations * len(self.lengths) * self.repetitions
+
+    @property
+    def combinations(self) -> int:
+        """How many configurations it has; they are not made for this."""
+        return math.prod(map(len, self.values().values()))
 
     @property
     def varying(self) -> tuple[str, ...]:
@@ -190,7 +208,8 @@ class Study(Choices):
 
     def chosen(self, configuration: int) -> tuple[str, ...]:
         """A configuration's values of the fields that vary, as text: `("lstm", "32")`."""
-        values = self.configurations[configuration].values()
+        most = self.combinations - 1
+        values = self.configurations[whole_number("configuration", configuration, least=0, most=most)].values()
         return tuple(written(values[name][0]) for name in self.varying)
 
     @staticmethod
@@ -214,3 +233,30 @@ def written(value: Any) -> str:
         return str(value)
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
+
+
+def _toml(place: str | Path) -> dict[str, Any]:
+    """What a TOML file holds, if it is no larger and no deeper than a study can be."""
+    if not isinstance(place, str | Path):
+        raise InvalidArgument("the study file", "a path", shown(place))
+    path = Path(place)
+    if path.exists() and not path.is_file():
+        raise InvalidArgument("the study file", "a regular file", str(path))
+    with path.open("rb") as file:
+        text = file.read(LARGEST_FILE + 1)
+    if len(text) > LARGEST_FILE:
+        raise InvalidArgument("the study file", f"of at most {LARGEST_FILE:,} bytes", f"{path}, which is larger")
+    found = tomllib.loads(text.decode())
+    level: list[Any] = [found]
+    for _ in range(DEEPEST + 1):
+        level = [item for part in level for item in _items(part)]
+    if level:
+        raise InvalidArgument("the study file", f"nested at most {DEEPEST} deep", f"{path}, deeper")
+    return found
+
+
+def _items(part: Any) -> Iterable[Any]:
+    """What a table or a list holds."""
+    if isinstance(part, dict):
+        return part.values()
+    return part if isinstance(part, list) else ()

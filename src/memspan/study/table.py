@@ -3,17 +3,17 @@
 from itertools import chain
 
 import numpy as np
-from rich.table import Table
 
+from memspan.runtime.tables import TextTable
 from memspan.study.results import LengthSummary, StudySummary
 from memspan.study.study import written
 
 
-def table_of(summary: StudySummary) -> Table:
+def table_of(summary: StudySummary) -> TextTable:
     """The summaries of every configuration and length, as `StudySummary.table`."""
     configurations = summary.study.configurations
     losses = dict.fromkeys(one.make_task().make_loss().label for one in configurations)
-    table = Table(title=_title(summary), caption=_caption(summary), caption_justify="left")
+    table = TextTable(title=_title(summary), caption=_caption(summary), caption_justify="left")
     worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summary.rows))]
     varying = summary.study.varying
     for heading in varying:

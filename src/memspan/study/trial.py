@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memspan._version import __version__
 from memspan.diagnostics import GradientFlow
+from memspan.errors import shown
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.shapes import Array
@@ -38,6 +39,11 @@ class Flow(_Record):
     d_a: list[float]
     d_R: list[float]
     d_W: list[float]
+
+    def __repr__(self) -> str:
+        return f"<Flow over {len(self.d_a)} steps>"
+
+    __str__ = __repr__
 
     @classmethod
     def of(cls, flow: GradientFlow) -> Self:
@@ -104,6 +110,15 @@ class Trial(_Record):
     flow_map: list[list[float]] = []
     flow_every: int = 1
     weights: bytes | None = Field(None, repr=False, exclude=True)
+
+    def __repr__(self) -> str:
+        which = f"T={self.length}, repetition {self.repetition}, configuration {self.configuration}"
+        scores = f"accuracy {self.accuracy:.3f}, loss {self.loss:.4g}, {self.updates} updates"
+        return (
+            f"<Trial {which}: {self.outcome}, {shown(self.reason) if self.outcome is Outcome.FAILED else scores}>"
+        )
+
+    __str__ = __repr__
 
     @property
     def key(self) -> Key:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from memspan.errors import InvalidArgument, did_you_mean
+from memspan.errors import InvalidArgument, did_you_mean, shown
 from memspan.tasks.adding import Adding, Adding1997
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
@@ -56,12 +56,13 @@ def get_task(name: str, **parameters: Any) -> Task:
     >>> round(get_task("copying/urnn", items=5).trivial_risk(100), 4)  # 5 log 8 / 110
     0.0945
     """
-    task = TASKS.get(str(name).replace("_", "-"))
+    known_as = name.replace("_", "-") if isinstance(name, str) else ""  # type: ignore[redundant-expr]
+    task = TASKS.get(known_as)
     if task is None:
-        family = str(name).replace("_", "-").partition("/")[0]
+        family = known_as.partition("/")[0]
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
         hint = did_you_mean(name, relatives or TASKS)
-        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name), hint)
+        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), shown(name), hint)
     known = parameters_of(task)
     optional = {item.name for item in fields(task) if item.metadata.get("optional")}
     parameters = {
@@ -73,7 +74,7 @@ def get_task(name: str, **parameters: Any) -> Task:
         if parameter not in known:
             rule = f"one of {', '.join(known)}" if known else "left out: there is none"
             hint = did_you_mean(parameter, known)
-            raise InvalidArgument(f"a parameter of {task.name}", rule, repr(parameter), hint)
+            raise InvalidArgument(f"a parameter of {task.name}", rule, shown(parameter), hint)
     return replace(task, **parameters)
 
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from memspan.errors import InvalidArgument, generator, one_of, whole_number
+from memspan.errors import InvalidArgument, generator, one_of, shown, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
+from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import checked_keywords, warn_renamed
 from memspan.shapes import Array
 
@@ -174,7 +175,7 @@ class Task(ABC):
             object.__setattr__(self, "variant", self.variants[0])
         if self.variant in self.elsewhere:
             hint = f'; that one is get_task("{self.name}")'
-            raise InvalidArgument("variant", "one of " + ", ".join(self.variants), repr(self.variant), hint)
+            raise InvalidArgument("variant", "one of " + ", ".join(self.variants), shown(self.variant), hint)
         one_of("variant", self.variant, self.variants)
         for item in fields(self):
             if "check" in item.metadata:
@@ -266,12 +267,19 @@ class Task(ABC):
             raise InvalidArgument(name, f"at least {self.least_length} for {self.name}", number)
         return number
 
+    def demand_memory(self, length: int, batch: int) -> None:
+        """Refuse a batch that this machine's memory cannot hold: the numbers that it is made of, x and y."""
+        steps, features, outputs, output_steps = self.shape(length)
+        size = 8 * batch * (self.draws(length) + steps * features + (output_steps or 1) * outputs)
+        demand_memory("length and batch", f"{length:,} and {batch:,}", size)
+
     def sample(self, length: int, batch: int, rng: np.random.Generator | np.random.SeedSequence | int) -> Batch:
         """Draw x `[T, B, F]` and y `[B, O]` or `[K, B, O]`, in float64."""
         if isinstance(length, np.random.Generator):  # the order of memspan 0.1
             warn_renamed("Task.sample(rng, length, batch)", "Task.sample(length, batch, rng)")
             length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
+        self.demand_memory(length, batch)
         u = generator("rng", rng).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, generator, one_dtype, whole_number
+from memspan.errors import InvalidArgument, generator, one_dtype, shown, whole_number
 from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Batch, Task
 
@@ -38,9 +38,10 @@ class Batches(Iterator[Batch]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):
-            raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", repr(self.task))
+            raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", shown(self.task))
         self.length = self.task.checked_length(self.length)
         self.batch = whole_number("batch", self.batch)
+        self.task.demand_memory(self.length, self.batch)
         self.rng = generator("rng", self.rng)
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
@@ -85,7 +86,7 @@ class Counted(Iterator[Batch]):
 
     def __init__(self, source: Iterator[Any], name: str = "batches") -> None:
         if not isinstance(source, Iterator):
-            raise InvalidArgument(name, "an iterator of (x, y) without end", repr(source))
+            raise InvalidArgument(name, "an iterator of (x, y) without end", shown(source))
         self.source, self.name = source, name
         self.drawn = 0
         self._last: Batch | None = None

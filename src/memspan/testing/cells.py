@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from memspan.cells import Cell
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.testing import cell_functions as alone
 from memspan.testing import cell_networks as inside
 from memspan.testing.report import Contract, ContractReport, check_contracts
@@ -36,7 +36,7 @@ def check_cell(cell: Cell, *, contracts: Iterable[str] | None = None, compiled: 
         Where `cell` is not a Cell, or a contract is not known.
     """
     if not isinstance(cell, Cell):
-        raise InvalidArgument("cell", "a Cell", repr(cell))
+        raise InvalidArgument("cell", "a Cell", shown(cell))
     names = CELL_CONTRACTS if contracts is None else contracts
     chosen = [name for name in names if compiled or name != "engines"]
     with np.errstate(under="ignore"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.shapes import Array
 from memspan.tasks import Batch, Batches, Task
 from memspan.testing.report import (
@@ -51,7 +51,7 @@ def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> Contrac
         Where `task` is not a Task, or a contract is not known.
     """
     if not isinstance(task, Task):
-        raise InvalidArgument("task", "a Task", repr(task))
+        raise InvalidArgument("task", "a Task", shown(task))
     return check_contracts(f"The task {task.name}", task, TASK_CONTRACTS, contracts)
 
 

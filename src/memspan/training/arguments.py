@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.losses import Loss, MeanLoss
 from memspan.network import Network
 from memspan.tasks import Counted, Task
@@ -14,14 +14,14 @@ def check_loss(loss: Loss) -> None:
     """It has the two methods of a loss."""
     for name in ("forward", "backward"):
         if not callable(getattr(loss, name, None)):
-            raise InvalidArgument("loss", f"an object with a method {name}", repr(loss))
+            raise InvalidArgument("loss", f"an object with a method {name}", shown(loss))
 
 
 def check_alike(models: Sequence[Network]) -> None:
     """All are real networks that differ in nothing but their weights."""
     for model in models:
         if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
-            raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
+            raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
     if not models or len({id(model) for model in models}) < len(models):
         raise InvalidArgument("models", "at least one network, and none of them twice", f"{len(models)} of them")
     for model in models[1:]:
@@ -34,7 +34,7 @@ def check_alike(models: Sequence[Network]) -> None:
 def check_mask(loss: Loss, task: Task) -> None:
     """Where the task leaves labels out, as NaN, a loss of memspan's must be masked."""
     if isinstance(loss, MeanLoss) and not loss.masked and task.make_loss().masked:
-        raise InvalidArgument("loss", f"masked for {task.name}, as {task.make_loss()!r} is", repr(loss))
+        raise InvalidArgument("loss", f"masked for {task.name}, as {task.make_loss()!r} is", shown(loss))
 
 
 def check_plain(models: Sequence[Network]) -> None:

@@ -77,7 +77,7 @@ class Ensemble:
         self.members = [Member(*part, self.optimizer.init(part[0].parameters)) for part in parts]
         self.task = task or getattr(streams[0], "task", None) or Recall()
         check_mask(loss, self.task)
-        memory = whole_number("memory", memory)
+        memory = whole_number("memory", memory, most=2**63 - 1)
         self._compiled: AnyShapes | None = None
         if engine_name(engine) == "compiled":
             check_plain(models)

@@ -49,6 +49,10 @@ class Member:
     last: Batch | None = None
     waiting: Batch | None = None
 
+    def __repr__(self) -> str:
+        how = f", {self.result}" if self.result else ""
+        return f"<Member {self.model!r}, {self.updates} updates{how}>"
+
     outcome = RenamedAttribute("result")
 
     def draw(self) -> Batch:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float, Int
 
-from memspan.errors import InvalidArgument, real_number
+from memspan.errors import InvalidArgument, real_number, shown
 from memspan.runtime.renamed import checked_keywords
 
 Flats = Float[np.ndarray, "*models parameters"]
@@ -253,7 +253,7 @@ class Chain:
         clips, rules = parts[:-1], parts[-1:]
         right = rules and hasattr(rules[0], "step") and all(callable(clip) for clip in clips)
         if not right or any(isinstance(part, type | Chain) for part in parts):
-            raise InvalidArgument("the parts of a Chain", "any number of clips, then one rule", repr(parts))
+            raise InvalidArgument("the parts of a Chain", "any number of clips, then one rule", shown(parts))
         object.__setattr__(self, "clips", clips)
         object.__setattr__(self, "rule", rules[0])
 

@@ -21,6 +21,7 @@ def export(
     output: Annotated[Path, Parameter(alias="-o")],
     format: Literal["csv", "json", "parquet"] | None = None,
     curves: Annotated[bool, Parameter(negative="")] = False,
+    force: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
     """Write the trials of a study to a file, a row each.
@@ -34,15 +35,17 @@ def export(
     name
         Name of the study.
     output
-        New file for the trials, such as gates.csv, gates.json or gates.parquet.
+        File for the trials, such as gates.csv, gates.json or gates.parquet. It must be new, unless with --force.
     format
         Format of the file [default: by the ending of its name].
     curves
         Write loss curves and gradients too, which CSV cannot hold.
+    force
+        Replace the file if it exists.
     """
     with Store(store) as opened:
         entry = opened.find(name)
-        count = export_trials(entry, output, format, curves=curves)
+        count = export_trials(entry, output, format, curves=curves, force=force)
         begun = next(found.versions.memspan for found in opened.overviews() if found.name == name)
     if begun.startswith("0.1."):  # some script may read what that version wrote
         _tell_renamed(entry.study)

@@ -5,21 +5,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from memspan.cli.console import STORE, shown
-from memspan.errors import Conflict
+from memspan.cli.console import STORE
+from memspan.errors import Conflict, InvalidArgument
+from memspan.runtime.progress import plain
 from memspan.store import Store
 
 
 def rm(
-    name: str,
-    /,
-    *,
+    *names: str,
     yes: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Delete a study and all its trials. This cannot be undone.
+    """Delete studies from a store, with all their trials. This cannot be undone.
 
-    A SQLite file does not become smaller; later studies use the room.
+    A SQLite file does not become smaller; the next trials take the free space.
 
     **One study, without a question:**
 
@@ -27,22 +26,26 @@ def rm(
 
     Parameters
     ----------
-    name
-        Name of the study.
+    names
+        Names of the studies, one or several.
     yes
         Delete it without asking.
     """
+    if not names:
+        raise InvalidArgument("the study", "named, as in `memspan store rm mine`", "no name")
     with Store(store) as opened:
-        count = opened.count(name)
-        if not yes:
-            if not sys.stdin.isatty():
-                raise Conflict("Standard input is not a terminal; pass --yes to delete.")
-            if input(f"Take out {shown(name)} and its {count:,} trials? [y/N] ").strip().lower() not in (
-                "y",
-                "yes",
-            ):
-                print("Nothing was done.")
-                return 1
-        opened.remove(name)
-    print(f"{shown(name)} and its {count:,} trials are taken out.")
+        counts = {name: opened.count(name) for name in names}  # before any of them is deleted
+        listed = ", ".join(f"{plain(name)} ({count:,} trials)" for name, count in counts.items())
+        if not yes and not _confirmed(listed):
+            print("Nothing was deleted.")
+            return 1
+        for name in counts:
+            opened.remove(name)
+    print(f"Deleted {listed}.")
     return 0
+
+
+def _confirmed(listed: str) -> bool:
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise Conflict("Standard input is not a terminal; pass --yes to delete.")
+    return input(f"Delete {listed}? [y/N] ").strip().lower() in ("y", "yes")

@@ -2,6 +2,7 @@
 
 from cyclopts import App
 
+from memspan.cli.study.extend import extend
 from memspan.cli.study.resume import resume
 from memspan.cli.study.run import run
 from memspan.cli.study.schema import schema
@@ -16,5 +17,5 @@ HELP = """Train networks on a task, several at each length: which length is the 
     memspan study show mine
 """
 study = App(name="study", help=HELP)
-for command in (run, resume, status, show, schema):
+for command in (run, extend, resume, status, show, schema):
     study.command(command)

@@ -3,15 +3,21 @@
 from rich.table import Table
 
 from memspan.cli.console import shown
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict, NotFound
+from memspan.runtime.progress import plain
 from memspan.store.store import Overview
 
+MOST_NAMED = 10  # studies, in a message
 
-def the_one(found: list[Overview], what: str) -> Overview:
-    """The only one of these; `what` says in words what it is."""
-    if len(found) != 1:
-        names = ", ".join(repr(overview.name) for overview in found) or "no such study"
-        raise InvalidArgument("name", f"given, {what}", f"none; there is {names}")
+
+def the_one(found: list[Overview], otherwise: str) -> Overview:
+    """The only one of these; `otherwise` says why there may be none."""
+    if not found:
+        raise NotFound(otherwise)
+    if len(found) > 1:
+        more = [f"and {len(found) - MOST_NAMED:,} more"] if len(found) > MOST_NAMED else []
+        names = ", ".join([*(plain(overview.name) for overview in found[:MOST_NAMED]), *more])
+        raise Conflict(f"Which study? Choose one of {names}.")
     return found[0]
 
 

@@ -4,8 +4,6 @@ from memspan.cli.study.choose import the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
 from memspan.store import Store
-from memspan.store.store import Overview
-from memspan.study import Study
 
 
 def resume(
@@ -30,11 +28,9 @@ def resume(
         Name of the study [default: the only one that is not finished].
     """
     with Store(options.store) as opened:
-        found = opened.find(name).study if name is not None else _unfinished(opened.overviews())
-    return run_and_print(found, options)
-
-
-def _unfinished(overviews: list[Overview]) -> Study:
-    return the_one(
-        [found for found in overviews if found.done < found.trials], "of a study that is not finished"
-    ).study
+        if name is not None:
+            study = opened.find(name).study
+        else:
+            unfinished = [found for found in opened.overviews() if found.done < found.trials]
+            study = the_one(unfinished, f"Nothing to resume: every study in {opened.place} is finished.").study
+    return run_and_print(study, options)

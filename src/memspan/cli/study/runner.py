@@ -7,7 +7,7 @@ from pathlib import Path
 
 from memspan.cli.console import new_console
 from memspan.cli.study.options import RunOptions
-from memspan.errors import InvalidArgument, MemspanError
+from memspan.errors import InvalidArgument, MemspanError, shown
 from memspan.execution.events import Event, Planned
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun, team_of
@@ -22,10 +22,9 @@ from memspan.study.identity import default_name, folder_name
 
 def run_and_print(study: Study, options: RunOptions) -> int:
     """Run a study, print its table and draw its figures; return the exit code."""
-    name = study.name or default_name(study)
-    output = options.output or Path("runs") / folder_name(study)
+    output = options.output or Path("runs") / folder_name(study.name or default_name(study))
     if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
-        raise InvalidArgument("output", "a folder", repr(str(output)))
+        raise InvalidArgument("output", "a folder", shown(str(output)))
     said = options.progress == "json"  # everything, and nobody wants tables and figures
     drawn = options.figures and not said
     begun: list[Planned] = []
@@ -46,12 +45,13 @@ def run_and_print(study: Study, options: RunOptions) -> int:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
         if begun:
-            _say_how_to_go_on(name, options)
+            _say_how_to_go_on(begun[0].name, options)
         raise
     if not said:
-        print_result(result, save_figures(result, output) if drawn else [])
+        folder = options.output or Path("runs") / folder_name(running.name)
+        print_result(result, save_figures(result, folder) if drawn else [])
         if result.failures and not options.retry_failed:
-            print(f"{resume_command(name, options.store)} --retry-failed")
+            print(f"{resume_command(running.name, options.store)} --retry-failed")
     return 1 if result.failures else 0
 
 

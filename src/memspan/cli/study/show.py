@@ -38,7 +38,8 @@ def show(
         Folder for the figures. Without it none are drawn.
     """
     with Store(store) as opened:
-        entry = opened.find(name if name is not None else the_one(opened.overviews(), "of a study").name)
+        empty = f"No study in {opened.place} yet. Run `memspan study run` first."
+        entry = opened.find(name if name is not None else the_one(opened.overviews(), empty).name)
         if configuration is not None:
             number, most = whole_number("configuration", configuration), len(entry.study.configurations)
             if number > most:

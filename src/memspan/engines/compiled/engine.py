@@ -13,7 +13,7 @@ from memspan.engines.base import Differentiated
 from memspan.engines.compiled.compiling import compiled, kernel_of, reason
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.losses import Loss, evaluate
 from memspan.losses.compiled import SQUARED, Answers, Kind
 from memspan.shapes import Array, Outputs
@@ -139,7 +139,7 @@ class CompiledEngine:
         work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
         value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
-            raise InvalidArgument("what loss.forward returns", "a number", repr(value))
+            raise InvalidArgument("what loss.forward returns", "a number", shown(value))
         loss[0] = value
         d_y_hat = self._answer(work.data.d_y_hat[k])
         d_loss = np.asarray(self.loss.backward())

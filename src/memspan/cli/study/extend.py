@@ -1,0 +1,53 @@
+"""`memspan study extend`."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from memspan.cli.console import WHOLE
+from memspan.cli.study.options import OPTIONS, RunOptions
+from memspan.cli.study.runner import run_and_print
+from memspan.errors import InvalidArgument
+from memspan.store import Store
+from memspan.study import Study
+
+
+def extend(
+    name: str,
+    /,
+    *,
+    lengths: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    repetitions: Annotated[int | None, WHOLE] = None,
+    options: RunOptions = OPTIONS,
+) -> int:
+    """Add lengths or repetitions to a stored study, and run what is missing. All else is taken from the store.
+
+    **Twice as many repetitions, and two lengths more:**
+
+        memspan study extend gates --repetitions 40 --lengths 120,160
+
+    Parameters
+    ----------
+    name
+        The study.
+    lengths
+        Sequence lengths T to add, such as 120,160.
+    repetitions
+        Networks trained at each length, those in the store included.
+    """
+    with Store(options.store) as opened:
+        study = opened.find(name).study
+    return run_and_print(extended(study, lengths, repetitions), options)
+
+
+def extended(study: Study, lengths: tuple[str, ...] | None, repetitions: int | None) -> Study:
+    """The study with more lengths, more repetitions, or both."""
+    if lengths is None and repetitions is None:
+        raise InvalidArgument("lengths or repetitions", "given", "neither")
+    if repetitions is not None:
+        if repetitions < study.repetitions:
+            raise InvalidArgument("repetitions", f"at least {study.repetitions}, those in the store", repetitions)
+        study = study.with_(repetitions=repetitions)
+    if lengths is not None:
+        study = study.with_(lengths={*study.lengths, *study.with_(lengths=lengths).lengths})
+    return study

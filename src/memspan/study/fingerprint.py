@@ -1,0 +1,269 @@
+"""A fingerprint of the code behind a study: of each of its cells, tasks and initializers.
+
+It covers the numbers that they hold, the source of their functions (`memspan.study.source`), and the functions,
+classes and constants that these use, unless those come from a library. Of memspan itself cells, tasks and losses
+count. A function without a source, as one typed into a bare prompt, counts by its bytecode: then the fingerprint
+begins with the version of Python, and is compared with those of the same version alone.
+"""
+
+import functools
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from memspan.cells import CELLS, INITIALIZERS, Cell
+from memspan.losses import MeanLoss
+from memspan.study.choices import Choices
+from memspan.study.source import names_in, source_of, top_level_source
+from memspan.tasks import TASKS, Task
+
+COMPUTES = {
+    Task: ("shape", "draws", "make", "make_loss", "correct", "mask", "noise_free", "sample", "accuracy"),
+    MeanLoss: ("forward", "backward", "into", "kind", "check_labels"),
+}
+"""The methods on which a trial depends, with all that they use; texts and theory are left out."""
+MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
+OWN_PARTS = ("cells", "tasks", "losses")
+PLAIN = bool | int | float | complex | str | bytes | None
+
+
+def parts_of(choices: Choices) -> dict[str, Any]:
+    """Every cell, task and initializer that a configuration or a study names, as `cell lstm`."""
+    values = choices.values()
+    found: dict[str, Any] = {f"cell {name}": CELLS[name] for name in values["cell"]}
+    found |= {f"task {name}": TASKS[name] for name in values["task"]}
+    return found | {f"init {name}": INITIALIZERS[name] for name in values["init"] if name is not None}
+
+
+def fingerprints(choices: Choices) -> dict[str, str]:
+    """The fingerprint of each of these."""
+    return {name: fingerprint(part) for name, part in parts_of(choices).items()}
+
+
+def fingerprint(part: Any) -> str:
+    """Of one cell, task or function; as hexadecimal digits, with a version of Python before them for bytecode."""
+    reader = _Reader(part)
+    digest = hashlib.sha256(reader.text(part).encode()).hexdigest()[:16]
+    return f"{sys.version_info[0]}.{sys.version_info[1]}:{digest}" if reader.by_bytecode else digest
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What has another fingerprint by now; what cannot be compared is not listed."""
+    return [
+        name for name in old.keys() & new.keys() if _comparable(old[name], new[name]) and old[name] != new[name]
+    ]
+
+
+def unchecked(old: Mapping[str, str], new: Mapping[str, str], used: Iterable[str]) -> list[str]:
+    """Of what is used, that whose old fingerprint is missing, or cannot be compared."""
+    return [name for name in used if name not in old or not _comparable(old[name], new[name])]
+
+
+def _comparable(one: str, other: str) -> bool:
+    return one.rpartition(":")[0] == other.rpartition(":")[0]
+
+
+class _Reader:
+    """Writes an object and what it uses as one text; each function, class and object once."""
+
+    def __init__(self, root: Any) -> None:
+        self.home = _package(_module(_first_function(root)))
+        self.by_bytecode = False
+        self.numbers: dict[int, int] = {}
+        self.alive: list[Any] = []  # so that no two of them have the same id
+
+    def text(self, value: Any) -> str:
+        """Any value."""
+        value = self.bare(value)
+        if isinstance(value, PLAIN):
+            return f"{type(value).__name__} {value!r}"
+        if isinstance(value, np.ndarray | np.generic):
+            array = np.asarray(value)
+            content = self.list(array.tolist()) if array.dtype.hasobject else array.tobytes().hex()
+            return f"array {array.dtype.str} {array.shape} {content}"
+        if id(value) in self.numbers:
+            return f"#{self.numbers[id(value)]}"
+        self.numbers[id(value)] = len(self.numbers)
+        self.alive.append(value)
+        try:
+            return f"{type(value).__name__}({self.inside(value)})"
+        finally:
+            if isinstance(
+                value, tuple | list | set | frozenset | Mapping
+            ):  # whether two are one is Python's choice
+                del self.numbers[id(value)]
+
+    def bare(self, value: Any) -> Any:
+        """A function without the decorators of libraries around it."""
+        while not isinstance(value, type) and not self.follows(value):
+            inner = getattr(value, "__wrapped__", getattr(value, "py_func", None))
+            if inner is None:
+                break
+            value = inner
+        return value
+
+    def inside(self, value: Any) -> str:
+        """What an object holds, by its kind."""
+        match value:
+            case FunctionType():
+                return self.function(value)
+            case MethodType():
+                return self.list([value.__func__, value.__self__])
+            case functools.partial():
+                return self.list([value.func, value.args, value.keywords])
+            case staticmethod() | classmethod():
+                return self.text(value.__func__)
+            case property():
+                return self.list([value.fget])
+            case type():
+                return self.of_class(value, None)
+            case Mapping():
+                return self.list(value.items())
+            case set() | frozenset():
+                return ", ".join(sorted(map(self.text, value)))
+            case tuple() | list():
+                return self.list(value)
+            case Cell():
+                left_out = {"name", "source"}
+                kept = {
+                    item.name: getattr(value, item.name) for item in fields(value) if item.name not in left_out
+                }
+                return self.list([kept, INITIALIZERS[value.init]])
+        if not self.follows(value):  # by name alone, if it has one
+            return f"{_module(value)}.{getattr(value, '__name__', '')}"
+        return self.list([type(value), getattr(value, "__dict__", {})])
+
+    def list(self, values: Iterable[Any]) -> str:
+        """One after the other."""
+        return ", ".join(map(self.text, values))
+
+    def function(self, function: FunctionType) -> str:
+        """Its source, and the values that it takes from elsewhere."""
+        code, namespace = function.__code__, function.__globals__
+        if not self.follows(function):
+            return f"{_module(function)}.{function.__qualname__}"
+        source = source_of(code, namespace)
+        if source is None:
+            self.by_bytecode = True
+            source = _bytecode(code)
+        closed = [_content(cell) for cell in function.__closure__ or ()]
+        used = {name: self.of_module(name, code.co_filename, namespace, code) for name in sorted(names_in(code))}
+        others = [function.__defaults__, function.__kwdefaults__, closed]
+        return "\n".join([source, self.list(others), *(f"{name}: {text}" for name, text in used.items() if text)])
+
+    def of_module(self, name: str, filename: str, namespace: dict[str, Any], code: CodeType) -> str:
+        """A global of a function's module; empty for what is none, or is a library's."""
+        value = namespace.get(name)
+        if name not in namespace or name == "__builtins__":
+            return ""
+        if isinstance(value, ModuleType):
+            inside = sorted(names_in(code) & vars(value).keys()) if self.follows(value) else []
+            return ", ".join(
+                f"{one}: {self.of_module(one, str(value.__file__), vars(value), code)}" for one in inside
+            )
+        if isinstance(value, dict | list | set):  # which may be a cache, that fills while the program runs
+            return top_level_source(name, filename, namespace) or self.text(value)
+        value = self.bare(value)
+        callable_there = isinstance(value, FunctionType | type)
+        return self.text(value) if not callable_there or self.follows(value) else ""
+
+    def of_class(self, kind: type, names: Iterable[str] | None) -> str:
+        """What a class defines itself or inherits, but from libraries: these names, and what they use."""
+        if not self.follows(kind):
+            return f"{kind.__module__}.{kind.__qualname__}"
+        owners = [owner for owner in kind.__mro__ if self.follows(owner)]
+        if names is None:
+            roots = next((names for base, names in COMPUTES.items() if issubclass(kind, base)), None)
+            every = (name for owner in owners for name in vars(owner) if not name.startswith("__"))
+            names = (*(every if roots is None else roots), *MADE_BY)
+        todo, found = list(names), dict[str, str]()
+        while todo:
+            name = todo.pop(0)
+            if name in found:
+                continue
+            parts = [vars(owner)[name] for owner in owners if name in vars(owner)]
+            parts = [part for part in parts if not self.generated(name, part)]
+            beyond = next((k for k, part in enumerate(parts) if "super" not in self.names(part)), len(parts))
+            parts = parts[: beyond + 1]  # those that `super` reaches too
+            found[name] = self.list(parts)
+            todo += sorted(set().union(*map(self.names, parts)))
+        return "\n".join(f"{name}: {text}" for name, text in sorted(found.items()) if text)
+
+    def names(self, part: Any) -> set[str]:
+        """What a method looks up."""
+        code = getattr(self.bare(_inner(part)), "__code__", None)
+        return set() if code is None else names_in(code)
+
+    def generated(self, name: str, part: Any) -> bool:
+        """Whether Python made a part of a class from its fields, or from those of a library."""
+        inner = self.bare(_inner(part))
+        if isinstance(inner, FunctionType):
+            return not self.follows(inner) or (
+                name.startswith("__") and inner.__code__.co_filename.startswith("<")
+            )
+        return name.startswith("__") or inspect.isdatadescriptor(inner)
+
+    def follows(self, part: Any) -> bool:
+        """Whether a function, class or module counts by its content, and not by its name."""
+        module = _module(part)
+        package = _package(module)
+        if package == "memspan":
+            return module.split(".")[1:2] != [] and module.split(".")[1] in OWN_PARTS
+        return package == self.home or not _of_library(module)
+
+
+def _first_function(part: Any) -> Any:
+    """What says where a part is from."""
+    while isinstance(part, functools.partial):
+        part = part.func
+    if isinstance(part, Cell):
+        return _first_function(part.forward)
+    return part if isinstance(part, FunctionType) else type(part)
+
+
+def _module(part: Any) -> str:
+    """The name of the module; of a decorated function, that of the decorator."""
+    if isinstance(part, FunctionType):
+        return str(part.__globals__.get("__name__"))
+    if isinstance(part, ModuleType):
+        return part.__name__
+    return str((part if isinstance(part, type) else type(part)).__module__)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _of_library(module: str) -> bool:
+    """Whether a module was installed, or is Python's own."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    installed = file is not None and any(part in ("site-packages", "dist-packages") for part in _parts(file))
+    return installed or _package(module) in sys.stdlib_module_names - {"__main__"}
+
+
+def _parts(file: str) -> list[str]:
+    return file.replace("\\", "/").split("/")
+
+
+def _inner(part: Any) -> Any:
+    """The function of a method, whatever kind of method it is."""
+    return getattr(part, "__func__", getattr(part, "fget", part))
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
+def _bytecode(code: CodeType) -> str:
+    """What a function without a source does, its docstring included."""
+    inside = [_bytecode(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    return repr((code.co_code.hex(), code.co_names, code.co_varnames, inside))
