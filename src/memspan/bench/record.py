@@ -12,6 +12,7 @@ from rich.table import Table
 from memspan.bench.case import Case
 from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
+from memspan.runtime.files import make_folder, write_text
 from memspan.shapes import Array
 
 ROOFLINE, OURS = "roofline", "compiled"
@@ -190,9 +191,9 @@ class Benchmark:
 
 def save(benchmark: Benchmark, folder: Path, name: str = "engine") -> list[Path]:
     """Write the record, the tables, and the picture with its numbers; return the files to look at."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(benchmark.to_json(), encoding="utf-8")
-    (folder / f"{name}.md").write_text(benchmark.markdown(), encoding="utf-8")
+    make_folder(folder)
+    write_text(folder / f"{name}.json", benchmark.to_json())
+    write_text(folder / f"{name}.md", benchmark.markdown())
     record = benchmark.picture()
     save_figure(draw_pass_times(record), folder, name, record.columns, record.rows())
     return [folder / f"{name}.{kind}" for kind in ("md", "json", "png")]

@@ -6,11 +6,12 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import WHOLE, new_console
 from memspan.errors import whole_number
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
+from memspan.runtime.files import make_folder
 from memspan.study.choices import CellName, InitializerName, TaskName
 from memspan.tasks import get_task, whole_numbers
 

@@ -7,10 +7,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import WHOLE, new_console
 from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
+from memspan.runtime.files import make_folder
 from memspan.tasks import TASKS, Task, get_task, parameters_of, whole_numbers
 
 USUAL = 100

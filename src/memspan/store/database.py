@@ -14,6 +14,10 @@ class StoreFailed(MachineFailed):
     """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
 
 
+class StoreLost(StoreFailed):
+    """The file of a store was deleted, moved or replaced while it was in use."""
+
+
 class NoStore(InvalidArgument):
     """There is no store at that place, and none was to be made."""
 
@@ -25,6 +29,9 @@ class Database(Protocol):
     """Where it is, for messages; without a password."""
     patience: float
     """Seconds in which a connection that was lost may come back, or another process end its transaction."""
+
+    def demand_place(self) -> None:
+        """Refuse a place at which no store could be made; nothing is made yet."""
 
     def open(self, *, create: bool) -> Engine:
         """An engine, after everything has been looked at; make the tables if there are none.
@@ -45,6 +52,9 @@ class Database(Protocol):
 
     def passes(self, error: DBAPIError) -> bool:
         """Whether the same might work a little later."""
+
+    def lost(self) -> bool:
+        """Whether the store is no longer where it was opened."""
 
     def size(self, connection: Connection) -> int:
         """Bytes of all tables."""

@@ -61,7 +61,7 @@ def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: b
         "json": _write_json,
         "parquet": _write_parquet,
     }
-    with replaced(path) as file:
+    with replaced(path, "output") as file:
         return writers[form](file, entry, curves)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
+from memspan.runtime.files import replaced
 from memspan.store.database import StoreFailed
 from memspan.store.migration import newer_configuration, newer_study, newer_trial
 from memspan.store.schema import APPLICATION, METADATA, VERSION, trial_of
@@ -238,10 +239,11 @@ def _counts(found: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
 def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, int]:
     """Write what can be read to a new file; how many rows of each table there are."""
     if rescue.suffix == ".jsonl":
-        with rescue.open("x", encoding="utf-8") as file:
+        with replaced(rescue, "rescue") as file:
             for name, rows in found.items():
                 for row in rows:
-                    file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
+                    line = json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n"
+                    file.write(line.encode())
         return _counts(found)
     coherent = _coherent(found)
 

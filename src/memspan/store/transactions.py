@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from memspan.errors import InvalidArgument
-from memspan.store.database import Database, StoreFailed
+from memspan.store.database import Database, StoreFailed, StoreLost
 from memspan.store.postgres import PostgreSQL
 from memspan.store.sqlite import SQLite
 
@@ -59,12 +59,20 @@ class Transactions:
             except DBAPIError as error:
                 waited, reason = time.monotonic() - began, str(error.orig).strip()
                 if not self.database.passes(error) or waited > self.database.patience:
-                    kept = "what it held before is still there"
-                    raise StoreFailed(f"{self.database.place} cannot be used: {reason}; {kept}") from None
+                    raise self._failure(reason) from None
             if waited > SECONDS_TO_TELL and not told:
                 told = True
                 self.waiting(reason, self.database.patience)
             time.sleep(SECONDS_TO_PAUSE)
+
+    def _failure(self, reason: str) -> StoreFailed:
+        place = self.database.place
+        if self.database.lost():
+            return StoreLost(
+                f"{place} was deleted, moved or replaced while it was in use. What was stored in it is gone, "
+                "unless the file was moved."
+            )
+        return StoreFailed(f"{place} cannot be used: {reason}; what it held before is still there")
 
     def close(self) -> None:
         """Let go of the database."""

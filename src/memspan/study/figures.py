@@ -12,6 +12,7 @@ from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, 
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
+from memspan.runtime.files import make_folder
 from memspan.shapes import PerStep
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
@@ -41,6 +42,7 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)
+    make_folder(folder, "folder")
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)
     written = _saved([("solved", shares_record(result), draw_shares)], folder)
@@ -51,7 +53,7 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
 
 
 def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     written = []
     for name, record, draw in figures:
         if rows := record.rows():

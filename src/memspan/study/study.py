@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, field_valid
 from pydantic_core import PydanticCustomError
 
 from memspan.errors import InvalidArgument
+from memspan.runtime.files import special
 from memspan.runtime.renamed import with_new_names
 from memspan.study.choices import RENAMED, Choices, different, nested, split
 from memspan.study.configuration import Configuration
@@ -65,10 +66,14 @@ class Study(Choices):
             When the file cannot be read, is not TOML in UTF-8, or not a study.
         """
         try:
+            if kind := special(Path(path)):
+                raise InvalidArgument("the study file", "a regular file", f"{path}, which is {kind}")
             with Path(path).open("rb") as file:
                 found = tomllib.load(file)
         except OSError as error:
             raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
+        except InvalidArgument:
+            raise
         except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or numbers and lists beyond measure
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
         found, changes = with_new_names(found, RENAMED), with_new_names(changes, RENAMED)

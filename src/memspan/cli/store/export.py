@@ -1,12 +1,12 @@
 """`memspan store export`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE
+from memspan.runtime.notices import say
 from memspan.store import Store
 from memspan.store.export import export as export_trials
 
@@ -42,6 +42,6 @@ def export(
     """
     with Store(store) as opened:
         count = export_trials(opened.find(name), output, format, curves=curves)
-    print(OLD_COLUMNS, file=sys.stderr)
+    say(OLD_COLUMNS)
     print(f"{output}: {count:,} trials")
     return 0
