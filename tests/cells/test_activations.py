@@ -107,6 +107,15 @@ def test_sigmoid_carries_the_complex_step_into_saturation():
     np.testing.assert_allclose(derivative, math.exp(-20) / (1 + math.exp(-20)) ** 2, rtol=1e-14)
 
 
+@pytest.mark.parametrize(("function", "slope"), PAIRS.values(), ids=PAIRS)
+@pytest.mark.parametrize("x", [0.0, -0.0, 5e-324, -5e-324, 1e-300, -1e-300, 700.0, -700.0])
+def test_at_a_branch_point_value_and_slope_are_those_of_one_branch(function, slope, x):
+    h = 1e-20
+    value, varied = function(np.array([x])), function(np.array([x + 1j * h]))
+    np.testing.assert_allclose(varied.real, value, rtol=4 * EPS)
+    np.testing.assert_allclose(varied.imag / h, slope(value), rtol=4 * EPS, atol=1e-280)
+
+
 @pytest.mark.parametrize("zero", [0.0, -0.0])
 def test_relu_is_flat_at_its_kink(zero):
     value = relu(np.array([zero]))

@@ -132,9 +132,9 @@ def test_a_cell_that_loses_the_imaginary_part_is_an_error_that_names_the_gate(fo
 def test_a_cell_that_is_flat_everywhere_is_not_such_an_error():
     """A dead relu has the derivative 0; at 0, where there is none, the check takes 0 too."""
     model = Network("rnn-relu", 1, 2, 1, rng=0)
-    assert gradient_check(model, np.zeros((3, 2, 1)))
+    assert not gradient_check(model, np.zeros((3, 2, 1))).failures
     model.bs = np.full((2, 1), -5.0)
-    assert gradient_check(model, np.zeros((3, 2, 1)))
+    assert not gradient_check(model, np.zeros((3, 2, 1))).failures
 
 
 def test_rounding_of_a_saturated_derivative_is_eps_of_one_and_not_of_the_derivative(rng):
@@ -164,5 +164,6 @@ def test_rounding_that_is_the_same_at_every_step_adds_up():
     model.R, model.V = np.ones((1, 1)), np.ones((1, 1))
     moved = oracle_of(model, np.zeros((T, 1, 1))).rounding(eps, np.random.default_rng(0), draws=8)[:, :, 0, 0]
     # δ[0] is a product of T derivatives by the pre-activation; the derivative by the previous state is 0.
-    np.testing.assert_allclose(np.abs(moved[4:, 0]), T * eps, rtol=1e-6)
-    assert (np.abs(moved[:4, 0]) < 0.9 * T * eps).all()
+    # The sum over units, of one term, is rounded anew at every step.
+    np.testing.assert_allclose(np.abs(moved[4:, 0]), T * eps, atol=3 * np.sqrt(T) * eps)
+    assert (np.abs(moved[:4, 0]) < 0.5 * T * eps).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memspan import InvalidArgument, MSELoss, Network, step_size_sweep
+from memspan import Conflict, MSELoss, Network, step_size_sweep
 from memspan.gradcheck.mistakes import MistakenNetwork
 
 
@@ -69,7 +69,7 @@ def test_where_nothing_depends_on_the_weights_there_is_no_slope():
 
 def test_labels_and_loss_come_together():
     network, x = Network("rnn", 1, 2, 1, rng=0), np.ones((3, 2, 1))
-    with pytest.raises(InvalidArgument, match="loss must be given"):
+    with pytest.raises(Conflict, match=r"^Pass loss together with y\.$"):
         step_size_sweep(network, x, y=np.ones((2, 1)))
-    with pytest.raises(InvalidArgument, match="y must be given"):
+    with pytest.raises(Conflict, match=r"^Pass y together with loss\.$"):
         step_size_sweep(network, x, loss=MSELoss())

@@ -45,8 +45,8 @@ def sigmoid_derivative(g: Any) -> Any:
 
 def softplus(x: Any) -> Any:
     """Smooth relu `log(1 + exp(x))`; arctanh, since NumPy's complex log1p loses the digits of small arguments."""
-    e = decay(x)
-    return np.where(x.real > 0, x, 0) + 2 * np.arctanh(e / (2 + e))
+    e = decay(x)  # exp(-x) at 0 too, so both terms take the same side there
+    return np.where(x.real < 0, 0, x) + 2 * np.arctanh(e / (2 + e))
 
 
 def softplus_derivative(a: Any) -> Any:

@@ -13,6 +13,7 @@ Backward. a[t-1] reaches a[t] past s as well, multiplied by 1 - α and by nothin
 from memspan.cells.activations import one_minus, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -30,6 +31,7 @@ def backward(
     return (d_a * alpha * tanh_derivative(residuals[0]),), (d_a * one_minus(alpha),), ()
 
 
+@checked_keywords()
 def leaky(alpha: float = 0.1) -> Cell:
     """The leaky integrator.
 

@@ -1,4 +1,4 @@
-"""The two gradients that the assignment compares, for any model with its methods."""
+"""The two gradients that the assignment (Kratzert 2019) compares, for any model with its methods."""
 
 import copy
 from collections.abc import Mapping
@@ -7,27 +7,29 @@ from typing import Any, Protocol
 import numpy as np
 
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 
 class AssignmentRNN(Protocol):
-    """What the assignment's RNN offers; a student's own class does too."""
+    """The methods of the assignment's RNN, which a student's own class has too."""
 
     def forward(self, x: Array, /) -> Array:
-        """ŷ."""
+        """Return the predictions ŷ."""
 
     def backward(self, d_loss: Array, /) -> Mapping[str, Array]:
-        """The gradients by name."""
+        """Return the gradients by name."""
 
     def get_weights(self) -> dict[str, Array]:
-        """The weights by name."""
+        """Return the weights by name."""
 
     def set_weights(self, weights: dict[str, Array], /) -> Any:
-        """Take the weights by name."""
+        """Set the weights by name."""
 
 
+@checked_keywords()
 def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
-    """The gradient by back-propagation of the sum of the outputs, averaged over the batch.
+    """Return the gradient of the sum of the outputs by back-propagation, averaged over the batch.
 
     Parameters
     ----------
@@ -52,8 +54,9 @@ def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
     }
 
 
+@checked_keywords()
 def get_numerical_gradient(model: AssignmentRNN, x: Array, eps: float | None = None) -> dict[str, Array]:
-    """The same gradient by the central difference (f(w + eps) - f(w - eps)) / 2 eps, weight by weight.
+    """Return the same gradient by the central difference (f(w + eps) - f(w - eps)) / 2 eps, weight by weight.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
-"""What holds for every right forward and backward pass, whatever the numbers.
+"""Contracts: properties of every right forward and backward pass, whatever the numbers.
 
 These contracts find mistakes that no comparison of two gradients finds: a clip that is not reached, a buffer that
 the next call overwrites, a trace that belongs to another network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from memspan.gradcheck.oracle import RECURRENT, Oracle
+from memspan.gradcheck.assignment import AssignmentRNN
+from memspan.gradcheck.oracle import Oracle
 from memspan.gradcheck.report import Comparison, relative
 from memspan.network import Network
 from memspan.shapes import Array
@@ -16,34 +17,37 @@ from memspan.shapes import Array
 HUGE = 2.0**60  # multiplying by a power of two is exact, so a linear map must commute with it to the last bit
 
 
-def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: float) -> Iterator[Comparison]:
-    """One comparison for each contract and weight: shape, finite, ownership, repeat, linear.
+def contract_comparisons(
+    model: AssignmentRNN, x: Array, d_loss: Array, least: float, shapes: Mapping[str, Sequence[tuple[int, ...]]]
+) -> Iterator[Comparison]:
+    """Check each contract for each weight: shape, finite, ownership, repeat, linear.
 
     Parameters
     ----------
-    model : Network
+    model : Network, or any object with the methods of the assignment's RNN
         Its `forward` and `backward` are called several times.
     x : array [T, B, F]
     d_loss : array [B, O]
-    underflow : float
+    least : float
         Below this a product of the backward pass may have lost digits.
+    shapes : dict
+        For each weight the shapes that its gradient may have.
     """
     weights = model.get_weights()
     model.forward(x)
     first = model.backward(d_loss)
     seen = {name: gradient.copy() for name, gradient in first.items()}
-    owners = {"the weights": model.parameters, "the inputs": x, "d_loss": d_loss}
-    if model.trace is not None:
-        owners |= {"the trace": model.trace.states, "the residuals": model.trace.residuals}
+    owners = {"the inputs": x, "d_loss": d_loss} | _arrays_of(model)
     second = _backward(model, x, d_loss)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = _backward(model, x, d_loss * HUGE)
         proportional = {name: gradient * HUGE for name, gradient in seen.items()}
     silent = _backward(model, x, np.zeros_like(d_loss))
-    for name, shape in model.layout.shapes.items():
+    after = model.get_weights()
+    for name, permitted in shapes.items():
         key = f"d_{name}"
-        expected = (len(x), *shape) if name in RECURRENT else shape
-        fits = seen[key].shape == expected and seen[key].dtype == model.dtype
+        fits = seen[key].shape in permitted and seen[key].dtype == weights[name].dtype
+        expected = " or ".join(map(str, permitted))
         yield _verdict(name, "shape", fits, f"{seen[key].shape} {seen[key].dtype}, expected {expected}")
         finite = np.isfinite(seen[key])
         yield _verdict(name, "finite", finite.all(), f"{finite.size - finite.sum()} elements are not finite")
@@ -52,16 +56,16 @@ def contract_comparisons(model: Network, x: Array, d_loss: Array, underflow: flo
         shared = f"shares memory with {', '.join(lenders)}" if lenders else "overwritten by a later backward"
         yield _verdict(name, "ownership", not lenders and not changed, shared)
         same = np.array_equal(seen[key], second[key], equal_nan=True)
-        same &= np.array_equal(weights[name], getattr(model, name))
+        same &= np.array_equal(weights[name], after[name])
         yield _verdict(name, "repeat", same, "a second pass gives another gradient, or changed the weight")
         # Where the larger pass overflows, or the smaller one has lost digits, the two cannot be compared.
-        in_range = np.isfinite(scaled[key]) & (np.abs(seen[key]) >= underflow)
+        in_range = np.isfinite(scaled[key]) & (np.abs(seen[key]) >= least)
         linear = np.array_equal(scaled[key][in_range], proportional[key][in_range]) and not silent[key].any()
         yield _verdict(name, "linear", linear, "not proportional to dL/dŷ")
 
 
 def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
-    """Each recorded step from the recorded state before it, and the read-out: the trace is this network's."""
+    """Compute each recorded step again from the recorded state before it, and the readout from the last state."""
     trace, V, by = oracle.trace, oracle.weights.V, oracle.weights.by
     state, residuals = oracle.pointwise()
     recorded = np.concatenate([trace.states[:, 1:], trace.residuals])
@@ -77,8 +81,18 @@ def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
     return Comparison(weight, "trajectory", passed, float(errors[worst]), allowed, step=step)
 
 
-def _backward(model: Network, x: Array, d_loss: Array) -> dict[str, Array]:
-    """Copies of the gradients, which a later call cannot change."""
+def _arrays_of(model: AssignmentRNN) -> dict[str, Array]:
+    """Return the arrays of a network with which a gradient must not share memory."""
+    if not isinstance(model, Network):
+        return {}
+    arrays = {"the weights": model.parameters}
+    if model.trace is not None:
+        arrays |= {"the trace": model.trace.states, "the residuals": model.trace.residuals}
+    return arrays
+
+
+def _backward(model: AssignmentRNN, x: Array, d_loss: Array) -> dict[str, Array]:
+    """Run both passes and return copies of the gradients."""
     model.forward(x)
     return {name: gradient.copy() for name, gradient in model.backward(d_loss).items()}
 

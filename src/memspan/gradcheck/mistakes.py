@@ -78,14 +78,14 @@ class MistakenNetwork(Network):
 
     @classmethod
     def like(cls, network: Network, mistake: str) -> Self:
-        """The same network with the mistake planted."""
+        """Return the same network with the mistake planted."""
         sizes = network.input_size, network.hidden_size, network.output_size
         mistaken = cls(mistake, network.cell, *sizes, dtype=network.dtype, rng=0)
         mistaken.parameters[:] = network.parameters
         return mistaken
 
     def backward(self, d_loss: Array) -> Gradients:
-        """As `Network.backward`, but for the mistake."""
+        """Do what `Network.backward` does, except for the mistake."""
         made = self.mistake
         right = super().backpropagate(d_loss)
         trace, d_y_hat = right.trace, right.d_y_hat[-1]
@@ -112,13 +112,13 @@ class MistakenNetwork(Network):
         return right
 
     def astype(self, dtype: Any) -> Self:
-        """As `Network.astype`, with a buffer of its own."""
+        """Do what `Network.astype` does; the copy has its own buffer."""
         twin = super().astype(dtype)
         twin._buffer = copy.copy(self._buffer)
         return twin
 
     def _steps_back(self, d_y_hat: Outputs) -> Array:
-        """`memspan.engines.readable.backpropagate`, written again with the mistakes in it."""
+        """Repeat `memspan.engines.readable.backpropagate` with the mistakes in it."""
         assert self.trace is not None
         made, trace, weights, H = self.mistake, self.trace, self.weights, self.hidden_size
         T, B, _ = trace.a.shape
@@ -163,6 +163,6 @@ class ConstantBatchLoss(MSELoss):
         self.batch = batch
 
     def backward(self) -> Outputs:
-        """2 (ŷ - y) divided by the constant."""
+        """Return 2 (ŷ - y) divided by the constant."""
         right = super().backward()
         return right * (len(right) / self.batch)

@@ -1,17 +1,19 @@
 """The scalar function of the predictions whose gradient is checked, and its numerical derivatives."""
 
+import contextlib
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict
 from memspan.gradcheck.oracle import COMPLEX_STEP
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.shapes import Array
 
+RELATIVE_STEP = 2.0**-20  # to see which terms a derivative is a sum of
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation h² against rounding ε/h
 
 
@@ -24,53 +26,97 @@ class Objective:
 
     @classmethod
     def of(cls, loss: Loss | None, y: Array | None) -> Self:
-        """Both of them, or neither."""
+        """Make an objective from both, or from neither."""
         if (y is None) != (loss is None):
-            raise InvalidArgument("y" if y is None else "loss", "given, as the other of y and loss is", None)
+            missing, given = ("y", "loss") if y is None else ("loss", "y")
+            raise Conflict(f"Pass {missing} together with {given}.")
         return cls(loss, None if y is None else np.asarray(y))
 
     def doubled(self) -> Self:
-        """The same labels twice."""
+        """Return the objective with the labels twice."""
         return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y], axis=-2))
 
     def value(self, y_hat: Array) -> Any:
-        """L, real or complex as the predictions are."""
+        """Return L, real or complex like the predictions."""
         return y_hat.sum() if self.loss is None else self.loss.forward(y_hat, self.y)
 
     def derivative(self, y_hat: Array) -> Array:
-        """dL/dŷ as the loss itself states it."""
+        """Return dL/dŷ as the loss states it."""
         if self.loss is None:
             return np.ones_like(y_hat)
         self.loss.forward(y_hat, self.y)
         return np.asarray(self.loss.backward())
 
+    def reference(self, y_hat: Array) -> tuple[Array, float]:
+        """Return dL/dŷ from the loss's values alone, and its error beyond rounding: 0 for the complex step.
+
+        It is the complex step. For a loss that drops the imaginary part it is the central difference, whose error
+        is estimated from a second one with twice the step.
+        """
+        if self.drops_imaginary(y_hat):
+            narrow, wide = self.central(y_hat, CENTRAL_STEP), self.central(y_hat, 2 * CENTRAL_STEP)
+            noise = np.finfo(np.float64).eps * abs(self.value(y_hat)) / CENTRAL_STEP
+            return narrow, float(np.abs(wide - narrow).max() + noise)
+        return self.complex_step(y_hat), 0.0
+
     def complex_step(self, y_hat: Array) -> Array:
-        """dL/dŷ by the complex step, one prediction at a time."""
+        """Return dL/dŷ by the complex step, one prediction at a time."""
         derivative = np.empty(y_hat.shape)
         for index in np.ndindex(y_hat.shape):
             varied = y_hat.astype(np.complex128)
             varied[index] += 1j * COMPLEX_STEP
-            derivative[index] = self._imaginary(varied) / COMPLEX_STEP
+            derivative[index] = np.imag(self.value(varied)) / COMPLEX_STEP
         return derivative
 
-    def _imaginary(self, y_hat: Array) -> float:
-        """The imaginary part of L; a loss that drops it would seem to have no derivative."""
-        rule = "one that the complex step can differentiate (no float(), no abs, no real part)"
+    def central(self, y_hat: Array, step: float) -> Array:
+        """Return dL/dŷ by the central difference, one prediction at a time."""
+        derivative = np.empty(y_hat.shape)
+        for index in np.ndindex(y_hat.shape):
+            h = step * max(1.0, float(abs(y_hat[index])))
+            above, below = y_hat.copy(), y_hat.copy()
+            above[index] += h
+            below[index] -= h
+            derivative[index] = (self.value(above) - self.value(below)) / (above[index] - below[index])
+        return derivative
+
+    def drops_imaginary(self, y_hat: Array) -> bool:
+        """Whether the loss returns a real number for complex predictions, or cannot take them."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                value = self.value(y_hat)
-        except (TypeError, np.exceptions.ComplexWarning) as error:
-            raise InvalidArgument("loss", rule, f"{type(self.loss).__name__}: {error}") from error
-        if not np.iscomplexobj(value):
-            raise InvalidArgument("loss", rule, f"{type(self.loss).__name__}, which returns a real number")
-        return float(np.imag(value))
+                return not np.iscomplexobj(self.value(y_hat.astype(np.complex128)))
+        except (TypeError, np.exceptions.ComplexWarning):
+            return True
+
+    def terms(self, y_hat: Array) -> float:
+        """Return the largest term in dL/dŷ, such as y in p - y, from its relative slope in y and in ŷ.
+
+        Rounding errs on the scale of the terms, and not of what is left of them. A term that jumps when its
+        argument is varied, as of a loss that asks whether y is 1, is left out.
+        """
+        y = self.y
+        if y is None or y.dtype.kind != "f":
+            return 0.0
+        here = self.derivative(y_hat)
+
+        def slope(h: float, of_y: float, of_y_hat: float) -> Array:
+            varied = replace(self, y=y * (1 - of_y * h))  # downwards: a probability of 1 has no upper neighbour
+            with contextlib.suppress(ValueError, TypeError, ArithmeticError):
+                return np.abs(varied.derivative(y_hat * (1 - of_y_hat * h)) - here) / h
+            return np.zeros_like(here)
+
+        largest = 0.0
+        for variable in ((1.0, 0.0), (0.0, 1.0)):
+            narrow, wide = slope(RELATIVE_STEP, *variable), slope(2 * RELATIVE_STEP, *variable)
+            smooth = (narrow < 1.5 * wide) & (wide < 1.5 * narrow)
+            largest = max(largest, float(np.max(narrow, where=smooth, initial=0.0)))
+        return largest
 
 
 def central_difference(
     model: Network, x: Array, d_y_hat: Array, name: str, index: tuple[int, ...], step: float = CENTRAL_STEP
 ) -> float:
-    """d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
+    """Return d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
 
     The step grows with the weight where that is above 1. Unlike the complex step this has no digits below ε·L/h.
     So it stands in the report for comparison, and decides nothing.

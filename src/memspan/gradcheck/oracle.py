@@ -34,7 +34,9 @@ from memspan.shapes import Array, Columns, Outputs
 
 COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
 MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache
+LARGEST_STEP = 2.0**-30  # of R: its square is still below rounding
 SHIFT = 1e-3  # a change that a forward pass must show, unless it is flat or saturated
+SMALLEST_CHANGE = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 RECURRENT = ("W", "R", "bs", "U")
 
 Directions = Float[np.ndarray, "columns directions"]
@@ -52,12 +54,12 @@ Motions = Float[np.ndarray, "draws time batch columns"]
 
 @dataclass(frozen=True)
 class Oracle:
-    """The derivatives of L = Σ d_y_hat · ŷ along a recorded trajectory; everything in double precision.
+    """The derivatives of L = Σ d_y_hat · ŷ along a recorded trajectory, in double precision.
 
     Attributes
     ----------
     cell, weights, trace
-        What was computed, and by what.
+        The cell, its weights, and the recorded forward pass.
     d_y_hat : array [K, B, O]
         dL/dŷ.
     """
@@ -86,7 +88,7 @@ class Oracle:
 
     @property
     def terms(self) -> Columns:
-        """The sum of the magnitudes that `s` is the sum of: the scale on which it is rounded."""
+        """The sum of the magnitudes of the terms of `s`: the scale on which `s` is rounded."""
         return self._linear_map(np.abs)
 
     def _linear_map(self, of: Callable[[Array], Array]) -> Columns:
@@ -99,18 +101,35 @@ class Oracle:
         return s
 
     def weight(self, name: str, indices: Int[np.ndarray, "elements"]) -> Float[np.ndarray, "elements"]:
-        """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight itself."""
-        weight = getattr(self.weights, name)
+        """Return dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight."""
+        weight, step = getattr(self.weights, name), self.step_of(name)
         begin = len(self.trace.x) - len(self.d_y_hat) if name in ("V", "by") else 0
         derivative = np.empty(len(indices))
         for part in self._parts(len(indices), weight.size, 1):
             varied = np.tile(weight.astype(np.complex128), (len(indices[part]), 1, 1))
-            varied.reshape(len(varied), -1)[np.arange(len(varied)), indices[part]] += 1j * COMPLEX_STEP
-            derivative[part] = self._follow(self.weights._replace(**{name: varied}), begin).sum(axis=-1)
+            varied.reshape(len(varied), -1)[np.arange(len(varied)), indices[part]] += 1j * step
+            followed = self._follow(self.weights._replace(**{name: varied}), begin, step=step)
+            derivative[part] = followed.sum(axis=-1)
         return derivative
 
+    def step_of(self, name: str) -> float:
+        """Return the complex step of a weight: larger if what the weight multiplies is tiny, to lose no digit.
+
+        R multiplies states that carry an imaginary part themselves. The product of the two is real and must stay
+        below rounding, which limits the step of R.
+        """
+        if name not in ("W", "R", "V"):
+            return COMPLEX_STEP
+        trace = self.trace
+        factors = {"W": trace.x, "R": trace.read, "V": trace.a[-len(self.d_y_hat) :]}
+        largest = float(np.abs(factors[name]).max())
+        if not 0 < largest < 1:
+            return COMPLEX_STEP
+        step = COMPLEX_STEP * 2.0 ** -np.floor(np.log2(largest))
+        return float(min(step, LARGEST_STEP) if name == "R" else step)
+
     def steps(self, directions: Directions, *, unit_weights: bool = False) -> Deltas:
-        """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`.
+        """Return δ[t] of every step and sample along the columns of `directions [G·H, D]`, as `[T, B, D]`.
 
         With `unit_weights` it is dL/dU[t] of every step and sample, along `directions [K·H, D]`.
         """
@@ -129,7 +148,7 @@ class Oracle:
         return delta
 
     def demand_complex_clean(self) -> None:
-        """Raise where the cell's forward drops the imaginary part: every derivative through it would be 0."""
+        """Raise if the cell's forward drops the imaginary part: every derivative through it would be 0."""
         names = (*self.cell.gates, *self.cell.states, *self.cell.unit_weights)
         for k, name in enumerate(names):
             rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
@@ -137,16 +156,21 @@ class Oracle:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", np.exceptions.ComplexWarning)
-                    carried = self._varied(k, 1j * COMPLEX_STEP).imag.any(axis=(1, 2, 3))
+                    carried = self._varied(k, 1j * SHIFT).imag.any(axis=(1, 2, 3))
             except (TypeError, np.exceptions.ComplexWarning) as error:
                 raise InvalidArgument("model", rule, got) from error
             below, here, above = (self._varied(k, shift) for shift in (-SHIFT, 0.0, SHIFT))
-            changed = ((below != here) & (here != above)).any(axis=(1, 2, 3))
+            # A change below the normal numbers may be lost in the imaginary part alone.
+            seen = np.abs(above - below) > SMALLEST_CHANGE
+            changed = ((below != here) & (here != above) & seen).any(axis=(1, 2, 3))
             if (changed & ~carried).any():
                 raise InvalidArgument("model", rule, got)
 
     def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Motions:
-        """How far δ[t] and dL/dU[t] move when s[t] and the cell's derivatives are rounded once more, up or down.
+        """Return how far δ[t] and dL/dU[t] move when s[t], the cell's derivatives and sums are rounded.
+
+        Each is rounded up or down; a sum over outputs or over units on the scale of its terms, since V dL/dŷ may
+        be 0 but for rounding where its terms are not.
 
         `[draws, T, B, (G + K)·H]`: one draw can leave the gradient where it was by luck. Where a unit is
         saturated, few digits are left of the derivative 1 - a²: its error is `eps` of 1, not of the derivative
@@ -156,9 +180,10 @@ class Oracle:
         are the same at every step, so their rounding errors in a derivative are the same too, and add up.
         """
 
-        def up_or_down(shape: tuple[int, ...]) -> Array:
+        def up_or_down(shape: tuple[int, ...], *, constant: bool = True) -> Array:
             signs = rng.choice((-eps, eps), (draws + 1, *shape))
-            signs[draws // 2 + 1 :] = signs[draws // 2 + 1 :, ..., :1, :1, :]
+            if constant:
+                signs[draws // 2 + 1 :] = signs[draws // 2 + 1 :, ..., :1, :1, :]
             signs[0] = 0  # the first stays where it is
             return signs
 
@@ -167,18 +192,20 @@ class Oracle:
         found = np.stack([self._varied(k, 1j * COMPLEX_STEP, shift).imag for k in inputs])
         exact = np.moveaxis(found / COMPLEX_STEP, 2, 0)
         rounded = np.maximum(1.0, np.abs(exact)) * up_or_down(exact.shape[1:])
-        delta = self._back(exact + np.where(exact == 0, 0.0, rounded))
+        S, T, B, H = self.trace.states[:, 1:].shape
+        sums = (up_or_down(shape, constant=False) for shape in ((len(self.d_y_hat), B, H), (S + 1, T, B, H)))
+        delta = self._back(exact + np.where(exact == 0, 0.0, rounded), *sums)
         return delta[1:] - delta[0]
 
     def pointwise(self) -> tuple[Values, Values]:
-        """The cell's forward on the recorded trajectory, every step at once."""
+        """Run the cell's forward on the recorded trajectory, every step at once."""
         s = split(self.s, len(self.weights.V))
         return self.cell.forward(s, tuple(self.trace.states[:, :-1]), self.cell.unit(self.weights.U))
 
     def _varied(
         self, k: int, change: complex | float, shift: Float[np.ndarray, "*draws time batch columns"] | float = 0.0
     ) -> Inexact[np.ndarray, "values *draws time batch hidden"]:
-        """The states after every step at once, and q where there is one, `[S, ..., T, B, H]`.
+        """Return the states after every step, and q if the cell has one, as `[S, ..., T, B, H]`.
 
         Input k of the cell's G + S + K is changed: pre-activations, previous states, unit weights.
         """
@@ -192,25 +219,34 @@ class Oracle:
         return np.stack(np.broadcast_arrays(*state, *q))
 
     def _back(
-        self, derivatives: Float[np.ndarray, "draws inputs values time batch hidden"]
+        self,
+        derivatives: Float[np.ndarray, "draws inputs values time batch hidden"],
+        outputs_rounded: Float[np.ndarray, "draws output_steps batch hidden"],
+        units_rounded: Float[np.ndarray, "draws sums time batch hidden"],
     ) -> Float[np.ndarray, "draws time batch columns"]:
-        """δ[t] and dL/dU[t], from the derivatives of the cell's outputs by its inputs."""
+        """Return δ[t] and dL/dU[t] from the derivatives of the cell's outputs by its inputs.
+
+        The sums over outputs and over units are wrong by the given shares of the sums of their terms' magnitudes.
+        """
         (draws, _, _, T, B, H), G, S = derivatives.shape, len(self.cell.gates), len(self.cell.states)
-        R, (first, last) = self.weights.R, self.cell.fed(H)
+        R, V, (first, last) = self.weights.R, self.weights.V, self.cell.fed(H)
         deltas = np.empty((draws, T, B, (derivatives.shape[1] - S) * H))
         d_state = np.zeros((draws, S, B, H))
         unread = T - len(self.d_y_hat)
         for t in reversed(range(T)):
             if t >= unread:
-                d_state[:, 0] += self.d_y_hat[t - unread] @ self.weights.V.T
+                d_state[:, 0] += _summed(self.d_y_hat[t - unread], V.T, outputs_rounded[:, t - unread])
             d_inputs = np.einsum("diobh,dobh->dibh", derivatives[:, :, :S, t], d_state)
             if self.cell.reset is not None:
-                d_q = _side_by_side(d_inputs[:, :G])[..., last:] @ R[:, last - first :].T
+                columns = _side_by_side(d_inputs[:, :G])[..., last:]
+                d_q = _summed(columns, R[:, last - first :].T, units_rounded[:, S, t])
                 d_inputs += derivatives[:, :, S, t] * d_q[:, np.newaxis]
             delta = _side_by_side(d_inputs[:, :G])
             deltas[:, t] = np.concatenate([delta, _side_by_side(d_inputs[:, G + S :])], axis=-1)
             d_state = d_inputs[:, G : G + S]
-            for state, part in enumerate(split(delta[..., first:last] @ R[:, : last - first].T, H)):
+            rounded = units_rounded[:, : len(self.cell.reads), t]
+            fed = _summed(delta[..., first:last], R[:, : last - first].T, _side_by_side(rounded))
+            for state, part in enumerate(split(fed, H)):
                 d_state[:, state] += part
         return deltas
 
@@ -220,8 +256,10 @@ class Oracle:
         begin: int,
         probe: Callable[[int], Kicks] | None = None,
         probe_unit_weights: Callable[[int], Kicks] | None = None,
+        *,
+        step: float = COMPLEX_STEP,
     ) -> Float[np.ndarray, "*copies batch"]:
-        """dL of each sample, `[copies, ..., B]`: one pass from step `begin` on, along what each copy varies."""
+        """Return dL of each sample, `[copies, ..., B]`, from one pass from step `begin` on."""
         cell, state, loss = self.cell, tuple(self.trace.states[:, begin]), np.float64(0.0)
         unit, unread = cell.unit(weights.U[..., np.newaxis, :, :]), len(self.trace.x) - len(self.d_y_hat)
         for t in range(begin, len(self.trace.x)):
@@ -237,19 +275,24 @@ class Oracle:
             state = tuple(real + 1j * np.imag(value) for real, value in zip(recorded, varied, strict=True))
             if t >= unread:
                 y_hat = state[0] @ weights.V + np.swapaxes(weights.by, -1, -2)
-                loss = loss + (y_hat.imag / COMPLEX_STEP * self.d_y_hat[t - unread]).sum(axis=-1)
+                loss = loss + (y_hat.imag / step * self.d_y_hat[t - unread]).sum(axis=-1)
         return np.asarray(loss)
 
     def _parts(self, copies: int, numbers: int, steps: int) -> Iterator[slice]:
-        """The copies in parts that fit in memory. A copy takes so many numbers, and those of so many steps."""
+        """Split the copies into parts that fit in memory; a copy takes `numbers` numbers and `steps` steps."""
         _, B, H = self.trace.a.shape
         each = 16 * (numbers + steps * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
         length = max(1, MEMORY // each)
         return (slice(begin, min(begin + length, copies)) for begin in range(0, copies, length))
 
 
+def _summed(terms: Array, matrix: Array, rounded: Array) -> Array:
+    """Return `terms @ matrix` with an error: the share `rounded` of the sum of the terms' magnitudes."""
+    return terms @ matrix + rounded * (np.abs(terms) @ np.abs(matrix))
+
+
 def _side_by_side(
     parts: Float[np.ndarray, "draws parts batch hidden"],
 ) -> Float[np.ndarray, "draws batch columns"]:
-    """`[draws, n, B, H]` as `[draws, B, n·H]`."""
+    """Reshape `[draws, n, B, H]` to `[draws, B, n·H]`."""
     return np.concatenate([*np.moveaxis(parts, 1, 0)], axis=-1) if parts.shape[1] else parts.sum(axis=1)[..., :0]

@@ -1,7 +1,8 @@
-"""What a gradient check found, as records and as a table."""
+"""The results of a gradient check, as records and as a table."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any, overload
 
@@ -11,6 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from memspan.shapes import PerStep
+
+DROPPED = (
+    "Complex numbers lose their imaginary part in the {} (float(), abs, .real or a buffer of floats). The complex"
+    " step keeps the derivative there, and is exact. Central differences, taken instead, have half of the digits."
+)
+MOVED = (
+    "Where rounding decides (at a kink, in saturation, where terms cancel), the gradients were compared again"
+    " with all weights moved a little."
+)
 
 Errors = Float[np.ndarray, "errors"]
 
@@ -39,8 +49,19 @@ class Comparison:
         Whether the error is within the tolerance.
     failing : tuple of int
         The time steps that fail.
+    checked : bool
+        Whether anything was compared. A tolerance above 1 % would pass a mistake of 1 %, and is no comparison.
+    blind : tuple of int
+        The time steps that were not compared.
+    reason : str
+        Why something was not compared.
+    moved : str
+        How the point differs from the given one, where something could not be compared.
+    dropped : str
+        What drops the imaginary part of complex numbers, if something does: then `oracle` is nan, and `central`
+        was compared.
     note : str
-        What else to know.
+        A remark.
     """
 
     weight: str
@@ -55,16 +76,21 @@ class Comparison:
     oracle: float = float("nan")
     central: float = float("nan")
     failing: tuple[int, ...] = ()
+    checked: bool = True
+    blind: tuple[int, ...] = ()
+    reason: str = ""
+    moved: str = ""
+    dropped: str = ""
     note: str = ""
 
     @property
     def is_contract(self) -> bool:
-        """Whether this is a rule that holds or not, rather than a comparison of numbers."""
+        """Whether this is a contract, which holds or not, instead of a comparison of numbers."""
         return math.isnan(self.tolerance)
 
     @property
     def place(self) -> str:
-        """Where the worst element is, as `R[3,5] t=7 gate f`."""
+        """The worst element, written as `R[3,5] t=7 gate f`."""
         index = f"[{','.join(map(str, self.index))}]" if self.index else ""
         step = "" if self.step is None else f" t={self.step}"
         gate = "" if self.gate is None else f" gate {self.gate}"
@@ -73,7 +99,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The verdict of `gradient_check`; true when everything passed.
+    """The verdict of `gradient_check`; true when nothing failed and every weight could be checked.
 
     Attributes
     ----------
@@ -91,8 +117,8 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every comparison passed."""
-        return all(comparison.passed for comparison in self.comparisons)
+        """Whether every comparison passed, and every weight was compared in at least one."""
+        return not self.failures and not self.unchecked_weights
 
     @property
     def failures(self) -> tuple[Comparison, ...]:
@@ -100,19 +126,42 @@ class GradientReport:
         return tuple(comparison for comparison in self.comparisons if not comparison.passed)
 
     @property
+    def unchecked(self) -> dict[tuple[str, str], tuple[Comparison, ...]]:
+        """The rows, by weight and scope, that could be compared neither at the given point nor at a moved one."""
+        rows: dict[tuple[str, str], tuple[Comparison, ...]] = {}
+        for row in self.comparisons:
+            if not row.is_contract:
+                rows[row.weight, row.scope] = (*rows.get((row.weight, row.scope), ()), row)
+        return {key: same for key, same in rows.items() if _never_compared(same) is not None}
+
+    @property
+    def unchecked_weights(self) -> tuple[str, ...]:
+        """The weights without a comparison; `y_hat` stands for the loss."""
+        seen = {row.weight for row in self.comparisons if not row.is_contract and row.checked}
+        return tuple(dict.fromkeys(row.weight for row in self.comparisons if row.weight not in seen | {"a"}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the comparisons as a whole, a sentence each."""
+        names = dict.fromkeys(row.dropped for row in self.comparisons if row.dropped)
+        dropped = (DROPPED.format(" and in the ".join(names)),) if names else ()
+        return (*dropped, MOVED) if any(row.moved for row in self.comparisons) else dropped
+
+    @property
     def worst(self) -> Comparison:
-        """The failure, or the pass, that is farthest out in units of its tolerance."""
+        """The worst failure, or else the worst pass, in units of the tolerance."""
         return max(
             self.comparisons,
-            key=lambda c: (not c.passed, np.nan_to_num(c.error / c.tolerance, nan=-1.0)),
+            key=lambda c: (not c.passed, c.checked, np.nan_to_num(c.error / c.tolerance, nan=-1.0)),
         )
 
     def __bool__(self) -> bool:
         return self.passed
 
     def table(self, *, wide: bool = True) -> Table:
-        """The comparisons as a table for `rich`; in a narrow window without the three gradients."""
-        table = Table(title=self.subject, caption=self.verdict, caption_justify="left")
+        """Return the comparisons as a table for `rich`; a narrow one leaves out the three gradients."""
+        caption = " ".join((self.verdict, *self.notes))
+        table = Table(title=self.subject, caption=caption, caption_justify="left")
         for heading in ("weight", "compared", "worst at"):
             table.add_column(heading, overflow="fold")
         gradients = ("backward", "complex step", "central diff.") if wide else ()
@@ -126,24 +175,28 @@ class GradientReport:
             if row in held:
                 continue
             numbers = (row.analytical, row.oracle, row.central)
-            verdict = "pass" if row.passed else "[bold red]FAIL[/]"
             table.add_row(
                 row.weight,
-                row.scope,
+                ", ".join(filter(None, (row.scope, row.moved))),
                 row.place,
                 *(_number(value, "+.6e") for value in numbers if wide),
                 *(_number(value, ".1e") for value in (row.error, row.tolerance)),
-                "; ".join(filter(None, (verdict, _steps(row.failing), row.note))),
+                "; ".join(filter(None, (*_verdict(row), row.note))),
             )
         return table
 
     @property
     def verdict(self) -> str:
         """The result in one sentence."""
-        if self.passed:
-            return f"All {len(self.comparisons)} comparisons pass; the widest: {self.worst.place}."
-        places = ", ".join(f"{row.place} ({row.scope})" for row in self.failures)
-        return f"The gradient is WRONG at {places}."
+        if self.failures:
+            places = ", ".join(f"{row.place} ({row.scope})" for row in self.failures)
+            return f"The gradient is WRONG at {places}."
+        left = "; ".join(_left(same) for same in self.unchecked.values())
+        if self.unchecked_weights:
+            return f"UNDECIDED: nothing is wrong where it could be compared. Not checked: {left}."
+        compared = sum(row.checked for row in self.comparisons)
+        verdict = f"All {compared} comparisons pass; the widest: {self.worst.place}."
+        return f"{verdict} Not checked: {left}." if left else verdict
 
     def __str__(self) -> str:
         text = StringIO()
@@ -156,13 +209,47 @@ def relative(worst: float, scale: float) -> float: ...
 @overload
 def relative(worst: Errors, scale: Errors | float) -> Errors: ...
 def relative(worst: Any, scale: Any) -> Any:
-    """`worst / scale`; 0 where they agree exactly, infinite where either is not a number."""
+    """Return `worst / scale`: 0 where they agree exactly, infinite where either is not a number."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num(np.where(worst == 0, 0.0, np.divide(worst, scale)), nan=np.inf, posinf=np.inf)
 
 
-def _steps(failing: tuple[int, ...]) -> str:
-    return f"{len(failing)} steps, t={failing[0]}..{failing[-1]}" if failing else ""
+def by_central_difference(row: Comparison, dropped: str) -> Comparison:
+    """Return the comparison with a central difference as its oracle, as `dropped` takes no complex numbers."""
+    return replace(row, oracle=math.nan, central=row.oracle, dropped=dropped)
+
+
+def _never_compared(same: tuple[Comparison, ...]) -> tuple[int, ...] | None:
+    """Return the steps that no row of this weight and scope compared, or None if all steps were compared."""
+    if any(row.checked and not row.blind for row in same):
+        return None
+    steps = set.intersection(*(set(row.blind) for row in same))
+    return tuple(sorted(steps)) if steps or not any(row.checked for row in same) else None
+
+
+def _left(same: tuple[Comparison, ...]) -> str:
+    """Return what was not compared, and why."""
+    steps = _never_compared(same) or ()
+    return f"{same[0].weight} ({', '.join(filter(None, (same[0].scope, _range(steps), same[-1].reason)))})"
+
+
+def _verdict(row: Comparison) -> Iterator[str]:
+    """Yield the verdict on a row, or why it does not count."""
+    if not row.passed:
+        yield "[bold red]FAIL[/]"
+        if row.failing:
+            yield f"{len(row.failing)} steps, {_range(row.failing)}"
+    elif row.checked:
+        yield "pass"
+    if row.reason and row.checked:
+        yield f"{len(row.blind)} steps not checked, {_range(row.blind)}: {row.reason}"
+    elif row.reason:
+        yield f"[bold]not checked[/]: {row.reason}"
+
+
+def _range(steps: tuple[int, ...]) -> str:
+    """`t=3` or `t=3..9`."""
+    return f"t={steps[0]}" + (f"..{steps[-1]}" if len(steps) > 1 else "") if steps else ""
 
 
 def _number(value: float, form: str) -> str:

@@ -5,12 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from memspan.gradcheck.elements import compare, gate_of, place_of, rows_of
 from memspan.gradcheck.oracle import Deltas, Directions, Motions, Oracle
 from memspan.gradcheck.report import Comparison, relative
-from memspan.gradcheck.tolerance import tolerance, underflow, widening
+from memspan.gradcheck.tolerance import (
+    BLIND,
+    SILENT,
+    smallest,
+    tolerance,
+    too_small,
+    too_wide,
+    underflow,
+    widening,
+)
 from memspan.network import Network
 from memspan.shapes import Array, PerStep
 
@@ -19,7 +28,7 @@ ACTIVATIONS = 3e7  # evaluated to compare the steps; where all elements would ta
 
 @dataclass(frozen=True)
 class ComparedSteps:
-    """The comparison of all steps of one weight: each step's error, its scale, and how far rounding moves it."""
+    """The comparison of all steps of one weight, with each step's error, scale, and effect of rounding."""
 
     comparison: Comparison
     errors: PerStep
@@ -29,7 +38,7 @@ class ComparedSteps:
 
 @dataclass(frozen=True)
 class _Directions:
-    """Directions to compare the steps along, the derivatives along them, and how far rounding moves these.
+    """Directions along which steps are compared, the derivatives along them, and the effect of rounding on these.
 
     Attributes
     ----------
@@ -49,7 +58,7 @@ class _Directions:
     def inside(
         self, columns: slice
     ) -> tuple[Directions, Deltas, Float[np.ndarray, "draws time batch directions"]]:
-        """Those that are 0 outside of these columns."""
+        """Return the directions that are 0 outside of these columns."""
         outside = np.delete(self.along, columns, axis=0)
         mine = ~outside.any(axis=0)
         return self.along[columns][:, mine], self.delta[..., mine], self.motions[..., mine]
@@ -58,7 +67,7 @@ class _Directions:
 def compare_steps(
     model: Network, oracle: Oracle, gradients: dict[str, Array], rng: np.random.Generator
 ) -> Iterator[ComparedSteps]:
-    """Each step's contribution to the gradient of W, R, b_s and U, on that step's scale."""
+    """Compare each step's contribution to the gradients of W, R, b_s and U, on that step's scale."""
     cell, H, trace = model.cell, model.hidden_size, oracle.trace
     columns, input_gates, (first, last) = len(cell.gates) * H, len(cell.input_gates) * H, cell.fed(H)
     motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
@@ -83,7 +92,7 @@ def compare_steps(
 def _directions(
     oracle: Oracle, motions: Motions, bounds: set[int], rng: np.random.Generator, *, unit_weights: bool = False
 ) -> _Directions:
-    """All elements where that is affordable; else random directions between each two bounds."""
+    """Return all unit directions if that is affordable, else random directions between each two bounds."""
     (T, B, _), columns = oracle.trace.x.shape, motions.shape[-1]
     affordable = int(ACTIVATIONS / (T * T * B * columns))
     elementwise = affordable >= columns
@@ -101,7 +110,7 @@ def _directions(
 def _compare_weight(
     model: Network, name: str, gradient: Array, factors: list[tuple[Array, slice]], directions: _Directions
 ) -> ComparedSteps:
-    """Each step's contribution to the gradient of one weight."""
+    """Compare each step's contribution to the gradient of one weight."""
     rows, T = rows_of(name, gradient), len(gradient)
     begin = factors[0][1].start
     parts = []
@@ -117,14 +126,19 @@ def _compare_weight(
     analytical, truth, magnitude, moved = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     scale, rounding = np.maximum(_largest(analytical), _largest(magnitude)), _largest(moved)
     errors = relative(_largest(analytical - truth), scale)
-    errors[scale < underflow(model.dtype)] = 0
+    least = _least(factors, model.dtype)
+    errors[scale < least] = 0
     allowed = tolerance(T - np.arange(T), model.dtype) + widening(rounding, scale)
     failing = np.flatnonzero(errors > allowed)
+    wide, small = (errors <= allowed) & (allowed > BLIND), (scale > 0) & (scale < least)
     # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
-    t = int(failing[-1] if len(failing) else np.nan_to_num(errors / allowed).argmax())
+    seen = np.where(wide | small, -1.0, np.nan_to_num(errors / allowed))
+    t = int(failing[-1] if len(failing) else seen.argmax())
     row = compare(name, "steps", analytical[t], truth[t], float(scale[t]), float(allowed[t]))
     index = place_of(name, row.index, model) if directions.elementwise else ()
-    notes = _caveats(0 if directions.elementwise else truth.shape[-1], allowed, model.dtype)
+    blind, reason = np.flatnonzero(wide | small), _reason(wide, small, rounding, scale, least)
+    silent = not scale.any() and any(factor.any() for factor, _ in factors)
+    notes = _caveats(0 if directions.elementwise else truth.shape[-1], allowed[~wide], model.dtype)
     row = replace(
         row,
         passed=not len(failing),
@@ -133,20 +147,43 @@ def _compare_weight(
         step=t,
         gate=gate_of(model, name, index),
         failing=tuple(failing.tolist()),
+        checked=bool(((scale > 0) & ~wide & ~small).any()) or not (len(blind) or silent),
+        blind=tuple(blind.tolist()),
+        reason=SILENT if silent else reason,
         note="; ".join(notes),
     )
     return ComparedSteps(row, errors, scale, rounding)
 
 
+def _least(factors: list[tuple[Array, slice]], dtype: np.dtype) -> PerStep:
+    """Return the smallest scale at which a step keeps all digits: δ[t] has a limit, and so has the product."""
+    largest = np.max([np.abs(factor).max(axis=(1, 2)) for factor, _ in factors], axis=0)
+    return np.maximum(smallest(dtype), underflow(dtype) * np.minimum(largest, 1.0))
+
+
+def _reason(
+    wide: Bool[np.ndarray, "time"],
+    small: Bool[np.ndarray, "time"],
+    rounding: PerStep,
+    scale: PerStep,
+    least: PerStep,
+) -> str:
+    """Return why some steps cannot be compared; empty if all can."""
+    if wide.any():
+        latest = np.flatnonzero(wide)[-1]
+        return too_wide(float(rounding[latest]), float(scale[latest]))
+    return too_small(float(least[small].max())) if small.any() else ""
+
+
 def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
-    """What a reader must know of a comparison that passed."""
+    """Yield remarks on a comparison that passed."""
     if directions:
         yield f"along {directions} random directions"
     blurred = int((allowed > np.sqrt(np.finfo(dtype).eps)).sum())
     if blurred:
-        yield f"rounding leaves {blurred} of {len(allowed)} steps less than half of their digits"
+        yield f"rounding leaves {blurred} steps less than half of their digits"
 
 
 def _largest(values: Float[np.ndarray, "time rows directions"]) -> PerStep:
-    """The largest magnitude of each step."""
+    """Return the largest magnitude of each step."""
     return np.abs(values).max(axis=(1, 2))

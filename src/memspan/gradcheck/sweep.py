@@ -1,4 +1,4 @@
-"""Error of a numerical derivative against its step: why 1e-5 for differences, and 1e-20 for the complex step."""
+"""The error of a numerical derivative against its step: why 1e-5 for differences, 1e-20 for the complex step."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 Steps = Float[np.ndarray, "steps"]
@@ -17,14 +18,15 @@ Steps = Float[np.ndarray, "steps"]
 
 @dataclass(frozen=True)
 class StepSweep:
-    """Relative error against back-propagation, by step, along one random direction in weight space.
+    """Relative errors against back-propagation, by step, along one random direction in weight space.
 
     Attributes
     ----------
     steps : array
         The step sizes h.
     central, complex_step : array
-        The relative errors; 0 where all digits agree.
+        The relative errors; 0 where all digits agree. For a loss that drops the imaginary part of complex numbers
+        the complex step has none: nan.
     truncation_slope : float
         The slope of the central difference's log error against log h on its right branch: 2 where the function
         is smooth and the gradient right, 0 where the gradient is wrong, 1 at a kink.
@@ -41,7 +43,14 @@ class StepSweep:
     rounding_slope: float
     complex_slope: float
 
+    columns = ("step", "central difference", "complex step")
 
+    def rows(self) -> list[list[float]]:
+        """The errors at each step."""
+        return np.column_stack([self.steps, self.central, self.complex_step]).tolist()
+
+
+@checked_keywords()
 def step_size_sweep(
     model: Network,
     x: Array,
@@ -70,8 +79,10 @@ def step_size_sweep(
 
     steps = np.logspace(-1, -20, 77)
     central = np.array([(along(real, h).real - along(real, -h).real) / (2 * h) for h in steps])
-    complex_step = np.array([along(imaginary, 1j * h).imag / h for h in steps])
-    error, complex_error = (relative(np.abs(found - truth), abs(truth)) for found in (central, complex_step))
+    error, complex_error = relative(np.abs(central - truth), abs(truth)), np.full(len(steps), np.nan)
+    if not objective.drops_imaginary(real.forward(x)):
+        complex_step = np.array([along(imaginary, 1j * h).imag / h for h in steps])
+        complex_error = relative(np.abs(complex_step - truth), abs(truth))
     return StepSweep(
         steps,
         error,
@@ -83,7 +94,7 @@ def step_size_sweep(
 
 
 def _claimed(model: Network, objective: Objective, x: Array) -> Array:
-    """The flat gradient that the model's own `backward` states."""
+    """Return the flat gradient of the model's own `backward`."""
     twin = model.astype(np.float64)
     gradients = twin.backward(objective.derivative(twin.forward(x)))
     sums = [g.sum(axis=0) if g.ndim == 3 else g for g in (gradients[f"d_{n}"] for n in twin.layout.shapes)]
@@ -91,7 +102,7 @@ def _claimed(model: Network, objective: Objective, x: Array) -> Array:
 
 
 def _slope(steps: Steps, errors: Steps, low: float, high: float) -> float:
-    """The slope of log error against log step between two steps; nan where there is no error to fit."""
+    """Return the slope of log error against log step between two steps, or nan if there is no error to fit."""
     inside = (steps >= low) & (steps <= high) & (errors > 0) & np.isfinite(errors)
     if inside.sum() < 2:
         return float("nan")

@@ -13,14 +13,14 @@ from sqlalchemy.exc import DBAPIError
 
 from memspan.errors import InvalidArgument, UnreadableFile
 from memspan.runtime.files import demand_folder, make_folder
-from memspan.store.database import NoStore, StoreFailed, demand_version, says
+from memspan.runtime.passwords import without_passwords
+from memspan.store.database import DOCTOR, NoStore, StoreFailed, demand_version, says
 from memspan.store.migration import migrate
-from memspan.store.schema import APPLICATION, METADATA, VERSION
+from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
 
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 SECONDS_TO_OPEN = 10.0
-NUMBERS = ("application_id", "user_version")
 FOLDER = "the folder of the store"  # as messages call it
 
 
@@ -28,9 +28,10 @@ class SQLite:
     """A file. With a rollback journal and full synchronisation, what was committed survives a loss of power."""
 
     patience = 600.0
+    schema: str | None = None
 
     def __init__(self, path: Path) -> None:
-        self.path, self.place = path, str(path)
+        self.path, self.place = path, without_passwords(str(path))
         self.journal = Path(f"{path}-journal")
 
     def demand_place(self) -> None:
@@ -53,6 +54,9 @@ class SQLite:
             if says(error, "unable to open", "readonly", "locked", "full", "disk I/O"):
                 raise StoreFailed(f"{self.place} cannot be opened as a store: {error.orig}") from None
             raise UnreadableFile(self._damaged(error.orig)) from None
+        except UnicodeDecodeError:  # SQLite quotes what is damaged
+            engine.dispose()
+            raise UnreadableFile(self._damaged("its tables have names that are no text")) from None
         except BaseException:
             engine.dispose()
             raise
@@ -71,7 +75,7 @@ class SQLite:
 
     def _check(self, engine: Engine) -> None:
         with engine.connect() as connection:
-            wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            wrong = connection.execute(text("PRAGMA integrity_check(1)")).scalar_one()
         if wrong != "ok":
             raise UnreadableFile(self._damaged(wrong))
         self._make_tables(engine)
@@ -92,6 +96,21 @@ class SQLite:
         """As in `Database`."""
         return self._file != _identity(self.path)
 
+    def damaged(self, error: DBAPIError) -> bool:
+        """As in `Database`."""
+        return says(error, "malformed", "not a database", "Could not decode", "no such column", "no such table")
+
+    def version(self, connection: Connection) -> int:
+        """As in `Database`."""
+        return int(connection.execute(text("PRAGMA user_version")).scalar_one())
+
+    def mark(self, connection: Connection, version: int) -> None:
+        """As in `Database`."""
+        connection.execute(text(f"PRAGMA user_version = {version}"))
+
+    def exclude_others(self, connection: Connection) -> None:
+        """As in `Database`; a transaction that writes does so anyway."""
+
     def size(self, connection: Connection) -> int:
         """As in `Database`."""
         return self.path.stat().st_size
@@ -102,7 +121,7 @@ class SQLite:
             raise InvalidArgument("store", "a file", repr(self.place))
         if not self.path.exists():
             if not create:
-                raise NoStore("store", "a store that is there", repr(self.place))
+                raise NoStore(self.place)
             make_folder(self.path.parent, FOLDER)
             return
         if not self.path.is_file():
@@ -111,7 +130,7 @@ class SQLite:
             header = file.read(100)
         if not header:  # as SQLite leaves it when it is killed before the first transaction
             if not create and not self.journal.exists():
-                raise NoStore("store", "a store that is there", f"{self.place!r}, which is empty")
+                raise NoStore(self.place)
             return
         if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
             raise UnreadableFile(f"{self.place} is not a store of memspan's: it is not a SQLite database")
@@ -126,22 +145,22 @@ class SQLite:
     def _make_tables(self, engine: Engine) -> None:
         """Unless they are there: a store on a disk that cannot be written can be read."""
         with engine.connect() as connection:
-            numbers = [connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in NUMBERS]
-            if numbers == [APPLICATION, VERSION] and not _missing_tables(connection):
+            ours = connection.execute(text("PRAGMA application_id")).scalar_one() == APPLICATION
+            if ours and self.version(connection) >= WITHOUT_CHECKSUMS and not _missing_tables(connection):
                 return
         with self.writing(engine) as connection:
             if connection.execute(text("PRAGMA application_id")).scalar_one() != APPLICATION:
                 connection.execute(text(f"PRAGMA application_id = {APPLICATION}"))
-                connection.execute(text(f"PRAGMA user_version = {VERSION}"))
+                self.mark(connection, VERSION)
                 METADATA.create_all(connection)
             if missing := _missing_tables(connection):
                 raise UnreadableFile(self._damaged(f"it has no table {', '.join(sorted(missing))}"))
-            if connection.execute(text("PRAGMA user_version")).scalar_one() < VERSION:
+            if self.version(connection) < WITHOUT_CHECKSUMS:
                 migrate(connection)
-                connection.execute(text(f"PRAGMA user_version = {VERSION}"))
+                self.mark(connection, WITHOUT_CHECKSUMS)
 
     def _damaged(self, why: object) -> str:
-        return f"{self.place} is damaged ({why}); `memspan store doctor` saves what can be read"
+        return f"{self.place} is damaged ({why}); {DOCTOR}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

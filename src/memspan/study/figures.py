@@ -1,6 +1,8 @@
 """The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -9,11 +11,14 @@ import numpy as np
 
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
 from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
+from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
 from memspan.runtime.files import make_folder
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
+from memspan.study.flow import MOMENTS, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
 from memspan.study.trial import Trial
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # letters of a title that fit onto the narrowest figure
 SEQUENCES = 1000  # from which is estimated where answers lie
-MOMENTS = {"start": "before training", "end": "after training"}
 
 
 def draws_trials(study: Study) -> bool:
@@ -33,31 +37,50 @@ def draws_trials(study: Study) -> bool:
     return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
 
 
+@checked_keywords()
 def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 
-    Of several configurations there is one figure of all, and the figures of each in a folder of its own,
-    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. Of a summary, which has no
-    trials, only accuracies and shares are drawn. A figure without a single number in it is not drawn: of trials
-    that all failed, or whose first repetition is not done.
+    Of several configurations there are figures of all, and the figures of each in a folder that is named for what
+    sets it apart, such as `cell-lstm-gain-4`; of more than `MOST_CONFIGURATIONS` only the solved shares of all. A
+    summary has no trials: only its accuracies and shares are drawn. A figure without a single number in it is not
+    drawn: of trials that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)
     make_folder(folder, "folder")
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)
-    written = _saved([("solved", shares_record(result), draw_shares)], folder)
+    written = _saved(_figures_of_all(result), folder)
     if len(result.study.configurations) <= MOST_CONFIGURATIONS:
-        for number, part in enumerate(result.parts, start=1):
-            written += _saved(_figures(part), folder / f"configuration-{number}")
+        for number, part in enumerate(result.parts):
+            label = result.study.label(number)
+            headed = ((name, _headed(record, label), draw) for name, record, draw in _figures(part))
+            written += _saved(headed, folder / folder_of(label))
     return written
+
+
+def folder_of(label: str) -> str:
+    """The folder of a configuration: `cell-lstm-gain-4` for `cell lstm, gain 4`."""
+    return re.sub(r"[^\w.+-]+", "-", label)
+
+
+def _headed(record: Any, label: str) -> Any:
+    """The record with what sets its configuration apart as the first line of its title."""
+    return replace(record, title="\n".join([*wrap(label, WIDTH), record.title]))
+
+
+def _figures_of_all(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    yield "solved", shares_record(result), draw_shares
+    if isinstance(result, StudyResult) and len(result.study.configurations) <= MOST_CONFIGURATIONS:
+        yield "gradient-by-lag", trained_record(result), draw_flows
 
 
 def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
     written = []
     for name, record, draw in figures:
-        if rows := record.rows():
-            save(draw(record), folder, name, record.columns, rows)
+        if record.rows():
+            save(draw, record, folder, name)
             written.append(folder / f"{name}.png")
     return written
 
@@ -142,7 +165,15 @@ def _title(what: str, result: StudySummary) -> str:
     task = result.study.configuration.make_task()
     parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
     network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
-    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)]).replace("\u00a0", " ")
+    return "\n".join([*_lines(what), *_lines(network)]).replace("\u00a0", " ")
+
+
+def _lines(text: str) -> list[str]:
+    """As few lines as fit, all about as long: a single word on the last one would look lost."""
+    count = len(wrap(text, WIDTH))
+    return next(
+        lines for width in range(len(text) // count, WIDTH + 1) if len(lines := wrap(text, width)) == count
+    )
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:

@@ -14,6 +14,7 @@ from memspan.execution.run import StudyRun, team_of
 from memspan.runtime.files import demand_folder
 from memspan.runtime.interrupts import ignore_interrupts
 from memspan.runtime.notices import say
+from memspan.runtime.passwords import without_passwords
 from memspan.runtime.progress import plain
 from memspan.store.database import StoreLost
 from memspan.store.transactions import database
@@ -73,7 +74,7 @@ def _draw(result: StudySummary, output: Path, *, default: bool, needed: bool) ->
 
 def _say_how_to_go_on(name: str, options: RunOptions) -> None:
     """On standard error, if there is anything to go on with."""
-    more = f" --scheduler {shlex.quote(options.scheduler)}" if options.scheduler else ""
+    more = f" --scheduler {shlex.quote(without_passwords(options.scheduler))}" if options.scheduler else ""
     command = resume_command(name, options.store) + more
     say(f"memspan: what was finished is kept; go on with\n  {command}")
 
