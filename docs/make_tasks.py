@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from memspan import TASKS, Task
-from memspan.figures.style import save_picture
+from memspan.figures.style import own_style, save_picture
 from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.tasks import parameters_of
 from memspan.tasks.marked import MarkedOf1997
@@ -107,4 +107,5 @@ if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
     PICTURES.mkdir(parents=True, exist_ok=True)
     for task in TASKS.values():
-        save_picture(draw_task(TaskSamples.of(task, samples=2)), picture(task), dpi=80)
+        with own_style():
+            save_picture(draw_task(TaskSamples.of(task, samples=2)), picture(task), dpi=80)

@@ -11,6 +11,7 @@ import numpy as np
 from memspan.bench.case import Case
 from memspan.figures.bench import Bar, PassTimes, draw_pass_times
 from memspan.figures.style import save as save_figure
+from memspan.runtime.files import make_folder, write_text
 from memspan.runtime.tables import TextTable
 from memspan.shapes import Array
 
@@ -190,11 +191,10 @@ class Benchmark:
 
 def save(benchmark: Benchmark, folder: Path, name: str = "engine") -> list[Path]:
     """Write the record, the tables, and the figure with its data; return the paths to show."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(benchmark.to_json(), encoding="utf-8")
-    (folder / f"{name}.md").write_text(benchmark.markdown(), encoding="utf-8")
-    record = benchmark.picture()
-    save_figure(draw_pass_times(record), folder, name, record.columns, record.rows())
+    make_folder(folder)
+    write_text(folder / f"{name}.json", benchmark.to_json())
+    write_text(folder / f"{name}.md", benchmark.markdown())
+    save_figure(draw_pass_times, benchmark.picture(), folder, name)
     return [folder / f"{name}.{kind}" for kind in ("md", "json", "png")]
 
 

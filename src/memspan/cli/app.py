@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from memspan._version import __version__
+from memspan.runtime.interrupts import ignore_interrupts, terminations_raised
+from memspan.runtime.notices import say
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -32,23 +34,41 @@ def main() -> None:
 
     It exits with 0; 1 if the answer is no, as for a gradient that is wrong, or if a trial failed; 2 for bad input;
     3 for a file that is damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after
-    Ctrl-C or SIGTERM; 141 where nobody read what it printed to the end, as with `| head`.
+    Ctrl-C, SIGTERM or SIGHUP; 141 where nobody read what it printed to the end, as with `| head`.
     """
+    _fill_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(__version__)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a table must not be lost for a letter that cannot be shown
+    with terminations_raised():
+        code = _exit_code()
+    sys.exit(code)
+
+
+def _exit_code() -> Any:
+    """Run the command, and say how it ended."""
     try:
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        print("memspan: interrupted", file=sys.stderr)
-        code = 130
+        ignore_interrupts()  # the end has begun, and is short
+        say("memspan: interrupted")
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
-        code = 141
-    sys.exit(code)
+        return 141
+    return code
+
+
+def _fill_standard_streams() -> None:
+    """Open the null device for each that is closed (`2>&-`); the next file opened would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  (open as long as the program)
+            os.set_inheritable(stream.fileno(), True)  # a worker would have none either
+            setattr(sys, name, stream)
 
 
 def _run() -> Any:
@@ -135,7 +155,7 @@ def _warnings_shown() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
             if category.__module__.startswith("memspan."):
-                print(f"memspan: {message}", file=sys.stderr)
+                say(f"memspan: {message}")
             else:
                 usual(message, category, *where, **options)
 
@@ -166,5 +186,5 @@ def commands() -> tuple[Callable[..., Any], ...]:
 def _fail(error: Exception | str, code: int = 2) -> int:
     from memspan.runtime.passwords import without_passwords
 
-    print(f"memspan: {without_passwords(str(error))}", file=sys.stderr)
+    say(f"memspan: {without_passwords(str(error))}")
     return code

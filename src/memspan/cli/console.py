@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from memspan.errors import InvalidArgument
 from memspan.errors import shown as brief
+from memspan.runtime.files import make_folder
 from memspan.runtime.progress import plain
 
 
@@ -53,14 +54,6 @@ def new_folder(output: Path, record: str) -> None:
     if (output / record).exists():
         raise InvalidArgument("output", f"a folder without {record}, which would be lost", output)
     make_folder(output)
-
-
-def make_folder(output: Path) -> None:
-    """Make it, with those above it."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidArgument("output", "a folder that can be made", f"{output}: {error.strerror}") from error
 
 
 def shown(text: str) -> str:

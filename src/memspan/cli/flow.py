@@ -8,11 +8,12 @@ from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import WHOLE, new_console
 from memspan.cli.fields import given, options_of
 from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.flow import FlowsByLag, draw_flows
 from memspan.figures.style import save
+from memspan.runtime.files import make_folder
 from memspan.shapes import PerStep
 from memspan.study import Study
 from memspan.study.flow import flow_record
@@ -60,7 +61,7 @@ def flow(
     record = flow_record(study, study.lengths[0], seeds)
     make_folder(output)
     new_console().print(flow_table(record))
-    save(draw_flows(record), output, "flow", record.columns, record.rows())
+    save(draw_flows, record, output, "flow")
     print(output / "flow.png")
     return 0
 

@@ -6,11 +6,13 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
 from memspan.errors import whole_number, whole_seed
-from memspan.figures.sweep import save_sweep
+from memspan.figures.style import save
+from memspan.figures.sweep import draw_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
+from memspan.runtime.files import make_folder
 from memspan.study.choices import CellName, InitializerName, TaskName
 from memspan.tasks import get_task, whole_numbers
 
@@ -75,6 +77,6 @@ def gradcheck(
     console = new_console()
     console.print(report.table(wide=console.width >= WIDE))
     if output is not None:
-        save_sweep(step_size_sweep(network, x, y, chosen.make_loss()), output)
+        save(draw_sweep, step_size_sweep(network, x, y, chosen.make_loss()), output, "step-sweep")
         print(output / "step-sweep.png")
     return 0 if report else 1

@@ -12,6 +12,7 @@ from memspan.execution.teams import available_cores
 from memspan.figures.style import write_rows
 from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
+from memspan.runtime.files import write_text
 
 if TYPE_CHECKING:
     ReproductionName = str
@@ -71,8 +72,8 @@ def reproduce(
             output.rmdir()
         raise
     if output is not None:
-        (output / f"{name}.md").write_text(page.markdown(), "utf-8")
-        (output / f"{name}.json").write_text(page.json(), "utf-8")
+        write_text(output / f"{name}.md", page.markdown())
+        write_text(output / f"{name}.json", page.json())
         write_rows(output / f"{name}.csv", page.columns, page.rows())
     console.print(page.table(), markup=False)
     for line in page.how:

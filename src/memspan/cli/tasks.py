@@ -8,10 +8,11 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
 from memspan.errors import InvalidArgument, whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
+from memspan.runtime.files import make_folder
 from memspan.shapes import Array
 from memspan.tasks import TASKS, Task, get_task, parameters_of, whole_numbers
 
@@ -80,7 +81,7 @@ def tasks(
         _list_tasks(chosen, USUAL if length is None else length, console)
         print("`memspan tasks NAME/VARIANT` shows one of them, with a sequence.")
     for file, record in drawn.items():
-        save(draw_task(record), output, file, record.columns, record.rows())
+        save(draw_task, record, output, file)
         print(output / f"{file}.png")
     return 0
 

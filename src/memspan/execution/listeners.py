@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from memspan.execution.events import (
 )
 from memspan.execution.plan import duration
 from memspan.execution.tally import Tally
+from memspan.runtime.notices import say
 from memspan.runtime.progress import ipython_shell, plain, surroundings
 from memspan.study.study import Key
 from memspan.study.trial import Trial
@@ -108,7 +108,7 @@ class Lines:
         """As in `Shown`."""
 
     def _print(self, text: str) -> None:
-        print(f"study: {text}", file=sys.stderr, flush=True)
+        say(f"study: {text}")
 
 
 class Bars:

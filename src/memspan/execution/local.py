@@ -18,6 +18,7 @@ from memspan.errors import InvalidArgument
 from memspan.execution.jobs import HERE, Board
 from memspan.execution.memory import available
 from memspan.execution.teams import ExecutorFailed, Team
+from memspan.runtime.interrupts import ENDS, ignore_interrupts
 
 MOST_FALSE_STARTS = 20
 MOST_FALSE_STARTS_AT_FIRST = 6  # as long as no process has begun
@@ -233,8 +234,7 @@ def _begun(work: Callable[[], Any]) -> Any:
 
 def _begin_worker(board: Board, worker: int) -> None:
     """Signals are the coordinator's affair; and when it is gone, nobody wants what is computed here."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_interrupts()
     board.join(worker)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -250,11 +250,11 @@ def _end_with(sentinel: Any) -> None:
 
 @contextmanager
 def _spared_from_interrupts() -> Iterator[None]:
-    """Let a process that is started meanwhile never hear of Ctrl-C: it reaches all, but only one decides."""
+    """Let a process that is started meanwhile hear of no end: Ctrl-C reaches all, but only one decides."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         yield
     finally:

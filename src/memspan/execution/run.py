@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -171,8 +171,7 @@ class StudyRun:
         """What there is to do; nothing is made or run but what must be measured."""
         keys: Sequence[Key] = self.study.keys
         if self.place is not None:
-            with suppress(NoStore):
-                keys = self._missing_from(self._opened(create=False))
+            keys = self._missing_from(self._existing_store())
         if not keys:
             return Plan.of_nothing()
         team = self._new_team()
@@ -189,13 +188,13 @@ class StudyRun:
         KeyboardInterrupt, AnotherStudy, TooLarge, StoreFailed, ExecutorFailed
             As `run_study` says.
         """
-        store = None if self.place is None else self._opened(create=True)
+        store = self._existing_store()
         keys = self._missing_from(store)
         try:
             if keys:
                 self._run(keys, store)
             else:
-                self._enter(store, forget_failed=False)
+                self._entry = self._existing_entry(store)
                 self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
             self._tell(Ended(True))
         except (KeyboardInterrupt, MemspanError) as error:
@@ -216,9 +215,18 @@ class StudyRun:
         with self._interrupts.raised(1):
             return self._entry.result(curves=self.study.size <= MOST_WITH_CURVES)
 
-    def _opened(self, *, create: bool) -> Store:
-        assert self.place is not None
-        store = self._stack.enter_context(Store(self.place, create=create))
+    def _existing_store(self) -> Store | None:
+        """The store, if it exists; a place where none could be made is refused."""
+        if self.place is None:
+            return None
+        try:
+            return self._opened(self.place, create=False)
+        except NoStore:
+            database(self.place).demand_place()
+            return None
+
+    def _opened(self, place: str | Path, *, create: bool) -> Store:
+        store = self._stack.enter_context(Store(place, create=create))
         store.transact.waiting = lambda reason, seconds: self._tell(Waiting(reason, seconds))
         return store
 
@@ -239,20 +247,25 @@ class StudyRun:
         at_once = True
         try:
             plan = make_plan(self.study, keys, team, self._interrupts)
-            self._enter(store, forget_failed=self._retry_failed)
+            self._enter(store)
             self._tell(Planned(self.study, self.name, plan, self._counts()))
             coordinator.run(plan.groups)
             at_once = False
         finally:
             team.close(at_once=at_once)
 
-    def _enter(self, store: Store | None, *, forget_failed: bool) -> None:
-        """Make the study known to its store."""
-        if store is not None:
+    def _existing_entry(self, store: Store | None) -> Entry | None:
+        """The study in its store, of which nothing is missing: it may be on a disk that cannot be written."""
+        with self._interrupts.raised(2):
+            return None if store is None else store.existing(self.study)
+
+    def _enter(self, store: Store | None) -> None:
+        """Make the study known to its store, and make that if there is none."""
+        if self.place is not None:
             with self._interrupts.raised(2):
-                self._entry = store.enter(self.study)
+                self._entry = (store or self._opened(self.place, create=True)).enter(self.study)
                 self.name = self._entry.name
-                if forget_failed:
+                if self._retry_failed:
                     self._entry.forget_failed()
 
     def _missing(self, keys: Sequence[Key]) -> Sequence[Key]:

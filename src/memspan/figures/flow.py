@@ -8,7 +8,7 @@ from memspan.diagnostics import GradientFlow
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import draw_line, marks_of
-from memspan.figures.style import BLACK, axes_or_new, new_figure, tidy
+from memspan.figures.style import BLACK, axes_or_new, ink_of_user, new_figure, tidy
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 
@@ -184,4 +184,5 @@ def plot_flow(
     handles = [*keys_of(choices, ("",)), *marks_of(norms)]
     if handles:
         ax.legend(handles=handles, frameon=False, fontsize="small")
+    ink_of_user(ax)
     return ax

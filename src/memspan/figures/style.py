@@ -1,9 +1,13 @@
 """One look for every figure, and one way to save them."""
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from memspan.runtime.files import replaced, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -11,6 +15,31 @@ if TYPE_CHECKING:
 
 # Okabe & Ito 2008: told apart by the colour-blind, and in print.
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "#000000"
+
+
+class Record(Protocol):
+    """What a figure shows: a table with one row for each number that is drawn."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The headings of `rows`."""
+
+    def rows(self) -> Sequence[Sequence[Any]]:
+        """What is drawn."""
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """memspan's settings of matplotlib instead of the user's, which come back afterwards.
+
+    The colours of the figures are chosen for white paper. Both drawing and saving read the settings.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "memspan", "svg.fonttype": "none"})
+        yield
 
 
 def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
@@ -27,6 +56,15 @@ def axes_or_new(ax: "Axes | None") -> "Axes":
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
+
+
+def ink_of_user(ax: "Axes") -> None:
+    """On axes of the user's style, draw the black lines in the colour of the labels: the paper may be dark."""
+    from matplotlib.lines import Line2D
+
+    for line in ax.findobj(Line2D):
+        if line.get_color() == BLACK:
+            line.set_color(ax.xaxis.label.get_color())
 
 
 def tidy(ax: "Axes") -> None:
@@ -55,24 +93,30 @@ def ordered_colours(count: int) -> list[Any]:
     return [colormaps["viridis"](top * k / max(1, count - 1)) for k in range(count)]
 
 
-def save(figure: "Figure", folder: Path, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write `name`.png, `name`.svg, and the numbers that were drawn as `name`.csv."""
-    from matplotlib import rc_context
+def save(draw: Callable[[Any], "Figure"], record: Record, folder: Path, name: str) -> None:
+    """Draw a record, and write `name`.png, `name`.svg, and the numbers that were drawn as `name`.csv.
 
-    save_picture(figure, folder / f"{name}.png")
-    with rc_context({"svg.hashsalt": "memspan", "svg.fonttype": "none"}):
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
-    write_rows(folder / f"{name}.csv", columns, rows)
+    Each of the three appears whole or not at all.
+    """
+    with own_style():
+        figure = draw(record)
+        save_picture(figure, folder / f"{name}.png")
+        figure.set_layout_engine(None)  # the layout of the PNG is that of the SVG too; another takes as long again
+        with replaced(folder / f"{name}.svg", "output") as file:
+            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    write_rows(folder / f"{name}.csv", record.columns, record.rows())
 
 
 def save_picture(figure: "Figure", path: Path, dpi: int = 150) -> None:
-    """Write a PNG without the date and the version of who wrote it."""
-    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+    """Write a PNG without the date and the version of the program that wrote it."""
+    with replaced(path, "output") as file:
+        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,11 +1,10 @@
 """Error of a numerical derivative against its step."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, save, tidy
+from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, tidy
 from memspan.gradcheck import StepSweep
 
 if TYPE_CHECKING:
@@ -27,9 +26,3 @@ def draw_sweep(sweep: StepSweep) -> "Figure":
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(0.0, 0.4))
     tidy(ax)
     return figure
-
-
-def save_sweep(sweep: StepSweep, folder: Path, name: str = "step-sweep") -> None:
-    """The figure and its numbers."""
-    rows = np.column_stack([sweep.steps, sweep.central, sweep.complex_step]).tolist()
-    save(draw_sweep(sweep), folder, name, ("step", "central difference", "complex step"), rows)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, axes_or_new, tidy
+from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, axes_or_new, ink_of_user, tidy
 from memspan.shapes import Array
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axe
     ax.set(xlim=(middle - 1.05 * half, middle + 1.05 * half), ylim=(middle - reach, middle + reach))
     ax.legend(frameon=False, loc="upper left")
     tidy(ax)
+    ink_of_user(ax)
     return ax
 
 

@@ -43,6 +43,12 @@ class StepSweep:
     rounding_slope: float
     complex_slope: float
 
+    columns = ("step", "central difference", "complex step")
+
+    def rows(self) -> list[list[float]]:
+        """The errors at each step."""
+        return np.column_stack([self.steps, self.central, self.complex_step]).tolist()
+
     def __repr__(self) -> str:
         slopes = f"truncation {self.truncation_slope:.2f}, rounding {self.rounding_slope:.2f}"
         return f"<StepSweep of {len(self.steps)} steps, slopes: {slopes}, complex {self.complex_slope:.2f}>"

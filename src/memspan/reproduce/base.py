@@ -138,7 +138,7 @@ def run_each(
     here, found = options.workers == 1, dict[int, Result]()
     with (
         show_progress(len(arguments), title, "runs", kind=options.progress) as report,
-        noted_interrupts(raised_from=1 if here else 0) as interrupts,
+        noted_interrupts(raised_from=1 if here else 0, terminations=True) as interrupts,
         Alone() if here else Local(min(options.workers, len(arguments))) as team,
     ):
         team.look = lambda: report(len(found), f"{len(found)} of {len(arguments)} runs")

@@ -2,9 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+TERMINATIONS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""End a program as Ctrl-C does: from `kill`, a batch system, a terminal that was closed. Windows has no SIGHUP."""
+ENDS = (signal.SIGINT, *TERMINATIONS)
 
 
 class Interrupts:
@@ -49,8 +53,22 @@ class Interrupts:
 
 def ignore_interrupts() -> None:
     """From now on; for a program that is about to end."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def terminations_raised() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt meanwhile, as Ctrl-C does; one that is ignored stays so.
+
+    `nohup` ignores SIGHUP.
+    """
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(TERMINATIONS, interrupt):
+        yield
 
 
 @contextmanager
@@ -64,7 +82,7 @@ def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Ite
     raised_from : int
         Which is Python's own KeyboardInterrupt again; 0 for none.
     terminations : bool
-        Whether SIGTERM counts too.
+        Whether SIGTERM and SIGHUP count too.
 
     Yields
     ------
@@ -74,16 +92,23 @@ def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Ite
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    numbers = [signal.SIGINT, signal.SIGTERM] if terminations else [signal.SIGINT]
-    noted = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     around = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     interrupts.around = around if isinstance(around, Interrupts) else None
-    previous = {number: signal.signal(number, interrupts._note) for number in noted}
-    try:
+    with _handled(ENDS if terminations else ENDS[:1], interrupts._note):
         yield interrupts
+
+
+@contextmanager
+def _handled(numbers: Sequence[signal.Signals], handler: Callable[[int, Any], Any]) -> Iterator[None]:
+    """A handler of those signals that are not ignored; one that was replaced meanwhile is left to who did it."""
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            if signal.getsignal(number) == handler:
+                signal.signal(number, before)
 
 
 @contextmanager

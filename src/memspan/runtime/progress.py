@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Column
 
 from memspan.errors import InvalidArgument, one_of
+from memspan.runtime.notices import say
 
 Report = Callable[[float, str | Callable[[], str]], None]
 """Called with how much is done and a note to show beside it, or what makes one if it comes to that."""
@@ -57,7 +58,7 @@ def surroundings() -> str:
     ipython = ipython_shell()
     if ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell":
         return "notebook"
-    return "bar" if sys.stderr.isatty() else "lines"
+    return "bar" if sys.stderr is not None and sys.stderr.isatty() else "lines"
 
 
 def ipython_shell() -> Any:
@@ -97,7 +98,7 @@ def _lines(pace: "_Pace") -> Iterator[Report]:
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            print(pace.line(done, note), file=sys.stderr, flush=True)
+            say(pace.line(done, note))
 
     yield report
 

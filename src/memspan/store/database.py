@@ -17,6 +17,10 @@ class StoreFailed(MachineFailed):
     """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
 
 
+class StoreLost(StoreFailed):
+    """The file of a store was deleted, moved or replaced while it was in use."""
+
+
 class NoStore(NotFound):
     """There is no store at that place, and none was to be made."""
 
@@ -36,6 +40,9 @@ class Database(Protocol):
     """What stands before the names of the tables."""
     patience: float
     """Seconds in which a connection that was lost may come back, or another process end its transaction."""
+
+    def demand_place(self) -> None:
+        """Refuse a place at which no store could be made; nothing is made yet."""
 
     def open(self, *, create: bool) -> Engine:
         """An engine, after everything has been looked at; make the tables if there are none.
@@ -65,6 +72,9 @@ class Database(Protocol):
 
     def passes(self, error: DBAPIError) -> bool:
         """Whether the same might work a little later."""
+
+    def lost(self) -> bool:
+        """Whether the store is no longer where it was opened."""
 
     def damaged(self, error: DBAPIError) -> bool:
         """Whether the database says that its own files are damaged."""

@@ -68,7 +68,7 @@ def export(
         "json": _write_json,
         "parquet": _write_parquet,
     }
-    with replaced(path) as file:
+    with replaced(path, "output") as file:
         return writers[form](file, entry, curves)
 
 

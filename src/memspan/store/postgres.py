@@ -34,6 +34,9 @@ class PostgreSQL:
         shown = self.url.set(drivername="postgresql").difference_update_query(SECRET)
         self.place = shown.render_as_string(hide_password=True)
 
+    def demand_place(self) -> None:
+        """As in `Database`: a server that can be reached can make a schema, or says why not."""
+
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
         try:
@@ -68,6 +71,10 @@ class PostgreSQL:
         state = getattr(error.orig, "sqlstate", None) or ""  # none where the server was not reached at all
         lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
         return lost or state.startswith(PASSING)
+
+    def lost(self) -> bool:
+        """As in `Database`: the server says what it lacks."""
+        return False
 
     def damaged(self, error: DBAPIError) -> bool:
         """As in `Database`."""

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from memspan.errors import InvalidArgument, MemspanError, shown
+from memspan.runtime.files import replaced
 from memspan.runtime.passwords import without_passwords
 from memspan.store.checksums import columns, sealed
 from memspan.store.coherence import Rows, coherent_rows
@@ -228,10 +229,11 @@ def _counts(found: Rows) -> dict[str, int]:
 def _rescue(found: Rows, coherent: Rows, rescue: Path) -> dict[str, int]:
     """Write what can be read to a new file; how many rows of each table there are."""
     if rescue.suffix == ".jsonl":
-        with rescue.open("x", encoding="utf-8") as file:
+        with replaced(rescue, "rescue") as file:
             for name, rows in found.items():
                 for row in rows:
-                    file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
+                    line = json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n"
+                    file.write(line.encode())
         return _counts(found)
 
     def write(connection: Connection) -> None:

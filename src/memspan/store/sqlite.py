@@ -1,5 +1,6 @@
 """A store in a SQLite file."""
 
+import os
 import struct
 import time
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from memspan.errors import InvalidArgument, UnreadableFile, shown
+from memspan.runtime.files import demand_folder, make_folder
 from memspan.runtime.passwords import without_passwords
 from memspan.store.database import DOCTOR, NoStore, StoreFailed, demand_version, says
 from memspan.store.migration import migrate
@@ -19,6 +21,7 @@ from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSU
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
 SECONDS_TO_OPEN = 10.0
+FOLDER = "the folder of the store"  # as messages call it
 
 
 class SQLite:
@@ -30,6 +33,12 @@ class SQLite:
     def __init__(self, path: Path) -> None:
         self.path, self.place = path, without_passwords(str(path))
         self.journal = Path(f"{path}-journal")
+
+    def demand_place(self) -> None:
+        """As in `Database`."""
+        demand_folder(self.path.parent, FOLDER)
+        if self.path.parent.is_dir() and not os.access(self.path.parent, os.W_OK):
+            raise InvalidArgument(FOLDER, "one that can be written", repr(str(self.path.parent)))
 
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
@@ -51,6 +60,7 @@ class SQLite:
         except BaseException:
             engine.dispose()
             raise
+        self._file = _identity(self.path)
         return engine
 
     def _check_patiently(self, engine: Engine) -> None:
@@ -82,6 +92,10 @@ class SQLite:
         """As in `Database`."""
         return says(error, "locked")
 
+    def lost(self) -> bool:
+        """As in `Database`."""
+        return self._file != _identity(self.path)
+
     def damaged(self, error: DBAPIError) -> bool:
         """As in `Database`."""
         return says(error, "malformed", "not a database", "Could not decode", "no such column", "no such table")
@@ -108,11 +122,7 @@ class SQLite:
         if not self.path.exists():
             if not create:
                 raise NoStore(self.place)
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                rule = "in a folder that can be made"
-                raise InvalidArgument("store", rule, f"{self.place}: {error.strerror}") from None
+            make_folder(self.path.parent, FOLDER)
             return
         if not self.path.is_file():
             raise InvalidArgument("store", "a file", shown(self.place))
@@ -120,7 +130,7 @@ class SQLite:
             header = file.read(100)
         if not header:  # as SQLite leaves it when it is killed before the first transaction
             if not create and not self.journal.exists():
-                raise UnreadableFile(f"{self.place} is empty, and not a store")
+                raise NoStore(self.place)
             return
         if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
             raise UnreadableFile(f"{self.place} is not a store of memspan's: it is not a SQLite database")
@@ -133,12 +143,17 @@ class SQLite:
             raise UnreadableFile(self._damaged(f"cut off: {size:,} of {whole:,} bytes"))
 
     def _make_tables(self, engine: Engine) -> None:
+        """Unless they are there: a store on a disk that cannot be written can be read."""
+        with engine.connect() as connection:
+            ours = connection.execute(text("PRAGMA application_id")).scalar_one() == APPLICATION
+            if ours and self.version(connection) >= WITHOUT_CHECKSUMS and not _missing_tables(connection):
+                return
         with self.writing(engine) as connection:
             if connection.execute(text("PRAGMA application_id")).scalar_one() != APPLICATION:
                 connection.execute(text(f"PRAGMA application_id = {APPLICATION}"))
                 self.mark(connection, VERSION)
                 METADATA.create_all(connection)
-            if missing := METADATA.tables.keys() - set(inspect(connection).get_table_names()):
+            if missing := _missing_tables(connection):
                 raise UnreadableFile(self._damaged(f"it has no table {', '.join(sorted(missing))}"))
             if self.version(connection) < WITHOUT_CHECKSUMS:
                 migrate(connection)
@@ -148,11 +163,24 @@ class SQLite:
         return f"{self.place} is damaged ({why}); {DOCTOR}"
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is: another one may have taken its name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def whole_size(header: bytes) -> int:
     """The bytes of a SQLite file by its header (https://www.sqlite.org/fileformat.html, section 1.3)."""
     size = int.from_bytes(header[16:18], "big")
     changes, pages, valid_for = (int.from_bytes(header[at : at + 4], "big") for at in (24, 28, 92))
     return (65536 if size == 1 else size) * pages if changes == valid_for else 0
+
+
+def _missing_tables(connection: Connection) -> set[str]:
+    return METADATA.tables.keys() - set(inspect(connection).get_table_names())
 
 
 def _set_up(connection: Any, record: object) -> None:

@@ -181,8 +181,8 @@ class Store:
 
         return self.transact(work)
 
-    def missing(self, study: Study, *, but_failed: bool = False) -> list[Key]:
-        """The keys of a study that are not here yet, or have failed; nothing is written.
+    def existing(self, study: Study) -> Entry | None:
+        """The entry of a study that the store has, as `enter` gives it, or None; nothing is written.
 
         Raises
         ------
@@ -200,7 +200,17 @@ class Store:
             weights = max(old.keep_weights, study.keep_weights)
             return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
 
-        entry = self.transact(work)
+        return self.transact(work)
+
+    def missing(self, study: Study, *, but_failed: bool = False) -> list[Key]:
+        """The keys of a study that are not here yet, or have failed; nothing is written.
+
+        Raises
+        ------
+        AnotherStudy
+            As `enter` does.
+        """
+        entry = self.existing(study)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
         return [key for key in study.keys if key not in done]
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.runtime.passwords import without_passwords
-from memspan.store.database import DOCTOR, Database, StoreFailed
+from memspan.store.database import DOCTOR, Database, StoreFailed, StoreLost
 from memspan.store.postgres import PostgreSQL
 from memspan.store.sqlite import SQLite
 
@@ -69,12 +69,20 @@ class Transactions:
                 if self.database.damaged(error):
                     raise UnreadableFile(f"{self.database.place} is damaged ({reason}); {DOCTOR}") from None
                 if not self.database.passes(error) or waited > self.database.patience:
-                    kept = "what it held before is still there"
-                    raise StoreFailed(f"{self.database.place} cannot be used: {reason}; {kept}") from None
+                    raise self._failure(reason) from None
             if waited > SECONDS_TO_TELL and not told:
                 told = True
                 self.waiting(reason, self.database.patience)
             time.sleep(SECONDS_TO_PAUSE)
+
+    def _failure(self, reason: str) -> StoreFailed:
+        place = self.database.place
+        if self.database.lost():
+            return StoreLost(
+                f"{place} was deleted, moved or replaced while it was in use. What was stored in it is gone, "
+                "unless the file was moved."
+            )
+        return StoreFailed(f"{place} cannot be used: {reason}; what it held before is still there")
 
     def close(self) -> None:
         """Let go of the database."""

@@ -16,6 +16,7 @@ from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
+from memspan.runtime.files import make_folder
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 from memspan.study.flow import MOMENTS, flows_of, trained_record
@@ -51,6 +52,7 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     if not isinstance(folder, str | Path) or str(folder) == "":  # type: ignore[redundant-expr]
         raise InvalidArgument("folder", "a path", shown(folder))
     folder = Path(folder)
+    make_folder(folder, "folder")
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)
     written = _saved(_figures_of_all(result), folder)
@@ -79,11 +81,11 @@ def _figures_of_all(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[
 
 
 def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     written = []
     for name, record, draw in figures:
-        if rows := record.rows():
-            save(draw(record), folder, name, record.columns, rows)
+        if record.rows():
+            save(draw, record, folder, name)
             written.append(folder / f"{name}.png")
     return written
 
@@ -173,7 +175,15 @@ def _title(what: str, result: StudySummary) -> str:
     task = result.study.configuration.make_task()
     parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
     network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
-    return "\n".join([*wrap(what, WIDTH), *wrap(network, WIDTH)]).replace("\u00a0", " ")
+    return "\n".join([*_lines(what), *_lines(network)]).replace("\u00a0", " ")
+
+
+def _lines(text: str) -> list[str]:
+    """As few lines as fit, all about as long: a single word on the last one would look lost."""
+    count = len(wrap(text, WIDTH))
+    return next(
+        lines for width in range(len(text) // count, WIDTH + 1) if len(lines := wrap(text, width)) == count
+    )
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:

@@ -20,7 +20,7 @@ from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, UnreadableFile, invalid
 from memspan.losses import LOSSES, Loss, MeanLoss
 from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
-from memspan.runtime.files import replaced
+from memspan.runtime.files import replaced, special
 from memspan.shapes import Array
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.training.checkpoint_arrays import checksum_of, expect, history_of, optimizer_state
@@ -243,6 +243,8 @@ def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
     from safetensors import SafetensorError, safe_open
 
     path.stat()  # a missing file is Python's own FileNotFoundError
+    if kind := special(path):
+        raise UnreadableFile(f"{path} is {kind}, and not a memspan learner")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

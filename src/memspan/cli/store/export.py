@@ -1,12 +1,12 @@
 """`memspan store export`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE
+from memspan.runtime.notices import say
 from memspan.runtime.renamed import UNTIL
 from memspan.store import Store
 from memspan.store.export import export as export_trials
@@ -57,4 +57,4 @@ def _tell_renamed(study: Study) -> None:
     """Name the columns of this study that memspan 0.1 named otherwise."""
     renamed = old_columns(name.replace(".", "_") for name in study.values())
     pairs = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-    print(f"memspan: {pairs}; memspan {UNTIL} writes the new columns only", file=sys.stderr)
+    say(f"memspan: {pairs}; memspan {UNTIL} writes the new columns only")

@@ -1,19 +1,22 @@
 """Running a study from the command line: what is printed, and how it is gone on with."""
 
+import errno
 import os
 import shlex
-import sys
 from pathlib import Path
 
 from memspan.cli.console import new_console
 from memspan.cli.study.options import RunOptions
-from memspan.errors import InvalidArgument, MemspanError, shown
+from memspan.errors import MemspanError
 from memspan.execution.events import Event, Planned
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun, team_of
+from memspan.runtime.files import demand_folder
 from memspan.runtime.interrupts import ignore_interrupts
+from memspan.runtime.notices import say
 from memspan.runtime.passwords import without_passwords
 from memspan.runtime.progress import plain
+from memspan.store.database import StoreLost
 from memspan.store.transactions import database
 from memspan.study import Study, StudySummary, save_figures
 from memspan.study.figures import draws_trials
@@ -23,8 +26,8 @@ from memspan.study.identity import default_name, folder_name
 def run_and_print(study: Study, options: RunOptions) -> int:
     """Run a study, print its table and draw its figures; return the exit code."""
     output = options.output or Path("runs") / folder_name(study.name or default_name(study))
-    if options.figures and output.exists() and not output.is_dir():  # before hours are spent on what goes in
-        raise InvalidArgument("output", "a folder", shown(str(output)))
+    if options.figures:
+        demand_folder(output if options.output else output.parent)  # before hours are spent on what goes in
     said = options.progress == "json"  # everything, and nobody wants tables and figures
     drawn = options.figures and not said
     begun: list[Planned] = []
@@ -44,22 +47,36 @@ def run_and_print(study: Study, options: RunOptions) -> int:
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the end has begun, and is short
-        if begun:
+        if begun and not isinstance(error, StoreLost):
             _say_how_to_go_on(begun[0].name, options)
         raise
     if not said:
-        folder = options.output or Path("runs") / folder_name(running.name)
-        print_result(result, save_figures(result, folder) if drawn else [])
+        print_result(result)
+        if drawn:
+            folder = options.output or Path("runs") / folder_name(running.name)
+            _draw(result, folder, default=options.output is None, needed=bool(begun[0].plan.groups))
         if result.failures and not options.retry_failed:
             print(f"{resume_command(running.name, options.store)} --retry-failed")
     return 1 if result.failures else 0
+
+
+def _draw(result: StudySummary, output: Path, *, default: bool, needed: bool) -> None:
+    """Save the figures and print their paths; where nothing was run the disk may be read-only."""
+    try:
+        if default:
+            output.parent.mkdir(exist_ok=True)  # the choice is memspan's own
+        print_paths(save_figures(result, output))
+    except OSError as error:
+        if needed or error.errno not in (errno.EROFS, errno.EACCES):
+            raise
+        say(f"memspan: no figures are drawn, as {output} cannot be written: {error.strerror}")
 
 
 def _say_how_to_go_on(name: str, options: RunOptions) -> None:
     """On standard error, if there is anything to go on with."""
     more = f" --scheduler {shlex.quote(without_passwords(options.scheduler))}" if options.scheduler else ""
     command = resume_command(name, options.store) + more
-    print(f"memspan: what was finished is kept; go on with\n  {command}", file=sys.stderr)
+    say(f"memspan: what was finished is kept; go on with\n  {command}")
 
 
 def resume_command(name: str, store: str) -> str:
@@ -75,12 +92,16 @@ def place(store: str) -> str:
     return database(store).place
 
 
-def print_result(result: StudySummary, figures: list[Path]) -> None:
-    """The table, what failed, the answer, and the paths of the figures."""
+def print_result(result: StudySummary) -> None:
+    """The table, what failed, and the answer."""
     console = new_console()
     console.print(result.table())
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
     console.print(result.sentence, style="bold", markup=False)
+
+
+def print_paths(figures: list[Path]) -> None:
+    """A line each."""
     for path in figures:
         print(path)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from memspan.cli.console import STORE, WHOLE
 from memspan.cli.study.choose import the_one
-from memspan.cli.study.runner import print_result
+from memspan.cli.study.runner import print_paths, print_result
 from memspan.errors import InvalidArgument, whole_number
 from memspan.store import Store
 from memspan.study import save_figures
@@ -47,5 +47,7 @@ def show(
             entry = entry.of_configuration(number - 1)
         drawn = output is not None and draws_trials(entry.study)
         result = entry.result() if drawn else entry.summary()
-    print_result(result, [] if output is None else save_figures(result, output))
+    print_result(result)
+    if output is not None:
+        print_paths(save_figures(result, output))
     return 0
