@@ -1,4 +1,4 @@
-"""Elements of a weight: which gate one belongs to, and where two gradients are farthest apart."""
+"""Elements of a weight: the gate of an element, and the element where two gradients differ most."""
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,7 @@ def compare(
     scale: float,
     allowed: float,
 ) -> Comparison:
-    """Two arrays at the element where they are farthest apart."""
+    """Compare two arrays at the element where they differ most."""
     difference = np.abs(analytical - oracle)
     index = index_of(int(difference.argmax()), difference.shape)
     error = float(relative(difference[index], scale))
@@ -34,7 +34,7 @@ def compare(
 
 
 def rows_of(name: str, gradient: Array) -> Float[np.ndarray, "time rows columns"]:
-    """A per-step gradient `[T, rows, columns]` with the columns of s last: `bs` stands upright."""
+    """Return a per-step gradient as `[T, rows, columns]` with the columns of s last; `bs` is transposed."""
     gradient = gradient.astype(np.float64)
     if name == "U":
         return gradient.reshape(len(gradient), 1, -1)
@@ -42,7 +42,7 @@ def rows_of(name: str, gradient: Array) -> Float[np.ndarray, "time rows columns"
 
 
 def place_of(name: str, index: tuple[int, ...], model: Network) -> tuple[int, ...]:
-    """An index into `rows_of` as one into the weight."""
+    """Convert an index into `rows_of` to an index into the weight."""
     if name == "U":
         return divmod(index[1], model.hidden_size)
     return index[::-1] if name == "bs" else index
@@ -60,5 +60,5 @@ def gate_of(model: Network, name: str, index: tuple[int, ...]) -> str | None:
 
 
 def index_of(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The index of an element by its number in the flat array."""
+    """Convert a flat index to an index into an array of the given shape."""
     return tuple(int(i) for i in np.unravel_index(flat, shape))
