@@ -14,7 +14,9 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "memspan"
+import memspan
+
+SOURCE = Path(memspan.__file__).parent
 SPEAKERS = {"print", "warn", "warning", "say", "log", "echo", "rule", "InvalidArgument", "Conflict", "NotFound"}
 SHORTEST = 12  # letters of a message; shorter texts are names and keys
 

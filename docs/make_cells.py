@@ -1,10 +1,9 @@
 """Write `docs/cells.md` from `memspan.CELLS`: `python docs/make_cells.py`. A test compares the two."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from memspan import CELLS, Cell
+from memspan import CELLS
 from memspan.engines.parameters import Layout
 
 PAGE = Path(__file__).with_name("cells.md")
@@ -61,7 +60,7 @@ def table() -> Iterator[str]:
         constants = ", ".join(f"{name} = {value:g}" for name, value in cell.constants.items())
         init = ", ".join([cell.init, *(f"b_{gate} = {value:g}" for gate, value in cell.bias.items())])
         columns = (
-            gates(cell),
+            cell.wiring,
             ", ".join(cell.states),
             weights,
             ", ".join(cell.unit_weights),
@@ -72,28 +71,13 @@ def table() -> Iterator[str]:
         yield f"| `{cell.name}` | " + " | ".join(map(str, columns)) + " |"
 
 
-def gates(cell: Cell) -> str:
-    """The gates, and what feeds them where that is not W and R."""
-    fed = []
-    if cell.input_gates != cell.gates:
-        fed.append(f"W: {', '.join(cell.input_gates)}")
-    if cell.recurrent_gates != cell.gates:
-        fed.append(f"R: {', '.join(cell.recurrent_gates)}" if cell.recurrent_gates else "no R")
-    if cell.reset is not None:
-        fed.append(f"R reads q for {', '.join(cell.reset.gates)}")
-    if len(cell.reads) > 1:
-        fed.append(f"R reads {', '.join(cell.reads)}")
-    return ", ".join(cell.gates) + (f" ({'; '.join(fed)})" if fed else "")
-
-
 def equations() -> Iterator[str]:
-    """Of each module its cells' names, and its docstring up to the derivation of the backward."""
+    """The equations, each under the names of its cells."""
     names: dict[str, list[str]] = {}
     for cell in CELLS.values():
-        names.setdefault(cell.forward.__module__, []).append(f"`{cell.name}`")
-    for module, cells in names.items():
-        text, _, _ = (sys.modules[module].__doc__ or "").partition("\nBackward.")
-        yield f"## {', '.join(cells)}\n\n{text.strip()}"
+        names.setdefault(cell.equations, []).append(f"`{cell.name}`")
+    for text, cells in names.items():
+        yield f"## {', '.join(cells)}\n\n{text}"
 
 
 if __name__ == "__main__":

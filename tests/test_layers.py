@@ -9,8 +9,21 @@ import memspan
 
 ROOT = Path(memspan.__file__).parent
 LAYERS = [
-    *("_version", "errors", "shapes", "runtime", "cells", "losses", "tasks", "engines", "network", "gradcheck"),
     *(
+        "_version",
+        "suggestions",
+        "errors",
+        "shapes",
+        "runtime",
+        "cells",
+        "losses",
+        "tasks",
+        "engines",
+        "network",
+        "gradcheck",
+    ),
+    *(
+        "gradcheck",
         "diagnostics",
         "span",
         "figures",

@@ -31,8 +31,18 @@ RENAMED = {"Status": "Outcome"}
 
 def __getattr__(name: str) -> Any:
     if name not in RENAMED:
-        return _public(name)
+        try:
+            return _public(name)
+        except AttributeError:
+            raise _unknown(name) from None
     from memspan.runtime.renamed import warn_renamed
 
     warn_renamed(f"memspan.{name}", f"memspan.{RENAMED[name]}")
     return getattr(sys.modules[__name__], RENAMED[name])
+
+
+def _unknown(name: str) -> AttributeError:
+    from memspan.suggestions import nearest
+
+    near = None if name.startswith("_") else nearest(name, __all__)
+    return AttributeError(f"memspan has no {name!r}." + (f" Did you mean {near!r}?" if near else ""))

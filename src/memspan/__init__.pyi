@@ -14,6 +14,7 @@ from .errors import NotReady as NotReady
 from .errors import UnknownField as UnknownField
 from .errors import UnreadableFile as UnreadableFile
 from .execution import run_study as run_study
+from .figures import plot_flow as plot_flow
 from .gradcheck import GradientReport as GradientReport
 from .gradcheck import StepSweep as StepSweep
 from .gradcheck import get_analytical_gradient as get_analytical_gradient

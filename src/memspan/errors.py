@@ -3,16 +3,17 @@
 Every message names the argument, the rule and the value got.
 """
 
-import difflib
 import math
 import operator
 import re
 import reprlib
 from collections.abc import Iterable
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+from memspan.suggestions import nearest
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -33,16 +34,29 @@ class InvalidArgument(MemspanError, ValueError):
         return "{} must be {}, got {}{}".format(*self.args)
 
 
-class UnknownField(InvalidArgument):
-    """A field or argument that memspan does not have; the nearest one that it has is suggested."""
+class UnknownField(InvalidArgument, TypeError):
+    """A field or argument that memspan does not have; the nearest one that it has is suggested.
 
-    def __init__(self, name: str, hint: str = "") -> None:
+    It is a `TypeError` too, as Python raises for an unknown argument.
+    """
+
+    def __init__(self, name: str, hint: str = "", owner: str = "") -> None:
         super().__init__(name, "", "", hint)
-        self.args = (name, hint)  # what unpickling passes here again
+        self.args = (name, hint, owner)  # what unpickling passes here again
+
+    @classmethod
+    def among(cls, name: str, known: Iterable[str], owner: str = "") -> Self:
+        """The error for an argument of a function, or without an owner for a field, with a suggestion."""
+        names = list(known)
+        near = nearest(name, names)
+        hint = f" Did you mean {near!r}?" if near else ""
+        if owner and not near:
+            hint = f" It takes {', '.join(names)}." if names else " It takes no keywords."
+        return cls(name, hint, owner)
 
     def __str__(self) -> str:
-        name, hint = self.args
-        return f"Unknown field {name!r}.{hint}"
+        name, hint, owner = self.args
+        return (f"Unknown argument {name!r} of {owner}." if owner else f"Unknown field {name!r}.") + hint
 
 
 class NotFound(MemspanError, LookupError):
@@ -80,10 +94,9 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
         return cause
     place, got = _place(first["loc"]), reprlib.repr(first["input"])
     if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place.lower(), list(known), n=1)
-        return UnknownField(place, f" Did you mean {near[0]!r}?" if near else "")
+        return UnknownField.among(place, known)
     if first["type"] == "literal_error":
-        return _not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
+        return not_among(place, first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
     rule = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     rule = rule.replace("String should have", "a text of")
     return InvalidArgument(place, "given" if first["type"] == "missing" else rule, got)
@@ -91,8 +104,8 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A question to put behind a message about an unknown name; empty if none of those known is like it."""
-    near = difflib.get_close_matches(str(name).lower(), list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else ""
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -101,7 +114,8 @@ def _place(location: tuple[int | str, ...]) -> str:
     return text.removeprefix(".") or "the input"
 
 
-def _not_among(name: str, value: Any, choices: list[str]) -> InvalidArgument:
+def not_among(name: str, value: Any, choices: list[str]) -> InvalidArgument:
+    """The error for a value that is not one of a few names, with the one that was meant."""
     return InvalidArgument(name, "one of " + ", ".join(choices), repr(value), did_you_mean(value, choices))
 
 
@@ -152,7 +166,7 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`."""
     names = list(choices)
     if value not in names:
-        raise _not_among(name, value, names)
+        raise not_among(name, value, names)
     return str(value)
 
 

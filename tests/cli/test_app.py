@@ -141,11 +141,14 @@ def test_the_help_lists_every_option(memspan_, command, options):
             "study run --cell rnn banana.toml",
             "the study file must be before the options, got among the values of cell",
         ),
-        ("study show", "store must be a store that is there, got 'memspan.sqlite'"),
-        ("study show nothing --store nowhere", "store must be a store that is there, got 'nowhere'"),
-        ("study resume", "store must be a store that is there, got 'memspan.sqlite'"),
-        ("study status", "store must be a store that is there, got 'memspan.sqlite'"),
-        ("store ls", "store must be a store that is there, got 'memspan.sqlite'"),
+        ("study show", "No store at memspan.sqlite. Run `memspan study run` first, or pass --store."),
+        (
+            "study show nothing --store nowhere",
+            "No store at nowhere. Run `memspan study run` first, or pass --store.",
+        ),
+        ("study resume", "No store at memspan.sqlite. Run `memspan study run` first, or pass --store."),
+        ("study status", "No store at memspan.sqlite. Run `memspan study run` first, or pass --store."),
+        ("store ls", "No store at memspan.sqlite. Run `memspan study run` first, or pass --store."),
         ("gradcheck --cell banana", 'Invalid value "banana" for --cell. Choose from: "rnn", '),
         ("gradcheck --task banana", 'Invalid value "banana" for --task. Choose from: "recall", '),
         ("gradcheck --task adding/hs97 --length 19", "length must be at least 20 for adding/hs97, got 19"),
@@ -233,8 +236,7 @@ def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_):
     memspan_(f"study run {SMALL} --no-figures --name copies")
     code, out, err = memspan_("study show copy")
     assert (code, out) == (2, "")
-    rule = "name must be that of a study in memspan.sqlite, got 'copy'; did you mean 'copies'?"
-    assert err == f"memspan: {rule}\n"
+    assert err == "memspan: No study 'copy' in memspan.sqlite. Did you mean 'copies'?\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -48,10 +50,23 @@ def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
         assert len(json.loads((tmp_path / "trials.json").read_text())["trials"]) == 4
 
 
+def test_old_columns_are_named_where_somebody_may_read_them(run, tmp_path):
+    """Of a study that memspan 0.1 began, those that it has; of others nothing."""
+    assert run("store export mine -o new.csv")[2] == ""
+    old = Path(__file__).parents[1] / "store" / "data" / "version-1.sqlite"
+    shutil.copy(old, tmp_path / "old.sqlite")
+    code, out, err = run("store export diverging -o old.csv --store old.sqlite")
+    assert (code, out) == (0, "old.csv: 2 trials\n")
+    columns = "start is now init, evaluation_batches is now final_batches"
+    assert err == f"memspan: {columns}; memspan 0.3 writes the new columns only\n"
+    with (tmp_path / "old.csv").open() as file:
+        assert {"start", "init", "evaluation_batches", "final_batches"} <= set(csv.DictReader(file).fieldnames)
+
+
 def test_nothing_is_taken_out_unasked(run, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     code, _, err = run("store rm mine")
-    assert (code, err) == (2, "memspan: yes must be given where nobody can be asked, got nothing\n")
+    assert (code, err) == (2, "memspan: Standard input is not a terminal; pass --yes to delete.\n")
     terminal = io.StringIO("no\n")
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdin", terminal)
@@ -102,9 +117,17 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("store ls --store nothing.sqlite", 2, "store must be a store that is there, got 'nothing.sqlite'"),
-        ("store show your", 2, "name must be that of a study in memspan.sqlite, got 'your'"),
-        ("store doctor --store nothing.sqlite", 2, "store must be a SQLite file, got 'nothing.sqlite'"),
+        (
+            "store ls --store nothing.sqlite",
+            2,
+            "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
+        ),
+        ("store show your", 2, "No study 'your' in memspan.sqlite. `memspan store ls` lists what it holds."),
+        (
+            "store doctor --store nothing.sqlite",
+            2,
+            "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
+        ),
         ("store doctor --store postgresql://x@y/z", 2, "store must be a SQLite file; a server looks after itself"),
         ("store export mine -o x.xls", 2, "format must be one of csv, json, parquet, got 'xls'"),
         (

@@ -54,7 +54,7 @@ def test_a_file_is_run_and_options_change_it(memspan_, small):
     assert (result.study.hidden, result.study.lengths) == (3, (2, 3))
     assert len(result.trials) == 8
     assert "cell lstm: " in out
-    assert "configuration-2/accuracy.png" in out
+    assert "cell-rnn/accuracy.png" in out
     assert "solved.png" in out
 
 

@@ -121,6 +121,19 @@ def test_gain_multiplies_all_three_matrices_of_a_plain_start(start):
         np.testing.assert_allclose(getattr(thrice, name), 3 * getattr(once, name), rtol=1e-15)
 
 
+@pytest.mark.parametrize("start", INITIALIZERS)
+def test_the_recurrent_gain_multiplies_r_alone_whatever_the_start(start):
+    once, thrice = (
+        SQUARE.views(initial_weights(SQUARE, start, 2.0, np.random.default_rng(0), recurrent))
+        for recurrent in (1.0, 3.0)
+    )
+    plain = SQUARE.views(initial_weights(SQUARE, start, 2.0, np.random.default_rng(0)))
+    np.testing.assert_array_equal(once.R, plain.R)
+    np.testing.assert_allclose(thrice.R, 3 * once.R, rtol=1e-15)
+    for name in ("W", "V", "bs", "by", "U"):
+        np.testing.assert_array_equal(getattr(thrice, name), getattr(once, name))
+
+
 @pytest.mark.parametrize("start", ["orthogonal", "identity"])
 def test_gain_multiplies_r_alone_where_the_start_is_about_r(start):
     once, thrice = (

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from processes import wait_for
 
-from memspan import Batches, InvalidArgument, MemspanError, Store, Study, load_study, run_study
+from memspan import Batches, InvalidArgument, MemspanError, NotFound, Store, Study, load_study, run_study
 from memspan.execution import plan as plan_module
 from memspan.execution import run as running
 from memspan.execution import teams as executors
@@ -122,9 +122,7 @@ def test_what_is_read_is_what_was_run(store):
 def test_a_name_is_that_of_the_study_in_its_store(store):
     result = run_study(SMALL.with_(name="mine"), store, progress=False)
     assert load_study(store, "mine") == result
-    with pytest.raises(
-        InvalidArgument, match=r"name must be that of a study in .*, got 'min'; did you mean 'mine'\?"
-    ):
+    with pytest.raises(NotFound, match=r"No study 'min' in .*\. Did you mean 'mine'\?"):
         load_study(store, "min")
 
 

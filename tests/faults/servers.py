@@ -144,6 +144,16 @@ class Postgres:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA IF EXISTS memspan CASCADE")
 
+    def add_user(self, name: str, password: str) -> None:
+        """Let somebody in by a password alone; everyone else needs none."""
+        import psycopg
+
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} LOGIN SUPERUSER PASSWORD '{password}'")
+            connection.execute("SELECT pg_reload_conf()")
+
     def _run(self, program: str, *options: str) -> None:
         found = subprocess.run(
             [_postgres_program(program), *options],

@@ -26,7 +26,7 @@ def x():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"init": "orthogonal", "gain": 0.9}, {"dtype": "float32"}, {"output_steps": 3}],
+    [{}, {"init": "orthogonal", "gain": 0.9, "recurrent_gain": 2.0}, {"dtype": "float32"}, {"output_steps": 3}],
     ids=str,
 )
 @pytest.mark.parametrize("cell", NAMED)

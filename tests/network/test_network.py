@@ -448,6 +448,20 @@ def test_orthogonal_start_keeps_lengths_up_to_its_gain():
     np.testing.assert_allclose(R.T @ R, 1.5**2 * np.eye(6), atol=1e-14)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_recurrent_gain_is_for_every_cell_that_has_an_r(cell):
+    plain = Network(cell, 1, 3, 1, rng=0).get_weights()
+    if "R" not in plain:
+        with pytest.raises(
+            InvalidArgument, match=f"recurrent_gain must be 1 for the cell {cell}, which has no R, got 2"
+        ):
+            Network(cell, 1, 3, 1, recurrent_gain=2, rng=0)
+        return
+    scaled = Network(cell, 1, 3, 1, recurrent_gain=2, rng=0).get_weights()
+    for name, weight in plain.items():
+        np.testing.assert_array_equal(scaled[name], 2 * weight if name == "R" else weight)
+
+
 def test_a_cell_may_be_given_itself():
     network = Network(lstm(forget_bias=3.0), 1, 2, 1, rng=0)
     assert network.bs[:, 0].tolist() == [0, 0, 3, 3, 0, 0, 0, 0]
@@ -528,6 +542,7 @@ REFUSED_OPTIONS = {
     "gain 0": ({"gain": 0}, "gain must be a finite number above 0, got 0"),
     "gain nan": ({"gain": np.nan}, "gain must be a finite number above 0, got nan"),
     "gain inf": ({"gain": np.inf}, "gain must be a finite number above 0, got inf"),
+    "recurrent gain": ({"recurrent_gain": 0}, "recurrent_gain must be a finite number above 0, got 0"),
     "gain text": ({"gain": "1"}, "gain must be a finite number above 0, got '1'"),
 }
 

@@ -5,11 +5,11 @@ import pytest
 
 from memspan import InvalidArgument, Network, Recall, Shape, Study, Task
 from memspan.cells.base import Cell
-from memspan.runtime.renamed import RenamedAttribute, RenamedWarning, renamed_keywords, with_new_names
+from memspan.runtime.renamed import RenamedAttribute, RenamedWarning, checked_keywords, with_new_names
 
 
 def test_a_keyword_is_passed_on_by_its_new_name():
-    @renamed_keywords(old="new")
+    @checked_keywords(old="new")
     def function(a, *, new=0):
         return a, new
 
@@ -55,8 +55,12 @@ def test_fields_of_a_study_in_python_and_in_files(old, tmp_path):
     file = tmp_path / "study.toml"
     written = "{tolerance = 0.2}" if isinstance(value, dict) else repr(value).replace("'", '"')
     file.write_text(f"{old} = {written}\n")
-    with pytest.warns(RenamedWarning, match=f"^{old} is now {new};"):
+    with pytest.warns(RenamedWarning, match=f"study.toml: {old} is now {new};") as found:
         assert Study.read(file) == Study(**{new: value})
+    assert found[0].filename == __file__
+    with pytest.warns(RenamedWarning, match=f"study.toml: {old} is now {new};") as found:
+        assert Study.read(file, **{old: value}) == Study(**{new: value})
+    assert len(found) == 1
     with pytest.warns(RenamedWarning, match=f"^{old} is now {new};"):
         assert Study().with_(**{old: value}) == Study(**{new: value})
 

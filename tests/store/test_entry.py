@@ -77,7 +77,7 @@ def test_a_damaged_trial_is_named(opened, make_trial, table, column, value):
 def test_a_study_that_is_taken_out_while_it_runs_is_not_written_to(opened, make_trial):
     entry = opened.enter(STUDY)
     opened.remove("first")
-    with pytest.raises(StoreFailed, match="was taken out while it ran"):
+    with pytest.raises(StoreFailed, match="was removed from its store while it ran"):
         entry.keep([make_trial(3, 0)])
 
 

@@ -100,6 +100,30 @@ def test_nothing_is_written_over_and_nothing_is_left_behind(entry, tmp_path, mon
     assert sorted(file.name for file in tmp_path.iterdir()) == ["store.sqlite", "trials.csv"]
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\ufe66", "\ufe62"])
+@pytest.mark.parametrize(
+    "before", ["", " ", "\n", "\t", "\r\n", "\u3000 ", "\u00a0", "\ufeff", "\u200b\u0001", "\u2028"]
+)
+def test_what_a_spreadsheet_may_compute_is_marked(tmp_path, make_trial, before, sign):
+    reason = f"{before}{sign}cmd|' /C calc'!A1"
+    assert cell_of(tmp_path, make_trial, reason) == f"'{reason}"
+
+
+@pytest.mark.parametrize("reason", ["MemoryError: -1", " no room", "a=b", "5", "\u2014 no"])
+def test_other_texts_are_as_they_were(tmp_path, make_trial, reason):
+    assert cell_of(tmp_path, make_trial, reason) == reason
+
+
+def cell_of(tmp_path, make_trial, reason):
+    with Store(tmp_path / "cells.sqlite", create=True) as store:
+        entry = store.enter(Study(lengths=3, repetitions=1, name="a"))
+        entry.keep([make_trial(3, 0, "failed", reason=reason)])
+        export(entry, tmp_path / "cells.csv")
+    with (tmp_path / "cells.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    return row["reason"]
+
+
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [

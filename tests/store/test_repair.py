@@ -7,7 +7,7 @@ from damaged_stores import exit_code, faults, judge, random_page, sound_store, z
 
 from memspan import InvalidArgument, Store, Study, load_study
 from memspan.store import repair as doctor
-from memspan.store.database import StoreFailed
+from memspan.store.database import NoStore, StoreFailed
 from memspan.store.repair import diagnose
 
 STUDY = Study(
@@ -123,7 +123,7 @@ def test_nothing_is_written_over(sound, tmp_path):
     (tmp_path / "there").write_text("")
     with pytest.raises(InvalidArgument, match="rescue must be a new file"):
         diagnose(sound, tmp_path / "there")
-    with pytest.raises(InvalidArgument, match="store must be a SQLite file"):
+    with pytest.raises(NoStore, match="No store at "):
         diagnose(tmp_path / "nothing")
 
 

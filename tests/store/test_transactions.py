@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from memspan import InvalidArgument, Store, Study, UnreadableFile
+from memspan import InvalidArgument, MemspanError, Store, Study, UnreadableFile
 from memspan.store import sqlite, transactions
-from memspan.store.database import StoreFailed
+from memspan.store.database import NoStore, StoreFailed
 from memspan.store.postgres import PostgreSQL
 from memspan.store.schema import APPLICATION, VERSION
 from memspan.store.sqlite import SQLite, whole_size
@@ -37,7 +37,9 @@ def test_a_new_file_bears_its_marks(tmp_path):
 
 
 def test_a_store_that_is_not_there_is_not_made_by_reading(tmp_path):
-    with pytest.raises(InvalidArgument, match=r"store must be a store that is there, got '.*none.sqlite'"):
+    with pytest.raises(
+        NoStore, match=r"No store at .*none.sqlite. Run `memspan study run` first, or pass --store."
+    ):
         Store(tmp_path / "none.sqlite")
     assert list(tmp_path.iterdir()) == []
 
@@ -61,6 +63,38 @@ def test_a_password_is_never_shown():
     with pytest.raises(InvalidArgument) as error:
         database("postgresql://me:secret@host:port/x")
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql+psycopg2://me:secret@host/x",
+        "mysql://me:secret@host/x",
+        "mysql://me:sec/secret@host/x",
+        "sqlite://me:secret@host",
+        "postgresql:/me:secret@host:port/x",
+        "postgres:me:secret@host",
+        "postgresql://me@127.0.0.1:1/x?password=secret",
+        "postgresql://me@127.0.0.1:1/x?sslpassword=secret",
+        "postgresql://me@127.0.0.1:1/x?password='secret",
+        Path("postgresql://me:secret@host/x"),
+        "postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql://me:secret@127.0.0.1:1/x?nothing=1",
+    ],
+    ids=str,
+)
+def test_no_password_is_in_what_is_said(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MemspanError) as error:
+        Store(address)
+    assert "secret" not in str(error.value)
+    assert "secret" not in repr(error.value)
+    assert error.value.__context__ is None or error.value.__suppress_context__
+
+
+def test_a_scheme_is_one_whatever_its_letters():
+    assert isinstance(database("PostgreSQL://me:secret@host/x"), PostgreSQL)
 
 
 def test_a_folder_is_no_store(tmp_path):
@@ -97,7 +131,7 @@ def test_a_schema_of_something_else_is_no_store(postgres):
     with pytest.raises(UnreadableFile, match="has a schema memspan, but it is not a store"):
         Store(postgres.url)
     postgres.clear()
-    with pytest.raises(InvalidArgument, match="store must be a store that is there"):
+    with pytest.raises(NoStore, match="No store at postgresql://"):
         Store(postgres.url)
     with Store(postgres.url, create=True), psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("UPDATE memspan.about SET version = 99")

@@ -246,8 +246,8 @@ def test_shares_are_those_of_each_configuration_and_of_lengths_with_trials(make_
 def test_several_configurations_have_a_figure_together_and_their_own_each_in_a_folder(drawn, tmp_path, make_trial):
     trials = [make_trial(length, k, configuration=c) for c, length, k in SEVERAL.keys]
     written = save_figures(StudyResult.of(SEVERAL, trials), tmp_path)
-    own = [tmp_path / f"configuration-{number}" / f"{name}.png" for number in (1, 2) for name in NAMES]
-    assert written == [tmp_path / "solved.png", *own]
+    own = [tmp_path / f"cell-{cell}" / f"{name}.png" for cell in ("rnn", "gru") for name in NAMES]
+    assert written == [tmp_path / "solved.png", tmp_path / "gradient-by-lag.png", *own]
     assert save_figures(StudyResult.of(SEVERAL, []), tmp_path) == []
 
 
@@ -255,7 +255,7 @@ def test_of_a_summary_there_are_accuracies_and_shares(drawn, tmp_path, make_tria
     one = StudySummary.of(STUDY, [make_trial(length, k) for _, length, k in STUDY.keys])
     assert save_figures(one, tmp_path) == [tmp_path / "accuracy.png"]
     several = StudySummary.of(SEVERAL, [make_trial(n, k, configuration=c) for c, n, k in SEVERAL.keys])
-    own = [tmp_path / f"configuration-{number}" / "accuracy.png" for number in (1, 2)]
+    own = [tmp_path / f"cell-{cell}" / "accuracy.png" for cell in ("rnn", "gru")]
     assert save_figures(several, tmp_path) == [tmp_path / "solved.png", *own]
 
 
@@ -270,3 +270,23 @@ def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path,
     study = SEVERAL.with_(cell="rnn", hidden=range(1, MOST_CONFIGURATIONS + 2))
     trials = [make_trial(3, configuration=c) for c in range(MOST_CONFIGURATIONS + 1)]
     assert save_figures(StudyResult.of(study, trials), tmp_path) == [tmp_path / "solved.png"]
+
+
+def test_titles_and_folders_name_what_varies(monkeypatch, tmp_path, make_trial):
+    """Of a field that every heading has, of one that none has, and of a task with a slash in its name."""
+    titles = {}
+
+    def keep(figure, folder, name, *rest):
+        titles[folder.relative_to(tmp_path).as_posix(), name] = figure._suptitle or figure.axes[0].title
+
+    monkeypatch.setattr(pictures, "save", keep)
+    study = Study(task="recall,recall/kth", gain=(1, 4), updates=(7, 1500), lengths=(3,), repetitions=1)
+    save_figures(StudyResult.of(study, [make_trial(3, 0, configuration=c) for c in range(8)]), tmp_path)
+    folders = {folder for folder, _ in titles} - {"."}
+    assert folders == {
+        f"task-{t}-gain-{g}-updates-{u}" for t in ("recall", "recall-kth") for g in (1, 4) for u in (7, 1500)
+    }
+    for (folder, _), title in titles.items():
+        if folder == "task-recall-kth-gain-4-updates-1500":
+            assert title.get_text().splitlines()[0] == "task recall/kth, gain 4, updates 1500"
+    assert (".", "gradient-by-lag") in titles

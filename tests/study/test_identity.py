@@ -102,3 +102,17 @@ def test_a_study_is_restored_from_what_is_stored_of_it():
     study = Study(cell=("lstm", "gru"), task_parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 9), keep_weights=2)
     assert restored(specified(study)["specification"], "mine") == study.with_(name="mine")
     assert specified(study)["hash"] != specified(study.with_(repetitions=3))["hash"]
+
+
+def test_a_study_without_a_recurrent_gain_is_stored_as_before_there_was_one():
+    """What stores of today hold; the checksums were taken before the field was added."""
+    study = Study(cell=("lstm", "gru"), gain=2, lengths=(3, 9))
+    assert "recurrent_gain" not in json.loads(specified(study)["specification"])
+    assert specified(study)["hash"] == "1fe60065551887fa637a4365010d2a2fed512c1023a6482718fb9e686725be89"
+    assert default_name(study) == "recall-several-40490e09"
+
+
+def test_a_recurrent_gain_is_stored_and_restored():
+    study = Study(recurrent_gain=(1, 2), lengths=3)
+    assert restored(specified(study)["specification"]) == study
+    assert [json.loads(canonical(one)) for one in study.configurations] == [{}, {"recurrent_gain": 2}]

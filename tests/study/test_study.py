@@ -262,15 +262,17 @@ def test_keys_are_every_pair_the_longest_first():
 
 
 def test_the_network_is_the_one_asked_for():
-    study = Study(cell="lstm", hidden=5, init="identity", gain=2.0, dtype="float64")
+    study = Study(cell="lstm", hidden=5, init="identity", gain=2.0, recurrent_gain=1.5, dtype="float64")
     network = study.configuration.make_network(5, 0)
     assert network.dtype == np.float64
-    np.testing.assert_array_equal(network.weights.R, 2 * np.tile(np.eye(5), 4))
+    np.testing.assert_array_equal(network.weights.R, 3 * np.tile(np.eye(5), 4))
 
 
 def test_describe_says_what_was_varied():
     line = Study(cell="lstm", hidden=7, optimizer="sgd", learning_rate=0.25, clip=0, batch=9).describe()
     assert line == f"lstm, 7 hidden, {CELLS['lstm'].init} init, sgd 0.25, batch 9"
+    gains = Study(gain=4, recurrent_gain=0.5).describe()
+    assert gains == "rnn, 32 hidden, uniform init, gain 4, recurrent gain 0.5, adam 0.01, clip 1, batch 64"
     assert Study(init="orthogonal").describe() == "rnn, 32 hidden, orthogonal init, adam 0.01, clip 1, batch 64"
 
 
@@ -290,6 +292,21 @@ def test_each_combination_of_the_values_is_a_configuration():
     assert SEVERAL.describe() == "8 configurations of cell, hidden, tolerance"
 
 
+def test_labels_have_as_many_digits_as_tell_the_values_apart():
+    study = Study(gain=(4, 0.12345678), learning_rate=(1e-3, 1e-5))
+    assert study.label(0) == "gain 4, learning rate 0.001"
+    assert study.label(3) == "gain 0.12345678, learning rate 1e-05"
+
+
+def test_a_recurrent_gain_is_refused_for_a_cell_without_r():
+    message = "recurrent_gain must be 1 for the cell lru, which has no R, got 2.0"
+    for kind in (Study, Configuration):
+        with pytest.raises(InvalidArgument, match=message):
+            kind(cell="lru", recurrent_gain=2)
+    with pytest.raises(InvalidArgument, match=message):
+        Study(cell="rnn,lru", recurrent_gain=(1, 2))
+
+
 def test_a_study_without_lists_is_its_only_configuration():
     study = Study(hidden=7)
     assert study.configurations == (Configuration(hidden=7),)
@@ -303,6 +320,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "cell": ["rnn", "gru"],
         "init": ["orthogonal", "identity"],
         "gain": [1, 2],
+        "recurrent_gain": [1, 2],
         "hidden": [3, 4],
         "optimizer": ["sgd", "adam"],
         "learning_rate": [0.1, 0.2],
@@ -328,7 +346,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         assert [getattr(one, field) for one in study.configurations] == values
         assert study.varying == (field,)
         words = field.replace("_", " ")
-        assert [study.label(k) for k in (0, 1)] == [f"{words} {getattr(study, field)[k]}" for k in (0, 1)]
+        assert [study.label(k) for k in (0, 1)] == [f"{words} {value}" for value in values]
 
 
 @pytest.mark.parametrize(

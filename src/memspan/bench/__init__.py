@@ -1,4 +1,4 @@
-"""How fast the engines are: memspan's two, PyTorch, JAX, and the roofline of the processor."""
+"""Time memspan's two engines, PyTorch and JAX, beside the roofline of the processor."""
 
 from memspan.bench.case import SIZES, Case
 from memspan.bench.measure import core_numbers, measure, work

@@ -1,4 +1,4 @@
-"""What is timed: a cell and the sizes of its pass, on sequences of the memory task."""
+"""The cases that are timed: a cell and the sizes of its pass, on the memory task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from memspan.shapes import Array, Flat
 from memspan.tasks import Recall
 
 SIZES = ((50, 64, 32), (50, 64, 128), (200, 32, 64), (1000, 20, 32))
-"""T, B and H that are timed unless others are asked for."""
+"""The default sizes T, B and H."""
 
 
 class Problem(NamedTuple):
-    """A network and a batch, the same in every process: they are drawn from one seed."""
+    """A network and a batch, drawn from one seed, so that every process has the same."""
 
     network: Network
     x: Array
@@ -27,14 +27,14 @@ class Problem(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a pass finds: the loss, and its gradient in the order of `Network.parameters`."""
+    """The loss of a pass, and its gradient in the order of `Network.parameters`."""
 
     loss: float
     gradient: Flat
 
 
 class Pass(NamedTuple):
-    """One way of computing a loss and every gradient; `run` returns when they are there.
+    """One way to compute a loss and every gradient; `run` returns when they are computed.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Pass(NamedTuple):
 
 
 Passes = dict[str, Pass]
-"""By name. The fastest of them is the engine's time."""
+"""The ways by name. The fastest gives the engine's time."""
 
 
 @dataclass(frozen=True)
@@ -80,34 +80,34 @@ class Case:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """T, B and H."""
+        """The sizes T, B and H."""
         return self.time, self.batch, self.hidden
 
     @property
     def layout(self) -> Layout:
-        """Of its network."""
+        """The layout of the network's parameters."""
         return Layout(self._cell, 1, self.hidden, 1)
 
     @property
     def product_operations(self) -> int:
-        """Additions and multiplications with R, `6·T·B·G·H²`: one product forward, and two backward."""
+        """Floating-point operations with R, `6·T·B·G·H²`: one matrix product forward and two backward."""
         rows, columns = self.layout.shapes.get("R", (0, 0))
         return 6 * self.time * self.batch * rows * columns
 
     @property
     def transcendentals(self) -> int:
-        """Evaluations of a tanh or its like: one for each gate forward, and one backward."""
+        """Evaluations of activation functions: one for each gate forward, and one backward."""
         return 2 * self.time * self.batch * len(self._cell.input_gates) * self.hidden
 
     def problem(self, dtype: Any = np.float32) -> Problem:
-        """Its network with the cell's initializer, and a batch."""
+        """Return the network, with the cell's initializer, and a batch."""
         for_weights, for_data = np.random.SeedSequence(0).spawn(2)
         network = Network(self._cell, 1, self.hidden, 1, dtype=np.float32, rng=for_weights)
         x, y = Recall().sample(self.time, self.batch, np.random.default_rng(for_data))
         return Problem(network.astype(dtype), *(part.astype(np.float32).astype(dtype) for part in (x, y)))
 
     def result(self) -> Result:
-        """What every engine should find: the readable one in float64."""
+        """Return the reference result: that of the readable engine in float64."""
         network, x, y = self.problem(np.float64)
         loss = MSELoss()
         value = loss.forward(network.forward(x), y)

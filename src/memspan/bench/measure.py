@@ -1,4 +1,4 @@
-"""Timing engines in turns: what slows the machine down for a while slows all of them."""
+"""Time engines in turns, so that a slow phase of the machine slows all of them alike."""
 
 import os
 import platform
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from memspan._version import __version__
 from memspan.bench.case import Case, Result
 from memspan.bench.peers import ENGINES, Peer
 from memspan.bench.record import ROOFLINE, Benchmark, Timing
@@ -18,12 +19,12 @@ from memspan.bench.worker import EngineFailed, EngineProcesses
 from memspan.errors import InvalidArgument, whole_number
 
 TOLERANCE = 1e-4
-"""By how much of its size a loss or a gradient may be off, in float32."""
+"""Relative error that a loss or a gradient may have in float32."""
 HOPELESS = 4  # times as long as the fastest way, in the first round
 PACKAGES = ("memspan", "numpy", "numba", "scipy", "torch", "jax")
 
 Tell = Callable[[float, str], None]
-"""Called with how many rounds are done, out of `work`, and with what is being done."""
+"""Called with the number of rounds done, out of `work`, and a description of the current one."""
 
 
 def measure(
@@ -35,7 +36,7 @@ def measure(
     seconds: float = 0.2,
     tell: Tell = lambda done, note: None,
 ) -> Benchmark:
-    """Time the engines on one core; and on all of `cores`, if they are several.
+    """Time the engines on one core, and on `cores` if there are several.
 
     An engine that is not installed, or that finds another loss or gradient than the readable engine in float64, is
     left out, and the record says so.
@@ -63,7 +64,7 @@ def measure(
 
 
 def spreads(engine: Peer, cores: list[int]) -> dict[str, list[set[int]]]:
-    """The ways of spreading an engine over cores, as the cores of each process."""
+    """Return the ways to spread an engine over cores, each as the cores of its processes."""
     apart = [{core} for core in cores]
     if len(cores) == 1:
         return {"": apart}
@@ -72,7 +73,7 @@ def spreads(engine: Peer, cores: list[int]) -> dict[str, list[set[int]]]:
 
 
 def difference(found: Result, right: Result, case: Case) -> tuple[float, str]:
-    """The largest relative error, and of what: the loss, or the gradient of one of the weights."""
+    """Return the largest relative error, and where it is: in the loss or in the gradient of a weight."""
     errors = {"loss": abs(found.loss - right.loss) / abs(right.loss)}
     given, expected = (case.layout.by_name(part.gradient) for part in (found, right))
     for name, gradient in expected.items():
@@ -82,25 +83,25 @@ def difference(found: Result, right: Result, case: Case) -> tuple[float, str]:
 
 
 def hopeless(found: Mapping[tuple[str, str], list[float]], engine: str, way: str) -> bool:
-    """Whether another way of the same engine was so much faster that this one need not be timed again."""
+    """Whether another way of the same engine is fast enough to drop this one."""
     best = min(seconds[0] for (name, _), seconds in found.items() if name == engine)
     return engine != ROOFLINE and found[engine, way][0] > HOPELESS * best
 
 
 def machine(engines: Iterable[str]) -> dict[str, str]:
-    """What the numbers depend on besides the code."""
+    """Return the processor and the library versions, on which the timings depend."""
     wanted = [name for name in PACKAGES if name in engines or name not in ENGINES]
     found = {"processor": processor(), "Python": platform.python_version()}
     for name in wanted:
         try:
-            found[name] = version(name)
+            found[name] = __version__ if name == "memspan" else version(name)
         except PackageNotFoundError:
             continue
     return found
 
 
 def processor() -> str:
-    """The name of the processor, where the system tells it."""
+    """Return the name of the processor, or an empty text if the system does not give it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -110,7 +111,7 @@ def processor() -> str:
 
 
 def core_numbers(wanted: int | None = None) -> list[int]:
-    """The numbers of the last cores that this process may use, as many as wanted or all."""
+    """Return the numbers of the last `wanted` cores that this process may use, or of all of them."""
     numbers = (
         sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
     )
@@ -122,12 +123,12 @@ def core_numbers(wanted: int | None = None) -> list[int]:
 
 
 def work(cases: Sequence[Case], cores: Sequence[int], rounds: int) -> int:
-    """How many rounds `measure` takes for this: on one core, and again on several."""
+    """Return the number of rounds that `measure` takes, on one core and on several."""
     return len(cases) * whole_number("rounds", rounds) * (1 if len(cores) == 1 else 2)
 
 
 class _Session:
-    """The timings so far: first on one core, then on several."""
+    """The timings so far, on one core and then on several."""
 
     def __init__(self, cases: Sequence[Case], rounds: int, seconds: float, tell: Tell) -> None:
         self.cases, self.rounds, self.duration, self.tell = cases, rounds, seconds, tell
@@ -138,7 +139,7 @@ class _Session:
         self.done = 0
 
     def time_all(self, engines: Mapping[str, Peer], cores: list[int]) -> None:
-        """Every engine and the roofline, case by case."""
+        """Time every engine and the roofline, case by case."""
         with ExitStack() as stack:
             running = {
                 (name, spread): stack.enter_context(EngineProcesses(engine.passes, sets))
@@ -149,7 +150,7 @@ class _Session:
                 self.time_one(running, case, len(cores))
 
     def time_one(self, running: dict[tuple[str, str], EngineProcesses], case: Case, cores: int) -> None:
-        """Rounds, in each of which every way of every engine has its turn."""
+        """Time rounds, in each of which every way of every engine has its turn."""
         turns = [
             (engine, ", ".join(filter(None, (spread, way))), processes, way)
             for (engine, spread), processes in running.items()
@@ -172,7 +173,7 @@ class _Session:
         self.timings += [Timing(case, cores, *key, tuple(seconds)) for key, seconds in found.items()]
 
     def prepared(self, processes: EngineProcesses, engine: str, case: Case) -> bool:
-        """Whether the engine can do the case, and does it right."""
+        """Whether the engine can run the case and its results are right."""
         self.tell(self.done, f"{case}: {engine}")
         try:
             ways = processes.prepare(case)

@@ -1,4 +1,4 @@
-"""The engines that are timed. Each is a function from a case to the ways in which the engine can do a pass.
+"""The engines that are timed. Each is a function that maps a case to the ways in which the engine can run a pass.
 
 All get the same weights and the same batch. Whatever can be made ready once is made ready before the first pass;
 PyTorch and JAX are imported here, inside the functions, and so in processes of their own alone.
@@ -20,7 +20,7 @@ TOGETHER = 8  # models of one call, where JAX differentiates more than one
 
 
 class NoSuchCell(MemspanError):
-    """An engine does not have the cell."""
+    """The engine does not have the cell."""
 
 
 def readable(case: Case) -> Passes:
@@ -49,7 +49,7 @@ def compiled(case: Case) -> Passes:
 
 
 TORCH_GATES = {"rnn": ("a",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o")}
-"""The order of PyTorch's gates; of the GRU, its `b_hn` is our gate u."""
+"""The order of PyTorch's gates. PyTorch's `b_hn` of the GRU is memspan's gate u."""
 
 
 def torch(case: Case) -> Passes:
@@ -86,7 +86,7 @@ def torch(case: Case) -> Passes:
 
 
 def _torch_layers(problem: Problem, gates: tuple[str, ...]) -> tuple[Any, Any]:
-    """A layer and a read-out with the network's weights; of PyTorch's two biases one is left at 0."""
+    """Return a layer and a readout with the network's weights. One of PyTorch's two biases stays 0."""
     import torch
 
     network, cell, H = problem.network, problem.network.cell, problem.network.hidden_size
@@ -124,13 +124,13 @@ def _torch_gradient(problem: Problem, gates: tuple[str, ...], layer: Any, read_o
 
 
 def arranged(columns: Array, names: tuple[str, ...], order: tuple[str, ...], hidden: int) -> Array:
-    """`columns [..., G·H]` of the named gates, in another order."""
+    """Return `columns [..., G·H]` with the named gates in another order."""
     blocks = dict(zip(names, split(columns, hidden), strict=True))
     return np.concatenate([blocks[name] for name in order], axis=-1)
 
 
 def jax(case: Case) -> Passes:
-    """`jit(value_and_grad(scan))` of one model, and `jit(vmap(value_and_grad(scan)))` of several."""
+    """`jit(value_and_grad(scan))` for one model, and `jit(vmap(value_and_grad(scan)))` for several."""
     import jax
     import jax.numpy as jnp
 
@@ -155,7 +155,7 @@ def jax(case: Case) -> Passes:
 
 
 def _jax_steps() -> dict[str, Callable[..., Any]]:
-    """One step of each cell, on the weights and with the gates of ours."""
+    """One step of each cell, with memspan's weights and gate order."""
     import jax.numpy as jnp
     from jax.nn import sigmoid
 
@@ -199,7 +199,7 @@ def _known(case: Case, cells: dict[str, Any], engine: str) -> Any:
 
 
 class Peer(NamedTuple):
-    """An engine in the benchmark: what makes its passes, and whether it can use many threads in one process."""
+    """An engine in the benchmark: what makes its passes, and whether one process can use many threads."""
 
     passes: Callable[[Case], Passes]
     threaded: bool = False

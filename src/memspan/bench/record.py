@@ -1,4 +1,4 @@
-"""What a benchmark found: every round's time, and the tables, the picture and the file that are made of them."""
+"""The results of a benchmark: the time of every round, and the tables, the figure and the file made from them."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ ROOFLINE, OURS = "roofline", "compiled"
 
 
 class Quartiles(NamedTuple):
-    """The median, and the quartiles on both sides of it."""
+    """The median and both quartiles."""
 
     low: float
     median: float
@@ -26,13 +26,13 @@ class Quartiles(NamedTuple):
 
     @classmethod
     def of(cls, values: Array) -> "Quartiles":
-        """Of some numbers."""
+        """Compute them from a sample."""
         return cls(*map(float, np.quantile(values, (0.25, 0.5, 0.75))))
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One way of one engine to do a pass, on a number of cores.
+    """The timings of one way of one engine, on a number of cores.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Timing:
 
     @property
     def quartiles(self) -> Quartiles:
-        """Of the rounds."""
+        """The quartiles over all rounds."""
         return Quartiles.of(np.array(self.seconds))
 
 
@@ -69,7 +69,7 @@ class Benchmark:
     wrong : tuple of str
         Which engines were not timed because they found another loss or gradient.
     machine : mapping of str to str
-        Processor and versions.
+        Return the processor and the versions as one line.
     """
 
     timings: tuple[Timing, ...]
@@ -79,25 +79,25 @@ class Benchmark:
 
     @property
     def cores(self) -> list[int]:
-        """The numbers of cores that were used, one table for each."""
+        """The numbers of cores, each with a table of its own."""
         return list(dict.fromkeys(timing.cores for timing in self.timings))
 
     @property
     def engines(self) -> list[str]:
-        """Those that were timed, without the roofline."""
+        """The engines that were timed, without the roofline."""
         return list(dict.fromkeys(timing.engine for timing in self.timings if timing.engine != ROOFLINE))
 
     def cases(self, cores: int) -> list[Case]:
-        """Those that were timed on so many cores."""
+        """The cases that were timed on this number of cores."""
         return list(dict.fromkeys(timing.case for timing in self.timings if timing.cores == cores))
 
     def ways(self, case: Case, cores: int, engine: str) -> list[Timing]:
-        """Every timing of an engine."""
+        """The timings of an engine."""
         wanted = case, cores, engine
         return [timing for timing in self.timings if (timing.case, timing.cores, timing.engine) == wanted]
 
     def seconds(self, case: Case, cores: int, engine: str) -> Array | None:
-        """Each round's time for a model: of an engine its fastest way, of the roofline both parts together."""
+        """Each round's time per model: the fastest way of an engine, or both parts of the roofline together."""
         ways = self.ways(case, cores, engine)
         if not ways:
             return None
@@ -106,14 +106,14 @@ class Benchmark:
         return np.array(min(ways, key=lambda way: way.quartiles.median).seconds)
 
     def ratio(self, case: Case, cores: int, engine: str) -> Quartiles | None:
-        """Time over that of the compiled engine, round by round; for the roofline the inverse."""
+        """The ratio to the compiled engine's time, round by round; the inverse ratio for the roofline."""
         ours, theirs = self.seconds(case, cores, OURS), self.seconds(case, cores, engine)
         if ours is None or theirs is None:
             return None
         return Quartiles.of(ours / theirs if engine == ROOFLINE else theirs / ours)
 
     def table(self, cores: int) -> Table:
-        """The table for `rich`: a row for each engine, so that it fits in a terminal."""
+        """Return the table for `rich`, one row per engine, so that it fits in a terminal."""
         table = Table(title=self.title(cores), caption=self.caption, caption_justify="left")
         for column in ("cell", "T", "B", "H", "engine", "time" if cores == 1 else "rate", "against compiled"):
             table.add_column(column, justify="left" if column in ("cell", "engine") else "right")
@@ -128,7 +128,7 @@ class Benchmark:
         return table
 
     def markdown(self) -> str:
-        """All tables, and what else there is to say."""
+        """Return all tables and notes as text."""
         lines = [self.caption, ""]
         for cores in self.cores:
             columns, rows = self.cells(cores)
@@ -142,7 +142,7 @@ class Benchmark:
         return "\n".join([*lines, *(f"- {line}" for line in (*self.remarks, *self.wrong))]).rstrip() + "\n"
 
     def cells(self, cores: int) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows: median and quartiles of each engine, and how it compares with the compiled one."""
+        """Return headings and rows: the quartiles of each engine, and its ratio to the compiled one."""
         present = [engine for engine in (*self.engines, ROOFLINE) if any(t.engine == engine for t in self.timings)]
         compared = [engine for engine in present if engine != OURS and OURS in present]
         headings = [f"{OURS} / {ROOFLINE}" if engine == ROOFLINE else f"{engine} / {OURS}" for engine in compared]
@@ -154,18 +154,18 @@ class Benchmark:
         return ["cell", "T", "B", "H", *present, *headings], rows
 
     def title(self, cores: int) -> str:
-        """Of a table."""
+        """Return the caption of a table."""
         if cores == 1:
             return "Forward, loss and backward, float32, on one core: milliseconds (quartiles)"
         return f"The same on {cores} cores: models x updates a second (quartiles)"
 
     @property
     def caption(self) -> str:
-        """Processor and versions."""
+        """Return the processor and the versions as one line."""
         return ", ".join(f"{name} {value}".strip() for name, value in self.machine.items())
 
     def picture(self) -> PassTimes:
-        """The record of the bar chart."""
+        """Return the record of the bar chart."""
         bars = []
         for cores in self.cores:
             for case in self.cases(cores):
@@ -177,7 +177,7 @@ class Benchmark:
         return PassTimes("Forward, loss and backward of one network, float32", tuple(bars))
 
     def to_json(self) -> str:
-        """Every round of every way, and the medians of all ratios."""
+        """Return every round of every way, and the median of every ratio."""
         ratios = [
             {**asdict(case), "cores": cores, "engine": engine, **quartiles._asdict()}
             for cores in self.cores
@@ -189,7 +189,7 @@ class Benchmark:
 
 
 def save(benchmark: Benchmark, folder: Path, name: str = "engine") -> list[Path]:
-    """Write the record, the tables, and the picture with its numbers; return the files to look at."""
+    """Write the record, the tables, and the figure with its data; return the paths to show."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(benchmark.to_json(), encoding="utf-8")
     (folder / f"{name}.md").write_text(benchmark.markdown(), encoding="utf-8")
@@ -214,7 +214,7 @@ def _ratio(quartiles: Quartiles | None) -> str:
 
 
 def _against(quartiles: Quartiles | None, engine: str) -> str:
-    """How many times slower an engine is; how much of the roofline we reach."""
+    """Return how many times slower an engine is, or the share of the roofline that is reached."""
     if quartiles is None:
         return ""
     if engine == ROOFLINE:

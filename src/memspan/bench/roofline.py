@@ -1,4 +1,4 @@
-"""The roofline: the least time of a pass, from what it computes and from the best rates of the processor.
+"""The roofline: a lower bound on the time of a pass, from its operations and the best rates of the processor.
 
 A pass computes matrix products with R, and one tanh for each gate forward and one backward. Both rates are
 measured where they are best: a product of 1024 cubed in the BLAS that the kernels call, and the kernels' tanh
@@ -20,14 +20,14 @@ COUNT = 2**14  # numbers at a time
 
 
 def each_tanh(x: Array, out: Array) -> None:
-    """The kernels' tanh, over an array; to be compiled."""
+    """Apply the kernels' tanh to an array. Numba compiles this function."""
     prefer_widest_vectors()
     for i in range(x.size):
         out[i] = tanh(x[i])
 
 
 def roofline(case: Case) -> Passes:
-    """The two parts of the roofline. A call counts for as many models as its operations would suffice for."""
+    """Return the two parts of the roofline. A call counts as the number of models that have its operations."""
     rng = np.random.default_rng(0)
     A, B, C = (np.asfortranarray(rng.standard_normal((WIDTH, WIDTH), np.float32)) for _ in range(3))
     x = rng.standard_normal(COUNT, np.float32)

@@ -1,4 +1,4 @@
-"""An engine in processes of its own, which wait for requests: so that engines can be timed in turns.
+"""An engine in worker processes that wait for requests, so that engines can be timed in turns.
 
 How many threads a library uses it decides when it is imported; hence a process for each, begun with the right
 environment.
@@ -29,18 +29,18 @@ ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_thread
 
 
 class EngineFailed(MemspanError):
-    """An engine is not there, or cannot do what was asked of it."""
+    """An engine is not installed, or cannot run the case."""
 
 
 class Way(NamedTuple):
-    """One way in which an engine does a pass: models in a call, and what it found."""
+    """One way to run a pass: the number of models per call, and the result."""
 
     models: float
     result: Result | None
 
 
 class EngineProcesses:
-    """One engine in several processes, which do the same at the same time.
+    """One engine in several processes, which run the same pass at the same time.
 
     Parameters
     ----------
@@ -74,17 +74,17 @@ class EngineProcesses:
             process.join()
 
     def prepare(self, case: Case) -> dict[str, Way]:
-        """Make the case ready: import, compile, warm up, and say what each way of doing a pass finds."""
+        """Prepare the case: import, compile and warm up. Return the result of each way."""
         self.ways = self._ask(case)[0]
         return self.ways
 
     def seconds(self, way: str, duration: float) -> float:
-        """The time for each model, when every process repeats the pass for so long: one over their rates' sum."""
+        """Return the time per model, from passes repeated for `duration`: 1 over the sum of all rates."""
         medians = self._ask((way, duration))
         return 1 / sum(self.ways[way].models / median for median in medians)
 
     def _ask(self, request: Any) -> list[Any]:
-        """The answers of all processes, which work on them together."""
+        """Send a request to all processes at once and return their answers."""
         try:
             for connection in self._connections:
                 connection.send(request)
@@ -99,7 +99,7 @@ class EngineProcesses:
 
 @contextmanager
 def environment(threads: int) -> Iterator[None]:
-    """The variables that a process with so many threads must be begun with."""
+    """Return the environment variables of a process with this number of threads."""
     before = dict(os.environ)
     os.environ.update({f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES})
     if threads == 1:
@@ -112,7 +112,7 @@ def environment(threads: int) -> Iterator[None]:
 
 
 def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int]) -> None:
-    """The process: answer requests until the other end is closed."""
+    """Run in the worker process: answer requests until the other end closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too, but it ends with the one that asks
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
@@ -138,7 +138,7 @@ def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int
 
 
 def warmed_up(passes: Passes) -> dict[str, Way]:
-    """Each pass done once, by name."""
+    """Run each way once, and return the results by name."""
     ways = {}
     for name, each in passes.items():
         if each.result is None:
@@ -148,7 +148,7 @@ def warmed_up(passes: Passes) -> dict[str, Way]:
 
 
 def median_seconds(run: Callable[[], object], duration: float, clock: Clock = time.process_time) -> float:
-    """The median time of calls that follow one another for so long."""
+    """Return the median time of a call, from calls repeated for `duration` seconds."""
     times: list[float] = []
     before = clock()
     end = before + duration

@@ -1,5 +1,6 @@
 """The definition of a cell: a pointwise function, its derivative, and the names of gates and states."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from memspan.cells.initializers import INITIALIZERS
-from memspan.errors import one_of
-from memspan.runtime.renamed import renamed_keywords
+from memspan.errors import InvalidArgument, one_of, real_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 Values = tuple[Any, ...]
@@ -175,6 +176,34 @@ class Cell:
                     "the reset's backward", self.reset.backward, (d_q, residuals, states, unit), early, self.states
                 )
 
+    @property
+    def wiring(self) -> str:
+        """The gates, and what feeds them where that is not W and R."""
+        fed = []
+        if self.input_gates != self.gates:
+            fed.append(f"W: {', '.join(self.input_gates)}")
+        if self.recurrent_gates != self.gates:
+            fed.append(f"R: {', '.join(self.recurrent_gates)}" if self.recurrent_gates else "no R")
+        if self.reset is not None:
+            fed.append(f"R reads q for {', '.join(self.reset.gates)}")
+        if len(self.reads) > 1:
+            fed.append(f"R reads {', '.join(self.reads)}")
+        return ", ".join(self.gates) + (f" ({'; '.join(fed)})" if fed else "")
+
+    @property
+    def equations(self) -> str:
+        """What the module of `forward` says of the cell, up to the derivation of the backward."""
+        module = sys.modules.get(self.forward.__module__)
+        text, _, _ = (getattr(module, "__doc__", None) or "").partition("\nBackward.")
+        return text.strip()
+
+    def checked_recurrent_gain(self, value: Any) -> float:
+        """`value` as a float above 0. A cell without R has nothing that it could multiply: there it must be 1."""
+        gain = real_number("recurrent_gain", value, above=0)
+        if gain != 1 and not self.recurrent_gates:
+            raise InvalidArgument("recurrent_gain", f"1 for the cell {self.name}, which has no R", repr(value))
+        return gain
+
     def unit(self, U: Array) -> Values:
         """The argument `unit` of `forward` and `backward`: the rows of `U [..., K, H]`, then the constants."""
         weights = (U[..., k, :] for k in range(len(self.unit_weights)))
@@ -186,7 +215,7 @@ class Cell:
         return (len(self.gates) - len(self.recurrent_gates)) * hidden, last * hidden
 
 
-Cell.__init__ = renamed_keywords(  # type: ignore[method-assign]
+Cell.__init__ = checked_keywords(  # type: ignore[method-assign]
     saved="residuals",
     driven="input_gates",
     recurrent="recurrent_gates",

@@ -16,6 +16,7 @@ Backward. z[t] enters a[t] and the next step, whose part of the gradient arrives
 from memspan.cells.activations import one_minus, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -36,6 +37,7 @@ def backward(
     return (d_h,), (d_a - d_z * (dt * gamma), d_z * one_minus(dt * epsilon)), ()
 
 
+@checked_keywords()
 def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
     """Return the coupled oscillatory RNN. The defaults are the authors' values for sequential MNIST.
 

@@ -14,6 +14,7 @@ Backward. a[t-1] reaches a[t] through s and also directly, with the factor 1 - Î
 from memspan.cells.activations import one_minus, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -31,6 +32,7 @@ def backward(
     return (d_a * alpha * tanh_derivative(residuals[0]),), (d_a * one_minus(alpha),), ()
 
 
+@checked_keywords()
 def leaky(alpha: float = 0.1) -> Cell:
     """Return the leaky integrator.
 

@@ -19,6 +19,7 @@ The last line is the point of the cell: along c the gradient is multiplied at ea
 from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.cells.base import Cell, Values
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -43,6 +44,7 @@ def backward(
     return (d_i, d_f, d_g, d_o), (0.0, d_c * f), ()
 
 
+@checked_keywords()
 def lstm(forget_bias: float = 1.0) -> Cell:
     """Return the LSTM cell.
 

@@ -8,9 +8,23 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memspan._version import __version__
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+SUMMARY = """How far back can a recurrent network remember, and why does it stop there?
+
+**The first study:**
+
+    memspan study run
+
+**The options of a command**, with examples:
+
+    memspan study run --help
+"""
 
 
 def main() -> None:
@@ -39,21 +53,21 @@ def main() -> None:
 
 def _run() -> Any:
     """The exit code of the command; importing takes a second, in which Ctrl-C may be pressed too."""
-    from cyclopts import App, CycloptsError
+    from cyclopts import CycloptsError
     from pydantic import ValidationError
 
-    from memspan.errors import MachineFailed, MemspanError, UnreadableFile, invalid
+    from memspan.cli.mistakes import as_typed, sentence_of
+    from memspan.errors import InvalidArgument, MachineFailed, MemspanError, UnreadableFile, invalid
 
-    summary = "How far back can a recurrent network remember, and why does it stop there?"
-    app = App(name="memspan", version=__version__, help=summary, suppress_keyboard_interrupt=False)
-    for command in commands():
-        app.command(command)
+    app = new_app()
     try:
         with _renamings_shown():
             return app(_new_options(sys.argv[1:]), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
-        return _fail(invalid(cause) if isinstance(cause, ValidationError) else error)
+        return _fail(invalid(cause) if isinstance(cause, ValidationError) else sentence_of(error, app))
+    except InvalidArgument as error:
+        return _fail(as_typed(error, sys.argv[1:]))
     except UnreadableFile as error:
         return _fail(error, 3)
     except MachineFailed as error:
@@ -113,14 +127,26 @@ def _renamings_shown() -> Iterator[None]:
         yield
 
 
+def new_app() -> "App":
+    """The program with all its commands."""
+    from cyclopts import App
+
+    app = App(name="memspan", version=__version__, help=SUMMARY, suppress_keyboard_interrupt=False)
+    for command in commands():
+        app.command(command)
+    return app
+
+
 def commands() -> tuple[Callable[..., Any], ...]:
     """Every command, in the order of the help."""
-    from memspan.cli import bench, cells, gradcheck, reproduce, store, study, tasks
+    from memspan.cli import bench, cells, flow, gradcheck, reproduce, store, study, tasks
 
     listed = (study.study, store.store, tasks.tasks, cells.cells)
-    return (*listed, reproduce.reproduce, gradcheck.gradcheck, bench.bench)
+    return (*listed, flow.flow, gradcheck.gradcheck, reproduce.reproduce, bench.bench)
 
 
-def _fail(error: Exception, code: int = 2) -> int:
-    print(f"memspan: {error}", file=sys.stderr)
+def _fail(error: Exception | str, code: int = 2) -> int:
+    from memspan.runtime.passwords import without_passwords
+
+    print(f"memspan: {without_passwords(str(error))}", file=sys.stderr)
     return code

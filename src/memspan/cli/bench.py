@@ -26,12 +26,23 @@ def _engine_names(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, [token.evolve(value="compiled") if token.value == "fused" else token for token in tokens])
 
 
+def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
+    """As they are typed."""
+    return ", ".join(" ".join(map(str, size)) for size in sizes)
+
+
 def bench(
     *,
-    cell: Annotated[tuple[CellName, ...], Parameter(consume_multiple=True, negative="")] = ("rnn", "gru", "lstm"),
-    size: Annotated[tuple[tuple[int, int, int], ...], Parameter(negative="")] = SIZES,
+    cell: Annotated[
+        tuple[CellName, ...],
+        Parameter(consume_multiple=True, negative="", show_default=" ".join),
+    ] = ("rnn", "gru", "lstm"),
+    size: Annotated[
+        tuple[tuple[int, int, int], ...], Parameter(negative="", metavar="T B H", show_default=_sizes)
+    ] = SIZES,
     engine: Annotated[
-        tuple[EngineName, ...], Parameter(consume_multiple=True, negative="", converter=_engine_names)
+        tuple[EngineName, ...],
+        Parameter(consume_multiple=True, negative="", converter=_engine_names, show_default=" ".join),
     ] = tuple(ENGINES),
     rounds: Annotated[int, WHOLE] = 5,
     cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
@@ -52,21 +63,21 @@ def bench(
     Parameters
     ----------
     cell
-        The cells.
+        Cells to time, one or several, such as --cell rnn lstm.
     size
-        T, B and H, such as --size 50 64 32; may be given again.
+        Sequence length T, batch size B and hidden units H, such as --size 50 64 32. Repeat it for several sizes.
     engine
-        The engines.
+        Engines to time, one or several, such as --engine compiled torch.
     rounds
-        How often each is timed.
+        Number of times that each engine is timed.
     cores
-        The cores of the second table; 1 leaves it out [default: all].
+        Number of cores in the second table; 1 leaves the table out [default: all].
     quick
-        The first size, one core, and shorter timings: half a minute.
+        Time the first size alone, on one core and for a shorter time. It takes half a minute.
     output
-        A folder for the record as JSON, the table, and a bar chart; no other benchmark may be in it.
+        Folder for the record as JSON, the table, and a bar chart. It must not hold another benchmark.
     progress
-        How to show progress.
+        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere.
     """
     chosen = core_numbers()[-1:] if quick and cores is None else core_numbers(cores)
     cases = [Case(name, *numbers) for name in cell for numbers in (size[:1] if quick else size)]

@@ -1,32 +1,81 @@
 """`memspan cells`."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from rich.table import Table
 
-from memspan.cells import CELLS
+from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.cli.console import WHOLE, new_console
 from memspan.engines.parameters import Layout
-from memspan.errors import whole_number
+from memspan.errors import one_of, whole_number
 
 
-def cells(*, hidden: Annotated[int, WHOLE] = 32) -> int:
-    """List the cells: gates, states, number of weights, initializer and source.
+def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> int:
+    """List the cells, or show the equations, the initial weights and the source of one.
+
+    **All of them:**
+
+        memspan cells
+
+    **One of them:**
+
+        memspan cells lstm
 
     Parameters
     ----------
+    name
+        Cell to show, such as `lstm`. Without it all cells are listed.
     hidden
-        Units H, for which weights are counted (with one input and one output).
+        Hidden units H for which weights are counted, with one input and one output.
     """
     H = whole_number("hidden", hidden)
-    table = Table(caption=f"Weights: with one input, {H} units and one output.", caption_justify="left")
+    if name is None:
+        new_console().print(_list_of_cells(H))
+        print("`memspan cells NAME` shows the equations of one.")
+        return 0
+    cell = CELLS[one_of("cell", name, CELLS)]
+    table = Table(title=cell.name, show_header=False, title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in _description(cell, H):
+        table.add_row(*row)
+    new_console().print(table, markup=False)
+    print(f"\n{cell.equations}")
+    return 0
+
+
+def _list_of_cells(hidden: int) -> Table:
+    table = Table(caption=f"Weights: with one input, {hidden} units and one output.", caption_justify="left")
     for heading in ("cell", "gates", "states"):
         table.add_column(heading, overflow="fold")
     table.add_column("weights", justify="right")
     table.add_column("init")
     table.add_column("source", overflow="fold")
     for cell in CELLS.values():
-        weights = f"{Layout(cell, 1, H, 1).size:,}"
+        weights = f"{Layout(cell, 1, hidden, 1).size:,}"
         table.add_row(cell.name, ", ".join(cell.gates), ", ".join(cell.states), weights, cell.init, cell.source)
-    new_console().print(table)
-    return 0
+    return table
+
+
+def _description(cell: Cell, hidden: int) -> Iterator[tuple[str, str]]:
+    """What there is to say besides the equations, row by row."""
+    layout, rule = Layout(cell, 1, hidden, 1), INITIALIZERS[cell.init]
+    yield "source", cell.source
+    yield "gates", cell.wiring
+    yield "states", ", ".join(cell.states)
+    shapes = ", ".join(f"{name} {list(shape)}" for name, shape in layout.shapes.items())
+    yield f"weights at F = 1, H = {hidden}, O = 1", f"{layout.size:,}: {shapes}"
+    if cell.recurrent_gates:
+        yield "initial R", f"{cell.init}: {_first_line(rule.recurrent)}"
+    yield "initial W and V", _first_line(rule.other)
+    yield "initial biases", ", ".join([*(f"{value:g} for {gate}" for gate, value in cell.bias.items()), "0"])
+    if cell.unit_weights:
+        how = f": {_first_line(cell.unit_init)}" if cell.unit_init else ", initially 0"
+        yield "weights of each unit", ", ".join(cell.unit_weights) + how
+    if cell.constants:
+        yield "constants", ", ".join(f"{name} = {value:g}" for name, value in cell.constants.items())
+
+
+def _first_line(function: object) -> str:
+    return str(function.__doc__).strip().partition("\n")[0].removesuffix(".")

@@ -24,8 +24,15 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
 WHOLE = Parameter(converter=_whole)
 """Of an option that takes a whole number."""
 
-STORE = Parameter(env_var="MEMSPAN_STORE")
+STORE = Parameter(
+    env_var="MEMSPAN_STORE",
+    metavar="PLACE",
+    help="Store with the studies: a SQLite file, or a URL such as postgresql://user@host/database.",
+)
 """Of the option that says where studies are kept."""
+
+TASK_PARAMETERS = Parameter(metavar="FLOAT", show_default=False)
+"""Of the option for the parameters of a task."""
 
 
 class _Output(Console):

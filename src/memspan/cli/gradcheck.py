@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
 from memspan.errors import whole_number
 from memspan.figures.sweep import save_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
@@ -22,8 +22,10 @@ def gradcheck(
     *,
     cell: CellName = "rnn",
     task: TaskName = "recall",
-    task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
+    task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     init: InitializerName | None = None,
+    gain: float = 1.0,
+    recurrent_gain: float = 1.0,
     length: Annotated[int, WHOLE] = 20,
     batch: Annotated[int, WHOLE] = 4,
     hidden: Annotated[int, WHOLE] = 8,
@@ -39,29 +41,34 @@ def gradcheck(
     Parameters
     ----------
     cell
-        The recurrent cell.
+        Recurrent cell of the network.
     task
-        The task, which also says with which loss.
+        Task that makes the sequences and chooses the loss.
     task_parameters
-        Of the task, if not its own, such as --task-parameters.items 3.
+        Parameters of the task, each by its name, such as --task-parameters.items 3.
     init
-        Initial weights [default: the cell's own].
+        Initializer of the weights [default: the cell's own].
+    gain
+        Factor of the initial weights; with `orthogonal` and `identity` of R alone.
+    recurrent_gain
+        Factor of the initial R alone, with every initializer.
     length
         Sequence length T.
     batch
-        Sequences B.
+        Number of sequences B.
     hidden
-        Hidden units H.
+        Number of hidden units H.
     seed
-        Of the weights and the sequences.
+        Seed of the weights and the sequences, a whole number of at least 0.
     output
-        A folder for the figure of error against step size.
+        Folder for the figure of error against step size. Without it no figure is drawn.
     """
     for_weights, for_data = np.random.SeedSequence(whole_number("seed", seed, least=0)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
     x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
     _, features, outputs, output_steps = chosen.shape(length)
-    network = Network(cell, features, H, outputs, init=init, output_steps=output_steps, rng=for_weights)
+    options = {"init": init, "gain": gain, "recurrent_gain": recurrent_gain, "output_steps": output_steps}
+    network = Network(cell, features, H, outputs, rng=for_weights, **options)  # type: ignore[arg-type]
     if output is not None:
         make_folder(output)
     report = gradient_check(network, x, y, chosen.make_loss())

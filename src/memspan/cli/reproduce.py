@@ -29,7 +29,7 @@ def reproduce(
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
 ) -> int:
-    """Run published experiments again, and say of each number whether it agrees. Without a name, list them.
+    """Run a published experiment again, and say for each number whether it agrees. Without a name, list them.
 
     What agrees is a rule that stands beside each number. Exits with 1 if any does not.
 
@@ -40,17 +40,17 @@ def reproduce(
     Parameters
     ----------
     name
-        Which.
+        Experiment to run again. Without it all experiments are listed.
     full
-        Leave nothing out, where the default is shortened to fit into ten minutes on two cores.
+        Run the whole experiment. Without it, one that takes longer than ten minutes on two cores is shortened.
     seed
-        Of every random number.
+        Seed of every random number, a whole number of at least 0.
     output
-        A folder for the page as Markdown, and its table as CSV.
+        Folder for the page as Markdown, and for its table as CSV.
     workers
-        Processes [default: one for each core].
+        Number of processes [default: one for each core].
     progress
-        How to show progress.
+        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere.
     """
     console = new_console()
     if name is None:

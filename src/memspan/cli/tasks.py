@@ -3,16 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, make_folder, new_console
 from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
+from memspan.shapes import Array
 from memspan.tasks import TASKS, Task, get_task, parameters_of, whole_numbers
 
+EDGE = 10
+"""Steps at both ends of a long sequence that are shown."""
 USUAL = 100
 """T, for which risks are given."""
 
@@ -21,16 +25,16 @@ def tasks(
     name: str | None = None,
     /,
     *,
-    task_parameters: Annotated[dict[str, float] | None, Parameter(show_default=False)] = None,
+    task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     length: Annotated[int | None, WHOLE] = None,
     plot: Annotated[bool, Parameter(negative="")] = False,
     samples: Annotated[int, WHOLE] = 3,
     seed: Annotated[int, WHOLE] = 0,
     output: Annotated[Path, Parameter(alias="-o")] = Path(),
 ) -> int:
-    """List the tasks, or show one of them.
+    """List the tasks, or show the definition, the parameters and a sequence of one.
 
-    **All of them**, with what one gets without looking at the input:
+    **All of them**, with the loss and the accuracy that an answer reaches without looking at the input:
 
         memspan tasks
 
@@ -41,19 +45,19 @@ def tasks(
     Parameters
     ----------
     name
-        A task, or a family such as `adding`.
+        Task to show, such as `adding/any`, or a family, such as `adding`. Without it all tasks are listed.
     task_parameters
-        Of the task, if not its own, such as --task-parameters.items 3.
+        Parameters of the task, each by its name, such as --task-parameters.items 3.
     length
-        T, for which risks are given [default: 100], and sequences drawn [default: a short one].
+        Sequence length T for which risks are given [default: 100] and sequences are made [default: a short one].
     plot
-        Draw a few sequences, with the steps marked where the answer lies.
+        Also draw a few sequences, with marks on the steps that hold the answer.
     samples
-        How many.
+        Number of sequences in the picture.
     seed
-        Of these sequences.
+        Seed of the sequences, a whole number of at least 0.
     output
-        A folder for the picture, and its numbers as CSV.
+        Folder for the picture, and for its numbers as CSV.
     """
     length = None if length is None else whole_number("length", length)
     family = [task for task in TASKS.values() if task.family == str(name).replace("_", "-")]
@@ -71,8 +75,10 @@ def tasks(
     console = new_console()
     if len(chosen) == 1:
         _describe(chosen[0], length, console)
+        console.print(_sequence(chosen[0], length, options["seed"]))
     else:
         _list_tasks(chosen, USUAL if length is None else length, console)
+        print("`memspan tasks NAME/VARIANT` shows one of them, with a sequence.")
     for file, record in drawn.items():
         save(draw_task(record), output, file, record.columns, record.rows())
         print(output / f"{file}.png")
@@ -123,3 +129,35 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
         if row[1]:
             table.add_row(*row)
     console.print(table, markup=False)
+
+
+def _sequence(task: Task, length: int | None, seed: int) -> Table:
+    """One sequence, step by step; of a long one the first and last steps, and those where the answer lies."""
+    length = max(8, task.least_length) if length is None else length
+    record = TaskSamples.of(task, length, samples=1, seed=seed)
+    steps, first = record.end(0), len(record.x) - len(record.y)
+    caption = "*: the step holds a part of the answer"
+    table = Table(
+        title=f"A sequence at T = {length}", title_justify="left", caption=caption, caption_justify="left"
+    )
+    for heading in ("step", "input", "label"):
+        table.add_column(heading)
+    before = -1
+    for t in range(steps):
+        labels = record.y[t - first, 0] if t >= first else np.full(1, np.nan)
+        if EDGE <= t < steps - EDGE and not record.relevant[t, 0]:
+            continue
+        if t > before + 1:
+            table.add_row("...", "", "")
+        before = t
+        mark = "*" if record.relevant[t, 0] else ""
+        label = "" if np.isnan(labels).all() else _in_words(labels, record.class_names)
+        table.add_row(f"{t + 1} {mark}".strip(), _in_words(record.x[t, 0], record.input_names), label)
+    return table
+
+
+def _in_words(values: Array, names: tuple[str, ...]) -> str:
+    """The name of the one that is 1, or the numbers."""
+    if len(names) == len(values) and sorted(values.tolist()) == [0.0] * (len(values) - 1) + [1.0]:
+        return names[int(values.argmax())]
+    return ", ".join(f"{value:.3g}" for value in values)

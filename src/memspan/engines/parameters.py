@@ -76,10 +76,13 @@ class Layout:
         }
 
 
-def initial_weights(layout: Layout, init: str, gain: float, rng: np.random.Generator) -> Flat:
+def initial_weights(
+    layout: Layout, init: str, gain: float, rng: np.random.Generator, recurrent_gain: float = 1.0
+) -> Flat:
     """Draw the weights of a cell from the initializer of that name; float64.
 
     The gain multiplies what the initializer is about: R alone for `orthogonal` and `identity`, else W, R and V.
+    The recurrent gain multiplies R alone, for every initializer.
     """
     rule, cell = INITIALIZERS[init], layout.cell
     other_gain = gain if rule.other is rule.recurrent else 1.0
@@ -90,7 +93,7 @@ def initial_weights(layout: Layout, init: str, gain: float, rng: np.random.Gener
         gate[:] = other_gain * rule.other(rng, F, H)
     for gate in split(weights.R, H):
         for state in range(len(cell.reads)):
-            gate[state * H : (state + 1) * H] = gain * rule.recurrent(rng, H, H)
+            gate[state * H : (state + 1) * H] = recurrent_gain * gain * rule.recurrent(rng, H, H)
     weights.V[:] = other_gain * rule.other(rng, H, O)
     weights.bs[:, 0] = np.repeat([cell.bias.get(gate, 0.0) for gate in cell.gates], H)
     if cell.unit_init is not None:

@@ -13,6 +13,7 @@ from memspan.errors import InvalidArgument
 from memspan.execution.jobs import OtherVersion
 from memspan.execution.memory import SHARE
 from memspan.execution.teams import ExecutorFailed, Team
+from memspan.runtime.passwords import without_passwords
 
 SECONDS_TO_CONNECT = 10
 SECONDS_BETWEEN_COUNTS = 2.0
@@ -32,7 +33,7 @@ class Dask(Team):
             import distributed  # noqa: F401
         except ModuleNotFoundError:
             rule = "left out, unless Dask is installed: pip install 'memspan[dask]'"
-            raise InvalidArgument("scheduler", rule, repr(address)) from None
+            raise InvalidArgument("scheduler", rule, repr(without_passwords(address))) from None
         _demand_address(address)
         self._log = logging.getLogger("distributed.client")
         self._level = self._log.level
@@ -40,8 +41,9 @@ class Dask(Team):
         try:
             self.client = _client(address)
         except (OSError, ValueError) as error:
-            raise InvalidArgument("scheduler", "the address of a Dask scheduler that answers", address) from error
-        self.address = address
+            got = without_passwords(address)
+            raise InvalidArgument("scheduler", "the address of a Dask scheduler that answers", got) from error
+        self.address = without_passwords(address)  # for messages
         try:
             slots = self._demand_workers()
         except BaseException:
@@ -119,7 +121,8 @@ def _demand_address(address: str) -> None:
     """Dask waits for ever for a file that does not come, and long for a host of any name."""
     if address.endswith(".json"):
         if not Path(address).is_file():
-            raise InvalidArgument("scheduler", "a file that a scheduler has written", address)
+            got = without_passwords(address)
+            raise InvalidArgument("scheduler", "a file that a scheduler has written", got)
     elif ":" not in address:
         raise InvalidArgument("scheduler", "an address such as tcp://host:8786, or a .json file", address)
 

@@ -15,6 +15,7 @@ from memspan.execution.local import Local
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.interrupts import noted_interrupts
+from memspan.runtime.renamed import checked_keywords
 from memspan.store.database import NoStore
 from memspan.store.entry import Entry
 from memspan.store.store import Store
@@ -25,6 +26,7 @@ from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
 
 
+@checked_keywords()
 def run_study(
     study: Study,
     store: str | Path | None = None,

@@ -4,7 +4,7 @@ Zeros and non-finite values have no place on a logarithmic axis, and leaving the
 they are drawn on the edge of the axis, each with its own mark.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def draw_norms(record: NormsByLag) -> "Figure":
     for (row, column), lines in record.panels.items():
         ax = axes[headings[0].index(row), headings[1].index(column)]
         for length, norms in lines.items():
-            _line(ax, norms, colours[length])
+            draw_line(ax, norms, color=colours[length])
         ax.set(title=column if row == headings[0][0] else "", yscale="log")
         ax.locator_params(axis="x", integer=True)
         tidy(ax)
@@ -108,30 +108,40 @@ def draw_norms(record: NormsByLag) -> "Figure":
     return figure
 
 
-def _line(ax: "Axes", norms: PerStep, colour: Any) -> None:
+def draw_line(ax: "Axes", norms: PerStep, *, color: Any, linestyle: Any = "-") -> None:
+    """Norm against lag, with a dot on the farthest that is above 0, and a mark on an edge for 0 and not finite."""
     lags = len(norms) - 1 - np.arange(len(norms))
     positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
     farthest = np.flatnonzero(np.isfinite(positive))[:1]
-    ax.plot(lags, positive, color=colour, linewidth=1.4)
-    ax.plot(lags[farthest], positive[farthest], "o", color=colour, markersize=4)
+    ax.plot(lags, positive, color=color, linestyle=linestyle, linewidth=1.4)
+    ax.plot(lags[farthest], positive[farthest], "o", color=color, markersize=4)
     edge = ax.get_xaxis_transform()
     for values, mark, height in ((norms == 0, ZERO, 0.02), (~np.isfinite(norms), NOT_FINITE, 0.98)):
         if values.any():
             at = np.full(int(values.sum()), height)
-            ax.plot(lags[values], at, mark, color=colour, markersize=5, transform=edge, clip_on=False)
+            ax.plot(lags[values], at, mark, color=color, markersize=5, transform=edge, clip_on=False)
 
 
 def _legend_of_norms(figure: "Figure", record: NormsByLag, colours: Mapping[int, Any]) -> None:
     """The lengths, and what the marks on the edges mean where there are any."""
     from matplotlib.lines import Line2D
 
-    values = np.concatenate([norms for lines in record.panels.values() for norms in lines.values()])
     handles = [Line2D([], [], color=colour, linewidth=1.4, label=f"T = {T}") for T, colour in colours.items()]
-    marks = ((ZERO, "exactly 0", values == 0), (NOT_FINITE, "not finite", ~np.isfinite(values)))
-    for mark, label, there in marks:
-        if there.any():
-            handles.append(Line2D([], [], color=BLACK, marker=mark, markersize=5, linestyle="", label=label))
+    handles += marks_of([norms for lines in record.panels.values() for norms in lines.values()])
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
+
+
+def marks_of(norms: Iterable[PerStep]) -> list[Any]:
+    """Entries of a legend for the marks on the edges, where there are any."""
+    from matplotlib.lines import Line2D
+
+    values = np.concatenate([*norms, np.ones(1)])
+    marks = ((ZERO, "exactly 0", values == 0), (NOT_FINITE, "not finite", ~np.isfinite(values)))
+    return [
+        Line2D([], [], color=BLACK, marker=mark, markersize=5, linestyle="", label=label)
+        for mark, label, there in marks
+        if there.any()
+    ]
 
 
 def draw_map(record: NormsDuringTraining) -> "Figure":

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 
@@ -26,6 +27,7 @@ class AssignmentRNN(Protocol):
         """Set the weights by name."""
 
 
+@checked_keywords()
 def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
     """Return the gradient of the sum of the outputs by back-propagation, averaged over the batch.
 
@@ -52,6 +54,7 @@ def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
     }
 
 
+@checked_keywords()
 def get_numerical_gradient(model: AssignmentRNN, x: Array, eps: float | None = None) -> dict[str, Array]:
     """Return the same gradient by the central difference (f(w + eps) - f(w - eps)) / 2 eps, weight by weight.
 

@@ -28,11 +28,13 @@ from memspan.gradcheck.steps import ComparedSteps, compare_steps
 from memspan.gradcheck.tolerance import BLIND, MOVE, SILENT, tolerance, too_small, too_wide, underflow, widening
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
 
 ELEMENTS = 400  # the most elements of a weight to compare in the sum over time; a larger weight is sampled
 
 
+@checked_keywords()
 def gradient_check(
     model: Network | AssignmentRNN,
     x: Array,

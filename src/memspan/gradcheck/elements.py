@@ -49,7 +49,7 @@ def place_of(name: str, index: tuple[int, ...], model: Network) -> tuple[int, ..
 
 
 def gate_of(model: Network, name: str, index: tuple[int, ...]) -> str | None:
-    """The gate of a column of W and R, or of a row of bs; in U, the name of the unit weight."""
+    """Return the gate of a column of W or R or of a row of bs, or the name of a unit weight in U."""
     if name not in RECURRENT or not index:
         return None
     if name == "U":

@@ -110,7 +110,7 @@ class _Point:
 
     @property
     def d_loss(self) -> Array:
-        """dL/dŷ in the form that `backward` takes."""
+        """dL/dŷ in the shape that `backward` takes."""
         return self.d_y_hat.ravel() if self.x.ndim == 2 else self.d_y_hat
 
     def compare(self, elements: int, rng: np.random.Generator) -> Iterator[Comparison]:

@@ -60,7 +60,7 @@ class Objective:
         return self.complex_step(y_hat), 0.0
 
     def complex_step(self, y_hat: Array) -> Array:
-        """dL/dŷ by the complex step, one prediction at a time."""
+        """Return dL/dŷ by the complex step, one prediction at a time."""
         derivative = np.empty(y_hat.shape)
         for index in np.ndindex(y_hat.shape):
             varied = y_hat.astype(np.complex128)
@@ -69,7 +69,7 @@ class Objective:
         return derivative
 
     def central(self, y_hat: Array, step: float) -> Array:
-        """dL/dŷ by the central difference, one prediction at a time."""
+        """Return dL/dŷ by the central difference, one prediction at a time."""
         derivative = np.empty(y_hat.shape)
         for index in np.ndindex(y_hat.shape):
             h = step * max(1.0, float(abs(y_hat[index])))

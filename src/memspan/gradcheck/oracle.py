@@ -129,7 +129,7 @@ class Oracle:
         return float(min(step, LARGEST_STEP) if name == "R" else step)
 
     def steps(self, directions: Directions, *, unit_weights: bool = False) -> Deltas:
-        """δ[t] of every step and sample along the columns of `directions [G·H, D]`: `[T, B, D]`.
+        """Return δ[t] of every step and sample along the columns of `directions [G·H, D]`, as `[T, B, D]`.
 
         With `unit_weights`, dL/dU[t] of every step and sample along `directions [K·H, D]` instead.
         """

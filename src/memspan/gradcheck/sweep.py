@@ -10,6 +10,7 @@ from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 Steps = Float[np.ndarray, "steps"]
@@ -43,6 +44,7 @@ class StepSweep:
     complex_slope: float
 
 
+@checked_keywords()
 def step_size_sweep(
     model: Network,
     x: Array,

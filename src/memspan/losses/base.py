@@ -11,6 +11,7 @@ from jaxtyping import Bool, Inexact
 
 from memspan.errors import InvalidArgument, NotReady
 from memspan.losses.compiled import SQUARED, Kind, evaluate
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, Outputs
 
 
@@ -51,6 +52,7 @@ class MeanLoss:
     into = staticmethod(evaluate)
     """Every subclass sets this again, because the engine ignores an inherited `into`: a subclass may differ."""
 
+    @checked_keywords()
     def __init__(self, masked: bool = False) -> None:
         if not isinstance(masked, bool | np.bool):
             raise InvalidArgument("masked", "True or False", repr(masked))

@@ -5,6 +5,7 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 
 class GRU(Network):
@@ -54,7 +55,7 @@ class GRU(Network):
         F, H and O. W and R have three parts of H columns each; b_s has four, for n, r, z and u.
     init : str
         An initializer, as for `RNN`.
-    gain, dtype, output_steps, rng
+    gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -68,6 +69,7 @@ class GRU(Network):
     (5, 10, 30)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,
@@ -76,6 +78,7 @@ class GRU(Network):
         *,
         init: str = "uniform",
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -87,6 +90,7 @@ class GRU(Network):
             output_size,
             init=init,
             gain=gain,
+            recurrent_gain=recurrent_gain,
             dtype=dtype,
             output_steps=output_steps,
             rng=rng,

@@ -5,6 +5,7 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import lstm
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 
 class LSTM(Network):
@@ -58,7 +59,7 @@ class LSTM(Network):
     forget_bias : float
         The initial value of the forget gate's bias. At 1 the gate starts open (Gers et al. 2000; Jozefowicz,
         Zaremba & Sutskever 2015, section 5). At 0 half of c[t] is lost at each step.
-    gain, dtype, output_steps, rng
+    gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -72,6 +73,7 @@ class LSTM(Network):
     (5, 10, 40)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,
@@ -81,6 +83,7 @@ class LSTM(Network):
         init: str = "uniform",
         forget_bias: float = 1.0,
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -92,6 +95,7 @@ class LSTM(Network):
             output_size,
             init=init,
             gain=gain,
+            recurrent_gain=recurrent_gain,
             dtype=dtype,
             output_steps=output_steps,
             rng=rng,

@@ -13,7 +13,7 @@ from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
-from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
+from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
@@ -51,6 +51,8 @@ class Network:
         IRNN is `Network("rnn-relu", init="identity", ...)`.
     gain : float
         Multiplies what the initializer draws (R alone for `orthogonal` and `identity`).
+    recurrent_gain : float
+        Multiplies R alone, for every initializer; 1 for a cell without R.
     dtype : float32, float64 or complex128
         The dtype of the weights and of all results. complex128 serves the complex step of the gradient check.
     output_steps : int, optional
@@ -83,7 +85,7 @@ class Network:
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
     gradients = RenamedAttribute("grads")
 
-    @renamed_keywords(read_out="output_steps")
+    @checked_keywords(read_out="output_steps")
     def __init__(
         self,
         cell: Cell | str,
@@ -93,6 +95,7 @@ class Network:
         *,
         init: str | None = None,
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -105,7 +108,8 @@ class Network:
         self.output_steps = None if output_steps is None else whole_number("output_steps", output_steps)
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
-        flat = initial_weights(self.layout, init, gain, generator("rng", rng))
+        recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)
+        flat = initial_weights(self.layout, init, gain, generator("rng", rng), recurrent_gain)
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
         self.grads: Gradients | None = None

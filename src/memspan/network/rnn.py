@@ -6,6 +6,7 @@ from numpy.typing import DTypeLike
 from memspan.cells.rnn import RNN_RELU, RNN_TANH
 from memspan.errors import one_of
 from memspan.network.network import Network
+from memspan.runtime.renamed import checked_keywords
 
 ACTIVATIONS = {"tanh": RNN_TANH, "relu": RNN_RELU}
 """The cell of `RNN` for each activation."""
@@ -50,7 +51,7 @@ class RNN(Network):
         `lecun`; `memspan.cells.initializers` cites their sources. Biases start at 0.
     activation : `tanh` or `relu`, optional
         By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
-    gain, dtype, output_steps, rng
+    gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
     Examples
@@ -62,6 +63,7 @@ class RNN(Network):
     (5, 10, 10)
     """
 
+    @checked_keywords()
     def __init__(
         self,
         input_size: int,
@@ -71,6 +73,7 @@ class RNN(Network):
         init: str = "uniform",
         activation: str | None = None,
         gain: float = 1.0,
+        recurrent_gain: float = 1.0,
         dtype: DTypeLike = np.float64,
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
@@ -84,6 +87,7 @@ class RNN(Network):
             output_size,
             init=init,
             gain=gain,
+            recurrent_gain=recurrent_gain,
             dtype=dtype,
             output_steps=output_steps,
             rng=rng,

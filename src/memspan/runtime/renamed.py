@@ -1,11 +1,16 @@
-"""Names that have changed: the old one works for one version more, and warns with the new one."""
+"""Names that have changed, and names that never were.
+
+An old name works for one version more, and warns with the new one. For an unknown one the name that was meant is
+suggested.
+"""
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Container, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, UnknownField
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,8 +29,15 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
     warnings.warn(message, RenamedWarning, stacklevel=stacklevel + 1)
 
 
-def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stacklevel: int = 2) -> dict[str, Any]:
-    """`given` with its old names replaced; warn for each.
+def with_new_names(
+    given: Mapping[str, Any],
+    names: Mapping[str, str],
+    *,
+    where: str = "",
+    warned: Container[str] = (),
+    stacklevel: int = 2,
+) -> dict[str, Any]:
+    """`given` with its old names replaced; warn for each that is not in `warned`, and say `where` it stands.
 
     Raises
     ------
@@ -36,8 +48,10 @@ def with_new_names(given: Mapping[str, Any], names: Mapping[str, str], *, stackl
     for name, value in given.items():
         new = names.get(name, name)
         if new != name:
-            refuse_both(name, new, value, given)
-            warn_renamed(name, new, stacklevel=stacklevel + 1)
+            placed = f"{where}: {name}" if where else name
+            refuse_both(placed, new, value, given)
+            if name not in warned:
+                warn_renamed(placed, new, stacklevel=stacklevel + 1)
         found[new] = value
     return found
 
@@ -48,19 +62,46 @@ def refuse_both(old: str, new: str, value: Any, given: Container[str]) -> None:
         raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", repr(value))
 
 
-def renamed_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take its old keywords too: `@renamed_keywords(old="new")`."""
+def checked_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take its old keywords too, and suggest what was meant by an unknown one.
+
+    `@checked_keywords(old="new")`, or `@checked_keywords()` where no keyword has changed. In a class it checks
+    those of `__init__`.
+
+    Raises
+    ------
+    UnknownField
+        When the function is called with a keyword that it does not have.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def call(*arguments: P.args, **keywords: P.kwargs) -> R:
-            if names.keys() & keywords.keys():
-                return function(*arguments, **with_new_names(keywords, names, stacklevel=2))
-            return function(*arguments, **keywords)
-
-        return call
+        if not isinstance(function, type):
+            return _checked(function, names)
+        function.__init__ = _checked(function.__init__, names)  # type: ignore[misc]
+        return function
 
     return decorate
+
+
+def _checked(function: Callable[P, R], names: Mapping[str, str]) -> Callable[P, R]:
+    known = frozenset(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+        if keywords.keys() <= known:
+            return function(*arguments, **keywords)
+        new = with_new_names(keywords, names, stacklevel=2)
+        for name in new.keys() - known:
+            raise _unknown(name, function, arguments)
+        return function(*arguments, **new)
+
+    return call
+
+
+def _unknown(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> UnknownField:
+    known = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
+    owner = type(arguments[0]).__name__ if function.__name__ == "__init__" else function.__qualname__
+    return UnknownField.among(name, known, owner.removesuffix(".__new__"))
 
 
 class RenamedAttribute:

@@ -6,17 +6,19 @@ time step, as `start.d_a`. Its metadata has `curve_every` and `flow_every`, in u
 binary digits, so that half of each compresses to nothing. What is not there has no array.
 """
 
-import json
 import zlib
 from typing import Any
 
 import numpy as np
 
 from memspan.errors import UnreadableFile
+from memspan.runtime.parsing import parsed_object
 from memspan.study.trial import Flow, Trial
 
-LARGEST = 1 << 30
-"""Bytes that an unpacked blob may have: what is read could claim any size."""
+LARGEST = 1 << 28
+"""Bytes that an unpacked blob may have: enough for 200,000 steps. What is read could claim any size."""
+AXES = {"curve": 1, "flow_map": 2}
+"""How many axes an array has; the others have one."""
 
 
 def pack(trial: Trial) -> bytes:
@@ -46,7 +48,7 @@ def unpack(blob: bytes) -> dict[str, Any]:
         file = unpacking.decompress(blob, LARGEST)
         if not unpacking.eof:
             raise ValueError("it is cut off, or too large")
-        found = {name: _array(tensor) for name, tensor in deserialize(file)}  # type: ignore[no-untyped-call]
+        found = {name: _array(name, tensor) for name, tensor in deserialize(file)}  # type: ignore[no-untyped-call]
         fields: dict[str, Any] = {name: found.get(name, np.zeros(0)).tolist() for name in ("curve", "flow_map")}
         for moment in ("start", "end"):
             norms = {name: found.get(f"{moment}.{name}") for name in Flow.model_fields}
@@ -57,13 +59,15 @@ def unpack(blob: bytes) -> dict[str, Any]:
         raise UnreadableFile(f"the curves of a trial are damaged: {error}") from None
 
 
-def _array(tensor: dict[str, Any]) -> Any:
+def _array(name: str, tensor: dict[str, Any]) -> Any:
     if tensor["dtype"] != "F64":
         raise ValueError(f"float64 expected, not {tensor['dtype']}")
+    if len(tensor["shape"]) != AXES.get(name, 1) or 0 in tensor["shape"]:  # no bytes could be any number of rows
+        raise ValueError(f"{name} cannot have the shape {tensor['shape']}")
     return np.frombuffer(tensor["data"], "<f8").reshape(tensor["shape"])
 
 
 def _metadata(file: bytes) -> dict[str, int]:
     size = int.from_bytes(file[:8], "little")
-    metadata = json.loads(file[8 : 8 + size]).get("__metadata__", {})
+    metadata = parsed_object(file[8 : 8 + size].decode()).get("__metadata__", {})
     return {name: int(metadata[name]) for name in ("curve_every", "flow_every")}

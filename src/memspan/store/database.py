@@ -6,16 +6,25 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DBAPIError
 
-from memspan.errors import InvalidArgument, MachineFailed, UnreadableFile
+from memspan.errors import MachineFailed, NotFound, UnreadableFile
 from memspan.store.schema import VERSION
+
+DOCTOR = "`memspan store doctor` saves what can be read"
+"""What to do about a damaged store."""
 
 
 class StoreFailed(MachineFailed):
     """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
 
 
-class NoStore(InvalidArgument):
+class NoStore(NotFound):
     """There is no store at that place, and none was to be made."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+
+    def __str__(self) -> str:
+        return f"No store at {self.args[0]}. Run `memspan study run` first, or pass --store."
 
 
 class Database(Protocol):
@@ -23,6 +32,8 @@ class Database(Protocol):
 
     place: str
     """Where it is, for messages; without a password."""
+    schema: str | None
+    """What stands before the names of the tables."""
     patience: float
     """Seconds in which a connection that was lost may come back, or another process end its transaction."""
 
@@ -33,9 +44,18 @@ class Database(Protocol):
         ------
         UnreadableFile
             When it is damaged, not a store, or one of a newer version. Nothing was changed.
-        InvalidArgument
+        NoStore
             When there is none, and none is to be made.
         """
+
+    def version(self, connection: Connection) -> int:
+        """The version of the schema that the tables have."""
+
+    def mark(self, connection: Connection, version: int) -> None:
+        """Write down that the tables have this version from now on."""
+
+    def exclude_others(self, connection: Connection) -> None:
+        """Until the end of this transaction, let no other process change the form of the tables."""
 
     def insert(self, table: Table) -> Any:
         """An insertion that leaves out what is there already."""
@@ -45,6 +65,9 @@ class Database(Protocol):
 
     def passes(self, error: DBAPIError) -> bool:
         """Whether the same might work a little later."""
+
+    def damaged(self, error: DBAPIError) -> bool:
+        """Whether the database says that its own files are damaged."""
 
     def size(self, connection: Connection) -> int:
         """Bytes of all tables."""

@@ -8,8 +8,20 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 from sqlalchemy.exc import IntegrityError
 
 from memspan.errors import UnreadableFile
-from memspan.store.database import StoreFailed
-from memspan.store.schema import KEY, curves, rows_of, trial_of, trials, weights
+from memspan.store.checksums import columns, seal, sealed, verify
+from memspan.store.database import DOCTOR, StoreFailed
+from memspan.store.schema import (
+    KEY,
+    OUTCOMES,
+    UNREADABLE,
+    configurations,
+    curves,
+    rows_of,
+    studies,
+    trial_of,
+    trials,
+    weights,
+)
 from memspan.store.transactions import Transactions
 from memspan.study.results import StudyResult, StudySummary
 from memspan.study.study import Key, Study
@@ -42,8 +54,8 @@ class Entry:
 
     def done(self, *, but_failed: bool = False) -> set[Key]:
         """The keys of the trials that are there, with their weights if these are to be kept."""
-        columns = trials.c.configuration, trials.c.length, trials.c.repetition
-        query = select(*columns).where(self._mine(), self._with_weights())
+        key = trials.c.configuration, trials.c.length, trials.c.repetition
+        query = select(*key).where(self._mine(), self._with_weights())
         if but_failed:
             query = query.where(trials.c.outcome != "failed")
 
@@ -68,13 +80,15 @@ class Entry:
 
     def counts(self) -> dict[int, dict[str, int]]:
         """For each length, how many trials ended in which way."""
-        columns = trials.c.configuration, trials.c.length, trials.c.outcome
+        parts = trials.c.configuration, trials.c.length, trials.c.outcome
 
         def work(connection: Connection) -> dict[int, dict[str, int]]:
             found: dict[int, Counter[str]] = {}
-            query = select(*columns, func.count()).where(self._mine(), self._with_weights()).group_by(*columns)
+            query = select(*parts, func.count()).where(self._mine(), self._with_weights()).group_by(*parts)
             for number, length, outcome, count in connection.execute(query):
                 if self._has(number, length):
+                    if outcome not in OUTCOMES:
+                        raise self._damaged(f"T={length}", f"outcome cannot be {outcome!r}")
                     found.setdefault(length, Counter())[outcome] += count
             return {length: dict(counts) for length, counts in found.items()}
 
@@ -82,8 +96,8 @@ class Entry:
 
     def reasons(self) -> list[str]:
         """Why trials failed, each reason once."""
-        query = select(trials.c.reason).where(self._mine(), trials.c.outcome == "failed").distinct()
-        return self._transact(lambda connection: sorted(connection.execute(query).scalars()))
+        failed = self._rows(trials.c.outcome == "failed", curves_too=False)
+        return sorted({self._trial(row).reason for row in failed})
 
     def keep(self, found: Iterable[Trial]) -> None:
         """Insert trials, in one transaction; what is there already stays as it is."""
@@ -93,9 +107,10 @@ class Entry:
             place = {"study": self.id, "configuration": self._numbers[key.configuration]}
             identity = place | {"length": key.length, "repetition": key.repetition}
             for table, row in rows_of(trial, identity).items():
-                tables[table].append(row)
+                tables[table].append(sealed(table, row))
 
         def work(connection: Connection) -> None:
+            seal(connection, self._transact.database)
             for table, rows in tables.items():
                 if rows:
                     connection.execute(self._transact.database.insert(table), rows)
@@ -103,8 +118,7 @@ class Entry:
         try:
             self._transact(work, writes=True)
         except IntegrityError:
-            rule = "still in its store"
-            raise StoreFailed(f"the study {self.name!r} must be {rule}, and was taken out while it ran") from None
+            raise StoreFailed(f"Study {self.name!r} was removed from its store while it ran.") from None
 
     def trials(self, *, curves_too: bool = True) -> Iterator[Trial]:
         """Every trial, in the order of the keys; without curves faster.
@@ -114,22 +128,48 @@ class Entry:
         UnreadableFile
             When one is damaged.
         """
-        key = [trials.c.configuration, trials.c.length, trials.c.repetition]
+        self._transact(self._demand_owners)
+        for row in self._rows(curves_too=curves_too):
+            yield self._trial(row)
+
+    def _demand_owners(self, connection: Connection) -> None:
+        """Refuse rows whose owner is gone: where a key is damaged, the row that had it is not found."""
+        owners = (
+            (configurations, studies, {"study": "id"}),
+            (trials, configurations, {name: name for name in KEY[:2]}),
+            (curves, trials, {name: name for name in KEY}),
+            (weights, trials, {name: name for name in KEY}),
+        )
+        for table, owner, key in owners:
+            ours = or_(table.c.study == self.id, table.c.study.not_in(select(studies.c.id)))
+            owned = exists().where(*(owner.c[its] == table.c[name] for name, its in key.items()))
+            if connection.execute(select(table.c.study).where(ours, ~owned).limit(1)).first() is not None:
+                place = self._transact.database.place
+                raise UnreadableFile(f"{place} holds {table.name} without their {owner.name}; {DOCTOR}")
+
+    def _rows(self, *which: ColumnElement[bool], curves_too: bool) -> Iterator[dict[str, Any]]:
+        """The rows of trials in the order of the keys, some thousand at once."""
         last: tuple[int, int, int] = (-1, -1, -1)
-        while rows := self._some_rows(key, last, curves_too):
-            for row in rows:
-                if self._has(row["configuration"], row["length"]):
-                    yield self._trial(row)
+        while rows := self._some_rows(which, last, curves_too):
+            yield from (row for row in rows if self._has(row["configuration"], row["length"]))
             last = rows[-1]["configuration"], rows[-1]["length"], rows[-1]["repetition"]
 
     def _trial(self, row: dict[str, Any]) -> Trial:
+        """The trial of a row, which has the row of its curves too if these were read."""
+        theirs, blob = row.pop("curves", None), None
         try:
-            return trial_of(row, self._places[row["configuration"]], row.get("data"))
-        except (ValueError, TypeError, KeyError, UnreadableFile) as error:
-            which = f"T={row['length']}, repetition {row['repetition']} of {self.name!r}"
-            said = str(error).splitlines()[0]
-            where = f"{self._transact.database.place} holds a damaged trial, {which}"
-            raise UnreadableFile(f"{where} ({said}); `memspan store doctor` saves the others") from None
+            verify(trials, row)
+            if theirs is not None:
+                verify(curves, theirs)
+                blob = theirs["data"]
+            return trial_of(row, self._places[row["configuration"]], blob)
+        except UNREADABLE as error:
+            raise self._damaged(f"T={row['length']}, repetition {row['repetition']}", error) from None
+
+    def _damaged(self, which: str, why: object) -> UnreadableFile:
+        said = next(iter(str(why).splitlines()), type(why).__name__)
+        where = f"{self._transact.database.place} holds a damaged trial, {which} of {self.name!r}"
+        return UnreadableFile(f"{where} ({said}); {DOCTOR}")
 
     def summary(self) -> StudySummary:
         """What the trials come to; they are read one after the other, and not kept."""
@@ -150,7 +190,15 @@ class Entry:
                 weights.c.length == key.length,
                 weights.c.repetition == key.repetition,
             )
-            return connection.execute(select(weights.c.data).where(where)).scalar()
+            its = columns(weights, self._transact.database.version(connection))
+            row = connection.execute(select(*its).where(where)).mappings().first()
+            if row is None:
+                return None
+            try:
+                verify(weights, row)
+            except ValueError as error:
+                raise self._damaged(f"T={key.length}, repetition {key.repetition}", error) from None
+            return bytes(row["data"])
 
         return self._transact(work)
 
@@ -185,15 +233,31 @@ class Entry:
         kept = exists().where(*(weights.c[name] == trials.c[name] for name in KEY))
         return or_(trials.c.repetition >= self.study.keep_weights, trials.c.outcome == "failed", kept)
 
-    def _some_rows(self, key: list[Any], after: tuple[int, int, int], curves_too: bool) -> list[dict[str, Any]]:
-        """The next rows in the order of the keys."""
+    def _some_rows(
+        self, which: Iterable[ColumnElement[bool]], after: tuple[int, int, int], curves_too: bool
+    ) -> list[dict[str, Any]]:
+        """The next rows in the order of the keys; with curves, each has theirs as `curves`."""
+        key = [trials.c.configuration, trials.c.length, trials.c.repetition]
+        where = self._mine(), tuple_(*key) > tuple_(*after), *which
 
         def work(connection: Connection) -> list[dict[str, Any]]:
-            query = select(trials)
+            version = self._transact.database.version(connection)
+            ours, theirs = columns(trials, version), [c for c in columns(curves, version) if c.name not in KEY]
+            query = select(*ours)
             if curves_too:
                 same = [curves.c[name] == trials.c[name] for name in KEY]
-                query = select(trials, curves.c.data).outerjoin(curves, and_(*same))
-            query = query.where(self._mine(), tuple_(*key) > tuple_(*after)).order_by(*key).limit(BATCH)
-            return [dict(row) for row in connection.execute(query).mappings()]
+                query = query.add_columns(*theirs).outerjoin(curves, and_(*same))
+            rows = connection.execute(query.where(*where).order_by(*key).limit(BATCH))
+            names = [[column.name for column in part] for part in (ours, theirs)]
+            return [_parted(row, *names) for row in rows]
 
         return self._transact(work)
+
+
+def _parted(values: Sequence[Any], ours: list[str], theirs: list[str]) -> dict[str, Any]:
+    """The row of a trial; what was joined to it, as the row of its curves."""
+    row = dict(zip(ours, values, strict=False))
+    if len(values) > len(ours):
+        key = {name: row[name] for name in KEY}
+        row["curves"] = key | dict(zip(theirs, values[len(ours) :], strict=True))
+    return row

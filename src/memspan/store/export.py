@@ -2,9 +2,11 @@
 
 import csv
 import io
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,8 +19,8 @@ from memspan.study.trial import Flow, Trial
 
 FORMATS = ("csv", "json", "parquet")
 ROWS_AT_ONCE = 10_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would compute."""
+FORMULA = ("=", "+", "-", "@")
+"""How a text begins that a spreadsheet would compute, behind whatever it does not show."""
 
 
 def export(entry: Entry, path: str | Path, form: str | None = None, *, curves: bool = False) -> int:
@@ -75,7 +77,7 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
     }
     for values in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
         values |= {name: str(values[name]) for name in large & values.keys()}
-    renamed = _old_columns([name.replace(".", "_") for name in names])
+    renamed = old_columns(name.replace(".", "_") for name in names)
     for trial in entry.trials(curves_too=curves):
         values = fields[trial.configuration]
         row = {"study": entry.name, "configuration": trial.configuration + 1}
@@ -84,11 +86,11 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
         yield row | {old: row[new] for old, new in renamed.items()}
 
 
-def _old_columns(columns: list[str]) -> dict[str, str]:
+def old_columns(columns: Iterable[str]) -> dict[str, str]:
     """Of columns that memspan 0.1 named otherwise: the new name by the old one."""
-    found = {old: new for old, new in RENAMED.items() if new in columns}
-    begin = "task_parameters_"
-    of_task = [name for name in columns if name.startswith(begin)]
+    there, begin = list(columns), "task_parameters_"
+    found = {old: new for old, new in RENAMED.items() if new in there}
+    of_task = [name for name in there if name.startswith(begin)]
     return found | {f"parameters_{name.removeprefix(begin)}": name for name in of_task}
 
 
@@ -119,9 +121,15 @@ def _write_csv(file: IO[bytes], entry: Entry, curves: bool) -> int:
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return json.dumps([_number(part) for part in value])
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and _is_formula(value):
         return "'" + value
     return _number(value)
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet may compute it: spaces, control characters and wide signs do not keep it from that."""
+    shown = itertools.dropwhile(lambda letter: unicodedata.category(letter)[0] in "ZC", text)
+    return unicodedata.normalize("NFKC", next(shown, "")).startswith(FORMULA) or text.startswith(("\t", "\r"))
 
 
 def _write_json(file: IO[bytes], entry: Entry, curves: bool) -> int:
@@ -176,7 +184,8 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
         str: pa.string(),
         list: pa.list_(pa.float64()),
     }
-    numbers = {"accuracy", "loss", "gain", "learning_rate", "clip", "threshold", "seconds", "cpu_seconds"}
+    numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "threshold"}
+    numbers |= {"seconds", "cpu_seconds"}
 
     def kind(name: str, value: Any) -> Any:
         if name in numbers or name.startswith(("parameters_", "task_parameters_")):

@@ -1,7 +1,8 @@
-"""From older schemas to this one, row by row.
+"""From schema 1 to schema 2, row by row.
 
 Version 1 (memspan 0.1) called some fields of a study otherwise, named studies without a name by a checksum of all
-fields, defaults included, and called the compiled engine fused. Rows of this version come back as they are.
+fields, defaults included, and called the compiled engine fused. Rows of later versions come back as they are. The
+checksums of schema 3 come later, with the first run that writes (`memspan.store.checksums`).
 """
 
 import json
@@ -10,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from memspan.store.schema import configurations, studies, trials
+from memspan.runtime.parsing import parsed_object
+from memspan.store.checksums import columns
+from memspan.store.schema import UNREADABLE, WITHOUT_CHECKSUMS, configurations, studies, trials
 from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
 from memspan.study.identity import canonical, checksum, default_name, restored, specified
@@ -21,12 +24,12 @@ ENGINES = {"fused": "compiled"}
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables of a store of version 1 to this version, in the transaction of `connection`."""
+    """Bring the tables of a store of version 1 to version 2, in the transaction of `connection`."""
     for table, key, newer in (
         (studies, (studies.c.id,), newer_study),
         (configurations, (configurations.c.study, configurations.c.configuration), newer_configuration),
     ):
-        for row in connection.execute(select(table)).mappings().all():
+        for row in connection.execute(select(*columns(table, WITHOUT_CHECKSUMS))).mappings().all():
             changed = {name: value for name, value in newer(dict(row)).items() if value != row[name]}
             if changed:
                 same = [column == row[column.name] for column in key]
@@ -38,9 +41,9 @@ def migrate(connection: Connection) -> None:
 def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `studies`; one that cannot be read stays as it is."""
     try:
-        old = json.loads(row["specification"])
+        old = parsed_object(row["specification"])
         study = restored(json.dumps(_renamed(old)))
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except UNREADABLE:
         return dict(row)
     name = row["name"]
     if old.keys() & RENAMED.keys() and name == _name_of_version_1(old):
@@ -51,9 +54,9 @@ def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
 def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `configurations`, likewise."""
     try:
-        found = _renamed(json.loads(row["specification"]))
+        found = _renamed(parsed_object(row["specification"]))
         return {**row, "specification": canonical(Configuration(**found))}
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except UNREADABLE:
         return dict(row)
 
 

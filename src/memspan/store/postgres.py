@@ -8,17 +8,21 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.runtime.passwords import without_passwords
 from memspan.store.database import NoStore, StoreFailed, demand_version
 from memspan.store.migration import migrate
-from memspan.store.schema import APPLICATION, METADATA, VERSION
+from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
 
+SECRET = ("password", "sslpassword")  # settings in a URL that are never shown
 PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
+DAMAGED = ("XX001", "XX002", "22021", "42703", "42P01")  # pages, indexes, texts; a column or a table is gone
 
 
 class PostgreSQL:
     """A server, reached through psycopg 3; the tables are in a schema `memspan` of the database."""
 
     patience = 60.0
+    schema: str | None = "memspan"
     LOCK = APPLICATION  # an advisory one, held while tables are made
 
     def __init__(self, url: str) -> None:
@@ -27,7 +31,7 @@ class PostgreSQL:
         except (ArgumentError, ValueError):
             rule = "a URL such as postgresql://user@host/database"
             raise InvalidArgument("store", rule, "one that cannot be read") from None  # it may hold a password
-        shown = self.url.set(drivername="postgresql").difference_update_query(["password"])
+        shown = self.url.set(drivername="postgresql").difference_update_query(SECRET)
         self.place = shown.render_as_string(hide_password=True)
 
     def open(self, *, create: bool) -> Engine:
@@ -40,11 +44,12 @@ class PostgreSQL:
         engine = engine.execution_options(schema_translate_map={None: "memspan"})
         try:
             with self.writing(engine) as connection:
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({self.LOCK})"))
+                self.exclude_others(connection)
                 self._make_tables(connection, create)
         except DBAPIError as error:
             engine.dispose()
-            raise StoreFailed(f"{self.place} cannot be used as a store: {str(error.orig).strip()}") from None
+            reason = without_passwords(str(error.orig).strip())
+            raise StoreFailed(f"{self.place} cannot be used as a store: {reason}") from None
         except BaseException:
             engine.dispose()
             raise
@@ -64,6 +69,22 @@ class PostgreSQL:
         lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
         return lost or state.startswith(PASSING)
 
+    def damaged(self, error: DBAPIError) -> bool:
+        """As in `Database`."""
+        return (getattr(error.orig, "sqlstate", None) or "").startswith(DAMAGED)
+
+    def version(self, connection: Connection) -> int:
+        """As in `Database`."""
+        return int(connection.execute(text("SELECT version FROM memspan.about")).scalar_one())
+
+    def mark(self, connection: Connection, version: int) -> None:
+        """As in `Database`."""
+        connection.execute(text(f"UPDATE memspan.about SET version = {version}"))
+
+    def exclude_others(self, connection: Connection) -> None:
+        """As in `Database`."""
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({self.LOCK})"))
+
     def size(self, connection: Connection) -> int:
         """As in `Database`."""
         sizes = (
@@ -78,14 +99,14 @@ class PostgreSQL:
             tables = inspect(connection).get_table_names(schema="memspan")
             if "about" not in tables:
                 raise UnreadableFile(f"{self.place} has a schema memspan, but it is not a store of memspan's")
-            version = int(connection.execute(text("SELECT version FROM memspan.about")).scalar_one())
+            version = self.version(connection)
             demand_version(self.place, version)
-            if version < VERSION:
+            if version < WITHOUT_CHECKSUMS:
                 migrate(connection)
-                connection.execute(text(f"UPDATE memspan.about SET version = {VERSION}"))
+                self.mark(connection, WITHOUT_CHECKSUMS)
             return
         if not create:
-            raise NoStore("store", "a store that is there", repr(self.place))
+            raise NoStore(self.place)
         connection.execute(text("CREATE SCHEMA memspan"))
         connection.execute(text("CREATE TABLE memspan.about (version integer NOT NULL)"))
         connection.execute(text(f"INSERT INTO memspan.about VALUES ({VERSION})"))

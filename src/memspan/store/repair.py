@@ -15,15 +15,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from memspan.errors import InvalidArgument, MemspanError, UnreadableFile
-from memspan.store.database import StoreFailed
-from memspan.store.migration import newer_configuration, newer_study, newer_trial
-from memspan.store.schema import APPLICATION, METADATA, VERSION, trial_of
+from memspan.errors import InvalidArgument, MemspanError
+from memspan.runtime.passwords import without_passwords
+from memspan.store.checksums import columns, sealed
+from memspan.store.coherence import Rows, coherent_rows
+from memspan.store.database import NoStore, StoreFailed
+from memspan.store.schema import APPLICATION, METADATA, VERSION
 from memspan.store.sqlite import SQLite, whole_size
 from memspan.store.store import Store
-from memspan.study.identity import restored
-from memspan.study.provenance import Provenance
 
+BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What SQLite raises of a damaged file; the second where it quotes a text that is none."""
 PAGE = 4096  # bytes; SQLite's own choice, and so a store's
 LAST = 1 << 31  # a number that no row has
 MOST_COMPLAINTS = 20
@@ -69,22 +71,30 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
 
     Raises
     ------
+    NoStore
+        When there is no such file.
     InvalidArgument
-        When there is no such file, or `rescue` is there already.
+        When it is not a file, or `rescue` exists.
     StoreFailed
         When the store is written to all the time.
     """
     path, rescue = Path(path), None if rescue is None else Path(rescue)
+    if not path.exists():
+        raise NoStore(without_passwords(str(path)))
     if not path.is_file():
-        raise InvalidArgument("store", "a SQLite file", repr(str(path)))
+        raise InvalidArgument("store", "a SQLite file", without_passwords(repr(str(path))))
     if rescue is not None and rescue.exists():
         raise InvalidArgument("rescue", "a new file", repr(str(rescue)))
     complaints = _complaint_at_opening(path)
     with _copied(path) as copy, _read(copy) as (connection, more):
         complaints += [] if connection is not None and not more and not complaints else more
-        found = {name: [] for name in METADATA.tables} if connection is None else _all_rows(connection)
-        complaints += _incoherences(found)
-        saved = {} if rescue is None else _rescue(found, rescue)
+        found: Rows = {name: [] for name in METADATA.tables}
+        if connection is not None:
+            complaints += _lacking(connection)
+            found = {name: list(_rows(connection, name)) for name in METADATA.tables}
+        coherent = coherent_rows(found)
+        complaints += _incoherences(found, coherent)
+        saved = {} if rescue is None else _rescue(found, coherent, rescue)
     return Diagnosis(tuple(dict.fromkeys(complaints)), _counts(found), saved)
 
 
@@ -151,9 +161,9 @@ def _read(copy: Path) -> Iterator[tuple[sqlite3.Connection | None, list[str]]]:
         try:
             complaints = [row[0] for row in connection.execute(f"PRAGMA integrity_check({MOST_COMPLAINTS})")]
             tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        except sqlite3.DatabaseError as error:
+        except BROKEN as error:
             complaints, tables = [str(error)], set()
-            with suppress(sqlite3.DatabaseError):
+            with suppress(*BROKEN):
                 tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         complaints = [line for line in complaints if line != "ok"]
         yield (connection if tables & set(METADATA.tables) else None), complaints
@@ -174,15 +184,17 @@ def sqlite_number() -> int:
     return major * 1_000_000 + minor * 1000 + patch
 
 
-def _all_rows(connection: sqlite3.Connection) -> dict[str, list[dict[str, Any]]]:
-    found = {name: list(_rows(connection, name)) for name in METADATA.tables}
-    for name, newer in (
-        ("studies", newer_study),
-        ("configurations", newer_configuration),
-        ("trials", newer_trial),
-    ):
-        found[name] = [newer(row) for row in found[name]]
-    return found
+def _lacking(connection: sqlite3.Connection) -> list[str]:
+    """What a table does not have that it must have."""
+    complaints = []
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for table in METADATA.tables.values():
+        names = ", ".join(f"[{column.name}]" for column in columns(table, version))  # "x" could be a text
+        try:
+            connection.execute(f"SELECT rowid, {names} FROM {table.name} LIMIT 0")
+        except BROKEN as error:
+            complaints.append(f"{table.name} cannot be read: {error}")
+    return complaints
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
@@ -196,46 +208,24 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]
                 last, step = values.pop("rowid "), 1
                 yield values
             return
-        except sqlite3.DatabaseError:
+        except BROKEN:
             last, step = last + step, 2 * step
 
 
-def _incoherences(found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """What belongs to nothing, and what is no trial."""
-    complaints = []
-    for name, kept in _coherent(found).items():
-        if lost := len(found[name]) - len(kept):
-            complaints.append(
-                f"{lost} rows of {name} cannot be used: what they belong to is gone, or they are damaged"
-            )
-    return complaints
-
-
-def _coherent(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows that belong together."""
-    kept: dict[str, list[dict[str, Any]]] = {}
-    kept["studies"] = [row for row in found["studies"] if _is_study(row)]
-    studies = {row["id"] for row in kept["studies"]}
-    kept["configurations"] = [
-        row for row in found["configurations"] if row["study"] in studies and _is_json(row.get("specification"))
+def _incoherences(found: Rows, coherent: Rows) -> list[str]:
+    """What belongs to nothing, what has changed since it was written, and what is no trial."""
+    return [
+        f"{lost} rows of {name} cannot be used: what they belong to is gone, or they are damaged"
+        for name, kept in coherent.items()
+        if (lost := len(found[name]) - len(kept))
     ]
-    places = {(row["study"], row["configuration"]) for row in kept["configurations"]}
-    readable = [
-        row for row in found["trials"] if (row["study"], row["configuration"]) in places and _is_trial(row)
-    ]
-    curves = {_key(row): row for row in found["curves"]}
-    kept["trials"] = [row for row in readable if _key(row) in curves and _is_trial(row, curves[_key(row)]["data"])]
-    keys = {_key(row) for row in kept["trials"]}
-    for name in ("curves", "weights"):
-        kept[name] = [row for row in found[name] if _key(row) in keys]
-    return kept
 
 
-def _counts(found: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+def _counts(found: Rows) -> dict[str, int]:
     return {name: len(rows) for name, rows in found.items()}
 
 
-def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, int]:
+def _rescue(found: Rows, coherent: Rows, rescue: Path) -> dict[str, int]:
     """Write what can be read to a new file; how many rows of each table there are."""
     if rescue.suffix == ".jsonl":
         with rescue.open("x", encoding="utf-8") as file:
@@ -243,41 +233,13 @@ def _rescue(found: dict[str, list[dict[str, Any]]], rescue: Path) -> dict[str, i
                 for row in rows:
                     file.write(json.dumps({"table": name, **row}, default=lambda value: value.hex()) + "\n")
         return _counts(found)
-    coherent = _coherent(found)
 
     def write(connection: Connection) -> None:
         for name, rows in coherent.items():
             if rows:
-                connection.execute(store.transact.database.insert(METADATA.tables[name]), rows)
+                table = METADATA.tables[name]
+                connection.execute(store.transact.database.insert(table), [sealed(table, row) for row in rows])
 
     with Store(rescue, create=True) as store:
         store.transact(write, writes=True)
     return _counts(coherent)
-
-
-def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["study"], row["configuration"], row["length"], row["repetition"]
-
-
-def _is_study(row: dict[str, Any]) -> bool:
-    try:
-        restored(row["specification"])
-        Provenance.model_validate_json(row["versions"])
-    except (ValueError, TypeError, KeyError):
-        return False
-    return True
-
-
-def _is_json(text: Any) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, TypeError):
-        return False
-
-
-def _is_trial(row: dict[str, Any], blob: bytes | None = None) -> bool:
-    try:
-        trial_of(row, row["configuration"], blob)
-    except (ValueError, TypeError, KeyError, UnreadableFile):
-        return False
-    return True

@@ -19,13 +19,24 @@ from sqlalchemy import (
     Text,
 )
 
+from memspan.errors import MemspanError
+from memspan.runtime.parsing import parsed_json
 from memspan.store.codec import pack, unpack
 from memspan.study.trial import Trial
+from memspan.training.history import Outcome
 
-VERSION = 2
+VERSION = 3
+WITHOUT_CHECKSUMS = 2
+"""The schema before this one: the same tables, whose rows have no checksums yet."""
 APPLICATION = 0x6D737061  # "mspa": SQLite's application id
 
 METADATA = MetaData()
+
+
+def _checksum() -> Column[bytes]:
+    """Of the rest of the row (`memspan.store.checksums`)."""
+    return Column("checksum", LargeBinary)
+
 
 studies = Table(
     "studies",
@@ -37,6 +48,7 @@ studies = Table(
     Column("versions", Text, nullable=False),  # JSON of the Provenance
     Column("commit", Text),
     Column("created", Text, nullable=False),  # UTC, ISO 8601
+    _checksum(),
     sqlite_autoincrement=True,  # else a new study could get the id of one that was taken out, and is still running
 )
 
@@ -46,6 +58,7 @@ configurations = Table(
     Column("study", Integer, ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True),
     Column("configuration", Integer, primary_key=True),  # keeps its number when the study grows
     Column("specification", Text, nullable=False),  # JSON of its fields, each with one value
+    _checksum(),
 )
 
 
@@ -74,6 +87,7 @@ trials = Table(
     Column("memspan", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("digest", Text, nullable=False),
+    _checksum(),
     ForeignKeyConstraint(
         ["study", "configuration"],
         ["configurations.study", "configurations.configuration"],
@@ -86,7 +100,7 @@ def _of_a_trial(name: str) -> Table:
     key = _key()
     names = [column.name for column in key]
     whole = ForeignKeyConstraint(names, [f"trials.{column}" for column in names], ondelete="CASCADE")
-    return Table(name, METADATA, *key, Column("data", LargeBinary, nullable=False), whole)
+    return Table(name, METADATA, *key, Column("data", LargeBinary, nullable=False), _checksum(), whole)
 
 
 curves = _of_a_trial("curves")  # memspan.store.codec
@@ -107,10 +121,38 @@ def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
     return found
 
 
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, MemspanError)
+"""What reading a row may raise that another program, or a broken disk, has written."""
+OUTCOMES = frozenset({Outcome.SOLVED, Outcome.UNSOLVED, Outcome.DIVERGED, Outcome.FAILED})
+"""How a trial may have ended."""
+LEAST = dict.fromkeys(("repetition", "updates", "seconds", "cpu_seconds"), 0) | dict.fromkeys(
+    ("length", "attempts", "curve_every", "flow_every"), 1
+)
+"""The smallest number that each field may hold."""
+
+
 def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
-    """The trial of a row of `trials`, with its curves if there are any."""
+    """The trial of a row of `trials`, with its curves if there are any.
+
+    Raises
+    ------
+    UNREADABLE
+        When it is damaged, or holds what no trial has.
+    """
     fields = {name: row[name] for name in PLAIN}
     fields |= {"outcome": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
     fields |= {name: math.nan if row[name] is None else row[name] for name in ("accuracy", "loss")}
-    fields |= {name: json.loads(row[name]) for name in ("accuracies", "losses")}
-    return Trial(configuration=configuration, **fields, **(unpack(blob) if blob is not None else {}))
+    fields |= {name: parsed_json(row[name]) for name in ("accuracies", "losses")}
+    trial = Trial(configuration=configuration, **fields, **(unpack(blob) if blob is not None else {}))
+    _demand_possible(trial)
+    return trial
+
+
+def _demand_possible(trial: Trial) -> None:
+    """Refuse numbers that no trial has; a checksum says only that a row was written so."""
+    for name, least in LEAST.items():
+        if not getattr(trial, name) >= least:
+            raise ValueError(f"{name} cannot be {getattr(trial, name)}")
+    for accuracy in (trial.accuracy, *trial.accuracies):
+        if not (0 <= accuracy <= 1 or math.isnan(accuracy)):
+            raise ValueError(f"accuracy cannot be {accuracy}")

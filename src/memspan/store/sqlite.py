@@ -11,9 +11,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from memspan.errors import InvalidArgument, UnreadableFile
-from memspan.store.database import NoStore, StoreFailed, demand_version, says
+from memspan.runtime.passwords import without_passwords
+from memspan.store.database import DOCTOR, NoStore, StoreFailed, demand_version, says
 from memspan.store.migration import migrate
-from memspan.store.schema import APPLICATION, METADATA, VERSION
+from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
 
 MILLISECONDS_TO_WAIT = 1000
 """For another process that writes, at a time: meanwhile no signal is heard."""
@@ -24,9 +25,10 @@ class SQLite:
     """A file. With a rollback journal and full synchronisation, what was committed survives a loss of power."""
 
     patience = 600.0
+    schema: str | None = None
 
     def __init__(self, path: Path) -> None:
-        self.path, self.place = path, str(path)
+        self.path, self.place = path, without_passwords(str(path))
         self.journal = Path(f"{path}-journal")
 
     def open(self, *, create: bool) -> Engine:
@@ -43,6 +45,9 @@ class SQLite:
             if says(error, "unable to open", "readonly", "locked", "full", "disk I/O"):
                 raise StoreFailed(f"{self.place} cannot be opened as a store: {error.orig}") from None
             raise UnreadableFile(self._damaged(error.orig)) from None
+        except UnicodeDecodeError:  # SQLite quotes what is damaged
+            engine.dispose()
+            raise UnreadableFile(self._damaged("its tables have names that are no text")) from None
         except BaseException:
             engine.dispose()
             raise
@@ -60,7 +65,7 @@ class SQLite:
 
     def _check(self, engine: Engine) -> None:
         with engine.connect() as connection:
-            wrong = connection.execute(text("PRAGMA quick_check(1)")).scalar_one()
+            wrong = connection.execute(text("PRAGMA integrity_check(1)")).scalar_one()
         if wrong != "ok":
             raise UnreadableFile(self._damaged(wrong))
         self._make_tables(engine)
@@ -77,6 +82,21 @@ class SQLite:
         """As in `Database`."""
         return says(error, "locked")
 
+    def damaged(self, error: DBAPIError) -> bool:
+        """As in `Database`."""
+        return says(error, "malformed", "not a database", "Could not decode", "no such column", "no such table")
+
+    def version(self, connection: Connection) -> int:
+        """As in `Database`."""
+        return int(connection.execute(text("PRAGMA user_version")).scalar_one())
+
+    def mark(self, connection: Connection, version: int) -> None:
+        """As in `Database`."""
+        connection.execute(text(f"PRAGMA user_version = {version}"))
+
+    def exclude_others(self, connection: Connection) -> None:
+        """As in `Database`; a transaction that writes does so anyway."""
+
     def size(self, connection: Connection) -> int:
         """As in `Database`."""
         return self.path.stat().st_size
@@ -87,7 +107,7 @@ class SQLite:
             raise InvalidArgument("store", "a file", repr(self.place))
         if not self.path.exists():
             if not create:
-                raise NoStore("store", "a store that is there", repr(self.place))
+                raise NoStore(self.place)
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -116,16 +136,16 @@ class SQLite:
         with self.writing(engine) as connection:
             if connection.execute(text("PRAGMA application_id")).scalar_one() != APPLICATION:
                 connection.execute(text(f"PRAGMA application_id = {APPLICATION}"))
-                connection.execute(text(f"PRAGMA user_version = {VERSION}"))
+                self.mark(connection, VERSION)
                 METADATA.create_all(connection)
             if missing := METADATA.tables.keys() - set(inspect(connection).get_table_names()):
                 raise UnreadableFile(self._damaged(f"it has no table {', '.join(sorted(missing))}"))
-            if connection.execute(text("PRAGMA user_version")).scalar_one() < VERSION:
+            if self.version(connection) < WITHOUT_CHECKSUMS:
                 migrate(connection)
-                connection.execute(text(f"PRAGMA user_version = {VERSION}"))
+                self.mark(connection, WITHOUT_CHECKSUMS)
 
     def _damaged(self, why: object) -> str:
-        return f"{self.place} is damaged ({why}); `memspan store doctor` saves what can be read"
+        return f"{self.place} is damaged ({why}); {DOCTOR}"
 
 
 def whole_size(header: bytes) -> int:

@@ -5,16 +5,20 @@ work, and what a crash took away is computed again. There are no locks, no lease
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Select, Table, delete, func, insert, select, update
 
-from memspan.errors import InvalidArgument, UnreadableFile, did_you_mean
+from memspan.errors import NotFound, UnreadableFile, did_you_mean
+from memspan.runtime.renamed import checked_keywords
+from memspan.store.checksums import columns, seal, sealed, verify
+from memspan.store.database import DOCTOR
 from memspan.store.entry import Entry
-from memspan.store.schema import configurations, studies, trials
+from memspan.store.schema import OUTCOMES, UNREADABLE, configurations, studies, trials
 from memspan.store.transactions import Transactions, database
 from memspan.study.identity import canonical, default_name, demand_contained, grown_by, restored, specified
 from memspan.study.provenance import Provenance
@@ -56,12 +60,15 @@ class Store:
 
     Raises
     ------
+    NoStore
+        When there is none, and none is to be made.
     UnreadableFile
         When it is damaged, not memspan's, or of a newer version; it is left as it was.
     StoreFailed
         When it cannot be reached or written.
     """
 
+    @checked_keywords()
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
         self.transact = Transactions(database(place), create=create)
 
@@ -106,13 +113,20 @@ class Store:
         }
 
         def work(connection: Connection) -> Entry:
-            connection.execute(self.transact.database.insert(studies), row)
-            found = connection.execute(_of_name(name).with_for_update()).mappings().one()
-            old = self._study(found["specification"], name)
+            seal(connection, self.transact.database)
+            same = self._of_name(connection, name).with_for_update()
+            found: Mapping[Any, Any] | None = connection.execute(same).mappings().first()
+            if found is None:
+                connection.execute(self.transact.database.insert(studies), row)
+                found = connection.execute(same).mappings().one()
+                if found["checksum"] is None:  # it is ours, and has a number now
+                    found = sealed(studies, found)
+            old = self._study(found, name)
             demand_contained(old, study, name)
             grown = grown_by(old, study)
-            connection.execute(update(studies).where(studies.c.id == found["id"]).values(**specified(grown)))
-            _number(connection, found["id"], grown)
+            whole = sealed(studies, {**found, **specified(grown)})
+            connection.execute(update(studies).where(studies.c.id == found["id"]).values(**whole))
+            self._number(connection, found["id"], grown, name)
             return self._entry(
                 connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
             )
@@ -124,15 +138,15 @@ class Store:
 
         Raises
         ------
-        InvalidArgument
+        NotFound
             When there is none.
         """
 
         def work(connection: Connection) -> Entry:
-            found = connection.execute(_of_name(name)).mappings().first()
+            found = connection.execute(self._of_name(connection, name)).mappings().first()
             if found is None:
                 raise self._unknown(connection, name)
-            return self._entry(connection, found["id"], self._study(found["specification"], name), name)
+            return self._entry(connection, found["id"], self._study(found, name), name)
 
         return self.transact(work)
 
@@ -147,10 +161,10 @@ class Store:
         name = study.name or default_name(study)
 
         def work(connection: Connection) -> Entry | None:
-            found = connection.execute(_of_name(name)).mappings().first()
+            found = connection.execute(self._of_name(connection, name)).mappings().first()
             if found is None:
                 return None
-            old = self._study(found["specification"], name)
+            old = self._study(found, name)
             demand_contained(old, study, name)
             weights = max(old.keep_weights, study.keep_weights)
             return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
@@ -172,8 +186,13 @@ class Store:
                 trials.c.study, trials.c.outcome
             )
             for study, outcome, count in connection.execute(grouped):
+                if outcome not in OUTCOMES:
+                    raise UnreadableFile(
+                        f"{self.place} holds damaged trials (outcome cannot be {outcome!r}); {DOCTOR}"
+                    )
                 counts.setdefault(study, {})[outcome] = count
-            rows = connection.execute(select(studies).order_by(studies.c.id)).mappings().all()
+            query = select(*self._columns(connection, studies)).order_by(studies.c.id)
+            rows = connection.execute(query).mappings().all()
             return [self._overview(row, counts.get(row["id"], {})) for row in rows]
 
         return self.transact(work)
@@ -199,35 +218,67 @@ class Store:
         number = select(func.count()).select_from(trials).where(trials.c.study == study)
         return int(connection.execute(number).scalar_one())
 
-    def _unknown(self, connection: Connection, name: str) -> InvalidArgument:
-        rule = f"that of a study in {self.place}"
-        return InvalidArgument("name", rule, repr(name), did_you_mean(name, _names(connection)))
+    def _unknown(self, connection: Connection, name: str) -> NotFound:
+        near = did_you_mean(name, _names(connection)).removeprefix("; d")
+        more = f"D{near}" if near else "`memspan store ls` lists what it holds."
+        return NotFound(f"No study {name!r} in {self.place}. {more}")
 
     def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
-        name = _unescaped(row["name"])
+        study = self._study(row, name := _unescaped(str(row["name"])))
         try:
             versions = Provenance.model_validate_json(row["versions"])
         except ValueError as error:
-            raise UnreadableFile(f"{self.place} holds a study {name!r} with damaged versions: {error}") from None
-        return Overview(
-            name, self._study(row["specification"], name), versions, row["created"], row["hash"], counts
-        )
+            raise self._damaged(name, f"its versions cannot be read: {error}") from None
+        return Overview(name, study, versions, row["created"], row["hash"], counts)
 
-    def _study(self, specification: str, name: str) -> Study:
+    def _study(self, row: Any, name: str) -> Study:
         try:
-            return restored(specification, name)
-        except (ValueError, TypeError) as error:
-            raise UnreadableFile(
-                f"{self.place} holds a study {name!r} that this memspan does not know: {error}"
-            ) from None
+            verify(studies, row)
+            return restored(row["specification"], name)
+        except UNREADABLE as error:
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, why: object) -> UnreadableFile:
+        said = str(why) or type(why).__name__
+        return UnreadableFile(f"{self.place} holds a study {name!r} that cannot be read ({said}); {DOCTOR}")
 
     def _entry(self, connection: Connection, identity: int, study: Study, name: str) -> Entry:
         """Of what is asked for. A configuration that is not in the store gets a number that no trial has."""
-        there = _numbers(connection, identity)
+        there = self._numbers(connection, identity, name)
         numbers = [there.get(canonical(one), -1 - k) for k, one in enumerate(study.configurations)]
         return Entry(self.transact, identity, name, study.model_copy(update={"name": name}), numbers)
 
+    def _numbers(self, connection: Connection, identity: int, name: str) -> dict[str, int]:
+        """Of the configurations of a study in the store."""
+        there = select(*self._columns(connection, configurations)).where(configurations.c.study == identity)
+        rows = connection.execute(there).mappings().all()
+        try:
+            for row in rows:
+                verify(configurations, row)
+        except ValueError as error:
+            raise self._damaged(name, f"a configuration: {error}") from None
+        return {row["specification"]: row["configuration"] for row in rows}
 
+    def _number(self, connection: Connection, identity: int, study: Study, name: str) -> None:
+        """Give numbers to the configurations that have none yet."""
+        numbers = self._numbers(connection, identity, name)
+        new = [text for text in map(canonical, study.configurations) if text not in numbers]
+        first = max(numbers.values(), default=-1) + 1
+        rows = [
+            sealed(configurations, {"study": identity, "configuration": first + k, "specification": text})
+            for k, text in enumerate(new)
+        ]
+        if rows:
+            connection.execute(insert(configurations), rows)
+
+    def _of_name(self, connection: Connection, name: str) -> Select[Any]:
+        return select(*self._columns(connection, studies)).where(studies.c.name == _escaped(name))
+
+    def _columns(self, connection: Connection, table: Table) -> list[Column[Any]]:
+        return columns(table, self.transact.database.version(connection))
+
+
+@checked_keywords()
 def load_study(store: str | Path, name: str) -> StudyResult:
     """The trials that `run_study` has left in a store, with their curves.
 
@@ -240,34 +291,13 @@ def load_study(store: str | Path, name: str) -> StudyResult:
 
     Raises
     ------
-    InvalidArgument
+    NotFound
         When there is no such store or study.
     UnreadableFile, StoreFailed
         As `Store` does.
     """
     with Store(store) as opened:
         return opened.find(name).result()
-
-
-def _of_name(name: str) -> Select[Any]:
-    return select(studies).where(studies.c.name == _escaped(name))
-
-
-def _numbers(connection: Connection, identity: int) -> dict[str, int]:
-    """Of the configurations of a study in the store."""
-    there = select(configurations.c.configuration, configurations.c.specification)
-    rows = connection.execute(there.where(configurations.c.study == identity)).all()
-    return {specification: number for number, specification in rows}
-
-
-def _number(connection: Connection, identity: int, study: Study) -> None:
-    """Give numbers to the configurations that have none yet."""
-    numbers = _numbers(connection, identity)
-    new = [text for text in map(canonical, study.configurations) if text not in numbers]
-    first = max(numbers.values(), default=-1) + 1
-    rows = [{"study": identity, "configuration": first + k, "specification": text} for k, text in enumerate(new)]
-    if rows:
-        connection.execute(insert(configurations), rows)
 
 
 def _names(connection: Connection) -> list[str]:

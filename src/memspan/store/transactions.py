@@ -8,8 +8,9 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from memspan.errors import InvalidArgument
-from memspan.store.database import Database, StoreFailed
+from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.runtime.passwords import without_passwords
+from memspan.store.database import DOCTOR, Database, StoreFailed
 from memspan.store.postgres import PostgreSQL
 from memspan.store.sqlite import SQLite
 
@@ -21,11 +22,14 @@ SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
 def database(store: str | Path) -> Database:
     """The database of a path or a URL."""
     if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):  # type: ignore[redundant-expr]
-        raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", repr(store))
-    if not isinstance(store, Path) and store.startswith(("postgresql:", "postgres:", "postgresql+psycopg:")):
-        return PostgreSQL(store)
+        got = without_passwords(repr(store))
+        raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", got)
+    scheme = "" if isinstance(store, Path) else store.partition(":")[0].lower()
+    if scheme in ("postgresql", "postgres", "postgresql+psycopg") and ":" in str(store):
+        return PostgreSQL(str(store))
     if not isinstance(store, Path) and "://" in store:
-        raise InvalidArgument("store", "a path, or a URL such as postgresql://user@host/database", repr(store))
+        rule = "a path, or a URL such as postgresql://user@host/database"
+        raise InvalidArgument("store", rule, f"one that begins with {scheme}://")
     return SQLite(Path(store))
 
 
@@ -41,6 +45,8 @@ class Transactions:
     ------
     StoreFailed
         When the database cannot be reached or written.
+    UnreadableFile
+        When it is damaged.
     """
 
     def __init__(self, database: Database, *, create: bool) -> None:
@@ -56,8 +62,12 @@ class Transactions:
                     return work(connection)
             except IntegrityError:
                 raise
+            except UnicodeDecodeError as error:  # SQLite quotes what is damaged
+                raise UnreadableFile(f"{self.database.place} is damaged ({error}); {DOCTOR}") from None
             except DBAPIError as error:
-                waited, reason = time.monotonic() - began, str(error.orig).strip()
+                waited, reason = time.monotonic() - began, without_passwords(str(error.orig).strip())
+                if self.database.damaged(error):
+                    raise UnreadableFile(f"{self.database.place} is damaged ({reason}); {DOCTOR}") from None
                 if not self.database.passes(error) or waited > self.database.patience:
                     kept = "what it held before is still there"
                     raise StoreFailed(f"{self.database.place} cannot be used: {reason}; {kept}") from None

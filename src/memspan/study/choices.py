@@ -1,6 +1,7 @@
 """The choices that make a configuration: one field each, which may hold one value or several."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
     PositiveInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
@@ -96,40 +98,50 @@ class Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: Annotated[TaskName, SEVERAL] = Field(
-        "recall", description="The task, with its variant: `memspan tasks` lists them."
+        "recall", description="Task with its variant, as `memspan tasks` lists them."
     )
     task_parameters: dict[str, Annotated[float, SEVERAL]] = Field(
-        {}, description="Of the task, if not its own, such as --task-parameters.tolerance 0.05."
+        {}, description="Parameters of the task, each by its name, such as --task-parameters.tolerance 0.05."
     )
-    cell: Annotated[CellName, SEVERAL] = Field("rnn", description="The recurrent cell.")
+    cell: Annotated[CellName, SEVERAL] = Field(
+        "rnn", description="Recurrent cell of the network, as `memspan cells` lists them."
+    )
     init: Annotated[InitializerName, SEVERAL] | None = Field(
-        None, description="Initial weights, if not the cell's own; identity with the cell rnn-relu is the IRNN."
+        None,
+        description="Initializer of the weights, if not the cell's own. With rnn-relu, identity makes the IRNN.",
     )
     gain: Annotated[Above0, SEVERAL] = Field(
-        1.0, description="Multiplies the initial weights (R alone: orthogonal, identity)."
+        1.0, description="Factor of the initial weights; with orthogonal and identity of R alone."
     )
-    hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Hidden units H.")
-    optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="The optimiser.")
-    learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Its learning rate.")
+    recurrent_gain: Annotated[Above0, SEVERAL] = Field(
+        1.0, description="Factor of the initial R alone, with every initializer."
+    )
+    hidden: Annotated[PositiveInt, SEVERAL] = Field(32, description="Number of hidden units H.")
+    optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="Optimiser that changes the weights.")
+    learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Learning rate of the optimiser.")
     clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
-        1.0, description="Largest norm of the gradient; 0 for no clipping."
+        1.0, description="Largest norm of the gradient, to which longer ones are clipped; 0 clips nothing."
     )
-    batch: Annotated[PositiveInt, SEVERAL] = Field(64, description="Sequences in a training batch B.")
+    batch: Annotated[PositiveInt, SEVERAL] = Field(64, description="Number of sequences B in a training batch.")
     updates: Annotated[PositiveInt, SEVERAL] = Field(
-        1500, description="Most updates of a trial; it ends sooner when solved."
+        1500, description="Largest number of updates of a trial, which ends sooner when it solves its length."
     )
     threshold: Annotated[Annotated[float, Field(gt=0, le=1)], SEVERAL] = Field(
-        0.9, description="Accuracy on held-out batches that solves a length."
+        0.9, description="Accuracy on held-out batches from which on a length counts as solved."
     )
-    evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(50, description="Updates between two evaluations.")
+    evaluate_every: Annotated[PositiveInt, SEVERAL] = Field(
+        50, description="Number of updates between two evaluations."
+    )
     final_batches: Annotated[PositiveInt, SEVERAL] = Field(
-        20, description="Held-out batches that decide at the end whether the length is solved."
+        20, description="Number of held-out batches that decide at the end whether the length is solved."
     )
-    evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(500, description="Sequences in each of these.")
+    evaluation_samples: Annotated[PositiveInt, SEVERAL] = Field(
+        500, description="Number of sequences in a held-out batch."
+    )
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
-        "float32", description="Precision of training."
+        "float32", description="Floating-point type of the weights and of training."
     )
-    seed: Annotated[NonNegativeInt, SEVERAL] = Field(0, description="Root of every random number.")
+    seed: Annotated[NonNegativeInt, SEVERAL] = Field(0, description="Seed from which every random number comes.")
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -147,6 +159,13 @@ class Choices(BaseModel):
             name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
             for name, value in parameters.items()
         }
+
+    @model_validator(mode="after")
+    def _recurrent(self) -> Self:
+        values = self.values()
+        for cell, gain in product(values["cell"], values["recurrent_gain"]):
+            CELLS[cell].checked_recurrent_gain(gain)
+        return self
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())

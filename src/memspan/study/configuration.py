@@ -47,6 +47,7 @@ class Configuration(Choices):
             outputs,
             init=self.init,
             gain=self.gain,
+            recurrent_gain=self.recurrent_gain,
             dtype=self.dtype,
             output_steps=output_steps,
             rng=rng,
@@ -54,6 +55,9 @@ class Configuration(Choices):
 
     def describe(self) -> str:
         """One line for headings."""
-        init = self.init or CELLS[self.cell].init
+        init = f"{self.init or CELLS[self.cell].init} init"
+        for name in ("gain", "recurrent_gain"):
+            if (value := getattr(self, name)) != 1:
+                init += f", {name.replace('_', ' ')} {value:g}"
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
-        return f"{self.cell}, {self.hidden} hidden, {init} init, {rule}, batch {self.batch}"
+        return f"{self.cell}, {self.hidden} hidden, {init}, {rule}, batch {self.batch}"

@@ -1,6 +1,8 @@
 """The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -9,10 +11,13 @@ import numpy as np
 
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
 from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
+from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
 from memspan.figures.style import save
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
+from memspan.study.flow import MOMENTS, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
 from memspan.study.trial import Trial
@@ -24,7 +29,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # letters of a title that fit onto the narrowest figure
 SEQUENCES = 1000  # from which is estimated where answers lie
-MOMENTS = {"start": "before training", "end": "after training"}
 
 
 def draws_trials(study: Study) -> bool:
@@ -32,22 +36,41 @@ def draws_trials(study: Study) -> bool:
     return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
 
 
+@checked_keywords()
 def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
 
-    Of several configurations there is one figure of all, and the figures of each in a folder of its own,
-    `configuration-1` and so on; of more than `MOST_CONFIGURATIONS` only the one of all. Of a summary, which has no
-    trials, only accuracies and shares are drawn. A figure without a single number in it is not drawn: of trials
-    that all failed, or whose first repetition is not done.
+    Of several configurations there are figures of all, and the figures of each in a folder that is named for what
+    sets it apart, such as `cell-lstm-gain-4`; of more than `MOST_CONFIGURATIONS` only the solved shares of all. A
+    summary has no trials: only its accuracies and shares are drawn. A figure without a single number in it is not
+    drawn: of trials that all failed, or whose first repetition is not done.
     """
     folder = Path(folder)
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)
-    written = _saved([("solved", shares_record(result), draw_shares)], folder)
+    written = _saved(_figures_of_all(result), folder)
     if len(result.study.configurations) <= MOST_CONFIGURATIONS:
-        for number, part in enumerate(result.parts, start=1):
-            written += _saved(_figures(part), folder / f"configuration-{number}")
+        for number, part in enumerate(result.parts):
+            label = result.study.label(number)
+            headed = ((name, _headed(record, label), draw) for name, record, draw in _figures(part))
+            written += _saved(headed, folder / folder_of(label))
     return written
+
+
+def folder_of(label: str) -> str:
+    """The folder of a configuration: `cell-lstm-gain-4` for `cell lstm, gain 4`."""
+    return re.sub(r"[^\w.+-]+", "-", label)
+
+
+def _headed(record: Any, label: str) -> Any:
+    """The record with what sets its configuration apart as the first line of its title."""
+    return replace(record, title="\n".join([*wrap(label, WIDTH), record.title]))
+
+
+def _figures_of_all(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    yield "solved", shares_record(result), draw_shares
+    if isinstance(result, StudyResult) and len(result.study.configurations) <= MOST_CONFIGURATIONS:
+        yield "gradient-by-lag", trained_record(result), draw_flows
 
 
 def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ BASELINE: dict[str, Any] = {
     "cell": "rnn",
     "init": None,
     "gain": 1.0,
+    "recurrent_gain": 1.0,
     "hidden": 32,
     "optimizer": "adam",
     "learning_rate": 0.01,
@@ -35,6 +36,10 @@ BASELINE: dict[str, Any] = {
 """Every field of a configuration by the key that stands for it in checksums and stores, and the value that is left
 out of checksums. Neither may change once a release has it: a renamed field keeps its key (`KEYS`), and a new field
 gets the value that does what was done before there was a choice."""
+
+LATER = frozenset({"recurrent_gain"})
+"""Keys that were added when stores existed. They are stored only where they differ from `BASELINE`: a study that
+does not use them is stored as before."""
 
 KEYS: dict[str, str] = {}
 """The key of a field that has another name by now."""
@@ -60,13 +65,14 @@ def folder_name(study: Study) -> str:
 def canonical(choices: Choices) -> str:
     """The identity of a configuration, or of a grid of them: what differs from `BASELINE`, as JSON."""
     found = stated(choices)
-    return _sorted({key: found[key] for key, usual in BASELINE.items() if found[key] != usual})
+    return _sorted({key: found[key] for key, usual in BASELINE.items() if found.get(key, usual) != usual})
 
 
 def stated(choices: Choices) -> dict[str, Any]:
-    """Every field, and of a study all but its name, under its key, for JSON."""
+    """The fields under their keys, for JSON: all but a study's name, and those of `LATER` that are as before."""
     values = choices.model_dump(mode="json", exclude={"name"})
-    return {KEYS.get(name, name): value for name, value in values.items()}
+    found = {KEYS.get(name, name): value for name, value in values.items()}
+    return {key: value for key, value in found.items() if key not in LATER or value != BASELINE[key]}
 
 
 def specified(study: Study) -> dict[str, str]:

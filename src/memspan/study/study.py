@@ -42,15 +42,16 @@ class Study(Choices):
     model_config = ConfigDict(title="memspan study")
 
     lengths: tuple[PositiveInt, ...] = Field(
-        (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T, such as 5,10,20.", min_length=1
+        (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T to train at, such as 5,10,20.", min_length=1
     )
-    repetitions: PositiveInt = Field(10, description="Networks trained at each length.")
+    repetitions: PositiveInt = Field(10, description="Number of networks trained at each length.")
     keep_weights: NonNegativeInt = Field(
-        1, description="Repetitions, from the first, of which the trained weights are kept in the store."
+        1,
+        description="Number of repetitions at each length, from the first, whose trained weights the store keeps.",
     )
     name: str | None = Field(
         None,
-        description="What the study is called in its store, if not by its task, cell and a checksum.",
+        description="Name of the study in its store, if not one made of its task, its cell and a checksum.",
         min_length=1,
         max_length=LONGEST_NAME,
     )
@@ -71,7 +72,8 @@ class Study(Choices):
             raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
         except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or numbers and lists beyond measure
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
-        found, changes = with_new_names(found, RENAMED), with_new_names(changes, RENAMED)
+        changes = with_new_names(changes, RENAMED, warned=found)
+        found = with_new_names(found, RENAMED, where=str(path))
         of_task = "task_parameters"
         if isinstance(found.get(of_task), dict) and isinstance(changes.get(of_task), dict):
             changes = changes | {of_task: found[of_task] | changes[of_task]}
@@ -178,16 +180,23 @@ class Study(Choices):
     def describe(self) -> str:
         """One line for headings; where there are several configurations, their number."""
         if len(self.configurations) > 1:
-            names = (name.removeprefix("task_parameters.").replace("_", " ") for name in self.varying)
-            varying = ", ".join(names)
-            return f"{len(self.configurations)} configurations of {varying}"
+            return f"{len(self.configurations)} configurations of {', '.join(map(self.shown, self.varying))}"
         return self.configuration.describe()
 
     def label(self, configuration: int) -> str:
         """What sets a configuration apart from the others: `cell lstm, hidden 32`; empty if it is the only one."""
+        pairs = zip(self.varying, self.chosen(configuration), strict=True)
+        return ", ".join(f"{self.shown(name)} {value}" for name, value in pairs)
+
+    def chosen(self, configuration: int) -> tuple[str, ...]:
+        """A configuration's values of the fields that vary, as text: `("lstm", "32")`."""
         values = self.configurations[configuration].values()
-        names = {name: name.removeprefix("task_parameters.").replace("_", " ") for name in self.varying}
-        return ", ".join(f"{shown} {values[name][0]}" for name, shown in names.items())
+        return tuple(written(values[name][0]) for name in self.varying)
+
+    @staticmethod
+    def shown(field: str) -> str:
+        """A field as headings name it: `learning rate`, and a parameter of the task without saying whose it is."""
+        return field.removeprefix("task_parameters.").replace("_", " ")
 
     def _tasks(self) -> list[Task]:
         """Every task of the study, with its parameters."""
@@ -197,3 +206,11 @@ class Study(Choices):
             for name in self.values()["task"]
             for values in itertools.product(*chosen.values())
         ]
+
+
+def written(value: Any) -> str:
+    """A value of a field for headings: `4` for 4.0, and as many digits as tell it apart."""
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

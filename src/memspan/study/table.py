@@ -6,6 +6,7 @@ import numpy as np
 from rich.table import Table
 
 from memspan.study.results import LengthSummary, StudySummary
+from memspan.study.study import written
 
 
 def table_of(summary: StudySummary) -> Table:
@@ -16,7 +17,7 @@ def table_of(summary: StudySummary) -> Table:
     worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summary.rows))]
     varying = summary.study.varying
     for heading in varying:
-        table.add_column(heading.removeprefix("task_parameters.").replace("_", " "), overflow="fold")
+        table.add_column(summary.study.shown(heading), overflow="fold")
     spare = () if varying else ("± spread", "of trivial")  # where there is no room for them
     loss = next(iter(losses)) if len(losses) == 1 else "loss"
     for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
@@ -24,7 +25,7 @@ def table_of(summary: StudySummary) -> Table:
     for heading in (loss, *spare[1:]):
         table.add_column(heading, justify="right", min_width=8)
     for configuration, rows in zip(configurations, summary.rows, strict=True):
-        own = [_written(configuration.values()[name][0]) for name in varying]
+        own = [written(configuration.values()[name][0]) for name in varying]
         for row in rows:
             trivial = configuration.make_task().trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
@@ -76,10 +77,6 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
         _shown(loss, ".3g"),
         *([] if trivial is None else [_shown(100 * loss / trivial, ".3g", " %")]),
     ]
-
-
-def _written(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _range(values: list[float]) -> str:

@@ -175,23 +175,27 @@ def run_group(
 def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
     """The networks of some repetitions, with their streams, before training."""
     task = configuration.make_task()
-    models, streams, held_out = [], [], []
-    for repetition in repetitions:
-        key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
-        for_weights, for_training, for_evaluation = key.spawn(3)
-        models.append(configuration.make_network(length, for_weights))
-        streams.append(Batches(task, length, configuration.batch, for_training, configuration.dtype))
-        held_out.append(
-            Batches(task, length, configuration.evaluation_samples, for_evaluation, configuration.dtype)
-        )
+    models, streams, held_out = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
     return Ensemble(
-        models,
+        list(models),
         task.make_loss(),
-        streams,
+        list(streams),
         configuration.make_optimizer(),
-        evaluation=held_out,
+        evaluation=list(held_out),
         threshold=configuration.threshold,
         engine=ENGINE,
+    )
+
+
+def untrained(configuration: Configuration, length: int, repetition: int) -> tuple[Network, Batches, Batches]:
+    """The network of a trial before training, its batches for training, and those that are held out."""
+    key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
+    for_weights, for_training, for_evaluation = key.spawn(3)
+    task, dtype = configuration.make_task(), configuration.dtype
+    return (
+        configuration.make_network(length, for_weights),
+        Batches(task, length, configuration.batch, for_training, dtype),
+        Batches(task, length, configuration.evaluation_samples, for_evaluation, dtype),
     )
 
 
@@ -272,14 +276,19 @@ def _saved(model: Network) -> bytes:
     )
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
 def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
+    """`gradient_flow`, as a trial keeps it."""
+    return Flow.of(gradient_flow(model, loss, batch))
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
+def gradient_flow(model: Network, loss: Loss, batch: Batch) -> GradientFlow:
     """The gradient of a batch at every time step, with the weights as they are."""
     twin = model.astype(
         model.dtype
     )  # which forgets the trace with its end: one of many networks could not keep it
     loss.forward(twin.forward(batch.x), batch.y.astype(model.dtype))
-    return Flow.of(GradientFlow.of(twin.backpropagate(loss.backward())))
+    return GradientFlow.of(twin.backpropagate(loss.backward()))
 
 
 def _binned(values: Array, width: int) -> Array:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, did_you_mean
 from memspan.tasks.adding import Adding, Adding1997
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
@@ -60,7 +60,8 @@ def get_task(name: str, **parameters: Any) -> Task:
     if task is None:
         family = str(name).replace("_", "-").partition("/")[0]
         relatives = [other for other in TASKS if other.partition("/")[0] == family]
-        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name))
+        hint = did_you_mean(name, relatives or TASKS)
+        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), repr(name), hint)
     known = parameters_of(task)
     optional = {item.name for item in fields(task) if item.metadata.get("optional")}
     parameters = {
@@ -71,7 +72,8 @@ def get_task(name: str, **parameters: Any) -> Task:
     for parameter in parameters:
         if parameter not in known:
             rule = f"one of {', '.join(known)}" if known else "left out: there is none"
-            raise InvalidArgument(f"a parameter of {task.name}", rule, repr(parameter))
+            hint = did_you_mean(parameter, known)
+            raise InvalidArgument(f"a parameter of {task.name}", rule, repr(parameter), hint)
     return replace(task, **parameters)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from memspan.errors import real_number
 from memspan.losses import MSELoss
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Answer, Batch, Draws, PerSequence, Shape, choices, parameter
 from memspan.tasks.marked import Marked, MarkedOf1997
 
@@ -23,6 +24,7 @@ def sentence_of(where: str = "", scaled: str = "") -> str:
     return f"Of T pairs (value, marker) two are marked{where}: answer with the sum of their values{scaled}."
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Adding(Marked):
     """Add two marked numbers.
@@ -96,6 +98,7 @@ class Adding(Marked):
         return self.tolerance * (2 - self.tolerance)
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Adding1997(MarkedOf1997):
     """Add two marked numbers, as in 1997.

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from memspan.errors import InvalidArgument, generator, one_of, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
-from memspan.runtime.renamed import renamed_keywords, warn_renamed
+from memspan.runtime.renamed import checked_keywords, warn_renamed
 from memspan.shapes import Array
 
 Draws = Float[np.ndarray, "draws batch"]
@@ -68,7 +68,7 @@ class Shape(NamedTuple):
     output_steps: int | None = None
 
 
-Shape.__new__ = renamed_keywords(read_out="output_steps")(Shape.__new__)  # type: ignore[method-assign]
+Shape.__new__ = checked_keywords(read_out="output_steps")(Shape.__new__)  # type: ignore[method-assign]
 
 
 def parameter(default: Any, check: Callable[..., Any], *, optional: bool = False, **bounds: float) -> Any:

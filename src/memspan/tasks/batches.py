@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from memspan.errors import InvalidArgument, generator, one_dtype, whole_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Batch, Task
 
 
+@checked_keywords()
 @dataclass
 class Batches(Iterator[Batch]):
     """Batches without end; unlike a generator, a stream that can be saved and continued.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import whole_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import (
     Answer,
     Batch,
@@ -29,6 +30,7 @@ SOURCES = {
 }
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Copying(OneOfClasses):
     """Repeat `items` symbols after T steps.

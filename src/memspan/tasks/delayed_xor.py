@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, choices
 from memspan.tasks.parity import YesOrNo
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class DelayedXor(YesOrNo):
     """The exclusive or of two bits of the past, in a stream of bits.

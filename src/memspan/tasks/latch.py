@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from memspan.errors import real_number, whole_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import (
     Answer,
     Batch,
@@ -25,6 +26,7 @@ NOISE, TARGET_NOISE = 0.2, 0.1
 """Variances of the noise on the inputs and on the labels."""
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Latch(RandomEnd, WithinTolerance):
     """Say which of two classes the beginning was of.

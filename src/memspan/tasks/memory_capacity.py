@@ -6,6 +6,7 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, real_number
 from memspan.losses import MSELoss
+from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
 from memspan.tasks.base import (
     Answer,
@@ -49,6 +50,7 @@ class Capacity:
         return self.total - 1.96 * self.error, self.total + 1.96 * self.error
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class MemoryCapacity(WithinTolerance):
     """Recall every lag: after T numbers U(-1, 1), answer with all of them but the last.

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Answer, PerSequence, parameter
 from memspan.tasks.marked import MarkedOf1997
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Multiplication(MarkedOf1997):
     """Multiply two marked numbers.

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from memspan.errors import real_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import (
     Answer,
     Batch,
@@ -116,6 +117,7 @@ class OrderOfEvents(Task):
         return 1 / self.classes
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Order(OrderOfEvents, OneOfClasses):
     """Say which of 4, or 8, orders of X and Y it was.
@@ -160,6 +162,7 @@ class Order(OrderOfEvents, OneOfClasses):
         return one_hot(np.array(0), self.classes)
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Order1997(OrderOfEvents, RandomEnd, WithinTolerance):
     """Say which of 4, or 8, orders of X and Y it was, as in 1997.

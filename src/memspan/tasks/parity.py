@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.losses import SigmoidCrossEntropy
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Answer, Batch, Correctness, Draws, Labels, Sequences, Shape, Steps, Task, choices
 
 
@@ -36,6 +37,7 @@ class YesOrNo(Task):
         return 0.5
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Parity(YesOrNo):
     """The parity of T random bits.

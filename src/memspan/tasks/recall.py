@@ -7,9 +7,11 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.losses import MSELoss
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, WithinTolerance, parameter
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Recall(WithinTolerance):
     """Recall one of T random numbers.
@@ -100,6 +102,7 @@ class Recall(WithinTolerance):
         return self.tolerance
 
 
+@checked_keywords()
 def generate_samples(
     batch_size: int, seq_length: int, rng: np.random.Generator | np.random.SeedSequence | int | None = None
 ) -> Iterator[Batch]:

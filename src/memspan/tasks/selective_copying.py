@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memspan.errors import whole_number
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks.base import (
     Answer,
     Batch,
@@ -19,6 +20,7 @@ from memspan.tasks.base import (
 )
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class SelectiveCopying(OneOfClasses):
     """Repeat `items` symbols that stood anywhere in the first T steps, in their order.

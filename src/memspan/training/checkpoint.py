@@ -2,13 +2,14 @@
 
 A checkpoint is one safetensors file: the arrays, and as metadata a JSON header that says what they are. Nothing
 in it is code, and nothing that is read is trusted: the header is validated, and every array is compared
-with what the header announces before it is used.
+with what the header announces before it is used. A checksum in the header, over the rest of it and all arrays,
+tells when a disk has changed a bit; format 1 had none, and is read without.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
@@ -22,6 +23,7 @@ from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
 from memspan.runtime.files import replaced
 from memspan.shapes import Array
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
+from memspan.training.checkpoint_arrays import checksum_of, expect, history_of, optimizer_state
 from memspan.training.history import History
 from memspan.training.member import Stream
 from memspan.training.optimizers import CLIPS, RULES, Chain
@@ -73,6 +75,10 @@ class Substitutes(NamedTuple):
 
 NOTHING = Substitutes()
 
+FORMAT = "memspan learner 2"
+Size = Annotated[int, Field(gt=0, le=10**9)]
+"""Of a batch or a sequence: of what is larger, a file cannot have been written."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,16 +95,16 @@ class _Stream(_Strict):
     """A position in a `Batches` (task to rng), or in any other iterator (drawn and digest)."""
 
     task: _Named | None = None
-    length: PositiveInt = 1
-    batch: PositiveInt = 1
+    length: Size = 1
+    batch: Size = 1
     dtype: Literal["float32", "float64"] = "float64"
     rng: dict[str, Any] = {}
-    drawn: NonNegativeInt = 0
+    drawn: Annotated[int, Field(ge=0, le=10**9)] = 0
     digest: str = ""
 
 
 class _Header(_Strict):
-    format: Literal["memspan learner 1"] = "memspan learner 1"
+    format: Literal["memspan learner 1", "memspan learner 2"] = "memspan learner 2"
     version: str = __version__
     kind: Literal["Network", "RNN", "LSTM", "GRU"]
     cell: str
@@ -115,6 +121,7 @@ class _Header(_Strict):
     task: _Named
     updates: NonNegativeInt
     threshold: float = Field(gt=0, le=1)
+    checksum: str = ""
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -125,8 +132,9 @@ def write(path: str | Path, checkpoint: Checkpoint) -> None:
     arrays = {"parameters": checkpoint.model.parameters}
     arrays |= {f"optimizer.{name}": np.asarray(part) for name, part in checkpoint.state._asdict().items()}
     arrays |= {f"history.{name}": array for name, array in checkpoint.history.arrays().items()}
+    checksum = checksum_of(header.model_dump_json(), arrays)
     with replaced(Path(path)) as file:
-        file.write(save(arrays, {"memspan": header.model_dump_json()}))
+        file.write(save(arrays, {"memspan": header.model_copy(update={"checksum": checksum}).model_dump_json()}))
 
 
 def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
@@ -151,8 +159,10 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     evaluation = batches
     if header.evaluation is not None:
         evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation, task)
-    state = _optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
-    history = _history(Path(path), arrays, header.updates)
+    state = optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
+    history = history_of(
+        Path(path), arrays, header.updates, own_loss=not header.loss.name, own_task=not header.task.name
+    )
     parts = (model, loss, optimizer, state, batches, evaluation, task)
     return Checkpoint(*parts, history, header.updates, header.threshold)
 
@@ -238,12 +248,22 @@ def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
             metadata = file.metadata() or {}
             if "memspan" not in metadata:
                 raise UnreadableFile(f"{path} is a safetensors file, but not a memspan learner")
-            header = _Header.model_validate_json(metadata["memspan"])
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            text = metadata["memspan"]
+            header = _Header.model_validate_json(text)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if header.checksum or header.format == FORMAT:
+                _demand_checksum(path, header.checksum, text, arrays)
+            return header, arrays
     except ValidationError as error:
         raise UnreadableFile(f"{path} has a header that memspan cannot use: {invalid(error)}") from None
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # dtypes unknown to NumPy
         raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
+
+
+def _demand_checksum(path: Path, checksum: str, header: str, arrays: dict[str, Array]) -> None:
+    without = header.replace(f'"{checksum}"', '""') if checksum else header
+    if checksum != checksum_of(without, arrays):
+        raise UnreadableFile(f"{path} is damaged: it does not have the checksum with which it was written")
 
 
 def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell | None) -> Network:
@@ -252,7 +272,7 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
         raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
     size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
     # Looked at before a network is made: what a file claims could be any size.
-    parameters = _expect(path, arrays, "parameters", (size,), header.dtype)
+    parameters = expect(path, arrays, "parameters", (size,), header.dtype)
     if not np.isfinite(parameters).all():
         raise UnreadableFile(f"{path} holds weights that are not finite")
     model = _network_of(header, cell)
@@ -301,36 +321,8 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
     batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
     try:
         batches.position = saved.rng
+        if saved.rng["state"]["inc"] % 2 == 0:
+            raise ValueError("the increment of PCG64 must be odd")
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise UnreadableFile(f"{path} has no usable position for {argument}: {error}") from None
     return batches
-
-
-def _optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
-    found = {
-        name: _expect(path, arrays, f"optimizer.{name}", like.shape, like.dtype.name)
-        for name, like in template._asdict().items()
-    }
-    if any((array < 0).any() for array in found.values() if array.dtype.kind == "i"):
-        raise UnreadableFile(f"{path} holds a negative number of steps")
-    return type(template)(**found)
-
-
-def _history(path: Path, arrays: dict[str, Array], updates: int) -> History:
-    evaluations = arrays.get("history.evaluated_at", np.zeros(0)).size
-    history = History()
-    for item in fields(History):
-        length = updates if item.name in ("loss", "norm", "clipped_norm") else evaluations
-        setattr(history, item.name, _expect(path, arrays, f"history.{item.name}", (length,), "float64").tolist())
-    if not set(history.evaluated_at) <= set(range(updates + 1)):
-        raise UnreadableFile(f"{path} tells of {updates} updates, and of evaluations at other times")
-    history.evaluated_at = [int(at) for at in history.evaluated_at]
-    return history
-
-
-def _expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
-    array = arrays.get(name)
-    if array is None or array.shape != shape or array.dtype != dtype:
-        got = "nothing" if array is None else f"{array.dtype} {array.shape}"
-        raise UnreadableFile(f"{path} must hold {name} as {dtype} {shape}, and holds {got}")
-    return array

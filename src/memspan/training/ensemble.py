@@ -15,6 +15,7 @@ from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
+from memspan.runtime.renamed import checked_keywords
 from memspan.tasks import Batch, Batches, Recall, Task
 from memspan.training.arguments import check_alike, check_loss, check_mask, check_plain, checked_streams
 from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
@@ -49,6 +50,7 @@ class Ensemble:
         Each with its model, history, result and so on.
     """
 
+    @checked_keywords()
     def __init__(
         self,
         models: Sequence[Network],
@@ -81,6 +83,7 @@ class Ensemble:
             check_plain(models)
             self._compiled = AnyShapes(models[0], loss, memory)
 
+    @checked_keywords()
     def fit(
         self,
         updates: int,

@@ -21,7 +21,7 @@ from memspan.figures.training import (
 )
 from memspan.losses import Loss
 from memspan.network import Network
-from memspan.runtime.renamed import RenamedAttribute
+from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Outputs, PerStep
 from memspan.tasks import Batch, Batches, Recall, Task
 from memspan.training import checkpoint
@@ -71,6 +71,7 @@ class Learner:
 
     outcome = RenamedAttribute("result")
 
+    @checked_keywords()
     def __init__(
         self,
         model: Network,
@@ -133,6 +134,7 @@ class Learner:
         """The batch of the last update."""
         return self._member.last
 
+    @checked_keywords()
     def fit(
         self,
         updates: int,

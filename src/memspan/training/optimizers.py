@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from memspan.errors import InvalidArgument, real_number
+from memspan.runtime.renamed import checked_keywords
 
 Flats = Float[np.ndarray, "*models parameters"]
 """The weights of one network or of several, or their gradients, or what an optimiser remembers of each weight."""
@@ -49,6 +50,7 @@ def global_norm(gradient: Flats) -> Norms:
     return np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class ClipByNorm:
     """Rescale to a norm of at most `limit`: g · min(1, limit / (‖g‖ + 1e-6)).
@@ -67,6 +69,7 @@ class ClipByNorm:
         return gradient * factor.astype(gradient.dtype)
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class ClipByValue:
     """Cut every element to [-limit, limit] (Mikolov 2012, as told in arXiv:1211.5063, section 3.2)."""
@@ -105,6 +108,7 @@ class Moments(NamedTuple):
     square: Flats
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class SGD:
     """Gradient descent: θ ← θ - η g."""
@@ -123,6 +127,7 @@ class SGD:
         return -self.learning_rate * gradient, state
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Momentum:
     """Gradient descent with heavy-ball momentum (Polyak 1964): v ← μ v + g, θ ← θ - η v."""
@@ -144,6 +149,7 @@ class Momentum:
         return -self.learning_rate * velocity, Velocity(velocity)
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class RMSprop:
     """Divide by a running root mean square (Tieleman & Hinton 2012, lecture 6.5).
@@ -170,6 +176,7 @@ class RMSprop:
         return -self.learning_rate * gradient / (np.sqrt(square) + self.epsilon), MeanSquare(square)
 
 
+@checked_keywords()
 @dataclass(frozen=True)
 class Adam:
     """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1).

@@ -8,6 +8,12 @@ from memspan.cli.store.ls import ls
 from memspan.cli.store.rm import rm
 from memspan.cli.store.show import show
 
-store = App(name="store", help="List, inspect, export, delete and repair stored studies.")
+HELP = """List, inspect, export, delete and repair stored studies.
+
+**What there is:**
+
+    memspan store ls
+"""
+store = App(name="store", help=HELP)
 for command in (ls, show, export, rm, doctor):
     store.command(command)

@@ -3,27 +3,24 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from memspan.cli.console import STORE
 from memspan.errors import InvalidArgument, UnreadableFile
 from memspan.store.repair import diagnose
 
 
-def doctor(
-    *, store: Annotated[str, STORE] = "memspan.sqlite", rescue: Annotated[Path | None, Parameter()] = None
-) -> int:
-    """Say what is wrong with a SQLite store, and save what can be read. The store is not touched.
+def doctor(*, store: Annotated[str, STORE] = "memspan.sqlite", rescue: Path | None = None) -> int:
+    """Say what is wrong with a SQLite store, and save what can be read. The store is not changed.
 
     Exits with 3 if anything is wrong.
 
+    **Save what can be read of a damaged store:**
+
+        memspan store doctor --store broken.sqlite --rescue saved.sqlite
+
     Parameters
     ----------
-    store
-        The file.
     rescue
-        A new file for all that can be read: a store, in which a study can be resumed, or with the ending .jsonl a
-        line of JSON for each row.
+        New file for all rows that can be read: a store, or with the ending .jsonl a line of JSON for each row.
     """
     if "://" in store:
         rule = "a SQLite file; a server looks after itself"

@@ -10,10 +10,9 @@ from memspan.store import Store
 def ls(*, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
     """List the studies in a store.
 
-    Parameters
-    ----------
-    store
-        A SQLite file, or a URL such as postgresql://user@host/database.
+    **Those in a file of another name:**
+
+        memspan store ls --store results.sqlite
     """
     with Store(store) as opened:
         new_console().print(overview_table(opened.overviews()))

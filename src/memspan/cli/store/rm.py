@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE, shown
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict
 from memspan.store import Store
 
 
@@ -17,24 +17,26 @@ def rm(
     yes: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Take a study out of a store, with all its trials. This cannot be undone.
+    """Delete a study and all its trials. This cannot be undone.
 
-    A SQLite file does not become smaller; what comes next has its room.
+    A SQLite file does not become smaller; later studies use the room.
+
+    **One study, without a question:**
+
+        memspan store rm gates --yes
 
     Parameters
     ----------
     name
-        Which.
+        Name of the study.
     yes
-        Do not ask.
-    store
-        As for `memspan store ls`.
+        Delete it without asking.
     """
     with Store(store) as opened:
         count = opened.count(name)
         if not yes:
             if not sys.stdin.isatty():
-                raise InvalidArgument("yes", "given where nobody can be asked", "nothing")
+                raise Conflict("Standard input is not a terminal; pass --yes to delete.")
             if input(f"Take out {shown(name)} and its {count:,} trials? [y/N] ").strip().lower() not in (
                 "y",
                 "yes",

@@ -9,14 +9,16 @@ from memspan.store import Store
 
 
 def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """Show what is kept of a study: its specification, where it was run, how its trials ended.
+    """Show what the store holds of a study: its specification, where it was run, how its trials ended.
+
+    **One study:**
+
+        memspan store show gates
 
     Parameters
     ----------
     name
-        Which.
-    store
-        As for `memspan store ls`.
+        Name of the study.
     """
     with Store(store) as opened:
         entry = opened.find(name)

@@ -8,8 +8,13 @@ from memspan.cli.study.schema import schema
 from memspan.cli.study.show import show
 from memspan.cli.study.status import status
 
-study = App(
-    name="study", help="Train networks on a task, several at each length: which length is the longest they solve?"
-)
+HELP = """Train networks on a task, several at each length: which length is the longest they solve?
+
+**Two cells on the same sequences:**
+
+    memspan study run --cell rnn,lstm --name mine
+    memspan study show mine
+"""
+study = App(name="study", help=HELP)
 for command in (run, resume, status, show, schema):
     study.command(command)

@@ -16,10 +16,18 @@ def resume(
 ) -> int:
     """Go on with a study that was not finished.
 
+    **The only one** in the store that is not finished:
+
+        memspan study resume
+
+    **One by its name:**
+
+        memspan study resume gates --workers 4
+
     Parameters
     ----------
     name
-        Which [default: the only one that is not finished].
+        Name of the study [default: the only one that is not finished].
     """
     with Store(options.store) as opened:
         found = opened.find(name).study if name is not None else _unfinished(opened.overviews())

@@ -43,9 +43,9 @@ def run(
     Parameters
     ----------
     specification
-        A TOML file with any of the options below as keys; lists make several configurations.
+        TOML file of a study: any of the options below as keys, with a list where several values are meant.
     dry_run
-        Only say what there is to do, how long it takes at most, and how much memory.
+        Only print how many trials are missing, how long they take at most, and how much memory they need.
     """
     study = specified(specification, flags)
     if not dry_run:

@@ -12,6 +12,7 @@ from memspan.execution.events import Event, Planned
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun, team_of
 from memspan.runtime.interrupts import ignore_interrupts
+from memspan.runtime.passwords import without_passwords
 from memspan.runtime.progress import plain
 from memspan.store.transactions import database
 from memspan.study import Study, StudySummary, save_figures
@@ -56,7 +57,7 @@ def run_and_print(study: Study, options: RunOptions) -> int:
 
 def _say_how_to_go_on(name: str, options: RunOptions) -> None:
     """On standard error, if there is anything to go on with."""
-    more = f" --scheduler {shlex.quote(options.scheduler)}" if options.scheduler else ""
+    more = f" --scheduler {shlex.quote(without_passwords(options.scheduler))}" if options.scheduler else ""
     command = resume_command(name, options.store) + more
     print(f"memspan: what was finished is kept; go on with\n  {command}", file=sys.stderr)
 

@@ -8,7 +8,9 @@ from memspan.study import Study
 def schema() -> int:
     """Print the JSON schema of the study file, for editors that complete and check it.
 
-    With `#:schema memspan.schema.json` as first line of a TOML file, editors that use Taplo know it.
+    **Into a file**, which editors with Taplo find where a TOML file begins with `#:schema memspan.schema.json`:
+
+        memspan study schema > memspan.schema.json
     """
     print(json.dumps(Study.model_json_schema(), indent=2))
     return 0

@@ -22,18 +22,20 @@ def show(
     store: Annotated[str, STORE] = "memspan.sqlite",
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
 ) -> int:
-    """Print the table of a study, and draw its figures if there is a folder for them.
+    """Print the table of a study, and draw its figures if a folder for them is given.
+
+    **Its table, and its figures in the folder `figures`:**
+
+        memspan study show gates --output figures
 
     Parameters
     ----------
     name
-        Which [default: the only one].
+        Name of the study [default: the only one in the store].
     configuration
-        Of a study with several: only this one, counted from 1.
-    store
-        Where it is kept.
+        Number of the one configuration to show, counted from 1 [default: all].
     output
-        A folder for the figures.
+        Folder for the figures. Without it none are drawn.
     """
     with Store(store) as opened:
         entry = opened.find(name if name is not None else the_one(opened.overviews(), "of a study").name)

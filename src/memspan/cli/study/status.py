@@ -14,12 +14,14 @@ from memspan.store import Store
 def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
     """Say how far a study is, or all of them.
 
+    **One study, length by length:**
+
+        memspan study status gates
+
     Parameters
     ----------
     name
-        Which.
-    store
-        Where it is kept.
+        Name of the study. Without it all studies of the store are listed.
     """
     with Store(store) as opened:
         if name is None:

@@ -1,0 +1,98 @@
+"""`memspan flow`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+from rich.markup import escape
+from rich.table import Table
+
+from memspan.cli.console import WHOLE, make_folder, new_console
+from memspan.cli.fields import given, options_of
+from memspan.errors import InvalidArgument, whole_number
+from memspan.figures.flow import FlowsByLag, draw_flows
+from memspan.figures.style import save
+from memspan.shapes import PerStep
+from memspan.study import Study
+from memspan.study.flow import flow_record
+
+FIELDS = ("cell", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters", "batch", "seed")
+CAPTION = "Norms of dL/da[t]. Of several seeds, the median."
+USUAL: dict[str, Any] = {"cell": "rnn,lstm,gru", "repetitions": 1, "dtype": "float64"}
+if TYPE_CHECKING:
+    Options = Any
+else:
+    Options = options_of(FIELDS, {"cell": USUAL["cell"]})
+
+
+def flow(
+    *,
+    options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008
+    length: Annotated[int, WHOLE] = 50,
+    output: Annotated[Path, Parameter(alias="-o", metavar="FOLDER")] = Path(),
+) -> int:
+    """Draw how much gradient arrives at each time step of networks that have not been trained, all in one figure.
+
+    The networks and the batch are those with which a study of the same settings begins, in float64. The figure
+    `flow.png` has a line for each network: the norm of dL/da[t] against the lag, on a logarithmic axis. The table
+    has the norm at both ends, and by which factor it changes with each step back: below 1 the gradient vanishes,
+    above 1 it explodes.
+
+    **Three cells, and their weights at four scales:**
+
+        memspan flow --cell rnn,lstm,gru --gain 0.5,1,2,4
+
+    **R alone at three scales, over 200 steps, from five seeds:**
+
+        memspan flow --cell rnn --init orthogonal --recurrent-gain 0.9,1,1.1 --length 200 --seed 0,1,2,3,4
+
+    Parameters
+    ----------
+    length
+        Sequence length T.
+    output
+        Folder for the figure, as PNG and SVG, and for its numbers as CSV. It is made if it does not exist.
+    """
+    typed = given(options)
+    seeds = Study(seed=typed.pop("seed", 0)).values()["seed"]
+    study = study_of(typed, whole_number("length", length))
+    record = flow_record(study, study.lengths[0], seeds)
+    make_folder(output)
+    new_console().print(flow_table(record))
+    save(draw_flows(record), output, "flow", record.columns, record.rows())
+    print(output / "flow.png")
+    return 0
+
+
+def study_of(typed: dict[str, Any], length: int) -> Study:
+    """The configurations, at one length; an error about it has the name of the option."""
+    try:
+        return Study(**{**USUAL, **typed, "lengths": length})
+    except InvalidArgument as error:
+        raise InvalidArgument("length", *error.args[1:]) if error.name == "lengths" else error from None
+
+
+def flow_table(record: FlowsByLag) -> Table:
+    """The norms at both ends, the median over the networks of each line."""
+    table = Table(*record.fields, caption=escape(CAPTION), caption_justify="left")
+    (networks,) = record.panels.values()
+    first = next(iter(networks.values()))[0]
+    for heading in ("at lag 0", f"at lag {len(first) - 1}", "factor per step"):
+        table.add_column(heading, justify="right")
+    for values, lines in networks.items():
+        table.add_row(*values, *(_number(np.median([measure(line) for line in lines])) for measure in MEASURES))
+    return table
+
+
+def factor(norms: PerStep) -> Any:
+    """The geometric mean of the factors by which the norm changes from one step to the one before it."""
+    with np.errstate(all="ignore"):
+        return np.exp((np.log(norms[0]) - np.log(norms[-1])) / (len(norms) - 1))
+
+
+MEASURES = (lambda norms: norms[-1], lambda norms: norms[0], factor)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "–"

@@ -1,0 +1,77 @@
+"""The gradient against lag of several configurations in one figure, before training and of a study's trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from memspan.figures.flow import Choices, FlowsByLag, demand_distinct
+from memspan.shapes import PerStep
+from memspan.study.results import StudyResult
+from memspan.study.study import Study
+from memspan.study.trial import gradient_flow, untrained
+
+MOST_LENGTHS = 4
+"""Rows of a figure; of more lengths the shortest, the longest and some between."""
+MOMENTS = {"start": "before training", "end": "after training"}
+
+
+def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
+    """‖dL/da[t]‖ of untrained networks, one for each configuration and seed: the size of one batch's gradient.
+
+    They are the networks and the first batches of a study's first repetition, with the study's `dtype`.
+
+    Raises
+    ------
+    InvalidArgument
+        Where there are more configurations than a figure can tell apart.
+    """
+    choices = choices_of(study)
+    demand_distinct(choices, fields_of(study))
+    lines: dict[Choices, list[PerStep]] = {}
+    for values, configuration in zip(choices, study.configurations, strict=True):
+        for seed in seeds:
+            network, batches, _ = untrained(configuration.with_(seed=seed), length, 0)
+            loss = configuration.make_task().make_loss()
+            lines.setdefault(values, []).append(gradient_flow(network, loss, next(batches)).d_a)
+    many = f"; {len(seeds)} networks each" if len(seeds) > 1 else ""
+    title = f"The gradient on its way back before training, T = {length}{many}\n{headline(study)}"
+    return FlowsByLag(title, fields_of(study), {("", ""): lines})
+
+
+def trained_record(result: StudyResult) -> FlowsByLag:
+    """The median over repetitions of ‖dL/da[t]‖ for each configuration of a study, before and after training."""
+    study = result.study
+    shown = some_of(study.lengths)
+    panels: dict[tuple[str, str], dict[Choices, list[PerStep]]] = {
+        (f"T = {length}", heading): {} for length in shown for heading in MOMENTS.values()
+    }
+    for values, part in zip(choices_of(study), result.parts, strict=True):
+        for length in shown:
+            for moment, heading in MOMENTS.items():
+                flows = [flow.d_a for trial in part.of_length(length) if (flow := getattr(trial, moment))]
+                if flows:
+                    panels[f"T = {length}", heading][values] = [np.median(flows, axis=0)]
+    few = "" if len(shown) == len(study.lengths) else f"; {len(shown)} of {len(study.lengths)} lengths"
+    title = f"The gradient on its way back (median over repetitions{few})\n{headline(study)}"
+    return FlowsByLag(title, fields_of(study), panels)
+
+
+def fields_of(study: Study) -> tuple[str, ...]:
+    """The names of the fields that vary, as they are shown."""
+    return tuple(study.shown(name) for name in study.varying)
+
+
+def choices_of(study: Study) -> list[Choices]:
+    """The values of the fields that vary, for each configuration."""
+    return [study.chosen(number) for number in range(len(study.configurations))]
+
+
+def headline(study: Study) -> str:
+    """The tasks, and the network or what is varied of it."""
+    return f"{', '.join(study.values()['task'])}: {study.describe()}"
+
+
+def some_of(lengths: Sequence[int]) -> list[int]:
+    """At most `MOST_LENGTHS` of them, evenly, with both ends."""
+    places = np.unique(np.linspace(0, len(lengths) - 1, MOST_LENGTHS).round().astype(int))
+    return [lengths[place] for place in places]

@@ -1,0 +1,78 @@
+"""The arrays of a checkpoint: its checksum, and whether training may have given their numbers."""
+
+import hashlib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memspan.errors import UnreadableFile
+from memspan.shapes import Array
+from memspan.training.history import History
+
+
+def checksum_of(header: str, arrays: dict[str, Array]) -> str:
+    """BLAKE2b of a header whose own checksum is empty, and of every array with its name, dtype and shape."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        for part in (name.encode(), array.dtype.name.encode(), repr(array.shape).encode(), content):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+    digest.update(header.encode())
+    return digest.hexdigest()
+
+
+def optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
+    """The optimiser's memory, in the form of another one."""
+    found = {
+        name: expect(path, arrays, f"optimizer.{name}", like.shape, like.dtype.name)
+        for name, like in template._asdict().items()
+    }
+    if any((array < 0).any() for array in found.values() if array.dtype.kind == "i"):
+        raise UnreadableFile(f"{path} holds a negative number of steps")
+    for name, array in found.items():
+        if not np.isfinite(array).all() or (name == "square" and (array < 0).any()):
+            raise UnreadableFile(f"{path} holds optimizer.{name} with numbers that no training gives")
+    return type(template)(**found)
+
+
+def history_of(path: Path, arrays: dict[str, Array], updates: int, *, own_loss: bool, own_task: bool) -> History:
+    """The history of so many updates; a loss or a task that is not memspan's own may give any numbers."""
+    evaluations = arrays.get("history.evaluated_at", np.zeros(0)).size
+    history = History()
+    for item in fields(History):
+        length = updates if item.name in ("loss", "norm", "clipped_norm") else evaluations
+        series = expect(path, arrays, f"history.{item.name}", (length,), "float64")
+        if not _is_possible(item.name, series, own_loss=own_loss, own_task=own_task):
+            raise UnreadableFile(f"{path} holds history.{item.name} with numbers that no training gives")
+        setattr(history, item.name, series.tolist())
+    if not set(history.evaluated_at) <= set(range(updates + 1)):
+        raise UnreadableFile(f"{path} tells of {updates} updates, and of evaluations at other times")
+    history.evaluated_at = [int(at) for at in history.evaluated_at]
+    return history
+
+
+def _is_possible(name: str, series: Array, *, own_loss: bool, own_task: bool) -> bool:
+    """Whether training may have given these numbers. A diverging network is stopped before they are kept."""
+    match name:
+        case "loss":
+            return bool(np.isfinite(series).all()) and (own_loss or bool((series >= 0).all()))
+        case "norm" | "clipped_norm":
+            return bool((np.isfinite(series) & (series >= 0)).all())
+        case "evaluation_loss":
+            return own_loss or not (series < 0).any()
+        case "accuracy":
+            return own_task or not ((series < 0) | (series > 1)).any()
+    return bool((np.diff(series) >= 0).all())  # evaluated_at
+
+
+def expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
+    """An array of this shape and dtype, or UnreadableFile."""
+    array = arrays.get(name)
+    if array is None or array.shape != shape or array.dtype != dtype:
+        got = "nothing" if array is None else f"{array.dtype} {array.shape}"
+        raise UnreadableFile(f"{path} must hold {name} as {dtype} {shape}, and holds {got}")
+    return array

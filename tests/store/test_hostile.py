@@ -1,0 +1,175 @@
+"""Stores that were written to do harm, checksums included: each is named as damage, soon and in little memory."""
+
+import json
+import sqlite3
+import tracemalloc
+import zlib
+from contextlib import closing
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from memspan import Store, Study, UnreadableFile
+from memspan.store.checksums import checksum
+from memspan.store.export import export
+from memspan.store.repair import diagnose
+from memspan.store.schema import METADATA
+
+STUDY = Study(lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
+MOST_BYTES = 400e6
+DEEP = "[" * 200_000
+
+
+def blob(**arrays):
+    return zlib.compress(save(arrays, {"curve_every": "1", "flow_every": "1"}))
+
+
+def raw_blob(entry, size=0):
+    """A file that says of an array whatever it likes."""
+    header = json.dumps({"__metadata__": {"curve_every": "1", "flow_every": "1"}, **entry}).encode()
+    return zlib.compress(len(header).to_bytes(8, "little") + header + bytes(size))
+
+
+def bomb(size):
+    packing = zlib.compressobj()
+    return b"".join(packing.compress(bytes(1 << 20)) for _ in range(size >> 20)) + packing.flush()
+
+
+F64 = {"dtype": "F64", "data_offsets": [0, 0]}
+HARMFUL = {
+    "no JSON": ("studies", "specification", "{"),
+    "deep": ("studies", "specification", DEEP),
+    "deep inside": ("studies", "specification", '{"cell": ' + "[" * 900 + "]" * 900 + "}"),
+    "a list": ("studies", "specification", "[1]"),
+    "a name twice": ("studies", "specification", '{"name": "x"}'),
+    "a large number": ("studies", "specification", '{"hidden": 1' + "0" * 5000 + "}"),
+    "many trials": ("studies", "specification", '{"repetitions": 1' + "0" * 30 + "}"),
+    "deep versions": ("studies", "versions", DEEP),
+    "no versions": ("studies", "versions", "7"),
+    "a date that is no text": ("studies", "created", b"7"),
+    "a hash that is no text": ("studies", "hash", b"\xff"),
+    "a configuration that is no text": ("configurations", "specification", b"{}"),
+    "accuracy": ("trials", "accuracy", 5.0),
+    "accuracy of a batch": ("trials", "accuracies", "[0.5, -1]"),
+    "updates": ("trials", "updates", -1),
+    "updates without end": ("trials", "updates", 10**15 + 0.5),
+    "seconds": ("trials", "seconds", -1.0),
+    "attempts": ("trials", "attempts", 0),
+    "outcome": ("trials", "outcome", "won"),
+    "deep accuracies": ("trials", "accuracies", DEEP),
+    "an object": ("trials", "losses", '{"a": 1}'),
+    "a reason that is no text": ("trials", "reason", b"3"),
+    "rows of nothing": ("curves", "data", raw_blob({"flow_map": F64 | {"shape": [2**40, 0]}})),
+    "a bomb": ("curves", "data", bomb(2 << 30)),
+    "three axes": ("curves", "data", blob(curve=np.zeros((2, 2, 2)))),
+    "whole numbers": ("curves", "data", blob(curve=np.zeros(2, np.int64))),
+    "no metadata": ("curves", "data", zlib.compress(save({"curve": np.zeros(2)}))),
+    "half a flow": ("curves", "data", blob(**{"start.d_a": np.zeros(2)})),
+    "a text": ("curves", "data", "text"),
+    "every": (
+        "curves",
+        "data",
+        zlib.compress(save({"curve": np.zeros(2)}, {"curve_every": "-1", "flow_every": "1"})),
+    ),
+}
+
+
+@pytest.fixture
+def path(tmp_path, make_trial):
+    path = tmp_path / "store.sqlite"
+    with Store(path, create=True) as store:
+        store.enter(STUDY).keep([make_trial(3, 0), make_trial(5, 1)])
+    return path
+
+
+def plant(path, table, column, value):
+    """Put a value into the first row of a table, and give it a checksum, if a row like that can have one."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.row_factory = sqlite3.Row
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", (value,))
+        row = dict(connection.execute(f"SELECT * FROM {table} WHERE rowid = 1").fetchone())
+        try:
+            mark = checksum(METADATA.tables[table], row)
+        except ValueError:
+            return
+        connection.execute(f"UPDATE {table} SET checksum = ? WHERE rowid = 1", (mark,))
+
+
+def read_all(path, tmp_path):
+    with Store(path) as store:
+        store.overviews()
+        entry = store.find("first")
+        entry.counts()
+        entry.reasons()
+        entry.summary()
+        entry.result()
+        export(entry, tmp_path / "out.json", curves=True)
+
+
+@pytest.mark.parametrize(("table", "column", "value"), HARMFUL.values(), ids=HARMFUL)
+def test_harm_is_damage_with_a_name(path, tmp_path, table, column, value):
+    plant(path, table, column, value)
+    tracemalloc.start()
+    with pytest.raises(UnreadableFile, match=r"store\.sqlite .*(holds|damaged)"):
+        read_all(path, tmp_path)
+    found = diagnose(path, tmp_path / "rescued.sqlite")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert any(complaint.startswith(f"1 rows of {table} cannot be used") for complaint in found.complaints)
+    assert peak < 2 * MOST_BYTES
+    with Store(tmp_path / "rescued.sqlite") as store:
+        assert [overview.done for overview in store.overviews()] in ([1], [0], [])
+
+
+@pytest.mark.parametrize(
+    "line", ["store show first", "study show first", "study status", "store export first -o o.csv"]
+)
+@pytest.mark.parametrize("harm", ["deep", "a date that is no text", "outcome"])
+def test_a_command_ends_with_3_and_one_line(path, memspan_, line, harm):
+    plant(path, *HARMFUL[harm])
+    code, _, err = memspan_(f"{line} --store {path}")
+    assert code == 3
+    assert err.count("\n") == 1
+    assert err.startswith("memspan: ")
+    assert len(err) < 1000
+    code, _, err = memspan_(f"store doctor --store {path}")
+    assert code == 3
+    assert "is not sound" in err
+
+
+TABLES = {
+    "a view without end": (
+        "ALTER TABLE trials RENAME TO hidden; CREATE VIEW trials AS "
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS study FROM n"
+    ),
+    "other columns": "DROP TABLE trials; CREATE TABLE trials (a)",
+    "no rowid": "DROP TABLE weights; CREATE TABLE weights (study PRIMARY KEY, data) WITHOUT ROWID",
+    "no text": (
+        "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(x'ff' AS TEXT) WHERE name = 'trials'"
+    ),
+}
+
+
+@pytest.mark.parametrize("script", TABLES.values(), ids=TABLES)
+def test_other_tables_are_damage_too(path, tmp_path, script):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    with pytest.raises(UnreadableFile):
+        read_all(path, tmp_path)
+    assert not diagnose(path, tmp_path / "rescued.sqlite").sound
+
+
+def test_two_studies_of_one_name_are_not_both_saved(path, tmp_path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, 'UNIQUE (name)', 'CHECK (1)')")
+        connection.execute("DELETE FROM sqlite_master WHERE name = 'sqlite_autoindex_studies_1'")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.row_factory = sqlite3.Row
+        row = dict(connection.execute("SELECT * FROM studies").fetchone()) | {"id": 2}
+        row["checksum"] = checksum(METADATA.tables["studies"], row)
+        connection.execute(f"INSERT INTO studies VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+    assert not diagnose(path, tmp_path / "rescued.sqlite").sound
+    with Store(tmp_path / "rescued.sqlite") as store:
+        assert store.names() == ["first"]
