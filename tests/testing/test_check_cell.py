@@ -118,7 +118,7 @@ def test_a_right_cell_keeps_every_contract():
     ("cell", "contract", "found"),
     [
         (own(source=""), "names", "an empty name or source"),
-        (own(states=("h",), reads=("h",)), "names", "the first state is 'h', and not 'a'"),
+        (own(states=("h",), reads=("h",)), "names", "the first state is 'h' instead of 'a'"),
         (own(backward=wrong_slope), "derivative", "the derivative with respect to gate a is off by"),
         (replace(GRU, backward=wrong_gate), "derivative", "the derivative with respect to previous a is off by"),
         (own(backward=wrong_slope), "gradient", "The gradient is WRONG at"),

@@ -160,8 +160,8 @@ def test_a_right_task_keeps_every_contract():
             "trivial risk",
             "at T = 19 the trivial answer has a loss",
         ),
-        (changed(chance_accuracy=lambda self, length: 0.52), "chance accuracy", "and 0.52 is stated"),
-        (changed(make_loss=MSELoss), "trivial risk", "and 0.693147 is stated"),
+        (changed(chance_accuracy=lambda self, length: 0.52), "chance accuracy", "but the task states 0.52"),
+        (changed(make_loss=MSELoss), "trivial risk", "but the task states 0.693147"),
     ],
 )
 def test_a_planted_mistake_is_caught(task, contract, found):

@@ -178,7 +178,7 @@ class Cell:
 
     @property
     def wiring(self) -> str:
-        """The gates, and what feeds them where that is not W and R."""
+        """The gates, with the exceptions to "W and R feed every gate" in parentheses."""
         fed = []
         if self.input_gates != self.gates:
             fed.append(f"W: {', '.join(self.input_gates)}")
@@ -192,13 +192,13 @@ class Cell:
 
     @property
     def equations(self) -> str:
-        """What the module of `forward` says of the cell, up to the derivation of the backward."""
+        """The docstring of the module of `forward`, up to the derivation of the backward pass."""
         module = sys.modules.get(self.forward.__module__)
         text, _, _ = (getattr(module, "__doc__", None) or "").partition("\nBackward.")
         return text.strip()
 
     def checked_recurrent_gain(self, value: Any) -> float:
-        """`value` as a float above 0. A cell without R has nothing that it could multiply: there it must be 1."""
+        """Return `value` as a float above 0. For a cell without R it must be 1, as it would have no effect."""
         gain = real_number("recurrent_gain", value, above=0)
         if gain != 1 and not self.recurrent_gates:
             raise InvalidArgument("recurrent_gain", f"1 for the cell {self.name}, which has no R", repr(value))

@@ -79,10 +79,10 @@ class Layout:
 def initial_weights(
     layout: Layout, init: str, gain: float, rng: np.random.Generator, recurrent_gain: float = 1.0
 ) -> Flat:
-    """Draw the weights of a cell from the initializer of that name; float64.
+    """Draw the weights of a cell from the initializer `init`, in float64.
 
-    The gain multiplies what the initializer is about: R alone for `orthogonal` and `identity`, else W, R and V.
-    The recurrent gain multiplies R alone, for every initializer.
+    `gain` multiplies W, R and V, but R alone for the initializers of R (`orthogonal`, `identity`).
+    `recurrent_gain` multiplies R alone, for every initializer.
     """
     rule, cell = INITIALIZERS[init], layout.cell
     other_gain = gain if rule.other is rule.recurrent else 1.0

@@ -58,7 +58,7 @@ class LSTM(Network):
         An initializer, as for `RNN`.
     forget_bias : float
         The initial value of the forget gate's bias. At 1 the gate starts open (Gers et al. 2000; Jozefowicz,
-        Zaremba & Sutskever 2015, section 5). At 0 half of c[t] is lost at each step.
+        Zaremba & Sutskever 2015, section 5). At 0 the cell loses half of c at each step.
     gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 

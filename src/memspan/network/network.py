@@ -50,9 +50,9 @@ class Network:
         An initializer from `memspan.INITIALIZERS`; by default that of the cell. It never changes the cell: the
         IRNN is `Network("rnn-relu", init="identity", ...)`.
     gain : float
-        Multiplies what the initializer draws (R alone for `orthogonal` and `identity`).
+        The factor of the initial weights W, R and V (of R alone for `orthogonal` and `identity`).
     recurrent_gain : float
-        Multiplies R alone, for every initializer; 1 for a cell without R.
+        An additional factor of the initial R, for every initializer; 1 for a cell without R.
     dtype : float32, float64 or complex128
         The dtype of the weights and of all results. complex128 serves the complex step of the gradient check.
     output_steps : int, optional

@@ -50,7 +50,7 @@ class RNN(Network):
         An initializer: `uniform` (U(-0.2, 0.2), as in the assignment), `orthogonal`, `identity`, `glorot` or
         `lecun`; `memspan.cells.initializers` cites their sources. Biases start at 0.
     activation : `tanh` or `relu`, optional
-        By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
+        By default relu for `init="identity"` (the IRNN of Le, Jaitly & Hinton 2015), otherwise tanh.
     gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 
