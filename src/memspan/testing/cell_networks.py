@@ -223,7 +223,7 @@ def check_engines(cell: Cell) -> None:
 
 
 def _demand_agreement(network: Network, x: Array, y: Array) -> None:
-    """Require that loss, gradients, norms and predictions of both engines agree, relative to the largest number."""
+    """Require that loss, gradients, norms and predictions of both engines agree, up to rounding."""
     loss, info = MSELoss(), np.finfo(network.dtype)
     tolerance = 64 * float(info.eps) * len(x)
     y_hat = network.forward(x)

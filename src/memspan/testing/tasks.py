@@ -200,16 +200,16 @@ def _check_ownership(task: Task) -> None:
     kept = x.copy(), y.copy()
     demand(x.flags.writeable and y.flags.writeable, "arrays that cannot be written to")
     x[:] = 9
-    demand_same(y, kept[1], "y, once x is overwritten,")
+    demand_same(y, kept[1], "y after x was overwritten")
     y[:] = 9
     again = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
     for name, part, before in zip("xy", again, kept, strict=True):
-        demand_same(part, before, f"{name} of the next batch, once this one is overwritten,")
+        demand_same(part, before, f"{name} of the next batch after this one was overwritten")
     draws = task.draws(task.least_length + 3)
     u = np.random.default_rng(0).random((draws, 4))
     given = u.copy()
     task.make(u, task.least_length + 3)
-    demand_same(u, given, "the random numbers, after make,")
+    demand_same(u, given, "the array of random numbers after make")
 
 
 def _check_relevant(task: Task) -> None:
@@ -218,7 +218,7 @@ def _check_relevant(task: Task) -> None:
         kept, relevant = x.copy(), task.relevant(x)
         demand_equal((relevant.shape, relevant.dtype), (x.shape[:2], np.dtype(bool)), "shape and dtype")
         demand(relevant.any(axis=0).all(), "a sequence without a relevant step")
-        demand_same(x, kept, "x, after relevant,")
+        demand_same(x, kept, "x after relevant")
 
 
 def _check_trivial_risk(task: Task) -> None:
@@ -269,7 +269,7 @@ def _check_oracle(task: Task) -> None:
         task.accuracy(known[..., :1, :], labels)
     except InvalidArgument:
         return
-    raise Found("an accuracy of answers whose shape is not that of the labels")
+    raise Found("that accuracy accepts answers of another shape than the labels")
 
 
 def _check_lengths(task: Task) -> None:
