@@ -225,10 +225,10 @@ class Network:
         if x.ndim not in (2, 3):
             raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
         if x.shape[-1] != self.input_size:
-            rule = f"an array with {self.input_size} features in its last axis (input_size)"
+            rule = f"an array with {self.input_size} features (input_size)"
             raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
         if 0 in x.shape:
-            raise InvalidArgument("x", "an array with at least one time step and one sample", f"shape {x.shape}")
+            raise InvalidArgument("x", "of at least one time step and one sample", f"shape {x.shape}")
         if len(x) < (self.output_steps or 1):
             raise InvalidArgument("x", f"at least {self.output_steps} time steps long (output_steps)", f"{len(x)}")
         return x if x.ndim == 3 else x[:, np.newaxis]

@@ -46,7 +46,7 @@ def varied(groups: Iterable[Array], which: int, k: int) -> tuple[tuple[Array, ..
 def check_names(cell: Cell) -> None:
     """The first state is a, biases belong to gates, and name and source are not empty."""
     demand_equal(cell.states[0], "a", "the first state")
-    demand(set(cell.bias) <= set(cell.gates), f"a bias of {sorted(set(cell.bias) - set(cell.gates))}")
+    demand(set(cell.bias) <= set(cell.gates), f"a bias of no gate: {sorted(set(cell.bias) - set(cell.gates))}")
     demand(cell.name and cell.source, "an empty name or source")
 
 

@@ -103,7 +103,7 @@ def check_unit_weights(cell: Cell) -> None:
     network = Network(cell, 1, 7, 1, rng=5)
     shape = (len(cell.unit_weights), 7)
     demand_equal(network.U.shape, shape, "the shape of U")
-    demand_equal("U" in network.get_weights(), bool(cell.unit_weights), "whether there is a U")
+    demand_equal("U" in network.get_weights(), bool(cell.unit_weights), "the presence of U")
     bare = Network(replace(cell, unit_init=None), 1, 7, 1, rng=5)
     demand_same(bare.U, np.zeros(shape), "U without unit_init and zeros")
     demand_same(bare.V, network.V, "V with unit_init and without")

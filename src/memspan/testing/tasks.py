@@ -305,7 +305,7 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "mask": Contract(
         "What counts has a label, something counts in each sequence, and it is correct to 0 ... 1.", _check_mask
     ),
-    "split": Contract("A batch is the same however it is split.", _check_split),
+    "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
     "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),
     "ownership": Contract("The caller owns the arrays, and no call changes its arguments.", _check_ownership),
     "relevant": Contract("`relevant` returns bool `[T, B]`, with a mark in each sequence.", _check_relevant),
