@@ -57,11 +57,11 @@ class Trace:
         return _side_by_side(self.states[: len(self.cell.reads), :-1])
 
     def state(self, name: str) -> Hidden:
-        """The state `name` after each step, `[T, B, H]`."""
+        """The state of that name after each step, `[T, B, H]`."""
         return self.states[self.cell.states.index(name), 1:]
 
     def gate(self, name: str) -> Hidden:
-        """The gate `name` at each step, after its nonlinearity, `[T, B, H]`."""
+        """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
         return self.residuals[self.cell.residuals.index(name)]
 
 

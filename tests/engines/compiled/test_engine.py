@@ -447,7 +447,7 @@ def test_what_the_kernel_would_read_beyond_its_end_is_recompiled():
 
 def test_a_loss_that_returns_nothing_is_not_a_divergence():
     network, x, y = problem("lstm", 3, *SHAPES[2])
-    with pytest.raises(InvalidArgument, match=r"the value of loss.forward must be a number, got None"):
+    with pytest.raises(InvalidArgument, match=r"what loss.forward returns must be a number, got None"):
         compiled(engine_of(network, Silent()), network, x, y)
 
 

@@ -19,8 +19,8 @@ from memspan.engines.compiled.kernel import build
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 """No branch for a division by zero; a·b + c as one instruction; other Python threads run meanwhile."""
 TELLING = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
-"""The beginnings of the lines in which Numba states the cause of an error."""
-PATIENCE = 1.0  # seconds: loading a kernel from disk takes less, compiling one takes more
+"""How the lines begin in which Numba says what is wrong."""
+PATIENCE = 1.0  # seconds: a kernel from disk takes less, one that is compiled takes more
 
 _kernels: dict[tuple[Any, ...], Any] = {}
 
@@ -55,17 +55,17 @@ def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
 
 
 def compiled(kernel: Any, call: Callable[[], None], what: str) -> None:
-    """Call a kernel for the first time, and print a line if it must be compiled.
+    """Call a kernel for the first time, and say so if it must be compiled.
 
-    A cached kernel that cannot be read is compiled again.
+    What was kept on disk and cannot be read is thrown away.
     """
-    kept = "once" if kernel.stats.cache_path else "in every process, because no cache folder is writable"
+    kept = "once" if kernel.stats.cache_path else "every time: no folder that keeps it can be written"
     with announced(f"{what}, {kept}"):
         try:
             call()
         except (NumbaError, UnsupportedBytecodeError):
             raise
-        except Exception:  # unpickling a damaged file can raise any exception
+        except Exception:  # unpickling something else can raise anything
             kernel.recompile()
             call()
 
@@ -79,7 +79,7 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def announced(what: str) -> Iterator[None]:
-    """Print on standard error that something is being compiled, once it takes longer than loading would."""
+    """Say on standard error that something is being compiled, if it takes longer than loading it would."""
     timer = threading.Timer(PATIENCE, lambda: print(f"memspan: compiling {what}", file=sys.stderr))
     timer.daemon = True
     timer.start()

@@ -139,7 +139,7 @@ class CompiledEngine:
         work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
         value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
-            raise InvalidArgument("the value of loss.forward", "a number", repr(value))
+            raise InvalidArgument("what loss.forward returns", "a number", repr(value))
         loss[0] = value
         d_y_hat = self._answer(work.data.d_y_hat[k])
         d_loss = np.asarray(self.loss.backward())
