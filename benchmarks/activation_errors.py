@@ -1,12 +1,12 @@
-"""How large are the errors of the compiled activations? Every float32 there is, and a sample of float64.
+"""Measure the errors of the compiled activations, over all float32 arguments and over a sample of float64.
 
     python benchmarks/activation_errors.py [function ...]
 
-Takes two minutes for each function; those that are not named keep the rows that they have. Errors are in units in
-the last place of the right result (of the smallest denormal, where that is denormal; there the logistic function
-and softplus may give anything from 0 to the smallest normal number). Sine and cosine are measured over |x| ≤ 1000.
-The right result of a float32 comes from NumPy in float64, that of a float64 from mpmath if it is installed. Prints
-the table and writes it to benchmarks/results/.
+The script takes two minutes for each function; the rows of functions that are not named stay as they are. Errors
+are in units in the last place of the right result. If the right result is denormal, the unit is the smallest
+denormal number, and the logistic function and softplus may return anything from 0 to the smallest normal number.
+Sine and cosine are measured over |x| ≤ 1000. The right result for float32 comes from NumPy in float64, and for
+float64 from mpmath if it is installed. The script prints the table and writes it to benchmarks/results/.
 """
 
 import json
@@ -25,9 +25,9 @@ from memspan.cells.activations import cos, exp, relu, sigmoid, sin, softplus, so
 
 RESULTS = Path(__file__).parent / "results"
 FUNCTIONS = (tanh, sigmoid, exp, softplus, softplus_derivative, relu, sin, cos)
-FLUSHED = (sigmoid, softplus)  # may be 0 below the smallest normal number
+FLUSHED = (sigmoid, softplus)  # results below the smallest normal number may be flushed to 0
 PERIODIC = (sin, cos)
-FARTHEST = 1000  # of these
+FARTHEST = 1000  # the largest |x| for the periodic functions
 FLAGS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 TINY = np.finfo(np.float32).tiny
 CHUNK = 1 << 20
@@ -36,7 +36,7 @@ REPEATS = 3000
 
 
 def compiled(function: Callable) -> Callable:
-    """A kernel that applies the twin of `function` to every element."""
+    """Return a kernel that applies the compiled form of `function` to every element."""
 
     @njit(**FLAGS)
     def kernel(x, out):
@@ -48,7 +48,7 @@ def compiled(function: Callable) -> Callable:
 
 @njit(error_model="numpy")
 def largest_error(out, truth, flushed):
-    """The largest error in units in the last place, and where; infinite where only one is NaN or infinite."""
+    """The largest error in units in the last place, and its index; infinite if only one is NaN or infinite."""
     worst, where = 0.0, 0
     for i in range(out.size):
         right = np.float32(truth[i])
@@ -70,7 +70,7 @@ def all_float32(function: Callable) -> tuple[float, float]:
     kernel, worst, where = compiled(function), 0.0, 0.0
     end = 1 << (
         31 if function is softplus_derivative else 32
-    )  # softplus is positive, and so is a slope's argument
+    )  # softplus is positive, and so are the arguments of its derivative
     for begin in range(0, end, CHUNK):
         x = np.arange(begin, begin + CHUNK, dtype=np.uint32).view(np.float32)
         x = x[np.abs(x) <= FARTHEST] if function in PERIODIC else x
@@ -84,7 +84,7 @@ def all_float32(function: Callable) -> tuple[float, float]:
 
 
 def exact(name: str, x: float) -> tuple[float, float]:
-    """The right result to thirty digits: the nearest float64, and the rest."""
+    """The right result to thirty digits, as the nearest float64 and the remainder."""
     import mpmath as mp
 
     with mp.workdps(50):
@@ -111,7 +111,7 @@ def exact(name: str, x: float) -> tuple[float, float]:
 
 
 def sample_float64(function: Callable) -> float | None:
-    """The largest error over a sample of arguments, small and large; none without mpmath."""
+    """The largest error over a sample of small and large arguments; None without mpmath."""
     try:
         import mpmath  # noqa: F401
     except ImportError:
@@ -126,7 +126,7 @@ def sample_float64(function: Callable) -> float | None:
 
 
 def nanoseconds(kernel: Callable, dtype: type) -> float:
-    """The fastest of many runs, for one element."""
+    """The time of the fastest of many runs, per element."""
     x = np.random.default_rng(0).normal(0, 2, 4096).astype(dtype)
     out, best = np.empty_like(x), np.inf
     kernel(x, out)
@@ -138,7 +138,7 @@ def nanoseconds(kernel: Callable, dtype: type) -> float:
 
 
 def measure(function: Callable) -> dict[str, object]:
-    """One row of the table."""
+    """Measure one row of the table."""
     worst, where = all_float32(function)
     row = {"function": function.__name__, "float32": worst, "where": where, "float64": sample_float64(function)}
     for dtype in (np.float32, np.float64):
@@ -148,7 +148,7 @@ def measure(function: Callable) -> dict[str, object]:
 
 
 def check_special_values() -> None:
-    """What NaN, the infinities and the zeros give."""
+    """Check the results for NaN, the infinities and the zeros."""
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0])
     right = {
         "tanh": [np.nan, 1, -1, 0.0, -0.0],
@@ -170,7 +170,7 @@ def table(rows: list[dict[str, object]]) -> str:
     lines = [
         "Largest error in units in the last place (float32: all 2³² arguments, or all |x| ≤ "
         f"{FARTHEST} for sine and cosine; float64: a sample) and nanoseconds "
-        f"an element beside those of the NumPy function; numba {numba.__version__}, numpy {np.__version__}, "
+        f"per element, also for the NumPy function; numba {numba.__version__}, numpy {np.__version__}, "
         f"{platform.machine()}.",
         "",
         "| function | float32 | at | float64 | ns, float32 | NumPy | ns, float64 | NumPy |",
@@ -188,7 +188,7 @@ def table(rows: list[dict[str, object]]) -> str:
 
 
 def earlier() -> dict[str, dict[str, object]]:
-    """The rows that are there, by function."""
+    """The rows of an earlier run, by function."""
     path = RESULTS / "activation_errors.json"
     rows = json.loads(path.read_text("utf-8"))["errors"] if path.exists() else []
     return {row["function"]: row for row in rows}

@@ -1,9 +1,9 @@
-"""How large are the errors of a right gradient? The measurement behind the tolerances of `gradient_check`.
+"""Measure the errors of right gradients, from which the tolerances of `gradient_check` are set.
 
     python benchmarks/calibrate_gradcheck.py
 
-Five cells, five lengths, five seeds; then one cell at rising gain, for saturation and chaos. Prints the tables and
-writes them to benchmarks/results/.
+The script measures five cells at five lengths with five seeds, and then one cell at rising gain, for saturation
+and chaos. It prints the tables and writes them to benchmarks/results/.
 """
 
 import json
@@ -46,7 +46,7 @@ def errors_of(report: GradientReport, scope: str) -> list[float]:
 
 
 def central_errors(model: Network, x: np.ndarray, rng: np.random.Generator) -> list[float]:
-    """The central difference against the complex step, at two elements of each weight, by the tensor's scale."""
+    """Compare the central difference with the complex step at two elements of each weight."""
     y_hat = model.forward(x)
     oracle = Oracle.of(model, y_hat, np.ones_like(y_hat))
     found = []
@@ -121,9 +121,9 @@ def tables(errors: dict[tuple[str, int], list[float]], gains: list[dict[str, flo
         )
     lines += [
         "",
-        f"The tolerance of T steps is max({FLOOR:g}, {PER_STEP:g}·T) machine epsilons, and in addition "
-        f"{ROUNDINGS:g} times what one more rounding of the cell's derivatives does to the gradient. That last "
-        "part matters where a network is chaotic or saturated (tanh, init glorot, T = 100, float64):",
+        f"The tolerance of T steps is max({FLOOR:g}, {PER_STEP:g}·T) machine epsilons, plus "
+        f"{ROUNDINGS:g} times the change of the gradient when the cell's derivatives are rounded once more. The "
+        "second part matters where a network is chaotic or saturated (tanh, init glorot, T = 100, float64):",
         "",
         "| gain | median error | largest | widest tolerance | error / tolerance | not compared | false alarms |",
         "|---:|---:|---:|---:|---:|---:|---:|",

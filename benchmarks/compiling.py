@@ -1,8 +1,8 @@
-"""How long Numba takes to compile a kernel: the first of a process, and each cell after it.
+"""Measure how long Numba takes to compile the first kernel of a process, and then each cell's kernel.
 
     python benchmarks/compiling.py [--rounds 3]
 
-Every round is a new process with an empty cache. Writes results/compiling.md.
+Every round is a new process with an empty cache. The script writes results/compiling.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import numpy as np
 from memspan import CELLS, MSELoss, Network
 from memspan.engines.compiled import CompiledEngine, compiling
 
-compiling.PATIENCE = 1e9  # nobody need be told
+compiling.PATIENCE = 1e9  # print no messages about compiling
 found = {{}}
 for cell in ("rnn", *CELLS):
     if cell == "rnn" and found:  # the same kernel is not compiled twice
@@ -37,7 +37,7 @@ print(json.dumps(found))
 
 
 def one_round() -> dict[str, float]:
-    """Seconds of each."""
+    """Measure the seconds of each cell in a new process."""
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache, "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run([sys.executable, "-c", ONE_ROUND], env=environment, capture_output=True, check=True)
@@ -60,7 +60,7 @@ def main() -> None:
             "# How long a kernel takes to compile",
             "",
             f"{machine}; float32, one after the other in one process;",
-            f"medians of {len(rounds)} processes, each with an empty cache. Afterwards a kernel comes from disk.",
+            f"medians of {len(rounds)} processes, each with an empty cache. Later, kernels are loaded from disk.",
             "",
             "| cell | seconds | |",
             "|---|---:|---:|",

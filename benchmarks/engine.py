@@ -1,10 +1,10 @@
-"""How fast are the engines, beside PyTorch, JAX, and the roofline? All cells and sizes, on one core and on all.
+"""Time the engines beside PyTorch, JAX and the roofline, for all cells and sizes, on one core and on all.
 
     python benchmarks/engine.py
 
-Takes about a quarter of an hour. It is `memspan bench` with more rounds: prints its tables, and writes them, the
-record with every round, and the bar chart to benchmarks/results/. PyTorch and JAX are skipped where they are not
-installed.
+The script takes about a quarter of an hour. It runs `memspan bench` with more rounds, prints its tables, and
+writes them to benchmarks/results/ together with every round and the bar chart. It skips PyTorch and JAX if they
+are not installed.
 """
 
 from pathlib import Path

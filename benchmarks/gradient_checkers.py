@@ -1,16 +1,16 @@
-"""What do gradient checkers see? Twelve planted mistakes, three checkers, the same networks.
+"""Run three gradient checkers on twelve planted mistakes in the same networks.
 
     python benchmarks/gradient_checkers.py
 
 - memspan: `gradient_check` with its defaults.
 - PyTorch: `torch.autograd.gradcheck` with its defaults, on forward and backward wrapped as one
-  `torch.autograd.Function` of the flat vector of weights, in float64. It raises with both gradients in full; were
-  the weights handed over one by one, it would name the first that differs. (Skipped where torch is missing.)
-- SciPy: `scipy.optimize.check_grad` with its defaults. It returns a distance and no verdict; here a distance above
-  1e-6, the bound that its documentation calls likely correct for `check_derivative`, counts as caught.
+  `torch.autograd.Function` of the flat vector of weights, in float64. Its error prints both gradients in full. If
+  the weights were passed one by one, it would name the first that differs. (Skipped if torch is missing.)
+- SciPy: `scipy.optimize.check_grad` with its defaults. It returns a distance and no verdict. Here a distance above
+  1e-6 counts as caught; for `check_derivative`, SciPy's documentation calls smaller ones likely correct.
 
-The last two see the gradient as users of them would hand it over: summed over time, one number for each weight.
-Prints the table and writes it to benchmarks/results/.
+PyTorch and SciPy receive the gradient as their users would pass it: summed over time, one number for each weight.
+The script prints the table and writes it to benchmarks/results/.
 """
 
 import time
@@ -33,11 +33,11 @@ except ModuleNotFoundError:
 
 RESULTS = Path(__file__).parent / "results"
 LENGTH, BATCH, HIDDEN = 48, 4, 8
-WRITTEN_BATCH = 32  # the constant of `constant-batch-size`
+WRITTEN_BATCH = 32  # the constant in `constant-batch-size`
 LIMIT = 1e-6
 RIGHT = "none: the right gradient"
 
-Verdict = tuple[bool, str]  # whether a mistake was reported, and what was said about it
+Verdict = tuple[bool, str]  # whether a mistake was reported, and the report's text
 
 
 def flat_gradient(model: Network, gradients: dict[str, np.ndarray]) -> np.ndarray:
@@ -99,7 +99,7 @@ CHECKERS: dict[str, Callable[..., Verdict]] = {"memspan": by_memspan, "torch": b
 
 
 def subjects(network: Network) -> dict[str, tuple[Network, MSELoss]]:
-    """Every mistake planted in the network, and last the network itself."""
+    """The network with each mistake planted, and last the network without a mistake."""
     found = {}
     for name in MISTAKES:
         loss = ConstantBatchLoss(WRITTEN_BATCH) if name == "constant-batch-size" else MSELoss()
@@ -108,7 +108,7 @@ def subjects(network: Network) -> dict[str, tuple[Network, MSELoss]]:
 
 
 def verdict_of(wrong: dict[str, bool], mistake: str) -> str:
-    """One word for both cells, or one for each where they differ."""
+    """One word for both cells, or one word per cell if they differ."""
     words = {True: "caught", False: "**missed**"}
     if mistake not in MISTAKES:
         words = {True: "**false alarm**", False: "passes"}
@@ -119,7 +119,7 @@ def verdict_of(wrong: dict[str, bool], mistake: str) -> str:
 
 def main() -> None:
     checkers = {name: check for name, check in CHECKERS.items() if name != "torch" or torch is not None}
-    found, said = defaultdict(dict), defaultdict(dict)  # (mistake, checker) -> cell -> verdict, and its words
+    found, said = defaultdict(dict), defaultdict(dict)  # (mistake, checker) -> cell -> verdict, and text
     seconds = dict.fromkeys(checkers, 0.0)
     for cell in ("rnn", "lstm"):
         rng = np.random.default_rng(0)

@@ -1,12 +1,12 @@
-"""The same kills for Optuna: 200 trials in two processes, SIGKILL at 50 random moments, and who is missing then.
+"""Kill Optuna's workers like memspan's: 200 trials in two processes, SIGKILL at 50 random moments.
 
     pip install optuna
     python benchmarks/kill_optuna.py [--kills 50] [--trials 200] [--updates 2000]
 
-Optuna keeps its studies in SQLite too (RDBStorage), with a heartbeat of a second, and begins trials again whose
-heartbeat has stopped (RetryHeartbeatStaleTrialCallback). Its points are a grid. A killed process is replaced at
-once; at the end two processes are started once more, as memspan's study is. memspan runs
-tests/faults/kill_workers.py. Writes results/kills.md and .json.
+Optuna also stores its studies in SQLite (RDBStorage), with a heartbeat of one second, and retries trials whose
+heartbeat has stopped (RetryHeartbeatStaleTrialCallback). Its points form a grid. The script replaces a killed
+process at once and starts two more processes at the end, as memspan's study is resumed. For memspan it runs
+tests/faults/kill_workers.py. It writes results/kills.md and .json.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from memspan.study.trial import run_trial
 
 RESULTS = Path(__file__).parent / "results"
 SECONDS_MORE = 40.0
-"""That the processes have after the last kill, before what is not done counts as lost."""
+"""Time for the processes after the last kill; results that are missing then count as lost."""
 
 
 def optuna_study(folder: str, trials: int):
@@ -50,7 +50,7 @@ def optuna_study(folder: str, trials: int):
 
 
 def work(folder: str, trials: int, updates: int) -> None:
-    """A worker: the points of the grid are the trials of the study that memspan runs."""
+    """Run a worker; the points of the grid are the trials of the study that memspan runs."""
     study = small_study(trials, updates, LENGTHS)
     keys = study.keys
 
@@ -62,7 +62,7 @@ def work(folder: str, trials: int, updates: int) -> None:
 
 
 def kill_optuna(folder: str, kills: int, trials: int, updates: int) -> dict:
-    """Counts of what became of the trials."""
+    """Kill workers of an Optuna study, and count the trials by outcome."""
     import optuna
 
     rng = random.Random(1)
@@ -98,7 +98,7 @@ def kill_optuna(folder: str, kills: int, trials: int, updates: int) -> dict:
 
 
 def _ends(workers: list[subprocess.Popen]) -> list[int | None]:
-    """Their exit codes after a while; None of those that are still at work, and are ended."""
+    """Return the exit codes after `SECONDS_MORE`; None for workers still running, which are killed."""
     until = time.monotonic() + SECONDS_MORE
     while any(worker.poll() is None for worker in workers) and time.monotonic() < until:
         time.sleep(0.2)
@@ -114,22 +114,20 @@ def markdown(found: dict) -> str:
     row = " | ".join(str(theirs[name]) for name in names)
     return f"""# Workers killed at random moments
 
-{found["trials"]} trials of {found["updates"]:,} updates in two processes, {found["kills"]} times SIGKILL to one of
-them, 0.1 to 1.5 s apart.
+{found["trials"]} trials of {found["updates"]:,} updates in two processes; {found["kills"]} times SIGKILL to one of
+the processes, 0.1 to 1.5 s apart.
 
 | | killed | results | missing | kept more than once | left as running | left as failed |
 |---|---:|---:|---:|---:|---:|---:|
 | memspan | {ours["killed"]} | {found["trials"]} | 0 | 0 | 0 | 0 |
 | Optuna {theirs["version"]}, SQLite, grid, heartbeat 1 s | {row} |
 
-memspan: {ours["found"]}. All results are equal, bit for bit, to those of a run that nothing happened to.
-A trial is blamed when it was alone with its worker, and the worker was killed, three times; it has then failed,
-and is run again with `--retry-failed`.
+memspan: {ours["found"]}. All results are equal, bit for bit, to those of an undisturbed run. A trial fails if its
+worker is killed three times while it runs no other trial; `--retry-failed` runs it again.
 
-Optuna's processes were replaced at once when they were killed, had {SECONDS_MORE:.0f} s after the last kill, and
-two were started once more at the end; the exit codes were {theirs["ended"]} (None: still at work). Its trials that
-were cut off stay as failed and are begun again as new ones, which is how it counts. `benchmarks/kill_optuna.py`
-does all of this again.
+Optuna's killed processes were replaced at once. They had {SECONDS_MORE:.0f} s after the last kill, and two more
+were started at the end; the exit codes were {theirs["ended"]} (None: still running). Optuna keeps interrupted
+trials as failed and retries them as new trials. `benchmarks/kill_optuna.py` repeats the measurement.
 """
 
 

@@ -1,9 +1,9 @@
-"""A study of a million trials, as a user runs it: time, the memory of the largest process, and the store.
+"""Measure a study of a million trials on the command line: time, memory of the largest process, size of the store.
 
     python benchmarks/million.py [--trials 1000000]
 
-About a quarter of an hour. The networks have one unit and one update: all that is measured is what is around
-them. Writes results/million.md. Not on Windows.
+The script takes about a quarter of an hour. The networks have one unit and one update, so that it measures memspan
+and not the training. It writes results/million.md. It does not run on Windows.
 """
 
 import argparse
@@ -36,7 +36,7 @@ study = Study(updates=200)
 run_study(study, "usual.sqlite", progress=False)
 with Store("usual.sqlite") as store:
     entry = store.enter(study)
-    entry.result()  # what is loaded for all trials together does not count
+    entry.result()  # load what all trials share, which does not count
     for curves in (False, True):
         tracemalloc.start()
         result = entry.result(curves=curves)
@@ -52,7 +52,7 @@ COMMANDS = {
 
 
 def measured(command: list[str], folder: str) -> tuple[float, float]:
-    """Seconds, and MB of the largest of its processes."""
+    """Run a command; return its time in seconds and the memory of its largest process in MB."""
     began = time.perf_counter()
     with open(os.devnull, "w") as nowhere:
         process = subprocess.Popen([sys.executable, "-m", "memspan", *command], cwd=folder, stdout=nowhere)
@@ -90,8 +90,8 @@ def main() -> None:
         "|---|---:|---:|",
         *rows,
         "",
-        f"The store: {size:,.0f} MB. In Python a trial of the README's study takes {plain:,} bytes of memory, and "
-        f"{whole:,} with its curves.",
+        f"The store takes {size:,.0f} MB. In Python a trial of the README's study takes {plain:,} bytes "
+        f"of memory, and {whole:,} with its curves.",
         "",
     ]
     print("\n".join(lines))

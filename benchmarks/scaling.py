@@ -1,9 +1,9 @@
-"""How does the compiled engine scale: with the length, with little memory, down to small networks, with processes?
+"""Measure how the compiled engine scales with length, limited memory, small networks, and processes.
 
     python benchmarks/scaling.py
 
-Every measurement runs in a process of its own, pinned to one core and with one thread (the last in two, on two
-cores). Prints the table and writes it to benchmarks/results/. Takes a few minutes.
+Every measurement runs in a separate process with one thread, pinned to one core (the last in two processes on two
+cores). The script takes a few minutes, prints the table and writes it to benchmarks/results/.
 """
 
 import json
@@ -37,7 +37,7 @@ def quartiles(values: list[float], digits: int = 3) -> str:
 
 
 def time_per_step() -> list[Finding]:
-    """Microseconds for each time step: the same whatever the length."""
+    """Measure the microseconds per time step, which should not depend on the length."""
     found = []
     for cell in ("rnn", "lstm"):
         cases = [Case(cell, length, 20, 32) for length in (100, 1000, 10_000)]
@@ -61,9 +61,9 @@ def time_per_step() -> list[Finding]:
 
 
 def peak_memory(budget: int) -> Finding:
-    """Passes over a very long sequence: the largest memory that the process had, and the time of the second one.
+    """Run two passes over a very long sequence; measure the peak memory and the time of the second pass.
 
-    (In the first the system hands out the memory, which takes longer than the pass itself on some machines.)
+    (During the first pass the system allocates the memory, which on some machines takes longer than the pass.)
     """
     case = Case("lstm", 100_000, 64, 32)
     network, x, y = case.problem()
@@ -73,13 +73,13 @@ def peak_memory(budget: int) -> Finding:
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "what": f"peak memory of a pass, {case}, a budget of {budget / GIBIBYTE:.3g} GiB",
-        "result": f"{(after - before) / 2**20:.3g} GiB beyond the {before / 2**20:.2g} before it; {seconds:.1f} s",
+        "result": f"{(after - before) / 2**20:.3g} GiB above the {before / 2**20:.2g} GiB before; {seconds:.1f} s",
         "aim": "below the budget",
     }
 
 
 def overhead(length: int) -> list[Finding]:
-    """What Python adds to the kernel in one update of one small network."""
+    """Measure the time that Python adds to the kernel in one update of one small network."""
     rng = np.random.default_rng(0)
     network = Network("rnn", 1, 32, 1, dtype=np.float32, rng=rng)
     batches = Batches(Recall(), length=length, batch=64, rng=rng, dtype=np.float32)
@@ -110,22 +110,22 @@ def overhead(length: int) -> list[Finding]:
 
 
 def timed(run: Callable[[], object]) -> float:
-    began = time.process_time()  # the processes have one thread: what others do on this core is left out
+    began = time.process_time()  # leaves out the time of other processes on this core
     run()
     return time.process_time() - began
 
 
 def warm_start() -> list[float]:
-    """Seconds for the first engine of a process, and for one more; an earlier process has compiled both.
+    """Seconds for the first engine of a process and for a second one; an earlier process has compiled both.
 
-    The first one waits for Numba to get ready.
+    The first includes the start of Numba.
     """
     layouts = [Case(cell, 50, 64, 32).layout for cell in ("rnn", "lstm")]
     return [timed(lambda: CompiledEngine(layout, np.dtype(np.float32), MSELoss())) for layout in layouts]  # noqa: B023
 
 
 def two_processes() -> list[Finding]:
-    """How much more two processes do than one."""
+    """Measure the throughput of two processes relative to one."""
     cores = core_numbers()[-2:]
     if len(cores) < 2:
         return []
@@ -153,7 +153,7 @@ ALONE: dict[str, Callable[[str], object]] = {
 
 
 def alone(name: str, argument: int = 0) -> object:
-    """Call one of these in a fresh process on one core."""
+    """Call a function of `ALONE` in a new process on one core."""
     with environment(1):
         command = [sys.executable, __file__, name, str(argument)]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -164,8 +164,8 @@ def main() -> None:
     rows += [alone("peak_memory", budget) for budget in (8 * GIBIBYTE, MEMORY, GIBIBYTE // 4)]
     rows += [row for length in (5, 20) for row in alone("overhead", length)]
     starts = [alone("warm_start") for _ in range(ROUNDS + 1)][1:]
-    for which, seconds in zip(("the first, rnn", "one more, lstm"), zip(*starts, strict=True), strict=True):
-        what = f"an engine whose kernel is on disk, in a fresh process, {which}"
+    for which, seconds in zip(("the first, rnn", "the second, lstm"), zip(*starts, strict=True), strict=True):
+        what = f"an engine whose kernel is on disk, in a new process, {which}"
         rows += [{"what": what, "result": f"{quartiles(list(seconds))} s", "aim": "at most 0.1 s"}]
     rows += two_processes()
     versions = ", ".join(f"{name} {value}" for name, value in machine(()).items())

@@ -1,8 +1,8 @@
-"""What a study costs besides training: the coordinator, the processes, Dask, and the store.
+"""Measure the overhead of a study: the coordinator, the processes, Dask, and the store.
 
     python benchmarks/studies.py [--quick]
 
-Writes results/studies.md and .json. Runs of one comparison take turns, in one run of this script.
+The runs of one comparison take turns within one run of the script. It writes results/studies.md and .json.
 """
 
 import argparse
@@ -36,7 +36,7 @@ TRAINING = Study(
 
 
 def coordinator(folder: Path, trials: int) -> dict[str, float]:
-    """Milliseconds of the coordinator for each tiny trial: its processor time, and the clock less the worker's."""
+    """Measure the coordinator's processor time per tiny trial, and the wall time without the worker's time."""
     study = Study(**TINY, lengths=range(1, 11), repetitions=trials // 10, name="tiny")
     store = folder / f"{trials}.sqlite"
     began, clock = time.process_time(), time.perf_counter()
@@ -59,14 +59,14 @@ def coordinator(folder: Path, trials: int) -> dict[str, float]:
 
 
 def bytes_of_usual_trials(folder: Path) -> float:
-    """Of the store of the README's study, for each trial."""
+    """The bytes per trial in the store of the README's study."""
     store = folder / "usual.sqlite"
     result = run_study(Study(), store, workers=2, progress=False)
     return store.stat().st_size / len(result.trials)
 
 
 def in_turns(rounds: int, runs: dict[str, Callable[[Listener], object]]) -> dict[str, list[list[float]]]:
-    """Of each, in turns, several times: seconds from start to end, and from the plan to the last trial."""
+    """Time each run several times, in turns: seconds from start to end, and from the plan to the last trial."""
     found: dict[str, list[list[float]]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
@@ -80,17 +80,17 @@ def in_turns(rounds: int, runs: dict[str, Callable[[Listener], object]]) -> dict
 
 
 def local(workers: int) -> Callable[[Listener], object]:
-    """A run in processes of this machine."""
+    """Return a run in worker processes on this machine."""
     return lambda listen: run_study(TRAINING, workers=workers, progress=False, listen=listen)
 
 
 def compare_processes(rounds: int) -> dict[str, list[list[float]]]:
-    """One process, and two."""
+    """Compare one process with two."""
     return in_turns(rounds, {"1 process": local(1), "2 processes": local(2)})
 
 
 def compare_dask(rounds: int) -> dict[str, list[list[float]]]:
-    """Two processes, and two workers of Dask, which were there before."""
+    """Compare two processes with two Dask workers, which run already."""
     from servers import dask_cluster
 
     with tempfile.TemporaryDirectory() as name, dask_cluster(Path(name)) as cluster:
@@ -111,32 +111,33 @@ def markdown(found: dict) -> str:
         f"| {row['work_ms']:.2f} | {row['again_s']:.1f} | {row['bytes']:,.0f} |"
         for row in found["coordinator"]
     ]
-    return f"""# What a study costs besides training
+    return f"""# The overhead of a study
 
-{found["machine"]}. One BLAS and one kernel thread in each process.
+{found["machine"]}. One BLAS thread and one kernel thread in each process.
 
 ## The coordinator
 
-Tiny trials (one unit, one sequence, one update) in one worker process, on a SQLite file with full synchronisation.
-In milliseconds for each trial: the processor time of the coordinator, and the time on the clock that is not the
-worker's.
+Tiny trials (one unit, one sequence, one update) in one worker process, with a SQLite file and full
+synchronisation. Milliseconds per trial: the processor time of the coordinator, the wall time without the worker's
+time, and the worker's time. Then the seconds of running the finished study again.
 
-| trials | coordinator | clock less work | work of a trial | asked for again, s | bytes in the store |
+| trials | coordinator | wall time without work | work of a trial | run again, s | bytes in the store |
 |---:|---:|---:|---:|---:|---:|
 {chr(10).join(rows)}
 
-Aimed at: at most 2 ms, whatever the number of trials.
+The aim is at most 2 ms for any number of trials.
 
-A trial of the README's study takes {found["usual_bytes"]:,.0f} bytes: its curve of 150 points, the gradients at
-every time step, and of the first repetition of each length their history and the weights.
+A trial of the README's study takes {found["usual_bytes"]:,.0f} bytes: its curve of 150 points and the gradients at
+every time step, and for the first repetition of each length also the history of these gradients and the weights.
 
 ## Processes and Dask
 
-48 LSTMs of 32 units at T = 50 to 80, 400 updates each: from start to end, with the start of processes and the plan
-(the workers of Dask were there before), and from the plan to the last trial. Medians of {len(one)} rounds, in
-turns; the scheduler and the workers of Dask run during the second comparison only.
+48 LSTMs of 32 units at T = 50 to 80, with 400 updates each. "Seconds" is the time from start to end, including the
+plan and the start of processes (Dask's workers run already); "seconds of work" is the time from the plan to the
+last trial. Medians of {len(one)} rounds, in turns. Dask's scheduler and workers run only during the second
+comparison.
 
-| | seconds | | seconds of work | | aimed at |
+| | seconds | | seconds of work | | aim |
 |---|---:|---|---:|---|---:|
 | 1 process | {_median(one, 0)} | | {_median(one, 1)} | | |
 | 2 processes | {_median(two, 0)} | {_ratio(one, two, 0)} times as fast | {_median(two, 1)} \

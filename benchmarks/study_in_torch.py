@@ -1,10 +1,11 @@
-"""The README's study, written as one would write it in PyTorch, and timed against `memspan study`.
+"""Time the README's study, written in PyTorch as usual, against `memspan study`.
 
     python benchmarks/study_in_torch.py [--repetitions 10]
 
-The same network, starts, optimiser, clip, batches, early stop and evaluation, one network after the other, on
-however many threads PyTorch likes. memspan trains on all cores, its kernel compiled beforehand, and also records
-the gradient at every time step; its time here includes that and starting its processes, and not the figures.
+Network, initial weights, optimiser, clip, batches, early stop and evaluation are the same. PyTorch trains one
+network after the other on its default number of threads. memspan trains on all cores with a kernel compiled
+beforehand, and also records the gradient at every time step. Its time includes this and the start of its
+processes, but no figures.
 """
 
 import argparse
@@ -22,12 +23,12 @@ RESULTS = Path(__file__).parent / "results" / "study_in_torch.json"
 
 
 class Recaller(nn.Module):
-    """Reads a sequence, answers after its last step."""
+    """A recurrent network that reads a sequence and predicts after the last step."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.rnn = nn.RNN(1, hidden)
-        self.output_steps = nn.Linear(hidden, 1)
+        self.read_out = nn.Linear(hidden, 1)
         for name, parameter in self.named_parameters():
             if "bias" in name:
                 nn.init.zeros_(parameter)
@@ -35,7 +36,7 @@ class Recaller(nn.Module):
                 nn.init.uniform_(parameter, -0.2, 0.2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[T, B, 1] -> [B, 1]`."""
+        """Predict `[B, 1]` from `[T, B, 1]`."""
         states, _ = self.rnn(x)
         return self.read_out(states[-1])
 
@@ -55,7 +56,7 @@ def solves(model: nn.Module, study: Study, length: int, batches: int) -> bool:
 
 
 def train(study: Study, length: int, repetition: int) -> bool:
-    """Whether the network solved the length."""
+    """Train a network and return whether it solved the length."""
     torch.manual_seed(1000 * length + repetition)
     model = Recaller(study.hidden)
     optimizer = torch.optim.Adam(model.parameters(), study.learning_rate)
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repetitions", type=int, default=10)
     study = Study(repetitions=parser.parse_args().repetitions)
-    run_study(study.with_(lengths=(5,), repetitions=2, updates=1), progress=False)  # compiles
+    run_study(study.with_(lengths=(5,), repetitions=2, updates=1), progress=False)  # compiles the kernel
 
     started = time.perf_counter()
     result = run_study(study, workers=available_cores(), progress=False)

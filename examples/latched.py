@@ -1,11 +1,11 @@
-"""What networks remember that do not solve the task: one of a few values.
+"""What a network remembers when it does not solve the task: one of a few values.
 
     python examples/latched.py [FOLDER]
 
-Trains the ten networks of the first study at T = 40 side by side, and draws what three of them predict. A
-network that keeps only in which of k equal parts of [-1, 1] the first number was has at best a mean squared error
-of 1 / 3k²: 1/3 for a single part, which is nothing, 1/12 for two, which is the sign alone, 1/27 for three. Drawn
-are those that come nearest to these.
+The script trains the ten networks of the first study at T = 40 side by side, and plots the predictions of three of
+them. If a network remembers only which of k equal parts of [-1, 1] contained the first number, its mean squared
+error is at best 1 / 3k²: 1/3 for k = 1 (it remembers nothing), 1/12 for k = 2 (the sign), 1/27 for k = 3. For each
+of these values the script plots the network whose error is nearest.
 """
 
 import sys
@@ -24,7 +24,7 @@ task = configuration.make_task()
 
 
 def trained() -> Ensemble:
-    """The networks of the study, from the same random numbers."""
+    """Train the networks of the study, with the study's random numbers."""
     models, batches, held_out = [], [], []
     for repetition in range(study.repetitions):
         key = np.random.SeedSequence(configuration.seed, spawn_key=(LENGTH, repetition))

@@ -1,6 +1,6 @@
 """memspan: how far back can a recurrent network remember, and why does it stop there?
 
-The whole way of the data, from a task to a picture of what its gradient did:
+Train a network on a task, then measure the gradient at each time step:
 
 >>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, GradientFlow, Learner, MSELoss, Recall
 >>> model = RNN(input_size=1, hidden_size=16, output_size=1, rng=0)
@@ -12,7 +12,7 @@ solved True
 >>> GradientFlow.of(model.grads).d_a.shape
 (3,)
 
-A study does this for many lengths and repetitions: `memspan study run --help`, or `memspan.Study`.
+A study trains many networks at many sequence lengths: `memspan.Study`, or `memspan study run --help`.
 """
 
 import sys
@@ -22,11 +22,11 @@ import lazy_loader
 
 from memspan._version import __version__ as __version__
 
-# The public names, and where each lives, are listed once, in __init__.pyi; each is imported when it is used.
+# __init__.pyi lists the public names and their modules. A name is imported when it is first used.
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 RENAMED = {"Status": "Outcome"}
-"""Old public names; each warns for one version."""
+"""Old public names and their new ones. For one version an old name still works and warns."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,9 @@
-"""The axes of every array, once.
+"""The names of the array axes.
 
-`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O, `output_steps` K, the last steps
-that are read out; `columns` is G·H, the pre-activations of one step side by side. `Inexact` admits float32 and
-float64, and the complex128 of the gradient check. Outside the tests these are plain array annotations; the tests
-enforce them.
+`time` T, `batch` B, `features` F, `hidden` H, `gates` G, `states` S, `outputs` O. `output_steps` K: the readout
+reads the last K time steps. `columns` is G·H, the pre-activations of one step side by side. `Inexact` admits
+float32, float64 and the complex128 of the gradient check. The tests enforce these annotations; elsewhere they are
+documentation.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ Inputs = Inexact[np.ndarray, "time batch features"]
 """A batch of input sequences."""
 
 Outputs = Inexact[np.ndarray, "*output_steps batch outputs"]
-"""Predictions, labels, or the gradient of the loss with respect to predictions; of one step, or of the last K."""
+"""Predictions, labels, or the gradient of the loss with respect to predictions, at the last step or the last K."""
 
 Hidden = Inexact[np.ndarray, "time batch hidden"]
-"""One hidden state of every step."""
+"""One hidden state at every step."""
 
 Columns = Inexact[np.ndarray, "time batch columns"]
 """Pre-activations of every gate at every step."""

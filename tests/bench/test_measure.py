@@ -58,7 +58,7 @@ def test_a_wrong_engine_is_refused_and_a_missing_one_skipped_by_name():
     assert found.wrong == ("bad (wrong) is not timed at rnn T=3 B=2 H=4: its gradient of R is off by 0.001",)
     assert found.remarks == (
         "absent is skipped: no_such_package is not installed",
-        "tired (it) gave up at rnn T=3 B=2 H=4: MemoryError('no more')",
+        "tired (it) failed at rnn T=3 B=2 H=4: MemoryError('no more')",
     )
     assert told[-1] == (work([CASE], core_numbers(1), 2), str(CASE))
     assert found.machine["numpy"] == np.__version__

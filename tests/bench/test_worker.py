@@ -99,7 +99,7 @@ def test_a_process_has_its_threads_and_its_core():
     [
         (missing, "no_such_package is not installed"),
         (broken, "no luck with rnn T=2 B=2 H=2"),
-        (doomed, "a process was killed"),
+        (doomed, "a worker process was killed"),
     ],
 )
 def test_what_goes_wrong_in_a_process_is_told(make, reason):

@@ -33,12 +33,12 @@ def test_own_weights_are_drawn_one_by_one(cell):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"input_gates": ("f", "i")}, "W feeds the first gates"),
-        ({"recurrent_gates": ("i", "f")}, "W feeds the first gates"),
-        ({"reads": ("c",)}, "R reads the first states"),
-        ({"reset": Reset(("i",), None, None), "residuals": ("q",)}, "q feeds the last gates"),
-        ({"reset": Reset(("o",), None, None)}, "q feeds the last gates"),
-        ({"bias": {"F": 1.0}}, "bias must name gates"),
+        ({"input_gates": ("f", "i")}, "input_gates must be the first gates"),
+        ({"recurrent_gates": ("i", "f")}, "input_gates must be the first gates and recurrent_gates the last"),
+        ({"reads": ("c",)}, "reads must be the first of the states"),
+        ({"reset": Reset(("i",), None, None), "residuals": ("q",)}, "reset.gates must be the last gates"),
+        ({"reset": Reset(("o",), None, None)}, "reset.gates must be the last gates, and residuals must"),
+        ({"bias": {"F": 1.0}}, "bias must name only the gates"),
     ],
 )
 def test_a_cell_whose_names_are_out_of_order_is_refused(change, complaint):

@@ -71,7 +71,7 @@ def test_shapes_are_never_broadcast(predicted, labelled):
 
 
 def test_an_empty_batch_has_no_mean():
-    with pytest.raises(InvalidArgument, match=r"y must be at least one label, got shape \(0, 1\)"):
+    with pytest.raises(InvalidArgument, match=r"y must be an array with at least one label, got shape \(0, 1\)"):
         MSELoss().forward(np.ones((0, 1)), np.ones((0, 1)))
 
 

@@ -128,7 +128,7 @@ def test_a_gradient_can_be_assigned_but_not_removed_or_added(model, x):
     grads, before = ready(model, x).grads, model.get_weights()
     grads["d_W"] = np.ones((2, 3))  # summed over time already
     grads["d_R"] = np.zeros_like(grads["d_R"])
-    with pytest.raises(TypeError, match="cannot be taken out"):
+    with pytest.raises(TypeError, match="can be changed but not deleted"):
         del grads["d_W"]
     with pytest.raises(InvalidArgument, match=r"the name of a gradient must be one of d_V, d_W, .*, got 'W'"):
         grads["W"] = np.ones((2, 3))
@@ -487,11 +487,26 @@ REFUSED_INPUTS = {
     "rank 0": (np.array(1.0), "x must be of shape [T, F] or [T, B, F], got shape ()"),
     "rank 1": (np.ones(4), "x must be of shape [T, F] or [T, B, F], got shape (4,)"),
     "rank 4": (np.ones((4, 5, 2, 1)), "x must be of shape [T, F] or [T, B, F], got shape (4, 5, 2, 1)"),
-    "wide": (np.ones((4, 5, 3)), "x must be 2 features wide, as input_size says, got 3 in shape (4, 5, 3)"),
-    "no width": (np.ones((4, 0)), "x must be 2 features wide, as input_size says, got 0 in shape (4, 0)"),
-    "no time": (np.ones((0, 5, 2)), "x must be at least one time step and one sample, got shape (0, 5, 2)"),
-    "no batch": (np.ones((4, 0, 2)), "x must be at least one time step and one sample, got shape (4, 0, 2)"),
-    "no sequence": (np.ones((0, 2)), "x must be at least one time step and one sample, got shape (0, 2)"),
+    "wide": (
+        np.ones((4, 5, 3)),
+        "x must be an array with 2 features (input_size), got 3 in shape (4, 5, 3)",
+    ),
+    "no width": (
+        np.ones((4, 0)),
+        "x must be an array with 2 features (input_size), got 0 in shape (4, 0)",
+    ),
+    "no time": (
+        np.ones((0, 5, 2)),
+        "x must be of at least one time step and one sample, got shape (0, 5, 2)",
+    ),
+    "no batch": (
+        np.ones((4, 0, 2)),
+        "x must be of at least one time step and one sample, got shape (4, 0, 2)",
+    ),
+    "no sequence": (
+        np.ones((0, 2)),
+        "x must be of at least one time step and one sample, got shape (0, 2)",
+    ),
 }
 
 

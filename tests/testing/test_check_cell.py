@@ -118,7 +118,7 @@ def test_a_right_cell_keeps_every_contract():
     ("cell", "contract", "found"),
     [
         (own(source=""), "names", "an empty name or source"),
-        (own(states=("h",), reads=("h",)), "names", "the first state is 'h', and not 'a'"),
+        (own(states=("h",), reads=("h",)), "names", "the first state is 'h' instead of 'a'"),
         (own(backward=wrong_slope), "derivative", "the derivative with respect to gate a is off by"),
         (replace(GRU, backward=wrong_gate), "derivative", "the derivative with respect to previous a is off by"),
         (own(backward=wrong_slope), "gradient", "The gradient is WRONG at"),
@@ -127,7 +127,11 @@ def test_a_right_cell_keeps_every_contract():
         (own(backward=overwriting_residuals), "inputs kept", "backward changes the state or the residuals"),
         (own(forward=doubling, backward=doubling_back), "arithmetic", "the constant 2.0 in doubling"),
         (own(forward=foreign), "arithmetic", "a call of np.tanh in foreign"),
-        (own(forward=lambda s, previous, unit: forward(s, previous, unit)), "arithmetic", "<lambda> is not what"),
+        (
+            own(forward=lambda s, previous, unit: forward(s, previous, unit)),
+            "arithmetic",
+            "<lambda> is not the",
+        ),
         (own(forward=double_precision), "precision", "forward returns float64 for float32"),
         (own(forward=looking_aside), "neighbours", "a unit alone is off by"),
         (own(forward=looking_aside), "batch", "the answer is off by"),

@@ -133,8 +133,8 @@ def test_a_right_task_keeps_every_contract():
         (changed(sample=in_blocks), "split", "x of"),
         (changed(make=out_of_the_blue), "keys", "x for the same key differs"),
         (changed(sample=always_the_same), "keys", "the same sequences for another key"),
-        (changed(make=shared), "ownership", "y, once x is overwritten, differs"),
-        (changed(make=overwriting), "ownership", "the random numbers, after make, differs"),
+        (changed(make=shared), "ownership", "y after x was overwritten differs"),
+        (changed(make=overwriting), "ownership", "the array of random numbers after make differs"),
         (changed(relevant=lambda self, x: np.zeros(x.shape[:2], bool)), "relevant", "without a relevant step"),
         (changed(relevant=lambda self, x: np.ones(x.shape[:2])), "relevant", "shape and dtype"),
         (
@@ -147,7 +147,11 @@ def test_a_right_task_keeps_every_contract():
             "oracle",
             "the accuracy of",
         ),
-        (changed(accuracy=lambda self, y_hat, y: float(self.correct(y_hat, y).mean())), "oracle", "shape is not"),
+        (
+            changed(accuracy=lambda self, y_hat, y: float(self.correct(y_hat, y).mean())),
+            "oracle",
+            "another shape than",
+        ),
         (changed(trivial_answer=lambda self, length: np.full(1, 0.5)), "best", "a smaller loss"),
         (
             changed(correct=lambda self, y_hat, y: y_hat[:, 0] > 0.5),
@@ -160,8 +164,8 @@ def test_a_right_task_keeps_every_contract():
             "trivial risk",
             "at T = 19 the trivial answer has a loss",
         ),
-        (changed(chance_accuracy=lambda self, length: 0.52), "chance accuracy", "and 0.52 is stated"),
-        (changed(make_loss=MSELoss), "trivial risk", "and 0.693147 is stated"),
+        (changed(chance_accuracy=lambda self, length: 0.52), "chance accuracy", "but the task states 0.52"),
+        (changed(make_loss=MSELoss), "trivial risk", "but the task states 0.693147"),
     ],
 )
 def test_a_planted_mistake_is_caught(task, contract, found):

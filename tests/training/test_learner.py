@@ -782,7 +782,7 @@ def given(x, y):
         (
             np.ones((3, 4, 2)),
             np.ones((4, 1)),
-            "x must be 1 features wide, as input_size says, got 2 in shape (3, 4, 2)",
+            "x must be an array with 1 features (input_size), got 2 in shape (3, 4, 2)",
         ),
         (np.ones((1, 3, 4, 1)), np.ones((4, 1)), "x must be of shape [T, F] or [T, B, F], got shape (1, 3, 4, 1)"),
         (
@@ -798,7 +798,7 @@ def given(x, y):
         (
             np.ones((0, 4, 1)),
             np.ones((4, 1)),
-            "x must be at least one time step and one sample, got shape (0, 4, 1)",
+            "x must be of at least one time step and one sample, got shape (0, 4, 1)",
         ),
         (np.ones((3, 4, 1)), np.ones((1, 1)), "y_hat must be of the labels' shape (1, 1), got shape (4, 1)"),
         (np.ones((3, 4, 1)), np.ones((4, 2)), "y_hat must be of the labels' shape (4, 2), got shape (4, 1)"),

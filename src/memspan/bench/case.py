@@ -34,15 +34,16 @@ class Result(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """One way to compute a loss and every gradient; `run` returns when they are computed.
+    """One way to compute a loss and every gradient.
 
     Attributes
     ----------
     run : callable
+        Runs the pass, and returns when it is finished.
     result : callable, optional
-        What `run` finds, for an engine.
+        Returns the loss and the gradient of the pass, for an engine.
     models : float
-        How many models' passes one call does.
+        The number of models in one call.
     """
 
     run: Callable[[], object]

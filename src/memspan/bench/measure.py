@@ -20,7 +20,7 @@ from memspan.errors import InvalidArgument, whole_number
 
 TOLERANCE = 1e-4
 """Relative error that a loss or a gradient may have in float32."""
-HOPELESS = 4  # times as long as the fastest way, in the first round
+HOPELESS = 4  # a way that takes longer than this many times the fastest way in the first round is dropped
 PACKAGES = ("memspan", "numpy", "numba", "scipy", "torch", "jax")
 
 Tell = Callable[[float, str], None]
@@ -38,21 +38,22 @@ def measure(
 ) -> Benchmark:
     """Time the engines on one core, and on `cores` if there are several.
 
-    An engine that is not installed, or that finds another loss or gradient than the readable engine in float64, is
-    left out, and the record says so.
+    An engine is left out if it is not installed, or if its loss or gradient differs from that of the readable
+    engine in float64. The record names it.
 
     Parameters
     ----------
     cases : sequence of Case
     engines : mapping of str to Peer
     cores : list of int
-        Numbers of the processor's cores. On several of them each engine runs in that many processes; one that has
-        threads of its own is timed with these too.
+        The numbers of the processor's cores. On several cores each engine runs in as many processes; an engine
+        with threads is also timed with threads.
     rounds : int
+        The number of rounds; every engine is timed once in each.
     seconds : float
-        For how long one timing repeats a pass.
+        How long one timing repeats a pass.
     tell : callable
-        As `Tell`.
+        Receives the progress, see `Tell`.
     """
     session = _Session(cases, whole_number("rounds", rounds), seconds, tell)
     session.time_all(engines, cores[-1:])
@@ -118,7 +119,7 @@ def core_numbers(wanted: int | None = None) -> list[int]:
     if wanted is None:
         return numbers
     if whole_number("cores", wanted) > len(numbers):
-        raise InvalidArgument("cores", f"at most {len(numbers)}, those of this machine", wanted)
+        raise InvalidArgument("cores", f"at most {len(numbers)}, the cores of this machine", wanted)
     return numbers[-wanted:]
 
 
@@ -164,7 +165,7 @@ class _Session:
                 try:
                     found[engine, name].append(processes.seconds(way, self.duration))
                 except EngineFailed as error:
-                    self.remarks.append(f"{engine} ({name}) gave up at {case}: {error}")
+                    self.remarks.append(f"{engine} ({name}) failed at {case}: {error}")
                     turns.remove(turn)
                     found.pop((engine, name), None)
             turns = [turn for turn in turns if not hopeless(found, *turn[:2])]

@@ -1,7 +1,7 @@
 """The engines that are timed. Each is a function that maps a case to the ways in which the engine can run a pass.
 
-All get the same weights and the same batch. Whatever can be made ready once is made ready before the first pass;
-PyTorch and JAX are imported here, inside the functions, and so in processes of their own alone.
+All engines get the same weights and the same batch, and make all preparations before the first pass. The functions
+import PyTorch and JAX themselves, so that only their worker processes load these libraries.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from memspan.errors import MemspanError
 from memspan.losses import MSELoss
 from memspan.shapes import Array
 
-TOGETHER = 8  # models of one call, where JAX differentiates more than one
+TOGETHER = 8  # the number of models in one call, if JAX differentiates several
 
 
 class NoSuchCell(MemspanError):
@@ -53,10 +53,10 @@ TORCH_GATES = {"rnn": ("a",), "gru": ("r", "z", "n"), "lstm": ("i", "f", "g", "o
 
 
 def torch(case: Case) -> Passes:
-    """PyTorch's own layers.
+    """PyTorch's layers.
 
-    They are timed with denormal numbers flushed to zero as well: PyTorch does not do this of itself, and where the
-    gradient vanishes it makes a difference.
+    They are timed with denormal numbers kept and flushed to zero. PyTorch keeps them by default, which is slower
+    where the gradient vanishes.
     """
     import torch
 
@@ -185,7 +185,7 @@ def _jax_pass(value_and_grad: Any, given: Any, models: int) -> Pass:
 
     def result() -> Result:
         value, gradients = value_and_grad(*given)
-        several = () if models == 1 else 0  # which model's; of one there is no axis
+        several = () if models == 1 else 0  # the first model; a single model has no such axis
         parts = (np.asarray(gradients[name])[several].ravel() for name in ("W", "R", "bs", "V", "by"))
         return Result(float(np.asarray(value)[several]), np.concatenate([*parts]))
 

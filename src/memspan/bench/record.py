@@ -40,10 +40,10 @@ class Timing:
     case : Case
     cores : int
     engine, way : str
-        The way says in how many processes too, where there is a choice.
+        If there is a choice, the way includes the number of processes.
     seconds : tuple of float
-        For one model's pass, by round: processor time, or with threads wall time. On several cores, one over the
-        number of passes a second.
+        The time of one model's pass in each round: processor time, or wall time with threads. On several cores it
+        is 1 over the number of passes per second.
     """
 
     case: Case
@@ -66,11 +66,11 @@ class Benchmark:
     ----------
     timings : tuple of Timing
     remarks : tuple of str
-        Which engines are not there, and why.
+        The engines that are missing or failed, and why.
     wrong : tuple of str
-        Which engines were not timed because they found another loss or gradient.
+        The engines that were not timed because their loss or gradient is wrong.
     machine : mapping of str to str
-        Return the processor and the versions as one line.
+        The processor and the versions.
     """
 
     timings: tuple[Timing, ...]
@@ -80,7 +80,7 @@ class Benchmark:
 
     @property
     def cores(self) -> list[int]:
-        """The numbers of cores, each with a table of its own."""
+        """The numbers of cores; each has a table."""
         return list(dict.fromkeys(timing.cores for timing in self.timings))
 
     @property
@@ -155,7 +155,7 @@ class Benchmark:
         return ["cell", "T", "B", "H", *present, *headings], rows
 
     def title(self, cores: int) -> str:
-        """Return the caption of a table."""
+        """Return the title of a table."""
         if cores == 1:
             return "Forward, loss and backward, float32, on one core: milliseconds (quartiles)"
         return f"The same on {cores} cores: models x updates a second (quartiles)"

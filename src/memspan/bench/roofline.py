@@ -1,8 +1,8 @@
 """The roofline: a lower bound on the time of a pass, from its operations and the best rates of the processor.
 
-A pass computes matrix products with R, and one tanh for each gate forward and one backward. Both rates are
-measured where they are best: a product of 1024 cubed in the BLAS that the kernels call, and the kernels' tanh
-over numbers in the cache.
+A pass computes matrix products with R, and for each gate one tanh forward and one backward. Both rates are
+measured under the best conditions: a product of two matrices of 1024 x 1024 in the BLAS that the kernels call, and
+the kernels' tanh over numbers in the cache.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from memspan.engines.compiled.compiling import OPTIONS
 from memspan.engines.compiled.processor import prefer_widest_vectors
 from memspan.shapes import Array
 
-WIDTH = 1024  # of the matrices
-COUNT = 2**14  # numbers at a time
+WIDTH = 1024  # rows and columns of the matrices
+COUNT = 2**14  # numbers in one call of tanh
 
 
 def each_tanh(x: Array, out: Array) -> None:

@@ -1,11 +1,11 @@
 """An engine in worker processes that wait for requests, so that engines can be timed in turns.
 
-How many threads a library uses it decides when it is imported; hence a process for each, begun with the right
-environment.
+A library fixes its number of threads when it is imported, so each engine runs in separate processes, started with
+the right environment.
 
-A process on one core is timed by the processor's time that it used. On an idle machine that is all the time there
-is; on a busy one it leaves out when others ran. (By the clock on the wall not only would these count, but a pass
-so short that it is rarely interrupted would seem faster than a long one.) Threads are timed by the wall clock.
+A process on one core is timed by processor time. On an idle machine this equals wall time; on a busy one it leaves
+out the time of other processes. (Wall time would also favour passes so short that they are rarely interrupted.)
+Threads are timed by wall time.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ from memspan.errors import MemspanError
 
 Clock = Callable[[], float]
 
-FEWEST = 3  # calls of one timing, unless that takes PATIENCE times as long as it should
+FEWEST = 3  # the least number of calls in one timing, unless they take PATIENCE times the planned duration
 PATIENCE = 10
 LIBRARIES = ("OPENBLAS", "OMP", "MKL", "NUMBA")
 ONE_THREAD_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -47,7 +47,7 @@ class EngineProcesses:
     make : callable
         An importable function from a case to its passes.
     cores : list of set of int
-        For each process, the cores that it may use; it gets as many threads.
+        The cores that each process may use; it gets as many threads.
     """
 
     def __init__(self, make: Callable[[Case], Passes], cores: list[set[int]]) -> None:
@@ -90,7 +90,7 @@ class EngineProcesses:
                 connection.send(request)
             answers = [connection.recv() for connection in self._connections]
         except (EOFError, OSError):
-            raise EngineFailed("a process was killed (out of memory?)") from None
+            raise EngineFailed("a worker process was killed (out of memory?)") from None
         for answer in answers:
             if isinstance(answer, EngineFailed):
                 raise answer
@@ -113,7 +113,7 @@ def environment(threads: int) -> Iterator[None]:
 
 def serve(make: Callable[[Case], Passes], connection: Connection, cores: set[int]) -> None:
     """Run in the worker process: answer requests until the other end closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too, but it ends with the one that asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches this process too; it ends when the parent ends
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
     clock = time.process_time if len(cores) == 1 else time.perf_counter

@@ -1,7 +1,7 @@
 """The cells, one file each.
 
-A new cell is one file with its two pointwise functions, and one entry in `CELLS`: the command line's choices, the
-contract tests and the table in `docs/cells.md` read that dictionary.
+A new cell is one file with two pointwise functions and one entry in `CELLS`. The command line, the contract tests
+and the table in `docs/cells.md` read that dictionary.
 """
 
 from memspan.cells.base import Cell

@@ -1,8 +1,8 @@
 """Activation functions and their derivatives.
 
-Each derivative takes the *value* of its function, not the argument: that is what a trace keeps. All of them keep
-the dtype, branch on the real part only and never conjugate, so that the complex step
-(`memspan.gradcheck`) passes through them.
+Each derivative takes the *value* of its function, not the argument, because a trace keeps the value. All functions
+keep the dtype, branch on the real part only and never conjugate, so the complex step (`memspan.gradcheck`) passes
+through them.
 """
 
 from typing import Any
@@ -28,12 +28,12 @@ def exp(x: Any) -> Any:
 
 
 def decay(x: Any) -> Any:
-    """`exp(-|x|)`, for which no argument is too large."""
+    """`exp(-|x|)`, which never overflows."""
     return np.exp(np.where(x.real < 0, x, -x))
 
 
 def sigmoid(x: Any) -> Any:
-    """Logistic function `1 / (1 + exp(-x))`, to the last digits on either side."""
+    """Logistic function `1 / (1 + exp(-x))`, accurate for large arguments of either sign."""
     e = decay(x)
     return np.where(x.real < 0, e, 1) / (1 + e)
 
@@ -44,8 +44,8 @@ def sigmoid_derivative(g: Any) -> Any:
 
 
 def softplus(x: Any) -> Any:
-    """Smooth relu `log(1 + exp(x))`; arctanh, since NumPy's complex log1p loses the digits of small arguments."""
-    e = decay(x)  # exp(-x) at 0 too, so both terms take the same side there
+    """Smooth relu `log(1 + exp(x))`, by arctanh: NumPy's complex log1p is inaccurate for small arguments."""
+    e = decay(x)  # decay uses exp(-x) at 0, so both terms take the same side there
     return np.where(x.real < 0, 0, x) + 2 * np.arctanh(e / (2 + e))
 
 
@@ -60,17 +60,17 @@ def relu(x: Array) -> Array:
 
 
 def relu_derivative(a: Array) -> Array:
-    """Derivative of relu where its value is `a`: 1 where `a` is positive, else 0 (at the kink too)."""
+    """Derivative of relu where its value is `a`: 1 where `a` is positive, else 0 (also at the kink)."""
     return (a.real > 0).astype(a.dtype)
 
 
 def one_minus(x: Any) -> Any:
-    """`1 - x`. A cell has no constants of its own: compiled, a literal would turn float32 into float64."""
+    """`1 - x`. Cells call this because a literal 1 in a compiled cell would turn float32 into float64."""
     return 1 - x
 
 
 def larger(x: Any, y: Any) -> Any:
-    """The one of `x` and `y` with the larger real part; `x` if they are alike."""
+    """Whichever of `x` and `y` has the larger real part; `x` if these are equal."""
     return np.where(x.real >= y.real, x, y)
 
 

@@ -1,4 +1,4 @@
-"""What a cell is: a pointwise function, its derivative, and its names."""
+"""The definition of a cell: a pointwise function, its derivative, and the names of gates and states."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -21,20 +21,20 @@ Backward = Callable[[Values, Values, Values, Values, Values], tuple[Values, Valu
 
 @dataclass(frozen=True)
 class Reset:
-    """What some cells put between the state and R, for their last gates: `Rᵀ q[t]` in place of `Rᵀ a[t-1]`.
+    """A function q that some cells apply before R: their last gates receive `Rᵀ q[t]` instead of `Rᵀ a[t-1]`.
 
-    Then one time step has two linear maps, one after the other: the first feeds all gates but the last ones, q is
-    made from these, and the second feeds the rest.
+    One time step then has two linear maps, one after the other. The first feeds all gates but the last ones, which
+    give q. The second feeds the last gates.
 
     Attributes
     ----------
     gates : tuple of str
-        The last gates, those that q feeds.
+        The gates that q feeds; these are the cell's last gates.
     forward : callable
         `forward(s_first, previous, unit) -> q`, from the pre-activations of the other gates. The cell's `forward`
-        must leave the same q among what it saves, as `"q"`.
+        must save the same q in its residuals, under the name `"q"`.
     backward : callable
-        `backward(d_q, residuals, previous, unit) -> (d_s_first, d_previous)`: what q adds to them.
+        `backward(d_q, residuals, previous, unit) -> (d_s_first, d_previous)`: the parts of the gradient through q.
     """
 
     gates: tuple[str, ...]
@@ -47,59 +47,59 @@ class Cell:
     """The pointwise half of a recurrent network.
 
     Every cell shares the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s`, which gives G·H numbers: one for each
-    gate of each unit. What makes a cell *this* cell is what it does with them, one unit at a time, and that
-    is two plain functions over numbers or arrays:
+    gate of each unit. A cell is defined by what it does with these numbers, one unit at a time, in two plain
+    functions over numbers or arrays:
 
     - `forward(s, previous, unit) -> (state, residuals)`: from the G pre-activations and the S previous states to
-      the new states, and to whatever `backward` will need besides these (as a rule the gates *after* their
+      the new states, and to the values that `backward` needs in addition (usually the gates *after* their
       nonlinearity);
     - `backward(d_state, residuals, previous, state, unit) -> (d_s, d_previous, d_unit)`: from dL/d(new states), by
       the chain rule, to dL/d(pre-activations), to the part of dL/d(previous states) that does not pass through `s`
-      (the part that does is `R d_s`, again the same for every cell: the network adds it), and to dL/d(the
-      unit weights).
+      (the network adds the other part, `R d_s`, which has the same form for every cell), and to dL/d(unit
+      weights).
 
-    `unit` holds the unit weights, if the cell has any, and then the cell's constants. The first state is the
-    output `a`: the network feeds it back through R, and reads it out through V.
+    `unit` holds the unit weights, if the cell has any, followed by the cell's constants. The first state is the
+    output `a`: the network feeds it back through R and reads it out through V.
 
-    The two functions are importable, and written with the functions of `memspan.cells.activations` and + - * /
-    alone: so they run on arrays, on complex ones, and compiled. A number written into them would make a float32
-    kernel compute in float64: constants belong into `constants`.
+    Both functions must be importable, and may use only + - * / and the functions of `memspan.cells.activations`.
+    Then they run on real arrays, on complex arrays, and compiled. A number literal would make a float32 kernel
+    compute in float64, so numbers belong in `constants`.
 
     Attributes
     ----------
     name : str
-        As in `CELLS` and on the command line.
+        The key in `CELLS`, and the name on the command line.
     gates, states : tuple of str
-        Names, in the order in which `forward` takes and returns them.
+        The names, in the order in which `forward` takes and returns them.
     forward, backward : callable
         As above.
     source : str
-        Where the cell comes from.
+        The publication that the cell comes from.
     residuals : tuple of str
-        Names of what `forward` saves; the gates unless said otherwise.
+        Names of the values that `forward` saves for `backward`; by default the gates.
     input_gates, recurrent_gates : tuple of str
-        The gates that W feeds, the first ones, and those that R feeds, the last ones; all unless said otherwise.
-        b_s feeds all of them.
+        The gates that W feeds (the first ones) and those that R feeds (the last ones); by default all gates.
+        b_s feeds every gate.
     reads : tuple of str
-        The states that R reads, the first ones: `a` unless said otherwise.
+        The states that R reads (the first ones); by default `a`.
     unit_weights : tuple of str
-        Names of weights that each unit has for itself, the rows of `U`.
+        Names of the per-unit weights, the rows of `U`.
     constants : mapping of str to float
-        Numbers that are part of the cell and not trained.
+        Numbers of the cell that are not trained.
     init : str
-        The initializer (`memspan.INITIALIZERS`) that is used unless another is asked for.
+        The default initializer, a name in `memspan.INITIALIZERS`.
     bias : mapping of str to float
-        Initial value of `bs` by gate; 0 for gates that are not named.
+        Initial value of `bs` for each gate; 0 for gates that are not named.
     unit_init : callable, optional
         `unit_init(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
     reset : Reset, optional
-        For a cell with two linear maps in a step.
+        Required for a cell with two linear maps in a time step.
 
     Raises
     ------
     ValueError
-        When names are out of order or unknown, or the functions do not take arrays or return other values than are
-        named: they are called once, here.
+        If names are unknown or out of order, if a function does not accept arrays, or if it returns values other
+        than those named. The functions are called once, when the cell is made.
     """
 
     name: str
@@ -128,19 +128,19 @@ class Cell:
                 object.__setattr__(self, name, self.gates)
         last = self.gates[len(self.gates) - len(self.recurrent_gates) :]
         if self.input_gates != self.gates[: len(self.input_gates)] or self.recurrent_gates != last:
-            raise ValueError(f"{self.name}: W feeds the first gates and R the last ones, in their order")
+            raise ValueError(f"{self.name}: input_gates must be the first gates and recurrent_gates the last")
         if self.reads != self.states[: len(self.reads)]:
-            rule = f"R reads the first states, in their order, but reads is {self.reads} and states {self.states}"
+            rule = f"reads must be the first of the states {self.states}, got {self.reads}"
             raise ValueError(f"{self.name}: {rule}")
         if self.reset and (self.gates[-len(self.reset.gates) :] != self.reset.gates or "q" not in self.residuals):
-            raise ValueError(f"{self.name}: q feeds the last gates, and is one of the residuals")
+            raise ValueError(f"{self.name}: reset.gates must be the last gates, and residuals must contain 'q'")
         if not set(self.bias) <= set(self.gates):
-            raise ValueError(f"{self.name}: bias must name gates, {self.gates}, got {dict(self.bias)}")
+            raise ValueError(f"{self.name}: bias must name only the gates {self.gates}, got {dict(self.bias)}")
         one_of("init", self.init, INITIALIZERS)
         self._try()
 
     def _try(self) -> None:
-        """Call the functions once, on few numbers, and count what they return."""
+        """Call the functions once on small arrays, and count the values that they return."""
 
         def some(names: tuple[str, ...]) -> Values:
             return tuple(np.full((1, 2), 0.5) for _ in names)
@@ -153,7 +153,7 @@ class Cell:
             right = isinstance(found, tuple) and all(isinstance(part, tuple) for part in found)
             numbers = [len(part) for part in found] if right else type(found).__name__
             if numbers != [len(names) for names in named]:
-                rule = f"a tuple of tuples, with a value for each of {named}"
+                rule = f"a tuple of tuples, with one value for each of {named}"
                 raise ValueError(f"{self.name}: {what} must return {rule}, got {numbers}")
             return found
 
@@ -181,7 +181,7 @@ class Cell:
 
     @property
     def wiring(self) -> str:
-        """The gates, and what feeds them where that is not W and R."""
+        """The gates, with the exceptions to "W and R feed every gate" in parentheses."""
         fed = []
         if self.input_gates != self.gates:
             fed.append(f"W: {', '.join(self.input_gates)}")
@@ -195,25 +195,25 @@ class Cell:
 
     @property
     def equations(self) -> str:
-        """What the module of `forward` says of the cell, up to the derivation of the backward."""
+        """The docstring of the module of `forward`, up to the derivation of the backward pass."""
         module = sys.modules.get(self.forward.__module__)
         text, _, _ = (getattr(module, "__doc__", None) or "").partition("\nBackward.")
         return text.strip()
 
     def checked_recurrent_gain(self, value: Any) -> float:
-        """`value` as a float above 0. A cell without R has nothing that it could multiply: there it must be 1."""
+        """Return `value` as a float above 0. For a cell without R it must be 1, as it would have no effect."""
         gain = real_number("recurrent_gain", value, above=0)
         if gain != 1 and not self.recurrent_gates:
             raise InvalidArgument("recurrent_gain", f"1 for the cell {self.name}, which has no R", repr(value))
         return gain
 
     def unit(self, U: Array) -> Values:
-        """What `forward` and `backward` take last: the rows of `U [..., K, H]`, and the constants."""
+        """The argument `unit` of `forward` and `backward`: the rows of `U [..., K, H]`, then the constants."""
         weights = (U[..., k, :] for k in range(len(self.unit_weights)))
         return (*weights, *self.constants.values())
 
     def fed(self, hidden: int) -> tuple[int, int]:
-        """Where in `s [..., G·H]` the columns begin that R feeds from the states, and those it feeds from q."""
+        """The first column of `s [..., G·H]` that R feeds from the states, and the first that it feeds from q."""
         last = len(self.gates) - (len(self.reset.gates) if self.reset else 0)
         return (len(self.gates) - len(self.recurrent_gates)) * hidden, last * hidden
 

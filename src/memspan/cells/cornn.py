@@ -1,13 +1,13 @@
-"""The coupled oscillatory RNN: each unit is a input_gates, damped oscillator, with position a and velocity z.
+"""The coupled oscillatory RNN: each unit is a driven, damped oscillator with position a and velocity z.
 
-Rusch & Mishra 2021 (arXiv:2010.00951). R reads both, so it has 2H rows. Of the two discretisations in the paper
-this is the one with explicit damping, which the authors' code uses: the velocity first, from the old position, and
-with it the new position.
+Rusch & Mishra 2021 (arXiv:2010.00951). R reads both a and z, so it has 2H rows. The paper gives two
+discretisations. This is the one with explicit damping, which the authors' code uses: first the new velocity from
+the old position, then the new position from the new velocity.
 
     h = tanh(s_h)
     z[t] = z[t-1] + Δt (h - γ a[t-1] - ε z[t-1])        a[t] = a[t-1] + Δt z[t]
 
-Backward. z[t] is read by a[t], and by the next step, whose part arrives as `d_z`:
+Backward. z[t] enters a[t] and the next step, whose part of the gradient arrives as `d_z`:
 
     dL/dz = d_z + d_a · Δt                              dL/ds_h = dL/dz · Δt · (1 - h²)
     dL/da[t-1] = d_a - dL/dz · Δt γ                     dL/dz[t-1] = dL/dz · (1 - Δt ε)
@@ -30,7 +30,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d_a, d_z), (dt, gamma, epsilon) = d_state, unit
     d_z = d_z + d_a * dt
     d_h = d_z * dt * tanh_derivative(residuals[0])
@@ -39,16 +39,16 @@ def backward(
 
 @checked_keywords()
 def cornn(dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7) -> Cell:
-    """The coupled oscillatory RNN; the defaults are the authors' for sequential MNIST.
+    """Return the coupled oscillatory RNN. The defaults are the authors' values for sequential MNIST.
 
     Parameters
     ----------
     dt : float
         Δt, the time step.
     gamma : float
-        The force back to 0, per distance.
+        The restoring force per unit of displacement.
     epsilon : float
-        The damping.
+        The damping coefficient.
     """
     constants = {
         "dt": real_number("dt", dt, above=0),

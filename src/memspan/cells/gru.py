@@ -1,8 +1,8 @@
 """The gated recurrent unit, with the reset after the product with R.
 
 Cho et al. 2014 (arXiv:1406.1078) reset a[t-1] before the product; that is `gru-before`. This is the variant of
-cuDNN, PyTorch and Keras, where one linear map makes all gates. The recurrent part of the candidate, r's to scale,
-is a gate of its own, u, and its bias PyTorch's `b_hn`: W feeds n, r and z, R feeds r, z and u.
+cuDNN, PyTorch and Keras, where one linear map gives all gates. The recurrent part of the candidate, which r
+scales, is a separate gate u; its bias is PyTorch's `b_hn`. W feeds n, r and z; R feeds r, z and u.
 
     r, z = σ(s_r), σ(s_z)            u = s_u
     n = tanh(s_n + r u)              a[t] = (1 - z) n + z a[t-1]
@@ -29,7 +29,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     d_a, (n, r, z, u) = d_state[0], residuals
     d_n = d_a * one_minus(z) * tanh_derivative(n)
     d_r = d_n * u * sigmoid_derivative(r)

@@ -1,12 +1,12 @@
 """The gated recurrent unit as published: the reset comes before the product with R.
 
-Cho et al. 2014 (arXiv:1406.1078, equations 5 to 8), with biases. R reads a[t-1] for r and z, but q for the
-candidate n, so that one step has two linear maps, one after the other:
+Cho et al. 2014 (arXiv:1406.1078, equations 5 to 8), with biases. R reads a[t-1] for r and z but q for the
+candidate n, so one step has two linear maps, one after the other:
 
     r, z = σ(s_r), σ(s_z)            q = r a[t-1]
     n = tanh(s_n)                    a[t] = z a[t-1] + (1 - z) n
 
-Backward. Of q the network knows dL/dq, from `R dL/ds_n`:
+Backward. The network computes dL/dq = R dL/ds_n:
 
     dL/ds_n = dL/da · (1 - z) · (1 - n²)             dL/ds_z = dL/da · (a[t-1] - n) · z (1 - z)
     dL/ds_r = dL/dq · a[t-1] · r (1 - r)             dL/da[t-1] = dL/da · z + dL/dq · r
@@ -19,12 +19,12 @@ from memspan.cells.base import Cell, Reset, Values
 
 
 def reset(s_first: Values, previous: Values, unit: Values) -> Any:
-    """`(s_r, s_z), (a,)[t-1] -> q`."""
+    """The reset state: `(s_r, s_z), (a,)[t-1] -> q`."""
     return sigmoid(s_first[0]) * previous[0]
 
 
 def reset_back(d_q: Any, residuals: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
-    """What q adds to dL/ds and to dL/da[t-1]."""
+    """The parts of dL/ds and dL/da[t-1] that pass through q."""
     r = residuals[0]
     return (d_q * previous[0] * sigmoid_derivative(r), 0.0), (d_q * r,)
 
@@ -39,7 +39,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, without what passes through q."""
+    """The backward equations of the module docstring, without the parts that pass through q."""
     d_a, z, n = d_state[0], residuals[1], residuals[2]
     d_n = d_a * one_minus(z) * tanh_derivative(n)
     d_z = d_a * (previous[0] - n) * sigmoid_derivative(z)

@@ -1,10 +1,10 @@
-"""Initial weights, by name.
+"""The initializers of the weights.
 
 An initializer draws one block `[rows, columns]` of a weight matrix. `W` and `R` are drawn gate by gate, so the
-fan-out of a gate is H whatever the number of gates. Biases start at 0 unless the cell says otherwise.
+fan-out of a gate is H for any number of gates. Biases start at 0 unless the cell sets another value.
 
-`orthogonal` and `identity` are rules for the recurrent matrix alone; `W` and `V` then start as in the
-assignment, so that a comparison of initializers compares nothing but R. `identity-lecun` has W and V of `lecun`,
+`orthogonal` and `identity` apply to the recurrent weights only. `W` and `V` then start as in the assignment
+(Kratzert 2019), so a comparison of these initializers compares R alone. `identity-lecun` draws W and V by `lecun`,
 as in the public solutions of the assignment.
 """
 
@@ -26,17 +26,17 @@ def uniform(rng: np.random.Generator, rows: int, columns: int) -> Array:
 def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> Array:
     """A uniformly distributed orthogonal matrix (Saxe, McClelland & Ganguli 2014, arXiv:1312.6120).
 
-    The Q of a Gaussian matrix, its columns given the signs of R's diagonal: without them Q would not be
-    uniform (Mezzadri 2007, arXiv:math-ph/0609050, section 5).
+    Q of the QR decomposition of a Gaussian matrix, each column multiplied by the sign of R's diagonal element.
+    Without these signs Q is not uniformly distributed (Mezzadri 2007, arXiv:math-ph/0609050, section 5).
     """
     q, r = np.linalg.qr(rng.standard_normal((rows, columns)))
     return np.asarray(q * np.sign(np.diag(r)))
 
 
 def identity(rng: np.random.Generator, rows: int, columns: int) -> Array:
-    """The identity matrix (Le, Jaitly & Hinton 2015, arXiv:1504.00941), there with relu: the IRNN.
+    """The identity matrix (Le, Jaitly & Hinton 2015, arXiv:1504.00941). With relu it makes the IRNN.
 
-    The paper draws the other weights from N(0, 0.001²); here they start as in the assignment.
+    The paper draws the other weights from N(0, 0.001²); here they start as in the assignment (Kratzert 2019).
     """
     return np.eye(rows, columns)
 
@@ -55,7 +55,7 @@ def lecun(rng: np.random.Generator, rows: int, columns: int) -> Array:
 
 @dataclass(frozen=True)
 class Initializer:
-    """How the recurrent matrix begins, and how the other two do."""
+    """The initial distribution of the recurrent weights R, and that of W and V."""
 
     recurrent: Draw
     other: Draw
@@ -72,4 +72,4 @@ INITIALIZERS: dict[str, Initializer] = {
     "glorot": Initializer(glorot, glorot),
     "lecun": Initializer(lecun, lecun),
 }
-"""Every initializer by the name that `Network(init=...)` and the command line take."""
+"""Every initializer, under the name that `Network(init=...)` and the command line accept."""

@@ -1,11 +1,12 @@
-"""The leaky integrator: a tanh unit that moves only a part of the way at each step.
+"""The leaky integrator: a tanh unit that moves only part of the way to its new value at each step.
 
 Jaeger 2001 (GMD report 148); Jaeger, Lukoševičius, Popovici & Siewert 2007 (doi:10.1016/j.neunet.2007.04.016).
-There only the read-out of an echo state network is trained; here everything is. With the leaking rate α,
+These papers train only the readout of an echo state network; here all weights are trained. With the leaking rate
+α,
 
     h = tanh(s_h)        a[t] = (1 - α) a[t-1] + α h
 
-Backward. a[t-1] reaches a[t] past s as well, multiplied by 1 - α and by nothing else:
+Backward. a[t-1] reaches a[t] through s and also directly, with the factor 1 - α:
 
     dL/ds_h = dL/da · α · (1 - h²)        dL/da[t-1] = dL/da · (1 - α)
 """
@@ -26,19 +27,19 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     d_a, alpha = d_state[0], unit[0]
     return (d_a * alpha * tanh_derivative(residuals[0]),), (d_a * one_minus(alpha),), ()
 
 
 @checked_keywords()
 def leaky(alpha: float = 0.1) -> Cell:
-    """The leaky integrator.
+    """Return the leaky integrator.
 
     Parameters
     ----------
     alpha : float
-        The leaking rate, above 0 and at most 1: the time constant is about 1/α steps, and 1 is the simple
+        The leaking rate, above 0 and at most 1. The time constant is about 1/α steps; α = 1 is the simple
         recurrent cell.
     """
     constants = {"alpha": real_number("alpha", alpha, above=0, most=1)}

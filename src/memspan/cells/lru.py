@@ -1,18 +1,18 @@
-"""The linear recurrent unit: each unit is a damped oscillation of its own, and there is no R.
+"""The linear recurrent unit: each unit is an independent damped oscillation, and there is no R.
 
-Orvieto et al. 2023 (arXiv:2303.06349). The state is complex, a + ic, and a step multiplies it by λ:
+Orvieto et al. 2023 (arXiv:2303.06349). The state a + ic is complex, and each step multiplies it by λ:
 
     λ = exp(-exp(ν)) (cos θ + i sin θ)
     a[t] + i c[t] = λ (a[t-1] + i c[t-1]) + exp(γ) (s_a + i s_c)
 
-Whatever ν is, |λ| < 1: the memory fades, but never explodes. ν, θ and γ are trained, and start as in the paper:
-λ on a ring (|λ| from 0.9 to 0.999 here, at any angle), and exp(γ) = √(1 - |λ|²). The paper trains the logarithm of
-the angle; the angle itself, here, keeps more digits of λ, whose powers are what the unit remembers with.
+For every ν, |λ| < 1: the state fades and never explodes. ν, θ and γ are trained and start as in the paper: λ on a
+ring (here |λ| from 0.9 to 0.999, at any angle), and exp(γ) = √(1 - |λ|²). The paper trains the logarithm of the
+angle. Here the angle itself is trained, which keeps more digits of λ and of its powers.
 
-The unit alone is here, not the paper's architecture around it (several layers, each with a normalisation, a
-gated feed-forward part, and a way past the recurrence). The input map has a bias. The read-out sees the real
-part, where the paper's sees Re(C (a + ic)) for a complex C; with one output that is the same set of functions, for
-the angle of C can be moved into the input map.
+This is the unit alone, without the paper's architecture (several layers, each with a normalisation, a gated
+feed-forward part and a skip connection). The input map has a bias. The readout reads the real part a, where the
+paper reads Re(C (a + ic)) with a complex C. With one output both give the same set of functions, because the angle
+of C can be moved into the input map.
 
 Backward. With d = dL/da, e = dL/dc and λ = p + iq:
 
@@ -30,7 +30,7 @@ from memspan.cells.base import Cell, Values
 from memspan.shapes import Array
 
 RING = (0.9, 0.999)
-"""Between which radii λ starts."""
+"""The smallest and the largest initial |λ|."""
 
 
 def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
@@ -44,7 +44,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d, e), (s_a, s_c), (a, c), (nu, theta, gamma) = d_state, residuals, previous, unit
     rate, scale = exp(nu), exp(gamma)
     p, q = exp(-rate) * cos(theta), exp(-rate) * sin(theta)
@@ -55,7 +55,7 @@ def backward(
 
 
 def ring(rng: np.random.Generator, hidden: int) -> Array:
-    """λ uniform over the area of the ring; γ such that white noise leaves the state with its own variance."""
+    """Draw λ uniformly over the area of the ring; γ gives the state the variance of a white-noise input."""
     inner, outer = RING
     size = np.sqrt(rng.uniform(inner**2, outer**2, hidden))
     angle = rng.uniform(-np.pi, np.pi, hidden)

@@ -1,19 +1,19 @@
 """Long short-term memory with a forget gate.
 
 Hochreiter & Schmidhuber 1997 (doi:10.1162/neco.1997.9.8.1735); forget gate: Gers, Schmidhuber & Cummins 2000
-(doi:10.1162/089976600300015015). Four gates of the same linear map, in PyTorch's order i, f, g, o:
+(doi:10.1162/089976600300015015). One linear map gives the four gates, in PyTorch's order i, f, g, o:
 
     i, f, o = σ(s_i), σ(s_f), σ(s_o)        g = tanh(s_g)
     c[t] = f c[t-1] + i g                   a[t] = o tanh(c[t])
 
-Backward. c[t] is read by a[t], and by c[t+1], whose part arrives as `d_c`:
+Backward. c[t] enters a[t] and c[t+1]; the part of the gradient through c[t+1] arrives as `d_c`:
 
     dL/dc = d_c + d_a · o · (1 - tanh²(c))
     dL/ds_i = dL/dc · g · i (1 - i)         dL/ds_f = dL/dc · c[t-1] · f (1 - f)
     dL/ds_g = dL/dc · i · (1 - g²)          dL/ds_o = d_a · tanh(c) · o (1 - o)
     dL/dc[t-1] = dL/dc · f
 
-The last line is the point of the cell: the error travels back along c multiplied by f alone.
+The last line is the point of the cell: along c the gradient is multiplied at each step by f alone.
 """
 
 from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
@@ -33,7 +33,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d_a, d_c), (i, f, g, o) = d_state, residuals
     tanh_c = tanh(state[1])
     d_c = d_c + d_a * o * tanh_derivative(tanh_c)
@@ -46,14 +46,13 @@ def backward(
 
 @checked_keywords()
 def lstm(forget_bias: float = 1.0) -> Cell:
-    """The LSTM cell.
+    """Return the LSTM cell.
 
     Parameters
     ----------
     forget_bias : float
-        Initial value of the forget gate's bias. At 0 the gate starts half closed and the cell forgets with a
-        half-life of one step; 1, the default, is the advice of Gers et al. 2000 and of Jozefowicz, Zaremba &
-        Sutskever 2015 (section 5).
+        Initial value of the forget gate's bias. At 0 the gate starts half open, and c halves at each step. The
+        default 1 follows Gers et al. 2000 and Jozefowicz, Zaremba & Sutskever 2015 (section 5).
     """
     bias = {"f": real_number("forget_bias", forget_bias)}
     source = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"

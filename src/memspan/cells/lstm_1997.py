@@ -1,20 +1,20 @@
-"""Long short-term memory as it was first: without a forget gate.
+"""The original long short-term memory, without a forget gate.
 
 Hochreiter & Schmidhuber 1997 (doi:10.1162/neco.1997.9.8.1735).
 
     i, o = σ(s_i), σ(s_o)        g = 4σ(s_g) - 2 = 2 tanh(s_g / 2)
     c[t] = c[t-1] + i g          a[t] = o (2σ(c[t]) - 1) = o tanh(c[t] / 2)
 
-The paper joins several cells under one pair of gates, lets gates see the gates of the step before, and truncates
-the gradient at the gates. Here every unit has its own gates, and the gradient is whole.
+The paper groups several cells under one pair of gates, feeds the gates of the previous step to the gates, and
+truncates the gradient at the gates. Here every unit has its own gates, and the gradient is not truncated.
 
-Backward. As for the LSTM with f = 1, and with h = tanh(c/2):
+Backward. As for the LSTM with f = 1, with h = tanh(c/2):
 
     dL/dc = d_c + d_a · o · (1 - h²) / 2
     dL/ds_i = dL/dc · g · i (1 - i)      dL/ds_g = dL/dc · i · (1 - (g/2)²)
     dL/ds_o = d_a · h · o (1 - o)        dL/dc[t-1] = dL/dc
 
-The last one is the constant error carousel: along c the error neither fades nor grows.
+The last equation is the constant error carousel: along c the error neither fades nor grows.
 """
 
 from memspan.cells.activations import sigmoid, sigmoid_derivative, tanh, tanh_derivative
@@ -32,7 +32,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d_a, d_c), (i, g, o), (_, half) = d_state, residuals, unit
     h = tanh(half * state[1])
     d_c = d_c + d_a * o * half * tanh_derivative(h)

@@ -1,15 +1,16 @@
-"""The LSTM with peepholes: each gate sees the cell's own c, through a weight that each unit has for itself.
+"""The LSTM with peepholes: each gate reads c of the same unit through a per-unit weight.
 
-Gers, Schraudolph & Schmidhuber 2002 (JMLR 3:115-143). The input and the forget gate see c[t-1], the output gate
-c[t]:
+Gers, Schraudolph & Schmidhuber 2002 (JMLR 3:115-143). The input and forget gates read c[t-1]; the output gate
+reads c[t]:
 
     i, f = σ(s_i + p_i c[t-1]), σ(s_f + p_f c[t-1])        g = tanh(s_g)
     c[t] = f c[t-1] + i g        o = σ(s_o + p_o c[t])     a[t] = o tanh(c[t])
 
-The form and the whole gradient are those of the "vanilla LSTM" of Greff et al. 2017
-(doi:10.1109/TNNLS.2016.2582924); in 2002 the gradient was truncated.
+The equations and the full gradient are those of the "vanilla LSTM" of Greff et al. 2017
+(doi:10.1109/TNNLS.2016.2582924); the 2002 paper truncates the gradient.
 
-Backward. c[t] is read by a[t], by the output gate, and by c[t+1] and its gates, whose part arrives as `d_c`:
+Backward. c[t] enters a[t], the output gate, c[t+1] and the gates of step t+1. The part of the gradient through
+step t+1 arrives as `d_c`:
 
     dL/ds_o = d_a · tanh(c) · o (1 - o)
     dL/dc = d_c + d_a · o · (1 - tanh²(c)) + dL/ds_o · p_o
@@ -40,7 +41,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d_a, d_c), (i, f, g, o), (p_i, p_f, p_o) = d_state, residuals, unit
     before, c = previous[1], state[1]
     tanh_c = tanh(c)
@@ -54,7 +55,7 @@ def backward(
 
 
 def small(rng: np.random.Generator, hidden: int) -> Array:
-    """U(-0.2, 0.2), as the other weights of the assignment: at 0 the gates would start blind."""
+    """Draw peephole weights from U(-0.2, 0.2), as the other weights; at 0 the gates would not depend on c."""
     return uniform(rng, 3, hidden)
 
 

@@ -1,11 +1,11 @@
-"""The minimal gated unit: one gate, which both resets and forgets.
+"""The minimal gated unit: one gate both resets and forgets.
 
 Zhou, Wu, Zhang & Zhou 2016 (arXiv:1603.09420). As in `gru-before`, R reads q for the candidate h:
 
     f = σ(s_f)        q = f a[t-1]
     h = tanh(s_h)     a[t] = (1 - f) a[t-1] + f h
 
-Backward. Of q the network knows dL/dq, from `R dL/ds_h`:
+Backward. The network computes dL/dq = R dL/ds_h:
 
     dL/ds_h = dL/da · f · (1 - h²)
     dL/ds_f = (dL/da · (h - a[t-1]) + dL/dq · a[t-1]) · f (1 - f)
@@ -19,12 +19,12 @@ from memspan.cells.base import Cell, Reset, Values
 
 
 def reset(s_first: Values, previous: Values, unit: Values) -> Any:
-    """`(s_f,), (a,)[t-1] -> q`."""
+    """The reset state: `(s_f,), (a,)[t-1] -> q`."""
     return sigmoid(s_first[0]) * previous[0]
 
 
 def reset_back(d_q: Any, residuals: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
-    """What q adds to dL/ds and to dL/da[t-1]."""
+    """The parts of dL/ds and dL/da[t-1] that pass through q."""
     f = residuals[0]
     return (d_q * previous[0] * sigmoid_derivative(f),), (d_q * f,)
 
@@ -38,7 +38,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, without what passes through q."""
+    """The backward equations of the module docstring, without the parts that pass through q."""
     d_a, f, h = d_state[0], residuals[0], residuals[1]
     d_f = d_a * (h - previous[0]) * sigmoid_derivative(f)
     return (d_f, d_a * f * tanh_derivative(h)), (d_a * one_minus(f),), ()

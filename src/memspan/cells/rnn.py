@@ -2,13 +2,13 @@
 
     a[t] = f(s[t])        f(s) = tanh(s), max(s, 0), or s
 
-There is one gate and one state and they are the same thing, `a`.
+The one gate and the one state are the same quantity, `a`.
 
 Backward. With f' written as a function of a,
 
     dL/ds[t] = dL/da[t] · f'(a[t])
 
-and nothing of a[t-1] reaches a[t] except through s[t].
+a[t-1] reaches a[t] only through s[t].
 """
 
 from memspan.cells.activations import relu, relu_derivative, tanh, tanh_derivative

@@ -1,7 +1,7 @@
-"""The sLSTM: input and forget gate are exponentials, and a is an average weighted by them.
+"""The sLSTM: input and forget gates are exponentials, and a is an average that they weight.
 
-Beck et al. 2024 (arXiv:2405.04517). c sums what came in, n the weights. Because exponentials overflow, both are
-kept divided by exp(m), where m is the larger of the two exponents:
+Beck et al. 2024 (arXiv:2405.04517). c is the weighted sum of the inputs g, and n is the sum of the weights.
+Because exponentials overflow, both are stored divided by exp(m), where m is the larger of the two exponents:
 
     l = s_f + m[t-1]                   m[t] = max(l, s_i)
     i = exp(s_i - m[t])                f = exp(l - m[t])
@@ -9,11 +9,11 @@ kept divided by exp(m), where m is the larger of the two exponents:
     c[t] = f c[t-1] + i g              n[t] = f n[t-1] + i
     a[t] = o c[t] / n[t]
 
-In the first step there is nothing to forget, and n[t-1] = 0 says so: then l = s_i. So i or f is 1 in every step,
-n[t] is never below 1, and there is no 0/0. The forget gate may be a logistic function as well in the paper; here
-it is the exponential. R is full, where the paper's is block diagonal, with a block for each head.
+At the first step, where n[t-1] = 0, there is nothing to forget, and l = s_i. So i or f is 1 at every step, n[t] is
+never below 1, and 0/0 cannot occur. The paper also allows a logistic forget gate; here it is the exponential. R is
+full; in the paper it is block diagonal, with one block per head.
 
-Backward. Of c, n and m the next step's parts arrive as `d_c`, `d_n` and `d_m`:
+Backward. The next step's parts of the gradients of c, n and m arrive as `d_c`, `d_n` and `d_m`:
 
     dL/ds_o = d_a · c/n · o (1 - o)
     dL/dc = d_c + d_a · o / n          dL/dn = d_n - d_a · o / n · c/n
@@ -21,8 +21,9 @@ Backward. Of c, n and m the next step's parts arrive as `d_c`, `d_n` and `d_m`:
     I = (dL/dc · g + dL/dn) · i        F = (dL/dc · c[t-1] + dL/dn · n[t-1]) · f
     dL/dm = d_m - I - F
 
-I and F are what the two exponents get, and dL/dm goes to the larger one; s_f and m[t-1] get what l gets, or s_i
-in the first step. All in all a does not depend on m, and dL/dm is 0 but for rounding.
+I and F are the gradients of the two exponents, s_i and l. dL/dm is added to that of the larger exponent. The
+gradient of l passes to s_f and m[t-1], or to s_i at the first step. a does not depend on m, so dL/dm is 0 up to
+rounding.
 """
 
 from memspan.cells.activations import (
@@ -52,7 +53,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     (d_a, d_c, d_n, d_m), (i, f, g, o), (_, c, n, _) = d_state, residuals, state
     mean, per_weight = c / n, d_a * o / n
     d_c, d_n = d_c + per_weight, d_n - per_weight * mean

@@ -1,4 +1,4 @@
-"""The update gate RNN: a tanh unit whose one gate says how much of the old value stays.
+"""The update gate RNN: a tanh unit with one gate, the fraction of the old value that is kept.
 
 Collins, Sohl-Dickstein & Sussillo 2017 (arXiv:1611.09913).
 
@@ -23,7 +23,7 @@ def forward(s: Values, previous: Values, unit: Values) -> tuple[Values, Values]:
 def backward(
     d_state: Values, residuals: Values, previous: Values, state: Values, unit: Values
 ) -> tuple[Values, Values, Values]:
-    """The equations of this file's docstring, in their order."""
+    """The backward equations of the module docstring, in the same order."""
     d_a, (g, h) = d_state[0], residuals
     d_g = d_a * (previous[0] - h) * sigmoid_derivative(g)
     return (d_g, d_a * one_minus(g) * tanh_derivative(h)), (d_a * g,), ()

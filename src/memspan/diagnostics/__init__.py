@@ -1,4 +1,4 @@
-"""What a trace and its gradients tell; nothing here trains."""
+"""Diagnostics of traces and gradients. Nothing here trains."""
 
 from memspan.diagnostics.flow import GradientFlow
 

@@ -1,4 +1,4 @@
-"""How much gradient arrives at each time step."""
+"""The size of the gradient at each time step."""
 
 import reprlib
 from dataclasses import dataclass
@@ -14,18 +14,17 @@ from memspan.shapes import PerStep
 
 @dataclass(frozen=True)
 class GradientFlow:
-    """The size of the gradient at every time step of one backward pass, float64.
+    """The size of the gradient at every time step of one backward pass, in float64.
 
-    Exact zeros (underflow, or units that are off) stay 0 and non-finite values stay non-finite: they are
-    results.
+    Exact zeros (from underflow or inactive relu units) stay 0, and infinity and NaN stay as they are.
 
     Attributes
     ----------
     d_a : array [T]
-        Σ_b ‖dL/da[t]‖ over the samples b. For a loss that is a mean over the batch this is the mean of the
-        samples' own gradient norms, whatever the batch size.
+        Σ_b ‖dL/da[t]‖ over the samples b. If the loss is a mean over the batch, this is the mean of the samples'
+        gradient norms, for any batch size.
     d_R, d_W : array [T]
-        The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0, because a[-1] is.
+        The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
     """
 
     d_a: PerStep
@@ -60,5 +59,5 @@ class GradientFlow:
 
 
 def _norm(values: Inexact[np.ndarray, "*rows width"]) -> Float[np.ndarray, "*rows"]:
-    """‖·‖₂ over the last axis, in float64 and without squares: that of 1e-170 would be 0, and no result."""
+    """‖·‖₂ over the last axis, in float64; `hypot` avoids squares, because that of 1e-170 would be 0."""
     return np.hypot.reduce(values.astype(np.float64), axis=-1)

@@ -1,1 +1,1 @@
-"""The linear half of every network, unrolled over time: once to be read, and once compiled."""
+"""The engines, which unroll a cell over time: a readable one in NumPy, and a compiled one."""

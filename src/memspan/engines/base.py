@@ -1,4 +1,4 @@
-"""What an engine is: the losses, gradients and predictions of several networks of one shape."""
+"""The interface of an engine: losses, gradients and predictions of several networks of one shape."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -10,7 +10,7 @@ from memspan.shapes import Array, Outputs
 
 
 class Differentiated(NamedTuple):
-    """What a pass found: `losses [M]` in float64, `gradients [M, P]`, and for `norms=True` ‖dL/da‖ `[M, T]`."""
+    """The result of a pass: `losses [M]` in float64, `gradients [M, P]`, and for `norms=True` ‖dL/da‖ `[M, T]`."""
 
     losses: Float[np.ndarray, "models"]
     gradients: Inexact[np.ndarray, "models parameters"]
@@ -18,7 +18,7 @@ class Differentiated(NamedTuple):
 
 
 class Engine(Protocol):
-    """Computes for M networks at once, each on its own data. It knows nothing of training."""
+    """An engine computes for M networks in one call, each on its own data. It does not train."""
 
     def differentiate(
         self,
@@ -27,7 +27,7 @@ class Engine(Protocol):
         *,
         norms: bool = False,
     ) -> Differentiated:
-        """The loss of each network on its batch, and its gradient.
+        """Return the loss of each network on its batch, and its gradient.
 
         Parameters
         ----------
@@ -35,10 +35,10 @@ class Engine(Protocol):
             The weights of each network.
         batches : M pairs of x [T, B, F] and y [B, O] or [K, B, O]
         norms : bool
-            Whether to measure Σ_b ‖dL/da[t]‖ at every step too.
+            Whether to measure Σ_b ‖dL/da[t]‖ at every time step as well.
         """
 
     def predict(
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
     ) -> Sequence[Outputs] | Inexact[np.ndarray, "models *output_steps batch outputs"]:
-        """ŷ of each network, for its own x `[T, B, F]`."""
+        """Return ŷ of each network for its own x `[T, B, F]`."""

@@ -1,4 +1,4 @@
-"""The weights of a network: matrices by the assignment's names, in one flat vector."""
+"""The weights of a network: named matrices in one flat vector."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,10 +12,11 @@ from memspan.shapes import Flat
 
 
 class Weights(NamedTuple):
-    """`W [F, G·H]`, `R [H, G·H]`, `bs [G·H, 1]`, `V [H, O]`, `by [O, 1]`, and `U [K, H]`.
+    """The matrices `W [F, G·H]`, `R [H, G·H]`, `bs [G·H, 1]`, `V [H, O]`, `by [O, 1]` and `U [K, H]`.
 
-    Where W or R does not feed every gate it has fewer columns; where R reads more than one state it has H rows
-    for each. `U` holds the weights that each unit has for itself. What a cell does not have is empty.
+    W and R have columns only for the gates that they feed. R has H rows for each state that it reads. `U` holds
+    the per-unit weights. A matrix that the cell does not have is empty. The names are those of the assignment
+    (Kratzert 2019).
     """
 
     W: Inexact[np.ndarray, "features input_gates"]
@@ -28,10 +29,10 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each matrix of a network lies in the flat vector, in the order of `Weights`.
+    """The place of each matrix in the flat vector, in the order of `Weights`.
 
-    One vector makes clipping, the finite check and an optimiser's step single array operations, whatever the
-    cell; the matrices are views into it.
+    With one vector, clipping, the finite check and an optimiser's step are single array operations for every cell.
+    The matrices are views into it.
     """
 
     cell: Cell
@@ -41,7 +42,7 @@ class Layout:
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
-        """The shape of each matrix that the cell has, by name."""
+        """The shapes of the matrices that the cell has, by name."""
         return {name: shape for name, shape in self._shapes().items() if 0 not in shape}
 
     @property
@@ -50,7 +51,7 @@ class Layout:
         return sum(rows * columns for rows, columns in self._shapes().values())
 
     def views(self, flat: Flat) -> Weights:
-        """The matrices inside `flat`; writing to one writes to the vector."""
+        """The matrices as views into `flat`; writing to a matrix writes to the vector."""
         views, begin = [], 0
         for rows, columns in self._shapes().values():
             end = begin + rows * columns
@@ -59,7 +60,7 @@ class Layout:
         return Weights(*views)
 
     def by_name(self, flat: Flat) -> dict[str, Inexact[np.ndarray, "_ _"]]:
-        """The views of the matrices that the cell has."""
+        """The matrices that the cell has, by name, as views into `flat`."""
         views = self.views(flat)
         return {name: getattr(views, name) for name in self.shapes}
 
@@ -78,10 +79,10 @@ class Layout:
 def initial_weights(
     layout: Layout, init: str, gain: float, rng: np.random.Generator, recurrent_gain: float = 1.0
 ) -> Flat:
-    """Draw the weights of a cell from the initializer of that name; float64.
+    """Draw the weights of a cell from the initializer `init`, in float64.
 
-    The gain multiplies what the initializer is about: R alone for `orthogonal` and `identity`, else W, R and V.
-    The recurrent gain multiplies R alone, for every initializer.
+    `gain` multiplies W, R and V, but R alone for the initializers of R (`orthogonal`, `identity`).
+    `recurrent_gain` multiplies R alone, for every initializer.
     """
     rule, cell = INITIALIZERS[init], layout.cell
     other_gain = gain if rule.other is rule.recurrent else 1.0
@@ -103,5 +104,5 @@ def initial_weights(
 def split(
     columns: Inexact[np.ndarray, "*rows columns"], hidden: int
 ) -> tuple[Inexact[np.ndarray, "*rows hidden"], ...]:
-    """`columns [..., n·H]` by gate: n views `[..., H]`."""
+    """Split `columns [..., n·H]` by gate into n views `[..., H]`."""
     return tuple(columns[..., begin : begin + hidden] for begin in range(0, columns.shape[-1], hidden))

@@ -1,7 +1,6 @@
 """The readable engine: unroll any cell over time, and propagate the gradient back through time.
 
-Both directions are one loop over the steps. Everything that a cell does differently is in its two pointwise
-functions; nothing here knows which cell it is.
+Each direction is one loop over the time steps. All that differs between cells is in their two pointwise functions.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -26,20 +25,20 @@ What is really invalid shows as NaN.
 
 @dataclass(frozen=True)
 class Trace:
-    """All that a forward pass computed.
+    """All values of a forward pass.
 
     Attributes
     ----------
     cell : Cell
-        Whose trace it is.
+        The cell that was run.
     x : array [T, B, F]
         The inputs.
     states : array [S, T+1, B, H]
-        Every state; entry 0 on the time axis is the start (zeros), entry t+1 what step t left behind.
+        Every state. Entry 0 on the time axis is the initial state (zeros); entry t+1 is the state after step t.
     residuals : array [N, T, B, H]
-        What the cell's forward saves for its backward: as a rule every gate *after* its nonlinearity.
+        The values that the cell's `forward` saves for `backward`: usually every gate *after* its nonlinearity.
     y_hat : array [K, B, O]
-        The predictions, read out after each of the last K steps.
+        The predictions after each of the last K steps.
     """
 
     cell: Cell
@@ -54,12 +53,12 @@ class Trace:
 
     @property
     def a(self) -> Hidden:
-        """`a[t]`, the output state after each step, `[T, B, H]`."""
+        """The output state `a[t]` after each step, `[T, B, H]`."""
         return self.states[0, 1:]
 
     @property
     def read(self) -> Inexact[np.ndarray, "time batch read"]:
-        """What R read at each step: `a[t-1]`, or the states that the cell names, side by side."""
+        """The input of R at each step: `a[t-1]`, or the states in `cell.reads`, side by side."""
         return _side_by_side(self.states[: len(self.cell.reads), :-1])
 
     def state(self, name: str) -> Hidden:
@@ -73,24 +72,24 @@ class Trace:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Gradients(MutableMapping[str, Array]):
-    """All that a backward pass computed: as attributes, and for each weight by name.
+    """The gradients of a backward pass: those of the weights by name, all others as attributes.
 
-    `grads["d_W"]` is the gradient of W. The names are `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, and `d_U` where the
-    cell has it. The array is computed when it is first read, and then kept. `Network.update` takes its step from
-    these arrays: change one in place, as a clip does, or assign another one. The attributes and `total` stay as
-    the backward pass found them.
+    `grads["d_W"]` is the gradient of W. The names are `d_V`, `d_W`, `d_R`, `d_bs`, `d_by`, and `d_U` if the cell
+    has per-unit weights. Each array is computed when it is first read, and then kept. `Network.update` uses these
+    arrays. To clip a gradient, change its array in place or assign another one. The attributes and `total` stay as
+    the backward pass set them.
 
     Attributes
     ----------
     trace : Trace
         The forward pass that was differentiated.
     d_y_hat : array [K, B, O]
-        dL/dŷ, where the pass began.
+        dL/dŷ, the start of the backward pass.
     d_s : array [T, B, G·H]
         dL/ds[t], with respect to the pre-activations of each step.
     d_states : array [S, T, B, H]
-        dL/d(state) after each step, through the loss and through every later step. For `a` that is all; what
-        another state does to `a` within its own step (the LSTM's c) is the cell's affair and is not in it.
+        dL/d(state) after each step, through the loss and all later steps. For `a` this is the whole gradient. For
+        another state, such as the LSTM's c, it leaves out the path through `a` of the same step.
     d_U : array [T, K, H]
         Each step's contribution to dL/dU, summed over the batch.
     """
@@ -102,7 +101,7 @@ class Gradients(MutableMapping[str, Array]):
     d_U: Inexact[np.ndarray, "time unit_weights hidden"]
     _kept: dict[str, Array] = field(default_factory=dict, init=False)
 
-    __eq__ = object.__eq__  # two passes are two things, whatever their numbers
+    __eq__ = object.__eq__  # compare by identity: comparing arrays would be ambiguous
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -121,7 +120,7 @@ class Gradients(MutableMapping[str, Array]):
         self._kept[name] = np.asarray(gradient)
 
     def __delitem__(self, name: str) -> None:
-        raise TypeError("the gradient of a weight can be changed; it cannot be taken out")
+        raise TypeError("A gradient can be changed but not deleted.")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())
@@ -131,7 +130,7 @@ class Gradients(MutableMapping[str, Array]):
 
     @property
     def d_a(self) -> Hidden:
-        """dL/da[t], `[T, B, H]`: what vanishes."""
+        """dL/da[t], `[T, B, H]`: the gradient that vanishes."""
         return self.d_states[0]
 
     @property
@@ -165,15 +164,15 @@ class Gradients(MutableMapping[str, Array]):
 
     @property
     def d_by(self) -> Inexact[np.ndarray, "outputs 1"]:
-        """dL/db_y, summed likewise: `dL/dŷ`."""
+        """dL/db_y, summed over the batch and the steps that are read out: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
 
     @spurious
     def total(self) -> Flat:
         """The gradient of all weights, summed over time, in the order of `Weights`.
 
-        One product over time and batch together gives each sum without its summands: a long sequence never
-        needs the `[T, H, G·H]` that `d_R` takes.
+        One product over time and batch gives each sum directly, so a long sequence does not need the array
+        `[T, H, G·H]` of `d_R`.
         """
         d_s = flat_steps(self.d_s)
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
@@ -186,7 +185,7 @@ class Gradients(MutableMapping[str, Array]):
         return np.concatenate([gradient.ravel() for gradient in sums])
 
     def _names(self) -> tuple[str, ...]:
-        """The name of each gradient, of the weights that the cell has."""
+        """The names of the gradients of the weights that the cell has."""
         trace = self.trace
         weights = Layout(trace.cell, trace.x.shape[-1], trace.a.shape[-1], trace.y_hat.shape[-1]).shapes
         return tuple(f"d_{name}" for name in ("V", "W", "R", "bs", "by", "U") if name in weights)
@@ -198,7 +197,7 @@ class Gradients(MutableMapping[str, Array]):
 
 
 def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.ndarray, "rows width"]:
-    """Time and batch as one axis."""
+    """Join the time and batch axes."""
     return values.reshape(-1, values.shape[-1])
 
 
@@ -209,13 +208,13 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
     Parameters
     ----------
     cell : Cell
-        The pointwise half.
+        The pointwise half of the network.
     weights : Weights
-        The linear half.
+        The linear half of the network.
     x : array [T, B, F]
         A batch of sequences.
     output_steps : int
-        K.
+        K, the number of last steps that are read out.
     """
     (T, B, _), H = x.shape, weights.V.shape[0]
     numbers = T * B * (len(weights.bs) + H * (len(cell.states) + len(cell.residuals)))
@@ -234,7 +233,7 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
 
 
 def drive(weights: Weights, x: Inexact[np.ndarray, "... features"]) -> Inexact[np.ndarray, "... columns"]:
-    """What the inputs and the bias bring to the pre-activations, `Wᵀ x[t] + b_s`, at any number of steps."""
+    """The part of the pre-activations from inputs and bias, `Wᵀ x[t] + b_s`, for any number of steps."""
     bias, input_gates = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
     from_input = x @ weights.W + bias[..., :input_gates]
     undriven = np.broadcast_to(bias[..., input_gates:], (*from_input.shape[:-1], bias.shape[-1] - input_gates))
@@ -248,7 +247,7 @@ def pre_activations(
     from_input: Inexact[np.ndarray, "*models batch columns"],
     previous: Values,
 ) -> Values:
-    """`s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
+    """The pre-activations `s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
     H = weights.V.shape[-2]
     first, last = cell.fed(H)
     R, R_last = weights.R[..., : last - first], weights.R[..., last - first :]
@@ -264,11 +263,11 @@ def pre_activations(
 
 @spurious
 def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
-    """Back-propagation through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
+    """Back-propagate through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 
-    Werbos 1990 (doi:10.1109/5.58337). A state is read by the next step in two ways: through the linear map,
-    which returns `R dL/ds[t+1]`, and directly inside the cell, which the cell's `backward` returns. It is read
-    out too, if its step is among the last K.
+    Werbos 1990 (doi:10.1109/5.58337). A state enters the next step in two ways: through the linear map, which
+    contributes `R dL/ds[t+1]`, and directly inside the cell, which contributes what the cell's `backward` returns.
+    At the last K steps the readout contributes as well.
     """
     cell, (T, B, H), dtype = trace.cell, trace.a.shape, trace.y_hat.dtype
     d_s = np.empty((T, B, len(weights.bs)), dtype)
@@ -301,7 +300,7 @@ def _pre_activations_back(
     residuals: Values,
     previous: Values,
 ) -> Values:
-    """dL/d(previous states), those through `s[t]` added; where there is a reset, what q adds to `d_s` too."""
+    """dL/d(previous states), including the path through `s[t]`; for a cell with a reset, add q's part to `d_s`."""
     H = weights.V.shape[-2]
     first, last = cell.fed(H)
     R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]

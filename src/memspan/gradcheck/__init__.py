@@ -1,4 +1,4 @@
-"""Is the gradient right? Complex step, central difference, and the contracts of a backward pass."""
+"""The gradient check: complex step, central difference, and the contracts of a backward pass."""
 
 from memspan.gradcheck.assignment import get_analytical_gradient, get_numerical_gradient
 from memspan.gradcheck.check import gradient_check

@@ -1,4 +1,4 @@
-"""The two gradients that the assignment (Kratzert 2019) compares, for any model with its methods."""
+"""The two gradients that the assignment (Kratzert 2019) compares, for any model with the assignment's methods."""
 
 import copy
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from memspan.shapes import Array
 
 
 class AssignmentRNN(Protocol):
-    """The methods of the assignment's RNN, which a student's own class has too."""
+    """The methods of the RNN class in the assignment (Kratzert 2019)."""
 
     def forward(self, x: Array, /) -> Array:
         """Return the predictions ŷ."""
@@ -41,8 +41,8 @@ def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
     Returns
     -------
     dict
-        `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, each of its weight's shape: dL/dŷ = 1, summed over time, averaged
-        over the batch.
+        `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, each of its weight's shape, for dL/dŷ = 1; summed over time and
+        averaged over the batch.
     """
     model, batch = copy.deepcopy(model), _batch_size(x)
     y_hat = model.forward(x)
@@ -65,8 +65,8 @@ def get_numerical_gradient(model: AssignmentRNN, x: Array, eps: float | None = N
     x : array [T, F] or [T, B, F]
         Input sequence(s).
     eps : float, optional
-        The step. Its error is eps² from the curvature and 1e-16/eps from rounding; the default, 6e-6,
-        balances the two. (In float32, whose rounding is 1e-7, that is 5e-3.)
+        The step. The error is about eps² from truncation and 1e-16/eps from rounding; the default, 6e-6, balances
+        the two. (In float32, where rounding is 1e-7, the default is 5e-3.)
 
     Returns
     -------

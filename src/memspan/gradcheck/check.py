@@ -1,12 +1,12 @@
-"""Check back-propagation through time: every weight, and every time step on that step's own scale.
+"""Check back-propagation through time for every weight, and for every time step on the scale of that step.
 
-An absolute tolerance cannot see a gradient that has vanished: a backward pass that stops half way back passes
-it. Here the error of every time step is relative to the size of that step's gradient. The reference is the complex
-step, which is exact to rounding even where the gradient is 1e-200 (`memspan.gradcheck.oracle`).
+An absolute tolerance cannot see a gradient that has vanished: a backward pass that stops half way passes. Here the
+error of every time step is relative to the size of that step's gradient. The reference is the complex step, which
+is exact to rounding even where the gradient is 1e-200 (`memspan.gradcheck.oracle`).
 
-The loss and the network are checked separately. The loss's dL/dŷ is compared with the loss's value. The network's
-gradient is compared with that of L = Σ dL/dŷ · ŷ, for the dL/dŷ that it was given. By the chain rule the whole
-gradient is right if both are, and a mistake is reported where it was made.
+The loss and the network are checked separately. The loss's dL/dŷ is compared with the derivative of the loss's
+value. The network's gradient is compared with that of L = Σ dL/dŷ · ŷ for the given dL/dŷ. By the chain rule the
+whole gradient is right if both are, and a mistake is reported where it was made.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from memspan.network import Network
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
 
-ELEMENTS = 400  # of a weight, compared in the sum over time; more are sampled
+ELEMENTS = 400  # the most elements of a weight to compare in the sum over time; a larger weight is sampled
 
 
 @checked_keywords()
@@ -44,43 +44,43 @@ def gradient_check(
     elements: int = ELEMENTS,
     rng: np.random.Generator | int = 0,
 ) -> GradientReport:
-    """Compare `model.backward` with the complex step, for each weight and for each time step.
+    """Compare `model.backward` with the complex step for each weight and each time step.
 
     Parameters
     ----------
     model : Network, or any object with `forward`, `backward`, `get_weights` and `set_weights`
-        It is not changed. Its `backward` is checked, which a subclass may override. Of an object that is not a
-        Network only the gradients summed over time are checked (`memspan.gradcheck.methods`).
+        Not changed. Its `backward` is checked, which a subclass may override. For an object that is not a Network
+        only the gradients summed over time are checked (`memspan.gradcheck.methods`).
     x : array [T, F] or [T, B, F]
-        Inputs. A single sequence is joined by its reverse, because a batch of one hides a mistake in the sum over
-        the batch.
+        Inputs. A single sequence is extended by its reverse to a batch of two, because a batch of one hides a
+        mistake in the sum over the batch.
     y : array [B, O], optional
-        Labels, for the loss.
+        Labels for the loss.
     loss : object with `forward(y_hat, y)` and `backward()`, optional
-        Checked too, at several batch sizes, by varying the predictions themselves. Without it L = Σ ŷ. A loss that
-        returns `float(...)` drops the imaginary part that carries the derivative; it is checked by central
-        differences, which have half of the digits.
+        Also checked, at several batch sizes, by varying the predictions. Without a loss L = Σ ŷ. A loss that
+        returns `float(...)` drops the imaginary part, which carries the derivative. It is checked by central
+        differences, which have half the digits.
     elements : int
-        A weight with more elements than this is sampled in the comparison of the sum over time. (The steps
-        are compared in all elements, or along random directions where T²·B·(G·H)² is large.)
+        In the comparison of the sum over time, a weight with more elements than this is sampled. (The time steps
+        are compared in all elements, or along random directions if T²·B·(G·H)² is large.)
     rng : Generator or int
         Chooses samples and directions.
 
     Returns
     -------
     GradientReport
-        True when everything passed; prints as a table.
+        True if everything passed. It prints as a table.
 
     Raises
     ------
     InvalidArgument
-        When an argument breaks its rule, or the complex step cannot pass through the cell.
+        If an argument is invalid, or if the complex step cannot pass through the cell.
 
     Notes
     -----
-    A tolerance above 1 % is no comparison. It arises at a kink, in saturation, and where terms cancel each other.
-    What could not be compared is compared once more with all weights moved a little, and if that does not help
-    with the inputs scaled to 1 as well. The report says so.
+    A comparison with a tolerance above 1 % does not count. Such tolerances arise at a kink, in saturation, and
+    where terms cancel. Whatever could not be compared is compared again with all weights moved a little and, if
+    that does not suffice, with the inputs scaled to 1 as well. The report says so.
     """
     elements, rng, objective = whole_number("elements", elements), generator("rng", rng), Objective.of(loss, y)
     if not isinstance(model, Network):
@@ -107,10 +107,10 @@ def gradient_check(
 def _check_point(
     model: Network, x: Array, objective: Objective, elements: int, rng: np.random.Generator
 ) -> tuple[list[Comparison], dict[str, PerStep]]:
-    """Return every comparison at the current weights, and the error of every step."""
+    """Make every comparison at the current weights of `model`, and return the error of every time step."""
     y_hat = model.forward(x)
     if not np.isfinite(y_hat).all():
-        raise InvalidArgument("x", "such that the forward pass stays finite", f"y_hat = {y_hat.ravel().tolist()}")
+        raise InvalidArgument("x", "inputs for which y_hat stays finite", f"y_hat = {y_hat.ravel().tolist()}")
     d_loss = objective.derivative(y_hat).astype(model.dtype)
     oracle = Oracle.of(model, y_hat, d_loss)
     oracle.demand_complex_clean()
@@ -129,7 +129,7 @@ def _check_point(
 
 
 def _shapes(model: Network, T: int) -> dict[str, list[tuple[int, ...]]]:
-    """Return the shape of each gradient: with one entry per time step if the weight is used at every step."""
+    """The required shape of each gradient: one entry per time step for a weight that is used at every step."""
     shapes = model.layout.shapes.items()
     return {name: [(T, *shape) if name in RECURRENT else shape] for name, shape in shapes}
 
@@ -137,7 +137,7 @@ def _shapes(model: Network, T: int) -> dict[str, list[tuple[int, ...]]]:
 def _check_moved(
     model: Network, x: Array, objective: Objective, elements: int, rng: np.random.Generator
 ) -> Iterator[Comparison]:
-    """Compare the gradients again at slightly different weights: off a kink, and off exactly met labels."""
+    """Compare the gradients again with all weights moved a little, away from kinks and from labels met exactly."""
     moved = model.astype(model.dtype)
     largest = max(1.0, float(np.abs(moved.parameters).max()))
     moved.parameters[:] += MOVE * largest * rng.standard_normal(moved.parameters.shape)
@@ -155,10 +155,10 @@ def _compare_sums(
     elements: int,
     rng: np.random.Generator,
 ) -> Iterator[Comparison]:
-    """Compare each weight's gradient, summed over time, with the complex step on the weight itself."""
+    """Compare each weight's gradient, summed over time, with the complex step on the weight."""
     d_y_hat = np.abs(flat_steps(oracle.d_y_hat))
     a_last = np.abs(flat_steps(oracle.trace.a[-len(oracle.d_y_hat) :]))
-    # As for the steps, a sum is rounded on the scale of its terms' magnitudes.
+    # As for single steps, the rounding error of a sum has the scale of the magnitudes of its terms.
     scales = {name: step.scale.sum() for name, step in steps.items()}
     scales |= {"V": (a_last.T @ d_y_hat).max(), "by": d_y_hat.sum(axis=0).max()}
     T = len(oracle.trace.x)

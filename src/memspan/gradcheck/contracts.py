@@ -1,7 +1,7 @@
-"""Contracts: properties of every right forward and backward pass, whatever the numbers.
+"""The contracts that every correct forward and backward pass satisfies, for any numbers.
 
-These contracts find mistakes that no comparison of two gradients finds: a clip that is not reached, a buffer that
-the next call overwrites, a trace that belongs to another network.
+They find mistakes that no comparison of two gradients can find: a clip that these gradients do not reach, a buffer
+that the next call overwrites, a trace of another network.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ HUGE = 2.0**60  # multiplying by a power of two is exact, so a linear map must c
 def contract_comparisons(
     model: AssignmentRNN, x: Array, d_loss: Array, least: float, shapes: Mapping[str, Sequence[tuple[int, ...]]]
 ) -> Iterator[Comparison]:
-    """Check each contract for each weight: shape, finite, ownership, repeat, linear.
+    """Check the contracts shape, finite, ownership, repeat and linear for each weight.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ def contract_comparisons(
     x : array [T, B, F]
     d_loss : array [B, O]
     least : float
-        Below this a product of the backward pass may have lost digits.
+        The smallest number for which products of the backward pass keep all digits.
     shapes : dict
-        For each weight the shapes that its gradient may have.
+        The permitted shapes of each weight's gradient.
     """
     weights = model.get_weights()
     model.forward(x)
@@ -57,15 +57,15 @@ def contract_comparisons(
         yield _verdict(name, "ownership", not lenders and not changed, shared)
         same = np.array_equal(seen[key], second[key], equal_nan=True)
         same &= np.array_equal(weights[name], after[name])
-        yield _verdict(name, "repeat", same, "a second pass gives another gradient, or changed the weight")
-        # Where the larger pass overflows, or the smaller one has lost digits, the two cannot be compared.
+        yield _verdict(name, "repeat", same, "a second pass gives another gradient or changes the weight")
+        # Elements that overflow in the larger pass or lose digits in the smaller one are not compared.
         in_range = np.isfinite(scaled[key]) & (np.abs(seen[key]) >= least)
         linear = np.array_equal(scaled[key][in_range], proportional[key][in_range]) and not silent[key].any()
         yield _verdict(name, "linear", linear, "not proportional to dL/dŷ")
 
 
 def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
-    """Compute each recorded step again from the recorded state before it, and the readout from the last state."""
+    """Check that each recorded state follows from the recorded state before it, and ŷ from the last states."""
     trace, V, by = oracle.trace, oracle.weights.V, oracle.weights.by
     state, residuals = oracle.pointwise()
     recorded = np.concatenate([trace.states[:, 1:], trace.residuals])
@@ -82,7 +82,7 @@ def trajectory_comparison(oracle: Oracle, allowed: float) -> Comparison:
 
 
 def _arrays_of(model: AssignmentRNN) -> dict[str, Array]:
-    """Return the arrays of a network with which a gradient must not share memory."""
+    """The arrays of a network with which a gradient must not share memory."""
     if not isinstance(model, Network):
         return {}
     arrays = {"the weights": model.parameters}
@@ -92,7 +92,7 @@ def _arrays_of(model: AssignmentRNN) -> dict[str, Array]:
 
 
 def _backward(model: AssignmentRNN, x: Array, d_loss: Array) -> dict[str, Array]:
-    """Run both passes and return copies of the gradients."""
+    """Return copies of the gradients, which a later call cannot change."""
     model.forward(x)
     return {name: gradient.copy() for name, gradient in model.backward(d_loss).items()}
 

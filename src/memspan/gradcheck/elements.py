@@ -1,4 +1,4 @@
-"""Elements of a weight: their gate, and the one at which two gradients differ most."""
+"""Elements of a weight: the gate of an element, and the element where two gradients differ most."""
 
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +34,7 @@ def compare(
 
 
 def rows_of(name: str, gradient: Array) -> Float[np.ndarray, "time rows columns"]:
-    """Return a per-step gradient as `[T, rows, columns]`, with the columns of s last, for `bs` too."""
+    """Return a per-step gradient as `[T, rows, columns]` with the columns of s last; `bs` is transposed."""
     gradient = gradient.astype(np.float64)
     if name == "U":
         return gradient.reshape(len(gradient), 1, -1)
@@ -60,5 +60,5 @@ def gate_of(model: Network, name: str, index: tuple[int, ...]) -> str | None:
 
 
 def index_of(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Convert a flat index to an index into an array of this shape."""
+    """Convert a flat index to an index into an array of the given shape."""
     return tuple(int(i) for i in np.unravel_index(flat, shape))

@@ -1,4 +1,4 @@
-"""Check that a loss states the derivative of its own value."""
+"""Compare the derivative that a loss returns with that of its value."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,14 +16,14 @@ DOUBLE = np.dtype(np.float64)
 
 
 def compare_loss(objective: Objective, y_hat: Array) -> Iterator[Comparison]:
-    """Compare dL/dŷ at batch sizes 1, B and B + 1, so that a constant in place of the batch size shows.
+    """Compare dL/dŷ at batch sizes 1, B and B + 1, which reveals a constant in place of the batch size.
 
-    It is compared in float64, on its own scale. For a network of float32 it is compared in float32 too, on the
-    scale of its terms: of p - y, where p is near y, too few digits are left to see a mistake of 1 %.
+    The comparison is made in float64, on the scale of dL/dŷ. For a float32 network it is also made in float32, on
+    the scale of the terms of dL/dŷ: where p is near y, too few digits of p - y are left to see a mistake of 1 %.
     """
     if objective.y is None:
         return
-    if y_hat.ndim < 2:  # a class that is not memspan's may have no batch axis
+    if y_hat.ndim < 2:  # the model is not a Network, and its predictions have no batch axis
         yield from _compare_batch(objective, y_hat, "loss")
         return
     B = y_hat.shape[-2]

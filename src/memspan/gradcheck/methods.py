@@ -1,8 +1,8 @@
-"""Check any object with the methods of the assignment's RNN, such as a student's own class.
+"""The gradient check of any object with the methods of the assignment's RNN class (Kratzert 2019).
 
-Only the methods of such an object are known. So each weight is varied through `set_weights`, and what
-`backward` says, summed over time, is compared with how L = Σ dL/dŷ · ŷ changes. Time steps are not compared one by
-one: that takes a network whose cell is known.
+The check knows only the methods of the object. It varies each weight through `set_weights`, and compares the
+gradient from `backward`, summed over time, with the change of L = Σ dL/dŷ · ŷ. It does not compare single time
+steps, because that requires a known cell.
 
 The weights are varied by the complex step. An object that drops the imaginary part, in a buffer of floats or by
 `float()`, is checked by central differences instead.
@@ -29,21 +29,21 @@ from memspan.gradcheck.tolerance import BLIND, MOVE, SILENT, tolerance, too_wide
 from memspan.shapes import Array
 
 METHODS = ("forward", "backward", "get_weights", "set_weights")
-DRAWS = 4  # roundings of the weights, to see how far rounding moves the gradient
+DRAWS = 4  # random roundings of the weights, to measure how far rounding moves the gradient
 
 
 def check_methods(
     model: AssignmentRNN, x: Array, objective: Objective, elements: int, rng: np.random.Generator
 ) -> GradientReport:
-    """Compare what `model.backward` says with the derivative of `model.forward`, for each weight.
+    """Compare the gradients from `model.backward` with the derivative of `model.forward`, for each weight.
 
     Parameters
     ----------
     model : object with `forward`, `backward`, `get_weights` and `set_weights`
         Copied, and not changed.
     x : array
-        Inputs, in the form that `model.forward` takes. For inputs of two axes, one sequence, `backward` is given
-        dL/dŷ of one axis, as in the assignment; else of the shape of ŷ.
+        Inputs in the form that `model.forward` takes. For inputs of two axes (one sequence), `backward` receives
+        dL/dŷ with one axis, as in the assignment; otherwise with the shape of ŷ.
     objective : Objective
     elements : int
         A weight with more elements than this is sampled.
@@ -56,7 +56,7 @@ def check_methods(
     Raises
     ------
     InvalidArgument
-        When a method is missing, `backward` leaves a weight out, or an array is not of floating-point numbers.
+        If a method is missing, `backward` leaves out a weight, or an array does not hold floating-point numbers.
     """
     missing = [name for name in METHODS if not callable(getattr(model, name, None))]
     if missing:
@@ -76,7 +76,7 @@ def check_methods(
 
 @dataclass(frozen=True)
 class _Point:
-    """A model at its weights, with inputs and predictions.
+    """A model with its weights, inputs and predictions.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class _Point:
         A copy, whose weights may be varied.
     weights : dict of array
     x, y_hat, d_y_hat : array
-        Inputs, predictions, and dL/dŷ as the loss states it.
+        Inputs, predictions, and dL/dŷ as the loss returns it.
     """
 
     model: AssignmentRNN
@@ -96,7 +96,7 @@ class _Point:
 
     @classmethod
     def of(cls, model: AssignmentRNN, x: Array, objective: Objective) -> "_Point":
-        """The point at the model's own weights."""
+        """Evaluate the model at its current weights."""
         weights = {name: np.array(weight) for name, weight in model.get_weights().items()}
         y_hat = np.asarray(model.forward(x))
         for name, array in (("get_weights", weight) for weight in weights.values()):
@@ -160,12 +160,12 @@ class _Point:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The coarsest dtype among weights and predictions."""
+        """The least precise dtype among weights and predictions."""
         arrays = (self.y_hat, *self.weights.values())
         return max((array.dtype for array in arrays), key=lambda dtype: float(np.finfo(dtype).eps))
 
     def gradients(self) -> dict[str, Array]:
-        """Return the gradients of `backward`, summed over time."""
+        """The gradients from `backward`, summed over time."""
         self.model.forward(self.x)
         stated = {name: np.array(gradient) for name, gradient in self.model.backward(self.d_loss).items()}
         return {
@@ -175,7 +175,7 @@ class _Point:
         }
 
     def roundings(self, gradients: dict[str, Array], rng: np.random.Generator) -> dict[str, float]:
-        """Return how far each gradient moves when all weights are rounded up or down."""
+        """Return how far each gradient moves when all weights are randomly rounded up or down once more."""
         eps, moved = float(np.finfo(self.dtype).eps), dict.fromkeys(self.weights, 0.0)
         for _ in range(DRAWS):
             self.model.set_weights(
@@ -191,14 +191,14 @@ class _Point:
         return moved
 
     def complex_step(self, name: str, indices: Int[np.ndarray, "elements"]) -> Float[np.ndarray, "elements"]:
-        """Return dL/dw of some elements by the complex step."""
+        """dL/dw of the elements `indices` by the complex step, which has no subtraction."""
         values = self._values(name, indices, 1j * COMPLEX_STEP)
         return values.imag / COMPLEX_STEP
 
     def central(
         self, name: str, indices: Int[np.ndarray, "elements"]
     ) -> tuple[Float[np.ndarray, "elements"], float]:
-        """Return dL/dw of some elements by the central difference, and its error, judged from twice the step."""
+        """dL/dw of the elements `indices` by the central difference, and its error, from twice the step."""
         noise = float(np.finfo(self.dtype).eps)
         h = max(CENTRAL_STEP, float(np.cbrt(noise)))
 
@@ -212,7 +212,7 @@ class _Point:
     def _values(
         self, name: str, indices: Int[np.ndarray, "elements"], change: complex
     ) -> Complex[np.ndarray, "elements"]:
-        """Return L with one element of a weight changed, for each of `indices`."""
+        """Return L with one element of a weight changed, for each element in `indices`."""
         twin, weight, values = copy.deepcopy(self.model), self.weights[name], np.empty(len(indices), complex)
         for k, element in enumerate(indices):
             varied = weight.astype(np.result_type(weight, type(change)))
@@ -233,7 +233,7 @@ class _Point:
             return True
 
     def moved(self, rng: np.random.Generator) -> AssignmentRNN:
-        """Return a copy of the model with all weights moved slightly."""
+        """Return a copy of the model with all weights moved a little."""
         largest = max(1.0, *(float(np.abs(weight).max()) for weight in self.weights.values()))
         model = copy.deepcopy(self.model)
         model.set_weights(

@@ -1,8 +1,8 @@
-"""Twelve wrong backward passes, to measure what a gradient check can see.
+"""Twelve wrong backward passes, to measure what a gradient check can detect.
 
-Each is a mistake that people make when they write back-propagation through time by hand, planted one at a time in
-an otherwise right pass. `tests/gradcheck/test_mistakes.py` demands that every one is rejected and placed;
-`benchmarks/gradient_checkers.py` asks the same of other checkers.
+Each contains one mistake that people make when they write back-propagation through time by hand; the rest of the
+pass is correct. `tests/gradcheck/test_mistakes.py` requires that `gradient_check` rejects and locates every
+mistake. `benchmarks/gradient_checkers.py` runs other checkers on the same mistakes.
 """
 
 import copy
@@ -25,11 +25,11 @@ class Mistake:
     Attributes
     ----------
     name : str
-        What `MistakenNetwork` plants.
+        The name that `MistakenNetwork` takes.
     sentence : str
-        What is wrong.
+        A description of the mistake.
     weights : tuple of str
-        Where a check must report it: the weights whose gradient it spoils.
+        The weights whose gradient the mistake spoils; a check must report exactly these.
     """
 
     name: str
@@ -44,12 +44,12 @@ MISTAKES: dict[str, Mistake] = {
     mistake.name: mistake
     for mistake in (
         Mistake("last-step-dropped", "the last time step contributes nothing", _RECURRENT),
-        Mistake("truncated", "the loop stops half way back, where the gradient is below 1e-8", _RECURRENT),
+        Mistake("truncated", "the loop stops half way, where the gradient is below 1e-8", _RECURRENT),
         Mistake("not-transposed", "dL/da[t-1] uses R where it needs Rᵀ", _RECURRENT),
         Mistake("a-for-previous-a", "dL/dR[t] uses a[t] where it needs a[t-1]", ("R",)),
         Mistake("derivative-of-previous-step", "dL/ds[t] uses the cell's derivatives of step t-1", _RECURRENT),
         Mistake("bias-of-one-sample", "dL/dbs is not summed over the batch", ("bs",)),
-        Mistake("batch-mean-twice", "divided by the batch size, which the loss has done already", _ALL),
+        Mistake("batch-mean-twice", "gradients are divided by the batch size, as the loss already did", _ALL),
         Mistake("constant-batch-size", "the loss's gradient is divided by a constant batch size", ("y_hat",)),
         Mistake("gate-sign", "one gate's gradient has the wrong sign", _RECURRENT),
         Mistake("clip-inside", "dL/ds[t] is clipped to ±1 inside the loop", _RECURRENT),
@@ -61,7 +61,7 @@ MISTAKES: dict[str, Mistake] = {
 
 
 class MistakenNetwork(Network):
-    """A network whose `backward` makes the mistake of that name; its `forward` is right.
+    """A network whose `backward` makes the given mistake; its `forward` is correct.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ class MistakenNetwork(Network):
 
     @classmethod
     def like(cls, network: Network, mistake: str) -> Self:
-        """Return the same network with the mistake planted."""
+        """Return a copy of `network` that makes the mistake."""
         sizes = network.input_size, network.hidden_size, network.output_size
         mistaken = cls(mistake, network.cell, *sizes, dtype=network.dtype, rng=0)
         mistaken.parameters[:] = network.parameters
         return mistaken
 
     def backward(self, d_loss: Array) -> Gradients:
-        """Do what `Network.backward` does, except for the mistake."""
+        """`Network.backward` with the mistake."""
         made = self.mistake
         right = super().backpropagate(d_loss)
         trace, d_y_hat = right.trace, right.d_y_hat[-1]
@@ -112,13 +112,13 @@ class MistakenNetwork(Network):
         return right
 
     def astype(self, dtype: Any) -> Self:
-        """Do what `Network.astype` does; the copy has its own buffer."""
+        """`Network.astype`; the copy gets a separate buffer."""
         twin = super().astype(dtype)
         twin._buffer = copy.copy(self._buffer)
         return twin
 
     def _steps_back(self, d_y_hat: Outputs) -> Array:
-        """Repeat `memspan.engines.readable.backpropagate` with the mistakes in it."""
+        """`memspan.engines.readable.backpropagate`, rewritten with the mistakes."""
         assert self.trace is not None
         made, trace, weights, H = self.mistake, self.trace, self.weights, self.hidden_size
         T, B, _ = trace.a.shape
@@ -132,7 +132,7 @@ class MistakenNetwork(Network):
                 state = tuple(trace.states[:, step + 1])
             d_gates, d_previous, _ = self.cell.backward(d_state, residuals, previous, state, ())
             if made == "gate-sign":
-                # The forget gate where there is one; the only gate's part through R otherwise.
+                # The second gate, which is the LSTM's forget gate; the only gate if there is one.
                 wrong = min(1, len(d_gates) - 1)
                 d_gates = tuple(-d if k == wrong else d for k, d in enumerate(d_gates))
             if made == "clip-inside":
@@ -155,7 +155,7 @@ class ConstantBatchLoss(MSELoss):
     Parameters
     ----------
     batch : int
-        The batch size that was written into the code.
+        The constant that takes the place of the batch size.
     """
 
     def __init__(self, batch: int) -> None:

@@ -13,45 +13,45 @@ from memspan.losses import Loss
 from memspan.network import Network
 from memspan.shapes import Array
 
-RELATIVE_STEP = 2.0**-20  # to see which terms a derivative is a sum of
+RELATIVE_STEP = 2.0**-20  # the relative change of y and ŷ that measures the terms of a derivative
 CENTRAL_STEP = float(np.cbrt(np.finfo(np.float64).eps))  # balances truncation h² against rounding ε/h
 
 
 @dataclass(frozen=True)
 class Objective:
-    """L(ŷ): a loss against labels, or without one the plain sum of the predictions (dL/dŷ = 1)."""
+    """L(ŷ): a loss with labels, or without a loss the sum of the predictions (dL/dŷ = 1)."""
 
     loss: Loss | None
     y: Array | None
 
     @classmethod
     def of(cls, loss: Loss | None, y: Array | None) -> Self:
-        """Make an objective from both, or from neither."""
+        """Make an objective from a loss and labels, or from neither."""
         if (y is None) != (loss is None):
             missing, given = ("y", "loss") if y is None else ("loss", "y")
             raise Conflict(f"Pass {missing} together with {given}.")
         return cls(loss, None if y is None else np.asarray(y))
 
     def doubled(self) -> Self:
-        """Return the objective with the labels twice."""
+        """The objective for a batch that holds every label twice."""
         return replace(self, y=None if self.y is None else np.concatenate([self.y, self.y], axis=-2))
 
     def value(self, y_hat: Array) -> Any:
-        """Return L, real or complex like the predictions."""
+        """L, real for real and complex for complex predictions."""
         return y_hat.sum() if self.loss is None else self.loss.forward(y_hat, self.y)
 
     def derivative(self, y_hat: Array) -> Array:
-        """Return dL/dŷ as the loss states it."""
+        """dL/dŷ as the loss returns it."""
         if self.loss is None:
             return np.ones_like(y_hat)
         self.loss.forward(y_hat, self.y)
         return np.asarray(self.loss.backward())
 
     def reference(self, y_hat: Array) -> tuple[Array, float]:
-        """Return dL/dŷ from the loss's values alone, and its error beyond rounding: 0 for the complex step.
+        """Return dL/dŷ from the values of the loss alone, and its error beyond rounding.
 
-        It is the complex step. For a loss that drops the imaginary part it is the central difference, whose error
-        is estimated from a second one with twice the step.
+        dL/dŷ comes from the complex step, whose error is 0. For a loss that drops the imaginary part it comes from
+        the central difference; a second one with twice the step estimates the error.
         """
         if self.drops_imaginary(y_hat):
             narrow, wide = self.central(y_hat, CENTRAL_STEP), self.central(y_hat, 2 * CENTRAL_STEP)
@@ -80,7 +80,7 @@ class Objective:
         return derivative
 
     def drops_imaginary(self, y_hat: Array) -> bool:
-        """Whether the loss returns a real number for complex predictions, or cannot take them."""
+        """Whether the loss returns a real number for complex predictions, or refuses them."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
@@ -89,10 +89,10 @@ class Objective:
             return True
 
     def terms(self, y_hat: Array) -> float:
-        """Return the largest term in dL/dŷ, such as y in p - y, from its relative slope in y and in ŷ.
+        """The largest term in dL/dŷ, such as y in p - y, measured by small relative changes of y and of ŷ.
 
-        Rounding errs on the scale of the terms, and not of what is left of them. A term that jumps when its
-        argument is varied, as of a loss that asks whether y is 1, is left out.
+        The rounding error of a sum has the scale of its terms, not of their sum. A term that jumps when its
+        argument varies, as in a loss that tests whether y is 1, is left out.
         """
         y = self.y
         if y is None or y.dtype.kind != "f":
@@ -100,7 +100,7 @@ class Objective:
         here = self.derivative(y_hat)
 
         def slope(h: float, of_y: float, of_y_hat: float) -> Array:
-            varied = replace(self, y=y * (1 - of_y * h))  # downwards: a probability of 1 has no upper neighbour
+            varied = replace(self, y=y * (1 - of_y * h))  # downwards, because a probability cannot exceed 1
             with contextlib.suppress(ValueError, TypeError, ArithmeticError):
                 return np.abs(varied.derivative(y_hat * (1 - of_y_hat * h)) - here) / h
             return np.zeros_like(here)
@@ -116,10 +116,10 @@ class Objective:
 def central_difference(
     model: Network, x: Array, d_y_hat: Array, name: str, index: tuple[int, ...], step: float = CENTRAL_STEP
 ) -> float:
-    """Return d(Σ d_y_hat · ŷ)/dw of one weight, through the model's own forward.
+    """d(Σ d_y_hat · ŷ)/dw of one weight element by the central difference through `model.forward`.
 
-    The step grows with the weight where that is above 1. Unlike the complex step this has no digits below ε·L/h.
-    So it stands in the report for comparison, and decides nothing.
+    For a weight above 1 the step is proportional to it. Unlike the complex step, the result has no digits below
+    ε·L/h. The report shows it for comparison only.
     """
     twin = model.astype(np.float64)
     weight = getattr(twin, name)

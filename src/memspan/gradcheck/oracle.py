@@ -1,4 +1,4 @@
-"""The derivative by the complex step, forward in time, along the trajectory that the model itself computed.
+"""The derivative by the complex step, forward in time, along the trajectory that the model computed.
 
 Complex step (Squire & Trapp 1998, doi:10.1137/S003614459631241X): f(θ + ih) = f(θ) + ih f'(θ) + O(h²), so
 
@@ -7,15 +7,15 @@ Complex step (Squire & Trapp 1998, doi:10.1137/S003614459631241X): f(θ + ih) = 
 without a subtraction. With h = 1e-20 the O(h²) is far below rounding, and a gradient of 1e-200 keeps all its
 digits.
 
-*One step.* Step t uses the weights through s[t] alone, so varying s[t] of sample b gives its δ[t] = dL/ds[t].
-The batch is copied T times side by side and copy t varied at step t only: one forward pass differentiates every
-step at once.
+*One step.* Step t uses the weights only through s[t], so varying s[t] of sample b gives its δ[t] = dL/ds[t]. The
+batch is copied T times side by side, and copy t is varied at step t only. One forward pass then differentiates
+every step.
 
-*Along the trajectory.* After each step the real part of the state is set back to what the model recorded, and
-only the imaginary part, which carries the derivative, is handed on. A chaotic network enlarges the last bit of
-its state to order one within some hundred steps; two correct programs then follow different trajectories, and
-have different gradients. Back-propagation is right if it differentiates the trajectory it was given; that this
-one obeys the equations of the network, step by step, is a contract (`memspan.gradcheck.contracts`).
+*Along the trajectory.* After each step the real part of the state is reset to the recorded value, and only the
+imaginary part, which carries the derivative, enters the next step. A chaotic network amplifies the last bit of its
+state to order one within some hundred steps. Two correct programs then follow different trajectories and have
+different gradients. Back-propagation is right if it differentiates the recorded trajectory. A contract checks that
+this trajectory obeys the equations of the network at every step (`memspan.gradcheck.contracts`).
 """
 
 import warnings
@@ -32,10 +32,10 @@ from memspan.errors import InvalidArgument
 from memspan.network import Network
 from memspan.shapes import Array, Columns, Outputs
 
-COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it rounds nothing
-MEMORY = 2**21  # bytes that the copies of one pass may take: they then stay in a cache
-LARGEST_STEP = 2.0**-30  # of R: its square is still below rounding
-SHIFT = 1e-3  # a change that a forward pass must show, unless it is flat or saturated
+COMPLEX_STEP = 2.0**-66  # 1.4e-20; a power of two, so that dividing by it is exact
+MEMORY = 2**21  # bytes for the copies of one pass, so that they stay in the cache
+LARGEST_STEP = 2.0**-30  # the largest complex step of R: its square is still below rounding
+SHIFT = 1e-3  # a shift that must change the output of a forward pass, unless that is flat or saturated
 SMALLEST_CHANGE = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 RECURRENT = ("W", "R", "bs", "U")
 
@@ -46,7 +46,7 @@ Deltas = Float[np.ndarray, "time batch directions"]
 """The derivative of L along each direction, at every step and for every sample."""
 
 Kicks = Complex[np.ndarray, "copies directions 1 columns"]
-"""What is added to the pre-activations or to the unit weights, in every copy of the batch."""
+"""Imaginary steps added to the pre-activations or to the unit weights in every copy of the batch."""
 
 Motions = Float[np.ndarray, "draws time batch columns"]
 """How far rounding moves the derivatives of L, in several random draws."""
@@ -59,7 +59,7 @@ class Oracle:
     Attributes
     ----------
     cell, weights, trace
-        The cell, its weights, and the recorded forward pass.
+        The cell and the weights of the network, and the recorded forward pass.
     d_y_hat : array [K, B, O]
         dL/dŷ.
     """
@@ -71,10 +71,10 @@ class Oracle:
 
     @classmethod
     def of(cls, model: Network, y_hat: Outputs, d_y_hat: Outputs) -> "Oracle":
-        """The oracle of the last forward pass of `model`, which returned `y_hat`."""
+        """Make the oracle of the last forward pass of `model`, which returned `y_hat`."""
         trace = model.trace
         if trace is None:
-            raise InvalidArgument("model", "a network whose forward keeps its trace", type(model).__name__)
+            raise InvalidArgument("model", "a network whose forward keeps a trace", type(model).__name__)
         arrays = {name: getattr(trace, name).astype(np.float64) for name in ("x", "states", "residuals")}
         arrays["y_hat"], d_y_hat = (
             part.reshape(trace.y_hat.shape).astype(np.float64) for part in (y_hat, d_y_hat)
@@ -88,7 +88,7 @@ class Oracle:
 
     @property
     def terms(self) -> Columns:
-        """The sum of the magnitudes of the terms of `s`: the scale on which `s` is rounded."""
+        """The sum of the magnitudes of the terms of `s`: the scale of its rounding error."""
         return self._linear_map(np.abs)
 
     def _linear_map(self, of: Callable[[Array], Array]) -> Columns:
@@ -101,7 +101,7 @@ class Oracle:
         return s
 
     def weight(self, name: str, indices: Int[np.ndarray, "elements"]) -> Float[np.ndarray, "elements"]:
-        """Return dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight."""
+        """dL/dw of the elements `indices` (flat) of the weight `name`, by varying the weight."""
         weight, step = getattr(self.weights, name), self.step_of(name)
         begin = len(self.trace.x) - len(self.d_y_hat) if name in ("V", "by") else 0
         derivative = np.empty(len(indices))
@@ -113,10 +113,10 @@ class Oracle:
         return derivative
 
     def step_of(self, name: str) -> float:
-        """Return the complex step of a weight: larger if what the weight multiplies is tiny, to lose no digit.
+        """The complex step of one weight, larger if the weight multiplies tiny numbers, so that no digit is lost.
 
-        R multiplies states that carry an imaginary part themselves. The product of the two is real and must stay
-        below rounding, which limits the step of R.
+        R multiplies states that also have an imaginary part. The product of both imaginary parts is real and must
+        stay below rounding, which limits the step of R.
         """
         if name not in ("W", "R", "V"):
             return COMPLEX_STEP
@@ -131,7 +131,7 @@ class Oracle:
     def steps(self, directions: Directions, *, unit_weights: bool = False) -> Deltas:
         """Return δ[t] of every step and sample along the columns of `directions [G·H, D]`, as `[T, B, D]`.
 
-        With `unit_weights` it is dL/dU[t] of every step and sample, along `directions [K·H, D]`.
+        With `unit_weights`, dL/dU[t] of every step and sample along `directions [K·H, D]` instead.
         """
         (T, B, _), (columns, count) = self.trace.x.shape, directions.shape
         delta = np.empty((T, B, count))
@@ -148,10 +148,10 @@ class Oracle:
         return delta
 
     def demand_complex_clean(self) -> None:
-        """Raise if the cell's forward drops the imaginary part: every derivative through it would be 0."""
+        """Raise if the cell's forward drops the imaginary part, since every derivative through it would be 0."""
         names = (*self.cell.gates, *self.cell.states, *self.cell.unit_weights)
         for k, name in enumerate(names):
-            rule = "made of a cell that the complex step can differentiate (no real buffers, no abs, no real)"
+            rule = "a network of a cell that keeps imaginary parts (no real buffers, no abs, no .real)"
             got = f"{self.cell.name}, whose forward loses the imaginary part of {name}"
             try:
                 with warnings.catch_warnings():
@@ -160,31 +160,32 @@ class Oracle:
             except (TypeError, np.exceptions.ComplexWarning) as error:
                 raise InvalidArgument("model", rule, got) from error
             below, here, above = (self._varied(k, shift) for shift in (-SHIFT, 0.0, SHIFT))
-            # A change below the normal numbers may be lost in the imaginary part alone.
+            # A change smaller than the normal numbers may vanish in the imaginary part only.
             seen = np.abs(above - below) > SMALLEST_CHANGE
             changed = ((below != here) & (here != above) & seen).any(axis=(1, 2, 3))
             if (changed & ~carried).any():
                 raise InvalidArgument("model", rule, got)
 
     def rounding(self, eps: float, rng: np.random.Generator, draws: int = 4) -> Motions:
-        """Return how far δ[t] and dL/dU[t] move when s[t], the cell's derivatives and sums are rounded.
+        """How far δ[t] and dL/dU[t] move when s[t], the cell's derivatives and the sums are rounded once more.
 
-        Each is rounded up or down; a sum over outputs or over units on the scale of its terms, since V dL/dŷ may
-        be 0 but for rounding where its terms are not.
+        Each number is randomly rounded up or down. A sum over outputs or over units is rounded on the scale of its
+        terms, because V dL/dŷ may be 0 up to rounding while its terms are not.
 
-        `[draws, T, B, (G + K)·H]`: one draw can leave the gradient where it was by luck. Where a unit is
-        saturated, few digits are left of the derivative 1 - a²: its error is `eps` of 1, not of the derivative
-        itself. No backward pass can do better.
+        The result is `[draws, T, B, (G + K)·H]`, with several draws because a single one may by chance leave the
+        gradient unchanged. In a saturated unit few digits of the derivative 1 - a² are left: its error is `eps`,
+        not `eps` times the derivative. No backward pass can do better.
 
-        In half of the draws each unit has one sign at every step and in every sample. Unit weights and constants
-        are the same at every step, so their rounding errors in a derivative are the same too, and add up.
+        In half of the draws each unit has the same sign at every step and in every sample. Unit weights and
+        constants are the same at every step, so their rounding errors in a derivative are also the same, and add
+        up.
         """
 
         def up_or_down(shape: tuple[int, ...], *, constant: bool = True) -> Array:
             signs = rng.choice((-eps, eps), (draws + 1, *shape))
             if constant:
                 signs[draws // 2 + 1 :] = signs[draws // 2 + 1 :, ..., :1, :1, :]
-            signs[0] = 0  # the first stays where it is
+            signs[0] = 0  # the first draw is not rounded
             return signs
 
         shift = self.terms * up_or_down(self.terms.shape)
@@ -198,16 +199,16 @@ class Oracle:
         return delta[1:] - delta[0]
 
     def pointwise(self) -> tuple[Values, Values]:
-        """Run the cell's forward on the recorded trajectory, every step at once."""
+        """The cell's forward on the recorded trajectory, for all steps in one call."""
         s = split(self.s, len(self.weights.V))
         return self.cell.forward(s, tuple(self.trace.states[:, :-1]), self.cell.unit(self.weights.U))
 
     def _varied(
         self, k: int, change: complex | float, shift: Float[np.ndarray, "*draws time batch columns"] | float = 0.0
     ) -> Inexact[np.ndarray, "values *draws time batch hidden"]:
-        """Return the states after every step, and q if the cell has one, as `[S, ..., T, B, H]`.
+        """The states after every step, and q if the cell has one, `[S, ..., T, B, H]`, with one input changed.
 
-        Input k of the cell's G + S + K is changed: pre-activations, previous states, unit weights.
+        `k` numbers the cell's G + S + K inputs: pre-activations, previous states, unit weights.
         """
         cell, states = self.cell, tuple(self.trace.states[:, :-1])
         inputs = [*split(self.s + shift, len(self.weights.V)), *states, *self.weights.U]
@@ -224,9 +225,10 @@ class Oracle:
         outputs_rounded: Float[np.ndarray, "draws output_steps batch hidden"],
         units_rounded: Float[np.ndarray, "draws sums time batch hidden"],
     ) -> Float[np.ndarray, "draws time batch columns"]:
-        """Return δ[t] and dL/dU[t] from the derivatives of the cell's outputs by its inputs.
+        """δ[t] and dL/dU[t], from the derivatives of the cell's outputs with respect to its inputs.
 
-        The sums over outputs and over units are wrong by the given shares of the sums of their terms' magnitudes.
+        The sums over outputs and over units receive errors: the given fractions of the sums of their terms'
+        magnitudes.
         """
         (draws, _, _, T, B, H), G, S = derivatives.shape, len(self.cell.gates), len(self.cell.states)
         R, V, (first, last) = self.weights.R, self.weights.V, self.cell.fed(H)
@@ -259,7 +261,7 @@ class Oracle:
         *,
         step: float = COMPLEX_STEP,
     ) -> Float[np.ndarray, "*copies batch"]:
-        """Return dL of each sample, `[copies, ..., B]`, from one pass from step `begin` on."""
+        """dL of each sample, `[copies, ..., B]`, by one forward pass from step `begin`; every copy is varied."""
         cell, state, loss = self.cell, tuple(self.trace.states[:, begin]), np.float64(0.0)
         unit, unread = cell.unit(weights.U[..., np.newaxis, :, :]), len(self.trace.x) - len(self.d_y_hat)
         for t in range(begin, len(self.trace.x)):
@@ -279,7 +281,7 @@ class Oracle:
         return np.asarray(loss)
 
     def _parts(self, copies: int, numbers: int, steps: int) -> Iterator[slice]:
-        """Split the copies into parts that fit in memory; a copy takes `numbers` numbers and `steps` steps."""
+        """Divide the copies into parts that fit in memory; a copy holds `numbers` and `steps` time steps."""
         _, B, H = self.trace.a.shape
         each = 16 * (numbers + steps * B * H * (4 * len(self.cell.gates) + 3 * len(self.cell.states)))
         length = max(1, MEMORY // each)
@@ -287,12 +289,12 @@ class Oracle:
 
 
 def _summed(terms: Array, matrix: Array, rounded: Array) -> Array:
-    """Return `terms @ matrix` with an error: the share `rounded` of the sum of the terms' magnitudes."""
+    """`terms @ matrix` plus an error: the fraction `rounded` of the sum of the terms' magnitudes."""
     return terms @ matrix + rounded * (np.abs(terms) @ np.abs(matrix))
 
 
 def _side_by_side(
     parts: Float[np.ndarray, "draws parts batch hidden"],
 ) -> Float[np.ndarray, "draws batch columns"]:
-    """Reshape `[draws, n, B, H]` to `[draws, B, n·H]`."""
+    """Rearrange `[draws, n, B, H]` as `[draws, B, n·H]`."""
     return np.concatenate([*np.moveaxis(parts, 1, 0)], axis=-1) if parts.shape[1] else parts.sum(axis=1)[..., :0]

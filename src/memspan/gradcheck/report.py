@@ -1,4 +1,4 @@
-"""The results of a gradient check, as records and as a table."""
+"""The result of a gradient check, as records and as a table."""
 
 import math
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from memspan.runtime.tables import TextTable
 from memspan.shapes import PerStep
 
 DROPPED = (
-    "Complex numbers lose their imaginary part in the {} (float(), abs, .real or a buffer of floats). The complex"
-    " step keeps the derivative there, and is exact. Central differences, taken instead, have half of the digits."
+    "Complex numbers lose their imaginary part in the {} (float(), abs, .real or a buffer of floats), so the exact"
+    " complex step was not possible. Central differences were used instead; they have half the digits."
 )
 MOVED = (
-    "Where rounding decides (at a kink, in saturation, where terms cancel), the gradients were compared again"
+    "Where rounding dominates (at a kink, in saturation, where terms cancel), the gradients were compared again"
     " with all weights moved a little."
 )
 
@@ -36,30 +36,32 @@ class Comparison:
     index : tuple of int
         The worst element inside the weight; empty where there is no single one.
     step : int or None
-        Its time step, counted from 0 as in `d_R[t]`: the latest that fails, where the mistake entered.
+        The time step of that element, counted from 0 as in `d_R[t]`. Of several that fail it is the latest, where
+        the mistake entered.
     gate : str or None
-        The gate that its column belongs to.
+        The gate of that element's column.
     analytical, oracle, central : float
-        The three values there: back-propagation, complex step, central difference (nan where not taken).
+        The three gradients of that element: back-propagation, complex step, central difference (nan if not
+        computed).
     error, tolerance : float
-        The largest difference over the tensor (of that step), relative to the tensor's own scale.
+        The largest difference in the weight (at that step) relative to its scale, and the largest allowed.
     passed : bool
         Whether the error is within the tolerance.
     failing : tuple of int
         The time steps that fail.
     checked : bool
-        Whether anything was compared. A tolerance above 1 % would pass a mistake of 1 %, and is no comparison.
+        Whether anything was compared. A tolerance above 1 % would pass a mistake of 1 %, so it does not count.
     blind : tuple of int
         The time steps that were not compared.
     reason : str
         Why something was not compared.
     moved : str
-        How the point differs from the given one, where something could not be compared.
+        What was changed for this comparison (weights, inputs), because the given point did not allow it.
     dropped : str
-        What drops the imaginary part of complex numbers, if something does: then `oracle` is nan, and `central`
-        was compared.
+        What drops the imaginary part of complex numbers, such as "loss". Then `oracle` is nan, and `central` was
+        compared.
     note : str
-        A remark.
+        A remark on the comparison.
     """
 
     weight: str
@@ -83,12 +85,12 @@ class Comparison:
 
     @property
     def is_contract(self) -> bool:
-        """Whether this is a contract, which holds or not, instead of a comparison of numbers."""
+        """Whether this is a contract, which holds or not, rather than a comparison of numbers."""
         return math.isnan(self.tolerance)
 
     @property
     def place(self) -> str:
-        """The worst element, written as `R[3,5] t=7 gate f`."""
+        """The place of the worst element, as `R[3,5] t=7 gate f`."""
         index = f"[{','.join(map(str, self.index))}]" if self.index else ""
         step = "" if self.step is None else f" t={self.step}"
         gate = "" if self.gate is None else f" gate {self.gate}"
@@ -97,16 +99,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The verdict of `gradient_check`; true when nothing failed and every weight could be checked.
+    """The result of `gradient_check`; true if nothing failed and every weight could be compared.
 
     Attributes
     ----------
     comparisons : tuple of Comparison
         One for each weight and scope.
     step_errors : dict of array [T]
-        For `W`, `R` and `bs`, the error of every time step relative to that step's own gradient.
+        For `W`, `R` and `bs`, the error of every time step relative to that step's gradient.
     subject : str
-        What was checked.
+        The model and the sizes that were checked.
     """
 
     subject: str
@@ -125,7 +127,7 @@ class GradientReport:
 
     @property
     def unchecked(self) -> dict[tuple[str, str], tuple[Comparison, ...]]:
-        """The rows, by weight and scope, that could be compared neither at the given point nor at a moved one."""
+        """The comparisons that were possible neither at the given nor at the moved point, by weight and scope."""
         rows: dict[tuple[str, str], tuple[Comparison, ...]] = {}
         for row in self.comparisons:
             if not row.is_contract:
@@ -134,20 +136,20 @@ class GradientReport:
 
     @property
     def unchecked_weights(self) -> tuple[str, ...]:
-        """The weights without a comparison; `y_hat` stands for the loss."""
+        """The weights for which no comparison was possible; `y_hat` for the loss."""
         seen = {row.weight for row in self.comparisons if not row.is_contract and row.checked}
         return tuple(dict.fromkeys(row.weight for row in self.comparisons if row.weight not in seen | {"a"}))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Remarks on the comparisons as a whole, a sentence each."""
+        """Remarks on the comparisons as a whole."""
         names = dict.fromkeys(row.dropped for row in self.comparisons if row.dropped)
         dropped = (DROPPED.format(" and in the ".join(names)),) if names else ()
         return (*dropped, MOVED) if any(row.moved for row in self.comparisons) else dropped
 
     @property
     def worst(self) -> Comparison:
-        """The worst failure, or else the worst pass, in units of the tolerance."""
+        """The comparison with the largest error in units of its tolerance; a failure, if there is one."""
         return max(
             self.comparisons,
             key=lambda c: (not c.passed, c.checked, np.nan_to_num(c.error / c.tolerance, nan=-1.0)),
@@ -191,9 +193,9 @@ class GradientReport:
             return f"The gradient is WRONG at {places}."
         left = "; ".join(_left(same) for same in self.unchecked.values())
         if self.unchecked_weights:
-            return f"UNDECIDED: nothing is wrong where it could be compared. Not checked: {left}."
+            return f"UNDECIDED: every comparison that was possible passes. Not checked: {left}."
         compared = sum(row.checked for row in self.comparisons)
-        verdict = f"All {compared} comparisons pass; the widest: {self.worst.place}."
+        verdict = f"All {compared} comparisons pass. Nearest to its tolerance: {self.worst.place}."
         return f"{verdict} Not checked: {left}." if left else verdict
 
     def __str__(self) -> str:
@@ -208,18 +210,18 @@ def relative(worst: float, scale: float) -> float: ...
 @overload
 def relative(worst: Errors, scale: Errors | float) -> Errors: ...
 def relative(worst: Any, scale: Any) -> Any:
-    """Return `worst / scale`: 0 where they agree exactly, infinite where either is not a number."""
+    """`worst / scale`; 0 where `worst` is 0, and infinite where either is NaN."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num(np.where(worst == 0, 0.0, np.divide(worst, scale)), nan=np.inf, posinf=np.inf)
 
 
 def by_central_difference(row: Comparison, dropped: str) -> Comparison:
-    """Return the comparison with a central difference as its oracle, as `dropped` takes no complex numbers."""
+    """Record that the oracle is a central difference, because `dropped` drops the imaginary part."""
     return replace(row, oracle=math.nan, central=row.oracle, dropped=dropped)
 
 
 def _never_compared(same: tuple[Comparison, ...]) -> tuple[int, ...] | None:
-    """Return the steps that no row of this weight and scope compared, or None if all steps were compared."""
+    """The steps that no row of this weight and scope compared; None if all steps were compared."""
     if any(row.checked and not row.blind for row in same):
         return None
     steps = set.intersection(*(set(row.blind) for row in same))
@@ -227,13 +229,13 @@ def _never_compared(same: tuple[Comparison, ...]) -> tuple[int, ...] | None:
 
 
 def _left(same: tuple[Comparison, ...]) -> str:
-    """Return what was not compared, and why."""
+    """What was not compared and why, as text."""
     steps = _never_compared(same) or ()
     return f"{same[0].weight} ({', '.join(filter(None, (same[0].scope, _range(steps), same[-1].reason)))})"
 
 
 def _verdict(row: Comparison) -> Iterator[str]:
-    """Yield the verdict on a row, or why it does not count."""
+    """The parts of the verdict column: pass or FAIL, or the reason why the row does not count."""
     if not row.passed:
         yield "[bold red]FAIL[/]"
         if row.failing:
@@ -247,7 +249,7 @@ def _verdict(row: Comparison) -> Iterator[str]:
 
 
 def _range(steps: tuple[int, ...]) -> str:
-    """`t=3` or `t=3..9`."""
+    """Format steps as `t=3` or `t=3..9`."""
     return f"t={steps[0]}" + (f"..{steps[-1]}" if len(steps) > 1 else "") if steps else ""
 
 

@@ -1,4 +1,4 @@
-"""Every time step's contribution to the gradient, compared on that step's scale."""
+"""Compare every time step's contribution to the gradient on the scale of that step."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from memspan.gradcheck.tolerance import (
 from memspan.network import Network
 from memspan.shapes import Array, PerStep
 
-ACTIVATIONS = 3e7  # evaluated to compare the steps; where all elements would take more, random directions do
+ACTIVATIONS = 3e7  # the most activations to evaluate; if all elements would take more, random directions are used
 
 
 @dataclass(frozen=True)
 class ComparedSteps:
-    """The comparison of all steps of one weight, with each step's error, scale, and effect of rounding."""
+    """The comparison of all steps of one weight: each step's error, scale, and movement by rounding."""
 
     comparison: Comparison
     errors: PerStep
@@ -38,16 +38,18 @@ class ComparedSteps:
 
 @dataclass(frozen=True)
 class _Directions:
-    """Directions along which steps are compared, the derivatives along them, and the effect of rounding on these.
+    """Directions along which the steps are compared, and the derivatives along them.
 
     Attributes
     ----------
     along : array [columns, D]
-        Unit vectors, or random ones where all elements would take too long.
+        Unit vectors, or random directions if comparing all elements would take too long.
     delta : array [T, B, D]
-        The derivative along each.
+        The derivative along each direction.
     motions : array [draws, T, B, D]
+        How far rounding moves these derivatives.
     elementwise : bool
+        Whether the directions are unit vectors.
     """
 
     along: Directions
@@ -58,7 +60,7 @@ class _Directions:
     def inside(
         self, columns: slice
     ) -> tuple[Directions, Deltas, Float[np.ndarray, "draws time batch directions"]]:
-        """Return the directions that are 0 outside of these columns."""
+        """The directions that are 0 outside the given columns."""
         outside = np.delete(self.along, columns, axis=0)
         mine = ~outside.any(axis=0)
         return self.along[columns][:, mine], self.delta[..., mine], self.motions[..., mine]
@@ -67,13 +69,13 @@ class _Directions:
 def compare_steps(
     model: Network, oracle: Oracle, gradients: dict[str, Array], rng: np.random.Generator
 ) -> Iterator[ComparedSteps]:
-    """Compare each step's contribution to the gradients of W, R, b_s and U, on that step's scale."""
+    """Compare each step's contribution to the gradients of W, R, b_s and U on the scale of that step."""
     cell, H, trace = model.cell, model.hidden_size, oracle.trace
     columns, input_gates, (first, last) = len(cell.gates) * H, len(cell.input_gates) * H, cell.fed(H)
     motions = oracle.rounding(float(np.finfo(model.dtype).eps), rng)
     ones = np.ones((*trace.x.shape[:2], 1))
     through_s = _directions(oracle, motions[..., :columns], {0, input_gates, first, last, columns}, rng)
-    # What stands left of dL/ds in each weight's gradient, and in which columns.
+    # The factor of dL/ds in each weight's gradient, and the columns that it multiplies.
     factors = {
         "W": [(trace.x, slice(0, input_gates))],
         "R": [(trace.read, slice(first, last))],
@@ -92,7 +94,7 @@ def compare_steps(
 def _directions(
     oracle: Oracle, motions: Motions, bounds: set[int], rng: np.random.Generator, *, unit_weights: bool = False
 ) -> _Directions:
-    """Return all unit directions if that is affordable, else random directions between each two bounds."""
+    """Use all elements if affordable, otherwise random directions between each pair of neighbouring bounds."""
     (T, B, _), columns = oracle.trace.x.shape, motions.shape[-1]
     affordable = int(ACTIVATIONS / (T * T * B * columns))
     elementwise = affordable >= columns
@@ -118,8 +120,8 @@ def _compare_weight(
         along, delta, motions = directions.inside(place)
         analytical = rows[..., place.start - begin : place.stop - begin] @ along
         truth = np.einsum("tbr,tbd->trd", factor, delta)
-        # The sum of magnitudes over the batch is the scale on which a sum is rounded: samples that cancel
-        # each other leave a small gradient with the error of large ones.
+        # The rounding error of a sum over the batch has the scale of the sum of magnitudes: samples that cancel
+        # leave a small gradient with the error of large ones.
         magnitude = np.einsum("tbr,tbd->trd", np.abs(factor), np.abs(delta))
         moved = np.max([np.abs(factor.transpose(0, 2, 1) @ motion) for motion in motions], axis=0)
         parts.append((analytical, truth, magnitude, moved))
@@ -131,7 +133,7 @@ def _compare_weight(
     allowed = tolerance(T - np.arange(T), model.dtype) + widening(rounding, scale)
     failing = np.flatnonzero(errors > allowed)
     wide, small = (errors <= allowed) & (allowed > BLIND), (scale > 0) & (scale < least)
-    # Back-propagation comes from the end: the latest step that fails is where a mistake entered.
+    # Back-propagation starts at the end, so a mistake entered at the latest step that fails.
     seen = np.where(wide | small, -1.0, np.nan_to_num(errors / allowed))
     t = int(failing[-1] if len(failing) else seen.argmax())
     row = compare(name, "steps", analytical[t], truth[t], float(scale[t]), float(allowed[t]))
@@ -156,7 +158,7 @@ def _compare_weight(
 
 
 def _least(factors: list[tuple[Array, slice]], dtype: np.dtype) -> PerStep:
-    """Return the smallest scale at which a step keeps all digits: δ[t] has a limit, and so has the product."""
+    """The smallest scale of each step at which no digits are lost, neither in δ[t] nor in its product."""
     largest = np.max([np.abs(factor).max(axis=(1, 2)) for factor, _ in factors], axis=0)
     return np.maximum(smallest(dtype), underflow(dtype) * np.minimum(largest, 1.0))
 
@@ -168,7 +170,7 @@ def _reason(
     scale: PerStep,
     least: PerStep,
 ) -> str:
-    """Return why some steps cannot be compared; empty if all can."""
+    """The reason why some steps cannot be compared; empty if all can."""
     if wide.any():
         latest = np.flatnonzero(wide)[-1]
         return too_wide(float(rounding[latest]), float(scale[latest]))
@@ -176,14 +178,14 @@ def _reason(
 
 
 def _caveats(directions: int, allowed: PerStep, dtype: np.dtype) -> Iterator[str]:
-    """Yield remarks on a comparison that passed."""
+    """Remarks on a comparison that passed."""
     if directions:
         yield f"along {directions} random directions"
     blurred = int((allowed > np.sqrt(np.finfo(dtype).eps)).sum())
     if blurred:
-        yield f"rounding leaves {blurred} steps less than half of their digits"
+        yield f"rounding leaves less than half the digits at {blurred} steps"
 
 
 def _largest(values: Float[np.ndarray, "time rows directions"]) -> PerStep:
-    """Return the largest magnitude of each step."""
+    """The largest magnitude at each step."""
     return np.abs(values).max(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""The error of a numerical derivative against its step: why 1e-5 for differences, 1e-20 for the complex step."""
+"""The error of numerical derivatives against their step size, for central differences and the complex step."""
 
 from dataclasses import dataclass
 
@@ -18,22 +18,22 @@ Steps = Float[np.ndarray, "steps"]
 
 @dataclass(frozen=True)
 class StepSweep:
-    """Relative errors against back-propagation, by step, along one random direction in weight space.
+    """Relative errors of numerical derivatives for each step size, along one random direction in weight space.
 
     Attributes
     ----------
     steps : array
         The step sizes h.
     central, complex_step : array
-        The relative errors; 0 where all digits agree. For a loss that drops the imaginary part of complex numbers
-        the complex step has none: nan.
+        The errors relative to back-propagation; 0 where all digits agree. `complex_step` is nan if the loss drops
+        the imaginary part of complex numbers.
     truncation_slope : float
-        The slope of the central difference's log error against log h on its right branch: 2 where the function
-        is smooth and the gradient right, 0 where the gradient is wrong, 1 at a kink.
+        The slope of log error against log h of the central difference at large h: 2 for a smooth function and a
+        right gradient, 0 for a wrong gradient, 1 at a kink.
     rounding_slope : float
-        The same on the left branch: -1, the rounding error ε/h.
+        The same slope at small h, where the rounding error ε/h dominates: -1.
     complex_slope : float
-        The same for the complex step where its error is above rounding: 2.
+        The same slope for the complex step, where its error is above rounding: 2.
     """
 
     steps: Steps
@@ -65,8 +65,8 @@ def step_size_sweep(
 ) -> StepSweep:
     """Measure the error of both numerical derivatives for h from 1e-1 to 1e-20.
 
-    Parameters are those of `gradient_check`; the derivative is that of L along one random unit direction in the
-    space of all weights, and the truth is what `model.backward` says.
+    The parameters are those of `gradient_check`. The derivative is that of L along one random unit direction in
+    the space of all weights; the reference is the gradient from `model.backward`.
     """
     rng = generator("rng", rng)
     x = model.inputs(x)
@@ -98,7 +98,7 @@ def step_size_sweep(
 
 
 def _claimed(model: Network, objective: Objective, x: Array) -> Array:
-    """Return the flat gradient of the model's own `backward`."""
+    """The flat gradient from the model's `backward`."""
     twin = model.astype(np.float64)
     gradients = twin.backward(objective.derivative(twin.forward(x)))
     sums = [g.sum(axis=0) if g.ndim == 3 else g for g in (gradients[f"d_{n}"] for n in twin.layout.shapes)]
@@ -106,7 +106,7 @@ def _claimed(model: Network, objective: Objective, x: Array) -> Array:
 
 
 def _slope(steps: Steps, errors: Steps, low: float, high: float) -> float:
-    """Return the slope of log error against log step between two steps, or nan if there is no error to fit."""
+    """The slope of log error against log step between two steps; nan if fewer than two errors can be fitted."""
     inside = (steps >= low) & (steps <= high) & (errors > 0) & np.isfinite(errors)
     if inside.sum() < 2:
         return float("nan")

@@ -1,4 +1,4 @@
-"""The losses, one file each; `LOSSES` is the one list of them."""
+"""The losses, one file each; `LOSSES` lists them."""
 
 from memspan.losses.base import Loss, MeanLoss
 from memspan.losses.compiled import evaluate

@@ -1,7 +1,7 @@
 """Loss functions: the value and its derivative together.
 
-All of them take what the network reads out, ŷ, as it is: a cross-entropy applies its softmax or logistic function
-itself. They are means, over every number that is asked for.
+A loss takes the readout ŷ as the network returns it: a cross-entropy applies its softmax or logistic function
+itself. Each loss is a mean over all labels that are not masked.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -17,40 +17,40 @@ from memspan.shapes import Array, Outputs
 
 @runtime_checkable
 class Loss(Protocol):
-    """What a loss must offer.
+    """The methods of a loss.
 
-    The compiled engine calls it from Python between its forward and its backward half; unless the class has a
-    static method `into(y_hat, y, d_y_hat, kind) -> float` too, an importable function over arrays `[K, B, O]` that
-    Numba can compile, which returns the loss and writes its derivative. `kind` is the loss's attribute of that
-    name, a whole number or a named tuple of them, and 0 if it has none: so one compiled function may serve several
-    losses.
+    The compiled engine calls them from Python, between its forward and its backward pass. To run inside a kernel,
+    a class adds a static method `into(y_hat, y, d_y_hat, kind) -> float`: an importable function over arrays
+    `[K, B, O]` that Numba can compile. It returns the loss and writes the derivative into `d_y_hat`. `kind` is the
+    attribute of that name, a whole number or a named tuple of them, or 0 if the loss has none. It lets one
+    compiled function serve several losses.
     """
 
     def forward(self, y_hat: Any, y: Any, /) -> Any:
-        """The loss of predictions for labels, one number."""
+        """The loss of the predictions `y_hat` for the labels `y`, one number."""
 
     def backward(self) -> Any:
         """dL/dŷ at the last `forward`."""
 
 
 class MeanLoss:
-    """What the losses have in common: checks, the mask, and the mean.
+    """The common base of the losses: the checks, the mask and the mean.
 
     Parameters
     ----------
     masked : bool
-        Whether a label of NaN is one that is not asked for: then it counts neither in the sum nor in the mean, and
-        its derivative is 0. Otherwise NaN is a label like any other, and makes the loss NaN.
+        Whether to leave out labels that are NaN. A label left out counts neither in the sum nor in the mean, and
+        its derivative is 0. Without the mask a NaN label makes the loss NaN.
     """
 
     function = SQUARED
-    """Number of the loss among those of `memspan.losses.compiled`."""
+    """The number of the loss in `memspan.losses.compiled`."""
 
     label = ""
-    """What the loss is called in figures."""
+    """The name of the loss in figures."""
 
     into = staticmethod(evaluate)
-    """Each subclass names it again: of one that does not, the engine cannot know that it is the same loss."""
+    """Every subclass sets this again, because the engine ignores an inherited `into`: a subclass may differ."""
 
     @checked_keywords()
     def __init__(self, masked: bool = False) -> None:
@@ -59,14 +59,14 @@ class MeanLoss:
 
     @property
     def kind(self) -> Kind:
-        """Which loss `into` is to compute."""
+        """The loss that `into` computes, and whether it is masked."""
         return Kind(self.function, self.masked)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'masked=True' if self.masked else ''})"
 
     def forward(self, y_hat: Outputs, y: Outputs) -> float:
-        """The loss of predictions `y_hat [B, O]` or `[K, B, O]` for labels `y` of the same shape, never broadcast.
+        """Return the loss of predictions `y_hat [B, O]` or `[K, B, O]` for labels `y` of exactly the same shape.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class MeanLoss:
         self.check_labels(y)
         asked = self._mask(y)
         values, derivative = self._parts(y_hat, np.where(asked, y, 0))
-        of = asked[..., : values.shape[-1]]  # one value a row, or one a number
+        of = asked[..., : values.shape[-1]]  # one value for each row, or one for each number
         count = int(of.sum())
         self._derivative = np.where(asked, derivative, 0) / count
         return (np.where(of, values, 0).sum() / count).item()
@@ -93,12 +93,12 @@ class MeanLoss:
         The compiled engine looks at the first batch of each shape only: later ones cost no time.
         """
         if np.size(y) == 0:
-            raise InvalidArgument("y", "at least one label", f"shape {np.shape(y)}")
+            raise InvalidArgument("y", "an array with at least one label", f"shape {np.shape(y)}")
         if not self._mask(y).any():
-            raise InvalidArgument("y", "at least one label that is asked for", f"NaN alone, in shape {y.shape}")
+            raise InvalidArgument("y", "an array with a label that is not NaN", f"NaN alone, in shape {y.shape}")
 
     def _mask(self, y: Inexact[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-        """Which labels are asked for."""
+        """True for each label that counts."""
         return ~np.isnan(y) if self.masked else np.ones(y.shape, bool)
 
     def backward(self) -> Outputs:
@@ -107,14 +107,14 @@ class MeanLoss:
         Raises
         ------
         NotReady
-            When there was none.
+            If `forward` has not been called.
         """
         if self._derivative is None:
-            raise NotReady("the derivative of a loss needs its value: call .forward(y_hat, y) first")
+            raise NotReady("The derivative needs a forward pass: call .forward(y_hat, y) first.")
         return self._derivative.copy()
 
     def _parts(
         self, y_hat: Outputs, y: Outputs
     ) -> tuple[Inexact[np.ndarray, "*output_steps batch terms"], Outputs]:
-        """The loss of each number, or of each row as `[..., 1]`, and its derivative."""
+        """The loss of each number (or of each row, as `[..., 1]`), and its derivative."""
         raise NotImplementedError

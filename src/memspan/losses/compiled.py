@@ -1,7 +1,7 @@
-"""The losses as the compiled engine computes them: `evaluate`, one function for all.
+"""The losses as the compiled engine computes them: one function, `evaluate`, for all of them.
 
-It is one function so that a kernel need not be compiled again for another loss. The NumPy form of each loss is in
-its own file. This file is plain Python over arrays of numbers; Numba compiles it as part of a kernel.
+Because it is one function, a kernel is not compiled again for another loss. The NumPy form of each loss is in its
+own file. This file is plain Python over arrays of numbers; Numba compiles it as part of a kernel.
 """
 
 from typing import NamedTuple
@@ -12,25 +12,25 @@ from jaxtyping import Inexact
 from memspan.cells.activations import exp, sigmoid, softplus
 
 SQUARED, SOFTMAX, SIGMOID = 0, 1, 2
-"""The losses by number."""
+"""The number of each loss."""
 
 Answers = Inexact[np.ndarray, "output_steps batch outputs"]
 Row = Inexact[np.ndarray, "outputs"]
 
 
 class Kind(NamedTuple):
-    """Which loss `evaluate` is to compute."""
+    """The loss that `evaluate` computes."""
 
     function: int
     """`SQUARED`, `SOFTMAX` or `SIGMOID`."""
     masked: bool
-    """Whether a label of NaN is one that is not asked for."""
+    """Whether to leave out labels that are NaN."""
 
 
 def evaluate(y_hat: Answers, y: Answers, d_y_hat: Answers, kind: Kind) -> float:
-    """The loss of predictions `y_hat [K, B, O]` for labels `y`, in float64; dL/dŷ goes into `d_y_hat`.
+    """Return the loss of predictions `y_hat [K, B, O]` for labels `y`, in float64; write dL/dŷ into `d_y_hat`.
 
-    It is NaN where no label is asked for.
+    The loss is NaN if all labels are masked.
     """
     steps, batch, outputs = y.shape
     asked = count_asked(y, kind)
@@ -54,7 +54,7 @@ def evaluate(y_hat: Answers, y: Answers, d_y_hat: Answers, kind: Kind) -> float:
 
 
 def count_asked(y: Answers, kind: Kind) -> int:
-    """N, how many labels are asked for: rows for the softmax, else numbers."""
+    """Return N, the number of labels that are not masked: rows for the softmax, otherwise numbers."""
     steps, batch, outputs = y.shape
     terms = 1 if kind.function == SOFTMAX else outputs
     asked = steps * batch * terms
@@ -67,18 +67,18 @@ def count_asked(y: Answers, kind: Kind) -> int:
 
 
 def squared_error(z: float, label: float, share: float) -> tuple[float, float]:
-    """(ŷ - y)², and its derivative times `share`, which is 1/N."""
+    """(ŷ - y)², and its derivative times `share` = 1/N."""
     error = z - label
     return float(error) * float(error), error * (2.0 * share)
 
 
 def sigmoid_cross_entropy(z: float, label: float, share: float) -> tuple[float, float]:
-    """softplus(ŷ) - y ŷ, and its derivative σ(ŷ) - y times `share`, which is 1/N."""
+    """softplus(ŷ) - y ŷ, and its derivative σ(ŷ) - y times `share` = 1/N."""
     return float(softplus(z)) - float(label) * float(z), (sigmoid(z) - label) * share
 
 
 def softmax_cross_entropy(z: Row, label: Row, d_z: Row, share: float, masked: bool) -> float:
-    """log Σ exp(ŷ) - y·ŷ of one row, or 0 if it is masked; `d_z` gets the derivative, (p - y) times `share`."""
+    """log Σ exp(ŷ) - y·ŷ of one row, or 0 if it is masked. Write the derivative, (p - y) `share`, into `d_z`."""
     if masked and label[0] != label[0]:
         d_z[:] = 0
         return 0.0

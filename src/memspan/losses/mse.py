@@ -10,12 +10,12 @@ class MSELoss(MeanLoss):
 
         L = 1/N Σ (y - ŷ)²          dL/dŷ = 2/N (ŷ - y)
 
-    with N = B·O, the number of predictions: for the one output of the memory task, the assignment's equation.
+    with N = B·O, the number of predictions. For one output this is the loss of the assignment (Kratzert 2019).
 
     Parameters
     ----------
     masked : bool
-        Whether a label of NaN is one that is not asked for, and counts neither in the sum nor in N.
+        Whether to leave out labels that are NaN: they count neither in the sum nor in N.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The cross-entropy of answers yes or no."""
+"""The cross-entropy of binary outputs."""
 
 from memspan.cells.activations import sigmoid, softplus
 from memspan.errors import InvalidArgument
@@ -8,16 +8,16 @@ from memspan.shapes import Array, Outputs
 
 
 class SigmoidCrossEntropy(MeanLoss):
-    """The cross-entropy of yes or no, each output by itself, after a logistic function; in nats.
+    """The binary cross-entropy of each output after a logistic function, in nats.
 
         p = σ(ŷ)        L = -1/N Σ (y log p + (1-y) log(1-p))        dL/dŷ = 1/N (p - y)
 
-    with N = B·O, and y from 0 to 1. The sum of logarithms is softplus(ŷ) - y ŷ, in which nothing overflows.
+    with N = B·O and y from 0 to 1. It is computed as softplus(ŷ) - y ŷ, which does not overflow.
 
     Parameters
     ----------
     masked : bool
-        Whether a label of NaN is one that is not asked for, and counts neither in the sum nor in N.
+        Whether to leave out labels that are NaN: they count neither in the sum nor in N.
 
     Examples
     --------
@@ -34,11 +34,11 @@ class SigmoidCrossEntropy(MeanLoss):
     into = staticmethod(evaluate)
 
     def check_labels(self, y: Array) -> None:
-        """Raise `InvalidArgument` if `y` has other numbers than probabilities, or NaN if masked."""
+        """Raise `InvalidArgument` unless every label is a probability, or NaN if the loss is masked."""
         super().check_labels(y)
         numbers = y[self._mask(y)].real
         if (numbers < 0).any() or (numbers > 1).any():
-            raise InvalidArgument("y", "of probabilities, from 0 to 1", "others")
+            raise InvalidArgument("y", "an array of probabilities from 0 to 1", "a number outside that range")
 
     def _parts(self, y_hat: Outputs, y: Outputs) -> tuple[Outputs, Outputs]:
         return softplus(y_hat) - y * y_hat, sigmoid(y_hat) - y

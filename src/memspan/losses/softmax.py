@@ -1,4 +1,4 @@
-"""The cross-entropy of a choice among several classes."""
+"""The cross-entropy of several classes."""
 
 import numpy as np
 from jaxtyping import Inexact
@@ -10,17 +10,17 @@ from memspan.shapes import Array, Outputs
 
 
 class SoftmaxCrossEntropy(MeanLoss):
-    """The cross-entropy of a choice among O classes, after a softmax over them; in nats.
+    """The cross-entropy of O classes after a softmax, in nats.
 
         p = exp(ŷ) / Σ exp(ŷ)        L = -1/N Σ y log p        dL/dŷ = 1/N (p - y)
 
-    A label is a row of probabilities that sum to 1, as a rule a single 1 among zeros; N is the number of rows. So
-    that nothing overflows, the largest ŷ of each row is subtracted from the row first.
+    A label is a row of probabilities that sum to 1, usually one 1 among zeros. N is the number of rows. The
+    largest ŷ of each row is first subtracted from the row, so that no exponential overflows.
 
     Parameters
     ----------
     masked : bool
-        Whether a row of NaN is one that is not asked for, and counts neither in the sum nor in N.
+        Whether to leave out rows that are NaN: they count neither in the sum nor in N.
 
     Examples
     --------
@@ -36,16 +36,16 @@ class SoftmaxCrossEntropy(MeanLoss):
     into = staticmethod(evaluate)
 
     def check_labels(self, y: Array) -> None:
-        """Raise `InvalidArgument` if `y` has rows other than of probabilities, or of NaN as a whole if masked."""
+        """Raise `InvalidArgument` unless every row is probabilities, or all NaN if the loss is masked."""
         super().check_labels(y)
         asked = self._mask(y)
         if (asked.any(axis=-1) != asked.all(axis=-1)).any():
-            raise InvalidArgument("y", "of rows that are NaN as a whole or not at all", "a row that is partly NaN")
+            raise InvalidArgument("y", "rows that are all NaN or free of NaN", "a row that is partly NaN")
         rows = y[asked.all(axis=-1)].real
         if y.shape[-1] < 2:
-            raise InvalidArgument("y", "of at least two classes, a probability for each", f"shape {y.shape}")
+            raise InvalidArgument("y", "an array with a column per class, at least two", f"shape {y.shape}")
         if (rows < 0).any() or (np.abs(rows.sum(axis=-1) - 1) > 1e-3).any():
-            raise InvalidArgument("y", "of rows of probabilities, which sum to 1", "others")
+            raise InvalidArgument("y", "rows of probabilities that sum to 1", "a negative number or another sum")
 
     def _parts(self, y_hat: Outputs, y: Outputs) -> tuple[Inexact[np.ndarray, "*output_steps batch 1"], Outputs]:
         shifted = y_hat - y_hat.real.max(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The classes that a student opens: a network of any cell, and the named ones."""
+"""The network classes: `Network` for any cell, and `RNN`, `LSTM` and `GRU`."""
 
 from memspan.network.gru import GRU
 from memspan.network.lstm import LSTM

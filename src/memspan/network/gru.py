@@ -11,7 +11,7 @@ from memspan.runtime.renamed import checked_keywords
 class GRU(Network):
     """The gated recurrent unit, with the reset after the product with R: `Network("gru", ...)`.
 
-    Cho et al. 2014 (arXiv:1406.1078) reset a[t-1] before the product, which is `Network("gru-before", ...)`. This
+    Cho et al. 2014 (arXiv:1406.1078) reset a[t-1] before the product; that is `Network("gru-before", ...)`. This
     is the variant of cuDNN, PyTorch and Keras.
 
     Forward, for t = 1 ... T from a[0] = 0. W feeds the gates n, r and z, and R feeds r, z and u; W_n is the part
@@ -25,34 +25,34 @@ class GRU(Network):
         ŷ = Vᵀ a[T] + b_y
 
     Backward. Let L be any function of ŷ, and write δ_n[t] = dL/ds_n[t] and so on. Products of two columns are
-    unit by unit.
+    elementwise.
 
-    *The read-out* is that of `RNN`:
+    *The readout* is that of `RNN`:
 
         dL/dV = a[T] (dL/dŷ)ᵀ          dL/db_y = dL/dŷ          dL/da[T] = V dL/dŷ
 
-    *One step.* Each gate stands once in the equations of n[t] and a[t]. With σ' = σ (1 - σ) and tanh' = 1 - tanh²:
+    *One step.* Each gate occurs once in the equations of n[t] and a[t]. With σ' = σ (1 - σ) and tanh' = 1 - tanh²:
 
         δ_n[t] = dL/da[t] · (1 - z[t]) · (1 - n[t]²)        δ_u[t] = δ_n[t] · r[t]
         δ_r[t] = δ_n[t] · u[t] · r[t] (1 - r[t])            δ_z[t] = dL/da[t] · (a[t-1] - n[t]) · z[t] (1 - z[t])
 
-    a[t-1] is read by three gates, through R, and by a[t], through z[t]:
+    a[t-1] enters three gates through R, and a[t] with the factor z[t]:
 
         dL/da[t-1] = R_r δ_r[t] + R_z δ_z[t] + R_u δ_u[t] + dL/da[t] · z[t]
 
-    *The weights*, for each step apart as in `RNN`, and for each gate that they feed:
+    *The weights*, for each time step as in `RNN`, and for each gate that they feed:
 
         dL/dW_k[t] = x[t] δ_k[t]ᵀ               k = n, r, z
         dL/dR_k[t] = a[t-1] δ_k[t]ᵀ             k = r, z, u
         dL/db_k[t] = δ_k[t]                     k = n, r, z, u
 
-    The last term of dL/da[t-1] has one factor, z[t], and no matrix. Where z stays near 1, the gradient does not
+    The last term of dL/da[t-1] contains the factor z[t] and no matrix. Where z stays near 1, the gradient does not
     vanish.
 
     Parameters
     ----------
     input_size, hidden_size, output_size : int
-        F, H and O. W and R have three parts of H columns, b_s has four, those of n, r, z and u.
+        F, H and O. W and R have three parts of H columns each; b_s has four, for n, r, z and u.
     init : str
         An initializer, as for `RNN`.
     gain, recurrent_gain, dtype, output_steps, rng

@@ -14,8 +14,8 @@ class LSTM(Network):
     Hochreiter & Schmidhuber 1997 (doi:10.1162/neco.1997.9.8.1735); the forget gate is that of Gers, Schmidhuber &
     Cummins 2000 (doi:10.1162/089976600300015015).
 
-    Forward, for t = 1 ... T from a[0] = c[0] = 0. One linear map gives four numbers for each unit, those of the
-    gates i, f, g and o, in this order:
+    Forward, for t = 1 ... T from a[0] = c[0] = 0. One linear map gives four numbers for each unit, one for each
+    of the gates i, f, g and o:
 
         s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s
         i[t], f[t], o[t] = σ(s_i[t]), σ(s_f[t]), σ(s_o[t])          g[t] = tanh(s_g[t])
@@ -24,31 +24,31 @@ class LSTM(Network):
         ŷ = Vᵀ a[T] + b_y
 
     Backward. Let L be any function of ŷ, and write δ_i[t] = dL/ds_i[t] and so on. Products of two columns are
-    unit by unit.
+    elementwise.
 
-    *The read-out* is that of `RNN`:
+    *The readout* is that of `RNN`:
 
         dL/dV = a[T] (dL/dŷ)ᵀ          dL/db_y = dL/dŷ          dL/da[T] = V dL/dŷ
 
-    *One step.* c[t] is read by a[t], through tanh, and by c[t+1], through f[t+1]. Both paths add up:
+    *One step.* c[t] enters a[t] through tanh, and c[t+1] with the factor f[t+1]. The gradient sums both paths:
 
         dL/dc[t] = dL/da[t] · o[t] · (1 - tanh²(c[t])) + dL/dc[t+1] · f[t+1]
 
-    Each gate stands once in the two equations above. With σ' = σ (1 - σ) and tanh' = 1 - tanh²:
+    Each gate occurs once in the equations of c[t] and a[t]. With σ' = σ (1 - σ) and tanh' = 1 - tanh²:
 
         δ_i[t] = dL/dc[t] · g[t] · i[t] (1 - i[t])           δ_f[t] = dL/dc[t] · c[t-1] · f[t] (1 - f[t])
         δ_g[t] = dL/dc[t] · i[t] · (1 - g[t]²)               δ_o[t] = dL/da[t] · tanh(c[t]) · o[t] (1 - o[t])
 
-    a[t], for t < T, is read by all four gates of the next step. With δ[t] the four side by side,
+    For t < T, a[t] enters all four gates of the next step. With δ[t] the four δ side by side,
 
         dL/da[t] = R δ[t+1]
 
-    *The weights*, for each step apart as in `RNN`:
+    *The weights*, for each time step as in `RNN`:
 
         dL/dW[t] = x[t] δ[t]ᵀ          dL/dR[t] = a[t-1] δ[t]ᵀ          dL/db_s[t] = δ[t]
 
-    From dL/dc[t+1] to dL/dc[t] there is one direct factor, f[t+1], and no matrix. Where the forget gate stays near
-    1, the gradient does not vanish.
+    The direct path from dL/dc[t+1] to dL/dc[t] has the factor f[t+1] and no matrix. Where the forget gate stays
+    near 1, the gradient does not vanish.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class LSTM(Network):
         An initializer, as for `RNN`.
     forget_bias : float
         The initial value of the forget gate's bias. At 1 the gate starts open (Gers et al. 2000; Jozefowicz,
-        Zaremba & Sutskever 2015, section 5). At 0 half of c[t] is lost at each step.
+        Zaremba & Sutskever 2015, section 5). At 0 the cell loses half of c at each step.
     gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 

@@ -1,4 +1,4 @@
-"""The network that a student opens: forward, backward, update, and the weights by name."""
+"""The network: forward, backward, update, and the weights by name."""
 
 import copy
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Matrix = Inexact[np.ndarray, "rows columns"]
 
 
 class _Matrix:
-    """An attribute of `Network` that reads and writes one matrix inside the flat vector."""
+    """An attribute of `Network` that reads and writes one matrix inside the flat vector of all weights."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -35,11 +35,11 @@ class _Matrix:
 
 
 class Network:
-    """A recurrent network of any cell that reads a sequence and answers at its end.
+    """A recurrent network of any cell. It reads a sequence and predicts at its end.
 
         s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s        the linear map, the same for every cell
         a[t], ... = cell(s[t], ...)             pointwise
-        ŷ = Vᵀ a[T] + b_y                       the read-out, of the last step or of the last K
+        ŷ = Vᵀ a[T] + b_y                       the readout, of the last step or of the last K
 
     Parameters
     ----------
@@ -48,37 +48,37 @@ class Network:
     input_size, hidden_size, output_size : int
         F, H and O.
     init : str, optional
-        An initializer from `memspan.INITIALIZERS`; by default the cell's own. It never changes the cell: the IRNN
-        is `Network("rnn-relu", init="identity", ...)`.
+        An initializer from `memspan.INITIALIZERS`; by default that of the cell. It never changes the cell: the
+        IRNN is `Network("rnn-relu", init="identity", ...)`.
     gain : float
-        Multiplies what the initializer draws (R alone for `orthogonal` and `identity`).
+        The factor of the initial weights W, R and V (of R alone for `orthogonal` and `identity`).
     recurrent_gain : float
-        Multiplies R alone, for every initializer; 1 for a cell without R.
+        An additional factor of the initial R, for every initializer; 1 for a cell without R.
     dtype : float32, float64 or complex128
-        Of the weights and of everything computed. complex128 is there for the complex step.
+        The dtype of the weights and of all results. complex128 serves the complex step of the gradient check.
     output_steps : int, optional
-        K: ŷ is read after each of the last K steps, and has an axis of that length in front. Without it ŷ is read
-        after the last step alone.
+        K: the network predicts after each of the last K steps, and ŷ has a leading axis of length K. If None, the
+        network predicts after the last step only.
     rng : Generator, SeedSequence or int, optional
-        Where the initial weights come from; fresh entropy if not given.
+        The source of the initial weights; fresh entropy if None.
 
     Attributes
     ----------
     W, R, bs, V, by : array
-        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assigning copies. Some
-        cells have a `U [K, H]` too, weights that each unit has for itself, and some have no R.
+        `[F, G·H]`, `[H, G·H]`, `[G·H, 1]`, `[H, O]`, `[O, 1]`: views into `parameters`. Assignment copies. Some
+        cells also have per-unit weights `U [K, H]`, and some have no R.
     parameters : array [P]
         All weights in one vector.
     trace : Trace or None
-        What the last `forward` computed: `trace.x`, `trace.a`, `trace.y_hat`, and the gates by name.
+        The values of the last forward pass: `trace.x`, `trace.a`, `trace.y_hat`, and the gates by name.
     grads : Gradients or None
-        What the last `backward` computed: the gradient of each weight by name, from which `update` takes its step,
-        and dL/da[t] and the like of each step for the diagnostics.
+        The values of the last backward pass: the gradient of each weight by name, for `update`, and dL/da[t] and
+        dL/ds[t] of each time step, for the diagnostics.
 
     Raises
     ------
     InvalidArgument
-        Where a size, name, dtype, array shape or number is not what it must be.
+        If a size, name, dtype, array shape or number is invalid.
     NotReady
         A `RuntimeError`: `backward` before `forward`, or `update` before `backward`.
     """
@@ -123,7 +123,7 @@ class Network:
 
     @property
     def layout(self) -> Layout:
-        """The sizes, and where each matrix lies in `parameters`."""
+        """The sizes, and the place of each matrix in `parameters`."""
         return Layout(self.cell, self.input_size, self.hidden_size, self.output_size)
 
     @property
@@ -132,12 +132,12 @@ class Network:
         return self.layout.views(self.parameters)
 
     def forward(self, x: Array) -> Outputs:
-        """Predict from `x`, and remember every step for `backward`.
+        """Predict from `x`, and keep the trace of every time step for `backward`.
 
         Parameters
         ----------
         x : array [T, F] or [T, B, F]
-            One sequence or a batch of them; copied, in the network's dtype.
+            One sequence or a batch of sequences; copied, in the network's dtype.
 
         Returns
         -------
@@ -148,12 +148,12 @@ class Network:
         return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
     def predict(self, x: Array) -> Outputs:
-        """As `forward`, but remember nothing."""
+        """Predict from `x` like `forward`, without keeping a trace."""
         trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
         return trace.y_hat.reshape(self._answer(trace))
 
     def backward(self, d_loss: Array) -> Gradients:
-        """Back-propagation through time from dL/dŷ.
+        """Back-propagate through time from dL/dŷ.
 
         Parameters
         ----------
@@ -163,22 +163,22 @@ class Network:
         Returns
         -------
         Gradients
-            A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]` and `d_by [O,
-            1]`, and `d_U [T, K, H]` where the cell has it, summed over the batch. Those of the recurrent half keep
-            the contribution of each time step apart. It is also kept as `grads`: what is changed in it is what
-            `update` sees.
+            A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]`, `d_by [O, 1]`,
+            and `d_U [T, K, H]` if the cell has per-unit weights. All are summed over the batch. `d_W`, `d_R`,
+            `d_bs` and `d_U` keep the contribution of each time step separate. The same object is kept as `grads`,
+            so `update` sees any change to it.
         """
         return self.backpropagate(self._checked_floats("d_loss", d_loss))
 
     def backpropagate(self, d_loss: Array) -> Gradients:
-        """As `backward`, but `d_loss` need not be finite."""
+        """Like `backward`, but `d_loss` may contain infinity and NaN."""
         if self.trace is None:
-            raise NotReady("backward needs the trace of a forward pass: call .forward(x) first")
+            raise NotReady("backward needs a forward pass: call .forward(x) first.")
         self.grads = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
         return self.grads
 
     def update(self, lr: float) -> None:
-        """One step of gradient descent: each weight less `lr` times its gradient, summed over time.
+        """Take one step of gradient descent: subtract from each weight `lr` times its gradient, summed over time.
 
         Raises
         ------
@@ -186,7 +186,7 @@ class Network:
             When `backward` has not been called since the last update.
         """
         if self.grads is None:
-            raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
+            raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first.")
         lr = real_number("lr", lr, above=0)
         for name, weight in self.layout.by_name(self.parameters).items():
             gradient = self.grads[f"d_{name}"]
@@ -194,13 +194,13 @@ class Network:
         self._forget()
 
     def get_weights(self) -> dict[str, Matrix]:
-        """Copies of `W`, `R`, `bs`, `V`, `by` and `U`, those of them that the cell has."""
+        """Return copies of the weights that the cell has, by name: `W`, `R`, `bs`, `V`, `by`, `U`."""
         return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Copy in all weights; names and shapes must be exactly those of `get_weights`.
+        """Set all weights to copies of `weights`; names and shapes must be exactly those of `get_weights`.
 
-        Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
+        The network checks all arrays before it writes any, and discards the trace of an earlier forward pass.
         """
         shapes = self.layout.shapes
         if set(weights or ()) != set(shapes):
@@ -215,7 +215,7 @@ class Network:
         self.trace = None
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """A twin with the same weights in another dtype, and nothing remembered."""
+        """Return a network with the same weights in another dtype, without trace and gradients."""
         twin = copy.copy(self)
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         twin.parameters = self.parameters.astype(twin.dtype)
@@ -223,25 +223,25 @@ class Network:
         return twin
 
     def inputs(self, x: Array) -> Inputs:
-        """`x` checked and copied: `[T, B, F]`, in the network's dtype."""
+        """Check `x` and return a copy `[T, B, F]` in the network's dtype."""
         x = self._checked_floats("x", x)
         if x.ndim not in (2, 3):
             raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
         if x.shape[-1] != self.input_size:
-            rule = f"{self.input_size} features wide, as input_size says"
+            rule = f"an array with {self.input_size} features (input_size)"
             raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
         if 0 in x.shape:
-            raise InvalidArgument("x", "at least one time step and one sample", f"shape {x.shape}")
+            raise InvalidArgument("x", "of at least one time step and one sample", f"shape {x.shape}")
         if len(x) < (self.output_steps or 1):
-            raise InvalidArgument("x", f"at least the {self.output_steps} steps that are read out", f"{len(x)}")
+            raise InvalidArgument("x", f"at least {self.output_steps} time steps long (output_steps)", f"{len(x)}")
         return x if x.ndim == 3 else x[:, np.newaxis]
 
     def _answer(self, trace: Trace) -> tuple[int, ...]:
-        """The shape of ŷ: without the axis of the last K steps, unless it was asked for."""
+        """The shape of ŷ; it has the axis of the last K steps only if `output_steps` is set."""
         return trace.y_hat.shape[self.output_steps is None :]
 
     def _output_gradient(self, d_loss: Array, trace: Trace) -> Inexact[np.ndarray, "output_steps batch outputs"]:
-        """dL/dŷ `[K, B, O]`, checked."""
+        """Check dL/dŷ and return it as `[K, B, O]`."""
         d_loss, shape = self._checked_floats("d_loss", d_loss, finite=False), self._answer(trace)
         if d_loss.ndim == 1 and shape[0] == 1:
             d_loss = d_loss[np.newaxis]

@@ -1,4 +1,4 @@
-"""The recurrent network of the assignment."""
+"""The recurrent network of the assignment (Kratzert 2019)."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -9,11 +9,11 @@ from memspan.network.network import Network
 from memspan.runtime.renamed import checked_keywords
 
 ACTIVATIONS = {"tanh": RNN_TANH, "relu": RNN_RELU}
-"""The cells of `RNN`, by the name of their activation."""
+"""The cell of `RNN` for each activation."""
 
 
 class RNN(Network):
-    """The recurrent network of the assignment.
+    """The recurrent network of the assignment (Kratzert 2019).
 
     Forward, for t = 1 ... T from a[0] = 0:
 
@@ -23,34 +23,34 @@ class RNN(Network):
 
     Backward. Let L be any function of ŷ, and write δ[t] = dL/ds[t], a column of H numbers.
 
-    *The read-out.* ŷ_k = Σ_j V_jk a_j[T] + (b_y)_k, so the derivative of ŷ_k is a_j[T] with respect to V_jk,
+    *The readout.* ŷ_k = Σ_j V_jk a_j[T] + (b_y)_k, so the derivative of ŷ_k is a_j[T] with respect to V_jk,
     1 with respect to (b_y)_k, and V_jk with respect to a_j[T]:
 
         dL/dV = a[T] (dL/dŷ)ᵀ          dL/db_y = dL/dŷ          dL/da[T] = V dL/dŷ
 
-    *One step.* tanh' = 1 - tanh², unit by unit; and a[t], for t < T, is read by s[t+1] alone, through Rᵀ:
+    *One step.* tanh' = 1 - tanh² for each unit. For t < T, a[t] enters s[t+1] only, through Rᵀ:
 
         δ[t] = dL/da[t] · (1 - a[t]²)          dL/da[t] = R δ[t+1]
 
-    *The recurrent weights.* They are used anew at each step. Were step t given copies W[t], R[t], b_s[t] of its
-    own, then s_k[t] = Σ_i W_ik[t] x_i[t] + Σ_j R_jk[t] a_j[t-1] + (b_s)_k[t] would give
+    *The recurrent weights.* Every step uses the same weights. If step t had its own copies W[t], R[t], b_s[t],
+    then s_k[t] = Σ_i W_ik[t] x_i[t] + Σ_j R_jk[t] a_j[t-1] + (b_s)_k[t] would give
 
         dL/dW[t] = x[t] δ[t]ᵀ          dL/dR[t] = a[t-1] δ[t]ᵀ          dL/db_s[t] = δ[t]
 
-    and since the copies are one and the same weight, its gradient is the sum of these over t. `backward` returns
-    the summands, because they show how the gradient vanishes: δ[t] is δ[T] times T - t factors R and 1 - a².
+    Because all copies are the same weight, its gradient is the sum of these over t. `backward` returns the
+    summands, because they show how the gradient vanishes: δ[t] is δ[T] times T - t factors R and 1 - a².
 
-    A batch is a sum over its samples in each of these lines; the code holds samples as rows, not columns.
+    For a batch, each of these gradients is the sum over the samples. The code stores samples as rows, not columns.
 
     Parameters
     ----------
     input_size, hidden_size, output_size : int
         F, H and O.
     init : str
-        An initializer: `uniform` (the assignment's U(-0.2, 0.2)), `orthogonal`, `identity`, `glorot` or `lecun`;
-        their sources are in `memspan.cells.initializers`. Biases start at 0.
+        An initializer: `uniform` (U(-0.2, 0.2), as in the assignment), `orthogonal`, `identity`, `glorot` or
+        `lecun`; `memspan.cells.initializers` cites their sources. Biases start at 0.
     activation : `tanh` or `relu`, optional
-        By default tanh, and relu for `identity`, which makes the IRNN of Le, Jaitly & Hinton 2015.
+        By default relu for `init="identity"` (the IRNN of Le, Jaitly & Hinton 2015), otherwise tanh.
     gain, recurrent_gain, dtype, output_steps, rng
         As for `Network`, which also describes the attributes and the errors.
 

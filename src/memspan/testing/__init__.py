@@ -1,4 +1,4 @@
-"""The contracts that every cell and every task keeps. The author of a new one runs them on it.
+"""The contracts of cells and tasks. Run them on a cell or a task of your own.
 
 >>> from memspan import CELLS, TASKS
 >>> from memspan.testing import check_cell, check_task

@@ -1,4 +1,4 @@
-"""The contracts of a cell's functions, called alone."""
+"""The contracts of a cell's functions, called outside a network."""
 
 import ast
 import importlib
@@ -19,39 +19,39 @@ from memspan.testing.report import (
 )
 
 STEP = 1e-20
-"""Of the complex step."""
+"""The size of the complex step."""
 UNITS = (20, 30)
-"""Samples and units on which the functions are tried alone."""
+"""The numbers of samples and units on which the functions are tested."""
 
 
 def inputs_of(cell: Cell, seed: int) -> tuple[np.random.Generator, list[Array]]:
-    """Pre-activations, previous states and the unit's weights, each `[., *UNITS]`."""
+    """Return a generator, and pre-activations, previous states and unit weights, each `[., *UNITS]`."""
     rng = np.random.default_rng(seed)
     names = (cell.gates, cell.states, cell.unit_weights)
     return rng, [rng.standard_normal((len(group), *UNITS)) for group in names]
 
 
 def constants_of(cell: Cell) -> tuple[float, ...]:
-    """What `forward` and `backward` take after the unit's weights."""
+    """The constants, which `forward` and `backward` take after the unit weights."""
     return tuple(cell.constants.values())
 
 
 def varied(groups: Iterable[Array], which: int, k: int) -> tuple[tuple[Array, ...], ...]:
-    """Each group of inputs complex and as a tuple, with an imaginary step in input k of one of them."""
+    """Return each group of inputs as a complex tuple, with an imaginary step in input `k` of group `which`."""
     changed = [group.astype(complex) for group in groups]
     changed[which][k] += 1j * STEP
     return tuple(map(tuple, changed))
 
 
 def check_names(cell: Cell) -> None:
-    """The first state is a, biases are of gates, and there is a source."""
+    """The first state is a, biases belong to gates, and name and source are not empty."""
     demand_equal(cell.states[0], "a", "the first state")
-    demand(set(cell.bias) <= set(cell.gates), f"a bias of {sorted(set(cell.bias) - set(cell.gates))}")
+    demand(set(cell.bias) <= set(cell.gates), f"a bias of no gate: {sorted(set(cell.bias) - set(cell.gates))}")
     demand(cell.name and cell.source, "an empty name or source")
 
 
 def check_derivative(cell: Cell) -> None:
-    """The backward is the derivative of the forward, unit by unit, by the complex step."""
+    """The backward is the derivative of the forward for each unit, as measured by the complex step."""
     rng, groups = inputs_of(cell, 0)
     s, previous, weights = groups
     d_state, constants = rng.standard_normal((len(cell.states), *UNITS)), constants_of(cell)
@@ -73,7 +73,7 @@ def check_derivative(cell: Cell) -> None:
 
 
 def functions_of(cell: Cell) -> Iterator[Callable[..., Any]]:
-    """The two functions of the cell, and those of its reset."""
+    """Yield the two functions of the cell and those of its reset."""
     for part in (cell, cell.reset):
         if part is not None:
             yield part.forward
@@ -81,16 +81,16 @@ def functions_of(cell: Cell) -> Iterator[Callable[..., Any]]:
 
 
 def check_arithmetic(cell: Cell) -> None:
-    """The functions are importable, and made of memspan.cells.activations and + - * / alone: so they compile.
+    """The functions are importable and use only + - * / and memspan.cells.activations, so that they compile.
 
-    No number is written but 0.0 and indices: others make float64 of float32.
+    They contain no number except 0.0 and indices, because other numbers turn float32 into float64.
     """
     for function in functions_of(cell):
         where = function.__name__
         found = getattr(importlib.import_module(function.__module__), where, None)
-        demand(found is function, f"{where} is not what its module has by that name")
+        demand(found is function, f"{where} is not the function of that name in its module")
         (tree,) = ast.parse(inspect.getsource(function)).body
-        demand(isinstance(tree, ast.FunctionDef), f"{where} is no function written with def")
+        demand(isinstance(tree, ast.FunctionDef), f"{where} is not a function defined with def")
         body = ast.Module(tree.body[1:] if ast.get_docstring(tree) else tree.body, [])  # type: ignore[attr-defined, arg-type]
         indices = {id(node.slice) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
         for node in ast.walk(body):
@@ -106,7 +106,7 @@ def check_arithmetic(cell: Cell) -> None:
 
 
 def check_inputs_kept(cell: Cell) -> None:
-    """The functions change none of their arguments."""
+    """The functions do not change their arguments."""
     rng, groups = inputs_of(cell, 0)
     groups = [rng.standard_normal((len(cell.states), *UNITS)), *groups]
     kept = [group.copy() for group in groups]
@@ -132,7 +132,7 @@ def check_inputs_kept(cell: Cell) -> None:
 
 
 def check_precision(cell: Cell) -> None:
-    """From float32 the functions make float32."""
+    """For float32 arguments the functions return float32."""
     rng, groups = inputs_of(cell, 0)
     groups = [rng.standard_normal((len(cell.states), *UNITS)), *groups]
     d_state, s, previous, weights = (tuple(group.astype(np.float32)) for group in groups)
@@ -145,7 +145,7 @@ def check_precision(cell: Cell) -> None:
 
 
 def check_reset(cell: Cell) -> None:
-    """The reset's backward is the derivative of its forward, and forward saves its q."""
+    """The reset's backward is the derivative of its forward, and the cell's forward saves the reset's q."""
     if cell.reset is None:
         return
     rng, (s, previous, weights) = inputs_of(cell, 0)
@@ -165,7 +165,7 @@ def check_reset(cell: Cell) -> None:
 
 
 def check_neighbours(cell: Cell) -> None:
-    """A unit knows nothing of its neighbours."""
+    """The results of a unit do not depend on other units or samples."""
     _, groups = inputs_of(cell, 1)
     constants = constants_of(cell)
     s, previous, weights = map(tuple, groups)

@@ -1,4 +1,4 @@
-"""The contracts of a cell inside a network."""
+"""The contracts of a cell in a network."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -24,11 +24,11 @@ from memspan.testing.report import (
 
 DTYPES: tuple[Any, ...] = (np.float32, np.float64)
 EXAMPLES = 15
-"""Networks of random sizes that a contract is checked on."""
+"""The number of networks of random sizes on which a contract is checked."""
 
 
 def draw(cell: Cell, dtype: Any, sizes: tuple[int, ...], seed: int) -> tuple[Network, Array, Array]:
-    """A network of sizes T, B, F, H, O, a batch and a gradient for it."""
+    """Draw a network of sizes T, B, F, H, O, a batch of inputs and a dL/dŷ."""
     T, B, F, H, O = sizes
     rng = np.random.default_rng(seed)
     network = Network(cell, F, H, O, init="glorot", dtype=dtype, rng=rng)
@@ -38,7 +38,7 @@ def draw(cell: Cell, dtype: Any, sizes: tuple[int, ...], seed: int) -> tuple[Net
 
 
 def examples(dtypes: Iterable[Any] = DTYPES) -> Iterator[tuple[Any, tuple[int, ...], int]]:
-    """A dtype, sizes and a seed: the smallest sizes, the largest, and random ones between."""
+    """Yield a dtype, sizes and a seed: for the smallest sizes, the largest, and random sizes between."""
     most = (12, 5, 3, 6, 3)
     for dtype in dtypes:
         rng = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def examples(dtypes: Iterable[Any] = DTYPES) -> Iterator[tuple[Any, tuple[int, .
 
 
 def run(network: Network, x: Array, d: Array) -> tuple[Array, dict[str, Array]]:
-    """Forward, then the gradient of each weight by time step, and dL/da[t]."""
+    """Run forward and backward; return ŷ, the gradient of each weight by time step, dL/ds and dL/d(state)."""
     y_hat = network.forward(x)
     gradients = network.backward(d)
     assert network.grads
@@ -57,18 +57,18 @@ def run(network: Network, x: Array, d: Array) -> tuple[Array, dict[str, Array]]:
 
 
 def demand_close(found: Array, expected: Array, scale: Array, steps: int, what: str) -> None:
-    """Equal to the rounding of `steps` steps on numbers as large as `scale`."""
+    """Raise `Found` unless two arrays agree up to the rounding of `steps` steps on numbers of size `scale`."""
     demand_equal(found.dtype, expected.dtype, f"the dtype of {what}")
     demand_near(found, expected, 64 * steps * np.finfo(found.dtype).eps * np.abs(scale).max(), what)
 
 
 def at_least_one(values: Array) -> Array:
-    """The scale of an answer, whose bias is about 1."""
+    """The scale of predictions, at least 1, the size of the bias."""
     return np.maximum(1, np.abs(values))
 
 
 def check_feeds(cell: Cell) -> None:
-    """W, R and b_s feed each gate as the cell says."""
+    """W, R and b_s feed the gates that the cell declares."""
     network, x, _ = draw(cell, np.float64, (6, 3, 2, 4, 1), seed=3)
     network.parameters += np.random.default_rng(4).uniform(-0.3, 0.3, network.layout.size)
     network_bs = split(network.bs.T, 4)
@@ -99,11 +99,11 @@ def check_feeds(cell: Cell) -> None:
 
 
 def check_unit_weights(cell: Cell) -> None:
-    """U has a row for each of the unit weights, starts as unit_init says, and is drawn last."""
+    """U has one row per unit weight, starts as unit_init draws it, and is drawn last."""
     network = Network(cell, 1, 7, 1, rng=5)
     shape = (len(cell.unit_weights), 7)
     demand_equal(network.U.shape, shape, "the shape of U")
-    demand_equal("U" in network.get_weights(), bool(cell.unit_weights), "whether there is a U")
+    demand_equal("U" in network.get_weights(), bool(cell.unit_weights), "the presence of U")
     bare = Network(replace(cell, unit_init=None), 1, 7, 1, rng=5)
     demand_same(bare.U, np.zeros(shape), "U without unit_init and zeros")
     demand_same(bare.V, network.V, "V with unit_init and without")
@@ -119,7 +119,7 @@ def check_gradient(cell: Cell) -> None:
 
 
 def check_prefixes(cell: Cell) -> None:
-    """To read out the last K steps is to read out each prefix."""
+    """Reading out the last K steps gives the same as reading out each prefix of the sequence at its end."""
     T, K, B = 7, 3, 2
     for dtype in DTYPES:
         network, x, _ = draw(cell, dtype, (T, B, 2, 4, 2), seed=6)
@@ -139,7 +139,7 @@ def check_prefixes(cell: Cell) -> None:
 
 
 def check_repeat(cell: Cell) -> None:
-    """The same numbers give the same bits."""
+    """Equal inputs and weights give equal bits."""
     for example in examples():
         (one, x, d), (other, *_) = draw(cell, *example), draw(cell, *example)
         y_hat, gradients = run(one, x, d)
@@ -151,7 +151,7 @@ def check_repeat(cell: Cell) -> None:
 
 
 def check_batch(cell: Cell) -> None:
-    """A batch is its samples one by one, to rounding."""
+    """A batch gives the same as its samples one by one, up to rounding."""
     for dtype, sizes, seed in examples():
         network, x, d = draw(cell, dtype, sizes, seed)
         T, B = sizes[:2]
@@ -167,7 +167,7 @@ def check_batch(cell: Cell) -> None:
 
 
 def check_total(cell: Cell) -> None:
-    """The gradient is the sum of those of the time steps, to rounding."""
+    """The total gradient is the sum of the gradients of the time steps, up to rounding."""
     for dtype, sizes, seed in examples():
         network, x, d = draw(cell, dtype, sizes, seed)
         T, B = sizes[:2]
@@ -182,7 +182,7 @@ def check_total(cell: Cell) -> None:
 
 
 def check_dtype(cell: Cell) -> None:
-    """All that a network computes has its dtype."""
+    """All results of a network have its dtype."""
     for dtype, sizes, seed in examples():
         network, x, d = draw(cell, dtype, sizes, seed)
         y_hat, gradients = run(network, x.astype(np.float64), d.astype(np.float64))
@@ -196,7 +196,7 @@ def check_dtype(cell: Cell) -> None:
 
 
 def check_complex(cell: Cell) -> None:
-    """A complex network computes the same."""
+    """A complex network computes the same as a real one."""
     for dtype, sizes, seed in examples([np.float64]):
         network, x, d = draw(cell, dtype, sizes, seed)
         y_hat, gradients = run(network, x, d)
@@ -208,7 +208,7 @@ def check_complex(cell: Cell) -> None:
 
 
 def check_engines(cell: Cell) -> None:
-    """The compiled engine finds what the readable one does, within 64·eps·T."""
+    """The compiled engine agrees with the readable one within 64·eps·T."""
     shapes = ((1, 5, 10, 3), (7, 1, 33, 3), (3, 2, 10, 1))
     for dtype in DTYPES:
         for T, (B, F, H, O), output_steps in itertools.product((1, 17, 60), shapes, (None, 3)):
@@ -223,7 +223,7 @@ def check_engines(cell: Cell) -> None:
 
 
 def _demand_agreement(network: Network, x: Array, y: Array) -> None:
-    """Loss, gradients, norms and answers of the two engines within 64·eps·T, relative to the largest number."""
+    """Require that loss, gradients, norms and predictions of both engines agree, up to rounding."""
     loss, info = MSELoss(), np.finfo(network.dtype)
     tolerance = 64 * float(info.eps) * len(x)
     y_hat = network.forward(x)

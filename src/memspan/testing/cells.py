@@ -1,4 +1,4 @@
-"""What every cell must keep, alone and inside a network."""
+"""The contracts of every cell, outside and inside a network."""
 
 from collections.abc import Iterable
 
@@ -19,21 +19,21 @@ def check_cell(cell: Cell, *, contracts: Iterable[str] | None = None, compiled: 
     cell : Cell
         Not changed.
     contracts : iterable of str, optional
-        Names from `CELL_CONTRACTS`; all of them, if not given.
+        Names from `CELL_CONTRACTS`; by default all.
     compiled : bool
-        Whether the compiled engine is compared with the readable one, which takes some ten seconds for each dtype.
+        Whether to compare the compiled engine with the readable one, which takes about ten seconds for each dtype.
 
     Returns
     -------
     ContractReport
-        What was checked.
+        The contracts that were checked.
 
     Raises
     ------
     ContractBroken
-        An `AssertionError`, for the first contract that is broken: its name, its rule and what was found.
+        An `AssertionError` for the first broken contract, with its name, its rule and what was found.
     InvalidArgument
-        Where `cell` is not a Cell, or a contract is not known.
+        If `cell` is not a Cell, or a contract is unknown.
     """
     if not isinstance(cell, Cell):
         raise InvalidArgument("cell", "a Cell", shown(cell))
@@ -62,4 +62,4 @@ CELL_CONTRACTS: dict[str, Contract[Cell]] = {
     "complex": Contract.of(inside.check_complex),
     "engines": Contract.of(inside.check_engines, slow=True),
 }
-"""All contracts of a cell, by name, in the order in which they are checked."""
+"""All contracts of a cell by name, in the order of checking."""

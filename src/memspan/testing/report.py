@@ -1,4 +1,4 @@
-"""What a contract is, and what checking it says."""
+"""Contracts, and the results of checking them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class ContractBroken(MemspanError, AssertionError):
     Attributes
     ----------
     subject : str
-        What was checked, such as "The task parity".
+        The checked object, such as "The task parity".
     contract : str
         The name of the contract.
     rule : str
-        What it demands.
+        The rule of the contract.
     found : str
         What was found instead.
     """
@@ -36,21 +36,21 @@ class ContractBroken(MemspanError, AssertionError):
 
 
 class Found(Exception):
-    """Something that breaks the contract being checked; `check_contracts` says which one that is."""
+    """Something that breaks the contract being checked; `check_contracts` adds the contract's name."""
 
 
 @dataclass(frozen=True)
 class Contract(Generic[T]):
-    """One contract.
+    """A rule that every cell or task must keep, and its check.
 
     Attributes
     ----------
     rule : str
-        What it demands, in one sentence or a few.
+        The rule, in one or a few sentences.
     check : callable
-        Raises `Found` where the subject breaks the rule. Any other error that it raises breaks it too.
+        Raises `Found` if the subject breaks the rule. Any other error it raises also counts as a broken contract.
     slow : bool
-        Whether it takes seconds.
+        Whether the check takes seconds.
     """
 
     rule: str
@@ -59,18 +59,18 @@ class Contract(Generic[T]):
 
     @classmethod
     def of(cls, check: Callable[[T], None], *, slow: bool = False) -> Self:
-        """The contract of a function whose docstring is its rule."""
+        """Make a contract of a check whose docstring is the rule."""
         return cls(" ".join((check.__doc__ or "").split()), check, slow)
 
 
 @dataclass(frozen=True)
 class ContractReport:
-    """Which contracts were checked; all of them are kept.
+    """The contracts that were checked, all of which are kept.
 
     Attributes
     ----------
     subject : str
-        What was checked.
+        The checked object, such as "The task parity".
     kept : mapping of str to str
         The rule of each contract, by its name.
     """
@@ -91,9 +91,9 @@ def check_contracts(
     Raises
     ------
     ContractBroken
-        For the first one that is broken.
+        For the first broken contract.
     InvalidArgument
-        For a name that is not among those known.
+        For an unknown name.
     """
     names = list(known if contracts is None else (one_of("contracts", name, known) for name in contracts))
     for name in names:
@@ -108,18 +108,18 @@ def check_contracts(
 
 
 def demand(holds: object, found: str) -> None:
-    """Raise `Found`, unless it holds."""
+    """Raise `Found` unless the condition holds."""
     if not holds:
         raise Found(found)
 
 
 def demand_equal(found: object, expected: object, what: str) -> None:
-    """Two values, equal."""
-    demand(found == expected, f"{what} is {found!r}, and not {expected!r}")
+    """Raise `Found` unless two values are equal."""
+    demand(found == expected, f"{what} is {found!r} instead of {expected!r}")
 
 
 def demand_same(found: Array, expected: Array, what: str) -> None:
-    """Two arrays, equal to the last bit; NaN is equal to NaN."""
+    """Raise `Found` unless two arrays are equal to the last bit; NaN equals NaN."""
     demand(
         np.shape(found) == np.shape(expected), f"{what} has the shapes {np.shape(found)} and {np.shape(expected)}"
     )
@@ -127,8 +127,8 @@ def demand_same(found: Array, expected: Array, what: str) -> None:
 
 
 def demand_near(found: Array, expected: Array, allowed: Array | float, what: str) -> None:
-    """Two arrays, equal within what is allowed; NaN is near nothing."""
+    """Raise `Found` unless two arrays differ by at most `allowed`; NaN always differs."""
     difference = np.abs(np.asarray(found) - expected)
     if not (difference <= allowed).all():
         worst = float(np.max(difference))
-        raise Found(f"{what} is off by {worst:.3g}, where {float(np.max(allowed)):.3g} is allowed")
+        raise Found(f"{what} is off by {worst:.3g}, but at most {float(np.max(allowed)):.3g} is allowed")

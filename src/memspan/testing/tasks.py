@@ -1,4 +1,4 @@
-"""What every task must keep: its sequences, its labels, and the numbers without which no score means anything."""
+"""The contracts of every task: its sequences, its labels, its trivial risk and its chance accuracy."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,35 +20,35 @@ from memspan.testing.report import (
 )
 
 SAMPLES = 200_000
-"""Sequences on which risk and accuracy are measured."""
+"""The number of sequences on which risk and accuracy are measured."""
 ERRORS = 4
-"""Standard errors that a mean may be off."""
+"""The number of standard errors by which a mean may be off."""
 NO_LENGTHS = (0, -3, 1.5, True, "7", None)
 
 
 def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> ContractReport:
     """Check the contracts of a task, one by one.
 
-    Risk and accuracy are measured on 200,000 sequences: that takes seconds.
+    Risk and accuracy are measured on 200,000 sequences, which takes seconds.
 
     Parameters
     ----------
     task : Task
         Not changed.
     contracts : iterable of str, optional
-        Names from `TASK_CONTRACTS`; all of them, if not given.
+        Names from `TASK_CONTRACTS`; by default all.
 
     Returns
     -------
     ContractReport
-        What was checked.
+        The contracts that were checked.
 
     Raises
     ------
     ContractBroken
-        An `AssertionError`, for the first contract that is broken: its name, its rule and what was found.
+        An `AssertionError` for the first broken contract, with its name, its rule and what was found.
     InvalidArgument
-        Where `task` is not a Task, or a contract is not known.
+        If `task` is not a Task, or a contract is unknown.
     """
     if not isinstance(task, Task):
         raise InvalidArgument("task", "a Task", shown(task))
@@ -56,17 +56,17 @@ def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> Contrac
 
 
 def some_lengths(task: Task) -> tuple[int, int, int]:
-    """The shortest, another one and a longer one."""
+    """The shortest length and two longer ones."""
     return task.least_length, task.least_length + 7, 2 * task.least_length + 30
 
 
 def constant(answer: Array, y: Array) -> Array:
-    """The same answer `[O]` or `[K, O]` to every sequence."""
+    """Give the same answer `[O]` or `[K, O]` to every sequence."""
     return np.broadcast_to(answer[..., np.newaxis, :], y.shape).copy()
 
 
 def by_step(values: Array, dimensions: int) -> Array:
-    """With an axis for the steps read out, where there is none."""
+    """Add an axis for the steps that are read out, if it is missing."""
     return values[np.newaxis] if values.ndim < dimensions else values
 
 
@@ -86,28 +86,28 @@ def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
 
 
 def many(task: Task, length: int) -> Iterator[Batch]:
-    """`SAMPLES` sequences, in parts that fit into memory."""
+    """Yield `SAMPLES` sequences in batches that fit in memory."""
     part, rng = max(1, 2_000_000 // numbers(task, length)), np.random.default_rng(11)
     for begin in range(0, SAMPLES, part):
         yield task.sample(length, min(part, SAMPLES - begin), rng)
 
 
 def numbers(task: Task, length: int) -> int:
-    """How many numbers a sequence and its labels are."""
+    """The number of numbers in a sequence and its labels."""
     steps, features, outputs, output_steps = task.shape(length)
     return steps * features + (output_steps or 1) * outputs
 
 
 def error_of(values: Array) -> float:
-    """How far the mean may be off."""
+    """The error allowed for the mean of `values`: `ERRORS` standard errors."""
     return float(ERRORS * values.std() / np.sqrt(len(values)) + 1e-12)
 
 
 def demand_mean(parts: Iterable[Array], stated: float, what: str) -> None:
-    """Within four standard errors."""
+    """Raise `Found` unless the mean is within `ERRORS` standard errors of the stated value."""
     values = np.concatenate(list(parts))
     found, error = float(values.mean()), error_of(values)
-    rule = f"{what} of {found:.6g} ± {error:.2g} on {len(values)} sequences, and {stated:.6g} is stated"
+    rule = f"{what} of {found:.6g} ± {error:.2g} on {len(values)} sequences, but the task states {stated:.6g}"
     demand(abs(found - stated) <= error, rule)
 
 
@@ -200,16 +200,16 @@ def _check_ownership(task: Task) -> None:
     kept = x.copy(), y.copy()
     demand(x.flags.writeable and y.flags.writeable, "arrays that cannot be written to")
     x[:] = 9
-    demand_same(y, kept[1], "y, once x is overwritten,")
+    demand_same(y, kept[1], "y after x was overwritten")
     y[:] = 9
     again = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
     for name, part, before in zip("xy", again, kept, strict=True):
-        demand_same(part, before, f"{name} of the next batch, once this one is overwritten,")
+        demand_same(part, before, f"{name} of the next batch after this one was overwritten")
     draws = task.draws(task.least_length + 3)
     u = np.random.default_rng(0).random((draws, 4))
     given = u.copy()
     task.make(u, task.least_length + 3)
-    demand_same(u, given, "the random numbers, after make,")
+    demand_same(u, given, "the array of random numbers after make")
 
 
 def _check_relevant(task: Task) -> None:
@@ -218,7 +218,7 @@ def _check_relevant(task: Task) -> None:
         kept, relevant = x.copy(), task.relevant(x)
         demand_equal((relevant.shape, relevant.dtype), (x.shape[:2], np.dtype(bool)), "shape and dtype")
         demand(relevant.any(axis=0).all(), "a sequence without a relevant step")
-        demand_same(x, kept, "x, after relevant,")
+        demand_same(x, kept, "x after relevant")
 
 
 def _check_trivial_risk(task: Task) -> None:
@@ -269,7 +269,7 @@ def _check_oracle(task: Task) -> None:
         task.accuracy(known[..., :1, :], labels)
     except InvalidArgument:
         return
-    raise Found("an accuracy of answers whose shape is not that of the labels")
+    raise Found("that accuracy accepts answers of another shape than the labels")
 
 
 def _check_lengths(task: Task) -> None:
@@ -290,12 +290,12 @@ def _check_lengths(task: Task) -> None:
 
 TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "words": Contract(
-        "A task has a name, a sentence, a source and a rule, a name for every input and class or for none, "
-        "a chance accuracy above 0 and below 1, and a trivial risk above the least.",
+        "A task has a name, a sentence, a source and a rule, names for all inputs and classes or for none, "
+        "a chance accuracy above 0 and below 1, and a trivial risk above the least risk.",
         _check_words,
     ),
     "lengths": Contract(
-        "What is no length, or below the shortest, is refused by an InvalidArgument.", _check_lengths
+        "A length that is not a whole number, or below the shortest, raises InvalidArgument.", _check_lengths
     ),
     "shapes": Contract("x, y and the two constant answers have the shapes that `shape` states.", _check_shapes),
     "finite": Contract(
@@ -305,11 +305,11 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "mask": Contract(
         "What counts has a label, something counts in each sequence, and it is correct to 0 ... 1.", _check_mask
     ),
-    "split": Contract("A batch is the same however it is split.", _check_split),
-    "keys": Contract("The same key gives the same sequences, another key gives others.", _check_keys),
-    "ownership": Contract("The arrays are the caller's own; no call changes its arguments.", _check_ownership),
-    "relevant": Contract("`relevant` marks `[T, B]` of bool, something in each sequence.", _check_relevant),
-    "oracle": Contract("The right answers have no loss and an accuracy of 1, NaN has 0.", _check_oracle),
+    "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
+    "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),
+    "ownership": Contract("The caller owns the arrays, and no call changes its arguments.", _check_ownership),
+    "relevant": Contract("`relevant` returns bool `[T, B]`, with a mark in each sequence.", _check_relevant),
+    "oracle": Contract("The right answers have loss 0 and accuracy 1; NaN has accuracy 0.", _check_oracle),
     "best": Contract(
         "No constant has a smaller loss than the trivial answer, or a higher accuracy than the chance answer.",
         _check_best,
@@ -321,4 +321,4 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
         "The chance accuracy is that of the chance answer.", _check_chance_accuracy, slow=True
     ),
 }
-"""All contracts of a task, by name, in the order in which they are checked."""
+"""All contracts of a task by name, in the order of checking."""

@@ -56,7 +56,7 @@ def test_a_cells_literal_takes_the_dtype_of_the_array():
 
 @pytest.mark.parametrize("values", [(), (1.0,), (1.0, 2.0, 3.0)])
 def test_as_many_values_as_names(values):
-    with pytest.raises(TypingError, match=rf"returns {len(values)} values where it names 2"):
+    with pytest.raises(TypingError, match=rf"returns {len(values)} values but names 2"):
         put(np.ones(3), (0, 2), values)
 
 

@@ -1,4 +1,4 @@
-"""The compiled engine: kernels that Numba makes of the cells' own functions, and the engine that calls them."""
+"""The compiled engine: kernels that Numba compiles from the cells' functions, and the engine that calls them."""
 
 from memspan.engines.compiled.engine import MEMORY, CompiledEngine
 

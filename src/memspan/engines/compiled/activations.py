@@ -1,20 +1,20 @@
-"""Compiled twins of `memspan.cells.activations`: what a Numba kernel runs where a cell calls one of its functions.
+"""Compiled forms of `memspan.cells.activations`, which Numba kernels use in place of the NumPy functions.
 
-Importing this module registers them. A twin takes float32 or float64 scalars and computes in their dtype. It has
-no branch, no table and no call, only arithmetic and selections, so that LLVM vectorises the loop that it stands
-in. The kernel must be compiled with `error_model="numpy"`: Python's division by zero is a branch.
-`fastmath={"contract"}` makes it faster, not less accurate.
+Importing this module registers them. Each compiled form ("twin") takes float32 or float64 scalars and computes in
+their dtype. It uses only arithmetic and selections, without branches, tables or calls, so that LLVM can vectorise
+the loop around it. The kernel must be compiled with `error_model="numpy"`, because Python's check for division by
+zero is a branch. `fastmath={"contract"}` makes the functions faster and no less accurate.
 
-Tangent, logistic function and softplus all come from an exponential, whose argument is reduced as by Cody and
-Waite (1980): exp(y) = 2ⁿ exp(r) with n = rint(y / ln 2), so that |r| ≤ ln(2) / 2. Adding a number as large as
-`magic`, whose last bit is worth 1, rounds to n; since the sum keeps n in its last bits, one shift turns it into
-2ⁿ. Sine and cosine subtract n quarter turns in the same way, and the last two bits of n say which quarter it is.
+tanh, the logistic function and softplus are computed from an exponential, whose argument is reduced as in Cody and
+Waite (1980): exp(y) = 2ⁿ exp(r) with n = rint(y / ln 2), so that |r| ≤ ln(2) / 2. The last bit of the large number
+`magic` has the value 1, so adding `magic` rounds to n. The sum holds n in its last bits, and one shift turns it
+into 2ⁿ. Sine and cosine subtract n quarter turns in the same way; the last two bits of n give the quadrant.
 
-Of the logistic function and of softplus, a result below the smallest normal number may be anything from 0 to that
-number: kernels switch denormal numbers off (`memspan.engines.compiled.processor`).
+Where the logistic function or softplus is below the smallest normal number, the result may be any number from 0 to
+that number, because kernels flush denormal numbers to zero (`memspan.engines.compiled.processor`).
 
-The errors below are in units in the last place, the float32 ones over all 2³² arguments, the float64 ones over a
-sample: `benchmarks/activation_errors.py`.
+The errors stated below are in units in the last place: for float32 over all 2³² arguments, for float64 over a
+sample (`benchmarks/activation_errors.py`).
 """
 
 import math
@@ -46,9 +46,10 @@ from memspan.engines.compiled.constants import CONSTANTS, Constants
 
 
 def twin(function: Callable[..., Any]) -> Callable[[Callable[[Constants], Any]], Callable[[Constants], Any]]:
-    """Register what the decorated function makes of the constants as the compiled form of `function`.
+    """Register the decorated function as the maker of the compiled form of `function`, given the constants.
 
-    Inlining is left to LLVM: Numba's own (`inline="always"`) makes the same loop and takes eight times as long.
+    LLVM does the inlining. Numba's own inlining (`inline="always"`) gives the same loop and takes eight times as
+    long.
     """
 
     def register(make: Callable[[Constants], Any]) -> Callable[[Constants], Any]:
@@ -64,7 +65,7 @@ def twin(function: Callable[..., Any]) -> Callable[[Callable[[Constants], Any]],
 
 @intrinsic
 def power_of_two(typing_context: Any, rounded: Any) -> Any:
-    """2ⁿ, from a sum with `magic`: its last bits, n and the bias, are moved to where the exponent stands."""
+    """2ⁿ from a sum with `magic`: shift its last bits, n plus the exponent's bias, to the bits of the exponent."""
     word, mantissa = (types.int32, 23) if rounded == types.float32 else (types.int64, 52)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -77,7 +78,7 @@ def power_of_two(typing_context: Any, rounded: Any) -> Any:
 
 @intrinsic
 def in_quarter(typing_context: Any, rounded: Any, sine: Any, cosine: Any) -> Any:
-    """A sine n quarter turns on, from a sum with `whole`: cosine and sine take turns, and so do their signs."""
+    """The sine n quarter turns further, n from a sum with `whole`: select sine or cosine, and the sign, by n."""
     word, width = (types.int32, 32) if rounded == types.float32 else (types.int64, 64)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -92,7 +93,7 @@ def in_quarter(typing_context: Any, rounded: Any, sine: Any, cosine: Any) -> Any
 
 @intrinsic
 def polynomial(typing_context: Any, x: Any, coefficients: Any) -> Any:
-    """Horner's scheme, written out."""
+    """A polynomial in `x` by Horner's scheme, unrolled."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         number, values = arguments
@@ -111,7 +112,7 @@ def half_exp(x: Any, shift: Any) -> Any:
 
 @twin(half_exp)
 def compiled_half_exp(k: Constants) -> Any:
-    """For 0 ≤ x ≤ `saturated` or NaN. At a shift of -1/2 nothing cancels: 2ⁿ / 2 + shift is exact."""
+    """Valid for 0 ≤ x ≤ `saturated` and NaN. A shift of -1/2 causes no cancellation: 2ⁿ / 2 + shift is exact."""
 
     def half_exp(x, shift):  # type: ignore[no-untyped-def]
         rounded = k.magic - x * k.two_log2_e
@@ -124,7 +125,7 @@ def compiled_half_exp(k: Constants) -> Any:
 
 @twin(tanh)
 def compiled_tanh(k: Constants) -> Any:
-    """With e = exp(-2|x|) it is (1 - e) / (1 + e), in halves. Largest error: float32 2, float64 2.1."""
+    """(1 - e) / (1 + e) with e = exp(-2|x|), both divided by 2. Largest error: float32 2, float64 2.1."""
 
     def tanh(x):  # type: ignore[no-untyped-def]
         y = abs(x)
@@ -142,7 +143,7 @@ def compiled_tanh_derivative(k: Constants) -> Any:
 
 @twin(exp)
 def compiled_exp(k: Constants) -> Any:
-    """Largest error: float32 1.04, float64 1, also where the result is denormal."""
+    """exp(x). Largest error: float32 1.04, float64 1, also where the result is denormal."""
 
     def exp(x):  # type: ignore[no-untyped-def]
         y = k.lowest if x < k.lowest else x
@@ -165,7 +166,7 @@ def split_exp(y: Any) -> Any:
 
 @twin(split_exp)
 def compiled_split_exp(k: Constants) -> Any:
-    """For |y| ≤ `limit`, where 2ⁿ is 0 if y is `-limit`; or NaN."""
+    """Valid for |y| ≤ `limit` and NaN; at y = -`limit`, 2ⁿ is 0."""
 
     def split_exp(y):  # type: ignore[no-untyped-def]
         rounded = k.magic + y * k.log2_e
@@ -178,7 +179,7 @@ def compiled_split_exp(k: Constants) -> Any:
 
 @twin(sigmoid)
 def compiled_sigmoid(k: Constants) -> Any:
-    """1 / (1 + exp(-x)), the smaller numbers of the sum first. Largest error: float32 2, float64 1.9."""
+    """1 / (1 + exp(-x)), summed from the smallest term. Largest error: float32 2, float64 1.9."""
 
     def sigmoid(x):  # type: ignore[no-untyped-def]
         y = -k.limit if x > k.limit else -x
@@ -197,7 +198,7 @@ def compiled_sigmoid_derivative(k: Constants) -> Any:
 
 @twin(softplus)
 def compiled_softplus(k: Constants) -> Any:
-    """The larger of x and 0, and log(1 + e) = 2 atanh(e / (2 + e)). Largest error: float32 2.87, float64 2.4."""
+    """max(x, 0) + log(1 + e), which is 2 atanh(e / (2 + e)). Largest error: float32 2.87, float64 2.4."""
 
     def softplus(x):  # type: ignore[no-untyped-def]
         y = -abs(x)
@@ -223,42 +224,42 @@ def compiled_softplus_derivative(k: Constants) -> Any:
 
 @twin(relu)
 def compiled_relu(k: Constants) -> Any:
-    """Exact, and NaN stays NaN."""
+    """max(x, 0); exact, and NaN stays NaN."""
     return lambda x: k.zero if x <= k.zero else x
 
 
 @twin(relu_derivative)
 def compiled_relu_derivative(k: Constants) -> Any:
-    """Exact."""
+    """1 where `a` is positive, else 0; exact."""
     return lambda a: k.one if a > k.zero else k.zero
 
 
 @twin(one_minus)
 def compiled_one_minus(k: Constants) -> Any:
-    """One rounding."""
+    """1 - x, with one rounding."""
     return lambda x: k.one - x
 
 
 @twin(larger)
 def compiled_larger(k: Constants) -> Any:
-    """Exact."""
+    """The larger of x and y; exact."""
     return lambda x, y: x if x >= y else y
 
 
 @twin(where_positive)
 def compiled_where_positive(k: Constants) -> Any:
-    """Exact."""
+    """x where `condition` is positive, else y; exact."""
     return lambda condition, x, y: x if condition > k.zero else y
 
 
 def turns(x: Any) -> Any:
-    """n, the quarter turns in x, plus `whole`; sine and cosine of what is left. Only inside kernels."""
+    """Return n + `whole`, n being the quarter turns in x, and sine and cosine of the rest. Only inside kernels."""
     raise NotImplementedError
 
 
 @twin(turns)
 def compiled_turns(k: Constants) -> Any:
-    """What is left has two parts, since rounding it would cost the sine one unit: r, and what r lacks."""
+    """The rest of x has two parts, r and `lacking`, because rounding it to r would cost the sine one unit."""
 
     def turns(x):  # type: ignore[no-untyped-def]
         rounded = k.whole + x * k.two_over_pi
@@ -277,7 +278,7 @@ def compiled_turns(k: Constants) -> Any:
 
 @twin(sin)
 def compiled_sin(k: Constants) -> Any:
-    """Largest error for |x| ≤ 1000: float32 1.3, float64 1.3. NaN from 2²¹ on (float64: 2⁵⁰)."""
+    """sin(x). Largest error for |x| ≤ 1000: float32 1.3, float64 1.3. NaN for |x| ≥ 2²¹ (float64: 2⁵⁰)."""
 
     def sin(x):  # type: ignore[no-untyped-def]
         rounded, sine, cosine = turns(x)
@@ -288,7 +289,7 @@ def compiled_sin(k: Constants) -> Any:
 
 @twin(cos)
 def compiled_cos(k: Constants) -> Any:
-    """The sine one quarter turn on. Largest error for |x| ≤ 1000: float32 1.32, float64 1.3. NaN where sine is."""
+    """cos(x). Largest error for |x| ≤ 1000: float32 1.32, float64 1.3. NaN for the same arguments as sine."""
 
     def cos(x):  # type: ignore[no-untyped-def]
         rounded, sine, cosine = turns(x)

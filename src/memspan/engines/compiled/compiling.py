@@ -1,4 +1,4 @@
-"""From a cell to its compiled kernel: once in a process, and from disk where an earlier process has been."""
+"""Compile the kernel of a cell once, or load it from disk if an earlier process has compiled it."""
 
 import hashlib
 import inspect
@@ -17,7 +17,7 @@ from memspan.cells import Cell, activations
 from memspan.engines.compiled.kernel import build
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-"""No branch for a division by zero; a·b + c as one instruction; other Python threads go on."""
+"""No branch for a division by zero; a·b + c as one instruction; other Python threads run meanwhile."""
 TELLING = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
 """How the lines begin in which Numba says what is wrong."""
 PATIENCE = 1.0  # seconds: a kernel from disk takes less, one that is compiled takes more
@@ -26,10 +26,10 @@ _kernels: dict[tuple[Any, ...], Any] = {}
 
 
 def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
-    """The kernel of a cell and a loss; Numba compiles it for a dtype when it is first called.
+    """Return the kernel of a cell and a loss. Numba compiles it for a dtype at the first call.
 
-    What it compiles it keeps on disk, beside this file, in the user's cache folder, or in `NUMBA_CACHE_DIR`; where
-    none of these can be written every process compiles for itself.
+    Numba keeps the compiled kernel on disk: beside this file, in the user's cache folder, or in `NUMBA_CACHE_DIR`.
+    If it can write to none of these folders, every process compiles the kernel again.
     """
     functions: list[Callable[..., Any]] = [cell.forward, cell.backward, loss]
     if cell.reset is not None:
@@ -71,7 +71,7 @@ def compiled(kernel: Any, call: Callable[[], None], what: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Of all that Numba says, the line that says why: the innermost."""
+    """The line of Numba's message that states the cause: the last one, from the innermost error."""
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line.startswith(TELLING)]
     return (told or lines)[-1]
@@ -90,7 +90,7 @@ def announced(what: str) -> Iterator[None]:
 
 
 def _fingerprint(functions: list[Callable[..., Any]]) -> str:
-    """Changes whenever anything does that a kernel is made of; Numba itself would look at one file of these."""
+    """A hash of all code that a kernel is made of. Numba's own cache would check only one of the files."""
     these = [*Path(__file__).parent.glob("*.py"), Path(activations.__file__)]
     parts: dict[Any, str] = {}
     for function in functions:
@@ -103,7 +103,7 @@ def _fingerprint(functions: list[Callable[..., Any]]) -> str:
 
 
 def _add_ingredients(function: Any, parts: dict[Any, str]) -> None:
-    """What a function is made of: its code, the numbers that it finds around it, and the same of what it calls."""
+    """Add to `parts` a function's code and the constants it refers to, and those of the functions it calls."""
     function = inspect.unwrap(getattr(function, "py_func", function))
     if not isinstance(function, FunctionType) or function.__module__ == activations.__name__:
         return
@@ -120,6 +120,6 @@ def _add_ingredients(function: Any, parts: dict[Any, str]) -> None:
 
 
 def _written(code: CodeType) -> str:
-    """Code without the addresses of the code inside it."""
+    """The code object as text, without the memory addresses of nested code objects."""
     inside = [_written(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
     return f"{code.co_code!r} {code.co_names} {inside}"

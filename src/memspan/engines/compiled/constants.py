@@ -1,6 +1,6 @@
-"""The numbers of the compiled activations, in float32 and in float64: limits, and coefficients of polynomials.
+"""The constants of the compiled activations in float32 and float64: limits and polynomial coefficients.
 
-`memspan.engines.compiled.activations` says how they are used.
+`memspan.engines.compiled.activations` explains their use.
 """
 
 import math
@@ -10,11 +10,11 @@ import numpy as np
 from numba import types
 
 SHIFT = 64
-"""exp multiplies by 2ⁿ in two steps, 2ⁿ∓⁶⁴ and 2^±⁶⁴, for 2ⁿ itself can be beyond the range of the dtype."""
+"""exp multiplies by 2ⁿ in two steps, 2ⁿ∓⁶⁴ and 2^±⁶⁴, because 2ⁿ can be outside the range of the dtype."""
 
 
 class Constants(NamedTuple):
-    """What a twin needs, in the dtype of its argument: a literal would turn float32 into float64."""
+    """The constants in the dtype of a function's argument; a literal would turn float32 into float64."""
 
     zero: Any
     half: Any
@@ -23,18 +23,18 @@ class Constants(NamedTuple):
     two_log2_e: Any  # 2 / ln 2
     half_ln2: Any
     log2_e: Any
-    ln2_high: Any  # with so few bits that its product with n is exact
+    ln2_high: Any  # has so few bits that its product with n is exact
     ln2_low: Any
     two_over_pi: Any
-    quarter: tuple[Any, ...]  # π / 2 in three parts, likewise, for n up to 2¹⁰
-    saturated: Any  # tanh is 1 from here on
-    lowest: Any  # exp is 0 below, and infinite above
-    highest: Any
-    limit: Any  # of y for 2ⁿ to be a number, and of -y for it to be 0
+    quarter: tuple[Any, ...]  # π / 2 in three parts, whose products with n are exact for n up to 2¹⁰
+    saturated: Any  # for larger arguments tanh is 1
+    lowest: Any  # for smaller arguments exp is 0
+    highest: Any  # for larger arguments exp is infinite
+    limit: Any  # 2ⁿ is finite for y up to `limit`, and 0 at y = -`limit`
     nan: Any
-    farthest: Any  # sine and cosine are NaN beyond
+    farthest: Any  # for larger arguments sine and cosine are NaN
     whole: Any  # its last bits are 0
-    magic: Any  # its last bits hold the exponent's bias, and ∓ SHIFT
+    magic: Any  # its last bits hold the exponent's bias; those of the next two hold it ∓ SHIFT
     magic_up: Any
     magic_down: Any
     up: Any
@@ -49,7 +49,7 @@ class Constants(NamedTuple):
 def constants(
     dtype: type[np.floating], *, expm1: tuple[float, ...], **others: float | tuple[float, ...]
 ) -> Constants:
-    """Everything in `dtype`."""
+    """Return all constants in `dtype`."""
     info = np.finfo(dtype)
     whole = 1.5 * 2.0**info.nmant
     magic = whole + info.maxexp - 1
@@ -80,9 +80,9 @@ def constants(
     return Constants(**{name: typed(value) for name, value in values.items()})
 
 
-# The polynomials have the least largest relative error of their function (float32, rounded one by one), or
-# interpolate it at Chebyshev's nodes (float64), for |r| ≤ ln(2) / 2, 0 ≤ z ≤ 1/3, and of sine and
-# cosine |r| ≤ π / 4.
+# In float32 the polynomials minimise the largest relative error of the function; their coefficients were rounded
+# one by one. In float64 they interpolate at Chebyshev nodes. The intervals are |r| ≤ ln(2) / 2, 0 ≤ z ≤ 1/3, and
+# |r| ≤ π / 4 for sine and cosine.
 CONSTANTS = {
     types.float32: constants(
         np.float32,

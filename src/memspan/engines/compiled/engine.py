@@ -1,4 +1,4 @@
-"""The compiled engine, as its callers see it: losses and gradients of any number of networks of one shape."""
+"""The interface of the compiled engine: losses and gradients of any number of networks of one shape."""
 
 import sys
 import threading
@@ -19,31 +19,31 @@ from memspan.losses.compiled import SQUARED, Answers, Kind
 from memspan.shapes import Array, Outputs
 
 MEMORY = 2 * 2**30
-"""Bytes that the work buffers may take unless said otherwise."""
-UNUSED = Kind(SQUARED, masked=False)  # of `evaluate` in a kernel whose loss is called from Python
+"""The default limit of the work buffers, in bytes."""
+UNUSED = Kind(SQUARED, masked=False)  # the kind for `evaluate` in a kernel whose loss is called from Python
 
 
 class CompiledEngine:
     """Forward, loss and back-propagation through time of M networks, one after the other in the same buffers.
 
-    The networks differ in their weights and data. What is found for one of them does not depend, to the last bit,
-    on which others are there.
+    The networks differ in weights and data. The results of one network do not depend on the others, to the last
+    bit.
 
     Parameters
     ----------
     layout : Layout
-        Cell and sizes.
+        The cell and the sizes.
     dtype : float32 or float64
     loss : Loss
-        One with a compiled form (`into`) is computed inside the kernel; of any other, `forward` and `backward` are
-        called between two halves of it.
+        A loss with a compiled form (`into`) runs inside the kernel. For any other loss the engine calls `forward`
+        and `backward` between the forward and the backward pass of the kernel.
     output_steps : int, optional
         K, as for `Network`.
     memory : int
-        Bytes that the work buffers may take. Where the trace of a whole sequence is larger, it is kept in
-        segments, which are run a second time on the way back (Chen et al. 2016, arXiv:1604.06174): that takes
-        about a third more time, and memory for no more than about twice the square root of the steps. It changes
-        no bit of what is found.
+        The limit of the work buffers, in bytes. If the trace of a whole sequence does not fit, the engine keeps it
+        in segments and runs each of them again during the backward pass (Chen et al. 2016, arXiv:1604.06174). This
+        takes about a third more time, and memory for at most about twice the square root of the number of steps.
+        The results are the same to the last bit.
     """
 
     def __init__(
@@ -61,20 +61,20 @@ class CompiledEngine:
     def differentiate(
         self, parameters: Array, batches: Sequence[tuple[Array, Array]], *, norms: bool = False
     ) -> Differentiated:
-        """The loss and its gradient for each row of `parameters [M, P]`, each on its own batch.
+        """Return the loss and its gradient for each row of `parameters [M, P]`, each on its own batch.
 
         Parameters
         ----------
         parameters : array [M, P]
         batches : M pairs of x [T, B, F] and y [B, O] or [K, B, O]
-            Of one shape; cast to the engine's dtype.
+            All of the same shape; the engine casts them to its dtype.
         norms : bool
-            Whether to measure Σ_b ‖dL/da[t]‖ at every step too.
+            Whether to measure Σ_b ‖dL/da[t]‖ at every time step as well.
 
         Raises
         ------
         InvalidArgument
-            When not even segments fit in `memory`; nothing has been allocated then.
+            If even segments do not fit in `memory`. Nothing has been allocated then.
         """
         M, T = self._count(parameters), len(batches[0][0])
         found = Differentiated(np.empty(M), np.empty_like(parameters), np.empty((M, T if norms else 0)))
@@ -97,7 +97,7 @@ class CompiledEngine:
     def predict(
         self, parameters: Array, inputs: Sequence[Array]
     ) -> Inexact[np.ndarray, "models *output_steps batch outputs"]:
-        """ŷ `[M, B, O]` or `[M, K, B, O]` of each row of `parameters`, each for its own x `[T, B, F]`."""
+        """Return ŷ `[M, B, O]` or `[M, K, B, O]` for each row of `parameters`, each for its own x `[T, B, F]`."""
         M = self._count(parameters)
         work = self._workspace(inputs[0].shape, M, backward=False)
         y_hat = np.empty((M, *work.data.y_hat.shape[1:]), self.dtype)
@@ -109,7 +109,7 @@ class CompiledEngine:
         return y_hat if self.output_steps else y_hat[:, 0]
 
     def _compile(self) -> None:
-        """Call the kernel once, on as little as there can be."""
+        """Call the kernel once on the smallest possible batch, so that Numba compiles it."""
         K, F = self.output_steps or 1, self.layout.features
         plan = PassPlan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
         work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan, self._kind)
@@ -135,7 +135,7 @@ class CompiledEngine:
         loss: Float[np.ndarray, "1"],
         norms: Float[np.ndarray, "1 time"],
     ) -> None:
-        """What the kernel does by itself, with a loss that is called from here."""
+        """Run the forward pass, call the loss from Python, and run the backward pass."""
         work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
         value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
@@ -149,24 +149,24 @@ class CompiledEngine:
         work.run(self._kernel, parameters, gradient, loss, norms, work.backward, k)
 
     def _answer(self, y_hat: Answers) -> Outputs:
-        """Without the axis of the last K steps, `[K, B, O]`, unless it was asked for."""
+        """Drop the leading axis of `[K, B, O]` unless `output_steps` is set."""
         return y_hat if self.output_steps else y_hat[0]
 
     def _checked(self, y: Array, work: Workspace) -> Array:
-        """Labels for `into`, never broadcast."""
+        """Check the shape of the labels, because `into` does not broadcast."""
         shape = self._answer(work.data.y[0]).shape
         if y.shape != shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {shape}")
         return y
 
     def _count(self, parameters: Array) -> int:
-        """M; rows of another length would be read beyond their end."""
+        """Return M, and check the length of the rows: the kernel would read beyond the end of shorter ones."""
         if parameters.shape[1:] != (self.layout.size,):
             raise InvalidArgument("parameters", f"of shape [M, {self.layout.size}]", f"shape {parameters.shape}")
         return len(parameters)
 
     def _workspace(self, shape: tuple[int, ...], models: int, *, backward: bool) -> Workspace:
-        """That of the last call in this thread, if the shape is the same and there are no more models."""
+        """Return this thread's last workspace if it fits the shape and the number of models; else a new one."""
         kept = self._kept.by_direction.get(backward)
         if kept is None or kept.shape != shape or kept.most < models:
             F, K = self.layout.features, self.output_steps or 1
@@ -181,7 +181,7 @@ class CompiledEngine:
 
 
 class _Kept(threading.local):
-    """The workspaces of a thread: two threads must not compute in the same one."""
+    """The workspaces of one thread; two threads must not share a workspace."""
 
     def __init__(self) -> None:
         self.by_direction: dict[bool, Workspace] = {}

@@ -1,7 +1,7 @@
-"""The compiled engine's kernel: forward, loss and back-propagation through time of any cell, compiled.
+"""The compiled kernel: forward, loss and back-propagation through time of any cell.
 
 `build` closes `kernel` over a cell's `forward` and `backward`, the same two that the readable engine calls; Numba
-inlines them into the loops of `run` and `run_back`. All else is the linear map's and the same for every cell.
+inlines them into the loops of `run` and `run_back`. Everything else is the linear map, the same for every cell.
 """
 
 from collections.abc import Callable
@@ -29,21 +29,21 @@ from memspan.shapes import Array
 
 
 def copy_rows(rows: Array, into: Array) -> None:
-    """`into[:] = rows`, for which Numba would compile the making of a message about shapes, and take seconds."""
+    """`into[:] = rows`, in loops: for the assignment Numba would take seconds to compile an error message."""
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             into[i, j] = rows[i, j]
 
 
 def transpose(matrix: Array, into: Array) -> None:
-    """Write the transpose."""
+    """Write the transpose of `matrix` into `into`."""
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
             into[j, i] = matrix[i, j]
 
 
 def begin_segment(trace: Tape, segment: int, sizes: Sizes) -> None:
-    """Write into the first rows the states before a segment, and keep them if it will be run again."""
+    """Copy the states before a segment into the first rows, and keep them if the segment will be run again."""
     B, states, checkpoints = sizes.batch, trace.states, trace.checkpoints
     if segment == 0:
         states[:B] = 0
@@ -54,13 +54,13 @@ def begin_segment(trace: Tape, segment: int, sizes: Sizes) -> None:
 
 
 def begin_segment_again(trace: Tape, segment: int, sizes: Sizes) -> None:
-    """Write into the first rows the states before a segment, as they were kept."""
+    """Copy the kept states before a segment into the first rows."""
     B = sizes.batch
     copy_rows(trace.checkpoints[segment * B : (segment + 1) * B], trace.states)
 
 
 def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
-    """Turn over what is multiplied on the way back, and begin with gradients of zero."""
+    """Transpose R and V for the backward pass, and set the gradients to zero."""
     transpose(model.R[:, : sizes.recurrent], gradient.R_T)
     transpose(model.V, gradient.V_T)
     gradient.padded[:] = 0
@@ -68,11 +68,11 @@ def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
 
 
 def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes) -> None:
-    """q of the step whose rows begin at `row`, and what it adds to the last pre-activations."""
+    """Compute q of the step whose rows begin at `row`, and add its part of the last pre-activations."""
     prefer_widest_vectors()
     s, q, states, one, R, U = trace.s, trace.q, trace.states, model.one, model.R, model.U[0]
     width, last, columns = sizes.width, sizes.last, len(sizes.gates) * sizes.width
-    from_states, from_q = last - sizes.first, columns - last  # columns of R that feed from either
+    from_states, from_q = last - sizes.first, columns - last  # the numbers of columns of R for either
     constants = load(model.constants, 0, sizes.constants)
     for b in range(sizes.batch):
         new_rows()
@@ -85,11 +85,11 @@ def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes) -> 
 
 
 def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Sizes) -> None:
-    """The steps of a segment, one after the other; x `[steps, B, F + 1]`."""
+    """Run the steps of a segment forward; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, s, one, U = trace.states, trace.residuals, trace.s, model.one, model.U[0]
-    to_s, to_state, to_residual = s.shape[1], states.shape[1], residuals.shape[1]  # from one row to the next
+    to_s, to_state, to_residual = s.shape[1], states.shape[1], residuals.shape[1]  # distances between rows
     constants = load(model.constants, 0, sizes.constants)
     from_states = last - first
     for t in range(x.shape[0]):
@@ -113,7 +113,7 @@ def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Si
 
 
 def read_out(y_hat: Answers, begin: int, steps: int, model: Model, trace: Tape, sizes: Sizes) -> None:
-    """ŷ after those of a segment's steps that are among the last K."""
+    """Compute ŷ after each step of a segment that is among the last K."""
     B, unread = sizes.batch, sizes.time - sizes.output_steps
     for t in range(max(0, unread - begin), steps):
         answer = y_hat[begin + t - unread]
@@ -123,7 +123,7 @@ def read_out(y_hat: Answers, begin: int, steps: int, model: Model, trace: Tape, 
 
 
 def read_out_back(d_answer: Array, after: Array, d_state: Array, gradient: Gradient, one: Array) -> None:
-    """What ŷ of a step adds to dL/da of the step, and to the gradients of V and b_y."""
+    """Add the gradient of one step's ŷ to dL/da of the step and to the gradients of V and b_y."""
     product(d_answer, gradient.V_T, one, one, d_state)
     transposed_product(after, d_answer, one, one, gradient.d_V)
     for b in range(d_answer.shape[0]):
@@ -134,7 +134,7 @@ def read_out_back(d_answer: Array, after: Array, d_state: Array, gradient: Gradi
 def run_reset_back(
     reset_back: Any, row: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
 ) -> None:
-    """What q adds to dL/ds and dL/d(state) before the step, from dL/ds of the gates that it feeds."""
+    """Add the gradient through q to dL/ds and to dL/d(previous states), from dL/ds of the gates that q feeds."""
     prefer_widest_vectors()
     d_s, d_state, residuals, states = gradient.d_s, gradient.d_state, trace.residuals, trace.states
     q, U, B, width, last = trace.q, model.U[0], sizes.batch, sizes.width, sizes.last
@@ -161,7 +161,7 @@ def run_reset_back(
 def run_back(
     backward: Any, reset_back: Any, t: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
 ) -> None:
-    """Step t of a segment: from dL/d(state) after it to dL/ds, in rows `slot`, and dL/d(state) before."""
+    """Back-propagate step t of a segment: from dL/d(state) to dL/ds (rows `slot`) and dL/d(previous states)."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, d_s, d_state, one = trace.states, trace.residuals, gradient.d_s, gradient.d_state, model.one
@@ -190,7 +190,7 @@ def run_back(
 
 
 def add_products(x: Array, row: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
-    """What a block of steps, from `row` on, adds to the gradients of W, the bias and R; x `[steps, B, F + 1]`."""
+    """Add a block of steps from `row` on to the gradients of W, bias and R; x `[steps, B, F + 1]`."""
     width, first, last, rows = sizes.width, sizes.first, sizes.last, x.shape[0] * sizes.batch
     columns, from_states = len(sizes.gates) * width, last - first
     d_s, d_R = gradient.d_s[:rows], gradient.d_R
@@ -233,7 +233,7 @@ def back_through_segment(
     gradient: Gradient,
     sizes: Sizes,
 ) -> None:
-    """The steps of the segment that begins at `begin` and has been run, last one first; x `[steps, B, F + 1]`."""
+    """Back-propagate through the steps of the segment that begins at step `begin`; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, block, steps = sizes.batch, sizes.width, sizes.block, x.shape[0]
     d_a, unread = gradient.d_state[:, :width], sizes.time - sizes.output_steps
@@ -249,9 +249,9 @@ def back_through_segment(
             add_products(x[t : t + min(block, steps - t)], t * B, trace, gradient, model.one, sizes)
 
 
-# What depends on a cell leaves no symbol in the object code: it is made part of the kernel. To symbols of one
-# name and signature Numba adds a number only, counted anew in each process; and when a process loads kernels that
-# several others have put on disk, the linker takes the first function of a name for all of them.
+# Functions that depend on the cell are inlined into the kernel, so that they leave no symbol in the object code.
+# Numba distinguishes symbols of one name and signature only by a number that starts anew in each process. If a
+# process loads kernels that other processes cached, the linker would use the first function of a name for all.
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, back_through_segment)
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(unpack, pack, copy, copy_rows, transpose, begin_segment, begin_segment_again, begin_back),
@@ -265,11 +265,11 @@ for function in OF_ALL:
 
 
 def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerprint: str) -> Callable[..., Any]:
-    """The kernel of a cell, not yet compiled.
+    """Return the kernel of a cell, not yet compiled.
 
-    It may close over importable functions and numbers alone: then Numba finds it on disk in the next process.
-    `fingerprint` must change whenever any of these functions does, since Numba looks at this file only. It is part
-    of the kernel's name.
+    The kernel closes over importable functions and numbers only, so that Numba finds it in its cache in the next
+    process. Numba's cache checks only this file, so the kernel's name contains `fingerprint`, which must change
+    whenever one of these functions changes.
     """
     forward, backward = cell.forward, cell.backward
     reset, reset_back = (cell.reset.forward, cell.reset.backward) if cell.reset else (None, None)
@@ -279,7 +279,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
     register_jitable(forceinline=True)(loss)
 
     def kernel(parameters, gradients, losses, norms, data, model, trace, gradient, sizes, kind, schedule):  # type: ignore[no-untyped-def]
-        """For each model, what the schedule says."""
+        """Carry out the schedule for each model."""
         prefer_widest_vectors()
         control = control_word()
         set_control_word(control | np.uint32(FLUSH))
@@ -295,7 +295,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
                     begin_segment(trace, segment, sizes)
                 elif phase == AGAIN:
                     begin_segment_again(trace, segment, sizes)
-                if phase in (FORWARD, AGAIN):  # `run` is inlined: one call compiles in half the time of two
+                if phase in (FORWARD, AGAIN):  # `run` is inlined, so one call compiles in half the time of two
                     run(forward, reset, x_segment, model, trace, sizes)
                 if phase == FORWARD:
                     read_out(y_hat, begin, steps, model, trace, sizes)

@@ -1,9 +1,9 @@
-"""The weights of a model: from one flat vector into padded matrices, and the gradient back.
+"""Copy the weights of a model from the flat vector into padded matrices, and the gradient back.
 
-The flat vector is that of `memspan.engines.parameters.Layout`: H numbers for each gate of a row. In a row of a
-padded matrix each gate takes `width`; all matrices together are one vector too. So to unpack is to copy runs of
-numbers from one vector to the other, and `runs_of` says which. (To walk through the matrices in the kernel instead
-takes a second to compile.)
+In the flat vector of `memspan.engines.parameters.Layout` a row has H numbers for each gate; in a padded matrix it
+has `width`. The padded matrices are also parts of one vector. Unpacking therefore copies runs of numbers from one
+vector to the other, and `runs_of` lists the runs. (Loops over the matrices in the kernel would take a second to
+compile.)
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from memspan.engines.parameters import Layout
 from memspan.shapes import Array, Flat
 
 Runs = Int[np.ndarray, "runs 3"]
-"""Where each run begins in the flat vector, where in the padded one, and its length."""
+"""For each run its start in the flat vector, its start in the padded vector, and its length."""
 
 
 class Padded(NamedTuple):
-    """The padded matrices, as parts of a vector; the last row of W is the bias."""
+    """The padded matrices, as parts of one vector; the last row of W is the bias."""
 
     W: Inexact[np.ndarray, "features+1 gates*width"]
     R: Inexact[np.ndarray, "reads*width recurrent*width"]
@@ -31,14 +31,14 @@ class Padded(NamedTuple):
 
 
 def padded(vector: Array, shapes: Sequence[tuple[int, ...]]) -> Padded:
-    """The matrices of these shapes; writing to one writes to the vector."""
+    """Return matrices of the given shapes as views into `vector`."""
     ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
     parts = np.split(vector, ends[:-1])
     return Padded(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
 
 
 def runs_of(layout: Layout, width: int, shapes: Sequence[tuple[int, ...]]) -> Runs:
-    """Every run, in the order of the flat vector, for padded matrices of these shapes."""
+    """List the runs in the order of the flat vector, for padded matrices of the given shapes."""
     cell, F, H, O = layout.cell, layout.features, layout.hidden, layout.outputs
     places = np.arange(sum(rows * columns for rows, columns in shapes))
     W, R, V, U, by = padded(places, shapes)
@@ -57,24 +57,24 @@ def runs_of(layout: Layout, width: int, shapes: Sequence[tuple[int, ...]]) -> Ru
 
 
 def unpack(flat: Flat, model: Model, sizes: Sizes) -> None:
-    """Copy the flat weights into the padded ones. In a kernel."""
+    """Copy the flat weights into the padded matrices. Only inside kernels."""
     for run in range(model.runs.shape[0]):
         narrow, wide, length = model.runs[run, 0], model.runs[run, 1], model.runs[run, 2]
         copy(flat[narrow : narrow + length], model.padded[wide : wide + length])
     U, width = model.U, sizes.width
     for begin in range(0, len(sizes.unit_weights) * width, width):
         for h in range(begin + sizes.hidden, begin + width):
-            U[0, h] = U[0, begin]  # a cell may divide by them, and what is padded be NaN
+            U[0, h] = U[0, begin]  # a cell may divide by unit weights, and zeros would give NaN
 
 
 def pack(gradient: Gradient, runs: Runs, flat: Flat) -> None:
-    """Copy the padded gradient into the flat one. In a kernel."""
+    """Copy the padded gradient into the flat gradient. Only inside kernels."""
     for run in range(runs.shape[0]):
         narrow, wide, length = runs[run, 0], runs[run, 1], runs[run, 2]
         copy(gradient.padded[wide : wide + length], flat[narrow : narrow + length])
 
 
 def copy(numbers: Array, into: Array) -> None:
-    """`into[:] = numbers`, for which Numba would compile the making of a message about shapes, in seconds."""
+    """`into[:] = numbers`, in a loop: for the assignment Numba would take seconds to compile an error message."""
     for i in range(numbers.shape[0]):
         into[i] = numbers[i]

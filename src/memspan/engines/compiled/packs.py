@@ -1,17 +1,17 @@
-"""The numbers of one unit, a tuple, from where they lie apart in an array, and back.
+"""Load the numbers of one unit from several places in an array as a tuple, and store them.
 
-A row of a kernel's arrays holds gates, or states, side by side. `load(array, at, offsets)` takes the elements
-`at + offset` of an array as if it had one axis, for every one of a tuple of offsets; `store` writes them.
+A row of a kernel's arrays holds the gates, or the states, side by side. `load(array, at, offsets)` returns the
+elements `at + offset` of the flattened array for each offset; `store` writes them.
 
-*Rows that do not overlap.* A loop over the units of a cell reads and writes up to fifteen rows. LLVM can make
-vectors of it only if it knows that none overlaps another. It would ask: before every row, for every pair, which
-takes longer than a row of 32 numbers; or before all of them at once, and give up, because the rows of one gate lie
-between those of another. So these functions promise it: within one row of a loop over units, what is written is
-nowhere else read or written. Only rows that are updated in place are read as well: what `store_updated` writes
-`load_updated` reads, at the same index and offset; and `add` reads what it writes.
+*Rows that do not overlap.* A loop over the units of a cell reads and writes up to fifteen rows. LLVM can vectorise
+the loop only if it knows that no two of them overlap. Otherwise it adds checks at run time. Checks of every pair
+before every row take longer than a row of 32 numbers. A single check before all rows fails, because the rows of
+one gate lie between those of another. So these functions promise LLVM that, within one row of a loop over units,
+an element that is written is not read or written elsewhere. The exceptions are rows that are updated in place:
+`load_updated` reads what `store_updated` writes, at the same index and offset, and `add` reads what it writes.
 
-To LLVM that is a scope for each row that is written, from which all others are said to keep away:
-https://llvm.org/docs/LangRef.html#noalias-and-alias-scope-metadata.
+LLVM receives the promise as a scope for each row that is written, and as the statement that all other accesses do
+not alias it: https://llvm.org/docs/LangRef.html#noalias-and-alias-scope-metadata.
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ from numba.extending import intrinsic
 
 KINDS = ("stored", "updated", "added")
 SCOPES = 8
-"""Scopes for the rows of each kind; were there more rows, some would share one, and be promised less."""
+"""The number of scopes for each kind of row. Beyond it rows share scopes, and LLVM knows less about them."""
 
 
 @intrinsic
 def new_rows(typing: Any) -> Any:
-    """From here on the others work on other rows: their promise is about these, and forgets the last."""
+    """Start the next row of the loop: the promises made from here on are about this row only."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         module = builder.module
@@ -44,25 +44,25 @@ def new_rows(typing: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
-    """The elements `at + offset`; they are in none of the rows that are written."""
+    """Load the elements `at + offset`, which must be in none of the rows that are written."""
     return _loading(array, offsets)
 
 
 @intrinsic
 def load_updated(typing: Any, array: Any, at: Any, offsets: Any) -> Any:
-    """As `load`, of rows that are updated in place, by `store_updated` with the same offsets."""
+    """Load elements of rows that `store_updated` updates in place, at the same offsets."""
     return _loading(array, offsets, "updated")
 
 
 @intrinsic
 def store(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
-    """Write the elements `at + offset`."""
+    """Store the elements `at + offset`."""
     return _storing(array, offsets, values, "stored")
 
 
 @intrinsic
 def store_updated(typing: Any, array: Any, at: Any, offsets: Any, values: Any) -> Any:
-    """As `store`, in rows that `load_updated` reads."""
+    """Store elements of rows that `load_updated` reads."""
     return _storing(array, offsets, values, "updated")
 
 
@@ -85,7 +85,7 @@ def _loading(array: Any, offsets: Any, kind: str | None = None) -> Any:
 
 def _storing(array: Any, offsets: Any, values: Any, kind: str) -> Any:
     if len(values) != len(offsets):
-        raise TypingError(f"the cell returns {len(values)} values where it names {len(offsets)}")
+        raise TypingError(f"The cell returns {len(values)} values but names {len(offsets)}.")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         elements = _elements(context, builder, signature, arguments)
@@ -107,7 +107,7 @@ def _elements(context: Any, builder: Any, signature: Any, arguments: Any) -> lis
 
 
 def _promised(builder: Any, instruction: Any, kind: str | None, k: int) -> Any:
-    """Say that the instruction keeps out of every scope but its own; a row that is not written has none."""
+    """Mark the instruction as outside every scope but that of its own row; rows that are only read have none."""
     scopes = _scopes(builder.module)
     if kind is not None:
         its = scopes.pop(KINDS.index(kind) * SCOPES + k % SCOPES)

@@ -1,11 +1,11 @@
-"""What kernels ask of LLVM and the processor, beyond what Numba does.
+"""Settings of the processor and of LLVM that kernels need and Numba does not make.
 
-*Denormal numbers.* A gradient that vanishes passes through the numbers below `tiny` (1e-38 in float32), on which
-x86 processors compute a hundred times slower; worse, multiplied by a little less than one the smallest of them
-rounds to itself and never reaches zero. So kernels switch them off, in the processor's control register, and on
-again at their end.
+*Denormal numbers.* A vanishing gradient passes through the denormal numbers (below 1e-38 in float32), with which
+x86 processors compute a hundred times more slowly. Moreover, the smallest denormal number times a factor slightly
+below 1 rounds to itself and never reaches zero. So a kernel switches denormal numbers off in the processor's
+control register, and on again at its end.
 
-*Vectors* as wide as there are; of itself LLVM keeps to 256 bits where 512 exist.
+*Vector width.* By default LLVM uses vectors of 256 bits even where 512 are available; kernels use the widest.
 """
 
 import platform
@@ -17,13 +17,13 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-FLUSH = 0x8040  # of the register MXCSR: results to zero, and operands as zero
+FLUSH = 0x8040  # bits of the register MXCSR: flush denormal results to zero, and treat denormal operands as zero
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
 @intrinsic
 def control_word(typing: Any) -> Any:
-    """The processor's floating-point control word; 0 where denormals are as fast as other numbers."""
+    """Return the floating-point control word; 0 on processors other than x86."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if not X86:
@@ -35,7 +35,7 @@ def control_word(typing: Any) -> Any:
 
 @intrinsic
 def set_control_word(typing: Any, word: Any) -> Any:
-    """Set it."""
+    """Set the floating-point control word."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if X86:
@@ -47,10 +47,10 @@ def set_control_word(typing: Any, word: Any) -> Any:
 
 @intrinsic
 def prefer_widest_vectors(typing: Any) -> Any:
-    """In the function that calls this."""
+    """Make LLVM use the widest vectors in the calling function."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite knows no such names
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own add refuses this name
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -58,7 +58,7 @@ def prefer_widest_vectors(typing: Any) -> Any:
 
 @njit
 def denormals_back() -> None:
-    """Switch denormal numbers on, after a kernel that did not come to its end."""
+    """Switch denormal numbers on again after a kernel that raised an error."""
     set_control_word(control_word() & np.uint32(0xFFFFFFFF ^ FLUSH))
 
 

@@ -1,8 +1,8 @@
-"""Matrix products inside kernels: Numba's own door to BLAS, with strides, sums, and blocks of the right size.
+"""Matrix products inside kernels, through Numba's interface to BLAS, with strides, accumulation and blocking.
 
-`np.dot` in a kernel goes through the same door, but it takes whole contiguous arrays only and overwrites its
-result. Here an operand may be a part of a wider matrix, and the product may be added to what is there. Rows must
-lie in one piece (`[:, a:b]` is right, `[:, ::2]` is not).
+`np.dot` in a kernel uses the same interface, but takes contiguous arrays only and overwrites its result. Here an
+operand may be part of a wider matrix, and the product may be added to the result. Rows must be contiguous (`[:,
+a:b]` is valid, `[:, ::2]` is not).
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ Scale = Any
 NORMAL, TRANSPOSED = ord("n"), ord("t")
 KIND = {types.float32: ord("s"), types.float64: ord("d")}
 BLOCK = 600_000
-"""Products m·n·k: OpenBLAS multiplies up to 100³ without packing its operands first, at up to twice the rate."""
+"""The largest m·n·k of one call: OpenBLAS does not pack operands up to 100³, which is up to twice as fast."""
 
 
 def product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
@@ -34,7 +34,7 @@ def transposed_product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix)
 
 @intrinsic
 def element(typing: Any, matrix: Any, i: Any, j: Any) -> Any:
-    """A pointer to matrix[i, j], for which a slice would take longer to compile."""
+    """A pointer to matrix[i, j]; a slice would take longer to compile."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
@@ -44,7 +44,7 @@ def element(typing: Any, matrix: Any, i: Any, j: Any) -> Any:
 
 
 def _generate(transposed: bool) -> Any:
-    """A kernel function for either; BLAS counts columns first, so to it the operands change places."""
+    """Make the kernel function of either product. BLAS stores columns first, so the operands change places."""
     how = TRANSPOSED if transposed else NORMAL
 
     def overloaded(A: Any, B: Any, one: Any, beta: Any, C: Any) -> Any:
@@ -85,7 +85,7 @@ def _generate(transposed: bool) -> Any:
                             C.strides[0] // size,
                         )
 
-        # Two functions of one name would be one to the linker (see OF_A_CELL in `kernel.py`).
+        # The linker would take two functions of one name for the same (see OF_A_CELL in `kernel.py`).
         kernel.__qualname__ = "transposed_product" if transposed else "product"
         return kernel
 

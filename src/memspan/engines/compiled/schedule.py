@@ -1,27 +1,28 @@
-"""The order in which a kernel goes through the segments of a sequence, forward and back.
+"""The order in which a kernel processes the segments of a sequence.
 
-The trace of one segment is kept at a time. So on the way back every segment but the last is run again before it is
-differentiated: for three segments FORWARD 0, 1, 2; LOSS; BACK 2; AGAIN 1, BACK 1; AGAIN 0, BACK 0.
+The kernel keeps the trace of one segment at a time. During the backward pass it runs every segment but the last
+again before differentiating it: for three segments FORWARD 0, 1, 2; LOSS; BACK 2; AGAIN 1, BACK 1; AGAIN 0, BACK
+0.
 """
 
 import numpy as np
 from jaxtyping import Int
 
 FORWARD, LOSS, AGAIN, BACK = range(4)
-"""What is done with a segment: run it, and read out its answers; compute the loss, of the whole sequence; run it
-again from its checkpoint; back-propagate through it."""
+"""The operations: run a segment and read out its predictions; compute the loss of the whole sequence; run a
+segment again from its checkpoint; back-propagate through a segment."""
 
 Schedule = Int[np.ndarray, "entries 2"]
-"""Pairs of what to do, and the segment."""
+"""Pairs of an operation and a segment."""
 
 
 def forward_schedule(segments: int) -> Schedule:
-    """Run every segment."""
+    """The schedule of a forward pass: run every segment."""
     return np.array([(FORWARD, segment) for segment in range(segments)], np.intp)
 
 
 def backward_schedule(segments: int) -> Schedule:
-    """Back-propagate through every segment, after a forward pass in the same buffers."""
+    """The schedule of a backward pass, after a forward pass in the same buffers."""
     last = segments - 1
     entries = [(BACK, last)]
     for segment in reversed(range(last)):
@@ -30,6 +31,6 @@ def backward_schedule(segments: int) -> Schedule:
 
 
 def whole_schedule(segments: int) -> Schedule:
-    """Forward, the loss, and back."""
+    """The schedule of a forward pass, the loss, and a backward pass."""
     loss = np.array([(LOSS, segments - 1)], np.intp)
     return np.concatenate([forward_schedule(segments), loss, backward_schedule(segments)])

@@ -1,4 +1,4 @@
-"""What a kernel works with: sizes, weights, buffers and data, as named tuples, which Numba understands."""
+"""The arguments of a kernel: sizes, weights, buffers and data, as named tuples, which Numba can compile."""
 
 from typing import NamedTuple
 
@@ -6,17 +6,17 @@ import numpy as np
 from jaxtyping import Inexact, Int
 
 Offsets = tuple[int, ...]
-"""Where in a row the columns of each gate, or of each state, begin."""
+"""The first column of each gate, or of each state, in a row."""
 
 
 class Sizes(NamedTuple):
-    """Lengths of axes, and where the columns of gates and states begin; no more than kernels use, at every call.
+    """Lengths of axes and first columns of gates and states; only those that kernels use, to keep calls fast.
 
-    `width` is H, padded. `segment` is how many steps are traced at once, `block` how many one product for the
-    gradients takes. Of the states R reads the first `read` columns, and R itself has `recurrent`. Of the
-    pre-activations, R feeds the columns `first` to `last` from the states, and those from `last` on from q, which
-    is column `q` of the residuals. The rest are offsets, one for each gate, state and so on; `early` are the gates
-    before `last`.
+    `width` is H, padded. `segment` is the number of steps whose trace is kept at once, and `block` the number of
+    steps in one product for the gradients. R reads the first `read` columns of the states and has `recurrent`
+    columns. R feeds the columns `first` to `last` of the pre-activations from the states, and those from `last` on
+    from q, which begins at column `q` of the residuals. The other fields are offsets, one for each gate, state and
+    so on. `early` are the gates before `last`.
     """
 
     time: int
@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Batches and answers of some models."""
+    """Batches and predictions of several models."""
 
     x: Inexact[np.ndarray, "models time batch features+1"]
     y: Inexact[np.ndarray, "models output_steps batch outputs"]
@@ -48,15 +48,15 @@ class Data(NamedTuple):
     d_y_hat: Inexact[np.ndarray, "models output_steps batch outputs"]
 
 
-# Three tuples, and not one of all their arrays: where a field is taken out of a tuple Numba has LLVM read all of
-# it, and a function that is called gets all of it.
+# Three tuples instead of one, because reading a field makes Numba load the whole tuple, and a call passes all of
+# it.
 
 
 class Model(NamedTuple):
-    """The weights of one model, padded with zeros; and numbers that BLAS and the cell want in the dtype.
+    """The weights of one model, padded with zeros, and the constants of BLAS and the cell in the engine's dtype.
 
-    The last row of W is the bias: the last column of every x is 1. The matrices are parts of `padded`; for `runs`
-    see `memspan.engines.compiled.packing`.
+    The last row of W is the bias: the last column of every x is 1. The matrices are parts of `padded`.
+    `memspan.engines.compiled.packing` explains `runs`.
     """
 
     padded: Inexact[np.ndarray, "padded"]
@@ -72,7 +72,7 @@ class Model(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """What a forward pass writes: rows are steps times batch, columns gates or states of `width` side by side."""
+    """The arrays of a forward pass: rows are steps times batch, columns are gates or states of `width` each."""
 
     states: Inexact[np.ndarray, "(segment+1)*batch states*width"]
     residuals: Inexact[np.ndarray, "segment*batch residuals*width"]
@@ -82,7 +82,7 @@ class Tape(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What a backward pass writes, in rows and columns as `Tape` has them; and first R and V turned over."""
+    """The arrays of a backward pass, with rows and columns as in `Tape`; R_T and V_T are R and V transposed."""
 
     padded: Inexact[np.ndarray, "padded"]
     d_W: Inexact[np.ndarray, "features+1 gates*width"]

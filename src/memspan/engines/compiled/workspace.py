@@ -1,4 +1,4 @@
-"""How a pass is cut into segments and what memory it takes, and the arrays that a kernel works in."""
+"""The division of a pass into segments, its memory, and the arrays that a kernel uses."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,31 +17,31 @@ from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
 
-TOGETHER = 2**24  # bytes of inputs that one call of the kernel gets
-PADDING = 16  # gates are as wide as a multiple of this: no loop over units has a remainder
-ALIASING = 1024  # rows of a multiple of so many bytes fall into few lines of a cache
-PRODUCT_ROWS = 128  # of one product for the gradient of R: as many steps as it takes
-PREDICTED_ROWS = 1024  # of a segment where nothing is traced
+TOGETHER = 2**24  # bytes of inputs for one call of the kernel
+PADDING = 16  # the width of a gate is a multiple of this, so that no loop over units has a remainder
+ALIASING = 1024  # rows whose length is a multiple of this, in bytes, compete for few cache lines
+PRODUCT_ROWS = 128  # least number of rows in one product for the gradient of R
+PREDICTED_ROWS = 1024  # rows of a segment if no trace is kept
 
 Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class PassPlan:
-    """How a pass is cut into segments, and the memory that it takes.
+    """The division of a pass into segments, and the memory that it takes.
 
     Attributes
     ----------
     sizes : Sizes
     segments : int
-        More than 1 where the whole trace would not fit.
+        The number of segments; more than 1 if the whole trace does not fit in memory.
     models : int
-        How many networks one call of the kernel gets.
+        The number of networks in one call of the kernel.
     weights, trace, gradient, data : tuple of shapes
-        Of the padded matrices, and of the arrays of `Tape`, of `Gradient` from `d_s` on, and of `Data`, in their
-        order.
+        The shapes of the padded matrices, and of the arrays of `Tape`, of `Gradient` (from `d_s` on) and of
+        `Data`, in their order.
     bytes : int
-        Of all of them; there are matrices for the weights and for their gradient.
+        The size of all arrays; the matrices count twice, for the weights and for their gradient.
     """
 
     sizes: Sizes
@@ -55,7 +55,7 @@ class PassPlan:
 
     @property
     def padded(self) -> tuple[int]:
-        """The shape of all padded matrices as one vector."""
+        """The shape of the vector of all padded matrices."""
         return (sum(map(math.prod, self.weights)),)
 
     @classmethod
@@ -70,18 +70,18 @@ class PassPlan:
         models: int = 1,
         backward: bool = True,
     ) -> "PassPlan":
-        """For so many models: the whole trace if that fits; else segments of the length that takes least memory.
+        """Plan with the whole trace if it fits in `memory`, otherwise with segments that take the least memory.
 
         Raises
         ------
         InvalidArgument
-            When neither fits.
+            If neither fits.
         """
         cell, (T, B, F), O = layout.cell, shape, layout.outputs
         states, step = len(cell.states), len(cell.states) + len(cell.residuals)
         block = -(-PRODUCT_ROWS // B)
-        shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # checkpoints and steps together are fewest
-        shortest = -(-shortest // block) * block  # the same products as without segments, to the last bit
+        shortest = max(2, math.ceil(math.sqrt(T * states / step)))  # least memory of checkpoints plus trace
+        shortest = -(-shortest // block) * block  # so that products are the same as without segments, bit for bit
         segments = {T, min(shortest, T)} if backward else {min(T, -(-PREDICTED_ROWS // B))}
         each = B * (T * (F + 1) + 3 * output_steps * O) * dtype.itemsize
         models = min(models, max(1, min(TOGETHER, memory // 4) // each))
@@ -92,7 +92,7 @@ class PassPlan:
             if plan.bytes <= memory:
                 return plan
         rule = f"at least {plan.bytes} bytes for T={T}, B={B}, H={layout.hidden} ({cell.name}, {dtype})"
-        raise InvalidArgument("memory", f"{rule}, which are {plan.bytes / 2**30:.3g} GiB", memory)
+        raise InvalidArgument("memory", f"{rule}, that is {plan.bytes / 2**30:.3g} GiB", memory)
 
     @classmethod
     def with_segments(
@@ -105,7 +105,7 @@ class PassPlan:
         block: int,
         backward: bool,
     ) -> "PassPlan":
-        """With T, B and K of `lengths`, and segments of so many steps."""
+        """Plan for T, B and K in `lengths`, with segments of `segment` steps."""
         cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
         width = -(-H // PADDING) * PADDING
         gates, states, residuals = (len(names) * width for names in (cell.gates, cell.states, cell.residuals))
@@ -130,9 +130,9 @@ class PassPlan:
 
 
 class Workspace:
-    """The arrays that a kernel works in, for one shape of batches and for `most` models or fewer.
+    """The arrays that a kernel uses, for one shape of batches and at most `most` models.
 
-    `kind` tells the kernel which loss to compute, if it serves several.
+    `kind` selects the loss if the kernel serves several.
     """
 
     def __init__(
@@ -157,12 +157,12 @@ class Workspace:
         self.whole = whole_schedule(plan.segments)
 
     def parts(self, models: int) -> Iterator[slice]:
-        """The models of each call."""
+        """The slices of models, one for each call of the kernel."""
         together = self.plan.models
         return (slice(begin, min(begin + together, models)) for begin in range(0, models, together))
 
     def fill(self, inputs: Sequence[Inputs], labels: Sequence[Outputs] = ()) -> None:
-        """Copy in the batches of the models of one call."""
+        """Copy the batches of one call into the arrays."""
         for k, x in enumerate(inputs):
             self.data.x[k, ..., :-1] = x
         for k, y in enumerate(labels):
@@ -178,7 +178,7 @@ class Workspace:
         schedule: Schedule,
         k: int = 0,
     ) -> None:
-        """Call the kernel for these models, the first of them being number `k` of `data`."""
+        """Call the kernel for several models; the first uses row `k` of `data`."""
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
         work = self.model, self.trace, self.gradient, self.plan.sizes
         try:
@@ -189,7 +189,7 @@ class Workspace:
 
 
 def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
-    """Where gates, states and so on begin, as the last parts of `Sizes`."""
+    """The column offsets in the last fields of `Sizes`."""
 
     def offsets(names: Sequence[str]) -> tuple[int, ...]:
         return tuple(width * k for k in range(len(names)))
