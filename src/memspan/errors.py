@@ -6,10 +6,12 @@ Every message names the argument, the rule and the value got.
 import difflib
 import math
 import operator
+import os
 import re
 import reprlib
 from collections.abc import Iterable
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +33,10 @@ class InvalidArgument(MemspanError, ValueError):
 
     def __str__(self) -> str:
         return "{} must be {}, got {}{}".format(*self.args)
+
+
+class LossTooLarge(InvalidArgument):
+    """Finite numbers of which a loss would be infinite. In training that is no error: the network has diverged."""
 
 
 class UnknownField(InvalidArgument):
@@ -139,13 +145,52 @@ def real_number(
     return number
 
 
-def generator(name: str, value: Any) -> np.random.Generator:
-    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy."""
-    try:
+def true_or_false(name: str, value: Any) -> bool:
+    """Return `value` as a `bool`; words and numbers are refused, since "no" would count as true."""
+    if not isinstance(value, bool | np.bool):
+        raise InvalidArgument(name, "True or False", repr(value))
+    return bool(value)
+
+
+def a_path(name: str, value: Any) -> Path:
+    """Return `value` as a `Path`."""
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidArgument(name, "the path of a file, as a text or a Path", repr(value))
+    return Path(value)
+
+
+def generator(name: str, value: Any, purpose: str) -> np.random.Generator:
+    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy.
+
+    A seed gives each `purpose` a stream of its own: the weights of `Network(rng=0)` and the sequences of
+    `Batches(rng=0)` have nothing in common. Generators and SeedSequences are taken as they are.
+    """
+    if value is None or isinstance(value, np.random.Generator | np.random.BitGenerator | np.random.SeedSequence):
         return np.random.default_rng(value)
-    except (TypeError, ValueError):
+    try:
+        seed = whole_number(name, value, least=0)
+    except InvalidArgument:
         rule = "a Generator, a SeedSequence or a whole number of at least 0"
         raise InvalidArgument(name, rule, repr(value)) from None
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(purpose.encode())))
+
+
+def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return `value` as an array. A masked array is refused, because NumPy would drop its mask without a word."""
+    if _masked(value):
+        hint = "; take its .filled(), with NaN for labels that a masked loss is to leave out"
+        raise InvalidArgument(name, "an array without a mask", "a numpy.ma.MaskedArray", hint)
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of different lengths
+        raise InvalidArgument(name, "a rectangular array", type(value).__name__) from None
+
+
+def _masked(value: Any) -> bool:
+    """Whether it is a masked array, or a list with one in it."""
+    if isinstance(value, list | tuple):
+        return any(map(_masked, value))
+    return isinstance(value, np.ma.MaskedArray)
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:

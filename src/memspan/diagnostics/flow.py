@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from memspan.engines.readable import Gradients
+from memspan.errors import InvalidArgument
+from memspan.runtime.floats import quiet
 from memspan.shapes import PerStep
 
 
@@ -31,8 +33,11 @@ class GradientFlow:
     d_W: PerStep
 
     @classmethod
+    @quiet
     def of(cls, gradients: Gradients) -> Self:
-        """Measure a backward pass."""
+        """Measure a backward pass, from what `Network.backward` returned."""
+        if not isinstance(gradients, Gradients):
+            raise InvalidArgument("gradients", "what Network.backward returned", repr(gradients))
         T = len(gradients.d_a)
         d_R, d_W = (_norm(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
         return cls(_norm(gradients.d_a).sum(axis=1), d_R, d_W)

@@ -71,7 +71,7 @@ def gradient_check(
     if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
         raise InvalidArgument("model", "a Network of float32 or float64", repr(model))
     elements = whole_number("elements", elements)
-    rng = generator("rng", rng)
+    rng = generator("rng", rng, "gradient check")
     x = model.inputs(x)
     objective = Objective.of(loss, y)
     if x.shape[1] == 1:

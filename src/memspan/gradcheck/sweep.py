@@ -55,7 +55,7 @@ def step_size_sweep(
     Parameters are those of `gradient_check`; the derivative is that of L along one random unit direction in the
     space of all weights, and the truth is what `model.backward` says.
     """
-    rng = generator("rng", rng)
+    rng = generator("rng", rng, "step sweep")
     x = model.inputs(x)
     objective = Objective.of(loss, y)
     direction = rng.standard_normal(model.layout.size)

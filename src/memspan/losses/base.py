@@ -4,13 +4,15 @@ All of them take what the network reads out, ŷ, as it is: a cross-entropy appli
 itself. They are means, over every number that is asked for.
 """
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Inexact
 
-from memspan.errors import InvalidArgument, NotReady
+from memspan.errors import InvalidArgument, LossTooLarge, NotReady, plain_array, true_or_false
 from memspan.losses.compiled import SQUARED, Kind, evaluate
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array, Outputs
 
 
@@ -30,6 +32,23 @@ class Loss(Protocol):
 
     def backward(self) -> Any:
         """dL/dŷ at the last `forward`."""
+
+
+def check_loss(loss: Any) -> None:
+    """Raise `InvalidArgument` if `loss` is not an object with the two methods of a loss."""
+    if isinstance(loss, type):
+        raise InvalidArgument("loss", f"an object, such as {loss.__name__}()", f"the class {loss.__name__}")
+    for name in ("forward", "backward"):
+        if not callable(getattr(loss, name, None)):
+            raise InvalidArgument("loss", f"an object with a method {name}", repr(loss))
+
+
+def value_of(loss: Loss, y_hat: Any, y: Any) -> Any:
+    """`loss.forward`, but infinity where memspan's losses refuse one: in training that is a result."""
+    try:
+        return loss.forward(y_hat, y)
+    except LossTooLarge:
+        return math.inf
 
 
 class MeanLoss:
@@ -52,9 +71,7 @@ class MeanLoss:
     """Each subclass names it again: of one that does not, the engine cannot know that it is the same loss."""
 
     def __init__(self, masked: bool = False) -> None:
-        if not isinstance(masked, bool | np.bool):
-            raise InvalidArgument("masked", "True or False", repr(masked))
-        self.masked = bool(masked)
+        self.masked = true_or_false("masked", masked)
         self._derivative: Outputs | None = None
 
     @property
@@ -65,15 +82,17 @@ class MeanLoss:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'masked=True' if self.masked else ''})"
 
+    @quiet
     def forward(self, y_hat: Outputs, y: Outputs) -> float:
         """The loss of predictions `y_hat [B, O]` or `[K, B, O]` for labels `y` of the same shape, never broadcast.
 
         Raises
         ------
         InvalidArgument
-            When the two shapes differ, what they hold are not floating-point numbers, or no label is asked for.
+            When the two shapes differ, one is a masked array or does not hold floating-point numbers, or no label
+            is asked for; when the loss of finite numbers is too large for their dtype.
         """
-        y_hat, y = np.asarray(y_hat), np.asarray(y)
+        y_hat, y = plain_array("y_hat", y_hat), plain_array("y", y)
         for name, values in (("y_hat", y_hat), ("y", y)):
             if values.dtype.kind not in "fc":
                 raise InvalidArgument(name, "an array of floating-point numbers", f"dtype {values.dtype}")
@@ -85,12 +104,19 @@ class MeanLoss:
         of = asked[..., : values.shape[-1]]  # one value a row, or one a number
         count = int(of.sum())
         self._derivative = np.where(asked, derivative, 0) / count
-        return (np.where(of, values, 0).sum() / count).item()
+        loss = np.where(of, values, 0).sum() / count
+        if not np.isfinite(loss) and np.isfinite(y_hat).all() and np.isfinite(y[asked]).all():
+            largest = np.abs(y_hat).max()
+            raise LossTooLarge(
+                "y_hat", f"such that the loss is finite in {y_hat.dtype}", f"numbers up to {largest:g}"
+            )
+        return loss.item()
 
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` cannot be the labels of a batch.
 
-        The compiled engine looks at the first batch of each shape only: later ones cost no time.
+        If the loss is not masked, the compiled engine looks at the first batch of each shape only: later ones
+        cost no time.
         """
         if np.size(y) == 0:
             raise InvalidArgument("y", "at least one label", f"shape {np.shape(y)}")

@@ -12,7 +12,17 @@ from memspan.cells import CELLS, Cell
 from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
-from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.errors import (
+    InvalidArgument,
+    NotReady,
+    generator,
+    one_dtype,
+    one_of,
+    plain_array,
+    real_number,
+    whole_number,
+)
+from memspan.runtime.floats import quiet, usual
 from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
@@ -105,7 +115,7 @@ class Network:
         self.output_steps = None if output_steps is None else whole_number("output_steps", output_steps)
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
-        flat = initial_weights(self.layout, init, gain, generator("rng", rng))
+        flat = initial_weights(self.layout, init, gain, generator("rng", rng, "weights"))
         self.parameters: Flat = flat.astype(self.dtype)
         self.trace: Trace | None = None
         self.grads: Gradients | None = None
@@ -170,6 +180,7 @@ class Network:
         self.grads = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
         return self.grads
 
+    @quiet
     def update(self, lr: float) -> None:
         """One step of gradient descent: each weight less `lr` times its gradient, summed over time.
 
@@ -177,13 +188,23 @@ class Network:
         ------
         NotReady
             When `backward` has not been called since the last update.
+        InvalidArgument
+            When a gradient is not finite, or a weight would not be after the step; then none has changed.
         """
         if self.grads is None:
             raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first")
         lr = real_number("lr", lr, above=0)
+        updated = {}
         for name, weight in self.layout.by_name(self.parameters).items():
             gradient = self.grads[f"d_{name}"]
-            weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
+            gradient = gradient.sum(axis=0) if gradient.ndim == 3 else gradient
+            updated[name] = weight - lr * gradient
+            if not np.isfinite(gradient).all():
+                raise InvalidArgument(f"d_{name}", f"finite in {self.dtype}", "infinity or NaN")
+            if not np.isfinite(updated[name]).all():
+                raise InvalidArgument("lr", f"so small that {name} stays finite in {self.dtype}", repr(lr))
+        for name, weight in self.layout.by_name(self.parameters).items():
+            weight[:] = updated[name]
         self._forget()
 
     def get_weights(self) -> dict[str, Matrix]:
@@ -207,6 +228,7 @@ class Network:
             weight[:] = new[name]
         self.trace = None
 
+    @usual
     def astype(self, dtype: DTypeLike) -> Self:
         """A twin with the same weights in another dtype, and nothing remembered."""
         twin = copy.copy(self)
@@ -242,18 +264,15 @@ class Network:
             raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
         return d_loss.reshape(trace.y_hat.shape)
 
+    @quiet
     def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
         """A copy of what was given, in the network's dtype."""
-        try:
-            values = np.asarray(given)
-        except ValueError:  # lists of different lengths
-            raise InvalidArgument(name, "a rectangular array", type(given).__name__) from None
+        values = plain_array(name, given)
         allowed = "fc" if self.dtype.kind == "c" else "f"
         if values.dtype.kind not in allowed:
             rule = "an array of real floating-point numbers"
             raise InvalidArgument(name, rule, f"dtype {values.dtype}")
-        with np.errstate(over="ignore"):
-            converted = values.astype(self.dtype)
+        converted = values.astype(self.dtype)
         if finite and not np.isfinite(converted).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
             raise InvalidArgument(name, f"finite in {self.dtype}", f"{values[where]} at index {list(where)}")

@@ -64,7 +64,7 @@ def renamed_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]
 
 
 class RenamedAttribute:
-    """An old attribute: reads the new one, and warns."""
+    """An old attribute: reads and writes the new one, and warns."""
 
     def __init__(self, new: str) -> None:
         self.new = new
@@ -77,3 +77,7 @@ class RenamedAttribute:
             return self
         warn_renamed(f"{owner.__name__}.{self.name}", self.new)
         return getattr(instance, self.new)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        warn_renamed(f"{type(instance).__name__}.{self.name}", self.new)
+        setattr(instance, self.new, value)

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memspan._version import __version__
 from memspan.diagnostics import GradientFlow
-from memspan.losses import Loss
+from memspan.losses import Loss, value_of
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
 from memspan.study.study import Key
@@ -124,6 +125,7 @@ def run_trial(configuration: Configuration, length: int, repetition: int) -> Tri
     return run_group(configuration, length, [repetition])[0]
 
 
+@quiet
 def run_group(
     configuration: Configuration,
     length: int,
@@ -272,13 +274,13 @@ def _saved(model: Network) -> bytes:
     )
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
+@quiet  # a gradient that overflows is a result
 def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
     """The gradient of a batch at every time step, with the weights as they are."""
     twin = model.astype(
         model.dtype
     )  # which forgets the trace with its end: one of many networks could not keep it
-    loss.forward(twin.forward(batch.x), batch.y.astype(model.dtype))
+    value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))
     return Flow.of(GradientFlow.of(twin.backpropagate(loss.backward())))
 
 

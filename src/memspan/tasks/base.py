@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from memspan.errors import InvalidArgument, generator, one_of, whole_number
+from memspan.errors import InvalidArgument, generator, one_of, plain_array, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
 from memspan.runtime.renamed import renamed_keywords, warn_renamed
 from memspan.shapes import Array
@@ -40,6 +40,10 @@ Answer = Float[np.ndarray, "*output_steps outputs"]
 
 PerSequence = Float[np.ndarray, "batch"]
 """One real number for each sequence."""
+
+
+SEQUENCES = "sequences"
+"""What a seed for sequences is for: see `memspan.errors.generator`."""
 
 
 class Batch(NamedTuple):
@@ -229,7 +233,10 @@ class Task(ABC):
 
     @abstractmethod
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """How far each answer `[..., B]` is correct, 0 to 1; where none is asked for it does not matter."""
+        """How far each answer `[..., B]` is correct, 0 to 1, by those of its labels that are not NaN.
+
+        Where all of them are NaN it does not matter.
+        """
 
     @abstractmethod
     def relevant(self, x: Sequences) -> Steps:
@@ -252,8 +259,8 @@ class Task(ABC):
         """Its accuracy."""
 
     def mask(self, y: Labels) -> Mask:
-        """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
-        return ~np.isnan(y[..., 0])
+        """Which answers `[..., B]` count in the accuracy: those of which at least one label is not NaN."""
+        return ~np.isnan(y).all(axis=-1)
 
     def noise_free(self, x: Inputs, y: Labels) -> Labels:
         """The labels that decide what is correct: those given, unless these are noisy."""
@@ -272,14 +279,24 @@ class Task(ABC):
             warn_renamed("Task.sample(rng, length, batch)", "Task.sample(length, batch, rng)")
             length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
-        u = generator("rng", rng).random((batch, self.draws(length)))
+        u = generator("rng", rng, SEQUENCES).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 
     def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
-        """The share of correct answers among those that are asked for."""
+        """The share of correct answers among those that count: see `mask`.
+
+        Raises
+        ------
+        InvalidArgument
+            When the two shapes differ, one is a masked array, or no answer counts.
+        """
+        y_hat, y = plain_array("y_hat", y_hat), plain_array("y", y)
         if y_hat.shape != y.shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
-        return float(np.mean(self.correct(y_hat, y)[self.mask(y)]))
+        counted = self.mask(y)
+        if not counted.any():
+            raise InvalidArgument("y", "labels of which at least one counts", f"none, in shape {y.shape}")
+        return float(np.mean(self.correct(y_hat, y)[counted]))
 
 
 class WithinTolerance(Task):
@@ -294,7 +311,7 @@ class WithinTolerance(Task):
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """Within the tolerance."""
-        return np.asarray((np.abs(y_hat - y) <= self.tolerance).all(axis=-1))
+        return all_right(np.abs(y_hat - y) <= self.tolerance, y)
 
 
 class OneOfClasses(Task):
@@ -310,8 +327,15 @@ class OneOfClasses(Task):
         return SoftmaxCrossEntropy()
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """The right class; NaN is no answer."""
-        return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
+        """The right class, among those with a label; NaN is no answer."""
+        labelled = ~np.isnan(y)
+        chosen, right = (np.where(labelled, values, -np.inf).argmax(axis=-1) for values in (y_hat, y))
+        return np.asarray((chosen == right) & ~np.isnan(y_hat).any(axis=-1, where=labelled))
+
+
+def all_right(right: Bool[np.ndarray, "*output_steps batch outputs"], y: Labels) -> Bool[np.ndarray, "*rows"]:
+    """Whether each answer `[..., B]` is right in every output whose label is not NaN."""
+    return np.asarray((right | np.isnan(y)).all(axis=-1))
 
 
 def one_hot(numbers: Array, classes: int) -> Array:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, generator, one_dtype, whole_number
-from memspan.tasks.base import Batch, Task
+from memspan.errors import InvalidArgument, generator, one_dtype, plain_array, whole_number
+from memspan.tasks.base import SEQUENCES, Batch, Task
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Batches(Iterator[Batch]):
             raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", repr(self.task))
         self.length = self.task.checked_length(self.length)
         self.batch = whole_number("batch", self.batch)
-        self.rng = generator("rng", self.rng)
+        self.rng = generator("rng", self.rng, SEQUENCES)
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
     def __next__(self) -> Batch:
@@ -90,7 +90,7 @@ class Counted(Iterator[Batch]):
             x, y = next(self.source)
         except StopIteration:
             raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        batch = Batch(np.asarray(x), np.asarray(y))
+        batch = Batch(plain_array("x", x), plain_array("y", y))
         for part in batch:
             if part.dtype.kind not in "biufc":
                 raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")

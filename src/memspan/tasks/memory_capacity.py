@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from memspan.errors import InvalidArgument, real_number
 from memspan.losses import MSELoss
@@ -92,8 +93,16 @@ class MemoryCapacity(WithinTolerance):
         return MSELoss()
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """The share of lags within the tolerance."""
-        return np.asarray((np.abs(y_hat - y) <= self.tolerance).mean(axis=-1))
+        """The share of lags within the tolerance, of those with a label."""
+        labelled = ~np.isnan(y)
+        right = (np.abs(y_hat - y) <= self.tolerance).sum(axis=-1, where=labelled)
+        return right / np.maximum(labelled.sum(axis=-1), 1)
+
+    def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
+        """The share of correct numbers among those with a label, each counted once."""
+        if y_hat.shape != y.shape or not np.isnan(y).any() or np.isnan(y).all():
+            return super().accuracy(y_hat, y)  # all sequences have as many
+        return float(np.mean((np.abs(y_hat - y) <= self.tolerance)[~np.isnan(y)]))
 
     def relevant(self, x: Sequences) -> Steps:
         """All steps but the last."""

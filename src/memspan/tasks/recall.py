@@ -7,7 +7,17 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.losses import MSELoss
-from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, WithinTolerance, parameter
+from memspan.tasks.base import (
+    SEQUENCES,
+    Answer,
+    Batch,
+    Draws,
+    Sequences,
+    Shape,
+    Steps,
+    WithinTolerance,
+    parameter,
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ def generate_samples(
     ((10, 4, 1), (4, 1), True)
     """
     batch, length = whole_number("batch_size", batch_size), whole_number("seq_length", seq_length)
-    source = generator("rng", rng)
+    source = generator("rng", rng, SEQUENCES)
 
     def samples() -> Iterator[Batch]:
         while True:

@@ -140,7 +140,7 @@ def _check_shapes(task: Task) -> None:
         demand_equal((x.dtype, y.dtype), (np.float64, np.float64), "the dtypes of x and y")
         for name in ("trivial_answer", "chance_answer"):
             demand_equal(getattr(task, name)(length).shape, answer, f"the shape of the {name} at T = {length}")
-        single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
+        single = next(Batches(task, length, 5, rng=np.random.default_rng(0), dtype=np.float32))
         for name, part, double in zip("xy", single, (x, y), strict=True):
             demand_equal(part.dtype, np.float32, f"the dtype of {name} in float32")
             demand_same(part, double.astype(np.float32), f"{name} in float32 and in float64")

@@ -9,7 +9,7 @@ from memspan.diagnostics import GradientFlow
 from memspan.engines.base import Differentiated
 from memspan.engines.compiled import CompiledEngine
 from memspan.errors import one_of
-from memspan.losses import Loss
+from memspan.losses import Loss, value_of
 from memspan.network import Network
 from memspan.runtime.renamed import warn_renamed
 from memspan.shapes import Array, Outputs
@@ -53,7 +53,7 @@ class ReadableEngine:
         """As in `Engine`."""
         losses, gradients, flows = np.empty(len(parameters)), np.empty_like(parameters), []
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
-            losses[k] = self.loss.forward(network.forward(x), y)
+            losses[k] = value_of(self.loss, network.forward(x), y)
             grads = network.backpropagate(self.loss.backward())
             gradients[k] = grads.total()
             if norms:

@@ -9,17 +9,26 @@ from jaxtyping import Inexact
 
 from memspan.engines.base import Engine
 from memspan.engines.compiled import MEMORY
-from memspan.errors import real_number, whole_number
-from memspan.losses import Loss
+from memspan.errors import InvalidArgument, real_number, true_or_false, whole_number
+from memspan.losses import Loss, check_loss, value_of
 from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.floats import quiet
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
-from memspan.tasks import Batch, Batches, Recall, Task
-from memspan.training.arguments import check_alike, check_loss, check_mask, check_plain, checked_streams
+from memspan.tasks import Batch, Task
+from memspan.training.arguments import (
+    check_alike,
+    check_fit,
+    check_held_out,
+    check_mask,
+    check_plain,
+    checked_streams,
+    chosen_task,
+)
 from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
 from memspan.training.history import Evaluation, FitResult, Outcome
-from memspan.training.member import Member
+from memspan.training.member import Member, held_out_of
 from memspan.training.optimizers import Chain, Rule
 from memspan.training.stack import Stack
 
@@ -64,22 +73,31 @@ class Ensemble:
     ) -> None:
         check_loss(loss)
         check_alike(models)
-        self.loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
+        self._loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
         self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
         streams = checked_streams("batches", batches, len(models))
         if evaluation is None:
-            held_out = [stream.fork() if isinstance(stream, Batches) else stream for stream in streams]
+            held_out = [held_out_of(stream) for stream in streams]
         else:
             held_out = checked_streams("evaluation", evaluation, len(models))
+        check_held_out(streams, held_out)
+        for model, *both in zip(models, streams, held_out, strict=True):
+            for stream in both:
+                check_fit(model, stream)
         parts = zip(models, streams, held_out, strict=True)
         self.members = [Member(*part, self.optimizer.init(part[0].parameters)) for part in parts]
-        self.task = task or getattr(streams[0], "task", None) or Recall()
+        self.task = chosen_task(task, streams[0])
         check_mask(loss, self.task)
         memory = whole_number("memory", memory)
         self._compiled: AnyShapes | None = None
         if engine_name(engine) == "compiled":
             check_plain(models)
             self._compiled = AnyShapes(models[0], loss, memory)
+
+    @property
+    def loss(self) -> Loss:
+        """What they are trained with; the engine is made for it."""
+        return self._loss
 
     def fit(
         self,
@@ -111,7 +129,10 @@ class Ensemble:
         few = whole_number("evaluation_batches", evaluation_batches)
         many = whole_number("final_batches", final_batches)
         flow_every = whole_number("flow_every", flow_every, least=0)
-        kind = progress if isinstance(progress, str) else "auto" if progress else "none"
+        stop_when_solved = true_or_false("stop_when_solved", stop_when_solved)
+        kind = progress if isinstance(progress, str) else "auto" if true_or_false("progress", progress) else "none"
+        if observe is not None and not callable(observe):
+            raise InvalidArgument("observe", "a function without arguments", repr(observe))
         done = self.members[0].updates
         for member in self.members:
             member.result = None
@@ -170,7 +191,7 @@ class Ensemble:
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
             stack.leave_all(Outcome.INTERRUPTED)
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
+    @quiet  # what overflows is looked for, and named
     def _update(self, stack: Stack, batches: Sequence[Batch], flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
         x, y = zip(*batches, strict=True)
@@ -227,7 +248,7 @@ class Ensemble:
         members = [stack.members[k] for k in rows]
         return dict(zip(rows, self._scores(members, stack.parameters[rows], batches), strict=True))
 
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
+    @quiet  # a loss that overflows is a result
     def _scores(
         self, members: Sequence[Member], parameters: Inexact[np.ndarray, "models parameters"], batches: int
     ) -> list[Evaluation]:
@@ -239,7 +260,7 @@ class Ensemble:
             predictions = engine.predict(parameters, [x for x, _ in held_out])
             for k, (y_hat, (x, y)) in enumerate(zip(predictions, held_out, strict=True)):
                 y = y.astype(y_hat.dtype)
-                losses[k, i] = self.loss.forward(y_hat, y)
+                losses[k, i] = value_of(self.loss, y_hat, y)
                 accuracies[k, i] = self.task.accuracy(y_hat, self.task.noise_free(x, y))
         return [
             Evaluation(float(np.mean(loss)), float(np.mean(share)), loss, share)
