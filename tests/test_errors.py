@@ -1,6 +1,7 @@
 import math
 import pickle
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,18 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from memspan import InvalidArgument, MemspanError, NotReady, UnreadableFile
-from memspan.errors import MachineFailed, did_you_mean, invalid, one_of, real_number, whole_number
+from memspan.errors import (
+    MachineFailed,
+    a_path,
+    did_you_mean,
+    generator,
+    invalid,
+    one_of,
+    plain_array,
+    real_number,
+    true_or_false,
+    whole_number,
+)
 
 
 def test_one_except_clause_catches_them_all_and_the_usual_ones_still_do():
@@ -157,3 +169,56 @@ def test_what_pydantic_complains_of_becomes_a_line_with_place_rule_and_value(val
     assert error.name == place
     assert "\n" not in str(error)
     assert "did you mean" not in str(invalid(caught.value)) or place == "colour"
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
+
+
+@pytest.mark.parametrize(
+    "value", [MASKED, [MASKED], ([1.0, 2.0], MASKED), [[MASKED]]], ids=["array", "list", "tuple", "deep"]
+)
+def test_a_masked_array_is_found_wherever_it_is(value):
+    with pytest.raises(
+        InvalidArgument, match=r"x must be an array without a mask, got a numpy\.ma\.MaskedArray; take"
+    ):
+        plain_array("x", value)
+
+
+def test_other_arrays_are_taken_as_they_are():
+    x = np.ones((2, 3))
+    assert plain_array("x", x) is x
+    assert plain_array("x", [[1, 2], [3, 4]]).shape == (2, 2)
+    with pytest.raises(InvalidArgument, match="x must be a rectangular array, got list"):
+        plain_array("x", [[1.0], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("value", ["no", 1, 0, None, np.ones(1)])
+def test_true_or_false_is_neither_a_word_nor_a_number(value):
+    with pytest.raises(InvalidArgument, match="stop must be True or False, got "):
+        true_or_false("stop", value)
+    assert true_or_false("stop", np.True_) is True
+
+
+@pytest.mark.parametrize("value", [None, 3, b"file", ["file"]])
+def test_a_path_is_a_text_or_a_path(value):
+    with pytest.raises(InvalidArgument, match="path must be the path of a file, as a text or a Path, got "):
+        a_path("path", value)
+    assert a_path("path", "file") == a_path("path", Path("file")) == Path("file")
+
+
+@pytest.mark.parametrize("value", [True, np.False_, -1, 1.0, "0", [1, 2], np.random.RandomState(0)], ids=repr)
+def test_a_seed_is_a_whole_number(value):
+    with pytest.raises(
+        InvalidArgument, match="rng must be a Generator, a SeedSequence or a whole number of at least 0"
+    ):
+        generator("rng", value, "weights")
+
+
+def test_each_purpose_has_a_stream_of_its_own():
+    drawn = [generator("rng", 3, purpose).random(50) for purpose in ("weights", "sequences")]
+    drawn += [np.random.default_rng(3).random(50)]
+    assert len(np.unique(drawn)) == 150
+    for one in (3, np.int64(3)):
+        np.testing.assert_array_equal(generator("rng", one, "weights").random(50), drawn[0])
+    source = np.random.default_rng(3)
+    assert generator("rng", source, "weights") is source

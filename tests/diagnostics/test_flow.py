@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from memspan import CELLS, GradientFlow, MSELoss, Network, Recall
+from memspan import CELLS, GradientFlow, InvalidArgument, MSELoss, Network, Recall
 
 
 def backward_pass(cell="rnn", dtype="float64", *, batch=5, tiles=1, scale=1.0):
@@ -89,3 +89,9 @@ def test_the_first_input_of_a_relu_that_is_off_gets_no_gradient():
     np.testing.assert_array_equal(flow.d_W, [0, 0, 0.25])
     np.testing.assert_array_equal(flow.d_R, [0, 0, 0])
     assert Recall().accuracy(y_hat, x[2]) == 1
+
+
+@pytest.mark.parametrize("value", [3, None, {"d_W": np.ones((3, 1, 2))}])
+def test_only_what_backward_returned_can_be_measured(value):
+    with pytest.raises(InvalidArgument, match=r"^gradients must be what Network.backward returned, got "):
+        GradientFlow.of(value)

@@ -532,3 +532,8 @@ def test_an_executor_that_was_given_is_given_back(tmp_path):
             result = run_study(SMALL, tmp_path / store, executor=executor, workers=1, progress=False)
             assert result.complete
         assert executor.submit(pow, 2, 3).result() == 8
+
+
+def test_a_scheduler_has_workers_of_its_own():
+    with pytest.raises(InvalidArgument, match="workers must be left out where there is a scheduler"):
+        run_study(Study(), scheduler="tcp://127.0.0.1:1", workers=2)

@@ -91,3 +91,9 @@ def test_a_length_without_trials_is_not_solved():
 def test_another_share_can_be_asked_for():
     assert longest_solved(shares(T5=(4, 4), T10=(3, 4), T20=(1, 4)), least=0.75) == 10
     assert longest_solved(shares(T5=(4, 4), T10=(3, 4), T20=(1, 4)), least=1.0) == 5
+
+
+@pytest.mark.parametrize("least", [0, -1, 1.5, "half", None, True])
+def test_the_share_that_counts_is_one(least):
+    with pytest.raises(InvalidArgument, match=r"^least must be a finite number above 0 and of at most 1, got "):
+        longest_solved({5: SolvedShare.of(1, 2)}, least)

@@ -14,7 +14,7 @@ from jaxtyping import Inexact
 from memspan.cells.base import Cell, Values
 from memspan.engines.parameters import Layout, Weights, split
 from memspan.errors import InvalidArgument, one_of, plain_array
-from memspan.runtime.floats import usual
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
 
 
@@ -129,13 +129,13 @@ class Gradients(MutableMapping[str, Array]):
         return self.d_states[0]
 
     @property
-    @usual
+    @quiet
     def d_W(self) -> Inexact[np.ndarray, "time features input_gates"]:
         """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
         return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_input_gates)
 
     @property
-    @usual
+    @quiet
     def d_R(self) -> Inexact[np.ndarray, "time read recurrent"]:
         """Each step's contribution to dL/dR, summed over the batch: `a[t-1] dL/ds[t]ᵀ`."""
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
@@ -151,7 +151,7 @@ class Gradients(MutableMapping[str, Array]):
         return self.d_s.sum(axis=1)[:, :, np.newaxis]
 
     @property
-    @usual
+    @quiet
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
         """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
         output_steps = self.trace.a[-len(self.d_y_hat) :]
@@ -162,7 +162,7 @@ class Gradients(MutableMapping[str, Array]):
         """dL/db_y, summed likewise: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
 
-    @usual
+    @quiet
     def total(self) -> Flat:
         """The gradient of all weights, summed over time, in the order of `Weights`.
 
@@ -196,7 +196,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
     return values.reshape(-1, values.shape[-1])
 
 
-@usual
+@quiet
 def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Trace:
     """Run `cell` over `x` from zero states and read out the last `output_steps` steps.
 
@@ -254,7 +254,7 @@ def pre_activations(
     return gates + split(from_input[..., last:] + q @ R_last, H)
 
 
-@usual
+@quiet
 def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
     """Back-propagation through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 

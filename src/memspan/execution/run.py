@@ -91,6 +91,8 @@ def team_of(
     workers = whole_number("workers", workers, least=0)
     if scheduler is not None and executor is not None:
         raise InvalidArgument("scheduler", "left out where there is an executor", repr(scheduler))
+    if scheduler is not None and workers:
+        raise InvalidArgument("workers", "left out where there is a scheduler, which has its own", workers)
     if scheduler is not None:
         return lambda: Dask(scheduler)
     if isinstance(executor, Executor):

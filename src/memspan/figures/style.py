@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memspan.errors import InvalidArgument
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -23,6 +25,8 @@ def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
 def axes_or_new(ax: "Axes | None") -> "Axes":
     """`ax`, or the axes of a new pyplot figure, so that `plt.show()` and notebooks show it."""
     if ax is not None:
+        if not callable(getattr(ax, "plot", None)):
+            raise InvalidArgument("ax", "the Axes of a matplotlib figure", repr(ax))
         return ax
     import matplotlib.pyplot as plt
 

@@ -25,11 +25,13 @@ from memspan.gradcheck.steps import ComparedSteps, compare_steps
 from memspan.gradcheck.tolerance import tolerance, underflow, widening
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array, Outputs
 
 ELEMENTS = 400  # of a weight, compared in the sum over time; more are sampled
 
 
+@quiet
 def gradient_check(
     model: Network,
     x: Array,

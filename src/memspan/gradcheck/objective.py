@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, plain_array
 from memspan.gradcheck.oracle import COMPLEX_STEP
-from memspan.losses import Loss
+from memspan.losses import Loss, check_loss
 from memspan.network import Network
 from memspan.shapes import Array
 
@@ -27,7 +27,9 @@ class Objective:
         """Both of them, or neither."""
         if (y is None) != (loss is None):
             raise InvalidArgument("y" if y is None else "loss", "given, as the other of y and loss is", None)
-        return cls(loss, None if y is None else np.asarray(y))
+        if loss is not None:
+            check_loss(loss)
+        return cls(loss, None if y is None else plain_array("y", y))
 
     def doubled(self) -> Self:
         """The same labels twice."""

@@ -10,6 +10,7 @@ from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 
 Steps = Float[np.ndarray, "steps"]
@@ -42,6 +43,7 @@ class StepSweep:
     complex_slope: float
 
 
+@quiet
 def step_size_sweep(
     model: Network,
     x: Array,

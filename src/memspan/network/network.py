@@ -22,7 +22,7 @@ from memspan.errors import (
     real_number,
     whole_number,
 )
-from memspan.runtime.floats import quiet, usual
+from memspan.runtime.floats import quiet
 from memspan.runtime.renamed import RenamedAttribute, renamed_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
@@ -228,12 +228,14 @@ class Network:
             weight[:] = new[name]
         self.trace = None
 
-    @usual
+    @quiet
     def astype(self, dtype: DTypeLike) -> Self:
         """A twin with the same weights in another dtype, and nothing remembered."""
         twin = copy.copy(self)
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         twin.parameters = self.parameters.astype(twin.dtype)
+        if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
+            raise InvalidArgument("dtype", "one in which all weights are finite", twin.dtype)
         twin._forget()
         return twin
 

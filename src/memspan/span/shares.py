@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import InvalidArgument, real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,5 @@ class SolvedShare:
 
 def longest_solved(shares: Mapping[int, SolvedShare], least: float = 0.5) -> int | None:
     """The longest length that at least that share of the repetitions solved; None if there is none."""
+    least = real_number("least", least, above=0, most=1)
     return max((length for length, share in shares.items() if share.share >= least), default=None)

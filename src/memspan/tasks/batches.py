@@ -1,7 +1,7 @@
 """Endless streams of batches: of a task, or of any other generator."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,6 +97,13 @@ class Counted(Iterator[Batch]):
         self._last = batch
         self.drawn += 1
         return self._last
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a copy, or for another process: a generator can go to neither."""
+        if isinstance(self.source, Generator):
+            rule = "Batches, or another iterator that can be copied, where a learner is copied or pickled"
+            raise InvalidArgument(self.name, rule, "a generator")
+        return vars(self)
 
     def digest(self) -> str:
         """A fingerprint of the last batch."""

@@ -79,7 +79,8 @@ def checked_streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> 
 def check_held_out(streams: Sequence[Stream], held_out: Sequence[Stream]) -> None:
     """No network is scored on the sequences that it is trained on: two streams from one seed are the same."""
     for one, other in zip(streams, held_out, strict=True):
-        both = isinstance(one, Batches) and isinstance(other, Batches)
-        if both and one.rng is not other.rng and one.position == other.position:
+        if not isinstance(one, Batches) or not isinstance(other, Batches):
+            continue
+        if one.rng is not other.rng and one.position == other.position:
             rule = "a stream of its own, from another seed than batches"
             raise InvalidArgument("evaluation", rule, "one that gives the sequences of batches")

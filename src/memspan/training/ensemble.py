@@ -15,6 +15,7 @@ from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
 from memspan.runtime.interrupts import noted_interrupts
+from memspan.runtime.progress import kind_of
 from memspan.runtime.progress import progress as show_progress
 from memspan.tasks import Batch, Task
 from memspan.training.arguments import (
@@ -130,7 +131,7 @@ class Ensemble:
         many = whole_number("final_batches", final_batches)
         flow_every = whole_number("flow_every", flow_every, least=0)
         stop_when_solved = true_or_false("stop_when_solved", stop_when_solved)
-        kind = progress if isinstance(progress, str) else "auto" if true_or_false("progress", progress) else "none"
+        kind = kind_of(progress)
         if observe is not None and not callable(observe):
             raise InvalidArgument("observe", "a function without arguments", repr(observe))
         done = self.members[0].updates
@@ -146,7 +147,9 @@ class Ensemble:
                 self._step(stack, flow_every)
                 ended = False
                 if stack.members:
-                    ended = observe is not None and observe() is True
+                    if observe is not None:
+                        stack.give_back()
+                        ended = observe() is True
                     if step < updates and not ended:
                         self._evaluate_those_due(stack, every, few, many if stop_when_solved else 0)
                 if interrupted:

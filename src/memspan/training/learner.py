@@ -6,19 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from jaxtyping import Shaped
 
 from memspan.cells import Cell
 from memspan.engines.compiled import MEMORY
 from memspan.errors import InvalidArgument, a_path, whole_number
-from memspan.figures.training import (
-    Confusion,
-    LossCurve,
-    Predictions,
-    draw_confusion,
-    draw_loss,
-    draw_predictions,
-)
+from memspan.figures.training import LossCurve, draw_confusion, draw_loss, draw_predictions
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.runtime.renamed import RenamedAttribute
@@ -30,6 +22,7 @@ from memspan.training.ensemble import Ensemble
 from memspan.training.history import Evaluation, FitResult, History
 from memspan.training.member import Stream
 from memspan.training.optimizers import Chain, Rule
+from memspan.training.predictions import confusion_of, predictions_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -252,26 +245,9 @@ class Learner:
         held_out = list(islice(self.evaluation, whole_number("batches", batches)))
         y = np.concatenate([self.task.noise_free(x, y) for x, y in held_out], axis=-2)
         y_hat = np.concatenate([self.model.predict(x) for x, _ in held_out], axis=-2)
-        accuracy, counted = self.task.accuracy(y_hat, y), self.task.mask(y)
-        y_hat, y = y_hat[counted], y[counted]
         if self.task.class_names:
-            return draw_confusion(_confusion(y_hat, y, self.task, accuracy), ax)
-        labelled = ~np.isnan(y)
-        length, numbers = self._length(), y[labelled]
-        answers = set() if length is None else set(self.task.trivial_answer(length).ravel().tolist())
-        low, high = np.floor(10 * numbers.min()) / 10, np.ceil(10 * numbers.max()) / 10
-        if isinstance(self.task, Recall) or low == high:
-            low, high = min(low, -1.0), max(high, 1.0)
-        predictions = Predictions(
-            numbers,
-            y_hat[labelled],
-            accuracy,
-            getattr(self.task, "tolerance", None),
-            (float(low), float(high)),
-            answers.pop() if len(answers) == 1 else None,
-            f"label ({self.task.name})",
-        )
-        return draw_predictions(predictions, ax)
+            return draw_confusion(confusion_of(y_hat, y, self.task), ax)
+        return draw_predictions(predictions_of(y_hat, y, self.task, self._length()), ax)
 
     def _length(self) -> int | None:
         """T of the training batches; of a plain generator, that whose sequences have as many steps as the last."""
@@ -349,20 +325,3 @@ class Learner:
         member = learner._member
         member.state, member.history, member.updates = saved.state, saved.history, saved.updates
         return learner
-
-
-def _confusion(
-    y_hat: Shaped[np.ndarray, "answers outputs"],
-    y: Shaped[np.ndarray, "answers outputs"],
-    task: Task,
-    accuracy: float,
-) -> Confusion:
-    """Of answers and labels `[n, O]`: the largest of several outputs, or the sign of a single one."""
-    classes = len(task.class_names)
-    if y.shape[-1] == 1:
-        y, y_hat = (y > 0.5).astype(int)[..., 0], (y_hat > 0).astype(int)[..., 0]
-    else:
-        y, y_hat = y.argmax(axis=-1), y_hat.argmax(axis=-1)
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (y, y_hat), 1)
-    return Confusion(f"{task.name}: {accuracy:.1%} of {len(y)} held-out answers correct", task.class_names, counts)
