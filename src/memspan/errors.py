@@ -186,6 +186,14 @@ def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
         raise InvalidArgument(name, "a rectangular array", type(value).__name__) from None
 
 
+def float_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return `value` as an array of real floating-point numbers, without a mask."""
+    values = plain_array(name, value)
+    if values.dtype.kind != "f":
+        raise InvalidArgument(name, "an array of real floating-point numbers", f"dtype {values.dtype}")
+    return values
+
+
 def _masked(value: Any) -> bool:
     """Whether it is a masked array, or a list with one in it."""
     if isinstance(value, list | tuple):
@@ -196,7 +204,7 @@ def _masked(value: Any) -> bool:
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`."""
     names = list(choices)
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise _not_among(name, value, names)
     return str(value)
 

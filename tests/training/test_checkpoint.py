@@ -31,6 +31,7 @@ from memspan import (
     Network,
     Recall,
     RMSprop,
+    Shape,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
     UnreadableFile,
@@ -412,6 +413,9 @@ class LastTwo(Recall):
     """Answers after each of the last two steps: `y [2, B, 1]`."""
 
     name = "last-two"
+
+    def shape(self, length):
+        return Shape(length, 1, 1, 2)
 
     def sample(self, length, batch, rng):
         x, y = super().sample(length, batch, rng)

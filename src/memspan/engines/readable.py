@@ -58,6 +58,8 @@ class Trace:
 
     def gate(self, name: str) -> Hidden:
         """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
+        if not self.cell.residuals:
+            raise InvalidArgument("name", f"that of a gate, of which {self.cell.name} keeps none", repr(name))
         return self.residuals[self.cell.residuals.index(one_of("name", name, self.cell.residuals))]
 
 

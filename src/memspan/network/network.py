@@ -94,6 +94,7 @@ class Network:
     gradients = RenamedAttribute("grads")
 
     @renamed_keywords(read_out="output_steps")
+    @quiet
     def __init__(
         self,
         cell: Cell | str,
@@ -117,6 +118,8 @@ class Network:
         gain = real_number("gain", gain, above=0)
         flat = initial_weights(self.layout, init, gain, generator("rng", rng, "weights"))
         self.parameters: Flat = flat.astype(self.dtype)
+        if not np.isfinite(self.parameters).all():
+            raise InvalidArgument("gain", f"such that the initial weights are finite in {self.dtype}", repr(gain))
         self.trace: Trace | None = None
         self.grads: Gradients | None = None
 
@@ -217,9 +220,9 @@ class Network:
         Nothing is written unless everything is right. A forward pass with the weights before is forgotten.
         """
         shapes = self.layout.shapes
-        if set(weights or ()) != set(shapes):
-            rule = "a mapping with exactly " + ", ".join(shapes)
-            raise InvalidArgument("weights", rule, list(weights or ()))
+        named = list(weights) if isinstance(weights, Mapping) else repr(weights)  # type: ignore[redundant-expr]
+        if set(named) != set(shapes):
+            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), named)
         new = {name: self._checked_floats(name, weights[name]) for name in shapes}
         for name, shape in shapes.items():
             if new[name].shape != shape:

@@ -51,7 +51,7 @@ def kind_of(progress: bool | str) -> str:
     """The kind that an argument `progress` means: True is `auto`, and False is `none`."""
     if isinstance(progress, bool):
         return "auto" if progress else "none"
-    if progress not in KINDS:
+    if str(progress) not in KINDS:
         raise InvalidArgument("progress", f"True, False or one of {', '.join(KINDS)}", repr(progress))
     return progress
 

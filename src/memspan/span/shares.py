@@ -49,5 +49,8 @@ class SolvedShare:
 
 def longest_solved(shares: Mapping[int, SolvedShare], least: float = 0.5) -> int | None:
     """The longest length that at least that share of the repetitions solved; None if there is none."""
+    given = shares.values() if isinstance(shares, Mapping) else [shares]  # type: ignore[redundant-expr]
+    if not all(isinstance(share, SolvedShare) for share in given):
+        raise InvalidArgument("shares", "a mapping from lengths to a SolvedShare each", repr(shares))
     least = real_number("least", least, above=0, most=1)
     return max((length for length, share in shares.items() if share.share >= least), default=None)

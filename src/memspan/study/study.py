@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, whole_number
 from memspan.runtime.renamed import with_new_names
 from memspan.study.choices import RENAMED, Choices, different, nested, split
 from memspan.study.configuration import Configuration
@@ -151,9 +151,10 @@ class Study(Choices):
 
     def only(self, place: int) -> Self:
         """The same lengths and repetitions of one configuration, by its place in `configurations`."""
+        chosen = self._at("place", place)
         if len(self.configurations) == 1:
             return self
-        return self.with_(**self.configurations[place].model_dump(exclude_unset=True), lengths=self.lengths)
+        return self.with_(**chosen.model_dump(exclude_unset=True), lengths=self.lengths)
 
     @property
     def size(self) -> int:
@@ -185,9 +186,16 @@ class Study(Choices):
 
     def label(self, configuration: int) -> str:
         """What sets a configuration apart from the others: `cell lstm, hidden 32`; empty if it is the only one."""
-        values = self.configurations[configuration].values()
+        values = self._at("configuration", configuration).values()
         names = {name: name.removeprefix("task_parameters.").replace("_", " ") for name in self.varying}
         return ", ".join(f"{shown} {values[name][0]}" for name, shown in names.items())
+
+    def _at(self, name: str, place: int) -> Configuration:
+        """The configuration at that place."""
+        last = len(self.configurations) - 1
+        if whole_number(name, place, least=0) > last:
+            raise InvalidArgument(name, f"a place in study.configurations, 0 to {last}", place)
+        return self.configurations[place]
 
     def _tasks(self) -> list[Task]:
         """Every task of the study, with its parameters."""

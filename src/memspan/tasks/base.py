@@ -174,12 +174,12 @@ class Task(ABC):
             cls.make_loss = vars(cls)["new_loss"]  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        if not self.variant:
+        one_of("variant", self.variant, ("", *self.variants, *self.elsewhere))
+        if not str(self.variant):
             object.__setattr__(self, "variant", self.variants[0])
-        if self.variant in self.elsewhere:
+        if str(self.variant) in self.elsewhere:
             hint = f'; that one is get_task("{self.name}")'
             raise InvalidArgument("variant", "one of " + ", ".join(self.variants), repr(self.variant), hint)
-        one_of("variant", self.variant, self.variants)
         for item in fields(self):
             if "check" in item.metadata:
                 value = item.metadata["check"](item.name, getattr(self, item.name))
@@ -282,7 +282,7 @@ class Task(ABC):
         u = generator("rng", rng, SEQUENCES).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 
-    def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
+    def accuracy(self, y_hat: Array, y: Array) -> float:
         """The share of correct answers among those that count: see `mask`.
 
         Raises

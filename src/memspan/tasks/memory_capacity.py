@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
-from memspan.errors import InvalidArgument, real_number
+from memspan.errors import InvalidArgument, float_array, real_number
 from memspan.losses import MSELoss
 from memspan.shapes import Array, PerStep
 from memspan.tasks.base import (
@@ -98,10 +97,11 @@ class MemoryCapacity(WithinTolerance):
         right = (np.abs(y_hat - y) <= self.tolerance).sum(axis=-1, where=labelled)
         return right / np.maximum(labelled.sum(axis=-1), 1)
 
-    def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
+    def accuracy(self, y_hat: Array, y: Array) -> float:
         """The share of correct numbers among those with a label, each counted once."""
-        if y_hat.shape != y.shape or not np.isnan(y).any() or np.isnan(y).all():
-            return super().accuracy(y_hat, y)  # all sequences have as many
+        share = super().accuracy(y_hat, y)  # also checks them; it is right where all sequences have as many
+        if not np.isnan(y).any():
+            return share
         return float(np.mean((np.abs(y_hat - y) <= self.tolerance)[~np.isnan(y)]))
 
     def relevant(self, x: Sequences) -> Steps:
@@ -136,7 +136,7 @@ class MemoryCapacity(WithinTolerance):
         InvalidArgument
             For fewer than 60 sequences, other shapes than `[B, lags]`, and what is not finite.
         """
-        y_hat, y = np.asarray(y_hat, float), np.asarray(y, float)
+        y_hat, y = (float_array(name, values).astype(float) for name, values in (("y_hat", y_hat), ("y", y)))
         if y_hat.shape != y.shape or y.ndim != 2:
             raise InvalidArgument("y_hat", f"of shape [B, lags], and that of y, {y.shape}", f"shape {y_hat.shape}")
         if len(y) < 3 * GROUPS:

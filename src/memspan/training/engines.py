@@ -21,7 +21,7 @@ RENAMED = {"fused": "compiled"}
 
 def engine_name(given: str) -> str:
     """One of `ENGINES`, checked; an old name warns whoever made the ensemble or learner."""
-    if given in tuple(RENAMED):
+    if str(given) in RENAMED:
         warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=3)
         return RENAMED[given]
     return one_of("engine", given, ENGINES)

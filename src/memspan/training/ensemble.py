@@ -175,6 +175,9 @@ class Ensemble:
         """Score every network, or some of them, on held-out batches."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
+        mine = {id(member) for member in self.members}
+        if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= mine:  # type: ignore[redundant-expr]
+            raise InvalidArgument("members", "some of those of this ensemble", repr(members))
         with one_blas_thread():
             return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 

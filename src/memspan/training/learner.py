@@ -278,7 +278,7 @@ class Learner:
         *,
         cell: Cell | None = None,
         loss: Loss | None = None,
-        optimizer: Chain | None = None,
+        optimizer: Chain | Rule | None = None,
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
@@ -311,6 +311,10 @@ class Learner:
         InvalidArgument
             When a part is needed and missing, or the batches are not those that were used.
         """
+        if cell is not None and not isinstance(cell, Cell):
+            raise InvalidArgument("cell", "a Cell", repr(cell))
+        if optimizer is not None and not isinstance(optimizer, Chain):
+            optimizer = Chain(optimizer)
         given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
         saved = checkpoint.read(a_path("path", path), given)
         parts = (saved.model, saved.loss, saved.batches, saved.optimizer)

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float, Int
 
-from memspan.errors import InvalidArgument, plain_array, real_number
+from memspan.errors import InvalidArgument, float_array, real_number
 from memspan.runtime.floats import quiet
+from memspan.shapes import Array
 
 Flats = Float[np.ndarray, "*models parameters"]
 """The weights of one network or of several, or their gradients, or what an optimiser remembers of each weight."""
@@ -47,10 +48,18 @@ def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
     object.__setattr__(part, name, real_number(name, getattr(part, name), **bounds))
 
 
+def _flats(name: str, value: Any) -> Flats:
+    """An array with at least one weight on its last axis."""
+    values = float_array(name, value)
+    if not values.ndim or not values.shape[-1]:
+        raise InvalidArgument(name, "of shape [..., P], with at least one number", f"shape {values.shape}")
+    return values
+
+
 @quiet
 def global_norm(gradient: Flats) -> Norms:
     """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
-    wide = plain_array("gradient", gradient).astype(np.float64, copy=False)
+    wide = _flats("gradient", gradient).astype(np.float64, copy=False)
     norm = np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
     exact = (norm > SMALLEST) & (norm < np.inf)
     return norm if exact.all() else np.where(exact, norm, _scaled_norm(wide))
@@ -94,7 +103,7 @@ class ClipByValue:
     @quiet
     def __call__(self, gradient: Flats) -> Flats:
         """The cut gradient."""
-        return np.clip(plain_array("gradient", gradient), -self.limit, self.limit)
+        return np.clip(_flats("gradient", gradient), -self.limit, self.limit)
 
 
 class NoState(NamedTuple):
@@ -266,15 +275,15 @@ class Chain:
         object.__setattr__(self, "clips", clips)
         object.__setattr__(self, "rule", rules[0])
 
-    def init(self, parameters: Flats) -> Any:
+    def init(self, parameters: Array) -> Any:
         """The rule's memory before the first step."""
-        parameters = plain_array("parameters", parameters)
+        parameters = _flats("parameters", parameters)
         return self.rule.init(parameters)
 
     @quiet
-    def step(self, gradient: Flats, state: Any) -> Step:
+    def step(self, gradient: Array, state: Any) -> Step:
         """Clip, then step."""
-        gradient = plain_array("gradient", gradient)
+        gradient = _flats("gradient", gradient)
         norm = clipped_norm = global_norm(gradient)
         for clip in self.clips:
             gradient = clip(gradient)
