@@ -1,6 +1,7 @@
 import math
 import pickle
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,12 @@ from memspan.errors import (
     MOST,
     MOST_SEED,
     MachineFailed,
+    a_path,
     did_you_mean,
     generator,
     invalid,
     one_of,
+    plain_array,
     real_number,
     shown,
     truth,
@@ -181,13 +184,9 @@ def test_no_size_is_larger_than_a_store_can_keep(value):
 def test_seeds_have_128_bits():
     assert whole_seed("seed", MOST_SEED) == MOST_SEED
     for value in (MOST_SEED + 1, 10**5000):
-        for check in (whole_seed, generator):
+        for check in (whole_seed, lambda name, seed: generator(name, seed, "weights")):
             with pytest.raises(InvalidArgument, match=r"^seed must be at most 2\*\*128 - 1, got "):
                 check("seed", value)
-    for value in (-1, True, np.True_, "x", 1.5):
-        with pytest.raises(InvalidArgument, match=r"^rng must be a Generator, a SeedSequence or a whole number"):
-            generator("rng", value)
-    assert generator("rng", 7).random() == np.random.default_rng(7).random()
 
 
 @pytest.mark.parametrize(
@@ -228,3 +227,49 @@ def test_truth_takes_nothing_but_true_and_false(value):
     assert (truth("flag", True), truth("flag", np.False_)) == (True, False)
     with pytest.raises(InvalidArgument, match=r"^flag must be True or False, got "):
         truth("flag", value)
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
+
+
+@pytest.mark.parametrize(
+    "value", [MASKED, [MASKED], ([1.0, 2.0], MASKED), [[MASKED]]], ids=["array", "list", "tuple", "deep"]
+)
+def test_a_masked_array_is_found_wherever_it_is(value):
+    with pytest.raises(
+        InvalidArgument, match=r"x must be an array without a mask, got a numpy\.ma\.MaskedArray; take"
+    ):
+        plain_array("x", value)
+
+
+def test_other_arrays_are_taken_as_they_are():
+    x = np.ones((2, 3))
+    assert plain_array("x", x) is x
+    assert plain_array("x", [[1, 2], [3, 4]]).shape == (2, 2)
+    with pytest.raises(InvalidArgument, match="x must be a rectangular array, got list"):
+        plain_array("x", [[1.0], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize("value", [None, 3, b"file", ["file"]])
+def test_a_path_is_a_text_or_a_path(value):
+    with pytest.raises(InvalidArgument, match="path must be the path of a file, as a text or a Path, got "):
+        a_path("path", value)
+    assert a_path("path", "file") == a_path("path", Path("file")) == Path("file")
+
+
+@pytest.mark.parametrize("value", [True, np.False_, -1, 1.0, "0", [1, 2], np.random.RandomState(0)], ids=repr)
+def test_a_seed_is_a_whole_number(value):
+    with pytest.raises(
+        InvalidArgument, match="rng must be a Generator, a SeedSequence or a whole number of at least 0"
+    ):
+        generator("rng", value, "weights")
+
+
+def test_each_purpose_has_a_stream_of_its_own():
+    drawn = [generator("rng", 3, purpose).random(50) for purpose in ("weights", "sequences")]
+    drawn += [np.random.default_rng(3).random(50)]
+    assert len(np.unique(drawn)) == 150
+    for one in (3, np.int64(3)):
+        np.testing.assert_array_equal(generator("rng", one, "weights").random(50), drawn[0])
+    source = np.random.default_rng(3)
+    assert generator("rng", source, "weights") is source

@@ -5,10 +5,12 @@ Every message names the argument, the rule and the value got.
 
 import math
 import operator
+import os
 import re
 import reprlib
 from collections.abc import Iterable
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -41,6 +43,10 @@ class InvalidArgument(MemspanError, ValueError):
 
     def __str__(self) -> str:
         return "{} must be {}, got {}{}".format(*self.args)
+
+
+class LossTooLarge(InvalidArgument):
+    """The loss of finite numbers is infinite. In training this is no error: the network has diverged."""
 
 
 class WrongType(InvalidArgument):
@@ -260,23 +266,57 @@ def real_number(
     return number
 
 
-def generator(name: str, value: Any) -> np.random.Generator:
-    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy."""
-    try:
-        if isinstance(value, int | np.integer) and not isinstance(value, bool):
-            value = whole_seed(name, value) if value > 0 else value
-        if not isinstance(value, bool | np.bool):
-            return np.random.default_rng(value)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InvalidArgument):
-            raise
+def a_path(name: str, value: Any) -> Path:
+    """Return `value` as a `Path`."""
+    if not isinstance(value, str | os.PathLike):
+        raise InvalidArgument(name, "the path of a file, as a text or a Path", shown(value))
+    return Path(value)
+
+
+def generator(name: str, value: Any, purpose: str) -> np.random.Generator:
+    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy.
+
+    A seed gives each `purpose` a stream of its own: the weights of `Network(rng=0)` and the sequences of
+    `Batches(rng=0)` have nothing in common. Generators and SeedSequences are taken as they are.
+    """
+    if value is None or isinstance(value, np.random.Generator | np.random.BitGenerator | np.random.SeedSequence):
+        return np.random.default_rng(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0:
+        seed = whole_seed(name, value)
+        return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=tuple(purpose.encode())))
     raise InvalidArgument(name, "a Generator, a SeedSequence or a whole number of at least 0", shown(value))
+
+
+def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return `value` as an array. A masked array is refused, because NumPy would drop its mask without a word."""
+    if _masked(value):
+        hint = "; take its .filled(), with NaN for labels that a masked loss is to leave out"
+        raise InvalidArgument(name, "an array without a mask", "a numpy.ma.MaskedArray", hint)
+    try:
+        return np.asarray(value)
+    except ValueError:  # lists of different lengths
+        raise InvalidArgument(name, "a rectangular array", type(value).__name__) from None
+
+
+def float_array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """Return `value` as an array of real floating-point numbers, without a mask."""
+    values = plain_array(name, value)
+    if values.dtype.kind != "f":
+        raise InvalidArgument(name, "an array of real floating-point numbers", f"dtype {values.dtype}")
+    return values
+
+
+def _masked(value: Any) -> bool:
+    """Whether it is a masked array, or a list that holds one."""
+    if isinstance(value, list | tuple):
+        return any(map(_masked, value))
+    return isinstance(value, np.ma.MaskedArray)
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`."""
     names = list(choices)
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise not_among(name, value, names)
     return str(value)
 

@@ -556,3 +556,8 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_made(tmp_path
     assert str(caught.value).startswith(f"{argument} must be {rule}")
     assert "got " in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheduler_has_workers_of_its_own():
+    with pytest.raises(InvalidArgument, match="workers must be left out where there is a scheduler"):
+        run_study(Study(), scheduler="tcp://127.0.0.1:1", workers=2)

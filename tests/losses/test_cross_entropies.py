@@ -82,6 +82,66 @@ def test_nothing_overflows(size):
         assert np.isfinite(loss.backward()).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_largest_numbers_that_there_are_have_a_softmax(dtype):
+    """Two of them are infinitely far apart; where the label is 0 that does not count."""
+    far, loss = float(np.finfo(dtype).max), SoftmaxCrossEntropy()
+    y_hat, in_kernels = np.array([[[far, -far, 0]]], dtype), np.empty((1, 1, 3), dtype)
+    for answer, value, derivative in ((0, 0, [0, 0, 0]), (2, far, [1, 0, -1])):
+        y = np.eye(3, dtype=dtype)[[[answer]]]
+        assert loss.forward(y_hat, y) == value
+        assert loss.backward().tolist() == [[derivative]]
+        with np.errstate(over="ignore"):
+            assert loss.into(y_hat, y, in_kernels, loss.kind) == value
+        assert in_kernels.tolist() == [[derivative]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_users_errstate_does_not_reach_a_loss(dtype):
+    """exp(-2000) is 0, and that is no error."""
+    y_hat, y = np.array([[1000, -1000], [-1000, 1000]], dtype), np.eye(2, dtype=dtype)
+    expected = {MSELoss: (999**2 + 1000**2) / 2, SoftmaxCrossEntropy: 0, SigmoidCrossEntropy: 0}
+    with np.errstate(all="raise"):
+        for kind, value in expected.items():
+            assert kind().forward(y_hat, y) == value
+        for kind, value in ((SoftmaxCrossEntropy, 2000), (SigmoidCrossEntropy, 1000)):
+            loss = kind()
+            assert loss.forward(-y_hat, y) == value
+            np.testing.assert_array_equal(loss.backward(), (1 - 2 * y) / (2 if value == 2000 else 4))
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(1e200, "float64"), (1e30, "float32")])
+def test_a_loss_that_is_too_large_for_a_number_is_refused(size, dtype):
+    y_hat, y = np.array([[1.0], [-size]], dtype), np.zeros((2, 1), dtype)
+    with pytest.raises(InvalidArgument) as refused:
+        MSELoss().forward(y_hat, y)
+    assert (
+        str(refused.value) == f"y_hat must be such that the loss is finite in {dtype}, got numbers up to {size:g}"
+    )
+    far = np.array([[np.finfo(dtype).max, -np.finfo(dtype).max]])
+    for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy()):
+        with pytest.raises(InvalidArgument, match="y_hat must be such that the loss is finite"):
+            loss.forward(far, np.array([[0, 1]], dtype))
+
+
+@every_loss
+def test_what_is_not_finite_has_no_finite_loss(loss):
+    y = np.array([[1.0, 0.0]])
+    assert math.isnan(loss().forward(np.array([[np.nan, 0.0]]), y))
+    assert not math.isfinite(loss().forward(np.array([[-np.inf, 0.0]]), y))
+
+
+@every_loss
+@pytest.mark.parametrize("name", ["y_hat", "y"])
+def test_a_masked_array_is_refused_as_numpy_would_drop_its_mask(loss, name):
+    arrays = {"y_hat": np.zeros((2, 2)), "y": np.eye(2)}
+    arrays[name] = np.ma.array(arrays[name], mask=[[True, False], [False, False]])
+    with pytest.raises(
+        InvalidArgument, match=rf"{name} must be an array without a mask, got a numpy\.ma\.MaskedArray"
+    ):
+        loss().forward(**arrays)
+
+
 @given(shift=st.floats(-50, 50), seed=st.integers(0, 1000))
 def test_softmax_does_not_see_what_all_classes_have_in_common(shift, seed):
     rng = np.random.default_rng(seed)
@@ -140,7 +200,7 @@ def test_a_mask_over_everything_is_refused(loss):
 
 @every_loss
 @pytest.mark.parametrize("value", [1, None, "yes", 0.0])
-def test_masked_is_true_or_false(loss, value):
+def test_masked_is_truth(loss, value):
     with pytest.raises(InvalidArgument, match="masked must be True or False, got"):
         loss(masked=value)
 

@@ -5,7 +5,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from memspan import CELLS, RNN, InvalidArgument, MSELoss, Network, NotReady, lstm
+from memspan import (
+    CELLS,
+    RNN,
+    Batches,
+    GradientFlow,
+    InvalidArgument,
+    MSELoss,
+    Network,
+    NotReady,
+    Recall,
+    gradient_check,
+    lstm,
+)
+from memspan.errors import generator
 from memspan.runtime.renamed import RenamedWarning
 
 NAMES = ("W", "R", "bs", "V", "by")
@@ -468,11 +481,34 @@ def test_a_cell_may_be_given_itself():
     np.testing.assert_array_equal(network.W, Network("lstm", 1, 2, 1, rng=0).W)
 
 
-def test_every_kind_of_stream_gives_the_same_start():
-    starts = [RNN(1, 3, 1, rng=rng).parameters for rng in (7, np.random.SeedSequence(7), np.random.default_rng(7))]
-    np.testing.assert_array_equal(starts[0], starts[1])
-    np.testing.assert_array_equal(starts[0], starts[2])
-    assert (RNN(1, 3, 1, rng=8).W != RNN(1, 3, 1, rng=7).W).all()
+def start_of(rng):
+    return RNN(1, 3, 1, rng=rng).W
+
+
+def test_a_stream_is_taken_as_it_is():
+    np.testing.assert_array_equal(start_of(np.random.SeedSequence(7)), start_of(np.random.default_rng(7)))
+
+
+def test_a_seed_gives_weights_of_its_own():
+    np.testing.assert_array_equal(start_of(7), start_of(7))
+    for other in (8, np.random.default_rng(7), None):
+        assert (start_of(other) != start_of(7)).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**70])
+def test_weights_and_sequences_of_one_seed_have_nothing_in_common(seed):
+    weights = RNN(1, 2000, 1, rng=seed).W.ravel()
+    sequences = next(Batches(Recall(), 2000, 1, rng=seed)).x.ravel()
+    own = np.random.default_rng(seed).random(2000)
+    assert np.abs(np.corrcoef([weights, sequences, own]) - np.eye(3)).max() < 0.1  # 4.5 standard errors
+
+
+def test_the_streams_of_studies_are_not_those_of_seeds():
+    """A study passes SeedSequences of three words, users may spawn their own: a seed's has another length."""
+    for purpose in ("weights", "sequences"):
+        key = generator("rng", 0, purpose).bit_generator.seed_seq.spawn_key
+        assert key == tuple(purpose.encode())
+        assert len(key) > 3
 
 
 # --- what is refused ------------------------------------------------------------------------------------
@@ -580,6 +616,107 @@ def test_an_unknown_cell_is_refused_with_those_there_are(cell):
     assert str(caught.value) == f"cell must be one of {', '.join(CELLS)}, got {cell!r}"
 
 
+def test_a_twin_whose_weights_would_be_infinite_is_refused():
+    network = RNN(1, 3, 1, rng=0)
+    network.W[0, 0] = 1e300
+    with pytest.raises(InvalidArgument, match="dtype must be one in which all weights are finite, got float32"):
+        network.astype("float32")
+
+
 def test_astype_refuses_an_unknown_dtype(model):
     with pytest.raises(InvalidArgument, match="dtype must be one of float32, float64, complex128, got 'int64'"):
         model.astype(np.int64)
+
+
+def test_a_masked_array_is_refused_as_numpy_would_drop_its_mask():
+    rnn, message = RNN(1, 3, 1, rng=0), "must be an array without a mask"
+    x, hidden = np.ones((4, 2, 1)), np.ma.array(np.ones((4, 2, 1)), mask=True)
+    for method in (rnn.forward, rnn.predict):
+        with pytest.raises(InvalidArgument, match=f"^x {message}"):
+            method(hidden)
+    rnn.forward(x)
+    with pytest.raises(InvalidArgument, match=f"^d_loss {message}"):
+        rnn.backward(hidden[0])
+    rnn.backward(np.ones((2, 1)))
+    with pytest.raises(InvalidArgument, match=f"^d_W {message}"):
+        rnn.grads["d_W"] = np.ma.array(rnn.grads["d_W"])
+    with pytest.raises(InvalidArgument, match=f"^V {message}"):
+        rnn.V = np.ma.array(rnn.V)
+    with pytest.raises(InvalidArgument, match=f"^bs {message}"):
+        rnn.set_weights({**rnn.get_weights(), "bs": np.ma.array(rnn.bs)})
+    with pytest.raises(InvalidArgument, match=f"^x {message}"):
+        gradient_check(rnn, hidden)
+    with pytest.raises(InvalidArgument, match=f"^y {message}"):
+        gradient_check(rnn, x, hidden[0], MSELoss())
+
+
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [("d_W", np.ones(3)), ("d_W", np.ones((4, 3, 1))), ("d_V", "much"), ("d_by", np.ones((1, 1), bool))],
+)
+def test_a_gradient_is_replaced_by_one_of_its_shape(name, new):
+    rnn = RNN(1, 3, 1, rng=0)
+    rnn.forward(np.ones((4, 2, 1)))
+    gradients = rnn.backward(np.ones((2, 1)))
+    with pytest.raises(InvalidArgument, match=f"^{name} must be an array of floating-point numbers of shape"):
+        gradients[name] = new
+    gradients["d_W"] = gradients["d_W"].sum(axis=0)  # as an update would sum it
+    rnn.update(0.1)
+
+
+def test_a_step_to_infinity_is_not_taken():
+    rnn = RNN(1, 3, 1, rng=0)
+    rnn.forward(np.ones((4, 2, 1)))
+    rnn.backward(np.full((2, 1), 1e3))
+    before = rnn.parameters.copy()
+    with pytest.raises(
+        InvalidArgument, match=r"^lr must be so small that \w+ stays finite in float64, got 1e\+308$"
+    ):
+        rnn.update(1e308)
+    rnn.grads["d_R"][0, 0, 0] = np.nan
+    with pytest.raises(InvalidArgument, match=r"^d_R must be finite in float64, got infinity or NaN$"):
+        rnn.update(0.1)
+    np.testing.assert_array_equal(rnn.parameters, before)
+
+
+def test_the_old_name_of_the_gradients_writes_the_new_one():
+    """It used to make an attribute of its own, at which nobody looked."""
+    rnn = RNN(1, 3, 1, rng=0)
+    rnn.forward(np.ones((4, 2, 1)))
+    gradients = rnn.backward(np.ones((2, 1)))
+    rnn.grads = None
+    with pytest.warns(RenamedWarning, match="^RNN.gradients is now grads;"):
+        rnn.gradients = gradients
+    assert rnn.grads is gradients
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_users_errstate_does_not_reach_a_pass(cell, dtype):
+    """At a gain of 30 gates saturate, and gradients vanish: what is 0 is 0."""
+    gain = 2 if cell in ("rnn-relu", "rnn-linear") else 30  # without a limit these two do overflow
+    x = np.random.default_rng(0).uniform(-1, 1, (60, 3, 1)).astype(dtype)
+
+    def passed():
+        network = Network(cell, 1, 5, 1, gain=gain, init="glorot", dtype=dtype, rng=0)
+        network.forward(1e-30 * x)
+        network.backward(np.full((3, 1), 1e-30, dtype))
+        network.update(1e-30)
+        network.forward(x)
+        gradients = network.backward(np.ones((3, 1), dtype))
+        return [network.parameters, gradients.total(), *gradients.values(), GradientFlow.of(gradients).d_R]
+
+    expected = passed()
+    with np.errstate(all="raise"):
+        for found, right in zip(passed(), expected, strict=True):
+            np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize("name", ["z", "", None, 0])
+def test_a_gate_or_state_that_the_cell_does_not_have_is_named(name):
+    network = Network("lstm", 1, 3, 1, rng=0)
+    network.forward(np.ones((4, 1)))
+    with pytest.raises(InvalidArgument, match=f"name must be one of a, c, got {name!r}"):
+        network.trace.state(name)
+    with pytest.raises(InvalidArgument, match=f"name must be one of i, f, g, o, got {name!r}"):
+        network.trace.gate(name)

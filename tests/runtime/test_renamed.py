@@ -39,6 +39,17 @@ def test_an_attribute_reads_the_new_one():
         assert Thing().old == 3
 
 
+def test_an_attribute_writes_the_new_one():
+    class Thing:
+        new = 3
+        old = RenamedAttribute("new")
+
+    thing = Thing()
+    with pytest.warns(RenamedWarning, match=r"^Thing\.old is now new;"):
+        thing.old = 4
+    assert thing.new == 4
+
+
 OLD_FIELDS = {
     "parameters": ("task_parameters", {"tolerance": 0.2}),
     "start": ("init", "orthogonal"),
@@ -63,6 +74,8 @@ def test_fields_of_a_study_in_python_and_in_files(old, tmp_path):
     assert len(found) == 1
     with pytest.warns(RenamedWarning, match=f"^{old} is now {new};"):
         assert Study().with_(**{old: value}) == Study(**{new: value})
+    with pytest.warns(RenamedWarning, match=f"^{old} is now {new};"):
+        assert Study().model_copy(update={old: value}) == Study(**{new: value})
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,9 @@ def test_other_seeds_give_another_longest_length_and_the_range_holds_them():
         held += (longest.low or 0) <= 20 <= longest.high
     assert np.mean(np.array(observed) == 20) < 0.7
     assert held / 2000 > 0.95
+
+
+@pytest.mark.parametrize("least", [0, -1, 1.5, "half", None, True])
+def test_the_share_that_counts_is_one(least):
+    with pytest.raises(InvalidArgument, match=r"^least must be a finite number above 0 and of at most 1, got "):
+        longest_solved({5: SolvedShare.of(1, 2)}, least)

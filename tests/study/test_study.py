@@ -306,6 +306,26 @@ def test_the_way_to_json_and_back():
     assert again != study.with_(task_parameters={"items": 2, "symbols": 4})
 
 
+@pytest.mark.parametrize("place", [2, -1, True, None, "0"])
+def test_a_place_is_one_of_a_configuration(place):
+    for study, last in ((Study(), 0), (Study(hidden=(3, 4)), 1)):
+        for call, name in ((study.only, "place"), (study.label, "configuration")):
+            with pytest.raises(
+                InvalidArgument, match=rf"^{name} must be a (whole number|place in .*, 0 to {last})"
+            ):
+                call(place)
+
+
+def test_a_copy_is_checked_like_a_study():
+    study = Study(hidden=7)
+    assert study.model_copy(update={"seed": 3}) == Study(hidden=7, seed=3)
+    assert study.model_copy() == study.model_copy(deep=True) == study
+    with pytest.raises(InvalidArgument, match="Unknown field 'hiden'"):
+        study.model_copy(update={"hiden": 3})
+    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+        study.model_copy(update={"hidden": 0})
+
+
 def test_with_changes_these_fields_alone_and_checks_them():
     study = Study(hidden=7).with_(seed=3, lengths="2,1")
     assert study == Study(hidden=7, seed=3, lengths=(1, 2))

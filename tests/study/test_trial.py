@@ -367,3 +367,23 @@ def test_a_hundred_thousand_trials_have_as_many_seeds():
         np.random.SeedSequence(root, spawn_key=(length, k)).generate_state(4).tobytes() for root, length, k in keys
     }
     assert len(states) == len(keys) == 100_200
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"cell": "slstm", "gain": 30.0, "init": "glorot"},
+        {"task": "order/pascanu-2", "cell": "lstm", "gain": 20.0},
+        {"task": "parity", "cell": "rnn", "init": "glorot", "gain": 30.0, "dtype": "float64"},
+        {"cell": "rnn-relu", "init": "glorot", "gain": 60.0, "clip": 0, "learning_rate": 1e3, "optimizer": "sgd"},
+    ],
+    ids=["slstm", "softmax", "sigmoid", "diverging"],
+)
+@pytest.mark.parametrize("how", ["errstate", "warnings"])
+def test_a_trial_does_not_depend_on_how_the_program_treats_overflow(choices, how):
+    configuration = Configuration(hidden=5, batch=6, updates=20, threshold=1.0, **choices)
+    expected = run_trial(configuration, 30, 0)
+    with np.errstate(all="raise" if how == "errstate" else "warn"):  # in these tests, a warning is an error
+        found = run_trial(configuration, 30, 0)
+    assert found.outcome is not Outcome.FAILED
+    assert everything(found) == everything(expected)

@@ -4,13 +4,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from memspan import Adding1997, Batches, InvalidArgument, Recall, generate_samples
+from memspan import Adding1997, Batches, InvalidArgument, MSELoss, Recall, generate_samples, get_task
 from memspan.tasks import Counted
 
 
 def test_batches_are_the_tasks_samples_in_order():
     rng = np.random.default_rng(4)
-    for x, y in islice(Batches(Recall(), length=5, batch=3, rng=4), 4):
+    for x, y in islice(Batches(Recall(), length=5, batch=3, rng=np.random.default_rng(4)), 4):
         expected = Recall().sample(5, 3, rng)
         np.testing.assert_array_equal(x, expected.x)
         np.testing.assert_array_equal(y, expected.y)
@@ -100,7 +100,7 @@ def test_dtype_is_checked_when_made(dtype):
 
 
 def test_a_fork_is_the_first_child_of_its_generator():
-    forked = next(Batches(Recall(), 3, 4, rng=5).fork())
+    forked = next(Batches(Recall(), 3, 4, rng=np.random.default_rng(5)).fork())
     child = next(Batches(Recall(), 3, 4, rng=np.random.default_rng(5).spawn(1)[0]))
     np.testing.assert_array_equal(forked.x, child.x)
 
@@ -111,3 +111,69 @@ def test_a_bad_source_of_randomness_is_named(rng):
         Batches(Recall(), 3, 4, rng=rng)
     with pytest.raises(InvalidArgument, match="rng must be"):
         generate_samples(4, 3, rng=rng)
+
+
+# --- labels that are partly missing ---------------------------------------------------------------------
+
+SEVERAL_OUTPUTS = [
+    get_task("memory-capacity"),
+    get_task("order/hs97-2"),
+    get_task("order/pascanu-2"),
+    get_task("copying/urnn", items=3),
+    get_task("selective-copying", items=3, symbols=4),
+]
+
+
+def holes_in(y, rng):
+    """Some labels made NaN, at random: some rows lose none, some all, and most some."""
+    y = y.copy()
+    y[rng.random(y.shape) < rng.random((*y.shape[:-1], 1)) * 1.4] = np.nan
+    return y
+
+
+@pytest.mark.parametrize("task", SEVERAL_OUTPUTS, ids=lambda task: task.name)
+def test_a_perfect_answer_to_partly_masked_rows_is_perfect(task):
+    rng = np.random.default_rng(0)
+    y = task.sample(20, 50, rng=0).y
+    partly = holes_in(y, rng)
+    assert task.accuracy(np.nan_to_num(y), partly) == 1
+    assert task.accuracy(np.where(np.isnan(partly), -1e3, y), partly) == 1  # unless asked, anything goes
+    assert MSELoss(masked=True).forward(np.nan_to_num(y), partly) == 0
+    assert task.accuracy(np.full_like(y, np.nan), partly) == 0
+    assert not task.mask(np.full_like(y, np.nan)).any()
+
+
+def test_of_numbers_that_count_each_counts_once():
+    """Three labels in three rows: the row with two of them is two thirds of the accuracy."""
+    task = get_task("memory-capacity")
+    y = np.full((3, 4), np.nan)
+    y[0, :2], y[1, 3] = 0.5, -0.5
+    assert task.accuracy(np.where(y > 0, y, 0), y) == pytest.approx(2 / 3)
+    assert task.accuracy(np.where(y < 0, y, 0), y) == pytest.approx(1 / 3)
+    np.testing.assert_array_equal(task.correct(np.where(y > 0, y, 0), y)[:2], [1, 0])
+
+
+def test_a_wrong_number_among_missing_ones_is_wrong():
+    y = np.array([[np.nan, 0.0, 1.0], [1.0, np.nan, np.nan]])
+    for task in (get_task("order/hs97-2"), get_task("order/pascanu-2")):
+        np.testing.assert_array_equal(task.correct(np.array([[9, 1, 0], [1, 9, 9.0]]), y), [False, True])
+        np.testing.assert_array_equal(task.correct(np.array([[9, 0, 1], [np.nan, 9, 9]]), y), [True, False])
+    yes = get_task("parity")
+    np.testing.assert_array_equal(yes.correct(np.array([[9, -1, 1], [-1, 9, 9.0]]), y), [True, False])
+
+
+def test_where_nothing_counts_there_is_no_accuracy():
+    with pytest.raises(
+        InvalidArgument, match=r"y must be labels of which at least one counts, got none, in shape \(4, 1\)"
+    ):
+        Recall().accuracy(np.zeros((4, 1)), np.full((4, 1), np.nan))
+
+
+def test_masked_arrays_are_refused_as_numpy_would_drop_their_masks():
+    hidden = np.ma.array(np.zeros((4, 1)), mask=True)
+    for y_hat, y, name in ((hidden, np.zeros((4, 1)), "y_hat"), (np.zeros((4, 1)), hidden, "y")):
+        with pytest.raises(InvalidArgument, match=f"^{name} must be an array without a mask"):
+            Recall().accuracy(y_hat, y)
+    for pair, name in (((np.ma.ones((3, 4, 1)), np.ones((4, 1))), "x"), ((np.ones((3, 4, 1)), hidden), "y")):
+        with pytest.raises(InvalidArgument, match=f"^{name} must be an array without a mask"):
+            next(Counted(iter([pair])))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from memspan import Batch, InvalidArgument, MSELoss, Shape, SigmoidCrossEntropy, Task
+from memspan import Batch, InvalidArgument, MSELoss, Shape, SigmoidCrossEntropy, SoftmaxCrossEntropy, Task
 from memspan.testing import TASK_CONTRACTS, ContractBroken, check_task
 from memspan.testing import tasks as module
 
@@ -49,6 +49,28 @@ class Larger(Task):
 def changed(**members):
     """The task with other members."""
     return type("Changed", (Larger,), members)()
+
+
+def two_answers(**members):
+    """With a second output for the opposite; the label of one of the two is missing, at random."""
+
+    def make(self, u, length):
+        x, y = Larger().make(u, length)
+        y, hidden = np.concatenate([y, 1 - y], axis=-1), (u[-1] * 2**20 % 1 > 0.5).astype(int)
+        y[np.arange(len(y)), hidden] = np.nan
+        return Batch(x, y)
+
+    def correct(self, y_hat, y):
+        return (((y_hat > 0) == (y > 0.5)) & ~np.isnan(y_hat) | np.isnan(y)).all(axis=-1)
+
+    usual = {
+        "make": make,
+        "correct": correct,
+        "make_loss": lambda self: SigmoidCrossEntropy(masked=True),
+        "shape": lambda self, length: Shape(length, 1, 2),
+        "trivial_answer": lambda self, length: np.zeros(2),
+    }
+    return changed(**{**usual, **members})
 
 
 def labels(make):
@@ -108,9 +130,28 @@ def test_a_right_task_keeps_every_contract():
     assert str(report).startswith(f"The task larger keeps {len(TASK_CONTRACTS)} contracts: words, lengths, shapes")
 
 
+def test_labels_may_be_missing_in_some_outputs_alone():
+    check_task(two_answers())
+
+
 @pytest.mark.parametrize(
     ("task", "contract", "found"),
     [
+        (
+            two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, y)),
+            "mask",
+            "what is correct, for other answers where there is no label, differs",
+        ),
+        (
+            two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, np.nan_to_num(y))),
+            "mask",
+            "what is correct, for other answers where there is no label, differs",
+        ),
+        (
+            two_answers(make_loss=lambda self: SoftmaxCrossEntropy(masked=True)),
+            "finite",
+            "labels that its loss refuses at T = 2: y must be of rows that are NaN as a whole or not at all",
+        ),
         (changed(sentence="Which"), "words", "the sentence 'Which'"),
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),

@@ -31,6 +31,7 @@ from memspan import (
     Network,
     Recall,
     RMSprop,
+    Shape,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
     UnreadableFile,
@@ -414,6 +415,9 @@ class LastTwo(Recall):
 
     name = "last-two"
 
+    def shape(self, length):
+        return Shape(length, 1, 1, 2)
+
     def sample(self, length, batch, rng):
         x, y = super().sample(length, batch, rng)
         return Batch(x, np.stack([y, 2 * y]))
@@ -477,6 +481,76 @@ def test_what_could_never_be_loaded_is_not_saved(path, make, message):
     with pytest.raises(InvalidArgument, match=message):
         make().save(path)
     assert not path.exists()
+
+
+# --- parts that are given in place of those saved -------------------------------------------------------
+
+
+def other_stream():
+    return Batches(Recall(), length=6, batch=5, rng=7)
+
+
+def test_batches_that_are_given_are_those_of_training(path):
+    learner_of().save(path)
+    given = other_stream()
+    loaded = Learner.load(path, batches=given)
+    assert loaded.batches is given
+    np.testing.assert_array_equal(loaded.evaluation.peek().x, other_stream().fork().peek().x)
+    loaded = Learner.load(path, batches=generator())
+    assert loaded.evaluation is loaded.batches
+    np.testing.assert_array_equal(next(loaded.batches).x, next(generator()).x)
+
+
+def test_evaluation_batches_that_are_given_are_those_of_evaluation(path):
+    learner = learner_of()
+    learner.save(path)
+    for given in (other_stream(), generator(5)):
+        loaded = Learner.load(path, evaluation=given)
+        expected = other_stream() if isinstance(given, Batches) else generator(5)
+        np.testing.assert_array_equal(next(loaded.evaluation).x, next(expected).x)
+        np.testing.assert_array_equal(loaded.batches.peek().x, learner.batches.peek().x)
+    both = Learner.load(path, batches=other_stream(), evaluation=generator(5))
+    np.testing.assert_array_equal(both.batches.peek().x, other_stream().peek().x)
+    np.testing.assert_array_equal(next(both.evaluation).x, next(generator(5)).x)
+
+
+def test_evaluation_batches_are_used_where_training_and_evaluation_shared_theirs(path):
+    learner_of(generator()).save(path)
+    loaded = Learner.load(path, batches=generator(), evaluation=other_stream())
+    np.testing.assert_array_equal(loaded.evaluation.peek().x, other_stream().peek().x)
+    batches = stream()
+    learner_of(batches, evaluation=batches).save(path)
+    assert Learner.load(path, evaluation=other_stream()).evaluation.length == 6
+    loaded = Learner.load(path, batches=other_stream())
+    assert loaded.evaluation is loaded.batches
+
+
+def test_every_other_part_that_is_given_is_used(path):
+    learner_of().save(path)
+    given = {"loss": SigmoidCrossEntropy(), "optimizer": Chain(ClipByNorm(0.1), Adam(1e-4)), "task": Recall(0.3)}
+    loaded = Learner.load(path, **given)
+    for name, part in given.items():
+        assert getattr(loaded, name) is part
+    with pytest.raises(InvalidArgument, match="memory must be at least "):
+        Learner.load(path, memory=1).fit(1, **FIT)
+
+
+@pytest.mark.parametrize(
+    ("network", "cell"),
+    [
+        (RNN(1, 3, 1, rng=0), replace(CELLS["rnn"], forward=lambda *a: CELLS["rnn"].forward(*a))),
+        (LSTM(1, 3, 1, rng=0), replace(lstm(), forward=lambda *a: lstm().forward(*a))),
+        (GRU(1, 3, 1, rng=0), replace(CELLS["gru"], source="elsewhere")),
+    ],
+    ids=["RNN", "LSTM", "GRU"],
+)
+def test_a_network_with_a_cell_of_its_own_takes_no_other(path, network, cell):
+    learner_of(model=network).save(path)
+    with pytest.raises(
+        InvalidArgument, match=f"cell must be left out for a saved {type(network).__name__}, which has"
+    ):
+        Learner.load(path, cell=cell)
+    Learner.load(path, cell=network.cell)
 
 
 # --- whole or not at all --------------------------------------------------------------------------------

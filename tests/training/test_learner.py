@@ -1,6 +1,10 @@
+import copy
 import os
+import pickle
 import re
 import signal
+import subprocess
+import sys
 import threading
 from itertools import islice
 
@@ -27,6 +31,7 @@ from memspan import (
     get_task,
 )
 from memspan.figures.style import new_figure
+from memspan.runtime.progress import KINDS
 
 TINY = {
     "evaluate_every": 10,
@@ -76,6 +81,16 @@ class Faulty(MSELoss):
         d_loss = super().backward()
         self.calls += 1
         return d_loss if self.gradient is None or self.calls < self.at else np.full_like(d_loss, self.gradient)
+
+
+class Rough(MSELoss):
+    """A loss of one's own, without a compiled form: the engine calls its methods."""
+
+    def forward(self, y_hat, y):
+        return 2 * super().forward(y_hat, y)
+
+    def backward(self):
+        return 2 * super().backward()
 
 
 # --- what is learnt -------------------------------------------------------------------------------------
@@ -839,3 +854,252 @@ def test_the_threshold_is_positive(threshold):
 def test_a_clip_is_no_optimiser():
     with pytest.raises(InvalidArgument, match="the parts of a Chain must be "):
         learner_of(optimizer=ClipByNorm(1.0))
+
+
+WRONG = {
+    "task": ("recall", "task must be a Task, such as get_task('adding/any') gives, got 'recall'"),
+    "empty task": ("", "task must be a Task, such as get_task('adding/any') gives, got ''"),
+    "loss": (MSELoss, "loss must be an object, such as MSELoss(), got the class MSELoss"),
+    "model": (RNN(2, 6, 1, rng=0), "model.input_size must be 1 for recall at T = 3, got 2"),
+    "read-out": (RNN(1, 6, 3, rng=0), "model.output_size must be 1 for recall at T = 3, got 3"),
+    "steps": (RNN(1, 6, 1, output_steps=2, rng=0), "model.output_steps must be None for recall at T = 3, got 2"),
+    "evaluation": (
+        Batches(Recall(), length=3, batch=8, rng=1),
+        "evaluation must be a stream of its own, from another seed than batches, got one that gives the sequences",
+    ),
+}
+"""By what is wrong: the argument of that name (or model), and the message."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_a_learner_cannot_be_made_of_is_named(name):
+    value, message = WRONG[name]
+    argument = {"empty task": "task", "read-out": "model", "steps": "model"}.get(name, name)
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
+        learner_of(**{argument: value})
+
+
+def test_the_networks_shape_is_that_of_the_held_out_batches_too():
+    with pytest.raises(InvalidArgument, match="input_size must be 2 for adding/any at T = 5, got 1"):
+        learner_of(evaluation=Batches(get_task("adding/any"), 5, 8, rng=2))
+
+
+def test_a_stream_may_be_shared_by_training_and_evaluation():
+    batches = Batches(Recall(), length=3, batch=8, rng=1)
+    assert learner_of(batches, evaluation=batches).evaluation is batches
+    rng = np.random.default_rng(1)  # each takes its own numbers from it
+    learner_of(Batches(Recall(), 3, 8, rng=rng), evaluation=Batches(Recall(), 3, 8, rng=rng))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("observe", 3, "observe must be a function of the learner, got 3"),
+        ("stop_when_solved", "no", "stop_when_solved must be True or False, got 'no'"),
+        ("stop_when_solved", 0, "stop_when_solved must be True or False, got 0"),
+        ("progress", 3, f"progress must be True, False or one of {', '.join(KINDS)}, got 3"),
+        (
+            "progress",
+            "loud",
+            f"progress must be True, False or one of {', '.join(KINDS)}, got 'loud'",
+        ),
+        ("flow_every", True, "flow_every must be a whole number of at least 0, got True"),
+    ],
+)
+def test_how_to_fit_is_checked(name, value, message):
+    learner = learner_of()
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
+        learner.fit(3, **{**TINY, name: value})
+    assert learner.updates == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda learner: learner.save(None), "path must be the path of a file, as a text or a Path, got None"),
+        (lambda learner: Learner.load(3), "path must be the path of a file, as a text or a Path, got 3"),
+        (lambda learner: learner.plot_loss(ax=3), "ax must be the Axes of a matplotlib figure, got 3"),
+        (
+            lambda learner: learner.plot_predictions(ax="left"),
+            "ax must be the Axes of a matplotlib figure, got 'left'",
+        ),
+        (lambda learner: learner.predict(np.ma.ones((3, 1))), "x must be an array without a mask"),
+    ],
+    ids=["save", "load", "plot_loss", "plot_predictions", "predict"],
+)
+def test_arguments_of_the_methods_are_checked(call, message):
+    learner = learner_of()
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
+        call(learner)
+
+
+@pytest.mark.parametrize(
+    "name", ["model", "loss", "optimizer", "batches", "evaluation", "task", "threshold", "updates"]
+)
+def test_what_a_learner_is_made_of_is_not_replaced_in_vain(name):
+    """Training went on with what the learner was made of, whatever was assigned."""
+    learner = learner_of()
+    with pytest.raises(AttributeError):
+        setattr(learner, name, getattr(learner, name))
+
+
+# --- masked arrays, and labels that are partly missing --------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_a_masked_array_is_refused_as_numpy_would_drop_its_mask(name, engine):
+    x, y = next(generate_samples(8, 3, rng=1))
+    pair = {"x": x, "y": y, name: np.ma.array({"x": x, "y": y}[name], mask=True)}
+    learner = learner_of(iter([(pair["x"], pair["y"])]), engine=engine)
+    with pytest.raises(InvalidArgument, match=f"^{name} must be an array without a mask"):
+        learner.fit(1, **TINY)
+    assert learner.updates == 0
+
+
+def capacity(rng):
+    """Batches of memory capacity, of which some labels are missing."""
+    task, rng, missing = get_task("memory-capacity"), np.random.default_rng(rng), np.random.default_rng(0)
+    while True:
+        x, y = task.sample(5, 16, rng)
+        y[missing.random(y.shape) < 0.4] = np.nan
+        yield x, y
+
+
+class Perfect(Network):
+    """Answers with the numbers themselves, the last first."""
+
+    def predict(self, x):
+        return self.inputs(x)[-2::-1, :, 0].T.copy()
+
+
+def test_of_labels_that_are_partly_missing_those_that_are_there_count():
+    """A perfect answer had no loss, and an accuracy of 0.6."""
+    model = Perfect("rnn", 1, 3, 4, rng=0)
+    task, loss = get_task("memory-capacity"), MSELoss(masked=True)
+    learner = learner_of(capacity(1), model=model, loss=loss, task=task, engine="readable")
+    score = learner.evaluate(10)
+    assert (score.loss, score.accuracy) == (0, 1)
+    drawn = learner.plot_predictions(ax=new_figure().subplots()).lines
+    labels, answers = next(line.get_data() for line in drawn if line.get_label() == "network")
+    np.testing.assert_array_equal(labels, answers)
+    assert 0.5 * 4 * 16 * 4 < len(labels) < 0.7 * 4 * 16 * 4
+
+
+def test_both_engines_learn_from_partly_missing_labels_alike():
+    found = []
+    for engine in ("compiled", "readable"):
+        model = Network("rnn", 1, 6, 4, rng=0)
+        options = {"loss": MSELoss(masked=True), "task": get_task("memory-capacity"), "engine": engine}
+        learner = learner_of(capacity(1), model=model, **options)
+        learner.fit(30, **TINY)
+        found.append((learner.history.loss, learner.history.accuracy, learner.model.parameters))
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+
+
+# --- what the user's program has set --------------------------------------------------------------------
+
+
+def test_the_users_errstate_does_not_reach_training(engine):
+    """The network saturates, and its gradients vanish below the smallest number that there is."""
+    learners = []
+    for how in ({}, {"all": "raise"}):
+        batches = Batches(Recall(), length=60, batch=8, rng=1)
+        model = RNN(1, 6, 1, init="glorot", gain=30, dtype="float32", rng=0)
+        learner = learner_of(batches, model=model, engine=engine)
+        with np.errstate(**how):
+            learner.fit(12, flow_every=3, **TINY)
+            learner.evaluate(2)
+            answers = learner.predict(next(batches).x)
+        learners.append((learner, answers))
+    (one, answers), (other, same) = learners
+    assert_same_state(one, other)
+    assert one.history == other.history
+    np.testing.assert_array_equal(one.flows, other.flows)
+    np.testing.assert_array_equal(answers, same)
+
+
+def test_a_callback_keeps_the_errstate_of_the_program():
+    seen = []
+    with np.errstate(all="raise"):
+        learner_of().fit(2, observe=lambda learner: seen.append(np.geterr()["over"]), **TINY)
+    assert seen == ["raise", "raise"]
+
+
+# --- copies ---------------------------------------------------------------------------------------------
+
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda learner: pickle.loads(pickle.dumps(learner))}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+@pytest.mark.parametrize("loss", [MSELoss, Rough], ids=["inside", "outside"])
+def test_a_copy_goes_on_as_the_learner_itself(copied, loss, engine):
+    learner = learner_of(engine=engine, loss=loss())
+    learner.fit(15, **TINY)
+    twin = copied(learner)
+    assert twin.history == learner.history
+    assert twin.result == learner.result
+    for one in (learner, twin):  # one after the other: what they shared would show
+        one.fit(15, **TINY)
+    assert_same_state(learner, twin)
+    assert learner.history == twin.history
+    assert not np.shares_memory(learner.model.parameters, twin.model.parameters)
+    np.testing.assert_array_equal(next(learner.evaluation).x, next(twin.evaluation).x)
+
+
+def test_a_copy_made_in_a_callback_goes_on_from_there(engine, tmp_path):
+    """The optimiser's memory was that of the beginning: saved, copied or looked at."""
+    kept, path = [], tmp_path / "learner.safetensors"
+
+    def keep(learner):
+        if learner.updates == 7:
+            learner.save(path)
+            kept.append(copy.deepcopy(learner))
+
+    learner = learner_of(engine=engine)
+    learner.fit(12, observe=keep, **{**TINY, "evaluate_every": 100})
+    straight = learner_of(engine=engine)
+    straight.fit(12, **{**TINY, "evaluate_every": 100})
+    for one in (kept[0], Learner.load(path, engine=engine)):
+        assert one.updates == 7
+        one.fit(5, **{**TINY, "evaluate_every": 100})
+        assert_same_state(one, straight)
+
+
+ELSEWHERE = """
+import pickle, sys
+from memspan import Learner
+with open(sys.argv[1], "rb") as file:
+    learner = pickle.load(file)
+learner.fit(15, evaluate_every=10, evaluation_batches=1, final_batches=2, stop_when_solved=False, progress=False)
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(learner, file)
+"""
+
+
+def test_a_pickled_learner_goes_on_in_another_process(engine, tmp_path):
+    learner, path = learner_of(engine=engine), tmp_path / "learner.pickle"
+    learner.fit(15, **TINY)
+    path.write_bytes(pickle.dumps(learner))
+    learner.fit(15, **TINY)
+    subprocess.run([sys.executable, "-c", ELSEWHERE, path], check=True, timeout=300)
+    assert_same_state(learner, pickle.loads(path.read_bytes()))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+def test_of_a_learner_that_is_fed_by_a_generator_there_is_no_copy(copied, engine):
+    with pytest.raises(
+        InvalidArgument, match=r"batches must be Batches, .* is copied or pickled, got a generator"
+    ):
+        copied(learner_of(generate_samples(8, 3, rng=1), engine=engine))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
+def test_of_one_that_is_fed_by_another_iterator_there_is(copied, engine):
+    pairs = [next(generate_samples(8, 3, rng=k)) for k in range(40)]
+    learner = learner_of(iter(pairs), engine=engine)
+    learner.fit(5, **TINY)
+    twin = copied(learner)
+    for one in (learner, twin):
+        one.fit(5, **TINY)
+    assert_same_state(learner, twin)

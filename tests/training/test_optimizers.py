@@ -301,3 +301,56 @@ def test_the_registries_hold_every_clip_and_rule():
 def test_a_chain_is_made_of_instances_and_not_of_chains(parts):
     with pytest.raises(InvalidArgument, match="the parts of a Chain must be"):
         Chain(*parts)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_limit_may_be_as_large_as_a_number(dtype):
+    for gradient in (np.zeros(3, dtype), np.array([3, -4, 0], dtype), np.full(3, 1e30, dtype)):
+        for limit in (1e308, np.finfo(float).max):
+            for clip in (ClipByNorm(limit), ClipByValue(limit)):
+                with np.errstate(all="raise"):
+                    clipped = clip(gradient)
+                np.testing.assert_array_equal(clipped, gradient)
+                assert clipped.dtype == dtype
+
+
+@pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-155, 1, 1e155, 1e200, 1e308])
+def test_a_norm_has_its_digits_at_every_size(size):
+    """As squares, the smallest were 0, and the largest infinite: clipped by norm, these became 0."""
+    for gradient in (np.array([0.6, -0.8]), np.array([[0.6, 0.8], [0.0, 0.0], [-0.3, 0.4]])):
+        expected = np.hypot.reduce(size * gradient, axis=-1, keepdims=True)
+        np.testing.assert_allclose(global_norm(size * gradient), expected, rtol=1e-13)
+
+
+def test_a_gradient_whose_square_overflows_is_clipped_and_not_lost():
+    clipped = ClipByNorm(5.0)(np.array([6e199, -8e199]))
+    np.testing.assert_allclose(clipped, [3, -4], rtol=1e-12)
+
+
+def test_the_norm_of_one_network_does_not_depend_on_the_others():
+    ordinary = np.random.default_rng(0).normal(size=50)
+    for other in (0.0, 1e-200, 1e200, np.inf, np.nan):
+        together = global_norm(np.stack([ordinary, np.full(50, other)]))
+        assert together[0] == global_norm(ordinary)
+        assert (together[1] == global_norm(np.full(50, other))) | np.isnan(other)
+
+
+def test_a_masked_array_is_refused_as_numpy_would_drop_its_mask():
+    hidden = np.ma.array(np.ones(3), mask=[True, False, False])
+    optimizer = Chain(ClipByNorm(1.0), Adam(0.1))
+    with pytest.raises(InvalidArgument, match=r"^parameters must be an array without a mask"):
+        optimizer.init(hidden)
+    for take in (lambda: optimizer.step(hidden, optimizer.init(np.ones(3))), lambda: ClipByValue(1.0)(hidden)):
+        with pytest.raises(InvalidArgument, match=r"^gradient must be an array without a mask"):
+            take()
+
+
+@pytest.mark.parametrize("rule", EXAMPLES, ids=repr)
+def test_the_users_errstate_does_not_reach_a_step(rule):
+    optimizer = Chain(ClipByNorm(1.0), rule)
+    for size in (0.0, 1e-300, 1e-160, 1.0, 1e160):
+        gradient = np.full(3, size)
+        expected = optimizer.step(gradient, optimizer.init(gradient))
+        with np.errstate(all="raise"):
+            found = optimizer.step(gradient, optimizer.init(gradient))
+        np.testing.assert_array_equal(found.change, expected.change)

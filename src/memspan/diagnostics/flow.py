@@ -9,6 +9,7 @@ from jaxtyping import Float, Inexact
 
 from memspan.engines.readable import Gradients
 from memspan.errors import InvalidArgument
+from memspan.runtime.floats import quiet
 from memspan.shapes import PerStep
 
 
@@ -32,6 +33,7 @@ class GradientFlow:
     d_W: PerStep
 
     @classmethod
+    @quiet
     def of(cls, gradients: Gradients) -> Self:
         """Measure a backward pass.
 

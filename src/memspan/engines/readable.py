@@ -12,15 +12,10 @@ from jaxtyping import Inexact
 
 from memspan.cells.base import Cell, Values
 from memspan.engines.parameters import Layout, Weights, split
-from memspan.errors import InvalidArgument, shown
+from memspan.errors import InvalidArgument, one_of, plain_array, shown
+from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
-
-spurious = np.errstate(invalid="ignore")
-"""Some of OpenBLAS's float32 kernels compute with vector lanes that they never filled, and drop the outcome; NumPy
-then warns of an invalid value in a right product. (Seen with 0.3.31 on AVX-512, for five columns times a vector.)
-What is really invalid shows as NaN.
-"""
 
 
 @dataclass(frozen=True)
@@ -63,11 +58,13 @@ class Trace:
 
     def state(self, name: str) -> Hidden:
         """The state of that name after each step, `[T, B, H]`."""
-        return self.states[self.cell.states.index(name), 1:]
+        return self.states[self.cell.states.index(one_of("name", name, self.cell.states)), 1:]
 
     def gate(self, name: str) -> Hidden:
         """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
-        return self.residuals[self.cell.residuals.index(name)]
+        if not self.cell.residuals:
+            raise InvalidArgument("name", f"that of a gate, of which {self.cell.name} keeps none", repr(name))
+        return self.residuals[self.cell.residuals.index(one_of("name", name, self.cell.residuals))]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,7 +114,11 @@ class Gradients(MutableMapping[str, Array]):
     def __setitem__(self, name: str, gradient: Array) -> None:
         if name not in self._names():
             raise InvalidArgument("the name of a gradient", f"one of {', '.join(self)}", shown(name))
-        self._kept[name] = np.asarray(gradient)
+        new, shape = plain_array(name, gradient), self[name].shape
+        if new.shape not in (shape, shape[-2:]) or new.dtype.kind not in "fc":
+            rule = f"an array of floating-point numbers of shape {shape}, or {shape[-2:]} for its sum over time"
+            raise InvalidArgument(name, rule, f"dtype {new.dtype} and shape {new.shape}")
+        self._kept[name] = new
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("A gradient can be changed but not deleted.")
@@ -134,13 +135,13 @@ class Gradients(MutableMapping[str, Array]):
         return self.d_states[0]
 
     @property
-    @spurious
+    @quiet
     def d_W(self) -> Inexact[np.ndarray, "time features input_gates"]:
         """Each step's contribution to dL/dW, summed over the batch: `x[t] dL/ds[t]ᵀ`."""
         return np.matmul(self.trace.x.transpose(0, 2, 1), self._d_input_gates)
 
     @property
-    @spurious
+    @quiet
     def d_R(self) -> Inexact[np.ndarray, "time read recurrent"]:
         """Each step's contribution to dL/dR, summed over the batch: `a[t-1] dL/ds[t]ᵀ`."""
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
@@ -156,7 +157,7 @@ class Gradients(MutableMapping[str, Array]):
         return self.d_s.sum(axis=1)[:, :, np.newaxis]
 
     @property
-    @spurious
+    @quiet
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
         """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
         output_steps = self.trace.a[-len(self.d_y_hat) :]
@@ -167,7 +168,7 @@ class Gradients(MutableMapping[str, Array]):
         """dL/db_y, summed over the batch and the steps that are read out: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
 
-    @spurious
+    @quiet
     def total(self) -> Flat:
         """The gradient of all weights, summed over time, in the order of `Weights`.
 
@@ -201,7 +202,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
     return values.reshape(-1, values.shape[-1])
 
 
-@spurious
+@quiet
 def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Trace:
     """Run `cell` over `x` from zero states and read out the last `output_steps` steps.
 
@@ -261,7 +262,7 @@ def pre_activations(
     return gates + split(from_input[..., last:] + q @ R_last, H)
 
 
-@spurious
+@quiet
 def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
     """Back-propagate through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 

@@ -103,6 +103,8 @@ def team_of(
         raise InvalidArgument("executor", "an Executor, or a callable that makes one", shown(executor))
     if scheduler is not None and executor is not None:
         raise InvalidArgument("scheduler", "left out where there is an executor", shown(scheduler))
+    if scheduler is not None and workers:
+        raise InvalidArgument("workers", "left out where there is a scheduler, which has its own", workers)
     if scheduler is not None:
         return lambda: Dask(scheduler)
     if isinstance(executor, Executor):

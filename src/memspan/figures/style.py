@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from memspan.errors import InvalidArgument
 from memspan.runtime.files import replaced, write_text
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
 def axes_or_new(ax: "Axes | None") -> "Axes":
     """`ax`, or the axes of a new pyplot figure, so that `plt.show()` and notebooks show it."""
     if ax is not None:
+        if not callable(getattr(ax, "plot", None)):
+            raise InvalidArgument("ax", "the Axes of a matplotlib figure", repr(ax))
         return ax
     import matplotlib.pyplot as plt
 

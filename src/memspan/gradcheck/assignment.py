@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from memspan.errors import real_number
+from memspan.errors import plain_array, real_number
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
@@ -44,7 +44,7 @@ def get_analytical_gradient(model: AssignmentRNN, x: Array) -> dict[str, Array]:
         `d_V`, `d_W`, `d_R`, `d_bs` and `d_by`, each of its weight's shape, for dL/dŷ = 1; summed over time and
         averaged over the batch.
     """
-    model, batch = copy.deepcopy(model), _batch_size(x)
+    model, batch = copy.deepcopy(model), _batch_size(plain_array("x", x))
     y_hat = model.forward(x)
     d_loss = np.ones_like(y_hat if np.ndim(x) == 3 else np.ravel(y_hat))
     gradients = model.backward(d_loss)
@@ -73,7 +73,7 @@ def get_numerical_gradient(model: AssignmentRNN, x: Array, eps: float | None = N
     dict
         The same keys and shapes as `get_analytical_gradient`.
     """
-    model, batch = copy.deepcopy(model), _batch_size(x)
+    model, batch = copy.deepcopy(model), _batch_size(plain_array("x", x))
     weights = model.get_weights()
     rounding = max(np.finfo(weight.dtype).eps for weight in weights.values())
     eps = float(np.cbrt(rounding)) if eps is None else real_number("eps", eps, above=0)

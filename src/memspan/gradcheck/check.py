@@ -28,6 +28,7 @@ from memspan.gradcheck.steps import ComparedSteps, compare_steps
 from memspan.gradcheck.tolerance import BLIND, MOVE, SILENT, tolerance, too_small, too_wide, underflow, widening
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
 
@@ -35,6 +36,7 @@ ELEMENTS = 400  # the most elements of a weight to compare in the sum over time;
 
 
 @checked_keywords()
+@quiet
 def gradient_check(
     model: Network | AssignmentRNN,
     x: Array,
@@ -82,7 +84,11 @@ def gradient_check(
     where terms cancel. Whatever could not be compared is compared again with all weights moved a little and, if
     that does not suffice, with the inputs scaled to 1 as well. The report says so.
     """
-    elements, rng, objective = whole_number("elements", elements), generator("rng", rng), Objective.of(loss, y)
+    elements, rng, objective = (
+        whole_number("elements", elements),
+        generator("rng", rng, "gradient check"),
+        Objective.of(loss, y),
+    )
     if not isinstance(model, Network):
         return check_methods(model, x, objective, elements, rng)
     if model.dtype.kind != "f":

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from memspan.errors import Conflict
+from memspan.errors import Conflict, plain_array
 from memspan.gradcheck.oracle import COMPLEX_STEP
-from memspan.losses import Loss
+from memspan.losses import Loss, check_loss
 from memspan.network import Network
 from memspan.shapes import Array
 
@@ -30,7 +30,9 @@ class Objective:
         if (y is None) != (loss is None):
             missing, given = ("y", "loss") if y is None else ("loss", "y")
             raise Conflict(f"Pass {missing} together with {given}.")
-        return cls(loss, None if y is None else np.asarray(y))
+        if loss is not None:
+            check_loss(loss)
+        return cls(loss, None if y is None else plain_array("y", y))
 
     def doubled(self) -> Self:
         """The objective for a batch that holds every label twice."""

@@ -10,6 +10,7 @@ from memspan.gradcheck.objective import Objective
 from memspan.gradcheck.report import relative
 from memspan.losses import Loss
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
@@ -55,6 +56,7 @@ class StepSweep:
 
 
 @checked_keywords()
+@quiet
 def step_size_sweep(
     model: Network,
     x: Array,
@@ -68,7 +70,7 @@ def step_size_sweep(
     The parameters are those of `gradient_check`. The derivative is that of L along one random unit direction in
     the space of all weights; the reference is the gradient from `model.backward`.
     """
-    rng = generator("rng", rng)
+    rng = generator("rng", rng, "step sweep")
     x = model.inputs(x)
     objective = Objective.of(loss, y)
     direction = rng.standard_normal(model.layout.size)

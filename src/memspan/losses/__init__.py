@@ -1,6 +1,6 @@
 """The losses, one file each; `LOSSES` lists them."""
 
-from memspan.losses.base import Loss, MeanLoss
+from memspan.losses.base import Loss, MeanLoss, check_loss, value_of
 from memspan.losses.compiled import evaluate
 from memspan.losses.mse import MSELoss
 from memspan.losses.sigmoid import SigmoidCrossEntropy
@@ -13,4 +13,14 @@ LOSSES: dict[str, type[MSELoss] | type[SoftmaxCrossEntropy] | type[SigmoidCrossE
 }
 """Every loss by name."""
 
-__all__ = ["LOSSES", "Loss", "MSELoss", "MeanLoss", "SigmoidCrossEntropy", "SoftmaxCrossEntropy", "evaluate"]
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "MSELoss",
+    "MeanLoss",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "check_loss",
+    "evaluate",
+    "value_of",
+]

@@ -4,13 +4,15 @@ A loss takes the readout ŷ as the network returns it: a cross-entropy applies i
 itself. Each loss is a mean over all labels that are not masked.
 """
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Inexact
 
-from memspan.errors import InvalidArgument, NotReady, truth
+from memspan.errors import InvalidArgument, LossTooLarge, NotReady, plain_array, truth
 from memspan.losses.compiled import SQUARED, Kind, evaluate
+from memspan.runtime.floats import quiet
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, Outputs
 
@@ -31,6 +33,23 @@ class Loss(Protocol):
 
     def backward(self) -> Any:
         """dL/dŷ at the last `forward`."""
+
+
+def check_loss(loss: Any) -> None:
+    """Raise `InvalidArgument` if `loss` is not an object with the two methods of a loss."""
+    if isinstance(loss, type):
+        raise InvalidArgument("loss", f"an object, such as {loss.__name__}()", f"the class {loss.__name__}")
+    for name in ("forward", "backward"):
+        if not callable(getattr(loss, name, None)):
+            raise InvalidArgument("loss", f"an object with a method {name}", repr(loss))
+
+
+def value_of(loss: Loss, y_hat: Any, y: Any) -> Any:
+    """`loss.forward`, but infinity where memspan's losses refuse one: in training that is a result."""
+    try:
+        return loss.forward(y_hat, y)
+    except LossTooLarge:
+        return math.inf
 
 
 class MeanLoss:
@@ -65,15 +84,17 @@ class MeanLoss:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'masked=True' if self.masked else ''})"
 
+    @quiet
     def forward(self, y_hat: Outputs, y: Outputs) -> float:
         """Return the loss of predictions `y_hat [B, O]` or `[K, B, O]` for labels `y` of exactly the same shape.
 
         Raises
         ------
         InvalidArgument
-            When the two shapes differ, what they hold are not floating-point numbers, or no label is asked for.
+            When the two shapes differ, one is a masked array or does not hold floating-point numbers, or no label
+            is asked for; when the loss of finite numbers is too large for their dtype.
         """
-        y_hat, y = np.asarray(y_hat), np.asarray(y)
+        y_hat, y = plain_array("y_hat", y_hat), plain_array("y", y)
         for name, values in (("y_hat", y_hat), ("y", y)):
             if values.dtype.kind not in "fc":
                 raise InvalidArgument(name, "an array of floating-point numbers", f"dtype {values.dtype}")
@@ -85,12 +106,19 @@ class MeanLoss:
         of = asked[..., : values.shape[-1]]  # one value for each row, or one for each number
         count = int(of.sum())
         self._derivative = np.where(asked, derivative, 0) / count
-        return (np.where(of, values, 0).sum() / count).item()
+        loss = np.where(of, values, 0).sum() / count
+        if not np.isfinite(loss) and np.isfinite(y_hat).all() and np.isfinite(y[asked]).all():
+            largest = np.abs(y_hat).max()
+            raise LossTooLarge(
+                "y_hat", f"such that the loss is finite in {y_hat.dtype}", f"numbers up to {largest:g}"
+            )
+        return loss.item()
 
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` cannot be the labels of a batch.
 
-        The compiled engine looks at the first batch of each shape only: later ones cost no time.
+        If the loss is not masked, the compiled engine looks at the first batch of each shape only: later ones
+        cost no time.
         """
         if np.size(y) == 0:
             raise InvalidArgument("y", "an array with at least one label", f"shape {np.shape(y)}")

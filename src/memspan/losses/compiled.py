@@ -89,7 +89,8 @@ def softmax_cross_entropy(z: Row, label: Row, d_z: Row, share: float, masked: bo
     for o in range(z.shape[0]):
         d_z[o] = exp(z[o] - top)
         whole += float(d_z[o])
-        wanted += float(label[o]) * float(z[o] - top)
+        if label[o] != 0:  # 0 of minus infinity is 0, where two ŷ are farthest apart
+            wanted += float(label[o]) * float(z[o] - top)
     for o in range(z.shape[0]):
         d_z[o] = (d_z[o] / whole - label[o]) * share
     return np.log(whole) - wanted

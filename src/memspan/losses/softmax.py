@@ -51,4 +51,5 @@ class SoftmaxCrossEntropy(MeanLoss):
         shifted = y_hat - y_hat.real.max(axis=-1, keepdims=True)
         powers = np.exp(shifted)
         whole = powers.sum(axis=-1, keepdims=True)
-        return np.log(whole) - (y * shifted).sum(axis=-1, keepdims=True), powers / whole - y
+        wanted = np.where(y == 0, 0, y * shifted)  # 0 of minus infinity is 0, where two ŷ are farthest apart
+        return np.log(whole) - wanted.sum(axis=-1, keepdims=True), powers / whole - y

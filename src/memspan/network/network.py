@@ -12,7 +12,17 @@ from memspan.cells import CELLS, Cell
 from memspan.cells.initializers import INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
-from memspan.errors import InvalidArgument, NotReady, generator, one_dtype, one_of, real_number, whole_number
+from memspan.errors import (
+    InvalidArgument,
+    NotReady,
+    generator,
+    one_dtype,
+    one_of,
+    plain_array,
+    real_number,
+    whole_number,
+)
+from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Flat, Inputs, Outputs
@@ -87,6 +97,7 @@ class Network:
     gradients = RenamedAttribute("grads")
 
     @checked_keywords(read_out="output_steps")
+    @quiet
     def __init__(
         self,
         cell: Cell | str,
@@ -112,8 +123,10 @@ class Network:
         recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)
         largest = max(("input_size", "hidden_size", "output_size"), key=lambda name: getattr(self, name))
         demand_memory(largest, f"{getattr(self, largest):,}", self.layout.size * 8)  # they are drawn in float64
-        flat = initial_weights(self.layout, init, gain, generator("rng", rng), recurrent_gain)
+        flat = initial_weights(self.layout, init, gain, generator("rng", rng, "weights"), recurrent_gain)
         self.parameters: Flat = flat.astype(self.dtype)
+        if not np.isfinite(self.parameters).all():
+            raise InvalidArgument("gain", f"such that the initial weights are finite in {self.dtype}", repr(gain))
         self.trace: Trace | None = None
         self.grads: Gradients | None = None
 
@@ -177,6 +190,7 @@ class Network:
         self.grads = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
         return self.grads
 
+    @quiet
     def update(self, lr: float) -> None:
         """Take one step of gradient descent: subtract from each weight `lr` times its gradient, summed over time.
 
@@ -184,13 +198,23 @@ class Network:
         ------
         NotReady
             When `backward` has not been called since the last update.
+        InvalidArgument
+            When a gradient is not finite, or a weight would not be after the step; then none has changed.
         """
         if self.grads is None:
             raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first.")
         lr = real_number("lr", lr, above=0)
+        updated = {}
         for name, weight in self.layout.by_name(self.parameters).items():
             gradient = self.grads[f"d_{name}"]
-            weight -= lr * (gradient.sum(axis=0) if gradient.ndim == 3 else gradient)
+            gradient = gradient.sum(axis=0) if gradient.ndim == 3 else gradient
+            updated[name] = weight - lr * gradient
+            if not np.isfinite(gradient).all():
+                raise InvalidArgument(f"d_{name}", f"finite in {self.dtype}", "infinity or NaN")
+            if not np.isfinite(updated[name]).all():
+                raise InvalidArgument("lr", f"so small that {name} stays finite in {self.dtype}", repr(lr))
+        for name, weight in self.layout.by_name(self.parameters).items():
+            weight[:] = updated[name]
         self._forget()
 
     def get_weights(self) -> dict[str, Matrix]:
@@ -203,9 +227,9 @@ class Network:
         The network checks all arrays before it writes any, and discards the trace of an earlier forward pass.
         """
         shapes = self.layout.shapes
-        if set(weights or ()) != set(shapes):
-            rule = "a mapping with exactly " + ", ".join(shapes)
-            raise InvalidArgument("weights", rule, list(weights or ()))
+        named = list(weights) if isinstance(weights, Mapping) else repr(weights)  # type: ignore[redundant-expr]
+        if set(named) != set(shapes):
+            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), named)
         new = {name: self._checked_floats(name, weights[name]) for name in shapes}
         for name, shape in shapes.items():
             if new[name].shape != shape:
@@ -214,11 +238,14 @@ class Network:
             weight[:] = new[name]
         self.trace = None
 
+    @quiet
     def astype(self, dtype: DTypeLike) -> Self:
         """Return a network with the same weights in another dtype, without trace and gradients."""
         twin = copy.copy(self)
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         twin.parameters = self.parameters.astype(twin.dtype)
+        if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
+            raise InvalidArgument("dtype", "one in which all weights are finite", twin.dtype)
         twin._forget()
         return twin
 
@@ -249,18 +276,15 @@ class Network:
             raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
         return d_loss.reshape(trace.y_hat.shape)
 
+    @quiet
     def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
         """A copy of what was given, in the network's dtype."""
-        try:
-            values = np.asarray(given)
-        except ValueError:  # lists of different lengths
-            raise InvalidArgument(name, "a rectangular array", type(given).__name__) from None
+        values = plain_array(name, given)
         allowed = "fc" if self.dtype.kind == "c" else "f"
         if values.dtype.kind not in allowed:
             rule = "an array of real floating-point numbers"
             raise InvalidArgument(name, rule, f"dtype {values.dtype}")
-        with np.errstate(over="ignore"):
-            converted = values.astype(self.dtype)
+        converted = values.astype(self.dtype)
         if finite and not np.isfinite(converted).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
             raise InvalidArgument(name, f"finite in {self.dtype}", f"{values[where]} at index {list(where)}")

@@ -78,7 +78,7 @@ class RNN(Network):
         output_steps: int | None = None,
         rng: np.random.Generator | np.random.SeedSequence | int | None = None,
     ) -> None:
-        usual = "relu" if init == "identity" else "tanh"
+        usual = "relu" if str(init) == "identity" else "tanh"
         cell = ACTIVATIONS[one_of("activation", usual if activation is None else activation, ACTIVATIONS)]
         super().__init__(
             cell,

@@ -48,6 +48,15 @@ def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: f
         yield report
 
 
+def kind_of(progress: bool | str) -> str:
+    """The kind that an argument `progress` means: True is `auto`, and False is `none`."""
+    if isinstance(progress, bool):
+        return "auto" if progress else "none"
+    if str(progress) not in KINDS:
+        raise InvalidArgument("progress", f"True, False or one of {', '.join(KINDS)}", repr(progress))
+    return progress
+
+
 def plain(text: str) -> str:
     """A text from elsewhere, as it may be shown: what could steer a terminal is written out."""
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)

@@ -105,7 +105,7 @@ def _unknown(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 
 
 class RenamedAttribute:
-    """An old attribute: reads the new one, and warns."""
+    """An old attribute: reads and writes the new one, and warns."""
 
     def __init__(self, new: str) -> None:
         self.new = new
@@ -118,3 +118,7 @@ class RenamedAttribute:
             return self
         warn_renamed(f"{owner.__name__}.{self.name}", self.new)
         return getattr(instance, self.new)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        warn_renamed(f"{type(instance).__name__}.{self.name}", self.new)
+        setattr(instance, self.new, value)

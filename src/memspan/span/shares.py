@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import InvalidArgument, real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,8 @@ def longest_solved(shares: Mapping[int, SolvedShare], least: float = 0.5) -> int
 
     It describes these repetitions. `LongestSolved` is what they say of others.
     """
+    given = shares.values() if isinstance(shares, Mapping) else [shares]  # type: ignore[redundant-expr]
+    if not all(isinstance(share, SolvedShare) for share in given):
+        raise InvalidArgument("shares", "a mapping from lengths to a SolvedShare each", repr(shares))
+    least = real_number("least", least, above=0, most=1)
     return max((length for length, share in shares.items() if share.share >= least), default=None)

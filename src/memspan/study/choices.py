@@ -185,6 +185,10 @@ class Choices(BaseModel):
         fields |= {f"task_parameters.{name}": value for name, value in self.task_parameters.items()}
         return {name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()}
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As `with_`; pydantic's own would take any name and any value without a check."""
+        return self.with_(**update) if update else super().model_copy(deep=deep)
+
     def with_(self, **changes: Any) -> Self:
         """The same but for these fields, as `study.with_(cell="lstm")`."""
         return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})

@@ -165,10 +165,10 @@ class Study(Choices):
 
     def only(self, place: int) -> Self:
         """The same lengths and repetitions of one configuration, by its place in `configurations`."""
-        place = whole_number("place", place, least=0, most=self.combinations - 1)
+        chosen = self._at("place", place)
         if self.combinations == 1:
             return self
-        return self.with_(**self.configurations[place].model_dump(exclude_unset=True), lengths=self.lengths)
+        return self.with_(**chosen.model_dump(exclude_unset=True), lengths=self.lengths)
 
     @property
     def size(self) -> int:
@@ -208,14 +208,17 @@ class Study(Choices):
 
     def chosen(self, configuration: int) -> tuple[str, ...]:
         """A configuration's values of the fields that vary, as text: `("lstm", "32")`."""
-        most = self.combinations - 1
-        values = self.configurations[whole_number("configuration", configuration, least=0, most=most)].values()
+        values = self._at("configuration", configuration).values()
         return tuple(written(values[name][0]) for name in self.varying)
 
     @staticmethod
     def shown(field: str) -> str:
         """A field as headings name it: `learning rate`, and a parameter of the task without saying whose it is."""
         return field.removeprefix("task_parameters.").replace("_", " ")
+
+    def _at(self, name: str, place: int) -> Configuration:
+        """The configuration at that place."""
+        return self.configurations[whole_number(name, place, least=0, most=self.combinations - 1)]
 
     def _tasks(self) -> list[Task]:
         """Every task of the study, with its parameters."""

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from memspan._version import __version__
 from memspan.diagnostics import GradientFlow
 from memspan.errors import shown
-from memspan.losses import Loss
+from memspan.losses import Loss, value_of
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
 from memspan.study.study import Key
@@ -139,6 +140,7 @@ def run_trial(configuration: Configuration, length: int, repetition: int) -> Tri
     return run_group(configuration, length, [repetition])[0]
 
 
+@quiet
 def run_group(
     configuration: Configuration,
     length: int,
@@ -302,7 +304,7 @@ def gradient_flow(model: Network, loss: Loss, batch: Batch) -> GradientFlow:
     twin = model.astype(
         model.dtype
     )  # which forgets the trace with its end: one of many networks could not keep it
-    loss.forward(twin.forward(batch.x), batch.y.astype(model.dtype))
+    value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))
     return GradientFlow.of(twin.backpropagate(loss.backward()))
 
 

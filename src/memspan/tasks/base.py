@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from memspan.errors import InvalidArgument, generator, one_of, shown, whole_number
+from memspan.errors import InvalidArgument, generator, one_of, plain_array, shown, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import checked_keywords, warn_renamed
@@ -41,6 +41,10 @@ Answer = Float[np.ndarray, "*output_steps outputs"]
 
 PerSequence = Float[np.ndarray, "batch"]
 """One real number for each sequence."""
+
+
+SEQUENCES = "sequences"
+"""What a seed for sequences is for: see `memspan.errors.generator`."""
 
 
 class Batch(NamedTuple):
@@ -171,12 +175,12 @@ class Task(ABC):
             cls.make_loss = vars(cls)["new_loss"]  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        if not self.variant:
+        one_of("variant", self.variant, ("", *self.variants, *self.elsewhere))
+        if not str(self.variant):
             object.__setattr__(self, "variant", self.variants[0])
-        if self.variant in self.elsewhere:
+        if str(self.variant) in self.elsewhere:
             hint = f'; that one is get_task("{self.name}")'
             raise InvalidArgument("variant", "one of " + ", ".join(self.variants), shown(self.variant), hint)
-        one_of("variant", self.variant, self.variants)
         for item in fields(self):
             if "check" in item.metadata:
                 value = item.metadata["check"](item.name, getattr(self, item.name))
@@ -230,7 +234,10 @@ class Task(ABC):
 
     @abstractmethod
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """How far each answer `[..., B]` is correct, 0 to 1; where none is asked for it does not matter."""
+        """How far each answer `[..., B]` is correct, 0 to 1, by those of its labels that are not NaN.
+
+        Where all of them are NaN it does not matter.
+        """
 
     @abstractmethod
     def relevant(self, x: Sequences) -> Steps:
@@ -253,8 +260,8 @@ class Task(ABC):
         """Its accuracy."""
 
     def mask(self, y: Labels) -> Mask:
-        """Which answers `[..., B]` count in the accuracy: those whose label is not NaN."""
-        return ~np.isnan(y[..., 0])
+        """Which answers `[..., B]` count in the accuracy: those of which at least one label is not NaN."""
+        return ~np.isnan(y).all(axis=-1)
 
     def noise_free(self, x: Inputs, y: Labels) -> Labels:
         """The labels that decide what is correct: those given, unless these are noisy."""
@@ -280,14 +287,24 @@ class Task(ABC):
             length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
         self.demand_memory(length, batch)
-        u = generator("rng", rng).random((batch, self.draws(length)))
+        u = generator("rng", rng, SEQUENCES).random((batch, self.draws(length)))
         return self.make(np.ascontiguousarray(u.T), length)
 
-    def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
-        """The share of correct answers among those that are asked for."""
+    def accuracy(self, y_hat: Array, y: Array) -> float:
+        """The share of correct answers among those that count: see `mask`.
+
+        Raises
+        ------
+        InvalidArgument
+            When the two shapes differ, one is a masked array, or no answer counts.
+        """
+        y_hat, y = plain_array("y_hat", y_hat), plain_array("y", y)
         if y_hat.shape != y.shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {y_hat.shape}")
-        return float(np.mean(self.correct(y_hat, y)[self.mask(y)]))
+        counted = self.mask(y)
+        if not counted.any():
+            raise InvalidArgument("y", "labels of which at least one counts", f"none, in shape {y.shape}")
+        return float(np.mean(self.correct(y_hat, y)[counted]))
 
 
 class WithinTolerance(Task):
@@ -302,7 +319,7 @@ class WithinTolerance(Task):
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """Within the tolerance."""
-        return np.asarray((np.abs(y_hat - y) <= self.tolerance).all(axis=-1))
+        return all_right(np.abs(y_hat - y) <= self.tolerance, y)
 
 
 class OneOfClasses(Task):
@@ -318,8 +335,15 @@ class OneOfClasses(Task):
         return SoftmaxCrossEntropy()
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """The right class; NaN is no answer."""
-        return np.asarray((y_hat.argmax(axis=-1) == y.argmax(axis=-1)) & ~np.isnan(y_hat).any(axis=-1))
+        """The right class, among those with a label; NaN is no answer."""
+        labelled = ~np.isnan(y)
+        chosen, right = (np.where(labelled, values, -np.inf).argmax(axis=-1) for values in (y_hat, y))
+        return np.asarray((chosen == right) & ~np.isnan(y_hat).any(axis=-1, where=labelled))
+
+
+def all_right(right: Bool[np.ndarray, "*output_steps batch outputs"], y: Labels) -> Bool[np.ndarray, "*rows"]:
+    """Whether each answer `[..., B]` is right in every output whose label is not NaN."""
+    return np.asarray((right | np.isnan(y)).all(axis=-1))
 
 
 def one_hot(numbers: Array, classes: int) -> Array:

@@ -1,16 +1,16 @@
 """Endless streams of batches: of a task, or of any other generator."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from memspan.errors import InvalidArgument, generator, one_dtype, shown, whole_number
+from memspan.errors import InvalidArgument, generator, one_dtype, plain_array, shown, whole_number
 from memspan.runtime.renamed import checked_keywords
-from memspan.tasks.base import Batch, Task
+from memspan.tasks.base import SEQUENCES, Batch, Task
 
 
 @checked_keywords()
@@ -42,7 +42,7 @@ class Batches(Iterator[Batch]):
         self.length = self.task.checked_length(self.length)
         self.batch = whole_number("batch", self.batch)
         self.task.demand_memory(self.length, self.batch)
-        self.rng = generator("rng", self.rng)
+        self.rng = generator("rng", self.rng, SEQUENCES)
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
     def __repr__(self) -> str:
@@ -96,13 +96,20 @@ class Counted(Iterator[Batch]):
             x, y = next(self.source)
         except StopIteration:
             raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        batch = Batch(np.asarray(x), np.asarray(y))
+        batch = Batch(plain_array("x", x), plain_array("y", y))
         for part in batch:
             if part.dtype.kind not in "biufc":
                 raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")
         self._last = batch
         self.drawn += 1
         return self._last
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a copy, or for another process: a generator can go to neither."""
+        if isinstance(self.source, Generator):
+            rule = "Batches, or another iterator that can be copied, where a learner is copied or pickled"
+            raise InvalidArgument(self.name, rule, "a generator")
+        return vars(self)
 
     def digest(self) -> str:
         """A fingerprint of the last batch."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memspan.errors import InvalidArgument, real_number
+from memspan.errors import InvalidArgument, float_array, real_number
 from memspan.losses import MSELoss
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array, PerStep
@@ -94,8 +94,17 @@ class MemoryCapacity(WithinTolerance):
         return MSELoss()
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
-        """The share of lags within the tolerance."""
-        return np.asarray((np.abs(y_hat - y) <= self.tolerance).mean(axis=-1))
+        """The share of lags within the tolerance, of those with a label."""
+        labelled = ~np.isnan(y)
+        right = (np.abs(y_hat - y) <= self.tolerance).sum(axis=-1, where=labelled)
+        return right / np.maximum(labelled.sum(axis=-1), 1)
+
+    def accuracy(self, y_hat: Array, y: Array) -> float:
+        """The share of correct numbers among those with a label, each counted once."""
+        share = super().accuracy(y_hat, y)  # also checks them; it is right where all sequences have as many
+        if not np.isnan(y).any():
+            return share
+        return float(np.mean((np.abs(y_hat - y) <= self.tolerance)[~np.isnan(y)]))
 
     def relevant(self, x: Sequences) -> Steps:
         """All steps but the last."""
@@ -129,7 +138,7 @@ class MemoryCapacity(WithinTolerance):
         InvalidArgument
             For fewer than 60 sequences, other shapes than `[B, lags]`, and what is not finite.
         """
-        y_hat, y = np.asarray(y_hat, float), np.asarray(y, float)
+        y_hat, y = (float_array(name, values).astype(float) for name, values in (("y_hat", y_hat), ("y", y)))
         if y_hat.shape != y.shape or y.ndim != 2:
             raise InvalidArgument("y_hat", f"of shape [B, lags], and that of y, {y.shape}", f"shape {y_hat.shape}")
         if len(y) < 3 * GROUPS:

@@ -6,7 +6,19 @@ import numpy as np
 
 from memspan.losses import SigmoidCrossEntropy
 from memspan.runtime.renamed import checked_keywords
-from memspan.tasks.base import Answer, Batch, Correctness, Draws, Labels, Sequences, Shape, Steps, Task, choices
+from memspan.tasks.base import (
+    Answer,
+    Batch,
+    Correctness,
+    Draws,
+    Labels,
+    Sequences,
+    Shape,
+    Steps,
+    Task,
+    all_right,
+    choices,
+)
 
 
 class YesOrNo(Task):
@@ -26,7 +38,7 @@ class YesOrNo(Task):
 
     def correct(self, y_hat: Labels, y: Labels) -> Correctness:
         """On the label's side: a probability above one half for 1, else not; NaN is no answer."""
-        return np.asarray(((y_hat > 0) == (y > 0.5)).all(axis=-1) & ~np.isnan(y_hat).any(axis=-1))
+        return all_right(((y_hat > 0) == (y > 0.5)) & ~np.isnan(y_hat), y)
 
     def trivial_risk(self, length: int) -> float:
         """A guess."""

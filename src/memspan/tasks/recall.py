@@ -8,7 +8,17 @@ import numpy as np
 from memspan.errors import InvalidArgument, generator, real_number, whole_number
 from memspan.losses import MSELoss
 from memspan.runtime.renamed import checked_keywords
-from memspan.tasks.base import Answer, Batch, Draws, Sequences, Shape, Steps, WithinTolerance, parameter
+from memspan.tasks.base import (
+    SEQUENCES,
+    Answer,
+    Batch,
+    Draws,
+    Sequences,
+    Shape,
+    Steps,
+    WithinTolerance,
+    parameter,
+)
 
 
 @checked_keywords()
@@ -131,7 +141,7 @@ def generate_samples(
     ((10, 4, 1), (4, 1), True)
     """
     batch, length = whole_number("batch_size", batch_size), whole_number("seq_length", seq_length)
-    source = generator("rng", rng)
+    source = generator("rng", rng, SEQUENCES)
 
     def samples() -> Iterator[Batch]:
         while True:

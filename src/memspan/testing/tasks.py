@@ -140,7 +140,7 @@ def _check_shapes(task: Task) -> None:
         demand_equal((x.dtype, y.dtype), (np.float64, np.float64), "the dtypes of x and y")
         for name in ("trivial_answer", "chance_answer"):
             demand_equal(getattr(task, name)(length).shape, answer, f"the shape of the {name} at T = {length}")
-        single = next(Batches(task, length, 5, rng=0, dtype=np.float32))
+        single = next(Batches(task, length, 5, rng=np.random.default_rng(0), dtype=np.float32))
         for name, part, double in zip("xy", single, (x, y), strict=True):
             demand_equal(part.dtype, np.float32, f"the dtype of {name} in float32")
             demand_same(part, double.astype(np.float32), f"{name} in float32 and in float64")
@@ -153,8 +153,11 @@ def _check_finite(task: Task) -> None:
         missing = np.isnan(y)
         demand(np.isfinite(y[~missing]).all(), f"infinite labels at T = {length}")
         demand(task.make_loss().masked or not missing.any(), "labels of NaN, and a loss that does not mask them")
-        demand((missing.all(axis=-1) == missing.any(axis=-1)).all(), "labels that are NaN in some outputs alone")
-        demand(by_step(~missing[..., 0], 2).any(axis=0).all(), "a sequence of which nothing is asked")
+        try:
+            task.make_loss().check_labels(y)
+        except InvalidArgument as error:
+            raise Found(f"labels that its loss refuses at T = {length}: {error}") from None
+        demand(by_step(~missing.all(axis=-1), 2).any(axis=0).all(), "a sequence without a label")
 
 
 def _check_mask(task: Task) -> None:
@@ -162,11 +165,13 @@ def _check_mask(task: Task) -> None:
         x, y = task.sample(length, 20, np.random.default_rng(1))
         asked, clean = task.mask(y), task.noise_free(x, y)
         demand_equal((asked.shape, asked.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
-        demand(not (asked & np.isnan(y[..., 0])).any(), "an answer that counts, and has no label")
+        demand(not (asked & np.isnan(y).all(axis=-1)).any(), "an answer that counts, and has no label")
         demand(by_step(asked, 2).any(axis=0).all(), "a sequence of which no answer counts")
         demand_equal(clean.shape, y.shape, "the shape of the labels without noise")
         demand_same(np.isnan(clean), np.isnan(y), "where there is a label, with noise and without,")
         correct = task.correct(np.nan_to_num(y), y)
+        others = task.correct(np.where(np.isnan(y), 7.0, y), y)
+        demand_same(others[asked], correct[asked], "what is correct, for other answers where there is no label,")
         demand_equal(correct.shape, y.shape[:-1], "the shape of what is correct")
         demand(
             ((correct >= 0) & (correct <= 1))[asked].all(),
@@ -299,11 +304,13 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
     ),
     "shapes": Contract("x, y and the two constant answers have the shapes that `shape` states.", _check_shapes),
     "finite": Contract(
-        "x is finite, and so are labels; where the loss is masked a label may be NaN, if another is not.",
+        "x is finite, and the loss takes the labels; where it is masked some of a sequence's may be NaN.",
         _check_finite,
     ),
     "mask": Contract(
-        "What counts has a label, something counts in each sequence, and it is correct to 0 ... 1.", _check_mask
+        "What counts has a label, something counts in each sequence, it is correct to 0 ... 1, and an answer "
+        "without a label decides nothing.",
+        _check_mask,
     ),
     "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
     "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),

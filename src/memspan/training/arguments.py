@@ -6,19 +6,14 @@ from typing import Any
 from memspan.errors import InvalidArgument, shown
 from memspan.losses import Loss, MeanLoss
 from memspan.network import Network
-from memspan.tasks import Counted, Task
-from memspan.training.member import Stream
-
-
-def check_loss(loss: Loss) -> None:
-    """It has the two methods of a loss."""
-    for name in ("forward", "backward"):
-        if not callable(getattr(loss, name, None)):
-            raise InvalidArgument("loss", f"an object with a method {name}", shown(loss))
+from memspan.tasks import Batches, Recall, Task
+from memspan.training.member import Stream, as_stream
 
 
 def check_alike(models: Sequence[Network]) -> None:
     """All are real networks that differ in nothing but their weights."""
+    if not isinstance(models, Sequence):
+        raise InvalidArgument("models", "a list of networks", repr(models))
     for model in models:
         if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
             raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
@@ -29,6 +24,30 @@ def check_alike(models: Sequence[Network]) -> None:
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
                 raise InvalidArgument("models", f"of one {name}", got)
+
+
+def check_fit(model: Network, stream: Stream) -> None:
+    """The networks have the shape that the task of their batches needs; of another iterator it is not known."""
+    if not isinstance(stream, Batches):
+        return
+    needed = stream.task.shape(stream.length)
+    pairs = (
+        ("input_size", model.input_size, needed.features),
+        ("output_size", model.output_size, needed.outputs),
+        ("output_steps", model.output_steps, needed.output_steps),
+    )
+    for name, got, right in pairs:
+        if got != right:
+            raise InvalidArgument(f"model.{name}", f"{right} for {stream.task.name} at T = {stream.length}", got)
+
+
+def chosen_task(task: Any, stream: Stream) -> Task:
+    """The task that is given, that of the batches, or the memory task."""
+    if task is None:
+        task = getattr(stream, "task", None) or Recall()
+    if not isinstance(task, Task):
+        raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", repr(task))
+    return task
 
 
 def check_mask(loss: Loss, task: Task) -> None:
@@ -48,8 +67,20 @@ def check_plain(models: Sequence[Network]) -> None:
 
 def checked_streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> list[Stream]:
     """One for each network, none of them twice; a plain iterator is wrapped in `Counted`."""
+    if not isinstance(streams, Sequence):
+        raise InvalidArgument(name, "a list of iterators, one for each model", repr(streams))
     different = len({id(stream) for stream in streams})
     if len(streams) != count or different < count:
         rule = f"one iterator for each of the {count} models, and none of them twice"
         raise InvalidArgument(name, rule, f"{len(streams)}, {different} of them different")
-    return [stream if isinstance(stream, Stream) else Counted(stream, name) for stream in streams]
+    return [as_stream(stream, name) for stream in streams]
+
+
+def check_held_out(streams: Sequence[Stream], held_out: Sequence[Stream]) -> None:
+    """No network is scored on the sequences that it is trained on: two streams from one seed are the same."""
+    for one, other in zip(streams, held_out, strict=True):
+        if not isinstance(one, Batches) or not isinstance(other, Batches):
+            continue
+        if one.rng is not other.rng and str(one.position) == str(other.position):  # some have arrays in them
+            rule = "a stream of its own, from another seed than batches"
+            raise InvalidArgument("evaluation", rule, "one that gives the sequences of batches")

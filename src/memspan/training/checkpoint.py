@@ -25,7 +25,7 @@ from memspan.shapes import Array
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.training.checkpoint_arrays import checksum_of, expect, history_of, optimizer_state
 from memspan.training.history import History
-from memspan.training.member import Stream
+from memspan.training.member import Stream, as_stream, held_out_of
 from memspan.training.optimizers import CLIPS, RULES, Chain
 
 
@@ -149,16 +149,13 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     """
     header, arrays = _contents(Path(path))
     model = _network(Path(path), header, arrays, substitutes.cell)
-    loss = substitutes.loss or _build("loss", LOSSES, header.loss)
+    loss = _build("loss", LOSSES, header.loss) if substitutes.loss is None else substitutes.loss
     optimizer = substitutes.optimizer
     if optimizer is None:
         clips = [_build("optimizer", CLIPS, clip) for clip in header.clips]
         optimizer = Chain(*clips, _build("optimizer", RULES, header.rule))
-    task = substitutes.task or _task(header.task)
-    batches = _stream(Path(path), "batches", header.batches, substitutes.batches, task)
-    evaluation = batches
-    if header.evaluation is not None:
-        evaluation = _stream(Path(path), "evaluation", header.evaluation, substitutes.evaluation, task)
+    task = _task(header.task) if substitutes.task is None else substitutes.task
+    batches, evaluation = _streams(Path(path), header, substitutes, task)
     state = optimizer_state(Path(path), arrays, optimizer.init(model.parameters))
     history = history_of(
         Path(path), arrays, header.updates, own_loss=not header.loss.name, own_task=not header.task.name
@@ -268,8 +265,8 @@ def _demand_checksum(path: Path, checksum: str, header: str, arrays: dict[str, A
         raise UnreadableFile(f"{path} is damaged: it does not have the checksum with which it was written")
 
 
-def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell | None) -> Network:
-    cell = cell or CELLS.get(header.cell)
+def _network(path: Path, header: _Header, arrays: dict[str, Array], given: Cell | None) -> Network:
+    cell = CELLS.get(header.cell) if given is None else given
     if cell is None:
         raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
     size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
@@ -278,6 +275,10 @@ def _network(path: Path, header: _Header, arrays: dict[str, Array], cell: Cell |
     if not np.isfinite(parameters).all():
         raise UnreadableFile(f"{path} holds weights that are not finite")
     model = _network_of(header, cell)
+    if model is not None and given is not None and model.cell != given:
+        raise InvalidArgument(
+            "cell", f"left out for a saved {header.kind}, which has a cell of its own", given.name
+        )
     if model is None:
         raise UnreadableFile(f"{path} names an {header.kind} with the cell {cell.name}, and there is none")
     model.parameters[:] = parameters
@@ -310,6 +311,17 @@ def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
         raise InvalidArgument(argument, f"given, because the saved {named.name} cannot be built", error) from None
 
 
+def _streams(path: Path, header: _Header, given: Substitutes, task: Task) -> tuple[Stream, Stream]:
+    """Where training and evaluation go on: those saved, or those given in their place."""
+    batches = _stream(path, "batches", header.batches, given.batches, task)
+    if header.evaluation is None:
+        return batches, batches if given.evaluation is None else as_stream(given.evaluation, "evaluation")
+    other_batches = given.batches is not None and header.batches.task is not None
+    if other_batches and given.evaluation is None:  # the saved ones may be of another task or length
+        return batches, held_out_of(batches)
+    return batches, _stream(path, "evaluation", header.evaluation, given.evaluation, task)
+
+
 def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | None, task: Task) -> Stream:
     if saved.task is None:
         if given is None:
@@ -319,6 +331,8 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
         counted = given if isinstance(given, Counted) else Counted(given, argument)
         counted.skip_to(saved.drawn, saved.digest)
         return counted
+    if given is not None:
+        return as_stream(given, argument)
     task = _task(saved.task) if saved.task.name else task
     batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
     try:

@@ -9,7 +9,7 @@ from memspan.diagnostics import GradientFlow
 from memspan.engines.base import Differentiated
 from memspan.engines.compiled import CompiledEngine
 from memspan.errors import one_of
-from memspan.losses import Loss
+from memspan.losses import Loss, value_of
 from memspan.network import Network
 from memspan.runtime.renamed import warn_renamed
 from memspan.shapes import Array, Outputs
@@ -21,7 +21,7 @@ RENAMED = {"fused": "compiled"}
 
 def engine_name(given: str) -> str:
     """One of `ENGINES`, checked; an old name warns whoever made the ensemble or learner."""
-    if given in tuple(RENAMED):
+    if str(given) in RENAMED:
         warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=3)
         return RENAMED[given]
     return one_of("engine", given, ENGINES)
@@ -53,7 +53,7 @@ class ReadableEngine:
         """As in `Engine`."""
         losses, gradients, flows = np.empty(len(parameters)), np.empty_like(parameters), []
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
-            losses[k] = self.loss.forward(network.forward(x), y)
+            losses[k] = value_of(self.loss, network.forward(x), y)
             grads = network.backpropagate(self.loss.backward())
             gradients[k] = grads.total()
             if norms:

@@ -9,18 +9,28 @@ from jaxtyping import Inexact
 
 from memspan.engines.base import Engine
 from memspan.engines.compiled import MEMORY
-from memspan.errors import real_number, whole_number
-from memspan.losses import Loss
+from memspan.errors import InvalidArgument, real_number, truth, whole_number
+from memspan.losses import Loss, check_loss, value_of
 from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.floats import quiet
 from memspan.runtime.interrupts import noted_interrupts
+from memspan.runtime.progress import kind_of
 from memspan.runtime.progress import progress as show_progress
 from memspan.runtime.renamed import checked_keywords
-from memspan.tasks import Batch, Batches, Recall, Task
-from memspan.training.arguments import check_alike, check_loss, check_mask, check_plain, checked_streams
+from memspan.tasks import Batch, Task
+from memspan.training.arguments import (
+    check_alike,
+    check_fit,
+    check_held_out,
+    check_mask,
+    check_plain,
+    checked_streams,
+    chosen_task,
+)
 from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
 from memspan.training.history import Evaluation, FitResult, Outcome
-from memspan.training.member import Member
+from memspan.training.member import Member, held_out_of
 from memspan.training.optimizers import Chain, Rule
 from memspan.training.stack import Stack
 
@@ -66,16 +76,20 @@ class Ensemble:
     ) -> None:
         check_loss(loss)
         check_alike(models)
-        self.loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
+        self._loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
         self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
         streams = checked_streams("batches", batches, len(models))
         if evaluation is None:
-            held_out = [stream.fork() if isinstance(stream, Batches) else stream for stream in streams]
+            held_out = [held_out_of(stream) for stream in streams]
         else:
             held_out = checked_streams("evaluation", evaluation, len(models))
+        check_held_out(streams, held_out)
+        for model, *both in zip(models, streams, held_out, strict=True):
+            for stream in both:
+                check_fit(model, stream)
         parts = zip(models, streams, held_out, strict=True)
         self.members = [Member(*part, self.optimizer.init(part[0].parameters)) for part in parts]
-        self.task = task or getattr(streams[0], "task", None) or Recall()
+        self.task = chosen_task(task, streams[0])
         check_mask(loss, self.task)
         memory = whole_number("memory", memory, most=2**63 - 1)
         self._compiled: AnyShapes | None = None
@@ -88,6 +102,11 @@ class Ensemble:
         done = max(member.updates for member in self.members)
         number = f"{len(self.members)} network{'s' * (len(self.members) > 1)}"
         return f"<Ensemble of {number} of {', '.join(cells)}, {done} updates>"
+
+    @property
+    def loss(self) -> Loss:
+        """What they are trained with; the engine is made for it."""
+        return self._loss
 
     @checked_keywords()
     def fit(
@@ -120,7 +139,10 @@ class Ensemble:
         few = whole_number("evaluation_batches", evaluation_batches)
         many = whole_number("final_batches", final_batches)
         flow_every = whole_number("flow_every", flow_every, least=0)
-        kind = progress if isinstance(progress, str) else "auto" if progress else "none"
+        stop_when_solved = truth("stop_when_solved", stop_when_solved)
+        kind = kind_of(progress)
+        if observe is not None and not callable(observe):
+            raise InvalidArgument("observe", "a function without arguments", repr(observe))
         done = self.members[0].updates
         for member in self.members:
             member.result = None
@@ -134,7 +156,9 @@ class Ensemble:
                 self._step(stack, flow_every)
                 ended = False
                 if stack.members:
-                    ended = observe is not None and observe() is True
+                    if observe is not None:
+                        stack.give_back()
+                        ended = observe() is True
                     if step < updates and not ended:
                         self._evaluate_those_due(stack, every, few, many if stop_when_solved else 0)
                 if interrupted:
@@ -160,6 +184,9 @@ class Ensemble:
         """Score every network, or some of them, on held-out batches."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
+        mine = {id(member) for member in self.members}
+        if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= mine:  # type: ignore[redundant-expr]
+            raise InvalidArgument("members", "some of those of this ensemble", repr(members))
         with one_blas_thread():
             return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 
@@ -179,7 +206,7 @@ class Ensemble:
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
             stack.leave_all(Outcome.INTERRUPTED)
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is looked for, and named
+    @quiet  # what overflows is looked for, and named
     def _update(self, stack: Stack, batches: Sequence[Batch], flow_every: int) -> None:
         """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
         x, y = zip(*batches, strict=True)
@@ -236,7 +263,7 @@ class Ensemble:
         members = [stack.members[k] for k in rows]
         return dict(zip(rows, self._scores(members, stack.parameters[rows], batches), strict=True))
 
-    @np.errstate(over="ignore", invalid="ignore")  # a loss that overflows is a result
+    @quiet  # a loss that overflows is a result
     def _scores(
         self, members: Sequence[Member], parameters: Inexact[np.ndarray, "models parameters"], batches: int
     ) -> list[Evaluation]:
@@ -248,7 +275,7 @@ class Ensemble:
             predictions = engine.predict(parameters, [x for x, _ in held_out])
             for k, (y_hat, (x, y)) in enumerate(zip(predictions, held_out, strict=True)):
                 y = y.astype(y_hat.dtype)
-                losses[k, i] = self.loss.forward(y_hat, y)
+                losses[k, i] = value_of(self.loss, y_hat, y)
                 accuracies[k, i] = self.task.accuracy(y_hat, self.task.noise_free(x, y))
         return [
             Evaluation(float(np.mean(loss)), float(np.mean(share)), loss, share)

@@ -6,19 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from jaxtyping import Shaped
 
 from memspan.cells import Cell
 from memspan.engines.compiled import MEMORY
-from memspan.errors import whole_number
-from memspan.figures.training import (
-    Confusion,
-    LossCurve,
-    Predictions,
-    draw_confusion,
-    draw_loss,
-    draw_predictions,
-)
+from memspan.errors import InvalidArgument, a_path, whole_number
+from memspan.figures.training import LossCurve, draw_confusion, draw_loss, draw_predictions
 from memspan.losses import Loss
 from memspan.network import Network
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
@@ -28,7 +20,9 @@ from memspan.training import checkpoint
 from memspan.training.engines import engine_name
 from memspan.training.ensemble import Ensemble
 from memspan.training.history import Evaluation, FitResult, History
+from memspan.training.member import Stream
 from memspan.training.optimizers import Chain, Rule
+from memspan.training.predictions import confusion_of, predictions_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,12 +91,46 @@ class Learner:
             memory=memory,
         )
         self._member = self.ensemble.members[0]
-        self.model, self.loss, self.optimizer = model, loss, self.ensemble.optimizer
-        self.batches, self.evaluation = self._member.batches, self._member.evaluation
-        self.task, self.threshold = self.ensemble.task, self.ensemble.threshold
 
     def __repr__(self) -> str:
         return f"<Learner of {self.model!r}, {self.updates} updates, {self.result or 'not yet trained'}>"
+
+    # What it is made of can be read, and not replaced: the engine is made for this network and this loss.
+
+    @property
+    def model(self) -> Network:
+        """The network in training."""
+        return self._member.model
+
+    @property
+    def loss(self) -> Loss:
+        """What it is trained with."""
+        return self.ensemble.loss
+
+    @property
+    def optimizer(self) -> Chain:
+        """The clips and the rule."""
+        return self.ensemble.optimizer
+
+    @property
+    def batches(self) -> Stream:
+        """Where training takes its batches from."""
+        return self._member.batches
+
+    @property
+    def evaluation(self) -> Stream:
+        """Where evaluations take their held-out batches from."""
+        return self._member.evaluation
+
+    @property
+    def task(self) -> Task:
+        """What says which answers are correct."""
+        return self.ensemble.task
+
+    @property
+    def threshold(self) -> float:
+        """The accuracy that solves the task."""
+        return self.ensemble.threshold
 
     @property
     def history(self) -> History:
@@ -177,6 +205,8 @@ class Learner:
         -------
         FitResult
         """
+        if observe is not None and not callable(observe):
+            raise InvalidArgument("observe", "a function of the learner", repr(observe))
         return self.ensemble.fit(
             updates,
             evaluate_every=evaluate_every,
@@ -217,24 +247,9 @@ class Learner:
         held_out = list(islice(self.evaluation, whole_number("batches", batches)))
         y = np.concatenate([self.task.noise_free(x, y) for x, y in held_out], axis=-2)
         y_hat = np.concatenate([self.model.predict(x) for x, _ in held_out], axis=-2)
-        accuracy, asked = self.task.accuracy(y_hat, y), self.task.mask(y)
         if self.task.class_names:
-            return draw_confusion(_confusion(y_hat[asked], y[asked], self.task, accuracy), ax)
-        length, numbers = self._length(), y[asked].ravel()
-        answers = set() if length is None else set(self.task.trivial_answer(length).ravel().tolist())
-        low, high = np.floor(10 * numbers.min()) / 10, np.ceil(10 * numbers.max()) / 10
-        if isinstance(self.task, Recall) or low == high:
-            low, high = min(low, -1.0), max(high, 1.0)
-        predictions = Predictions(
-            numbers,
-            y_hat[asked].ravel(),
-            accuracy,
-            getattr(self.task, "tolerance", None),
-            (float(low), float(high)),
-            answers.pop() if len(answers) == 1 else None,
-            f"label ({self.task.name})",
-        )
-        return draw_predictions(predictions, ax)
+            return draw_confusion(confusion_of(y_hat, y, self.task), ax)
+        return draw_predictions(predictions_of(y_hat, y, self.task, self._length()), ax)
 
     def _length(self) -> int | None:
         """T of the training batches; of a plain generator, that whose sequences have as many steps as the last."""
@@ -254,7 +269,9 @@ class Learner:
             For a subclass of Network with a behaviour of its own, which a file cannot hold.
         """
         parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation, self.task)
-        checkpoint.write(path, checkpoint.Checkpoint(*parts, self.history, self.updates, self.threshold))
+        checkpoint.write(
+            a_path("path", path), checkpoint.Checkpoint(*parts, self.history, self.updates, self.threshold)
+        )
 
     @classmethod
     def load(
@@ -263,11 +280,12 @@ class Learner:
         *,
         cell: Cell | None = None,
         loss: Loss | None = None,
-        optimizer: Chain | None = None,
+        optimizer: Chain | Rule | None = None,
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
         engine: str = "compiled",
+        memory: int = MEMORY,
     ) -> Self:
         """Read a saved learner; continuing it is bit-identical to continuing the one that was saved.
 
@@ -276,10 +294,17 @@ class Learner:
         path : path
             A file written by `save`.
         cell, loss, optimizer, batches, evaluation, task : optional
-            Needed only for parts that are not memspan's own and so cannot be named in a file. A generator is given
-            as it was at its beginning; the batches that were already used are drawn and thrown away.
+            Parts to take in place of those in the file. Those that are not memspan's own cannot be named in a
+            file, and must be given.
+
+            Where the saved batches come from a generator, the same one must be given as it was at its beginning;
+            the batches that were already used are drawn and thrown away. `Batches` are saved with the learner.
+            Where others are given, training goes on with these, and evaluation with a stream of the same kind, as
+            in a new learner, if `evaluation` is not given too.
         engine : `compiled` or `readable`
             The other one than before continues to rounding only.
+        memory : int
+            As for a new learner.
 
         Raises
         ------
@@ -288,28 +313,21 @@ class Learner:
         InvalidArgument
             When a part is needed and missing, or the batches are not those that were used.
         """
+        if cell is not None and not isinstance(cell, Cell):
+            raise InvalidArgument("cell", "a Cell", repr(cell))
+        if optimizer is not None and not isinstance(optimizer, Chain):
+            optimizer = Chain(optimizer)
         given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
-        saved = checkpoint.read(path, given)
+        saved = checkpoint.read(a_path("path", path), given)
         parts = (saved.model, saved.loss, saved.batches, saved.optimizer)
-        threshold = saved.threshold
-        learner = cls(*parts, evaluation=saved.evaluation, task=saved.task, threshold=threshold, engine=engine)
+        learner = cls(
+            *parts,
+            evaluation=saved.evaluation,
+            task=saved.task,
+            threshold=saved.threshold,
+            engine=engine,
+            memory=memory,
+        )
         member = learner._member
         member.state, member.history, member.updates = saved.state, saved.history, saved.updates
         return learner
-
-
-def _confusion(
-    y_hat: Shaped[np.ndarray, "answers outputs"],
-    y: Shaped[np.ndarray, "answers outputs"],
-    task: Task,
-    accuracy: float,
-) -> Confusion:
-    """Of answers and labels `[n, O]`: the largest of several outputs, or the sign of a single one."""
-    classes = len(task.class_names)
-    if y.shape[-1] == 1:
-        y, y_hat = (y > 0.5).astype(int)[..., 0], (y_hat > 0).astype(int)[..., 0]
-    else:
-        y, y_hat = y.argmax(axis=-1), y_hat.argmax(axis=-1)
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (y, y_hat), 1)
-    return Confusion(f"{task.name}: {accuracy:.1%} of {len(y)} held-out answers correct", task.class_names, counts)

@@ -1,5 +1,6 @@
 """One network in training, with all that is its own."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,16 @@ from memspan.training.history import FitResult, History
 
 Stream = Batches | Counted
 """Batches without end, whose position can be saved."""
+
+
+def as_stream(batches: Iterator[Any], name: str) -> Stream:
+    """Batches as they are; any other iterator is wrapped in `Counted`."""
+    return batches if isinstance(batches, Stream) else Counted(batches, name)
+
+
+def held_out_of(batches: Stream) -> Stream:
+    """Held-out batches where none are given: of `Batches` an independent stream; others cannot be doubled."""
+    return batches.fork() if isinstance(batches, Batches) else batches
 
 
 @dataclass

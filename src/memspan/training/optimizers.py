@@ -12,14 +12,19 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float, Int
 
-from memspan.errors import InvalidArgument, real_number, shown
+from memspan.errors import InvalidArgument, float_array, real_number, shown
+from memspan.runtime.floats import quiet
 from memspan.runtime.renamed import checked_keywords
+from memspan.shapes import Array
 
 Flats = Float[np.ndarray, "*models parameters"]
 """The weights of one network or of several, or their gradients, or what an optimiser remembers of each weight."""
 
 Norms = Float[np.ndarray, "*models 1"]
 """One number for each network."""
+
+SMALLEST = 1e-140
+"""Of a norm whose squares keep their digits."""
 
 
 class Clip(Protocol):
@@ -44,10 +49,28 @@ def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
     object.__setattr__(part, name, real_number(name, getattr(part, name), **bounds))
 
 
+def _flats(name: str, value: Any) -> Flats:
+    """An array with at least one weight on its last axis."""
+    values = float_array(name, value)
+    if not values.ndim or not values.shape[-1]:
+        raise InvalidArgument(name, "of shape [..., P], with at least one number", f"shape {values.shape}")
+    return values
+
+
+@quiet
 def global_norm(gradient: Flats) -> Norms:
     """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
-    wide = np.asarray(gradient, dtype=np.float64)
-    return np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
+    wide = _flats("gradient", gradient).astype(np.float64, copy=False)
+    norm = np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
+    exact = (norm > SMALLEST) & (norm < np.inf)
+    return norm if exact.all() else np.where(exact, norm, _scaled_norm(wide))
+
+
+def _scaled_norm(wide: Flats) -> Norms:
+    """The same where a square is too large or too small for a number."""
+    largest = np.abs(wide).max(axis=-1, keepdims=True)
+    scaled = np.divide(wide, largest, where=largest > 0, out=np.zeros_like(wide))
+    return np.where(np.isfinite(largest), largest * np.sqrt(np.vecdot(scaled, scaled))[..., np.newaxis], largest)
 
 
 @checked_keywords()
@@ -63,9 +86,10 @@ class ClipByNorm:
     def __post_init__(self) -> None:
         _settle(self, "limit", above=0)
 
+    @quiet
     def __call__(self, gradient: Flats) -> Flats:
         """The rescaled gradient."""
-        factor = np.minimum(1.0, self.limit / (global_norm(gradient) + 1e-6))
+        factor = np.minimum(1.0, self.limit / (global_norm(gradient) + 1e-6))  # infinity where limit is huge
         return gradient * factor.astype(gradient.dtype)
 
 
@@ -79,9 +103,10 @@ class ClipByValue:
     def __post_init__(self) -> None:
         _settle(self, "limit", above=0)
 
+    @quiet
     def __call__(self, gradient: Flats) -> Flats:
         """The cut gradient."""
-        return np.clip(gradient, -self.limit, self.limit)
+        return np.clip(_flats("gradient", gradient), -self.limit, self.limit)
 
 
 class NoState(NamedTuple):
@@ -260,12 +285,15 @@ class Chain:
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(repr, (*self.clips, self.rule)))})"
 
-    def init(self, parameters: Flats) -> Any:
+    def init(self, parameters: Array) -> Any:
         """The rule's memory before the first step."""
+        parameters = _flats("parameters", parameters)
         return self.rule.init(parameters)
 
-    def step(self, gradient: Flats, state: Any) -> Step:
+    @quiet
+    def step(self, gradient: Array, state: Any) -> Step:
         """Clip, then step."""
+        gradient = _flats("gradient", gradient)
         norm = clipped_norm = global_norm(gradient)
         for clip in self.clips:
             gradient = clip(gradient)

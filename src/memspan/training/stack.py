@@ -47,7 +47,7 @@ class Stack:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._give_back(range(len(self.members)))
+        self.give_back()
 
     def leave(self, results: Mapping[int, FitResult]) -> Rows:
         """Take out the networks of these rows, as they are now; return the rows of those that stay."""
@@ -102,6 +102,10 @@ class Stack:
         """The weights of a network that leaves, apart from those of the others."""
         model = self.members[k].model
         return model.parameters if len(self.members) == 1 else model.parameters.copy()
+
+    def give_back(self) -> None:
+        """Let each network have its part of the optimiser's memory, to be looked at, copied or saved."""
+        self._give_back(range(len(self.members)))
 
     def _give_back(self, rows: Iterable[int]) -> None:
         for k in rows:

@@ -64,5 +64,18 @@ def test_the_labels_of_the_first_batch_are_looked_at(loss):
             engine.differentiate(weights, [(x, np.full((2, 2), 3, np.float32))])
     good = np.full((2, 2), 0.5, np.float32)
     assert np.isfinite(engine.differentiate(weights, [(x, good)]).losses).all()
-    nothing = engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
-    assert np.isnan(nothing.losses).all()  # later ones are not looked at, but nothing is learnt from them silently
+    with pytest.raises(InvalidArgument, match="y must be at least one label that is asked for"):
+        engine.differentiate(weights, [(x, np.full((2, 2), np.nan, np.float32))])
+
+
+@pytest.mark.parametrize("hole", [0, 1])
+def test_a_row_that_is_partly_masked_is_refused_in_every_batch_and_of_every_model(hole):
+    network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
+    engine = CompiledEngine(network.layout, network.dtype, SoftmaxCrossEntropy(masked=True))
+    x, weights = np.ones((3, 2, 1), np.float32), np.stack([network.parameters] * 2)
+    good = np.full((2, 2), 0.5, np.float32)
+    partly = good.copy()
+    partly[1, hole] = np.nan
+    assert np.isfinite(engine.differentiate(weights, [(x, good)] * 2).losses).all()
+    with pytest.raises(InvalidArgument, match="y must be of rows that are NaN as a whole or not at all"):
+        engine.differentiate(weights, [(x, good), (x, partly)])

@@ -50,8 +50,10 @@ class RunOptions:
 
     @property
     def processes(self) -> int:
-        """How many there are to be."""
-        return available_cores() if self.workers is None else whole_number("workers", self.workers, least=0)
+        """How many worker processes to start: by default as many as there are cores; none with a scheduler."""
+        if self.workers is not None:
+            return whole_number("workers", self.workers, least=0)
+        return available_cores() if self.scheduler is None else 0
 
 
 OPTIONS = RunOptions()

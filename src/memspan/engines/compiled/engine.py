@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Inexact
@@ -14,7 +15,7 @@ from memspan.engines.compiled.compiling import compiled, kernel_of, reason
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
-from memspan.losses import Loss, evaluate
+from memspan.losses import Loss, evaluate, value_of
 from memspan.losses.compiled import SQUARED, Answers, Kind
 from memspan.shapes import Array, Outputs
 
@@ -58,6 +59,13 @@ class CompiledEngine:
         self._kept = _Kept()
         self._compile()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is made of: kernel and buffers are made again, in another process too."""
+        return {name: getattr(self, name) for name in ("layout", "dtype", "loss", "output_steps", "memory")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def differentiate(
         self, parameters: Array, batches: Sequence[tuple[Array, Array]], *, norms: bool = False
     ) -> Differentiated:
@@ -84,9 +92,7 @@ class CompiledEngine:
             work.fill(x, [self._checked(labels, work) for labels in y] if self._loss_inside else ())
             models = (parameters[part], found.gradients[part], found.losses[part], found.norms[part])
             if self._loss_inside:
-                if not work.labels_seen:
-                    getattr(self.loss, "check_labels", lambda y: None)(y[0])
-                    work.labels_seen = True
+                self._check_labels(y, work)
                 work.run(self._kernel, *models, work.whole)
             else:
                 for k, labels in enumerate(y):
@@ -137,7 +143,7 @@ class CompiledEngine:
     ) -> None:
         """Run the forward pass, call the loss from Python, and run the backward pass."""
         work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
-        value = self.loss.forward(self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
+        value = value_of(self.loss, self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
             raise InvalidArgument("what loss.forward returns", "a number", shown(value))
         loss[0] = value
@@ -158,6 +164,15 @@ class CompiledEngine:
         if y.shape != shape:
             raise InvalidArgument("y_hat", f"of the labels' shape {y.shape}", f"shape {shape}")
         return y
+
+    def _check_labels(self, labels: Sequence[Array], work: Workspace) -> None:
+        """Look at all labels of a masked loss; of another one at the first of each shape, which takes no time."""
+        check = getattr(self.loss, "check_labels", None)
+        if check is None or (work.labels_seen and not getattr(self.loss, "masked", False)):
+            return
+        for y in labels:
+            check(y)
+        work.labels_seen = True
 
     def _count(self, parameters: Array) -> int:
         """Return M, and check the length of the rows: the kernel would read beyond the end of shorter ones."""
