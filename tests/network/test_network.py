@@ -613,7 +613,8 @@ def test_an_empty_activation_is_not_the_usual_one():
 def test_an_unknown_cell_is_refused_with_those_there_are(cell):
     with pytest.raises(InvalidArgument) as caught:
         Network(cell, 1, 2, 1)
-    assert str(caught.value) == f"cell must be one of {', '.join(CELLS)}, got {cell!r}"
+    hint = "; did you mean 'rnn'?" if cell == "elman" else ""
+    assert str(caught.value) == f"cell must be one of {', '.join(CELLS)}, got {cell!r}{hint}"
 
 
 def test_a_twin_whose_weights_would_be_infinite_is_refused():

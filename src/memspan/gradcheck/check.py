@@ -84,11 +84,8 @@ def gradient_check(
     where terms cancel. Whatever could not be compared is compared again with all weights moved a little and, if
     that does not suffice, with the inputs scaled to 1 as well. The report says so.
     """
-    elements, rng, objective = (
-        whole_number("elements", elements),
-        generator("rng", rng, "gradient check"),
-        Objective.of(loss, y),
-    )
+    elements, rng = whole_number("elements", elements), generator("rng", rng, "gradient check")
+    objective = Objective.of(loss, y)
     if not isinstance(model, Network):
         return check_methods(model, x, objective, elements, rng)
     if model.dtype.kind != "f":

@@ -245,7 +245,7 @@ class Network:
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         twin.parameters = self.parameters.astype(twin.dtype)
         if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
-            raise InvalidArgument("dtype", "one in which all weights are finite", twin.dtype)
+            raise InvalidArgument("dtype", "one in which all weights are finite", str(twin.dtype))
         twin._forget()
         return twin
 

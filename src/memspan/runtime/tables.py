@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 140
+WIDTH = 150
 """Columns of a table that is printed as text."""
 
 

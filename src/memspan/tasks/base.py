@@ -175,12 +175,12 @@ class Task(ABC):
             cls.make_loss = vars(cls)["new_loss"]  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        one_of("variant", self.variant, ("", *self.variants, *self.elsewhere))
-        if not str(self.variant):
+        if self.variant == "":
             object.__setattr__(self, "variant", self.variants[0])
-        if str(self.variant) in self.elsewhere:
+        if isinstance(self.variant, str) and self.variant in self.elsewhere:
             hint = f'; that one is get_task("{self.name}")'
             raise InvalidArgument("variant", "one of " + ", ".join(self.variants), shown(self.variant), hint)
+        one_of("variant", self.variant, self.variants)
         for item in fields(self):
             if "check" in item.metadata:
                 value = item.metadata["check"](item.name, getattr(self, item.name))
