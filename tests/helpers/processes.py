@@ -22,4 +22,8 @@ def gone(group):
 
 def without_compiling(err):
     """Standard error without the lines that say that a kernel is compiled, which slow machines alone have."""
-    return "".join(line for line in err.splitlines(keepends=True) if not line.startswith("memspan: compiling "))
+    return "".join(
+        line
+        for line in err.splitlines(keepends=True)
+        if not line.startswith(("memspan: compiling ", "memspan: loading "))
+    )
