@@ -11,6 +11,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 .PHONY: study test lint faults bench clean
 
 study: $(VENV)/ready
+	mkdir -p $(OUTPUT)
 	$(BIN)/memspan study run --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
 test: study lint

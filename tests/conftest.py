@@ -32,6 +32,8 @@ def memspan_(monkeypatch, capsys, tmp_path):
     """
     monkeypatch.chdir(tmp_path)
 
+    monkeypatch.setattr("memspan.cli.app.ignore_interrupts", lambda: None)  # this process does not end with it
+
     def run(line):
         monkeypatch.setattr(sys, "argv", ["memspan", *(line.split() if isinstance(line, str) else line)])
         code = 0

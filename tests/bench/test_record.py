@@ -83,7 +83,7 @@ def test_the_table_in_a_terminal_has_a_row_for_each_engine_and_cuts_nothing_off(
 
 
 def test_it_is_saved_as_tables_numbers_and_a_picture(tmp_path):
-    folder = tmp_path / "new" / "folder"
+    folder = tmp_path / "new"
     assert [path.name for path in save(RECORD, folder)] == ["engine.md", "engine.json", "engine.png"]
     assert sorted(path.name for path in folder.iterdir()) == [
         f"engine.{kind}" for kind in ("csv", "json", "md", "png", "svg")

@@ -299,10 +299,10 @@ def test_a_wrong_gradient_exits_with_1(memspan_, monkeypatch):
 
 
 def test_the_sweep_is_drawn_where_it_is_asked_for(memspan_, tmp_path):
-    code, out, _ = memspan_("gradcheck --length 4 --hidden 3 -o deep/sweep")
+    code, out, _ = memspan_("gradcheck --length 4 --hidden 3 -o sweep")
     assert code == 0
-    assert out.splitlines()[-1] == os.path.join("deep", "sweep", "step-sweep.png")
-    names = sorted(path.name for path in (tmp_path / "deep" / "sweep").iterdir())
+    assert out.splitlines()[-1] == os.path.join("sweep", "step-sweep.png")
+    names = sorted(path.name for path in (tmp_path / "sweep").iterdir())
     assert names == ["step-sweep.csv", "step-sweep.png", "step-sweep.svg"]
 
 

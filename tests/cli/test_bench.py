@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_had_is_refused_before_anything_is_timed(monkeyp
     (tmp_path / "file").write_text("")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "engine.json").write_text("")
-    for name, complaint in (("file", "a folder that can be made"), ("full", "a folder without engine.json")):
+    for name, complaint in (("file", "a folder, got"), ("full", "a folder without engine.json")):
         code, out, err = run(f"-o {tmp_path / name}", monkeypatch, capsys)
         assert (code, out) == (2, "")
         assert f"output must be {complaint}" in err

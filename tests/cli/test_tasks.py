@@ -49,10 +49,10 @@ def test_a_family_is_a_table_and_a_task_is_told_in_full(memspan_):
 
 
 def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
-    code, out, _ = memspan_("tasks adding/hs97 --plot --samples 2 --length 30 -o new/folder")
+    code, out, _ = memspan_("tasks adding/hs97 --plot --samples 2 --length 30 -o new")
     assert code == 0
-    assert out.endswith("new/folder/adding-hs97.png\n")
-    folder = tmp_path / "new" / "folder"
+    assert out.endswith("new/adding-hs97.png\n")
+    folder = tmp_path / "new"
     assert sorted(path.suffix for path in folder.iterdir()) == [".csv", ".png", ".svg"]
     with (folder / "adding-hs97.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

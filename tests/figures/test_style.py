@@ -1,21 +1,41 @@
 import csv
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
 from memspan.figures.style import axes_or_new, new_figure, ordered_colours, save, tidy
+from memspan.figures.training import Predictions, draw_predictions
+from memspan.span import SolvedShare
 
-COLUMNS = ("name", "position", "value")
 ROWS = [("a", 0, 0.1), ("a", 1, 1 / 3), ("a", 2, 1e-300), ('b, "quoted"', 0, np.nan), ('b, "quoted"', 1, -np.inf)]
 
 
-def draw(seed=0):
+@dataclass(frozen=True)
+class Noise:
+    """A record."""
+
+    seed: int = 0
+    points: int = 20
+    columns = ("name", "position", "value")
+
+    def rows(self):
+        return ROWS[self.seed :]
+
+
+def draw(noise):
     """A figure with all that has an identity of its own in an SVG: clips, markers, text."""
     figure = new_figure(3, 2)
     ax = figure.subplots()
-    ax.plot(np.random.default_rng(seed).normal(size=20), "o-", label="noise")
+    ax.plot(np.random.default_rng(noise.seed).normal(size=noise.points), "o-", label="noise")
     ax.fill_between([0, 5], [0, 1], [1, 2], alpha=0.3)
     ax.set(title="A title in letters")
     ax.legend()
@@ -23,7 +43,7 @@ def draw(seed=0):
 
 
 def test_a_figure_is_saved_as_two_pictures_and_its_numbers(tmp_path):
-    save(draw(), tmp_path, "noise", COLUMNS, ROWS)
+    save(draw, Noise(), tmp_path, "noise")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["noise.csv", "noise.png", "noise.svg"]
     picture = plt.imread(tmp_path / "noise.png")
     assert picture.shape[:2] == (300, 450)  # 150 dots an inch
@@ -35,20 +55,100 @@ def test_a_figure_is_saved_as_two_pictures_and_its_numbers(tmp_path):
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
     for name in ("once", "again"):
-        save(draw(), tmp_path, name, COLUMNS, ROWS)
-    save(draw(seed=1), tmp_path, "other", COLUMNS, ROWS[1:])
+        save(draw, Noise(), tmp_path, name)
+    save(draw, Noise(seed=1), tmp_path, "other")
     for kind in ("svg", "png", "csv"):
         once, again, other = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("once", "again", "other"))
         assert once == again != other
 
 
 def test_the_numbers_come_back_as_they_were(tmp_path):
-    save(draw(), tmp_path, "noise", COLUMNS, ROWS)
+    save(draw, Noise(), tmp_path, "noise")
     with (tmp_path / "noise.csv").open(newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
-    assert tuple(columns) == COLUMNS
+    assert tuple(columns) == Noise.columns
     assert [(name, int(position)) for name, position, _ in rows] == [row[:2] for row in ROWS]
     np.testing.assert_array_equal([float(row[2]) for row in rows], [row[2] for row in ROWS])
+
+
+ACCURACY = AccuracyByLength(
+    "title",
+    {5: (0.9, 1.0), 10: (0.1, 0.2)},
+    {5: SolvedShare(2, 2, 0.34, 1.0), 10: SolvedShare(0, 2, 0.0, 0.66)},
+    0.9,
+    {5: 0.1, 10: 0.1},
+)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"text.usetex": True},  # which would need LaTeX
+        {
+            "font.size": 30,
+            "lines.marker": "*",
+            "savefig.facecolor": "red",
+            "svg.fonttype": "path",
+            "savefig.dpi": 20,
+        },
+        None,
+    ],
+    ids=["usetex", "strange", "dark"],
+)
+def test_the_users_style_changes_no_figure_and_no_figure_changes_it(settings, tmp_path):
+    save(draw_accuracy, ACCURACY, tmp_path, "usual")
+    with matplotlib.rc_context(settings):
+        if settings is None:
+            matplotlib.style.use("dark_background")
+        before = dict(matplotlib.rcParams)
+        save(draw_accuracy, ACCURACY, tmp_path, "users")
+        assert dict(matplotlib.rcParams) == before
+    for kind in ("svg", "png"):
+        assert (tmp_path / f"users.{kind}").read_bytes() == (tmp_path / f"usual.{kind}").read_bytes()
+
+
+def test_on_dark_axes_of_the_user_nothing_is_black():
+    predictions = Predictions(np.array([0.0, 1.0]), np.array([0.1, 0.9]), 1.0, 0.1)
+    with matplotlib.style.context("dark_background"):
+        ax = draw_predictions(predictions)
+        (diagonal,) = [line for line in ax.get_lines() if line.get_label() == "prediction = label"]
+        assert to_rgb(diagonal.get_color()) == (1.0, 1.0, 1.0)
+        plt.close(ax.figure)
+
+
+def test_a_figure_is_laid_out_once(tmp_path, monkeypatch):
+    """Which takes as long as drawing it."""
+    counts = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *of: counts.append(1) or execute(*of))
+    save(draw, Noise(), tmp_path, "noise")
+    assert len(counts) == 1
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, "{tests}")
+from test_style import Noise, draw
+from memspan.figures.style import save
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+try:
+    save(draw, Noise(points=3000), Path("."), "noise")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no files")
+@pytest.mark.parametrize("size", [100, 100_000], ids=["PNG", "SVG"])
+def test_on_a_full_disk_there_is_no_part_of_a_picture(tmp_path, size):
+    save(draw, Noise(points=3000), tmp_path, "noise")
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(old["noise.png"]) < 100_000 < len(old["noise.svg"])
+    script = FULL.format(tests=Path(__file__).parent, size=size)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "File too large\n"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -2,7 +2,8 @@ import csv
 
 import numpy as np
 
-from memspan.figures.sweep import draw_sweep, save_sweep
+from memspan.figures.style import save
+from memspan.figures.sweep import draw_sweep
 from memspan.gradcheck import StepSweep
 
 SWEEP = StepSweep(
@@ -36,7 +37,7 @@ def test_the_legend_says_the_slopes():
 
 
 def test_it_is_saved_with_its_numbers(tmp_path):
-    save_sweep(SWEEP, tmp_path)
+    save(draw_sweep, SWEEP, tmp_path, "step-sweep")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"step-sweep.{kind}" for kind in ("csv", "png", "svg")
     ]

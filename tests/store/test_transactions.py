@@ -111,7 +111,7 @@ def test_a_store_in_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_an_empty_file_becomes_a_store_but_is_none_to_read(tmp_path):
     path = tmp_path / "store.sqlite"
     path.touch()
-    with pytest.raises(UnreadableFile, match="is empty, and not a store"):
+    with pytest.raises(NoStore):
         Store(path)
     with Store(path, create=True) as store:
         assert store.overviews() == []

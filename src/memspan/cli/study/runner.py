@@ -64,7 +64,7 @@ def _draw(result: StudySummary, output: Path, *, default: bool, needed: bool) ->
     """Save the figures and print their paths; where nothing was run the disk may be read-only."""
     try:
         if default:
-            output.mkdir(parents=True, exist_ok=True)  # the choice is memspan's own
+            output.parent.mkdir(exist_ok=True)  # the choice is memspan's own
         print_paths(save_figures(result, output))
     except OSError as error:
         if needed or error.errno not in (errno.EROFS, errno.EACCES):
