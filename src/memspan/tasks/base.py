@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from memspan.errors import InvalidArgument, generator, one_of, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, generator, naming, one_of, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
 from memspan.runtime.renamed import checked_keywords, warn_renamed
 from memspan.shapes import Array
@@ -272,8 +272,19 @@ class Task(ABC):
             warn_renamed("Task.sample(rng, length, batch)", "Task.sample(length, batch, rng)")
             length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
-        u = generator("rng", rng).random((batch, self.draws(length)))
-        return self.make(np.ascontiguousarray(u.T), length)
+        rng = generator("rng", rng)
+        with naming(f"The task {self.name}"):
+            u = rng.random((batch, self.draws(length)))
+            return self._checked(self.make(np.ascontiguousarray(u.T), length), length, batch)
+
+    def _checked(self, made: Any, length: int, batch: int) -> Batch:
+        """What `make` returned, if it is a pair of arrays of the shapes that `shape` promises."""
+        steps, features, outputs, output_steps = self.shape(length)
+        promised = (steps, batch, features), (*((output_steps,) if output_steps else ()), batch, outputs)
+        found = tuple(np.shape(part) for part in made) if isinstance(made, tuple | list) else type(made).__name__
+        if found != promised:
+            raise FaultyPart(f"The task {self.name} must make x and y of the shapes {promised}, got {found}")
+        return made if isinstance(made, Batch) else Batch(*made)
 
     def accuracy(self, y_hat: Float[np.ndarray, "..."], y: Labels) -> float:
         """The share of correct answers among those that are asked for."""

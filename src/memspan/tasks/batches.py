@@ -89,10 +89,13 @@ class Counted(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         try:
-            x, y = next(self.source)
+            pair = next(self.source)
         except StopIteration:
             raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        batch = Batch(np.asarray(x), np.asarray(y))
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            got = f"{type(pair).__name__} of {len(pair)}" if hasattr(pair, "__len__") else type(pair).__name__
+            raise InvalidArgument(self.name, "pairs (x, y) of arrays", got)
+        batch = Batch(*map(np.asarray, pair))
         for part in batch:
             if part.dtype.kind not in "biufc":
                 raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")
