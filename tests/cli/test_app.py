@@ -318,13 +318,23 @@ def done_in(store):
 RESUME = "memspan study resume long --store my.store"
 
 
+MAIN = "from memspan.cli import main; main()"
+MEASURING = f"""
+import memspan.execution.run as run
+plan = run.make_plan
+run.make_plan = lambda *of: (print("measuring", flush=True), plan(*of))[1]
+{MAIN}
+"""
+"""The program, which says when it measures how long an update takes."""
+
+
 @contextmanager
-def started(folder, workers, updates, progress="none", repetitions=5000):
+def started(folder, workers, updates, progress="none", repetitions=5000, program=MAIN):
     """A study that would take long, in processes of its own."""
     options = (
         f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
     )
-    command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
+    command = [sys.executable, "-c", program, "study", "run", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
@@ -335,9 +345,9 @@ def started(folder, workers, updates, progress="none", repetitions=5000):
                 os.killpg(study.pid, signal.SIGKILL)
 
 
-def press_ctrl_c(study, begun=True):
+def press_ctrl_c(study, begun=True, number=signal.SIGINT):
     """As a terminal does: everybody in the group gets it. Give what is on standard output."""
-    os.killpg(study.pid, signal.SIGINT)
+    os.killpg(study.pid, number)
     out, err = study.communicate(timeout=120)
     assert study.returncode == 130
     how = ["memspan: what was finished is kept; go on with", f"  {RESUME}"]
@@ -383,12 +393,61 @@ def test_ctrl_c_does_not_wait_for_the_trials_to_end(tmp_path, workers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
+def test_ctrl_c_before_the_first_trial_is_as_quiet_and_leaves_no_store(tmp_path, workers):
     """While it is measured how long an update takes."""
-    with started(tmp_path, workers, updates=10_000_000) as study:
-        wait_for(lambda: (tmp_path / "my.store").exists())
+    with started(tmp_path, workers, updates=10_000_000, program=MEASURING) as study:
+        assert study.stdout.readline() == "measuring\n"
+        time.sleep(0.5)
         assert press_ctrl_c(study, begun=False) == ""
-    assert done_in(tmp_path / "my.store") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX only")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_terminal_that_is_closed_ends_a_study_as_ctrl_c_does(tmp_path, workers):
+    """SIGHUP reaches the workers too."""
+    store = tmp_path / "my.store"
+    with started(tmp_path, workers, updates=4000, repetitions=100) as study:
+        wait_for(lambda: done_in(store) > 0)
+        assert press_ctrl_c(study, number=signal.SIGHUP) == ""
+    assert 0 < done_in(store) < 100
+
+
+IMPORTING = """
+import sys, time
+from importlib.abc import MetaPathFinder
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "cyclopts":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+from memspan.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_end_while_modules_are_imported_is_130_too(name):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", IMPORTING, "tasks"], **pipes) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(getattr(signal, name))
+        assert process.communicate(timeout=60) == ("", "memspan: interrupted\n")
+    assert process.returncode == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
+def test_standard_streams_may_be_closed(tmp_path, closed):
+    """As those of a service, or of a careless script."""
+    command = f"exec {sys.executable} -m memspan study run {SMALL} --no-figures --workers 2 {closed}"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False).returncode == 0
+    assert done_in(tmp_path / "memspan.sqlite") == 6
 
 
 def test_it_is_a_module_too():
