@@ -32,6 +32,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/activation_errors.py
+	$(BIN)/python benchmarks/first_study.py
 	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
 
 $(VENV)/ready: pyproject.toml

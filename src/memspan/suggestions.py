@@ -35,7 +35,7 @@ MEANT = {
     "optimizer": "optimiser optim opt algorithm rule solver",
     "clip": "grad_clip gradient_clip clipnorm clip_norm max_norm max_grad_norm clipping",
     "limit": "max_norm clip threshold norm value",
-    "cell": "cells model network net architecture rnn_type cell_type kind layer",
+    "cell": "activation nonlinearity cells model network net architecture rnn_type cell_type kind layer",
     "model": "network net rnn",
     "models": "networks nets",
     "cells": "models networks architectures",

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+import memspan
 from memspan import InvalidArgument
 from memspan.bench import Case, core_numbers, measure, work
 from memspan.bench.case import Pass, Result
-from memspan.bench.measure import difference, hopeless, spreads
+from memspan.bench.measure import difference, hopeless, machine, spreads
 from memspan.bench.peers import Peer, readable
 
 CASE = Case("rnn", 3, 2, 4)
@@ -107,3 +108,9 @@ def test_cores_and_work():
     assert work([CASE] * 3, [0, 1, 2], 5) == 30
     with pytest.raises(InvalidArgument, match=r"^rounds must be"):
         work([CASE], [0], 0)
+
+
+def test_the_version_is_that_of_the_code_that_runs(monkeypatch):
+    """And not that of the package that is installed, which may be an older one."""
+    monkeypatch.setitem(machine.__globals__, "version", lambda name: "0.0.1")
+    assert machine([])["memspan"] == memspan.__version__

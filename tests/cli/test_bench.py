@@ -90,3 +90,16 @@ def test_the_help_lists_every_option(monkeypatch, capsys):
     assert code == 0
     for option in ("--cell", "--size", "--engine", "--rounds", "--cores", "--quick", "--output", "-o"):
         assert option in out
+
+
+def test_cells_and_engines_may_be_separated_by_commas_or_spaces(monkeypatch, capsys):
+    chosen = []
+
+    def stop(cases, engines, **options):
+        chosen.append(([case.cell for case in cases], list(engines)))
+        raise MemspanError("enough")
+
+    monkeypatch.setattr("memspan.cli.bench.measure", stop)
+    for line in ("--cell rnn,gru --engine readable,compiled", "--cell rnn gru --engine readable compiled"):
+        assert run(f"{line} --quick --progress none", monkeypatch, capsys)[0] == 2
+    assert chosen == [(["rnn", "gru"], ["readable", "compiled"])] * 2

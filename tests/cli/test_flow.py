@@ -46,13 +46,13 @@ def test_one_step_has_no_factor(memspan_):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--length 0", "length must be a whole number of at least 1, got 0"),
-        ("--task adding/hs97 --length 5", "length must be at least 20 for adding/hs97, got 5"),
+        ("--length 0", "--length must be a whole number of at least 1, got 0"),
+        ("--task adding/hs97 --length 5", "--length must be at least 20 for adding/hs97, got 5"),
         (
             "--cell rnn,lru --recurrent-gain 2",
-            "recurrent_gain must be 1 for the cell lru, which has no R, got 2.0",
+            "--recurrent-gain must be 1 for the cell lru, which has no R, got 2.0",
         ),
-        ("--gain 1,2,3,4,5,6,7", "gain must be at most 6 values in one figure, got 7"),
+        ("--gain 1,2,3,4,5,6,7", "--gain must be at most 6 values in one figure, got 7"),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_written(memspan_, tmp_path, options, message):

@@ -201,7 +201,7 @@ def test_which_study_must_be_told_if_there_are_several(memspan_, small):
     assert code == 0
     assert "drawn/accuracy.png" in out
     code, _, err = memspan_("study show secnd")
-    assert (code, "did you mean 'second'?" in err) == (2, True)
+    assert (code, "No study 'secnd' in memspan.sqlite. Did you mean 'second'?" in err) == (2, True)
 
 
 def test_one_configuration_can_be_shown_alone(memspan_, small):
@@ -211,7 +211,7 @@ def test_one_configuration_can_be_shown_alone(memspan_, small):
     assert "gru, 4 hidden" in out
     assert "rnn" not in out
     code, _, err = memspan_(["study", "show", "from a file", "--configuration", "3"])
-    assert (code, err) == (2, "memspan: configuration must be at most 2, got 3\n")
+    assert (code, err) == (2, "memspan: --configuration must be at most 2, got 3\n")
 
 
 def test_failed_trials_are_told_and_run_again_if_asked(memspan_, small, monkeypatch):

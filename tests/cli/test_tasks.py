@@ -11,7 +11,7 @@ import pytest
 from processes import gone, wait_for
 
 from memspan import CELLS, TASKS
-from memspan.reproduce import REPRODUCTIONS, capacity
+from memspan.reproduce import REPRODUCTIONS, Page, capacity
 
 
 def row_of(out, name):
@@ -74,26 +74,29 @@ def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
             "memspan: task must be one of adding/any, adding/halves, adding/hs97, got 'adding/mine'",
         ),
         ("tasks --plot", "memspan: name must be given with --plot"),
-        ("tasks recall --length 0", "memspan: length must be a whole number of at least 1, got 0"),
-        ("tasks adding/hs97 --plot --length 5", "memspan: length must be at least 20 for adding/hs97, got 5"),
-        ("tasks recall --plot --samples 0", "memspan: samples must be a whole number of at least 1, got 0"),
-        ("cells --hidden 0", "memspan: hidden must be a whole number of at least 1, got 0"),
+        ("tasks recall --length 0", "memspan: --length must be a whole number of at least 1, got 0"),
+        ("tasks adding/hs97 --plot --length 5", "memspan: --length must be at least 20 for adding/hs97, got 5"),
+        ("tasks recall --plot --samples 0", "memspan: --samples must be a whole number of at least 1, got 0"),
+        ("cells --hidden 0", "memspan: --hidden must be a whole number of at least 1, got 0"),
         ("reproduce chess", "assignment"),
-        ("reproduce memory-capacity --seed -1", "memspan: seed must be a whole number of at least 0, got -1"),
-        ("reproduce memory-capacity --workers 0", "memspan: workers must be a whole number of at least 1, got 0"),
+        ("reproduce memory-capacity --seed -1", "memspan: --seed must be a whole number of at least 0, got -1"),
+        (
+            "reproduce memory-capacity --workers 0",
+            "memspan: --workers must be a whole number of at least 1, got 0",
+        ),
         ("study run --task adding", "adding/any"),
         (
             "study run --task adding/hs97 --lengths 5,30",
-            "memspan: lengths must be at least 20 for adding/hs97, got 5",
+            "memspan: --lengths must be at least 20 for adding/hs97, got 5",
         ),
         ("study run --task parity --task-parameters.items 3", "memspan: a parameter of parity must be left out"),
         (
             "study run --task-parameters.tolerance 2",
-            "memspan: tolerance must be a finite number above 0 and below 1, got 2",
+            "memspan: --task-parameters.tolerance must be a finite number above 0 and below 1, got 2",
         ),
         (
             "gradcheck --task order/hs97-2 --length 4",
-            "memspan: length must be at least 20 for order/hs97-2, got 4",
+            "memspan: --length must be at least 20 for order/hs97-2, got 4",
         ),
     ],
 )
@@ -124,13 +127,15 @@ def test_reproductions_are_listed(memspan_):
 
 def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_path):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 3, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 0
-    assert "Reproduced: all 2 findings agree." in out
-    assert "3 (rank)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
+    assert "As in theory: all 2 findings agree." in out
+    assert "2.00 (rank 3, less lag 0)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     with (tmp_path / "page" / "memory-capacity.csv").open(encoding="utf-8") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == ["agrees", "agrees"]
+    page = Page.read(capacity.REPRODUCTION, (tmp_path / "page" / "memory-capacity.json").read_text("utf-8"))
+    assert page.markdown() == (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 2
     assert "without memory-capacity.md" in err
@@ -138,11 +143,10 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
 
 def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
     monkeypatch.setattr(capacity, "SEQUENCES", 2000)
-    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", *delays(3), 9)])
-    monkeypatch.setattr(capacity.LinearNetwork, "rank", property(lambda self: 2))
+    monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 2, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
     assert code == 1
-    assert "Not reproduced in full" in out
+    assert "As in theory: 0 of 1 findings agree, 1 differs." in out
 
 
 def delays(count):
@@ -193,3 +197,64 @@ def test_ctrl_c_ends_a_reproduction_at_once_and_leaves_nobody_behind(tmp_path, w
             if not gone(process.pid):
                 os.killpg(process.pid, signal.SIGKILL)
     assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_one_cell_is_shown_with_its_equations_initial_weights_and_source(memspan_, name):
+    cell = CELLS[name]
+    code, out, err = memspan_(f"cells {name} --hidden 3")
+    assert (code, err) == (0, "")
+    assert row_of(out, "source")[1] == cell.source
+    assert row_of(out, "gates")[1].startswith(", ".join(cell.gates))
+    assert out.endswith(f"\n\n{cell.equations}\n")
+    assert cell.equations
+    assert "Backward." not in cell.equations
+    assert ("│ initial R" in out) == bool(cell.recurrent_gates)
+    for gate, value in cell.bias.items():
+        assert f"{value:g} for {gate}" in out
+    for constant, value in cell.constants.items():
+        assert f"{constant} = {value:g}" in out
+
+
+def test_the_lstm_is_shown_as_it_is(memspan_):
+    _, out, _ = memspan_("cells lstm --hidden 3")
+    assert row_of(out, "weights at F = 1, H = 3, O = 1")[1].startswith("64: W [1, 12], R [3, 12], bs [12, 1], ")
+    assert row_of(out, "initial R")[1] == "uniform: U(-0.2, 0.2): the initial weights of the assignment"
+    assert row_of(out, "initial biases")[1] == "1 for f, 0"
+    assert "c[t] = f c[t-1] + i g" in out
+
+
+def sequence_of(out):
+    """The rows of the sequence: step, input and label."""
+    rows = [line.strip("│").split("│") for line in out.partition("A sequence")[2].splitlines() if line[:1] == "│"]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_a_task_is_shown_with_a_sequence_and_its_label(memspan_):
+    _, out, _ = memspan_("tasks adding/any --length 6 --seed 3")
+    rows = sequence_of(out)
+    x, y = TASKS["adding/any"].sample(6, 1, 3)
+    assert [row[1] for row in rows] == [f"{value:.3g}, {mark:.3g}" for value, mark in x[:, 0]]
+    assert [row[2] for row in rows] == [""] * 5 + [f"{y[0, 0]:.3g}"]
+    marked = [row[0] for row in rows if row[0].endswith("*")]
+    assert marked == [f"{t + 1} *" for t in range(6) if x[t, 0, 1]]
+
+
+def test_symbols_and_classes_are_shown_by_name_and_a_long_wait_is_left_out(memspan_):
+    _, out, _ = memspan_("tasks copying/urnn --length 100")
+    rows = sequence_of(out)
+    steps = [row[0] for row in rows]
+    assert steps[9:12] == ["10 *", "...", "111"]
+    task = TASKS["copying/urnn"]
+    x, _ = task.sample(100, 1, 0)
+    names = [task.class_names[int(k)] for k in x[:10, 0].argmax(axis=-1)] if task.input_names else None
+    assert [row[2] for row in rows[-10:]] == (names or [row[1] for row in rows[:10]])
+    _, out, _ = memspan_("tasks order/hs97-2")
+    assert {row[1] for row in sequence_of(out)} <= {*TASKS["order/hs97-2"].input_names, ""}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_can_be_shown(memspan_, name):
+    code, out, err = memspan_(f"tasks {name}")
+    assert (code, err) == (0, "")
+    assert sequence_of(out)

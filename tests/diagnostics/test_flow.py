@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from memspan import CELLS, GradientFlow, MSELoss, Network, Recall
+from memspan import CELLS, RNN, GradientFlow, InvalidArgument, MSELoss, Network, Recall
 
 
 def backward_pass(cell="rnn", dtype="float64", *, batch=5, tiles=1, scale=1.0):
@@ -89,3 +89,29 @@ def test_the_first_input_of_a_relu_that_is_off_gets_no_gradient():
     np.testing.assert_array_equal(flow.d_W, [0, 0, 0.25])
     np.testing.assert_array_equal(flow.d_R, [0, 0, 0])
     assert Recall().accuracy(y_hat, x[2]) == 1
+
+
+def test_the_flow_of_a_network_is_that_of_its_grads():
+    """Of all steps at once, and each step is the norm of what that step alone contributes."""
+    rnn = RNN(2, 3, 1, rng=0)
+    x = np.random.default_rng(0).uniform(-1, 1, (4, 5, 2))
+    returned = rnn.backward(np.ones_like(rnn.forward(x)))
+    flow = GradientFlow.of(rnn.grads)
+    for name in ("d_a", "d_R", "d_W"):
+        np.testing.assert_array_equal(getattr(flow, name), getattr(GradientFlow.of(returned), name))
+    for t in range(4):
+        assert flow.d_R[t] == pytest.approx(size(rnn.grads["d_R"][t]))
+        assert flow.d_W[t] == pytest.approx(size(rnn.grads["d_W"][t]))
+
+
+@pytest.mark.parametrize("other", [None, {"d_R": np.ones((3, 2, 2))}, np.ones(3)])
+def test_what_is_no_backward_pass_is_refused(other):
+    with pytest.raises(InvalidArgument, match=r"gradients must be the grads of a network, after its backward"):
+        GradientFlow.of(other)
+    with pytest.raises(InvalidArgument, match=r"gradients must be the grads of a network"):
+        GradientFlow.of(RNN(1, 2, 1).grads)
+
+
+def test_a_flow_says_in_one_line_what_it_is():
+    flow = GradientFlow(np.array([1e-6, 0.5, 2.0]), np.zeros(3), np.zeros(3))
+    assert repr(flow) == "<GradientFlow over 3 steps: ‖dL/da‖ 2 at lag 0, 1e-06 at lag 2>"

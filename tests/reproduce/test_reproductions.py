@@ -3,15 +3,15 @@ import operator
 import os
 import signal
 import time
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from processes import wait_for
 
 from memspan import InvalidArgument, MemspanError
 from memspan.execution.teams import ExecutorFailed
-from memspan.reproduce import REPRODUCTIONS, Finding, Options, Page, reproduce
-from memspan.reproduce.base import mean_agrees, run_each
+from memspan.reproduce import REPRODUCTIONS, Finding, Options, Page, Verdict, reproduce
+from memspan.reproduce.base import run_each
 
 QUIET = Options(progress="none")
 
@@ -33,57 +33,59 @@ def test_an_unknown_name_is_refused_with_those_that_exist():
         reproduce("mine")
 
 
-@pytest.mark.parametrize(("n", "m"), [(10, 10), (5, 20), (20, 5)])
-def test_a_mean_of_the_same_kind_agrees_in_95_of_100_cases(n, m):
-    rng, agree = np.random.default_rng(0), 0
-    for _ in range(4000):
-        ours, theirs = rng.normal(9, 1, n), rng.normal(9, 1, m)
-        agree += mean_agrees(theirs.mean(), m, ours)[2]
-    assert agree / 4000 == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
+AGREES, DIFFERS, UNDECIDED, NOT_COMPARED = Verdict
 
 
-def test_a_mean_of_another_kind_does_not_agree_and_the_rule_says_why():
-    values = [98.0, 99.0, 100.0, 101.0, 102.0]
-    ours, rule, agrees = mean_agrees(110, 5, values, ".1f")
-    assert ours == "100.0, 0.91 of that (mean of 5, s = 1.6)"
-    half = 2.776445 * np.std(values, ddof=1) * np.sqrt(2 / 5)
-    assert rule.startswith(f"{100 - half:.1f} to {100 + half:.1f}: ")
-    assert not agrees
-    assert mean_agrees(100 + half - 0.01, 5, values)[2]
-    assert not mean_agrees(100 + half + 0.01, 5, values)[2]
-
-
-def test_twice_as_much_never_agrees_however_much_runs_differ():
-    values = [1.0, 1000.0, 3000.0, 2.0]
-    assert mean_agrees(1500, 4, values)[2]
-    assert not mean_agrees(2100, 4, values)[2]
-    assert not mean_agrees(480, 4, values)[2]
-    assert mean_agrees(1500, 4, values)[1].endswith(", but never more than a factor of 2")
-
-
-def page(*verdicts, full=False):
-    reproduction = REPRODUCTIONS["copying-baseline"]
-    findings = tuple(Finding(f"a|{k}", "1", "2", "like", agrees) for k, agrees in enumerate(verdicts))
-    return Page(reproduction, Options(full=full), findings, 12.0)
+def page(*verdicts, full=False, against="paper"):
+    findings = [Finding(f"a|{k}", "1", "2", "like", verdict) for k, verdict in enumerate(verdicts)]
+    of = replace(REPRODUCTIONS["copying-baseline"], judge=lambda measured: findings, against=against)
+    return Page.made(of, Options(full=full), [1, None, {"a": [0.1]}], 12.0)
 
 
 def test_a_page_says_how_many_findings_agree():
-    assert page(True, True).sentence == "Reproduced: all 2 findings agree."
-    assert page(True, False).sentence == "Not reproduced in full: 1 of 2 findings agree."
-    assert [row[-1] for row in page(True, False, None).rows()] == ["agrees", "differs", "–"]
-    assert page(True, None).sentence == "Reproduced: the one finding agrees."
+    assert page(AGREES, AGREES).sentence == "Reproduced: all 2 findings agree."
+    assert page(AGREES, DIFFERS).sentence == "Not reproduced in full: 1 of 2 findings agree, 1 differs."
+    assert page(AGREES, DIFFERS, DIFFERS).sentence == "Not reproduced in full: 1 of 3 findings agree, 2 differ."
+    undecided = page(AGREES, DIFFERS, UNDECIDED, UNDECIDED)
+    assert undecided.sentence == "Not reproduced in full: 1 of 4 findings agree, 1 differs, 2 cannot be told."
+    assert [row[-1] for row in page(*Verdict).rows()] == ["agrees", "differs", "cannot be told", "–"]
+    assert page(AGREES, NOT_COMPARED).sentence == "Reproduced: the one finding agrees."
 
 
-def test_a_page_says_when_it_is_short_and_where_it_is_not_the_paper():
-    short, whole = page(True), page(True, full=True)
+def test_what_is_compared_with_theory_is_not_called_reproduced():
+    assert page(AGREES, AGREES, against="theory").sentence == "As in theory: all 2 findings agree."
+    assert page(AGREES, DIFFERS, against="theory").sentence == "As in theory: 1 of 2 findings agree, 1 differs."
+    assert page(AGREES, against="theory").columns[1] == "theory"
+
+
+def test_a_page_says_when_it_is_short_where_it_is_not_the_paper_and_what_was_changed():
+    short, whole = page(AGREES), page(AGREES, full=True)
     assert any(line.startswith("Shortened: 1500 updates") and "--full" in line for line in short.how)
     assert not any(line.startswith("Shortened") for line in whole.how)
     assert sum(line.startswith("Not as in the paper") for line in whole.how) == len(whole.of.differences)
+    assert sum(line.startswith("Changed after results had been seen") for line in whole.how) == len(
+        whole.of.changed
+    )
     text = short.markdown()
     assert text.startswith(f"# {short.of.title}\n")
     assert "| a\\|0 | 1 | 2 | like | agrees |" in text
     assert short.sentence in text
     assert "seed 0" in text
+
+
+def test_a_page_is_made_again_from_what_was_measured():
+    first = page(AGREES, DIFFERS)
+    again = Page.read(first.of, first.json())
+    assert again == first
+    assert again.markdown() == first.markdown()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(2, 3, AGREES), (1, 4, AGREES), (0, 0.9, DIFFERS), (4.1, 5, DIFFERS), (0, 2, UNDECIDED), (0, 9, UNDECIDED)],
+)
+def test_an_interval_agrees_differs_or_cannot_be_told(low, high, verdict):
+    assert Verdict.within(low, high, 1, 4) is verdict
 
 
 @pytest.mark.parametrize("workers", [1, 2])

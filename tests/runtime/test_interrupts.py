@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from memspan.runtime.interrupts import Interrupts, noted_interrupts
+from memspan.runtime.interrupts import Interrupts, interrupts_deferred, noted_interrupts
 
 
 def press(number=signal.SIGINT):
@@ -142,3 +142,22 @@ def test_what_an_inner_part_notes_the_whole_has_noted_too():
         assert outer.count == 2
         os.kill(os.getpid(), signal.SIGINT)
         assert (inner.count, outer.count) == (2, 3)
+
+
+def test_a_deferred_ctrl_c_is_raised_at_the_end_and_not_inside_what_would_lose_it():
+    import ctypes
+
+    seen = []
+    callback = ctypes.CFUNCTYPE(None)(lambda: (press(), seen.append("went on")))
+
+    @interrupts_deferred()
+    def compiling():
+        callback()  # an exception in here is printed, and ignored
+        seen.append("compiled")
+
+    with pytest.raises(KeyboardInterrupt):
+        compiling()
+    assert seen == ["went on", "compiled"]
+    with interrupts_deferred():
+        seen.append("nothing happened")
+    assert seen[-1] == "nothing happened"

@@ -32,6 +32,19 @@ def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
     assert set(opened.missing(grown)) == set(grown.keys) - again.done()
 
 
+def test_a_study_from_before_the_recurrent_gain_grows_by_it(opened, make_trial):
+    """What is stored of the first has no such key; its trials are those at 1."""
+    opened.enter(STUDY).keep([make_trial(3, 0)])
+    (stored,) = opened.transact(
+        lambda connection: connection.execute(select(studies.c.specification)).scalars().all()
+    )
+    assert "recurrent_gain" not in json.loads(stored)
+    grown = STUDY.with_(recurrent_gain=(2, 1))
+    again = opened.enter(grown)
+    place = [(one.cell, one.recurrent_gain) for one in grown.configurations].index(("rnn", 1))
+    assert again.done() == {Key(place, 3, 0)}
+
+
 def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
     """As a store that was rescued may have."""
     opened.enter(STUDY).keep([make_trial(3, 1)])

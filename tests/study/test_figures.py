@@ -21,7 +21,7 @@ from memspan.study.figures import (
 
 STUDY = Study(lengths=(3, 5), repetitions=3)
 NAMES = ["accuracy", "losses", "gradient-by-lag", "gradient-of-weights-by-lag", "gradient-during-training"]
-FIRST, LAST = "before training", "after training"
+FIRST, LAST, REST = "before training", "after training: solved", "after training: not solved"
 
 
 @pytest.fixture
@@ -65,10 +65,20 @@ def test_curves_are_of_the_trials_that_ran(result):
 
 def test_norms_are_the_median_over_repetitions(result, make_trial):
     record = norms_record(result, {"d_a": "a", "d_R": "R"}, "title")
-    assert list(record.panels) == [("d_a", FIRST), ("d_a", LAST), ("d_R", FIRST), ("d_R", LAST)]
+    assert list(record.panels) == [(field, when) for field in ("d_a", "d_R") for when in (FIRST, LAST, REST)]
     np.testing.assert_allclose(record.panels["d_a", FIRST][3], [0.02, 0.2, 2])  # between 1 and 3
     np.testing.assert_allclose(record.panels["d_a", FIRST][5], 2 * 10.0 ** np.arange(-4, 1))  # of 1, 2 and 7
-    np.testing.assert_allclose(record.panels["d_R", LAST][3], [0, 0.4, 4])
+    np.testing.assert_allclose(record.panels["d_R", REST][5], [0, *(4 * 10.0 ** np.arange(-3, 1))])
+
+
+def test_after_training_networks_that_solved_and_others_are_apart(result, make_trial):
+    """A median of both would belong to no network."""
+    panels = norms_record(result, {"d_a": "a"}, "title").panels
+    np.testing.assert_allclose(panels["d_a", LAST][3], [0.01, 0.1, 1])
+    np.testing.assert_allclose(panels["d_a", REST][3], [0.03, 0.3, 3])
+    assert (list(panels["d_a", LAST]), list(panels["d_a", REST])) == ([3], [3, 5])
+    every = norms_record(StudyResult.of(STUDY, [make_trial(3)]), {"d_a": "a"}, "title")
+    assert list(every.panels) == [("d_a", FIRST), ("d_a", LAST)]
 
 
 def test_first_and_last_update_are_not_mixed_up(make_trial):
@@ -81,7 +91,7 @@ def test_first_and_last_update_are_not_mixed_up(make_trial):
 
 def test_a_median_with_a_value_that_is_not_a_number_is_not_a_number(make_trial, diverged_at_once):
     record = norms_record(StudyResult.of(STUDY, [make_trial(3), diverged_at_once(3, 1)]), {"d_a": "a"}, "title")
-    assert np.isnan(record.panels["d_a", LAST][3]).all()
+    assert np.isnan(record.panels["d_a", REST][3]).all()
     np.testing.assert_array_equal(record.panels["d_a", FIRST][3], make_trial(3).start.d_a)
 
 

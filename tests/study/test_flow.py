@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memspan import InvalidArgument, Study, StudyResult
-from memspan.study.flow import MOST_LENGTHS, flow_record, some_of, trained_record
+from memspan.study.flow import BEFORE, MOST_LENGTHS, NOT_SOLVED, SOLVED, flow_record, some_of, trained_record
 from memspan.study.trial import Flow, run_trial
 
 SMALL = Study(cell="rnn,lstm", gain=(1, 4), hidden=4, batch=4, lengths=5, dtype="float64", updates=2)
@@ -47,13 +47,23 @@ def test_the_configurations_of_a_study_are_overlaid(make_trial):
     trials[2] = trials[2].model_copy(update={"end": end})
     record = trained_record(StudyResult.of(study, trials))
     assert record.fields == ("cell",)
-    assert list(record.panels) == [(f"T = {T}", f"{m} training") for T in (3, 5) for m in ("before", "after")]
-    before, after = record.panels["T = 3", "before training"], record.panels["T = 3", "after training"]
+    assert list(record.panels) == [(f"T = {T}", moment) for T in (3, 5) for moment in (BEFORE, SOLVED)]
+    before, after = record.panels["T = 3", BEFORE], record.panels["T = 3", SOLVED]
     np.testing.assert_allclose(before["rnn",], [[0.02, 0.2, 2]])  # the median of 1 and 3
     np.testing.assert_allclose(before["gru",], [[0.05, 0.5, 5]])
     np.testing.assert_array_equal(after["gru",], [[7, 8, 9]])
-    assert record.panels["T = 5", "before training"] == {}
+    assert record.panels["T = 5", BEFORE] == {}
     assert "median over repetitions)" in record.title
+
+
+def test_networks_that_solved_and_others_are_apart_after_training(make_trial):
+    study = Study(cell="rnn,gru", lengths=(3,), repetitions=3)
+    outcomes = (("solved", 1.0), ("unsolved", 5.0), ("diverged", 9.0))
+    trials = [make_trial(3, k, outcome, configuration=0, scale=s) for k, (outcome, s) in enumerate(outcomes)]
+    record = trained_record(StudyResult.of(study, trials))
+    np.testing.assert_allclose(record.panels["T = 3", SOLVED]["rnn",], [[0.01, 0.1, 1]])
+    np.testing.assert_allclose(record.panels["T = 3", NOT_SOLVED]["rnn",], [[0.07, 0.7, 7]])
+    np.testing.assert_allclose(record.panels["T = 3", BEFORE]["rnn",], [[0.05, 0.5, 5]])
 
 
 def test_of_many_lengths_some_are_drawn_with_both_ends_and_the_title_says_so(make_trial):

@@ -55,7 +55,9 @@ def test_a_summary_counts_solved_among_those_that_ran(mixed):
 
 def test_the_answer(mixed):
     assert mixed.longest == 10
-    assert mixed.sentence == "The longest length solved by at least half of the repetitions is 10."
+    open_lengths = "at most 20 (3 repetitions cannot tell these lengths apart)"
+    assert str(mixed.longest_range) == open_lengths
+    assert mixed.sentence == f"The longest length solved by at least half of the repetitions is {open_lengths}."
     assert mixed.complete
 
 
@@ -63,7 +65,8 @@ def test_no_answer(make_trial):
     result = StudyResult.of(STUDY, [make_trial(5, 0, "unsolved")])
     assert result.longest is None
     so_far = f"So far (1 of {len(STUDY.keys)} trials): "
-    assert result.sentence == so_far + "no length was solved by at least half of the repetitions."
+    is_open = "at most 5 (1 repetition cannot tell these lengths apart)."
+    assert result.sentence == f"{so_far}the longest length solved by at least half of the repetitions is {is_open}"
     assert not result.complete
     assert math.isnan(result.summaries()[0].spread)
     failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
@@ -122,7 +125,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert [trial.outcome for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
     assert (short.share.solved, long.share.solved) == (3, 0)
     assert result.longest == 2
-    assert result.sentence == "The longest length solved by at least half of the repetitions is 2."
+    assert (result.longest_range.low, result.longest_range.high) == (None, 60)  # three repetitions say little
     assert min(short.accuracies) >= study.threshold
     # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
     np.testing.assert_allclose(long.accuracies, study.configuration.make_task().chance_accuracy(60), atol=0.02)
@@ -172,17 +175,29 @@ def test_a_study_with_one_configuration_is_its_only_part(mixed):
 
 def test_each_configuration_has_a_sentence(several):
     lines = several.sentence.splitlines()
-    answer = "he longest length solved by at least half of the repetitions is"
+    answer = "he longest length solved by at least half of the repetitions is at most"
+    why = "(2 repetitions cannot tell these lengths apart)."
     assert lines == [
-        f"cell rnn, learning rate 0.01: T{answer} 10.",
-        f"cell rnn, learning rate 0.001: T{answer} 5.",
-        "cell gru, learning rate 0.01: No length was solved by at least half of the repetitions.",
-        f"cell gru, learning rate 0.001: So far (2 of 4 trials): t{answer} 5.",
+        f"cell rnn, learning rate 0.01: T{answer} 10 {why}",
+        f"cell rnn, learning rate 0.001: T{answer} 10 {why}",
+        f"cell gru, learning rate 0.01: T{answer} 10 {why}",
+        f"cell gru, learning rate 0.001: So far (2 of 4 trials): t{answer} 5 {why}",
     ]
 
 
+def test_what_enough_repetitions_tell_is_said_in_one_number(make_trial):
+    study = STUDY.with_(repetitions=20)
+    solved = {5: 20, 10: 19, 20: 1}
+    trials = [make_trial(n, k, "solved" if k < solved[n] else "unsolved") for _, n, k in study.keys]
+    result = StudyResult.of(study, trials)
+    assert result.sentence == "The longest length solved by at least half of the repetitions is 10."
+    assert result.longest == 10
+    none = StudyResult.of(study, [make_trial(n, k, "unsolved") for _, n, k in study.keys])
+    assert none.sentence == "No length was solved by at least half of the repetitions."
+
+
 def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
-    for ask in (several.summaries, lambda: several.longest):
+    for ask in (several.summaries, lambda: several.longest, lambda: several.longest_range):
         with pytest.raises(
             InvalidArgument, match=r"study must be of one configuration, .* differ in cell, learning_rate"
         ):

@@ -119,6 +119,9 @@ class Cell:
     unit_init: Callable[[np.random.Generator, int], Array] | None = None
     reset: Reset | None = None
 
+    def __repr__(self) -> str:
+        return f"<Cell {self.name}: gates {', '.join(self.gates)}; states {', '.join(self.states)}>"
+
     def __post_init__(self) -> None:
         for name in ("residuals", "input_gates", "recurrent_gates"):
             if getattr(self, name) is None:

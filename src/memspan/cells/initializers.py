@@ -60,6 +60,9 @@ class Initializer:
     recurrent: Draw
     other: Draw
 
+    def __repr__(self) -> str:
+        return f"<Initializer: R {self.recurrent.__name__}, W and V {self.other.__name__}>"
+
 
 INITIALIZERS: dict[str, Initializer] = {
     "uniform": Initializer(uniform, uniform),

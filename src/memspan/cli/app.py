@@ -92,6 +92,8 @@ def _run() -> Any:
         return _fail(error, 3)
     except MachineFailed as error:
         return _fail(error, 4)
+    except MemoryError as error:
+        return _fail(f"There is not enough memory. {error}".strip(), 4)
     except BrokenPipeError:
         raise
     except (MemspanError, OSError) as error:

@@ -19,11 +19,18 @@ else:
     EngineName = Literal[*ENGINES]
 
 
-def _engine_names(kind: Any, tokens: Sequence[Token]) -> Any:
-    """The values of `--engine`; `fused` is the old name of `compiled`."""
-    if any(token.value == "fused" for token in tokens):
+def _names(kind: Any, tokens: Sequence[Token]) -> Any:
+    """Names that are separated by spaces or commas; `fused` is the old name of the engine `compiled`."""
+    split = [token.evolve(value=name) for token in tokens for name in token.value.split(",")]
+    if any(token.value == "fused" for token in split):
         warn_renamed("the engine 'fused'", "'compiled'")
-    return convert(kind, [token.evolve(value="compiled") if token.value == "fused" else token for token in tokens])
+    return convert(kind, [token.evolve(value="compiled") if token.value == "fused" else token for token in split])
+
+
+SEVERAL = Parameter(
+    consume_multiple=True, negative="", converter=_names, show_default=",".join, metavar="NAME,..."
+)
+"""Of an option that takes one name or several."""
 
 
 def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
@@ -33,17 +40,11 @@ def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
 
 def bench(
     *,
-    cell: Annotated[
-        tuple[CellName, ...],
-        Parameter(consume_multiple=True, negative="", show_default=" ".join),
-    ] = ("rnn", "gru", "lstm"),
+    cell: Annotated[tuple[CellName, ...], SEVERAL] = ("rnn", "gru", "lstm"),
     size: Annotated[
         tuple[tuple[int, int, int], ...], Parameter(negative="", metavar="T B H", show_default=_sizes)
     ] = SIZES,
-    engine: Annotated[
-        tuple[EngineName, ...],
-        Parameter(consume_multiple=True, negative="", converter=_engine_names, show_default=" ".join),
-    ] = tuple(ENGINES),
+    engine: Annotated[tuple[EngineName, ...], SEVERAL] = tuple(ENGINES),
     rounds: Annotated[int, WHOLE] = 5,
     cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
@@ -63,11 +64,11 @@ def bench(
     Parameters
     ----------
     cell
-        Cells to time, one or several, such as --cell rnn lstm.
+        Cells to time, one or several, such as --cell rnn,lstm.
     size
         Sequence length T, batch size B and hidden units H, such as --size 50 64 32. Repeat it for several sizes.
     engine
-        Engines to time, one or several, such as --engine compiled torch.
+        Engines to time, one or several, such as --engine compiled,torch.
     rounds
         Number of times that each engine is timed.
     cores

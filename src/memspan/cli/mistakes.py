@@ -1,5 +1,6 @@
 """What is wrong with a command line, in one sentence that names what was probably meant."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
@@ -25,7 +26,7 @@ def sentence_of(error: CycloptsError, app: App) -> str:
     """The sentence about an error of cyclopts."""
     match error:
         case UnknownOptionError():
-            return _unknown_option(error, app)
+            return _unknown_option(error)
         case UnknownCommandError():
             return _unknown_command(error, app)
         case UnusedCliTokensError():
@@ -48,15 +49,20 @@ def as_typed(error: InvalidArgument, arguments: Sequence[str]) -> str:
     return message
 
 
-def _unknown_option(error: UnknownOptionError, app: App) -> str:
+def _unknown_option(error: UnknownOptionError) -> str:
     typed = (error.token.keyword or error.token.value or "").partition("=")[0]
     names = [name for argument in error.argument_collection for name in argument.names if name.startswith("--")]
-    known = {name: name for name in names}
-    if "--task-parameters" in names:
-        of_task = {name for task in TASKS.values() for name in parameters_of(task)}
-        known |= {f"--{name}": f"--task-parameters.{name}" for name in of_task if f"--{name}" not in names}
-    near = nearest(typed, known) if typed.startswith("--") else None
-    return f"Unknown option {typed}." + (f" Did you mean {known[near]}?" if near else _see(_chain(error)))
+    near = None
+    if typed.startswith("--"):
+        near = (_of_task(typed) if "--task-parameters" in names else None) or nearest(typed, names)
+    return f"Unknown option {typed}." + (f" Did you mean {near}?" if near else _see(_chain(error)))
+
+
+def _of_task(typed: str) -> str | None:
+    """The option for the parameter of a task that is written much like this one."""
+    parameters = {name for task in TASKS.values() for name in parameters_of(task)}
+    near = difflib.get_close_matches(typed.removeprefix("--"), sorted(parameters), n=1, cutoff=0.8)
+    return f"--task-parameters.{near[0]}" if near else None
 
 
 def _unknown_command(error: UnknownCommandError, app: App) -> str:
@@ -103,6 +109,8 @@ def _unused(error: UnusedCliTokensError) -> str:
     for option, names in (("--cell", CELLS), ("--task", TASKS)):
         if typed in names:
             return f"Unexpected {typed!r}. Did you mean {option} {typed}?"
+    if typed.endswith((".sqlite", ".db")):
+        return f"Unexpected {typed!r}. Did you mean --store {typed}?"
     return f"`memspan {' '.join(chain)}` takes no argument {typed!r}.{_see(chain)}"
 
 

@@ -10,7 +10,7 @@ from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.errors import whole_number
 from memspan.execution.teams import available_cores
 from memspan.figures.style import write_rows
-from memspan.reproduce import REPRODUCTIONS, Options
+from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
 from memspan.runtime.files import write_text
 
@@ -47,7 +47,7 @@ def reproduce(
     seed
         Seed of every random number, a whole number of at least 0.
     output
-        Folder for the page as Markdown, and for its table as CSV.
+        Folder for the page as Markdown, its table as CSV, and what was measured as JSON.
     workers
         Number of processes [default: one for each core].
     progress
@@ -73,6 +73,7 @@ def reproduce(
         raise
     if output is not None:
         write_text(output / f"{name}.md", page.markdown())
+        write_text(output / f"{name}.json", page.json())
         write_rows(output / f"{name}.csv", page.columns, page.rows())
     console.print(page.table(), markup=False)
     for line in page.how:
@@ -80,4 +81,4 @@ def reproduce(
     console.print(f"{page.sentence} ({page.seconds:.0f} s)", style="bold")
     if output is not None:
         print(output / f"{name}.md")
-    return 1 if any(finding.agrees is False for finding in page.findings) else 0
+    return 1 if any(finding.verdict is Verdict.DIFFERS for finding in page.findings) else 0

@@ -1,5 +1,6 @@
 """How much gradient arrives at each time step."""
 
+import reprlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -7,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from memspan.engines.readable import Gradients
+from memspan.errors import InvalidArgument
 from memspan.shapes import PerStep
 
 
@@ -32,10 +34,29 @@ class GradientFlow:
 
     @classmethod
     def of(cls, gradients: Gradients) -> Self:
-        """Measure a backward pass."""
+        """Measure a backward pass.
+
+        Parameters
+        ----------
+        gradients : Gradients
+            What `network.backward` returned; `network.grads` keeps it. Changes that were made to the gradients of
+            single weights since, such as a clip, are not in the flow.
+
+        Raises
+        ------
+        InvalidArgument
+            When it is something else, such as the `grads` of a network before its backward pass.
+        """
+        if not isinstance(gradients, Gradients):
+            rule = "the grads of a network, after its backward pass"
+            raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
         T = len(gradients.d_a)
         d_R, d_W = (_norm(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
         return cls(_norm(gradients.d_a).sum(axis=1), d_R, d_W)
+
+    def __repr__(self) -> str:
+        ends = f"‖dL/da‖ {self.d_a[-1]:.3g} at lag 0, {self.d_a[0]:.3g} at lag {len(self.d_a) - 1}"
+        return f"<GradientFlow over {len(self.d_a)} steps: {ends}>"
 
 
 def _norm(values: Inexact[np.ndarray, "*rows width"]) -> Float[np.ndarray, "*rows"]:

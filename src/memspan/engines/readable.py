@@ -47,6 +47,10 @@ class Trace:
     residuals: Inexact[np.ndarray, "residuals time batch hidden"]
     y_hat: Outputs
 
+    def __repr__(self) -> str:
+        T, B, F = self.x.shape
+        return f"<Trace of {self.cell.name}: T = {T}, B = {B}, F = {F}, H = {self.states.shape[-1]}>"
+
     @property
     def a(self) -> Hidden:
         """`a[t]`, the output state after each step, `[T, B, H]`."""

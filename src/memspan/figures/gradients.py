@@ -89,7 +89,7 @@ class NormsDuringTraining:
 def draw_norms(record: NormsByLag) -> "Figure":
     """Norm against lag on a log axis, one line for each length; panels in a row share their scale."""
     headings = [list(dict.fromkeys(panel[k] for panel in record.panels)) for k in (0, 1)]
-    figure = new_figure(1.2 + 4.2 * len(headings[1]), 1.0 + 3.3 * len(headings[0]))
+    figure = new_figure(max(5.4, 2.4 + 3.4 * len(headings[1])), 1.0 + 3.3 * len(headings[0]))
     axes = figure.subplots(len(headings[0]), len(headings[1]), sharex=True, sharey="row", squeeze=False)
     lengths = sorted({length for lines in record.panels.values() for length in lines})
     colours = dict(zip(lengths, ordered_colours(len(lengths)), strict=True))

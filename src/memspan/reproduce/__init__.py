@@ -4,7 +4,8 @@ import time
 
 from memspan.errors import InvalidArgument
 from memspan.reproduce import assignment, bai2018, capacity, hs97
-from memspan.reproduce.base import Finding, Options, Page, Reproduction
+from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
+from memspan.reproduce.page import Page
 
 _ALL = (
     assignment.REPRODUCTION,
@@ -35,8 +36,8 @@ def reproduce(name: str, options: Options = Options()) -> Page:  # noqa: B008  (
     if name not in REPRODUCTIONS:
         raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), repr(name))
     begin = time.perf_counter()
-    findings = REPRODUCTIONS[name].run(options)
-    return Page(REPRODUCTIONS[name], options, tuple(findings), time.perf_counter() - begin)
+    measured = REPRODUCTIONS[name].measure(options)
+    return Page.made(REPRODUCTIONS[name], options, measured, time.perf_counter() - begin)
 
 
-__all__ = ["REPRODUCTIONS", "Finding", "Options", "Page", "Reproduction", "reproduce"]
+__all__ = ["REPRODUCTIONS", "Finding", "Options", "Page", "Reproduction", "Verdict", "reproduce"]

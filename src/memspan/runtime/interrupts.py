@@ -109,3 +109,12 @@ def _handled(numbers: Sequence[signal.Signals], handler: Callable[[int, Any], An
         for number, before in previous.items():
             if signal.getsignal(number) == handler:
                 signal.signal(number, before)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Raise a Ctrl-C afterwards: inside a compiler, which calls Python back, a KeyboardInterrupt would be lost."""
+    with noted_interrupts() as interrupts:
+        yield
+    if interrupts:
+        raise KeyboardInterrupt

@@ -1,5 +1,5 @@
 """The answer, as pure statistics: how often each length is solved. It knows no network."""
 
-from memspan.span.shares import SolvedShare, longest_solved
+from memspan.span.shares import LongestSolved, SolvedShare, longest_solved
 
-__all__ = ["SolvedShare", "longest_solved"]
+__all__ = ["LongestSolved", "SolvedShare", "longest_solved"]

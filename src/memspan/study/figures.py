@@ -18,7 +18,7 @@ from memspan.figures.style import save
 from memspan.runtime.files import make_folder
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
-from memspan.study.flow import MOMENTS, trained_record
+from memspan.study.flow import MOMENTS, flows_of, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Study
 from memspan.study.trial import Trial
@@ -130,15 +130,20 @@ def loss_record(result: StudyResult) -> LossByLength:
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
-    """The median over repetitions of a norm at each time step, at the start and at the end of training."""
+    """The median over repetitions of a norm at each time step, at the start and at the end of training.
+
+    At the end, those that solved their length and those that did not are apart, as in `flows_of`.
+    """
+    found = {length: flows_of(trials) for length, trials in _by_length(result)}
+    headings = [heading for heading in MOMENTS if any(flows[heading] for flows in found.values())]
     panels = {
         (field, heading): {
-            length: _median(trials, moment, field)
-            for length, trials in _by_length(result)
-            if any(getattr(trial, moment) for trial in trials)
+            length: np.asarray(np.median([getattr(flow, field) for flow in flows[heading]], axis=0))
+            for length, flows in found.items()
+            if flows[heading]
         }
         for field in quantities
-        for moment, heading in MOMENTS.items()
+        for heading in headings
     }
     return NormsByLag(_title(f"{title} (median over repetitions)", result), panels, quantities)
 
@@ -188,8 +193,3 @@ def _curve(trial: Trial) -> Curve:
     begins = trial.curve_every * np.arange(len(trial.curve))
     ends = np.minimum(begins + trial.curve_every, trial.updates)
     return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome)
-
-
-def _median(trials: list[Trial], moment: str, field: str) -> PerStep:
-    flows = [getattr(trial, moment) for trial in trials]
-    return np.asarray(np.median([getattr(flow, field) for flow in flows if flow is not None], axis=0))

@@ -8,11 +8,12 @@ from memspan.figures.flow import Choices, FlowsByLag, demand_distinct
 from memspan.shapes import PerStep
 from memspan.study.results import StudyResult
 from memspan.study.study import Study
-from memspan.study.trial import gradient_flow, untrained
+from memspan.study.trial import Flow, Trial, gradient_flow, untrained
+from memspan.training.history import Outcome
 
 MOST_LENGTHS = 4
 """Rows of a figure; of more lengths the shortest, the longest and some between."""
-MOMENTS = {"start": "before training", "end": "after training"}
+MOMENTS = BEFORE, SOLVED, NOT_SOLVED = "before training", "after training: solved", "after training: not solved"
 
 
 def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
@@ -42,18 +43,35 @@ def trained_record(result: StudyResult) -> FlowsByLag:
     """The median over repetitions of ‖dL/da[t]‖ for each configuration of a study, before and after training."""
     study = result.study
     shown = some_of(study.lengths)
+    found = [
+        (values, length, flows_of(part.of_length(length)))
+        for values, part in zip(choices_of(study), result.parts, strict=True)
+        for length in shown
+    ]
+    headings = [heading for heading in MOMENTS if any(flows[heading] for *_, flows in found)]
     panels: dict[tuple[str, str], dict[Choices, list[PerStep]]] = {
-        (f"T = {length}", heading): {} for length in shown for heading in MOMENTS.values()
+        (f"T = {length}", heading): {} for length in shown for heading in headings
     }
-    for values, part in zip(choices_of(study), result.parts, strict=True):
-        for length in shown:
-            for moment, heading in MOMENTS.items():
-                flows = [flow.d_a for trial in part.of_length(length) if (flow := getattr(trial, moment))]
-                if flows:
-                    panels[f"T = {length}", heading][values] = [np.median(flows, axis=0)]
+    for values, length, flows in found:
+        for heading in headings:
+            if flows[heading]:
+                median = np.median([flow.d_a for flow in flows[heading]], axis=0)
+                panels[f"T = {length}", heading][values] = [median]
     few = "" if len(shown) == len(study.lengths) else f"; {len(shown)} of {len(study.lengths)} lengths"
     title = f"The gradient on its way back (median over repetitions{few})\n{headline(study)}"
     return FlowsByLag(title, fields_of(study), panels)
+
+
+def flows_of(trials: Sequence[Trial]) -> dict[str, list[Flow]]:
+    """The flows of some trials, for each of `MOMENTS`.
+
+    After training, those that solved their length and those that did not are apart: they differ by orders of
+    magnitude, and a median of both belongs to no network.
+    """
+    solved = [trial.end for trial in trials if trial.outcome is Outcome.SOLVED]
+    others = [trial.end for trial in trials if trial.outcome is not Outcome.SOLVED]
+    every = {BEFORE: [trial.start for trial in trials], SOLVED: solved, NOT_SOLVED: others}
+    return {moment: [flow for flow in flows if flow is not None] for moment, flows in every.items()}
 
 
 def fields_of(study: Study) -> tuple[str, ...]:

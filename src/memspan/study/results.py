@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from memspan.span import SolvedShare, longest_solved
+from memspan.span import LongestSolved, SolvedShare, longest_solved
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.training.history import Outcome
@@ -101,8 +101,16 @@ class StudySummary:
 
     @property
     def longest(self) -> int | None:
-        """The longest length that at least half of the repetitions solved; of a study with one configuration."""
+        """The longest length that at least half of these repetitions solved; of a study with one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
+
+    @property
+    def longest_range(self) -> LongestSolved:
+        """What the repetitions leave open of the longest length that is solved at least half of the time.
+
+        Of a study with one configuration.
+        """
+        return LongestSolved.of({row.length: row.share for row in self.summaries()})
 
     @property
     def sentence(self) -> str:
@@ -112,10 +120,11 @@ class StudySummary:
         parts = self.parts
         if len(parts) > 1:
             return "\n".join(f"{self.study.label(k)}: {part.sentence}" for k, part in enumerate(parts))
-        if self.longest is None:
+        longest = self.longest_range
+        if longest.high is None:
             answer = "No length was solved by at least half of the repetitions."
         else:
-            answer = f"The longest length solved by at least half of the repetitions is {self.longest}."
+            answer = f"The longest length solved by at least half of the repetitions is {longest}."
         done = f"So far ({self.done} of {self.study.size} trials): "
         return answer if self.complete else done + answer[0].lower() + answer[1:]
 

@@ -44,6 +44,9 @@ class Batches(Iterator[Batch]):
         self.rng = generator("rng", self.rng)
         self.dtype = one_dtype("dtype", self.dtype, ("float32", "float64"))
 
+    def __repr__(self) -> str:
+        return f"<Batches of {self.task.name}, T = {self.length}, B = {self.batch}, {self.dtype}>"
+
     def __next__(self) -> Batch:
         x, y = self.task.sample(self.length, self.batch, np.random.default_rng(self.rng))
         return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))

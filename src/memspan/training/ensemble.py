@@ -83,6 +83,12 @@ class Ensemble:
             check_plain(models)
             self._compiled = AnyShapes(models[0], loss, memory)
 
+    def __repr__(self) -> str:
+        cells = dict.fromkeys(member.model.cell.name for member in self.members)
+        done = max(member.updates for member in self.members)
+        number = f"{len(self.members)} network{'s' * (len(self.members) > 1)}"
+        return f"<Ensemble of {number} of {', '.join(cells)}, {done} updates>"
+
     @checked_keywords()
     def fit(
         self,

@@ -257,6 +257,9 @@ class Chain:
         object.__setattr__(self, "clips", clips)
         object.__setattr__(self, "rule", rules[0])
 
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(map(repr, (*self.clips, self.rule)))})"
+
     def init(self, parameters: Flats) -> Any:
         """The rule's memory before the first step."""
         return self.rule.init(parameters)

@@ -1,0 +1,83 @@
+"""Put every measured number of the README and the docs in its place: `python docs/make_numbers.py`.
+
+A test compares. A number stands between `<!-- = key -->` and `<!-- / -->`; the keys are those of `measured.py`. A
+mark must not begin a line, or Markdown takes the whole line for HTML; around a table, or a paragraph, the marks
+have lines of their own. Every other number is a constant, of the code, of a paper or of mathematics, and listed in
+`constants.toml`, by page. Code is left alone: fenced, indented or between backticks.
+"""
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measured import measured, reproduced
+
+DOCS = Path(__file__).parent
+PAGES = [
+    DOCS.parent / "README.md",
+    *(DOCS / f"{name}.md" for name in ("architecture", "gradient-check", "studies")),
+]
+"""`cells.md` and `tasks.md` have scripts of their own."""
+MARK = re.compile(r"<!-- = (\S+) -->(.*?)<!-- / -->", re.DOTALL)
+NUMBER = re.compile(r"(?<![\w.])[\d⁰¹²³⁴-⁹⁻]+(?:[.,]\d+)*(?:e[-+]?\d+)?")
+
+
+def filled(text: str, numbers: Mapping[str, str]) -> str:
+    """A page with the numbers between its marks."""
+
+    def put(mark: re.Match[str]) -> str:
+        key, before = mark.groups()
+        if key not in numbers:
+            raise KeyError(f"no measured number is called {key!r}")
+        text = f"\n{numbers[key]}\n" if before.startswith("\n") else numbers[key]
+        return f"<!-- = {key} -->{text}<!-- / -->"
+
+    return MARK.sub(put, text)
+
+
+def pages() -> dict[Path, str]:
+    """What each page should hold: those of the reproductions too, made again from what was measured."""
+    numbers = measured()
+    found = {page: filled(page.read_text("utf-8"), numbers) for page in PAGES}
+    return found | {DOCS / "reproductions" / f"{name}.md": page.markdown() for name, page in reproduced().items()}
+
+
+def prose(text: str) -> str:
+    """A page without what is marked, code, and the targets of links."""
+    for hidden in (MARK, r"(?s)```.*?```", r"(?m)^    .*$", r"`[^`]*`", r"\]\([^)]*\)", r"<[^>]*>"):
+        text = re.sub(hidden, " ", text)
+    return text
+
+
+def unlisted(page: Path, text: str, listed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Numbers of a page that are neither marked nor listed as constants, with what stands around them."""
+    constants = {**listed["everywhere"], **listed.get(page.stem, {})}
+    for line in prose(text).splitlines():
+        for number in NUMBER.finditer(line):
+            if number[0] not in constants:
+                yield f"{number[0]!r} in ...{line[max(0, number.start() - 30) : number.end() + 20]}..."
+
+
+def constants() -> dict[str, dict[str, str]]:
+    """The constants of each page, and where they come from."""
+    return tomllib.loads((DOCS / "constants.toml").read_text("utf-8"))
+
+
+def misplaced(text: str) -> list[str]:
+    """Lines that begin with a mark and hold more than it."""
+    alone = re.compile(r"<!-- (= \S+|/) -->")
+    begins = re.compile(r"\s*([-*] |\d+\. )?<!-- [=/]")
+    return [line for line in text.splitlines() if begins.match(line) and not alone.fullmatch(line)]
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")
+    for path in PAGES:
+        for found in unlisted(path, path.read_text("utf-8"), constants()):
+            print(f"{path.name}: {found} is neither marked nor in constants.toml")
+        for line in misplaced(path.read_text("utf-8")):
+            print(f"{path.name}: a mark must not begin a line: {line}")

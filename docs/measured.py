@@ -1,0 +1,266 @@
+"""The measured numbers of the README and the docs, from committed results. `make_numbers.py` puts them in place.
+
+A number has a key, such as `first-study.longest`; a key with a table ends in `.table`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from memspan import CELLS, TASKS
+from memspan.bench.case import Case
+from memspan.bench.record import Benchmark, Timing
+from memspan.reproduce import REPRODUCTIONS, Page
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
+ENGLISH = {15: "fifteen", 20: "twenty"}
+
+
+def measured() -> dict[str, str]:
+    """Every number and table, by its key."""
+    found = {"code.tasks": ENGLISH[len(TASKS)], "code.cells": ENGLISH[len(CELLS)]}
+    for prefix, numbers in PARTS.items():
+        found |= {f"{prefix}.{key}": text for key, text in numbers()}
+    return found
+
+
+def reproduced() -> dict[str, Page]:
+    """The pages of the reproductions, from what was measured."""
+    folder = DOCS / "reproductions"
+    return {
+        name: Page.read(of, (folder / f"{name}.json").read_text("utf-8")) for name, of in REPRODUCTIONS.items()
+    }
+
+
+def result(name: str) -> Any:
+    """A committed result."""
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+
+
+def rows_of(name: str) -> dict[str, list[str]]:
+    """Of a committed result that is Markdown, the cells of its rows by the first of them."""
+    lines = (RESULTS / f"{name}.md").read_text("utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {first: others for first, *others in cells}
+
+
+def tables_of(name: str) -> list[str]:
+    """Of such a result, its tables."""
+    parts = (RESULTS / f"{name}.md").read_text("utf-8").split("\n\n")
+    return [part.strip() for part in parts if part.startswith("|")]
+
+
+def table(head: str, rows: Iterator[list[str]] | list[list[str]]) -> str:
+    """A table in Markdown, below a heading of two lines."""
+    return "\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def first_study() -> Iterator[tuple[str, str]]:
+    """The table of the first study, its dependence on the seed, and its gradients."""
+    found = result("first_study")
+    rows, whole, seeds, many = (found[name] for name in ("rows", "trained_to_the_end", "seeds", "many"))
+    head = "| length | solved | 95 % interval | accuracy ± spread | mean squared error | accuracy, not stopped |"
+    cells = [
+        [
+            str(row["length"]),
+            f"{row['solved']}/{row['trials']}",
+            f"{row['low']:.2f}-{row['high']:.2f}",
+            f"{row['accuracy']:.3f} ± {row['spread']:.3f}",
+            f"{row['loss']:#.2g}",
+            f"{end['accuracy']:.3f}",
+        ]
+        for row, end in zip(rows, whole, strict=True)
+    ]
+    yield "table", table(f"{head}\n|---:|---:|---:|---:|---:|---:|", cells)
+    yield "sentence", found["sentence"]
+    yield "longest", re.search(r"is (.*)\.$", found["sentence"])[1]
+    own = seeds["0"]
+    yield "low", str(own["low"])
+    yield "high", str(own["high"])
+    yield "of-seeds", ", ".join(str(one["longest"]) for one in seeds.values())
+    yield "seeds", f"{min(map(int, seeds))} to {max(map(int, seeds))}"
+    yield "many", str(many["repetitions"])
+    yield "longest-of-many", str(many["longest"])
+    shares = {row["length"]: f"{row['solved']} of {row['trials']}" for row in many["rows"]}
+    yield "shares-of-many", "; ".join(f"{share} at {length}" for length, share in shares.items())
+    yield "solved-to-the-end", ", ".join(str(row["solved"]) for row in whole)
+    gradients = found["gradients"]
+    factors = gradients["factor_per_step"].values()
+    yield "factor", f"{min(factors):.2f} to {max(factors):.2f}"
+    longest = max(gradients["first_over_last"], key=int)
+    yield "factor-length", longest
+    yield "millions", f"{1e-6 / gradients['first_over_last'][longest]:.1f}"
+    yield "failed", str(gradients["failed"])
+    yield "failed-steeper", str(gradients["failed_and_steeper"])
+    above_half = [one for one in many["failed"] if one > 0.5]
+    yield "many-failed", str(len(many["failed"]))
+    yield "many-above-half", str(len(above_half))
+    yield "many-highest", f"{max(above_half):.2f}"
+
+
+def studies() -> Iterator[tuple[str, str]]:
+    """What the coordinator costs."""
+    found = result("studies")
+    for row in found["coordinator"]:
+        trials = f"{row['trials']}"
+        yield f"processor-ms-{trials}", f"{row['coordinator_cpu_ms']:.1f}"
+        yield f"clock-ms-{trials}", f"{row['clock_less_work_ms']:.2f}"
+
+
+def million() -> Iterator[tuple[str, str]]:
+    """What a trial takes in memory."""
+    text = (RESULTS / "million.md").read_text("utf-8")
+    memory, curves = re.search(r"takes ([\d,]+) bytes of memory, and ([\d,]+) with its curves", text).groups()
+    yield "kB", f"{int(memory.replace(',', '')) / 1000:.0f}"
+    yield "kB-with-curves", f"{int(curves.replace(',', '')) / 1000:.0f}"
+
+
+def kills() -> Iterator[tuple[str, str]]:
+    """Workers killed at random moments."""
+    found, rows = result("kills"), rows_of("kills")
+    names = {name.split()[0].rstrip(","): name for name in rows if name.startswith(("memspan", "Optuna"))}
+    cells = [[name, *(rows[name][k] for k in (1, 2, 3))] for name in names.values()]
+    head = f"| {found['trials']} trials in two processes, SIGKILL at {found['kills']} random moments "
+    yield "table", table(f"{head}| results | missing | kept twice |\n|---|---:|---:|---:|", cells)
+    yield "kills", str(found["kills"])
+    yield "trials", str(found["trials"])
+    for key, name in names.items():
+        results, missing, twice = (rows[name][k] for k in (1, 2, 3))
+        yield f"{key.lower()}-results", results
+        yield f"{key.lower()}-missing", missing
+        yield f"{key.lower()}-twice", twice
+
+
+def reproductions() -> Iterator[tuple[str, str]]:
+    """What agrees with published numbers."""
+    pages = reproduced()
+    seconds = [page.seconds for page in pages.values() if not page.full]
+    yield "shortest", f"{min(seconds):.0f} s"
+    yield "longest", f"{max(seconds) / 60:.0f} minutes"
+    rows = [
+        [f"[`{name}`](docs/reproductions/{name}.md)", page.of.title, page.sentence.replace("Reproduced: ", "")]
+        for name, page in pages.items()
+    ]
+    yield "table", table("| `memspan reproduce` | what | findings |\n|---|---|---|", rows)
+    for name, page in pages.items():
+        yield f"{name}.sentence", page.sentence
+        for number, finding in enumerate(page.findings, 1):
+            yield f"{name}.{number}.ours", finding.ours
+            yield f"{name}.{number}.verdict", str(finding.verdict)
+
+
+def engine() -> Iterator[tuple[str, str]]:
+    """A pass of each engine, and what a pass at the roofline would be."""
+    found = result("engine")
+    timings = tuple(
+        Timing(Case(**one["case"]), one["cores"], one["engine"], one["way"], tuple(one["seconds"]))
+        for one in found["timings"]
+    )
+    benchmark = Benchmark(timings, machine=found["machine"])
+    names, lines = {"rnn": "tanh", "gru": "GRU", "lstm": "LSTM"}, []
+    jax, jax_at_roofline = [], []
+    for size in ((50, 64, 32), (50, 64, 128), (1000, 20, 32)):
+        for cell, name in names.items():
+            case = Case(cell, *size)
+            ours = 1000 * median(benchmark.seconds(case, 1, "compiled"))
+            against = {other: benchmark.ratio(case, 1, other).median for other in ("torch", "jax", "roofline")}
+            key = f"{name}-{'-'.join(map(str, size))}"
+            yield f"{key}.torch", _two_digits(against["torch"])
+            yield f"{key}.jax", _two_digits(against["jax"])
+            yield f"{key}.of-roofline", f"{100 / against['roofline']:.0f}"
+            yield f"{key}.torch-at-roofline", _two_digits(against["torch"] * against["roofline"])
+            if size == (50, 64, 32):
+                jax.append(against["jax"])
+                jax_at_roofline.append(against["jax"] * against["roofline"])
+            begin = ", ".join(map(str, size)) if cell == "rnn" else ""
+            share = f"{100 / against['roofline']:.0f} %"
+            lines.append([begin, name, f"{ours:.2g}", *(_two_digits(against[k]) for k in ("torch", "jax")), share])
+    head = "| T, B, H | cell | milliseconds | PyTorch takes, times as long | JAX takes | of the roofline |"
+    yield "table", table(f"{head}\n|---|---|---:|---:|---:|---:|", lines)
+    yield "jax-at-32", _range(jax)
+    yield "jax-at-32-roofline", _range(jax_at_roofline)
+    for package in ("torch", "jax"):
+        yield package, ".".join(found["machine"][package].split(".")[:2])
+
+
+def _range(values: list[float]) -> str:
+    return "-".join(dict.fromkeys(f"{value:.1f}" for value in (min(values), max(values))))
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def in_torch() -> Iterator[tuple[str, str]]:
+    """The first study, written in PyTorch."""
+    found = result("study_in_torch")
+    yield "memspan-s", f"{found['memspan_s']:.1f}"
+    yield "torch-s", f"{found['pytorch_s']:.0f}"
+    *most, last = map(str, found["pytorch_solved"].values())
+    yield "torch-solved", f"{', '.join(most)} and {last}"
+    yield "repetitions", str(found["repetitions"])
+
+
+def activations() -> Iterator[tuple[str, str]]:
+    """Errors of the compiled activations, in units in the last place."""
+    worst = (
+        max(found["errors"], key=lambda one: one["float32"]) if (found := result("activation_errors")) else None
+    )
+    yield "worst", f"{worst['float32']:.1f}"
+    yield "worst-function", worst["function"]
+    yield "usual", f"{sorted(one['float32'] for one in found['errors'])[-2]:.1f}"
+
+
+def compiling() -> Iterator[tuple[str, str]]:
+    """How long kernels take to compile."""
+    rows = rows_of("compiling")
+    first = next(name for name in rows if "the first" in name)
+    others = [float(cells[0]) for name, cells in rows.items() if name in CELLS]
+    yield "first", f"{float(rows[first][0]):.0f}"
+    yield "least", f"{min(others):.0f}"
+    yield "most", f"{max(others):.0f}"
+
+
+def calibration() -> Iterator[tuple[str, str]]:
+    """The errors of right gradients, and the tolerance."""
+    errors, chaos = tables_of("gradcheck_calibration")
+    yield "errors.table", errors
+    yield "chaos.table", chaos
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in chaos.splitlines()[2:]]
+    yield "largest-share", max((row[4] for row in rows), key=float)
+    for row in rows:
+        yield f"not-compared-at-{row[0]}", row[5]
+    constants = result("gradcheck_calibration")["constants"]
+    yield "floor", f"{constants['FLOOR']:g}"
+    yield "per-step", f"{constants['PER_STEP']:g}"
+    yield "roundings", f"{constants['ROUNDINGS']:g}"
+
+
+def checkers() -> Iterator[tuple[str, str]]:
+    """What other gradient checkers see."""
+    (whole,) = tables_of("gradient_checkers")
+    yield "table", whole
+    yield "setting", (RESULTS / "gradient_checkers.md").read_text("utf-8").partition("\n\n")[0]
+    for name, cell in zip(("memspan", "torch", "scipy"), rows_of("gradient_checkers")["**caught**"], strict=False):
+        caught, _, planted = cell.strip("*").partition(" of ")
+        yield name, caught
+        yield "planted", planted
+
+
+PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "first-study": first_study,
+    "studies": studies,
+    "million": million,
+    "kills": kills,
+    "reproductions": reproductions,
+    "engine": engine,
+    "in-torch": in_torch,
+    "activations": activations,
+    "compiling": compiling,
+    "calibration": calibration,
+    "checkers": checkers,
+}

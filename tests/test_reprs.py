@@ -1,0 +1,51 @@
+"""What a user makes says in one line what it is."""
+
+import numpy as np
+import pytest
+
+from memspan import (
+    CELLS,
+    INITIALIZERS,
+    LOSSES,
+    LSTM,
+    TASKS,
+    Adam,
+    Batches,
+    Chain,
+    ClipByNorm,
+    Ensemble,
+    GradientFlow,
+    Learner,
+    MSELoss,
+    Recall,
+)
+from memspan.training.optimizers import RULES
+
+NETWORK = LSTM(1, 4, 1, rng=0)
+NETWORK.forward(np.ones((50, 8, 1)))
+GRADS = NETWORK.backward(np.ones((8, 1)))
+BATCHES = Batches(Recall(), 3, 2, 0)
+OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
+LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
+THINGS = [
+    *(NETWORK, NETWORK.trace, GRADS, GradientFlow.of(GRADS), BATCHES, OPTIMIZER, LEARNER),
+    Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
+    *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
+    *(rule(0.1) for rule in RULES.values()),
+    *(loss() for loss in LOSSES.values()),
+]
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
+def test_it_is_one_short_line_without_addresses(thing):
+    assert len(repr(thing)) <= 100
+    assert "\n" not in repr(thing)
+    assert " at 0x" not in repr(thing)
+
+
+def test_the_line_has_what_tells_it_apart():
+    assert repr(CELLS["lstm"]) == "<Cell lstm: gates i, f, g, o; states a, c>"
+    assert repr(BATCHES) == "<Batches of recall, T = 3, B = 2, float64>"
+    assert repr(OPTIMIZER) == f"Chain({ClipByNorm(1.0)!r}, {Adam()!r})"
+    assert repr(INITIALIZERS["orthogonal"]) == "<Initializer: R orthogonal, W and V uniform>"
+    assert repr(LEARNER.ensemble) == "<Ensemble of 1 network of lstm, 0 updates>"
