@@ -18,6 +18,7 @@ from memspan.execution.memory import TooLarge
 from memspan.execution.run import StudyRun
 from memspan.execution.teams import ExecutorFailed
 from memspan.store import sqlite, transactions
+from memspan.store.database import StoreFailed
 from memspan.study import trial as trial_module
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.study import Key
@@ -206,8 +207,8 @@ def test_less_than_there_is_may_be_asked_for(store):
 def test_a_study_that_is_refused_does_not_take_a_name(store):
     with pytest.raises(TooLarge):
         run_study(SMALL.with_(lengths=10**9, name="mine"), store, progress=False)
-    with Store(store) as opened:
-        assert opened.names() == []
+    with pytest.raises(NotFound, match="No store at"):  # and nothing is made for it
+        Store(store)
     assert run_study(SMALL.with_(name="mine"), store, progress=False).complete
 
 
@@ -530,3 +531,22 @@ def test_an_executor_that_was_given_is_given_back(tmp_path):
             result = run_study(SMALL, tmp_path / store, executor=executor, workers=1, progress=False)
             assert result.complete
         assert executor.submit(pow, 2, 3).result() == 8
+
+
+def test_a_store_that_is_deleted_while_it_is_in_use_is_reported_as_lost(store):
+    """What it held before is not still there."""
+
+    def delete(event):
+        if isinstance(event, Planned):
+            store.unlink()
+
+    with pytest.raises(StoreFailed, match=r"memspan.sqlite was deleted, moved or replaced while it was in use"):
+        run_study(SMALL, store, progress=False, listen=delete)
+
+
+def test_what_is_finished_is_resumed_without_a_write(store):
+    """So it may lie on a disk that cannot be written."""
+    run_study(SMALL, store, progress=False)
+    before = store.stat().st_mtime_ns, store.read_bytes()
+    assert run_study(SMALL, store, progress=False).complete
+    assert (store.stat().st_mtime_ns, store.read_bytes()) == before
