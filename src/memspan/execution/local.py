@@ -172,9 +172,10 @@ class Processes(Executor):
         return ExecutorFailed(f"{most} processes died before they began to work: {why}")
 
     def _new_pool(self, worker: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_begin_worker, initargs=(self.board, worker)
-        )
+        with _spared_from_interrupts():  # the first one starts Python's resource tracker, which SIGHUP would end
+            return ProcessPoolExecutor(
+                1, mp_context=self._context, initializer=_begin_worker, initargs=(self.board, worker)
+            )
 
 
 class Local(Team):
