@@ -185,7 +185,7 @@ def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
     assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
     assert len(list((tmp_path / "results").iterdir())) == 3 * 5
     drawn = []
-    monkeypatch.setattr("memspan.study.figures.save", lambda figure, folder, name, *rest: drawn.append(name))
+    monkeypatch.setattr("memspan.study.figures.save", lambda draw, record, folder, name: drawn.append(name))
     assert memspan_("study show -o results") == (0, out, "")
     assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
     table, _ = out.split(pictures[0])
