@@ -8,7 +8,8 @@ import operator
 import os
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -89,6 +90,10 @@ class Conflict(MemspanError, ValueError):
     """Two arguments contradict each other, or what exists. The message names both, and says what to do next."""
 
 
+class FaultyPart(MemspanError, RuntimeError):
+    """A task or a cell raises an error, or returns what it must not. The message names it."""
+
+
 class NotReady(MemspanError, RuntimeError):
     """A method was called before the one that it depends on."""
 
@@ -99,6 +104,23 @@ class UnreadableFile(MemspanError):
 
 class MachineFailed(MemspanError):
     """Not the user's fault and not ours: a full disk, a server that is gone. What was finished is kept."""
+
+
+@contextmanager
+def naming(part: str) -> Iterator[None]:
+    """Let an error of a part that the user may have written say which part it was.
+
+    Raises
+    ------
+    FaultyPart
+        From the error, unless that is memspan's own.
+    """
+    try:
+        yield
+    except MemspanError:
+        raise
+    except Exception as error:
+        raise FaultyPart(f"{part} failed with {type(error).__name__}: {error}") from error
 
 
 def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidArgument:

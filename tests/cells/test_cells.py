@@ -61,7 +61,7 @@ def lacking(s, previous, unit):
 
 @pytest.mark.parametrize(("forward", "error"), [(choosing, "truth value"), (lacking, "index out of range")])
 def test_a_cell_that_does_not_take_arrays_is_refused(forward, error):
-    with pytest.raises(ValueError, match=f"rnn: forward must take arrays, got .*{error}"):
+    with pytest.raises(ValueError, match=f"rnn: forward failed with .*{error}"):
         replace(CELLS["rnn"], forward=forward)
 
 

@@ -17,6 +17,7 @@ from memspan.network import Network
 from memspan.study.identity import default_name
 
 SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 0 --progress none"
+TWO_WORKERS = SMALL.replace("--workers 0", "--workers 2")
 SMALL_STUDY = Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
 
 
@@ -187,7 +188,7 @@ def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
     assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
     assert len(list((tmp_path / "results").iterdir())) == 3 * 5
     drawn = []
-    monkeypatch.setattr("memspan.study.figures.save", lambda figure, folder, name, *rest: drawn.append(name))
+    monkeypatch.setattr("memspan.study.figures.save", lambda draw, record, folder, name: drawn.append(name))
     assert memspan_("study show -o results") == (0, out, "")
     assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
     table, _ = out.split(pictures[0])
@@ -324,13 +325,23 @@ def done_in(store):
 RESUME = "memspan study resume long --store my.store"
 
 
+MAIN = "from memspan.cli import main; main()"
+MEASURING = f"""
+import memspan.execution.run as run
+plan = run.make_plan
+run.make_plan = lambda *of: (print("measuring", flush=True), plan(*of))[1]
+{MAIN}
+"""
+"""The program, which says when it measures how long an update takes."""
+
+
 @contextmanager
-def started(folder, workers, updates, progress="none", repetitions=5000):
+def started(folder, workers, updates, progress="none", repetitions=5000, program=MAIN):
     """A study that would take long, in processes of its own."""
     options = (
         f"--name long --repetitions {repetitions} --updates {updates} --workers {workers} --lengths 6 --hidden 8"
     )
-    command = [sys.executable, "-c", "from memspan.cli import main; main()", "study", "run", *options.split()]
+    command = [sys.executable, "-c", program, "study", "run", *options.split()]
     command += ["--learning-rate", "1e-9", "--progress", progress, "--store", "my.store"]  # which learns nothing
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes) as study:
@@ -341,9 +352,9 @@ def started(folder, workers, updates, progress="none", repetitions=5000):
                 os.killpg(study.pid, signal.SIGKILL)
 
 
-def press_ctrl_c(study, begun=True):
+def press_ctrl_c(study, begun=True, number=signal.SIGINT):
     """As a terminal does: everybody in the group gets it. Give what is on standard output."""
-    os.killpg(study.pid, signal.SIGINT)
+    os.killpg(study.pid, number)
     out, err = study.communicate(timeout=120)
     assert study.returncode == 130
     how = ["memspan: what was finished is kept; go on with", f"  {RESUME}"]
@@ -389,12 +400,60 @@ def test_ctrl_c_does_not_wait_for_the_trials_to_end(tmp_path, workers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_before_the_first_trial_is_as_quiet(tmp_path, workers):
+def test_ctrl_c_before_the_first_trial_is_as_quiet_and_leaves_no_store(tmp_path, workers):
     """While it is measured how long an update takes."""
-    with started(tmp_path, workers, updates=10_000_000) as study:
-        wait_for(lambda: (tmp_path / "my.store").exists())
+    with started(tmp_path, workers, updates=10_000_000, program=MEASURING) as study:
+        assert study.stdout.readline() == "measuring\n"
         assert press_ctrl_c(study, begun=False) == ""
-    assert done_in(tmp_path / "my.store") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX only")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_terminal_that_is_closed_ends_a_study_as_ctrl_c_does(tmp_path, workers):
+    """SIGHUP reaches the workers too."""
+    store = tmp_path / "my.store"
+    with started(tmp_path, workers, updates=4000, repetitions=100) as study:
+        wait_for(lambda: done_in(store) > 0)
+        assert press_ctrl_c(study, number=signal.SIGHUP) == ""
+    assert 0 < done_in(store) < 100
+
+
+IMPORTING = """
+import sys, time
+from importlib.abc import MetaPathFinder
+
+class Slow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "cyclopts":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+from memspan.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_end_while_modules_are_imported_is_130_too(name):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", IMPORTING, "tasks"], **pipes) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(getattr(signal, name))
+        assert process.communicate(timeout=60) == ("", "memspan: interrupted\n")
+    assert process.returncode == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
+@pytest.mark.parametrize("closed", ["2>&-", "1>&- 2>&-", "0<&- 1>&- 2>&-"])
+def test_standard_streams_may_be_closed(tmp_path, closed):
+    """As those of a service, or of a careless script."""
+    command = f"exec {sys.executable} -m memspan study run {TWO_WORKERS} --no-figures {closed}"
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path, check=False).returncode == 0
+    assert done_in(tmp_path / "memspan.sqlite") == 4
 
 
 def test_it_is_a_module_too():

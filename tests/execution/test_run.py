@@ -18,6 +18,7 @@ from memspan.execution.memory import TooLarge
 from memspan.execution.run import StudyRun
 from memspan.execution.teams import ExecutorFailed
 from memspan.store import sqlite, transactions
+from memspan.store.database import StoreFailed
 from memspan.study import trial as trial_module
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.study import Key
@@ -206,8 +207,8 @@ def test_less_than_there_is_may_be_asked_for(store):
 def test_a_study_that_is_refused_does_not_take_a_name(store):
     with pytest.raises(TooLarge):
         run_study(SMALL.with_(lengths=10**9, name="mine"), store, progress=False)
-    with Store(store) as opened:
-        assert opened.names() == []
+    with pytest.raises(NotFound, match="No store at"):  # and nothing is made for it
+        Store(store)
     assert run_study(SMALL.with_(name="mine"), store, progress=False).complete
 
 
@@ -561,3 +562,22 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_made(tmp_path
 def test_a_scheduler_has_workers_of_its_own():
     with pytest.raises(InvalidArgument, match="workers must be left out where there is a scheduler"):
         run_study(Study(), scheduler="tcp://127.0.0.1:1", workers=2)
+
+
+def test_a_store_that_is_deleted_while_it_is_in_use_is_reported_as_lost(store):
+    """What it held before is not still there."""
+
+    def delete(event):
+        if isinstance(event, Planned):
+            store.unlink()
+
+    with pytest.raises(StoreFailed, match=r"memspan.sqlite was deleted, moved or replaced while it was in use"):
+        run_study(SMALL, store, progress=False, listen=delete)
+
+
+def test_what_is_finished_is_resumed_without_a_write(store):
+    """So it may lie on a disk that cannot be written."""
+    run_study(SMALL, store, progress=False)
+    before = store.stat().st_mtime_ns, store.read_bytes()
+    assert run_study(SMALL, store, progress=False).complete
+    assert (store.stat().st_mtime_ns, store.read_bytes()) == before

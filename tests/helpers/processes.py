@@ -20,6 +20,10 @@ def gone(group):
     return False
 
 
+OCCASIONAL = ("memspan: compiling ", "memspan: loading ", "memspan: made the folder ")
+"""How lines begin that are said at the first run alone."""
+
+
 def without_compiling(err):
     """Standard error without the lines that say that a kernel is compiled, which slow machines alone have."""
-    return "".join(line for line in err.splitlines(keepends=True) if not line.startswith("memspan: compiling "))
+    return "".join(line for line in err.splitlines(keepends=True) if not line.startswith(OCCASIONAL))

@@ -166,8 +166,8 @@ def rows_of(path):
 
 @pytest.mark.slow
 def test_every_figure_is_a_png_an_svg_and_its_numbers(tmp_path, result):
-    written = save_figures(result, tmp_path / "new" / "folder")
-    folder = tmp_path / "new" / "folder"
+    written = save_figures(result, tmp_path / "folder")
+    folder = tmp_path / "folder"
     assert written == [folder / f"{name}.png" for name in NAMES]
     for name in NAMES:
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -189,7 +189,7 @@ def test_every_figure_is_a_png_an_svg_and_its_numbers(tmp_path, result):
 @pytest.fixture
 def drawn(monkeypatch):
     """Layout and every check of matplotlib, without the files: they take most of the time."""
-    monkeypatch.setattr(pictures, "save", lambda figure, *rest: figure.draw_without_rendering())
+    monkeypatch.setattr(pictures, "save", lambda draw, record, *rest: draw(record).draw_without_rendering())
 
 
 def one_length(make_trial, diverged_at_once):
@@ -286,7 +286,8 @@ def test_titles_and_folders_name_what_varies(monkeypatch, tmp_path, make_trial):
     """Of a field that every heading has, of one that none has, and of a task with a slash in its name."""
     titles = {}
 
-    def keep(figure, folder, name, *rest):
+    def keep(draw, record, folder, name):
+        figure = draw(record)
         titles[folder.relative_to(tmp_path).as_posix(), name] = figure._suptitle or figure.axes[0].title
 
     monkeypatch.setattr(pictures, "save", keep)

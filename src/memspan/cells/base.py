@@ -149,7 +149,7 @@ class Cell:
             try:
                 found = function(*arguments)
             except Exception as error:
-                raise ValueError(f"{self.name}: {what} must take arrays, got {error}") from error
+                raise ValueError(f"{self.name}: {what} failed with {type(error).__name__}: {error}") from error
             right = isinstance(found, tuple) and all(isinstance(part, tuple) for part in found)
             numbers = [len(part) for part in found] if right else type(found).__name__
             if numbers != [len(names) for names in named]:

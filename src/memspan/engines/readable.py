@@ -12,7 +12,7 @@ from jaxtyping import Inexact
 
 from memspan.cells.base import Cell, Values
 from memspan.engines.parameters import Layout, Weights, split
-from memspan.errors import InvalidArgument, one_of, plain_array, shown
+from memspan.errors import InvalidArgument, naming, one_of, plain_array, shown
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
@@ -224,11 +224,12 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
     states = np.zeros((len(cell.states), T + 1, B, H), from_input.dtype)
     residuals = np.empty((len(cell.residuals), T, B, H), from_input.dtype)
     state, unit = tuple(states[:, 0]), cell.unit(weights.U)
-    for t in range(T):
-        s = pre_activations(cell, weights, unit, from_input[t], state)
-        state, kept = cell.forward(s, state, unit)
-        _store(states[:, t + 1], state)
-        _store(residuals[:, t], kept)
+    with naming(f"The cell {cell.name}"):
+        for t in range(T):
+            s = pre_activations(cell, weights, unit, from_input[t], state)
+            state, kept = cell.forward(s, state, unit)
+            _store(states[:, t + 1], state)
+            _store(residuals[:, t], kept)
     y_hat = states[0, -output_steps:] @ weights.V + weights.by.T
     return Trace(cell, x, states, residuals, y_hat)
 
@@ -276,19 +277,20 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
     d_U = np.empty((T, *weights.U.shape), dtype)
     d_state, unit = tuple(np.zeros((len(cell.states), B, H), dtype)), cell.unit(weights.U)
     unread = T - len(d_y_hat)
-    for t in reversed(range(T)):
-        if t >= unread:
-            d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
-        _store(d_states[:, t], d_state)
-        previous, state, residuals = (
-            tuple(trace.states[:, t]),
-            tuple(trace.states[:, t + 1]),
-            tuple(trace.residuals[:, t]),
-        )
-        d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
-        _store(split(d_s[t], H), d_gates)
-        _store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
-        d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, residuals, previous)
+    with naming(f"The cell {cell.name}"):
+        for t in reversed(range(T)):
+            if t >= unread:
+                d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
+            _store(d_states[:, t], d_state)
+            previous, state, residuals = (
+                tuple(trace.states[:, t]),
+                tuple(trace.states[:, t + 1]),
+                tuple(trace.residuals[:, t]),
+            )
+            d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
+            _store(split(d_s[t], H), d_gates)
+            _store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
+            d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, residuals, previous)
     return Gradients(trace, d_y_hat, d_s, d_states, d_U)
 
 

@@ -118,8 +118,8 @@ class Coordinator:
             self.here = None
 
     def _look(self) -> None:
-        """Called between two updates of a trial in this process."""
-        if self.interrupts:
+        """Called now and then, in this process between two updates of a trial."""
+        if self.interrupts and self.team.here:
             raise Stopped
         try:
             self._report()

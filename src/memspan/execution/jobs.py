@@ -11,6 +11,7 @@ from typing import Any
 from memspan._version import __version__
 from memspan.errors import MachineFailed
 from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.notices import MARKS, share_marks
 from memspan.study.configuration import Configuration
 from memspan.study.fingerprint import changed, fingerprints
 from memspan.study.study import Key
@@ -150,6 +151,7 @@ class Board:
 
     def __init__(self, workers: int, context: Any) -> None:
         self.numbers = context.RawArray("q", 1 + workers * (2 + self.MEMBERS))
+        self.marks = context.RawArray("Q", MARKS)  # of what any worker has said on standard error
 
     def stop(self) -> None:
         """Let every worker end within an update."""
@@ -181,6 +183,7 @@ class Board:
         """Called in a worker: from now on, it writes here."""
         row, numbers = self._row(worker), self.numbers
         numbers[row] = os.getpid()
+        share_marks(self.marks)
 
         def watch(ticket: int, member: int, updates: int) -> None:
             if numbers[0]:

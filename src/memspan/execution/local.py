@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -171,9 +172,10 @@ class Processes(Executor):
         return ExecutorFailed(f"{most} processes died before they began to work: {why}")
 
     def _new_pool(self, worker: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_begin_worker, initargs=(self.board, worker)
-        )
+        with _spared_from_interrupts():  # the first one starts Python's resource tracker, which SIGHUP would end
+            return ProcessPoolExecutor(
+                1, mp_context=self._context, initializer=_begin_worker, initargs=(self.board, worker)
+            )
 
 
 class Local(Team):
@@ -183,6 +185,7 @@ class Local(Team):
     executor: Processes
 
     def __init__(self, workers: int) -> None:
+        _demand_importable_script()
         super().__init__(lambda: Processes(workers), workers)
 
     def memory(self) -> int | None:
@@ -202,6 +205,24 @@ class Local(Team):
         if at_once:
             self.executor.kill()
         super().close(at_once=at_once)
+
+
+def end_quietly_in_a_starting_worker() -> None:
+    """End this process if it is a worker that runs its script again to start.
+
+    It would start workers of its own, and so on: Python refuses that with pages of tracebacks from every worker.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)  # whoever started it says why
+
+
+def _demand_importable_script() -> None:
+    """Refuse workers to a program that they cannot read again, such as one on standard input."""
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if script and getattr(main, "__spec__", None) is None and not os.path.exists(script):
+        rule = "0 for a program that is not in a file: each worker reads it again. Save it as a script"
+        raise InvalidArgument("workers", rule, script)
 
 
 def _make_room_for_files(workers: int) -> None:

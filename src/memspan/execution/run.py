@@ -11,7 +11,7 @@ from memspan.execution.coordinator import Coordinator
 from memspan.execution.dask import Dask
 from memspan.execution.events import Ended, Event, Listener, Planned, Waiting
 from memspan.execution.listeners import KINDS, listening
-from memspan.execution.local import Local
+from memspan.execution.local import Local, end_quietly_in_a_starting_worker
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.interrupts import noted_interrupts
@@ -111,6 +111,8 @@ def team_of(
         return lambda: Team(lambda: executor, max(workers, 1), renewable=False)
     if executor is not None:
         return lambda: Team(executor, max(workers, 1))
+    if workers:
+        end_quietly_in_a_starting_worker()
     return (lambda: Local(workers)) if workers else Alone
 
 

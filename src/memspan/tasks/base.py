@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from memspan.errors import InvalidArgument, generator, one_of, plain_array, shown, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, generator, naming, one_of, plain_array, shown, whole_number
 from memspan.losses import MeanLoss, SoftmaxCrossEntropy
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import checked_keywords, warn_renamed
@@ -177,7 +177,7 @@ class Task(ABC):
     def __post_init__(self) -> None:
         if self.variant == "":
             object.__setattr__(self, "variant", self.variants[0])
-        if isinstance(self.variant, str) and self.variant in self.elsewhere:
+        if str(self.variant) in self.elsewhere:
             hint = f'; that one is get_task("{self.name}")'
             raise InvalidArgument("variant", "one of " + ", ".join(self.variants), shown(self.variant), hint)
         one_of("variant", self.variant, self.variants)
@@ -287,8 +287,19 @@ class Task(ABC):
             length, batch, rng = batch, rng, length  # type: ignore[assignment]
         length, batch = self.checked_length(length), whole_number("batch", batch)
         self.demand_memory(length, batch)
-        u = generator("rng", rng, SEQUENCES).random((batch, self.draws(length)))
-        return self.make(np.ascontiguousarray(u.T), length)
+        rng = generator("rng", rng, SEQUENCES)
+        with naming(f"The task {self.name}"):
+            u = rng.random((batch, self.draws(length)))
+            return self._checked(self.make(np.ascontiguousarray(u.T), length), length, batch)
+
+    def _checked(self, made: Any, length: int, batch: int) -> Batch:
+        """Return what `make` returned, if it is a pair of arrays of the shapes that `shape` promises."""
+        steps, features, outputs, output_steps = self.shape(length)
+        promised = (steps, batch, features), (*((output_steps,) if output_steps else ()), batch, outputs)
+        found = tuple(np.shape(part) for part in made) if isinstance(made, tuple | list) else type(made).__name__
+        if found != promised:
+            raise FaultyPart(f"The task {self.name} must make x and y of the shapes {promised}, got {found}")
+        return made if isinstance(made, Batch) else Batch(*made)
 
     def accuracy(self, y_hat: Array, y: Array) -> float:
         """The share of correct answers among those that count: see `mask`.

@@ -93,10 +93,13 @@ class Counted(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         try:
-            x, y = next(self.source)
+            pair = next(self.source)
         except StopIteration:
             raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
-        batch = Batch(plain_array("x", x), plain_array("y", y))
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            got = f"{type(pair).__name__} of {len(pair)}" if hasattr(pair, "__len__") else type(pair).__name__
+            raise InvalidArgument(self.name, "pairs (x, y) of arrays", got)
+        batch = Batch(plain_array("x", pair[0]), plain_array("y", pair[1]))
         for part in batch:
             if part.dtype.kind not in "biufc":
                 raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")

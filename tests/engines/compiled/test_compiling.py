@@ -56,7 +56,7 @@ print(found.losses[0].hex())
 """
 
 SOON, LATE = 0.05, 5.0
-"""Seconds before a process says that it is compiling: less than that takes, and more than loading takes."""
+"""Seconds before a process says that it is loading: less than that takes, and more."""
 
 
 def run(patience, **environment):
@@ -70,11 +70,13 @@ def run(patience, **environment):
 
 @pytest.mark.slow
 def test_the_next_process_loads_what_an_earlier_one_has_compiled(tmp_path):
-    first, loss, said, folder = run(SOON, NUMBA_CACHE_DIR=str(tmp_path))
+    first, loss, said, folder = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
     assert first == (0, 1)
     assert said == "memspan: compiling the cell rnn for float32, once\n"
     assert Path(folder).is_relative_to(tmp_path)
     assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
+    slow = "memspan: loading the cell rnn for float32\n"
+    assert run(SOON, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, slow, folder)
     for file in Path(folder).glob("*kernel_*.nb?"):
         file.write_bytes(b"junk")
     damaged, found, *_ = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
@@ -199,18 +201,23 @@ def test_a_number_that_a_cell_finds_around_it_may_change():
     assert losses[0] != losses[1]
 
 
-def test_what_takes_long_is_announced_once(capsys, monkeypatch):
+def test_loading_that_takes_long_is_said_once(capsys, monkeypatch):
     monkeypatch.setattr("memspan.engines.compiled.compiling.PATIENCE", 0.01)
-    with announced("something"):
-        wait_until(lambda: capsys.readouterr().err == "memspan: compiling something\n")
-    with announced("something"):
-        pass
-    assert capsys.readouterr().err == ""
+    for said in ("memspan: loading something slow\n", ""):
+        with announced(None, "something slow"):
+            time.sleep(0.2)
+        assert capsys.readouterr().err == said
 
 
-def wait_until(true):
-    for _ in range(500):
-        if true():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came true")
+@pytest.mark.slow
+def test_a_disk_that_is_full_costs_the_cache_and_nothing_else(tmp_path):
+    """A limit on the size of a file: Numba can write its index, and not the code."""
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+    command = [sys.executable, "-c", limit + SCRIPT, str(LATE)]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float.fromhex(done.stdout.splitlines()[1]) == run(LATE, NUMBA_CACHE_DIR=str(tmp_path))[1]
+    assert done.stderr.splitlines() == [
+        "memspan: compiling the cell rnn for float32, once",
+        "memspan: compiled cells cannot be kept on disk (File too large): every process compiles them again",
+    ]

@@ -2,7 +2,6 @@
 
 import hashlib
 import inspect
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,15 +11,17 @@ from typing import Any
 
 from numba import njit
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
+from numba.core.event import Listener, install_listener
 
 from memspan.cells import Cell, activations
 from memspan.engines.compiled.kernel import build
+from memspan.runtime.notices import say_once
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 """No branch for a division by zero; a·b + c as one instruction; other Python threads run meanwhile."""
 TELLING = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
 """How the lines begin in which Numba says what is wrong."""
-PATIENCE = 1.0  # seconds: a kernel from disk takes less, one that is compiled takes more
+PATIENCE = 2.0  # seconds: on a machine that is not busy, loading a kernel takes less
 
 _kernels: dict[tuple[Any, ...], Any] = {}
 
@@ -55,19 +56,38 @@ def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
 
 
 def compiled(kernel: Any, call: Callable[[], None], what: str) -> None:
-    """Call a kernel for the first time, and say so if it must be compiled.
+    """Call a kernel for the first time; Numba loads it from disk, or compiles it and keeps it there.
 
-    What was kept on disk and cannot be read is thrown away.
+    What was kept and cannot be read is thrown away. Where the disk fails, the kernel does without it.
     """
-    kept = "once" if kernel.stats.cache_path else "every time: no folder that keeps it can be written"
-    with announced(f"{what}, {kept}"):
-        try:
-            call()
-        except (NumbaError, UnsupportedBytecodeError):
-            raise
-        except Exception:  # unpickling something else can raise anything
-            kernel.recompile()
-            call()
+    with announced(kernel, what):
+        for mend in (_discard, _do_without_disk):  # each for what the one before it could not mend
+            try:
+                call()
+                return
+            except (NumbaError, UnsupportedBytecodeError):
+                raise
+            except Exception as error:  # unpickling something else can raise anything
+                mend(kernel, error)
+        call()
+
+
+def _discard(kernel: Any, error: Exception) -> None:
+    """Throw away what the disk has of a kernel."""
+    try:
+        if isinstance(error, OSError):
+            raise error
+        kernel.recompile()
+    except OSError as failure:
+        _do_without_disk(kernel, failure)
+
+
+def _do_without_disk(kernel: Any, error: Exception) -> None:
+    """Neither read nor write the cache any more. What was compiled before the disk failed stays in use."""
+    if isinstance(error, OSError):
+        why = error.strerror or error
+        say_once(f"memspan: compiled cells cannot be kept on disk ({why}): every process compiles them again")
+    kernel._cache.disable()
 
 
 def reason(error: Exception) -> str:
@@ -78,15 +98,32 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def announced(what: str) -> Iterator[None]:
-    """Say on standard error that something is being compiled, if it takes longer than loading it would."""
-    timer = threading.Timer(PATIENCE, lambda: print(f"memspan: compiling {what}", file=sys.stderr))
+def announced(kernel: Any, what: str) -> Iterator[None]:
+    """Say once on standard error that a kernel is being compiled, or loaded where that takes long."""
+    timer = threading.Timer(PATIENCE, say_once, [f"memspan: loading {what}"])
     timer.daemon = True
     timer.start()
     try:
-        yield
+        with install_listener("numba:compile", _Compiling(kernel, what, timer)):
+            yield
     finally:
         timer.cancel()
+
+
+class _Compiling(Listener):  # type: ignore[misc]  # Numba has no types
+    """Hears of everything that Numba compiles, and speaks of one kernel."""
+
+    def __init__(self, kernel: Any, what: str, loading: threading.Timer) -> None:
+        self.kernel, self.what, self.loading = kernel, what, loading
+
+    def on_start(self, event: Any) -> None:
+        if event.data["dispatcher"] is self.kernel:
+            self.loading.cancel()
+            kept = "once" if self.kernel.stats.cache_path else "every time: no folder that keeps it can be written"
+            say_once(f"memspan: compiling {self.what}, {kept}")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
 
 
 def _fingerprint(functions: list[Callable[..., Any]]) -> str:
