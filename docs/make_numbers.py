@@ -18,7 +18,7 @@ from measured import measured, reproduced
 DOCS = Path(__file__).parent
 PAGES = [
     DOCS.parent / "README.md",
-    *(DOCS / f"{name}.md" for name in ("architecture", "gradient-check", "studies")),
+    *(DOCS / f"{name}.md" for name in ("architecture", "first-study", "gradient-check", "reproductions", "studies")),
 ]
 """`cells.md` and `tasks.md` have scripts of their own."""
 MARK = re.compile(r"<!-- = (\S+) -->(.*?)<!-- / -->", re.DOTALL)

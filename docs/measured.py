@@ -142,7 +142,7 @@ def reproductions() -> Iterator[tuple[str, str]]:
     yield "shortest", f"{min(seconds):.0f} s"
     yield "longest", f"{max(seconds) / 60:.0f} minutes"
     rows = [
-        [f"[`{name}`](docs/reproductions/{name}.md)", page.of.title, page.sentence.replace("Reproduced: ", "")]
+        [f"[`{name}`](reproductions/{name}.md)", page.of.title, page.sentence.replace("Reproduced: ", "")]
         for name, page in pages.items()
     ]
     yield "table", table("| `memspan reproduce` | what | findings |\n|---|---|---|", rows)

@@ -24,6 +24,6 @@ def test_there_are_programs():
     assert len(PROGRAMS) == 4
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(((?:docs|benchmarks)/[^)]*)\)", README))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(((?:docs|benchmarks|examples)/[^)]*)\)", README))))
 def test_what_is_linked_is_there(path):
     assert (Path(__file__).parents[2] / path).exists()
