@@ -72,7 +72,7 @@ def test_no_answer(make_trial):
     assert math.isnan(result.summaries()[0].spread)
     failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
     for nothing in (StudyResult.of(STUDY, []), failed):
-        assert nothing.sentence == "No trial has run to its end: nothing can be said."
+        assert nothing.sentence == "No trial has run to its end, so there is no answer yet."
     assert failed.failures == ["MemoryError: no room"]
 
 
@@ -95,7 +95,7 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
     assert "After T random numbers in [-1, 1], answer with the first." in words
     assert "share of correct answers to 10000 held-out sequences: within 0.1 of the label" in words
     assert "at most 0.005; chance 0.1" in words
-    assert "least mean squared error is 0.3333" in words
+    assert "least mean squared error of an answer that ignores the input is 0.3333" in words
 
 
 def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of_each_length(make_trial):
@@ -104,9 +104,10 @@ def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of
     result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
     words = " ".join(text(result).split())
     assert get_task("copying/urnn", items=2, symbols=4).sentence in words
-    assert "10000 held-out sequences: the right class, in the last 2 steps (own" in words
+    assert "10000 held-out sequences: the right class, in the last 2 steps (standard" in words
     assert "at most 0.005; chance 0.25)" in words
-    assert f"the least cross-entropy (nats) is {risk[5]:.4g} to {risk[3]:.4g}." in words
+    least = "The least cross-entropy (nats) of an answer that ignores the input is "
+    assert f"{least}{risk[5]:.4g} to {risk[3]:.4g}." in words
     rows = cells(result)
     assert rows[3][-2:] == ["0.396", "100 %"]
     assert rows[5][-2:] == ["0.396", f"{100 * risk[3] / risk[5]:.3g} %"]
@@ -200,7 +201,7 @@ def test_what_enough_repetitions_tell_is_said_in_one_number(make_trial):
 def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
     for ask in (several.summaries, lambda: several.longest, lambda: several.longest_range):
         with pytest.raises(
-            InvalidArgument, match=r"study must be of one configuration, .* differ in cell, learning_rate"
+            InvalidArgument, match=r"study must be one of a single configuration, .* differ in cell, learning_rate"
         ):
             ask()
 
@@ -226,7 +227,7 @@ def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
     words = " ".join(text(result).split())
     assert "recall, parity. 4 configurations of task, final batches" in words
-    assert "answers to at least 2000 held-out sequences (own standard error at most 0.011)" in words
+    assert "answers to at least 2000 held-out sequences (standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
     assert headings[-3:-1] == ["accuracy", "loss"]
