@@ -1,4 +1,4 @@
-"""Every row has a checksum; `data/version-2.sqlite`, of schema 2, gets them when a run first writes to it."""
+"""Every row has a checksum. `data/version-2.sqlite`, of schema 2, gets them when a run first writes to it."""
 
 import hashlib
 import random
@@ -30,7 +30,7 @@ def old(tmp_path):
 
 @pytest.fixture
 def kept(opened, make_trial):
-    """A study of which some trials are in a store."""
+    """A study with some of its trials in a store."""
     entry = opened.enter(STUDY)
     entry.keep([make_trial(3, 0, weights=b"weights"), make_trial(5, 1), make_trial(3, 1, "failed")])
     return entry
@@ -126,7 +126,7 @@ def change(place, table, column):
 )
 def test_a_changed_value_of_any_column_is_noticed(place, opened, kept, table, column):
     change(place, table, column)
-    with pytest.raises((UnreadableFile, NotFound)):  # of another name nothing is found
+    with pytest.raises((UnreadableFile, NotFound)):  # a changed name is not found
         everything(opened)
 
 
@@ -145,7 +145,7 @@ def test_a_row_that_vanishes_is_noticed(place, opened, kept, table):
 
 
 def test_what_changed_in_an_index_is_noticed_when_the_store_is_opened(tmp_path, make_trial):
-    """The table is right, and a query that reads the index alone would be wrong."""
+    """The table is intact, but a query that reads only the index would be wrong."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
         store.enter(STUDY.with_(keep_weights=0)).keep([make_trial(3, k) for k in range(2)])

@@ -1,4 +1,4 @@
-"""A store that memspan 0.1 made, `data/version-1.sqlite`, is read, gone on with and repaired by this version."""
+"""This version reads, continues and repairs a store of memspan 0.1, `data/version-1.sqlite`."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ OLD_NAME = "recall-several-5e7f2e6a"
 
 @pytest.fixture
 def old(tmp_path):
-    """A copy of it."""
+    """A copy of the store of memspan 0.1."""
     return Path(shutil.copy(OLD, tmp_path / "old.sqlite"))
 
 

@@ -88,7 +88,7 @@ def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path
 
     def copy(old, new):
         result = right(old, new)
-        if old == path and len(copied) < 2:  # somebody writes after each of the first two copies
+        if old == path and len(copied) < 2:  # a write follows each of the first two copies
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("DELETE FROM trials WHERE repetition = ?", (len(copied),))
                 connection.commit()
@@ -100,7 +100,7 @@ def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path
     monkeypatch.setattr(doctor, "SECONDS_BETWEEN_COPIES", 0.01)
     found = diagnose(path)
     assert found.rows["trials"] == 60 - 6 - 6
-    assert copied.count(path) == 4  # three times, until it stood still, and once more for the other look
+    assert copied.count(path) == 4  # three for the first look, until nothing changed, and one for the second
     monkeypatch.setattr(doctor.shutil, "copyfile", lambda old, new: path.touch())
     with pytest.raises(StoreFailed, match="is being written to all the time"):
         diagnose(path)

@@ -40,13 +40,13 @@ def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
     place = {cell: cells.index((cell, 32)) for cell in ("lstm", "rnn")}
     assert again.done() == {Key(place["rnn"], 3, 1), Key(place["lstm"], 3, 0), Key(place["lstm"], 5, 1)}
     both = opened.find("first").study
-    assert both == grown.with_(cell=("rnn", "lstm", "gru"))  # what was there keeps its order
+    assert both == grown.with_(cell=("rnn", "lstm", "gru"))  # old values keep their order
     assert len(opened.missing(grown)) == 6 * 3 * 3 - 3
     assert set(opened.missing(grown)) == set(grown.keys) - again.done()
 
 
 def test_a_study_from_before_the_recurrent_gain_grows_by_it(opened, make_trial):
-    """What is stored of the first has no such key; its trials are those at 1."""
+    """A study stored before the field existed has no such key; its trials have the value 1."""
     opened.enter(STUDY).keep([make_trial(3, 0)])
     (stored,) = opened.transact(
         lambda connection: connection.execute(select(studies.c.specification)).scalars().all()
@@ -59,7 +59,7 @@ def test_a_study_from_before_the_recurrent_gain_grows_by_it(opened, make_trial):
 
 
 def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
-    """As a store that was rescued may have."""
+    """A rescued store may have such gaps."""
     opened.enter(STUDY).keep([make_trial(3, 1)])
     opened.transact(lambda connection: connection.execute(delete(configurations)), writes=True)
     found = opened.find("first")
@@ -83,7 +83,7 @@ def test_another_study_of_the_same_name_is_refused_with_every_difference(opened,
             "Choose another --name."
         )
         assert "hidden" not in message
-        assert "lengths" not in message  # others may stand beside those that are there
+        assert "lengths" not in message  # lengths may differ
     assert opened.find("first").study == STUDY
     assert len(opened.find("first").done()) == 1
 
@@ -98,7 +98,7 @@ def test_a_parameter_of_the_task_is_part_of_the_study(opened):
 
 @pytest.fixture
 def other_code(monkeypatch):
-    """Give the cell rnn a constant more, as if its file had been edited."""
+    """Give the cell rnn another constant, as if its file had been edited."""
     return lambda value: monkeypatch.setitem(CELLS, "rnn", replace(CELLS["rnn"], constants={"more": value}))
 
 
@@ -114,7 +114,7 @@ def test_a_named_study_is_refused_when_the_code_of_its_cell_has_changed(opened, 
         )
     assert opened.find("first").study == STUDY
     lstm = STUDY.with_(cell="lstm", name="lstm")
-    assert opened.enter(lstm).study == lstm  # whose code is as it was
+    assert opened.enter(lstm).study == lstm  # its code has not changed
 
 
 def test_a_study_without_a_name_is_a_new_one_when_its_code_has_changed(opened, make_trial, other_code):
@@ -305,7 +305,7 @@ def test_a_result_can_be_loaded_by_name(place, make_trial):
 
 
 def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_path, make_trial):
-    """As if `evaluate_every` had come later, and checksums too."""
+    """Pretend that `evaluate_every` and the checksums were added later."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as opened:
         opened.enter(STUDY).keep([make_trial(3, 0)])

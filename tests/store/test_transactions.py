@@ -200,7 +200,7 @@ def test_a_wait_is_told_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 def test_another_process_may_take_its_time(tmp_path, make_trial, lock):
-    """Longer than SQLite itself waits."""
+    """A transaction waits longer than SQLite itself does."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
         entry = store.enter(Study(name="a", keep_weights=0))

@@ -26,7 +26,7 @@ def cells(result):
 
 @pytest.fixture
 def mixed(make_trial):
-    """All solved, one of two solved and one failed, one diverged and none solved."""
+    """Lengths at which all solved, one of two solved and one failed, and one diverged and none solved."""
     trials = [
         make_trial(20, 1, "diverged", accuracy=0.0, loss=math.inf),
         *(make_trial(20, k, "unsolved", accuracy=0.1 * k, loss=0.25) for k in (0, 2)),
@@ -129,7 +129,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert result.longest == 2
     assert (result.longest_range.low, result.longest_range.high) == (None, 60)  # three repetitions say little
     assert min(short.accuracies) >= study.threshold
-    # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
+    # An untrained network answers near 0: its accuracy is that of chance, its loss the trivial risk.
     np.testing.assert_allclose(long.accuracies, study.configuration.make_task().chance_accuracy(60), atol=0.02)
     np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
     assert all(trial.updates < 120 for trial in result.trials[:3])
@@ -137,7 +137,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert cells(result)[2][0] == "3/3"
     assert cells(result)[60][0] == "0/3"
     assert cells(result)[60][2] == f"{np.mean(long.accuracies):.3f}"
-    # The gradient vanishes on its way back over 60 steps, and hardly over 2.
+    # The gradient vanishes over 60 steps, and hardly over 2.
     assert all(trial.end.d_a[0] < 1e-3 * trial.end.d_a[-1] for trial in result.of_length(60))
     assert all(trial.end.d_a[0] > 1e-3 * trial.end.d_a[-1] for trial in result.of_length(2))
 
@@ -149,7 +149,7 @@ SEVERAL = Study(cell=["rnn", "gru"], learning_rate=[0.01, 0.001], lengths=(5, 10
 
 @pytest.fixture
 def several(make_trial):
-    """Configuration 0 solves both lengths, 1 only the shorter, 2 none, and of 3 the longer is missing."""
+    """Configuration 0 solves both lengths, 1 only the shorter, 2 none; 3 has no trials at the longer."""
     reach = (10, 5, 0, 5)
     trials = [
         make_trial(length, k, "solved" if length <= reach[c] else "unsolved", configuration=c)
@@ -286,7 +286,7 @@ def test_records_have_a_row_for_each_trial_or_each_length(six):
 
 
 def test_a_frame_needs_pandas(six, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as if pandas were not installed
     with pytest.raises(NotFound, match=r"^to_frame\(\) needs pandas\. Run `pip install pandas`"):
         six.to_frame()
 

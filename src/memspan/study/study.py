@@ -54,7 +54,7 @@ class Study(Choices):
         1,
         ge=0,
         le=MOST,
-        description="Number of repetitions at each length whose trained weights the store keeps, the first ones.",
+        description="Number of repetitions at each length, from the first, whose trained weights are stored.",
     )
     name: str | None = Field(
         None,
