@@ -17,6 +17,7 @@ from memspan.store.checksums import checksum, sealed, verify
 from memspan.store.repair import diagnose
 from memspan.store.schema import METADATA, VERSION, configurations, curves, trials, weights
 from memspan.study import Key
+from memspan.study.identity import UncheckedCode
 
 OLD = Path(__file__).parent / "data" / "version-2.sqlite"
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=1, name="first")
@@ -186,7 +187,9 @@ def test_the_first_run_that_writes_adds_checksums_to_all_rows(old):
     before = load_study(old, "diverging")
     first = Store(old).names()[0]
     grown = before.study.with_(repetitions=3)
-    assert as_json(run_study(grown, old, progress=False))[:2] == as_json(before)
+    with pytest.warns(UncheckedCode):  # the store is older than fingerprints
+        after = run_study(grown, old, progress=False)
+    assert as_json(after)[:2] == as_json(before)
     assert query(old, "PRAGMA user_version") == [(VERSION,)]
     for table in METADATA.tables:
         assert query(old, f"SELECT count(*) FROM {table} WHERE length(checksum) IS NOT 16") == [(0,)]
@@ -198,7 +201,7 @@ def test_the_first_run_that_writes_adds_checksums_to_all_rows(old):
 
 
 def test_a_row_that_has_lost_its_checksum_is_damaged(old):
-    with Store(old) as store:
+    with Store(old) as store, pytest.warns(UncheckedCode):
         store.enter(store.find("diverging").study)
     query(old, "UPDATE trials SET checksum = NULL WHERE study = 2")
     with pytest.raises(UnreadableFile, match="its checksum does not match"):
