@@ -142,7 +142,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study run --banana 3", "Unknown option --banana. See `memspan study run --help`."),
         (
             "study run banana.toml",
-            "the study file must be one that can be read, got banana.toml: No such file or directory",
+            "the study file must be a readable file, got banana.toml: No such file or directory",
         ),
         (
             "study run --cell rnn banana.toml",
@@ -228,7 +228,7 @@ def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_
         store.enter(SMALL_STUDY.with_(name="begun"))
     code, out, _ = memspan_("study show begun")
     assert code == 0
-    assert "No trial has run to its end: nothing can be said." in out
+    assert "No trial has run to its end, so there is no answer yet." in out
     code, out, _ = memspan_("study status begun")
     assert code == 0
     assert "begun: 0 of 4 trials, not finished: 4 trials are missing" in out
@@ -254,7 +254,7 @@ def test_what_is_no_store_is_refused_with_3_and_left_as_it_was(memspan_, tmp_pat
     code, out, err = memspan_(command)
     assert (code, out) == (3, "")
     assert err.startswith("memspan: ")
-    assert "memspan.sqlite is not a store of memspan's: it is not a SQLite database" in err
+    assert "memspan.sqlite is not a memspan store: it is not a SQLite database" in err
     assert (tmp_path / "memspan.sqlite").read_text() == "mine " * 50
     assert len(list(tmp_path.iterdir())) == 1
 

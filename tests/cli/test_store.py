@@ -42,7 +42,7 @@ def test_trials_can_be_taken_elsewhere(run, tmp_path, form):
     code, _, err = run(f"store export mine -o trials.{form}")
     assert (code, err) == (
         2,
-        f"memspan: trials.{form} exists. Choose another --output; pass --force to replace it.\n",
+        f"memspan: trials.{form} exists. Choose another --output, or pass --force to replace it.\n",
     )
     (tmp_path / f"trials.{form}").write_text("an old one")
     assert run(f"store export mine -o trials.{form} --force")[0] == 0
@@ -110,7 +110,7 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     damaged = bytes(100) + path.read_bytes()[100:]
     path.write_bytes(damaged)
     code, _, err = run("study status")
-    assert (code, err) == (3, "memspan: memspan.sqlite is not a store of memspan's: it is not a SQLite database\n")
+    assert (code, err) == (3, "memspan: memspan.sqlite is not a memspan store: it is not a SQLite database.\n")
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
     assert "memspan.sqlite: can be read: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
@@ -139,7 +139,7 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
             2,
             "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
         ),
-        ("store show your", 2, "No study 'your' in memspan.sqlite. `memspan store ls` lists what it holds."),
+        ("store show your", 2, "No study 'your' in memspan.sqlite. `memspan store ls` lists its studies."),
         (
             "store doctor --store nothing.sqlite",
             2,

@@ -122,17 +122,17 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         (f"keep_weights = 1{'0' * 30}", "keep_weights must be at most 2,147,483,647, got 1000000000000000"),
         (
             f"lengths = {'[' * 30}3{']' * 30}",
-            "the study file must be nested at most 20 deep, got study.toml",
+            "the study file must be nested at most 20 levels deep, got study.toml",
         ),
         (
             f"# {'x' * 1_000_000}",
-            "the study file must be of at most 1,000,000 bytes, got study.toml",
+            "the study file must be at most 1,000,000 bytes long, got study.toml",
         ),
         ("learning_rate = 1" + "0" * 400, "learning_rate must be a finite number, got an integer of about 401"),
         ("hidden = 1000000000", "the study needs "),
         ("self = 1", "Unknown field 'self'."),
         (f"hidden = {'1' * 5000}", "the study file must be TOML in UTF-8, got study.toml: "),
-        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be nested at most 20 deep, got study.toml"),
+        (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be nested at most 20 levels deep, got study"),
         (f"name = '{'é' * 600}'", "name must be a text of at most 1,000 bytes in UTF-8"),
     ],
 )
@@ -275,7 +275,7 @@ def test_the_code_of_a_study_is_watched(memspan_, small, monkeypatch):
     for line in (f"study run {small} {QUIET}", f"study run {small} --dry-run", f"study resume from {QUIET}"):
         code, out, err = memspan_(["from a file" if word == "from" else word for word in line.split()])
         assert (code, out) == (2, "")
-        assert err.startswith("memspan: Study 'from a file' was run with other code of cell gru. Choose another ")
+        assert err.startswith("memspan: The code of cell gru has changed since study 'from a file' was run. ")
     assert memspan_(["study", "show", "from a file"])[0] == 0  # which computes nothing
 
 

@@ -66,5 +66,5 @@ def test_a_damaged_blob_is_named(make_trial, damage):
 def test_a_blob_cannot_grow_without_end(monkeypatch, make_trial):
     monkeypatch.setattr("memspan.store.codec.LARGEST", 1000)
     bomb = zlib.compress(bytes(10**6))
-    with pytest.raises(UnreadableFile, match="cut off, or too large"):
+    with pytest.raises(UnreadableFile, match="truncated or too large"):
         unpack(bomb)

@@ -70,21 +70,21 @@ def test_a_damaged_trial_is_named(opened, make_trial, table, column, value):
     damaged = METADATA.tables[table]
     damage = update(damaged).where(damaged.c.length == 5).values({column: value})
     opened.transact(lambda connection: connection.execute(damage), writes=True)
-    with pytest.raises(UnreadableFile, match="a damaged trial, T=5, repetition 1 of 'first'"):
+    with pytest.raises(UnreadableFile, match="a damaged trial: T=5, repetition 1 of study 'first'"):
         list(entry.trials())
 
 
 def test_a_study_that_is_taken_out_while_it_runs_is_not_written_to(opened, make_trial):
     entry = opened.enter(STUDY)
     opened.remove("first")
-    with pytest.raises(StoreFailed, match="was removed from its store while it ran"):
+    with pytest.raises(StoreFailed, match="was deleted from its store while it ran"):
         entry.keep([make_trial(3, 0)])
 
 
 def test_failed_trials_can_be_forgotten(opened, make_trial):
     entry = opened.enter(STUDY)
     entry.keep([make_trial(3, 0), make_trial(3, 1, "failed"), make_trial(5, 0, "unsolved")])
-    assert opened.enter(STUDY.with_(lengths=(1, 5))).forget_failed() == 0  # of what is asked for alone
+    assert opened.enter(STUDY.with_(lengths=(1, 5))).forget_failed() == 0  # only these lengths count
     assert entry.forget_failed() == 1
     assert entry.done() == {Key(0, 3, 0), Key(0, 5, 0)}
 

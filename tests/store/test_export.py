@@ -86,7 +86,7 @@ def test_a_study_without_trials_is_an_empty_table(tmp_path):
 def test_nothing_is_written_over_and_nothing_is_left_behind(entry, tmp_path, monkeypatch):
     path = read(entry, tmp_path, "csv")
     before = path.read_bytes()
-    with pytest.raises(Conflict, match=r"trials\.csv exists\. Choose another --output; pass --force"):
+    with pytest.raises(Conflict, match=r"trials\.csv exists\. Choose another --output, or pass --force"):
         export(entry, path)
     assert path.read_bytes() == before
 
@@ -131,7 +131,7 @@ def cell_of(tmp_path, make_trial, reason):
         ("trials.xlsx", {}, "format must be one of csv, json, parquet, got 'xlsx'"),
         ("trials.csv", {"form": "jsn"}, "did you mean 'json'"),
         ("trials.csv", {"curves": True}, "curves must be left out for CSV"),
-        ("no/where.csv", {}, "output must be in a folder that is there"),
+        ("no/where.csv", {}, "output must be in an existing folder"),
     ],
 )
 def test_bad_input_is_refused(entry, tmp_path, path, options, message):

@@ -1,4 +1,4 @@
-"""Stores that were written to do harm, checksums included: each is named as damage, soon and in little memory."""
+"""Stores written to do harm, with valid checksums. Each is reported as damaged, fast and with little memory."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ def blob(**arrays):
 
 
 def raw_blob(entry, size=0):
-    """A file that says of an array whatever it likes."""
+    """A safetensors file with an array of any claimed shape."""
     header = json.dumps({"__metadata__": {"curve_every": "1", "flow_every": "1"}, **entry}).encode()
     return zlib.compress(len(header).to_bytes(8, "little") + header + bytes(size))
 
@@ -84,7 +84,7 @@ def path(tmp_path, make_trial):
 
 
 def plant(path, table, column, value):
-    """Put a value into the first row of a table, and give it a checksum, if a row like that can have one."""
+    """Put a value into the first row of a table, with a new checksum if the value has a valid type."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.row_factory = sqlite3.Row
         connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", (value,))
@@ -111,12 +111,12 @@ def read_all(path, tmp_path):
 def test_harm_is_damage_with_a_name(path, tmp_path, table, column, value):
     plant(path, table, column, value)
     tracemalloc.start()
-    with pytest.raises(UnreadableFile, match=r"store\.sqlite .*(holds|damaged)"):
+    with pytest.raises(UnreadableFile, match=r"store\.sqlite .*(holds|damaged|cannot be read)"):
         read_all(path, tmp_path)
     found = diagnose(path, tmp_path / "rescued.sqlite")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert any(complaint.startswith(f"1 rows of {table} cannot be used") for complaint in found.complaints)
+    assert any(complaint.startswith(f"1 row of {table} cannot be used") for complaint in found.complaints)
     assert peak < 2 * MOST_BYTES
     with Store(tmp_path / "rescued.sqlite") as store:
         assert [overview.done for overview in store.overviews()] in ([1], [0], [])

@@ -1,4 +1,4 @@
-"""The password of a server: given in the three ways that `ps` does not show, and printed in none."""
+"""The password of a server can be given in three ways that `ps` does not show, and is never printed."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SMALL = "--hidden 4 --batch 4 --updates 3 --final-batches 1 --evaluation-samples
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    """A server that lets `guest` in by the password alone."""
+    """A server that accepts `guest` only with the password."""
     servers.demand("postgres")
     with servers.postgres_server(tmp_path_factory.mktemp("guarded")) as server:
         server.add_user("guest", SECRET)

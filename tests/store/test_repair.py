@@ -88,7 +88,7 @@ def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path
 
     def copy(old, new):
         result = right(old, new)
-        if old == path and len(copied) < 2:  # somebody writes after each of the first two copies
+        if old == path and len(copied) < 2:  # a write follows each of the first two copies
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("DELETE FROM trials WHERE repetition = ?", (len(copied),))
                 connection.commit()
@@ -100,9 +100,9 @@ def test_a_store_in_use_is_copied_at_a_moment_when_nobody_writes(sound, tmp_path
     monkeypatch.setattr(doctor, "SECONDS_BETWEEN_COPIES", 0.01)
     found = diagnose(path)
     assert found.rows["trials"] == 60 - 6 - 6
-    assert copied.count(path) == 4  # three times, until it stood still, and once more for the other look
+    assert copied.count(path) == 4  # three for the first look, until nothing changed, and one for the second
     monkeypatch.setattr(doctor.shutil, "copyfile", lambda old, new: path.touch())
-    with pytest.raises(StoreFailed, match="is written to all the time"):
+    with pytest.raises(StoreFailed, match="is being written to all the time"):
         diagnose(path)
 
 
@@ -114,7 +114,7 @@ def test_a_study_that_cannot_be_read_is_found(sound, tmp_path, column):
         connection.execute(f"UPDATE studies SET {column} = '{{\"hidden\": -1}}' WHERE id = 2")
         connection.commit()
     found = diagnose(path, tmp_path / "rescued.sqlite")
-    assert any(complaint.startswith("1 rows of studies cannot be used") for complaint in found.complaints)
+    assert any(complaint.startswith("1 row of studies cannot be used") for complaint in found.complaints)
     with Store(tmp_path / "rescued.sqlite") as store:
         assert store.names() == ["faults"]
 
@@ -135,5 +135,5 @@ def test_the_command_line_ends_with_3(sound, tmp_path):
     before = path.read_bytes()
     code, err = exit_code(path)
     assert code == 3
-    assert err == f"memspan: {path} is not a store of memspan's: it is not a SQLite database\n"
+    assert err == f"memspan: {path} is not a memspan store: it is not a SQLite database.\n"
     assert path.read_bytes() == before

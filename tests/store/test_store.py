@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
-from memspan import CELLS, NotFound, Store, Study, UnreadableFile, load_study
-from memspan.store import store as module
+from memspan import CELLS, InvalidArgument, NotFound, Store, Study, UnreadableFile, load_study
+from memspan.store import catalogue
+from memspan.store.checksums import sealed
 from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA, configurations, studies
 from memspan.study import Key
@@ -17,6 +18,16 @@ from memspan.study.fingerprint import fingerprints
 from memspan.study.identity import AnotherStudy, UncheckedCode, canonical, specified
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
+
+
+def rewrite(store, **values):
+    """Change the row of the only study, with the checksum that belongs to it."""
+
+    def work(connection):
+        row = connection.execute(select(studies)).mappings().one()
+        connection.execute(update(studies).values(**sealed(studies, {**row, **values})))
+
+    store.transact(work, writes=True)
 
 
 def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
@@ -29,13 +40,13 @@ def test_a_study_grows_and_its_trials_stay_what_they_were(opened, make_trial):
     place = {cell: cells.index((cell, 32)) for cell in ("lstm", "rnn")}
     assert again.done() == {Key(place["rnn"], 3, 1), Key(place["lstm"], 3, 0), Key(place["lstm"], 5, 1)}
     both = opened.find("first").study
-    assert both == grown.with_(cell=("rnn", "lstm", "gru"))  # what was there keeps its order
+    assert both == grown.with_(cell=("rnn", "lstm", "gru"))  # old values keep their order
     assert len(opened.missing(grown)) == 6 * 3 * 3 - 3
     assert set(opened.missing(grown)) == set(grown.keys) - again.done()
 
 
 def test_a_study_from_before_the_recurrent_gain_grows_by_it(opened, make_trial):
-    """What is stored of the first has no such key; its trials are those at 1."""
+    """A study stored before the field existed has no such key; its trials have the value 1."""
     opened.enter(STUDY).keep([make_trial(3, 0)])
     (stored,) = opened.transact(
         lambda connection: connection.execute(select(studies.c.specification)).scalars().all()
@@ -48,7 +59,7 @@ def test_a_study_from_before_the_recurrent_gain_grows_by_it(opened, make_trial):
 
 
 def test_a_study_that_has_lost_its_configurations_is_found_and_run_again(opened, make_trial):
-    """As a store that was rescued may have."""
+    """A rescued store may have such gaps."""
     opened.enter(STUDY).keep([make_trial(3, 1)])
     opened.transact(lambda connection: connection.execute(delete(configurations)), writes=True)
     found = opened.find("first")
@@ -72,7 +83,7 @@ def test_another_study_of_the_same_name_is_refused_with_every_difference(opened,
             "Choose another --name."
         )
         assert "hidden" not in message
-        assert "lengths" not in message  # others may stand beside those that are there
+        assert "lengths" not in message  # lengths may differ
     assert opened.find("first").study == STUDY
     assert len(opened.find("first").done()) == 1
 
@@ -87,7 +98,7 @@ def test_a_parameter_of_the_task_is_part_of_the_study(opened):
 
 @pytest.fixture
 def other_code(monkeypatch):
-    """Give the cell rnn a constant more, as if its file had been edited."""
+    """Give the cell rnn another constant, as if its file had been edited."""
     return lambda value: monkeypatch.setitem(CELLS, "rnn", replace(CELLS["rnn"], constants={"more": value}))
 
 
@@ -98,12 +109,12 @@ def test_a_named_study_is_refused_when_the_code_of_its_cell_has_changed(opened, 
         with pytest.raises(AnotherStudy) as error:
             enter(STUDY.with_(repetitions=3))
         assert str(error.value) == (
-            "Study 'first' was run with other code of cell rnn. Choose another --name, or delete the study with "
-            "`memspan store rm first`."
+            "The code of cell rnn has changed since study 'first' was run. Choose another --name, or delete the "
+            "study with `memspan store rm first`."
         )
     assert opened.find("first").study == STUDY
     lstm = STUDY.with_(cell="lstm", name="lstm")
-    assert opened.enter(lstm).study == lstm  # whose code is as it was
+    assert opened.enter(lstm).study == lstm  # its code has not changed
 
 
 def test_a_study_without_a_name_is_a_new_one_when_its_code_has_changed(opened, make_trial, other_code):
@@ -118,7 +129,7 @@ def test_a_study_without_a_name_is_a_new_one_when_its_code_has_changed(opened, m
     assert opened.enter(study).done() == {Key(0, 3, 1)}
     other_code(2.0)
     assert len({first.name, second.name, opened.enter(study).name}) == 3
-    with pytest.raises(AnotherStudy, match=r"other code of cell rnn"):
+    with pytest.raises(AnotherStudy, match=r"The code of cell rnn has changed"):
         opened.enter(opened.find(first.name).study)  # as `memspan study resume` would
 
 
@@ -134,8 +145,8 @@ def test_a_cell_that_only_failed_may_be_mended_under_the_same_name(opened, make_
 def test_a_study_stored_without_fingerprints_is_accepted_with_a_warning_once(opened, make_trial, other_code):
     opened.enter(STUDY).keep([make_trial(3)])
     row = {name: specified(STUDY)[name] for name in ("specification", "hash")}
-    opened.transact(lambda connection: connection.execute(update(studies).values(**row)), writes=True)
-    with pytest.warns(UncheckedCode, match=r"Study 'first'.*\(cell rnn, cell lstm, task recall\)"):
+    rewrite(opened, **row)
+    with pytest.warns(UncheckedCode, match=r"study 'first'.*\(cell rnn, cell lstm, task recall\)"):
         opened.enter(STUDY)
     opened.enter(STUDY)
     other_code(1.0)
@@ -153,7 +164,7 @@ def test_fingerprints_are_no_part_of_what_a_study_computes(opened, other_code):
 def test_damaged_fingerprints_are_named(opened, code):
     opened.enter(STUDY)
     text = json.dumps(json.loads(specified(STUDY)["specification"]) | {"code": json.loads(code)})
-    opened.transact(lambda connection: connection.execute(update(studies).values(specification=text)), writes=True)
+    rewrite(opened, specification=text)
     with pytest.raises(UnreadableFile, match=r"'first'.*damaged"):
         opened.enter(STUDY)
 
@@ -205,7 +216,7 @@ def test_a_study_that_takes_the_place_of_one_that_runs_gets_none_of_its_trials(o
     running = opened.enter(STUDY)
     opened.remove("first")
     other = opened.enter(Study(cell="gru", lengths=3, repetitions=2, keep_weights=0, name="second"))
-    with pytest.raises(StoreFailed, match="was removed from its store while it ran"):
+    with pytest.raises(StoreFailed, match="was deleted from its store while it ran"):
         running.keep([make_trial(3, 0)])
     assert other.done() == running.done() == set()
 
@@ -214,7 +225,7 @@ def test_a_study_that_cannot_be_read_can_still_be_taken_out(opened, make_trial):
     opened.enter(STUDY).keep([make_trial(3, 0)])
     damage = update(studies).values(versions="{")
     opened.transact(lambda connection: connection.execute(damage), writes=True)
-    with pytest.raises(UnreadableFile, match="a study 'first' that cannot be read"):
+    with pytest.raises(UnreadableFile, match=r"Study 'first' in .* cannot be read"):
         opened.overviews()
     assert (opened.names(), opened.count("first"), opened.remove("first")) == (["first"], 1, 1)
     assert opened.names() == []
@@ -280,9 +291,9 @@ def test_a_hostile_name_is_stored_as_it_is(opened, name, make_trial, tmp_path):
     st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=2, unique=True)
 )
 def test_names_are_told_apart(names):
-    assert [module._unescaped(module._escaped(name)) for name in names] == names
-    assert len({module._escaped(name) for name in names}) == len(names)
-    assert all("\0" not in module._escaped(name) for name in names)
+    assert [catalogue.unescaped(catalogue.escaped(name)) for name in names] == names
+    assert len({catalogue.escaped(name) for name in names}) == len(names)
+    assert all("\0" not in catalogue.escaped(name) for name in names)
 
 
 def test_a_result_can_be_loaded_by_name(place, make_trial):
@@ -294,7 +305,7 @@ def test_a_result_can_be_loaded_by_name(place, make_trial):
 
 
 def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_path, make_trial):
-    """As if `evaluate_every` had come later, and checksums too."""
+    """Pretend that `evaluate_every` and the checksums were added later."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as opened:
         opened.enter(STUDY).keep([make_trial(3, 0)])
@@ -315,7 +326,7 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
 @pytest.mark.parametrize("name", [3, None, b"x", ["x"]])
 def test_a_name_that_is_no_text_is_refused(opened, name):
     for method in (opened.find, opened.count, opened.remove):
-        with pytest.raises(InvalidArgument, match=r"^name must be that of a study, a text, got "):
+        with pytest.raises(InvalidArgument, match=r"^name must be a text, the name of a study, got "):
             method(name)
     for method in (opened.enter, opened.missing):
         with pytest.raises(InvalidArgument, match=r"^study must be a Study, got "):

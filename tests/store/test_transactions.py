@@ -128,7 +128,7 @@ def test_a_schema_of_something_else_is_no_store(postgres):
     postgres.clear()
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA memspan")
-    with pytest.raises(UnreadableFile, match="has a schema memspan, but it is not a store"):
+    with pytest.raises(UnreadableFile, match="has a schema memspan, but it is not a memspan store"):
         Store(postgres.url)
     postgres.clear()
     with pytest.raises(NoStore, match="No store at postgresql://"):
@@ -174,7 +174,7 @@ def test_a_store_that_another_process_writes_to_is_waited_for(tmp_path, make_tri
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(
-                StoreFailed, match=r"store.sqlite cannot be used: database is locked; what it held"
+                StoreFailed, match=r"store.sqlite cannot be used: database is locked\. Trials stored before"
             ):
                 entry.keep([make_trial(5, 0)])
             other.execute("ROLLBACK")
@@ -200,7 +200,7 @@ def test_a_wait_is_told_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 def test_another_process_may_take_its_time(tmp_path, make_trial, lock):
-    """Longer than SQLite itself waits."""
+    """A transaction waits longer than SQLite itself does."""
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
         entry = store.enter(Study(name="a", keep_weights=0))

@@ -26,7 +26,7 @@ FIRST, LAST, REST = "before training", "after training: solved", "after training
 
 @pytest.fixture
 def result(make_trial):
-    """Length 3 is solved by one repetition of two, the third failed; length 5 by none of three."""
+    """At length 3 one repetition solved, one did not and one failed; at length 5 none of three solved."""
     return StudyResult.of(
         STUDY,
         [
@@ -72,7 +72,7 @@ def test_norms_are_the_median_over_repetitions(result, make_trial):
 
 
 def test_after_training_networks_that_solved_and_others_are_apart(result, make_trial):
-    """A median of both would belong to no network."""
+    """A median over solved and unsolved trials would describe neither."""
     panels = norms_record(result, {"d_a": "a"}, "title").panels
     np.testing.assert_allclose(panels["d_a", LAST][3], [0.01, 0.1, 1])
     np.testing.assert_allclose(panels["d_a", REST][3], [0.03, 0.3, 3])
@@ -123,7 +123,7 @@ def test_where_an_answer_lies_is_a_share_of_sequences():
 
 
 def test_of_another_task_every_record_has_the_risks_and_steps_of_its_lengths(make_trial):
-    """Copying: its risk depends on the length, its sequences are longer than it, and its loss is another one."""
+    """Copying: its risk depends on T, its sequences are longer than T, and its loss is a cross-entropy."""
     study = Study(task="copying/urnn", task_parameters={"items": 2, "symbols": 4}, lengths=(3, 5), repetitions=1)
     norms = {length: [[1.0] * (length + 4)] * 4 for length in study.lengths}
     result = StudyResult.of(study, [make_trial(length, flow_map=norms[length]) for length in study.lengths])
@@ -188,7 +188,7 @@ def test_every_figure_is_a_png_an_svg_and_its_numbers(tmp_path, result):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """Layout and every check of matplotlib, without the files: they take most of the time."""
+    """Lay out the figure with all checks of matplotlib, but write no files, which takes most of the time."""
     monkeypatch.setattr(pictures, "save", lambda draw, record, *rest: draw(record).draw_without_rendering())
 
 
@@ -283,7 +283,7 @@ def test_of_many_configurations_only_the_figure_of_all_is_drawn(drawn, tmp_path,
 
 
 def test_titles_and_folders_name_what_varies(monkeypatch, tmp_path, make_trial):
-    """Of a field that every heading has, of one that none has, and of a task with a slash in its name."""
+    """A field that every heading has, one that none has, and a task with a slash in its name."""
     titles = {}
 
     def keep(draw, record, folder, name):

@@ -1,4 +1,4 @@
-"""What changes the fingerprint of a cell or a task, and what does not: modules are written and imported."""
+"""The changes of code that change the fingerprint of a cell or a task. The tests write and import modules."""
 
 import ast
 import functools
@@ -113,7 +113,7 @@ def test_what_computes_the_same_has_the_same_fingerprint(imported, old, new):
     names = ("forward", "whole", "twice", "closed")
     before = [fingerprint(getattr(imported(), name)) for name in names]
     assert [fingerprint(getattr(imported(old, new), name)) for name in names] == before
-    assert not any(":" in text for text in before)  # by the source, whatever Python it is
+    assert not any(":" in text for text in before)  # by source, the same in every version of Python
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_lambdas_and_partials_count_by_their_source_and_their_arguments(imported
 
 
 def typed(text):
-    """A function without a source, as from a bare prompt."""
+    """A function without source, as if typed at Python's prompt."""
     namespace = {"__name__": "__main__"}
     exec(textwrap.dedent(text), namespace)
     return namespace["f"]
@@ -175,7 +175,7 @@ def test_a_source_that_was_changed_after_the_import_is_not_taken_for_what_runs(i
     path.write_text("# lines above do not matter\n\n" + text)
     assert fingerprint(module.forward) == sound
     path.write_text(text.replace("scaled(s) * gain", "scaled(s) - gain - gain"))
-    assert ":" in fingerprint(module.forward)  # by what runs
+    assert ":" in fingerprint(module.forward)  # by the bytecode that runs
 
 
 def test_a_cache_that_fills_while_the_program_runs_changes_nothing(imported):

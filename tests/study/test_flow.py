@@ -9,7 +9,7 @@ SMALL = Study(cell="rnn,lstm", gain=(1, 4), hidden=4, batch=4, lengths=5, dtype=
 
 
 def test_the_networks_are_those_with_which_a_study_begins():
-    """The flow of the first batch that a trial itself has kept, to the digits that it keeps."""
+    """The gradients of the first batch equal those that the trial keeps, up to its rounding."""
     record = flow_record(SMALL, 5, seeds=[0])
     (networks,) = record.panels.values()
     assert list(networks) == [("rnn", "1"), ("rnn", "4"), ("lstm", "1"), ("lstm", "4")]

@@ -32,7 +32,7 @@ studies = st.builds(
 
 @given(studies, studies)
 def test_both_are_in_what_has_grown(old, new):
-    """What was there keeps its order and stands first."""
+    """The old values come first, in their order."""
     grown = grown_by(old, new)
     for field in ("cell", "hidden", "lengths"):
         was, now, both = ((study.values() | {"lengths": study.lengths})[field] for study in (old, new, grown))
@@ -67,7 +67,7 @@ def test_the_usual_name_depends_on_all_but_the_size():
 
 
 def test_the_baseline_has_every_field_and_its_default():
-    """The defaults of today. A later field comes with a value here; a later default leaves this as it is."""
+    """Today's defaults. A new field adds a value here; a changed default changes nothing here."""
     assert set(BASELINE) == set(Configuration.model_fields)
     assert Configuration().model_dump() == BASELINE
     assert canonical(Configuration()) == canonical(Study(lengths=3, repetitions=7, name="x")) == "{}"
@@ -84,7 +84,7 @@ def test_every_field_is_part_of_the_identity(name):
 
 
 def test_a_renamed_field_keeps_its_key_and_the_study_its_identity(monkeypatch):
-    """As if the field `gain` had been called `scale` in an earlier release."""
+    """Pretend that the field `gain` was called `scale` in an earlier release."""
     study = Study(hidden=7, gain=2)
     monkeypatch.setattr(identity, "BASELINE", {"scale" if k == "gain" else k: v for k, v in BASELINE.items()})
     monkeypatch.setattr(identity, "KEYS", {"gain": "scale"})
@@ -94,7 +94,7 @@ def test_a_renamed_field_keeps_its_key_and_the_study_its_identity(monkeypatch):
 
 
 def test_another_default_changes_no_identity():
-    """As if `hidden` had another default by now: what a study says itself decides, not what it leaves out."""
+    """Pretend that the default of `hidden` has changed: the values of a study decide, not which it leaves out."""
     assert canonical(Configuration(hidden=32)) == canonical(Configuration()) == "{}"
     assert json.loads(canonical(Configuration(hidden=64))) == {"hidden": 64}
 
@@ -106,7 +106,7 @@ def test_a_study_is_restored_from_what_is_stored_of_it():
 
 
 def test_a_study_without_a_recurrent_gain_is_stored_as_before_there_was_one():
-    """What stores of today hold; the checksums were taken before the field was added."""
+    """The checksums were recorded from stores that are older than the field."""
     study = Study(cell=("lstm", "gru"), gain=2, lengths=(3, 9))
     assert "recurrent_gain" not in json.loads(specified(study)["specification"])
     assert specified(study)["hash"] == "1fe60065551887fa637a4365010d2a2fed512c1023a6482718fb9e686725be89"

@@ -26,7 +26,7 @@ def cells(result):
 
 @pytest.fixture
 def mixed(make_trial):
-    """All solved, one of two solved and one failed, one diverged and none solved."""
+    """Lengths at which all solved, one of two solved and one failed, and one diverged and none solved."""
     trials = [
         make_trial(20, 1, "diverged", accuracy=0.0, loss=math.inf),
         *(make_trial(20, k, "unsolved", accuracy=0.1 * k, loss=0.25) for k in (0, 2)),
@@ -72,7 +72,7 @@ def test_no_answer(make_trial):
     assert math.isnan(result.summaries()[0].spread)
     failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
     for nothing in (StudyResult.of(STUDY, []), failed):
-        assert nothing.sentence == "No trial has run to its end: nothing can be said."
+        assert nothing.sentence == "No trial has run to its end, so there is no answer yet."
     assert failed.failures == ["MemoryError: no room"]
 
 
@@ -95,7 +95,7 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
     assert "After T random numbers in [-1, 1], answer with the first." in words
     assert "share of correct answers to 10000 held-out sequences: within 0.1 of the label" in words
     assert "at most 0.005; chance 0.1" in words
-    assert "least mean squared error is 0.3333" in words
+    assert "least mean squared error of an answer that ignores the input is 0.3333" in words
 
 
 def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of_each_length(make_trial):
@@ -104,9 +104,10 @@ def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of
     result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
     words = " ".join(text(result).split())
     assert get_task("copying/urnn", items=2, symbols=4).sentence in words
-    assert "10000 held-out sequences: the right class, in the last 2 steps (own" in words
+    assert "10000 held-out sequences: the right class, in the last 2 steps (standard" in words
     assert "at most 0.005; chance 0.25)" in words
-    assert f"the least cross-entropy (nats) is {risk[5]:.4g} to {risk[3]:.4g}." in words
+    least = "The least cross-entropy (nats) of an answer that ignores the input is "
+    assert f"{least}{risk[5]:.4g} to {risk[3]:.4g}." in words
     rows = cells(result)
     assert rows[3][-2:] == ["0.396", "100 %"]
     assert rows[5][-2:] == ["0.396", f"{100 * risk[3] / risk[5]:.3g} %"]
@@ -128,7 +129,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert result.longest == 2
     assert (result.longest_range.low, result.longest_range.high) == (None, 60)  # three repetitions say little
     assert min(short.accuracies) >= study.threshold
-    # A network that has learnt nothing answers near 0: by chance right, at the trivial risk.
+    # An untrained network answers near 0: its accuracy is that of chance, its loss the trivial risk.
     np.testing.assert_allclose(long.accuracies, study.configuration.make_task().chance_accuracy(60), atol=0.02)
     np.testing.assert_allclose(long.losses, 1 / 3, atol=0.02)
     assert all(trial.updates < 120 for trial in result.trials[:3])
@@ -136,7 +137,7 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert cells(result)[2][0] == "3/3"
     assert cells(result)[60][0] == "0/3"
     assert cells(result)[60][2] == f"{np.mean(long.accuracies):.3f}"
-    # The gradient vanishes on its way back over 60 steps, and hardly over 2.
+    # The gradient vanishes over 60 steps, and hardly over 2.
     assert all(trial.end.d_a[0] < 1e-3 * trial.end.d_a[-1] for trial in result.of_length(60))
     assert all(trial.end.d_a[0] > 1e-3 * trial.end.d_a[-1] for trial in result.of_length(2))
 
@@ -148,7 +149,7 @@ SEVERAL = Study(cell=["rnn", "gru"], learning_rate=[0.01, 0.001], lengths=(5, 10
 
 @pytest.fixture
 def several(make_trial):
-    """Configuration 0 solves both lengths, 1 only the shorter, 2 none, and of 3 the longer is missing."""
+    """Configuration 0 solves both lengths, 1 only the shorter, 2 none; 3 has no trials at the longer."""
     reach = (10, 5, 0, 5)
     trials = [
         make_trial(length, k, "solved" if length <= reach[c] else "unsolved", configuration=c)
@@ -200,7 +201,7 @@ def test_what_enough_repetitions_tell_is_said_in_one_number(make_trial):
 def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
     for ask in (several.summaries, lambda: several.longest, lambda: several.longest_range):
         with pytest.raises(
-            InvalidArgument, match=r"study must be of one configuration, .* differ in cell, learning_rate"
+            InvalidArgument, match=r"study must be one of a single configuration, .* differ in cell, learning_rate"
         ):
             ask()
 
@@ -226,7 +227,7 @@ def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
     words = " ".join(text(result).split())
     assert "recall, parity. 4 configurations of task, final batches" in words
-    assert "answers to at least 2000 held-out sequences (own standard error at most 0.011)" in words
+    assert "answers to at least 2000 held-out sequences (standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
     assert headings[-3:-1] == ["accuracy", "loss"]
@@ -285,7 +286,7 @@ def test_records_have_a_row_for_each_trial_or_each_length(six):
 
 
 def test_a_frame_needs_pandas(six, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as if pandas were not installed
     with pytest.raises(NotFound, match=r"^to_frame\(\) needs pandas\. Run `pip install pandas`"):
         six.to_frame()
 

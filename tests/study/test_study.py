@@ -138,7 +138,7 @@ def test_a_bad_value_is_named_with_its_field_and_the_rule(field, value, rule):
         ),
         (
             {"learning_rate": [k + 1 for k in range(100_001)]},
-            "the study must be of at most 100,000 config",
+            "the study must be one of at most 100,000 config",
         ),
         ({"name": "x" * 10**6}, "name must be a text of at most 1,000 characters, got 'xxx"),
         ({"x" * 10**6: 3}, "Unknown field 'xxx"),
@@ -242,7 +242,7 @@ def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked
         Study(task="adding/hs97", lengths=(5, 20))
     assert str(caught.value) == "lengths must be at least 20 for adding/hs97, got 5"
     assert caught.value.name == "lengths"
-    with pytest.raises(InvalidArgument, match="lengths must be given for recall/kth, whose shortest is 50"):
+    with pytest.raises(InvalidArgument, match="lengths must be at least 50 for recall/kth, got none, "):
         Study(task="recall/kth", task_parameters={"element": 50})  # nothing would be left
 
 
@@ -310,9 +310,7 @@ def test_the_way_to_json_and_back():
 def test_a_place_is_one_of_a_configuration(place):
     for study, last in ((Study(), 0), (Study(hidden=(3, 4)), 1)):
         for call, name in ((study.only, "place"), (study.label, "configuration")):
-            with pytest.raises(
-                InvalidArgument, match=rf"^{name} must be a (whole number|place in .*, 0 to {last})"
-            ):
+            with pytest.raises(InvalidArgument, match=rf"^{name} must be (a whole number|at most {last})"):
                 call(place)
 
 
@@ -322,7 +320,7 @@ def test_a_copy_is_checked_like_a_study():
     assert study.model_copy() == study.model_copy(deep=True) == study
     with pytest.raises(InvalidArgument, match="Unknown field 'hiden'"):
         study.model_copy(update={"hiden": 3})
-    with pytest.raises(InvalidArgument, match="hidden must be greater than 0, got 0"):
+    with pytest.raises(InvalidArgument, match="hidden must be at least 1, got 0"):
         study.model_copy(update={"hidden": 0})
 
 
@@ -509,7 +507,7 @@ def test_values_are_those_of_every_field_that_takes_several():
 
 
 def test_several_configurations_are_not_the_only_one():
-    refusal = r"^study must be of one configuration, such as study.only\(0\), got 8, which differ in cell, "
+    refusal = r"^study must be one of a single configuration, such as study.only\(0\), got 8 configurations, which"
     with pytest.raises(InvalidArgument, match=refusal):
         SEVERAL.configuration  # noqa: B018
     for k, configuration in enumerate(SEVERAL.configurations):
@@ -541,7 +539,7 @@ def test_what_has_been_looked_up_makes_no_difference():
 
 
 def test_a_study_has_an_end():
-    with pytest.raises(InvalidArgument, match=r"the study must be of at most 10,000,000 trials, got 70,070,000"):
+    with pytest.raises(InvalidArgument, match=r"the study must be one of at most 10,000,000 trials, got 70,070"):
         Study(hidden=range(1, 1001), seed=range(1001))
 
 
@@ -607,9 +605,7 @@ def test_a_bad_file_is_named_in_a_line(tmp_path, content, message):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(
-        InvalidArgument, match=r"the study file must be one that can be read, got .*nothing.toml: No"
-    ):
+    with pytest.raises(InvalidArgument, match=r"the study file must be a readable file, got .*nothing.toml: No"):
         Study.read(tmp_path / "nothing.toml")
 
 

@@ -1,4 +1,4 @@
-"""Sums of trials that are not kept; what is said of them is tested in test_result.py."""
+"""Summaries made without keeping the trials. test_results.py tests their contents."""
 
 import io
 import tracemalloc
@@ -14,7 +14,7 @@ STUDY = Study(cell=("rnn", "gru"), lengths=(5, 10), repetitions=3, keep_weights=
 
 @pytest.fixture
 def trials(make_trial):
-    """Of every kind; the last of the second cell is missing."""
+    """Trials with every outcome; the last one of the second cell is missing."""
     statuses = ["solved", "diverged", "failed", "unsolved", "solved", "failed"] * 2
     keys = [(c, length, k) for c in (0, 1) for length in STUDY.lengths for k in range(3)][:-1]
     return [

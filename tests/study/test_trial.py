@@ -27,11 +27,11 @@ from memspan.training.ensemble import Ensemble
 from memspan.training.history import FitResult, Outcome
 
 SMALL = Configuration(hidden=5, batch=6, updates=20, threshold=1.0)
-SAMPLES = 10_000  # of the verdict, if nothing else is said
+SAMPLES = 10_000  # of the final evaluation, by default
 
 
 class Begun:
-    """What a trial began with, and the member of an ensemble that it is."""
+    """The network and the streams with which a trial began, and its member of the ensemble."""
 
     def __init__(self, member):
         self.member = member
@@ -40,13 +40,13 @@ class Begun:
 
     @property
     def judged_on(self):
-        """The sequences of the evaluation that gave the verdict."""
+        """The sequences of the final evaluation."""
         return len(self.member.result.evaluation.accuracies) * self.member.evaluation.batch
 
 
 @pytest.fixture
 def seen(monkeypatch):
-    """One for each trial that has been run."""
+    """A `Begun` for each trial that is run."""
     begun = []
 
     class Spy(Ensemble):
@@ -172,7 +172,7 @@ def everything(trial):
 
 @pytest.mark.parametrize("repetitions", [[1], [0, 1], [4, 3, 2, 1, 0]])
 def test_a_trial_does_not_depend_on_those_beside_it(repetitions):
-    """Some are solved before others, and leave."""
+    """Some networks solve earlier than others, and leave the ensemble."""
     study = Configuration(hidden=8, batch=8, updates=120, threshold=0.5)
     trials = run_group(study, 3, repetitions)
     assert [trial.repetition for trial in trials] == repetitions
@@ -324,7 +324,7 @@ def test_weights_are_kept_of_the_first_repetitions(weights):
 
 
 def test_what_is_prepared_is_what_is_trained(seen):
-    """Its streams, its networks and the optimiser: trained by hand, it ends at the same weights."""
+    """Training by hand with the trial's streams, network and optimiser ends at the same weights."""
     run_group(SMALL, 3, [2, 0])
     ensemble = prepared(SMALL, 3, [2, 0])
     ensemble.fit(SMALL.updates, progress=False)
@@ -361,7 +361,7 @@ def test_what_is_not_finite_survives_the_way_to_json_and_back(make_trial, diverg
 
 @pytest.mark.slow
 def test_a_hundred_thousand_trials_have_as_many_seeds():
-    """Of three roots, lengths and repetitions; each is what its trial's streams are made from."""
+    """The seed sequences for three seeds, lengths and repetitions, from which trials make their streams."""
     keys = [(root, length, k) for root in (0, 1, 2**70) for length in range(1, 101) for k in range(334)]
     states = {
         np.random.SeedSequence(root, spawn_key=(length, k)).generate_state(4).tobytes() for root, length, k in keys

@@ -1,4 +1,4 @@
-"""Where studies and their trials are kept: a SQLite file or a PostgreSQL database."""
+"""Stores of studies and their trials: a SQLite file or a PostgreSQL database."""
 
 from memspan.store.store import Store, load_study
 

@@ -1,9 +1,9 @@
-"""A checksum for every row, over all that is in it: a bit that a disk turns over is noticed when the row is read.
+"""Checksums of rows, so that memspan notices when it reads a row in which a disk has flipped a bit.
 
-The checksum is BLAKE2b with 16 bytes, of the name of the table and of every value in the order of the columns,
-keys and blobs included: first their lengths, then each with a letter for its kind, so that no two rows give the
-same bytes. Stores of schema 2 have no checksums and are read without; the first run that writes to one
-adds them.
+A checksum is 16 bytes of BLAKE2b over the name of the table and all values of the row in the order of the columns,
+keys and blobs included. The lengths of the values come first, and each value begins with a letter for its type, so
+that different rows give different bytes. Stores of schema 2 have no checksums. They are read without, and the
+first run that writes to one adds them.
 """
 
 import hashlib
@@ -32,30 +32,30 @@ from memspan.store.database import Database
 from memspan.store.schema import METADATA, VERSION
 
 BYTES = 16
-ROWS_AT_ONCE = 100  # while checksums are added: the weights of one trial may be megabytes
+ROWS_AT_ONCE = 100  # for adding checksums; the weights of one trial may take megabytes
 FLOAT = struct.Struct("<cd")
 KINDS: dict[type, tuple[type | tuple[type, ...], Callable[[Any], bytes]]] = {
     Integer: (int, lambda value: b"i%d" % value),
-    Double: ((float, int), lambda value: FLOAT.pack(b"f", value + 0.0)),  # SQLite keeps no sign of a zero
+    Double: ((float, int), lambda value: FLOAT.pack(b"f", value + 0.0)),  # SQLite loses the sign of zero
     Text: (str, lambda value: b"s" + value.encode()),
     LargeBinary: (bytes, lambda value: b"b" + value),
 }
-"""For each type of column: the kind of its values in Python, and their bytes in a checksum, the first a letter."""
+"""For each type of column: the Python types of its values, and their bytes in a checksum, the first a letter."""
 NOTHING = b"n"
 
 
 def sealed(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row with its checksum."""
+    """Return a row with its checksum."""
     return {**row, "checksum": checksum(table, row)}
 
 
 def checksum(table: Table, row: Mapping[Any, Any]) -> bytes:
-    """The checksum of a row.
+    """Return the checksum of a row.
 
     Raises
     ------
     ValueError
-        When a value is not of the kind that its column holds.
+        When a value does not have the type of its column.
     """
     parts = []
     for name, kind, bytes_of, optional in _contents(table):
@@ -71,29 +71,29 @@ def checksum(table: Table, row: Mapping[Any, Any]) -> bytes:
 
 
 def verify(table: Table, row: Mapping[Any, Any]) -> None:
-    """Compare a row with its checksum; where the store has none, look at the kinds of its values only.
+    """Compare a row with its checksum. Without a checksum, check only the types of the values.
 
     Raises
     ------
     ValueError
-        When the row is not what was written.
+        When the row has changed since it was written.
     """
     found = checksum(table, row)
     if "checksum" in row and row["checksum"] != found:
-        raise ValueError("it does not have the checksum with which it was written")
+        raise ValueError("its checksum does not match")
 
 
 def columns(table: Table, version: int) -> list[Column[Any]]:
-    """The columns that a table has in a store of a schema."""
+    """The columns of a table in a store whose schema has that version."""
     return [column for column in table.c if version >= VERSION or column.name != "checksum"]
 
 
 def seal(connection: Connection, database: Database) -> None:
-    """Add a checksum to every row of a store of schema 2, which then has schema 3; all in one transaction."""
+    """Bring a store of schema 2 to schema 3 in one transaction: add a checksum to every row."""
     if database.version(connection) >= VERSION:
         return
     database.exclude_others(connection)
-    if database.version(connection) >= VERSION:  # another process has done it meanwhile
+    if database.version(connection) >= VERSION:  # another process was faster
         return
     for table in METADATA.sorted_tables:
         _add_column(connection, database, table)
@@ -103,20 +103,20 @@ def seal(connection: Connection, database: Database) -> None:
 
 @cache
 def _contents(table: Table) -> list[tuple[str, type | tuple[type, ...], Callable[[Any], bytes], bool]]:
-    """Each column but the checksum: its name, the kind of its values, their bytes, and whether it may be empty."""
+    """For each column but the checksum: its name, Python types, function to bytes, and whether it may be NULL."""
     return [(c.name, *KINDS[type(c.type)], bool(c.nullable)) for c in table.c if c.name != "checksum"]
 
 
 def _add_column(connection: Connection, database: Database, table: Table) -> None:
-    there = {column["name"] for column in inspect(connection).get_columns(table.name, schema=database.schema)}
-    if "checksum" not in there:
+    present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=database.schema)}
+    if "checksum" not in present:
         name = f"{database.schema}.{table.name}" if database.schema else table.name
         kind = table.c.checksum.type.compile(dialect=connection.dialect)
         connection.execute(text(f"ALTER TABLE {name} ADD COLUMN checksum {kind}"))
 
 
 def _fill(connection: Connection, table: Table) -> None:
-    """Give every row of a table its checksum, in the order of the key."""
+    """Add the missing checksums of a table, in the order of its key."""
     key = list(table.primary_key)
     query = select(table).order_by(*key).limit(ROWS_AT_ONCE)
     change = update(table).where(*(column == bindparam(f"its_{column.name}") for column in key))

@@ -1,9 +1,9 @@
-"""The curves and gradients of a trial as one compact blob, and back.
+"""The blob format for the curves and gradients of a trial.
 
-The format: a safetensors file, compressed with zlib. Its arrays are float64: `curve`, `flow_map` with a row for
-each time that it was measured, and for both moments `start` and `end` the norms `d_a`, `d_R` and `d_W` of every
-time step, as `start.d_a`. Its metadata has `curve_every` and `flow_every`, in updates. Numbers are rounded to 20
-binary digits, so that half of each compresses to nothing. What is not there has no array.
+A blob is a safetensors file compressed with zlib. Its arrays are float64: `curve`; `flow_map`, with one row for
+each measurement; and the norms of every time step before training (`start.d_a`, `start.d_R`, `start.d_W`) and
+after it (`end.d_a`, `end.d_R`, `end.d_W`). Empty arrays are left out. The metadata holds `curve_every` and
+`flow_every`, in updates. Numbers are rounded to 20 binary digits, so that half of their bytes compress to nothing.
 """
 
 import zlib
@@ -16,13 +16,13 @@ from memspan.runtime.parsing import parsed_object
 from memspan.study.trial import Flow, Trial
 
 LARGEST = 1 << 28
-"""Bytes that an unpacked blob may have: enough for 200,000 steps. What is read could claim any size."""
+"""The most bytes that a blob may unpack to: enough for 200,000 time steps. A damaged blob could claim any size."""
 AXES = {"curve": 1, "flow_map": 2}
-"""How many axes an array has; the others have one."""
+"""The number of axes of an array; all others have one."""
 
 
 def pack(trial: Trial) -> bytes:
-    """The blob of a trial."""
+    """Return the blob of a trial."""
     from safetensors.numpy import save
 
     arrays: dict[str, list[Any]] = {"curve": trial.curve, "flow_map": trial.flow_map}
@@ -34,12 +34,12 @@ def pack(trial: Trial) -> bytes:
 
 
 def unpack(blob: bytes) -> dict[str, Any]:
-    """The fields of a trial that are in a blob.
+    """Return the fields of a trial that a blob holds.
 
     Raises
     ------
     UnreadableFile
-        When it is damaged.
+        When the blob is damaged.
     """
     from safetensors import SafetensorError, deserialize
 
@@ -47,7 +47,7 @@ def unpack(blob: bytes) -> dict[str, Any]:
     try:
         file = unpacking.decompress(blob, LARGEST)
         if not unpacking.eof:
-            raise ValueError("it is cut off, or too large")
+            raise ValueError("the blob is truncated or too large")
         found = {name: _array(name, tensor) for name, tensor in deserialize(file)}  # type: ignore[no-untyped-call]
         fields: dict[str, Any] = {name: found.get(name, np.zeros(0)).tolist() for name in ("curve", "flow_map")}
         for moment in ("start", "end"):
@@ -61,8 +61,8 @@ def unpack(blob: bytes) -> dict[str, Any]:
 
 def _array(name: str, tensor: dict[str, Any]) -> Any:
     if tensor["dtype"] != "F64":
-        raise ValueError(f"float64 expected, not {tensor['dtype']}")
-    if len(tensor["shape"]) != AXES.get(name, 1) or 0 in tensor["shape"]:  # no bytes could be any number of rows
+        raise ValueError(f"{name} has dtype {tensor['dtype']} instead of F64")
+    if len(tensor["shape"]) != AXES.get(name, 1) or 0 in tensor["shape"]:  # an empty array may claim any shape
         raise ValueError(f"{name} cannot have the shape {tensor['shape']}")
     return np.frombuffer(tensor["data"], "<f8").reshape(tensor["shape"])
 

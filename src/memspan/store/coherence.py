@@ -1,4 +1,4 @@
-"""Which rows of a damaged store can be used: those that are as they were written, and whose owners are there."""
+"""The usable rows of a damaged store: unchanged since they were written, and with the rows that they belong to."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from memspan.study.identity import restored
 from memspan.study.provenance import Provenance
 
 Rows = dict[str, list[dict[str, Any]]]
-"""The rows of each table."""
+"""The rows of each table, by the name of the table."""
 
 
 def coherent_rows(found: Rows) -> Rows:
-    """The rows that are as they were written, and belong together; as rows of this version."""
+    """Return the undamaged rows whose study, configuration and trial are undamaged too, in today's form."""
     sound = {name: [row for row in rows if _is_sound(name, row)] for name, rows in found.items()}
     kept: Rows = {}
     studies = {row["name"]: row for row in map(newer_study, sound["studies"]) if _is_study(row)}

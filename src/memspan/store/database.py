@@ -1,4 +1,4 @@
-"""What a store needs of a database."""
+"""The interface of a database that holds a store."""
 
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -9,12 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from memspan.errors import MachineFailed, NotFound, UnreadableFile
 from memspan.store.schema import VERSION
 
-DOCTOR = "`memspan store doctor` saves what can be read"
-"""What to do about a damaged store."""
+DOCTOR = "Run `memspan store doctor --rescue NEW.sqlite` to save what can be read."
+"""The advice about a damaged SQLite store."""
 
 
 class StoreFailed(MachineFailed):
-    """A store cannot be written or reached: the disk is full, the server is gone. What it held is still there."""
+    """A store cannot be written or reached, because a disk is full or a server is gone. Stored trials are kept."""
 
 
 class StoreLost(StoreFailed):
@@ -22,7 +22,7 @@ class StoreLost(StoreFailed):
 
 
 class NoStore(NotFound):
-    """There is no store at that place, and none was to be made."""
+    """The store does not exist, and was not to be created."""
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
@@ -32,66 +32,68 @@ class NoStore(NotFound):
 
 
 class Database(Protocol):
-    """A place for tables."""
+    """A database with the tables of a store, or a place for one."""
 
     place: str
-    """Where it is, for messages; without a password."""
+    """The path or URL for messages, without a password."""
     schema: str | None
-    """What stands before the names of the tables."""
+    """The schema of the tables, for their qualified names."""
     patience: float
-    """Seconds in which a connection that was lost may come back, or another process end its transaction."""
+    """How many seconds to wait for a lost connection, or for another process to end its transaction."""
+    rescue: str
+    """The advice about a damaged store, one sentence."""
 
     def demand_place(self) -> None:
-        """Refuse a place at which no store could be made; nothing is made yet."""
+        """Raise an error if no store could be created at this place. Nothing is created yet."""
 
     def open(self, *, create: bool) -> Engine:
-        """An engine, after everything has been looked at; make the tables if there are none.
+        """Check the store, create the tables if there are none, and return an engine.
 
         Raises
         ------
         UnreadableFile
-            When it is damaged, not a store, or one of a newer version. Nothing was changed.
+            When it is damaged, not a store, or one of a newer version. It is not changed.
         NoStore
-            When there is none, and none is to be made.
+            When there is no store and `create` is False.
         """
 
     def version(self, connection: Connection) -> int:
-        """The version of the schema that the tables have."""
+        """Return the version of the schema."""
 
     def mark(self, connection: Connection, version: int) -> None:
-        """Write down that the tables have this version from now on."""
+        """Record the version of the schema."""
 
     def exclude_others(self, connection: Connection) -> None:
-        """Until the end of this transaction, let no other process change the form of the tables."""
+        """Keep other processes from changing the schema until the transaction ends."""
 
     def insert(self, table: Table) -> Any:
-        """An insertion that leaves out what is there already."""
+        """Return an insert statement that skips rows whose key exists."""
 
     def writing(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """A transaction that nobody else writes beside."""
+        """Begin a transaction that writes."""
 
     def passes(self, error: DBAPIError) -> bool:
-        """Whether the same might work a little later."""
+        """Whether the same transaction may succeed a little later."""
 
     def lost(self) -> bool:
-        """Whether the store is no longer where it was opened."""
+        """Whether the store is no longer at the place where it was opened."""
 
     def damaged(self, error: DBAPIError) -> bool:
-        """Whether the database says that its own files are damaged."""
+        """Whether an error means that the files of the database are damaged."""
 
     def size(self, connection: Connection) -> int:
-        """Bytes of all tables."""
+        """Return the size of all tables in bytes."""
 
 
 def says(error: DBAPIError, *words: str) -> bool:
-    """Whether a database complains in one of these words."""
+    """Whether the message of a database error contains one of some phrases."""
     return any(word in str(error.orig) for word in words)
 
 
 def demand_version(place: str, version: int) -> None:
-    """Raise UnreadableFile for a store of a newer schema, or of one that never was."""
+    """Raise `UnreadableFile` if no schema has this version, or only a newer memspan reads it."""
     if version > VERSION:
-        rule = f"this memspan knows schemas up to {VERSION}"
-        raise UnreadableFile(f"{place} was made by a newer memspan: its schema is {version}, {rule}")
+        known = f"this version reads schemas up to {VERSION}"
+        raise UnreadableFile(f"{place} was made by a newer memspan: its schema is {version}, and {known}")
     if version < 1:
-        raise UnreadableFile(f"{place} says of itself that its schema is {version}, and there is no such schema")
+        raise UnreadableFile(f"{place} is damaged or not a memspan store: its schema is {version}")

@@ -1,4 +1,4 @@
-"""A study in a store: which of its trials are there, what they found, and where new ones go."""
+"""The entry of a study in a store: reads its trials and inserts new ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from memspan.errors import UnreadableFile, shown
 from memspan.store.checksums import columns, seal, sealed, verify
-from memspan.store.database import DOCTOR, StoreFailed
+from memspan.store.database import StoreFailed
 from memspan.store.schema import (
     KEY,
     OUTCOMES,
@@ -27,11 +27,11 @@ from memspan.study.results import StudyResult, StudySummary
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
 
-BATCH = 1000  # rows that are read at once
+BATCH = 1000  # rows of one query
 
 
 class Entry:
-    """A study in a store, and its trials.
+    """A study in a store, with its trials. `Store.enter` and `Store.find` return entries.
 
     Attributes
     ----------
@@ -51,12 +51,18 @@ class Entry:
         return f"<Entry {shown(self.name)} of {self._transact.database.place}>"
 
     def of_configuration(self, place: int) -> "Entry":
-        """A configuration by itself."""
+        """Return the entry of a single configuration, by its index in `study.configurations`."""
         study = self.study.only(place)
         return Entry(self._transact, self.id, self.name, study, [self._numbers[place]])
 
     def done(self, *, but_failed: bool = False) -> set[Key]:
-        """The keys of the trials that are there, with their weights if these are to be kept."""
+        """Return the keys of the trials in the store, except trials that lack weights that should be kept.
+
+        Parameters
+        ----------
+        but_failed : bool
+            Whether to leave out failed trials.
+        """
         key = trials.c.configuration, trials.c.length, trials.c.repetition
         query = select(*key).where(self._mine(), self._with_weights())
         if but_failed:
@@ -69,7 +75,7 @@ class Entry:
         return self._transact(work)
 
     def missing(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of a job, which are of one configuration and length, that are not there yet."""
+        """Return those of `keys` that are not in the store. All keys must have one configuration and length."""
         configuration, length, _ = keys[0]
         query = select(trials.c.repetition).where(
             trials.c.study == self.id,
@@ -82,7 +88,7 @@ class Entry:
         return [key for key in keys if key.repetition not in done]
 
     def counts(self) -> dict[int, dict[str, int]]:
-        """For each length, how many trials ended in which way."""
+        """Return for each length the number of trials by outcome."""
         parts = trials.c.configuration, trials.c.length, trials.c.outcome
 
         def work(connection: Connection) -> dict[int, dict[str, int]]:
@@ -98,12 +104,18 @@ class Entry:
         return self._transact(work)
 
     def reasons(self) -> list[str]:
-        """Why trials failed, each reason once."""
+        """Return the reasons for which trials failed, each once."""
         failed = self._rows(trials.c.outcome == "failed", curves_too=False)
         return sorted({self._trial(row).reason for row in failed})
 
     def keep(self, found: Iterable[Trial]) -> None:
-        """Insert trials, in one transaction; what is there already stays as it is."""
+        """Insert trials in one transaction. Trials that the store has already are not changed.
+
+        Raises
+        ------
+        StoreFailed
+            When the store cannot be written, or the study has been deleted.
+        """
         tables: dict[Any, list[dict[str, Any]]] = {trials: [], curves: [], weights: []}
         for trial in found:
             key = trial.key
@@ -121,22 +133,22 @@ class Entry:
         try:
             self._transact(work, writes=True)
         except IntegrityError:
-            raise StoreFailed(f"Study {self.name!r} was removed from its store while it ran.") from None
+            raise StoreFailed(f"Study {self.name!r} was deleted from its store while it ran.") from None
 
     def trials(self, *, curves_too: bool = True) -> Iterator[Trial]:
-        """Every trial, in the order of the keys; without curves faster.
+        """Yield every trial in the order of the keys. Without curves it is faster.
 
         Raises
         ------
         UnreadableFile
-            When one is damaged.
+            When a trial is damaged.
         """
         self._transact(self._demand_owners)
         for row in self._rows(curves_too=curves_too):
             yield self._trial(row)
 
     def _demand_owners(self, connection: Connection) -> None:
-        """Refuse rows whose owner is gone: where a key is damaged, the row that had it is not found."""
+        """Refuse rows that belong to no other row, because a damaged key makes a row seem to be missing."""
         owners = (
             (configurations, studies, {"study": "id"}),
             (trials, configurations, {name: name for name in KEY[:2]}),
@@ -144,46 +156,49 @@ class Entry:
             (weights, trials, {name: name for name in KEY}),
         )
         for table, owner, key in owners:
-            ours = or_(table.c.study == self.id, table.c.study.not_in(select(studies.c.id)))
-            owned = exists().where(*(owner.c[its] == table.c[name] for name, its in key.items()))
-            if connection.execute(select(table.c.study).where(ours, ~owned).limit(1)).first() is not None:
-                place = self._transact.database.place
-                raise UnreadableFile(f"{place} holds {table.name} without their {owner.name}; {DOCTOR}")
+            here = or_(table.c.study == self.id, table.c.study.not_in(select(studies.c.id)))
+            owned = exists().where(*(owner.c[column] == table.c[name] for name, column in key.items()))
+            if connection.execute(select(table.c.study).where(here, ~owned).limit(1)).first() is not None:
+                place, advice = self._transact.database.place, self._transact.database.rescue
+                raise UnreadableFile(
+                    f"{place} is damaged (it holds {table.name} without their {owner.name}). {advice}"
+                )
 
     def _rows(self, *which: ColumnElement[bool], curves_too: bool) -> Iterator[dict[str, Any]]:
-        """The rows of trials in the order of the keys, some thousand at once."""
+        """Yield the rows of trials in the order of the keys, read in batches."""
         last: tuple[int, int, int] = (-1, -1, -1)
         while rows := self._some_rows(which, last, curves_too):
             yield from (row for row in rows if self._has(row["configuration"], row["length"]))
             last = rows[-1]["configuration"], rows[-1]["length"], rows[-1]["repetition"]
 
     def _trial(self, row: dict[str, Any]) -> Trial:
-        """The trial of a row, which has the row of its curves too if these were read."""
-        theirs, blob = row.pop("curves", None), None
+        """Return the trial of a row, whose item `curves` is the row of its curves if these were read."""
+        row_of_curves, blob = row.pop("curves", None), None
         try:
             verify(trials, row)
-            if theirs is not None:
-                verify(curves, theirs)
-                blob = theirs["data"]
+            if row_of_curves is not None:
+                verify(curves, row_of_curves)
+                blob = row_of_curves["data"]
             return trial_of(row, self._places[row["configuration"]], blob)
         except UNREADABLE as error:
             raise self._damaged(f"T={row['length']}, repetition {row['repetition']}", error) from None
 
     def _damaged(self, which: str, why: object) -> UnreadableFile:
+        """The error for a damaged trial."""
         said = next(iter(str(why).splitlines()), type(why).__name__)
-        where = f"{self._transact.database.place} holds a damaged trial, {which} of {self.name!r}"
-        return UnreadableFile(f"{where} ({said}); {DOCTOR}")
+        place, advice = self._transact.database.place, self._transact.database.rescue
+        return UnreadableFile(f"{place} holds a damaged trial: {which} of study {self.name!r} ({said}). {advice}")
 
     def summary(self) -> StudySummary:
-        """What the trials come to; they are read one after the other, and not kept."""
+        """Return the summary of the trials. They are read in batches and not kept in memory."""
         return StudySummary.of(self.study, self.trials(curves_too=False))
 
     def result(self, *, curves: bool = True) -> StudyResult:
-        """All trials, with their curves or without."""
+        """Return the result of the study with all trials, with or without their curves."""
         return StudyResult.of(self.study, self.trials(curves_too=curves))
 
     def weights(self, key: Key) -> bytes | None:
-        """The trained weights of a trial as a safetensors file, if they were kept."""
+        """Return the trained weights of a trial as a safetensors file, or None if they were not kept."""
         number = self._numbers[key.configuration]
 
         def work(connection: Connection) -> bytes | None:
@@ -193,8 +208,8 @@ class Entry:
                 weights.c.length == key.length,
                 weights.c.repetition == key.repetition,
             )
-            its = columns(weights, self._transact.database.version(connection))
-            row = connection.execute(select(*its).where(where)).mappings().first()
+            present = columns(weights, self._transact.database.version(connection))
+            row = connection.execute(select(*present).where(where)).mappings().first()
             if row is None:
                 return None
             try:
@@ -206,19 +221,20 @@ class Entry:
         return self._transact(work)
 
     def forget_failed(self) -> int:
-        """Take out the trials that failed by the machine's fault, so that they are run again; return how many."""
+        """Delete the failed trials, so that they are run again. Return how many there were."""
 
         def work(connection: Connection) -> int:
-            asked = trials.c.length.in_(self.study.lengths)
-            failed = delete(trials).where(self._mine(), asked, trials.c.outcome == "failed")
+            lengths = trials.c.length.in_(self.study.lengths)
+            failed = delete(trials).where(self._mine(), lengths, trials.c.outcome == "failed")
             return int(connection.execute(failed).rowcount)
 
         return self._transact(work, writes=True)
 
     def _mine(self) -> ColumnElement[bool]:
-        """What belongs to the study as it is here, if `_has` agrees; somebody else may have let it grow meanwhile.
+        """The condition that a trial belongs to this study, which `_has` completes for several configurations.
 
-        Of tens of thousands of configurations there is no list in the query: databases take no such lists.
+        The store may have more trials under this name, because a study can grow. The query does not list the
+        configurations: databases limit the length of such lists.
         """
         mine = and_(
             trials.c.study == self.id,
@@ -228,39 +244,40 @@ class Entry:
         return mine if len(self._numbers) > 1 else and_(mine, trials.c.configuration == self._numbers[0])
 
     def _has(self, number: int, length: int) -> bool:
-        """Whether a configuration, by its number in the store, and a length are of the study as it is here."""
+        """Whether this study has a length, and a configuration, given by its number in the store."""
         return number in self._places and length in self._lengths
 
     def _with_weights(self) -> ColumnElement[bool]:
-        """Whether a trial has its weights, if they are to be kept; else it is computed again, bit for bit."""
+        """The condition that a trial has its weights if these should be kept; if not, it is computed again."""
         kept = exists().where(*(weights.c[name] == trials.c[name] for name in KEY))
         return or_(trials.c.repetition >= self.study.keep_weights, trials.c.outcome == "failed", kept)
 
     def _some_rows(
         self, which: Iterable[ColumnElement[bool]], after: tuple[int, int, int], curves_too: bool
     ) -> list[dict[str, Any]]:
-        """The next rows in the order of the keys; with curves, each has theirs as `curves`."""
+        """Return the next rows in the order of the keys. With curves, the item `curves` of each is their row."""
         key = [trials.c.configuration, trials.c.length, trials.c.repetition]
         where = self._mine(), tuple_(*key) > tuple_(*after), *which
 
         def work(connection: Connection) -> list[dict[str, Any]]:
             version = self._transact.database.version(connection)
-            ours, theirs = columns(trials, version), [c for c in columns(curves, version) if c.name not in KEY]
-            query = select(*ours)
+            of_trial = columns(trials, version)
+            of_curves = [column for column in columns(curves, version) if column.name not in KEY]
+            query = select(*of_trial)
             if curves_too:
                 same = [curves.c[name] == trials.c[name] for name in KEY]
-                query = query.add_columns(*theirs).outerjoin(curves, and_(*same))
+                query = query.add_columns(*of_curves).outerjoin(curves, and_(*same))
             rows = connection.execute(query.where(*where).order_by(*key).limit(BATCH))
-            names = [[column.name for column in part] for part in (ours, theirs)]
+            names = [[column.name for column in part] for part in (of_trial, of_curves)]
             return [_parted(row, *names) for row in rows]
 
         return self._transact(work)
 
 
-def _parted(values: Sequence[Any], ours: list[str], theirs: list[str]) -> dict[str, Any]:
-    """The row of a trial; what was joined to it, as the row of its curves."""
-    row = dict(zip(ours, values, strict=False))
-    if len(values) > len(ours):
+def _parted(values: Sequence[Any], of_trial: list[str], of_curves: list[str]) -> dict[str, Any]:
+    """Split a joined row into the row of the trial and, as its item `curves`, the row of the curves."""
+    row = dict(zip(of_trial, values, strict=False))
+    if len(values) > len(of_trial):
         key = {name: row[name] for name in KEY}
-        row["curves"] = key | dict(zip(theirs, values[len(ours) :], strict=True))
+        row["curves"] = key | dict(zip(of_curves, values[len(of_trial) :], strict=True))
     return row

@@ -1,4 +1,4 @@
-"""The trials of a study as a table for other programs: CSV, JSON or Parquet."""
+"""Export of the trials of a study for other programs, as CSV, JSON or Parquet."""
 
 import csv
 import io
@@ -20,49 +20,52 @@ from memspan.study.trial import Flow, Trial
 FORMATS = ("csv", "json", "parquet")
 ROWS_AT_ONCE = 10_000
 FORMULA = ("=", "+", "-", "@")
-"""How a text begins that a spreadsheet would compute, behind whatever it does not show."""
+"""The first characters of texts that a spreadsheet takes for a formula."""
 
 
 def export(
     entry: Entry, path: str | Path, form: str | None = None, *, curves: bool = False, force: bool = False
 ) -> int:
-    """Write the trials of a study to a file, which comes to be when it is whole.
+    """Write the trials of a study to a file, one row each. The file appears when it is complete.
 
-    A row is a trial: its study, the number and the fields of its configuration, its length and repetition, and
-    what it showed. CSV marks a text that a spreadsheet would take for a formula with an apostrophe before it; what
-    is not a number is empty there, and null in JSON and Parquet.
+    A row has the study, the number and fields of the configuration, the length, the repetition and the results. In
+    CSV, an apostrophe precedes a text that a spreadsheet would take for a formula. NaN and infinity are empty in
+    CSV, and null in JSON and Parquet.
 
     Parameters
     ----------
     entry : Entry
     path : path
-        A new file, unless `force` is given.
+        A file in an existing folder. It must be new unless `force` is True.
     form : str, optional
-        `csv`, `json` or `parquet`; by default what the path ends with.
+        `csv`, `json` or `parquet`; by default the ending of the path.
     curves : bool
-        Whether to write loss curves and gradients too; not to CSV.
+        Whether to write loss curves and gradients too, which CSV cannot hold.
     force : bool
-        Whether to replace a file that exists; it stays as it is until the new one is whole.
+        Whether to replace an existing file. The old file stays until the new one is complete.
 
     Returns
     -------
     int
-        How many trials.
+        The number of trials.
 
     Raises
     ------
     Conflict
-        When the file exists.
+        When the file exists and `force` is False, or when it is not a regular file.
+    InvalidArgument
+        When the format is unknown or cannot hold curves, or the folder does not exist.
     """
     path = Path(path)
     form = one_of("format", form if form is not None else path.suffix.removeprefix(".").lower(), FORMATS)
     if path.exists() and not (force and path.is_file()):
-        advice = "pass --force to replace it" if path.is_file() else "only a file can be replaced"
-        raise Conflict(f"{path} exists. Choose another --output; {advice}.")
+        if path.is_file():
+            raise Conflict(f"{path} exists. Choose another --output, or pass --force to replace it.")
+        raise Conflict(f"{path} exists and is not a regular file. Choose another --output.")
     if not path.parent.is_dir():
-        raise InvalidArgument("output", "in a folder that is there", shown(str(path)))
+        raise InvalidArgument("output", "in an existing folder", shown(str(path)))
     if curves and form == "csv":
-        raise InvalidArgument("curves", "left out for CSV, whose cells hold single numbers", shown(curves))
+        raise InvalidArgument("curves", "left out for CSV, whose cells hold single values", shown(curves))
     writers: dict[str, Callable[[IO[bytes], Entry, bool], int]] = {
         "csv": _write_csv,
         "json": _write_json,
@@ -73,33 +76,33 @@ def export(
 
 
 def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
-    """A flat dictionary for each trial."""
+    """Yield a flat dictionary for each trial."""
     study = entry.study
     fields = [{name: chosen[0] for name, chosen in one.values().items()} for one in study.configurations]
     names = list(dict.fromkeys(name for values in fields for name in values))
     large = {
         name for values in fields for name, value in values.items() if isinstance(value, int) and value >= 1 << 63
     }
-    for values in fields:  # a seed may have any number of digits, and other programs' whole numbers have 64 bits
+    for values in fields:  # seeds have up to 128 bits, and the integers of other programs 64
         values |= {name: str(values[name]) for name in large & values.keys()}
     renamed = old_columns(name.replace(".", "_") for name in names)
     for trial in entry.trials(curves_too=curves):
         values = fields[trial.configuration]
         row = {"study": entry.name, "configuration": trial.configuration + 1}
         row |= {name.replace(".", "_"): values.get(name) for name in names}
-        row |= {"length": trial.length, "repetition": trial.repetition} | _shown(trial, curves)
+        row |= {"length": trial.length, "repetition": trial.repetition} | _results(trial, curves)
         yield row | {old: row[new] for old, new in renamed.items()}
 
 
 def old_columns(columns: Iterable[str]) -> dict[str, str]:
-    """Of columns that memspan 0.1 named otherwise: the new name by the old one."""
-    there, begin = list(columns), "task_parameters_"
-    found = {old: new for old, new in RENAMED.items() if new in there}
-    of_task = [name for name in there if name.startswith(begin)]
+    """For each column that had another name in memspan 0.1, the new name by the old one."""
+    present, begin = list(columns), "task_parameters_"
+    found = {old: new for old, new in RENAMED.items() if new in present}
+    of_task = [name for name in present if name.startswith(begin)]
     return found | {f"parameters_{name.removeprefix(begin)}": name for name in of_task}
 
 
-def _shown(trial: Trial, curves: bool) -> dict[str, Any]:
+def _results(trial: Trial, curves: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"outcome": trial.outcome, "accuracy": trial.accuracy, "loss": trial.loss}
     found |= {"updates_done" if name == "updates" else name: getattr(trial, name) for name in PLAIN}
     found |= {name: getattr(trial, name) for name in ("accuracies", "losses")}
@@ -132,7 +135,7 @@ def _cell(value: Any) -> Any:
 
 
 def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet may compute it: spaces, control characters and wide signs do not keep it from that."""
+    """Whether a spreadsheet may compute a text, even behind spaces or control characters, or in wide letters."""
     shown = itertools.dropwhile(lambda letter: unicodedata.category(letter)[0] in "ZC", text)
     return unicodedata.normalize("NFKC", next(shown, "")).startswith(FORMULA) or text.startswith(("\t", "\r"))
 
@@ -154,7 +157,7 @@ def _write_parquet(file: IO[bytes], entry: Entry, curves: bool) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError:
-        rule = "csv or json, unless PyArrow is installed: pip install 'memspan[parquet]'"
+        rule = "csv or json, because PyArrow is not installed (pip install 'memspan[parquet]')"
         raise InvalidArgument("format", rule, "'parquet'") from None
     writer: Any = None
     count, block = 0, list[dict[str, Any]]()
@@ -181,7 +184,7 @@ def _write_parquet(file: IO[bytes], entry: Entry, curves: bool) -> int:
 
 
 def _schema(pa: Any, row: dict[str, Any]) -> Any:
-    """Columns by what they hold; one that is empty in the first row may hold numbers or a text later."""
+    """The Parquet schema, by name or by the values of the first row. A number in it may be empty."""
     kinds = {
         bool: pa.bool_(),
         int: pa.int64(),

@@ -1,8 +1,8 @@
-"""From schema 1 to schema 2, row by row.
+"""Migration from schema 1 to schema 2, row by row.
 
-Version 1 (memspan 0.1) called some fields of a study otherwise, named studies without a name by a checksum of all
-fields, defaults included, and called the compiled engine fused. Rows of later versions come back as they are. The
-checksums of schema 3 come later, with the first run that writes (`memspan.store.checksums`).
+Schema 1 (memspan 0.1) had other names for some fields, called the compiled engine fused, and named studies without
+a name by a checksum of all fields, defaults included. Rows of later schemas are returned unchanged. The checksums
+of schema 3 are added by the first run that writes (`memspan.store.checksums`).
 """
 
 import json
@@ -19,12 +19,12 @@ from memspan.study.configuration import Configuration
 from memspan.study.identity import canonical, checksum, code_of, default_name, restored, specified
 
 GRID = ("lengths", "repetitions", "weights")
-"""What version 1 left out of the checksum in a study's name."""
+"""The fields that schema 1 left out of the checksum in a study's name."""
 ENGINES = {"fused": "compiled"}
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables of a store of version 1 to version 2, in the transaction of `connection`."""
+    """Bring the tables of a store from schema 1 to schema 2, in the transaction of `connection`."""
     for table, key, newer in (
         (studies, (studies.c.id,), newer_study),
         (configurations, (configurations.c.study, configurations.c.configuration), newer_configuration),
@@ -39,7 +39,7 @@ def migrate(connection: Connection) -> None:
 
 
 def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `studies`; one that cannot be read stays as it is."""
+    """Return a row of `studies` in its new form, or unchanged if it cannot be read."""
     try:
         old = parsed_object(row["specification"])
         study = restored(json.dumps(_renamed(old)))
@@ -52,7 +52,7 @@ def newer_study(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `configurations`, likewise."""
+    """Return a row of `configurations` in its new form, or unchanged if it cannot be read."""
     try:
         found = _renamed(parsed_object(row["specification"]))
         return {**row, "specification": canonical(Configuration(**found))}
@@ -61,7 +61,7 @@ def newer_configuration(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def newer_trial(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `trials`."""
+    """Return a row of `trials` in its new form."""
     return {**row, "engine": ENGINES.get(row.get("engine", ""), row.get("engine"))}
 
 

@@ -14,35 +14,36 @@ from memspan.store.migration import migrate
 from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
 
 SECRET = ("password", "sslpassword")  # settings in a URL that are never shown
-PASSING = ("08", "40", "57P")  # PostgreSQL's states: a lost connection, a transaction to be repeated, a shutdown
-DAMAGED = ("XX001", "XX002", "22021", "42703", "42P01")  # pages, indexes, texts; a column or a table is gone
+PASSING = ("08", "40", "57P")  # classes of SQLSTATE: lost connection, transaction to repeat, shutdown
+DAMAGED = ("XX001", "XX002", "22021", "42703", "42P01")  # damaged page, index or text; missing column or table
 
 
 class PostgreSQL:
-    """A server, reached through psycopg 3; the tables are in a schema `memspan` of the database."""
+    """A database on a server, reached through psycopg 3. The tables are in its schema `memspan`."""
 
     patience = 60.0
+    rescue = "Restore the database from a backup."
     schema: str | None = "memspan"
-    LOCK = APPLICATION  # an advisory one, held while tables are made
+    LOCK = APPLICATION  # the advisory lock held while the schema changes
 
     def __init__(self, url: str) -> None:
         try:
             self.url = make_url(url).set(drivername="postgresql+psycopg")
         except (ArgumentError, ValueError):
             rule = "a URL such as postgresql://user@host/database"
-            raise InvalidArgument("store", rule, "one that cannot be read") from None  # it may hold a password
+            raise InvalidArgument("store", rule, "one that cannot be parsed") from None  # it may hold a password
         shown = self.url.set(drivername="postgresql").difference_update_query(SECRET)
         self.place = shown.render_as_string(hide_password=True)
 
     def demand_place(self) -> None:
-        """As in `Database`: a server that can be reached can make a schema, or says why not."""
+        """Do nothing: whether a schema can be created is known only when the server is reached."""
 
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
         try:
             engine = create_engine(self.url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
         except ModuleNotFoundError:
-            rule = "a path, unless psycopg is installed: pip install 'memspan[postgres]'"
+            rule = "a path, because psycopg is not installed (pip install 'memspan[postgres]')"
             raise InvalidArgument("store", rule, shown(self.place)) from None
         engine = engine.execution_options(schema_translate_map={None: "memspan"})
         try:
@@ -68,12 +69,12 @@ class PostgreSQL:
 
     def passes(self, error: DBAPIError) -> bool:
         """As in `Database`."""
-        state = getattr(error.orig, "sqlstate", None) or ""  # none where the server was not reached at all
+        state = getattr(error.orig, "sqlstate", None) or ""  # none if the server could not be reached
         lost = error.connection_invalidated or (isinstance(error, OperationalError) and not state)
         return lost or state.startswith(PASSING)
 
     def lost(self) -> bool:
-        """As in `Database`: the server says what it lacks."""
+        """Return False: the server's own errors say what is missing."""
         return False
 
     def damaged(self, error: DBAPIError) -> bool:
@@ -105,7 +106,7 @@ class PostgreSQL:
         if "memspan" in found:
             tables = inspect(connection).get_table_names(schema="memspan")
             if "about" not in tables:
-                raise UnreadableFile(f"{self.place} has a schema memspan, but it is not a store of memspan's")
+                raise UnreadableFile(f"{self.place} has a schema memspan, but it is not a memspan store.")
             version = self.version(connection)
             demand_version(self.place, version)
             if version < WITHOUT_CHECKSUMS:

@@ -1,4 +1,4 @@
-"""What is wrong with a store, and what can still be read of it. Only a copy is ever touched."""
+"""Diagnosis and rescue of a damaged SQLite store. SQLite opens only a copy, so the store is never changed."""
 
 import json
 import os
@@ -20,33 +20,33 @@ from memspan.runtime.files import replaced
 from memspan.runtime.passwords import without_passwords
 from memspan.store.checksums import columns, sealed
 from memspan.store.coherence import Rows, coherent_rows
-from memspan.store.database import NoStore, StoreFailed
+from memspan.store.database import DOCTOR, NoStore, StoreFailed
 from memspan.store.schema import APPLICATION, METADATA, VERSION
 from memspan.store.sqlite import SQLite, whole_size
 from memspan.store.store import Store
 
 BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What SQLite raises of a damaged file; the second where it quotes a text that is none."""
-PAGE = 4096  # bytes; SQLite's own choice, and so a store's
-LAST = 1 << 31  # a number that no row has
+"""The errors of SQLite for a damaged file. The second is raised when it quotes text that is not UTF-8."""
+PAGE = 4096  # bytes; SQLite's default, which stores keep
+LAST = 1 << 31  # above the number of every row
 MOST_COMPLAINTS = 20
-LARGEST = 1 << 40  # bytes that a file is made long
-MOST_COPIES = 20  # of a store that is written to meanwhile
+LARGEST = 1 << 40  # bytes to which a truncated file is extended at most
+MOST_COPIES = 20  # attempts to copy a store between two transactions
 SECONDS_BETWEEN_COPIES = 0.25
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found.
+    """The diagnosis of a store.
 
     Attributes
     ----------
     complaints : tuple of str
-        What is wrong; nothing if the store is sound.
+        What is wrong. Empty if the store is sound.
     rows : dict of str to int
-        How many rows of each table can be read.
+        The number of readable rows of each table.
     saved : dict of str to int
-        How many of them were saved: those that belong together, unless as lines of JSON. Nothing without a rescue.
+        The number of rows of each table that were saved. Empty without a rescue.
     """
 
     complaints: tuple[str, ...]
@@ -60,24 +60,24 @@ class Diagnosis:
 
 
 def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
-    """Look at a SQLite store, and save what can be read.
+    """Find what is wrong with a SQLite store, and save the rows that can be read.
 
     Parameters
     ----------
     path : path
-        The store; it is left as it is, and so is its journal.
+        The store. Neither the file nor its journal is changed.
     rescue : path, optional
-        A new file: another store, in which everything is that belongs together; or, if its name ends with
-        `.jsonl`, every readable row as a line of JSON.
+        A new file. If its name ends with `.jsonl`, it gets every readable row as a line of JSON. Otherwise it
+        becomes a store with the undamaged rows, as far as the rows that they belong to are undamaged too.
 
     Raises
     ------
     NoStore
-        When there is no such file.
+        When the store does not exist.
     InvalidArgument
-        When it is not a file, or `rescue` exists.
+        When `path` is not a file, or `rescue` exists.
     StoreFailed
-        When the store is written to all the time.
+        When another process writes to the store all the time.
     """
     path, rescue = Path(path), None if rescue is None else Path(rescue)
     if not path.exists():
@@ -100,31 +100,31 @@ def diagnose(path: str | Path, rescue: str | Path | None = None) -> Diagnosis:
 
 
 def _complaint_at_opening(path: Path) -> list[str]:
-    """What opening a copy of it as a store would say."""
+    """Return the error of opening a copy of the store, without the advice to run the doctor."""
     with _copied(path) as copy:
         try:
             SQLite(copy).open(create=False).dispose()
         except MemspanError as error:
-            return [str(error).replace(str(copy), path.name).split("; `memspan")[0]]
+            return [str(error).replace(str(copy), path.name).removesuffix(f" {DOCTOR}")]
     return []
 
 
 @contextmanager
 def _copied(path: Path) -> Iterator[Path]:
-    """A copy, with the journal of a transaction that was cut off, of a moment when nobody wrote."""
+    """Copy the store, with the journal of an interrupted transaction, while no other process writes to it."""
     with tempfile.TemporaryDirectory(prefix="memspan-doctor-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder) / "store"
         for _ in range(MOST_COPIES):
             before = _marks(path)
             for old, new in zip(_files(path), _files(copy), strict=True):
                 new.unlink(missing_ok=True)
-                with suppress(FileNotFoundError):  # of a journal there is mostly none
+                with suppress(FileNotFoundError):  # there is a journal only during a transaction
                     shutil.copyfile(old, new)
             if _marks(path) == before:
                 break
             time.sleep(SECONDS_BETWEEN_COPIES)
         else:
-            raise StoreFailed(f"{path} is written to all the time; look at it when the study has ended")
+            raise StoreFailed(f"{path} is being written to all the time. Try again when the study has ended.")
         yield copy
 
 
@@ -134,7 +134,7 @@ def _files(path: Path) -> tuple[Path, Path]:
 
 
 def _marks(path: Path) -> list[tuple[int, int] | None]:
-    """What changes when a store is written to. No lock is taken: SQLite would mend what it locks."""
+    """The time and size of the files, which change with every write. A lock would let SQLite repair the store."""
     marks: list[tuple[int, int] | None] = []
     for file in _files(path):
         try:
@@ -148,14 +148,14 @@ def _marks(path: Path) -> list[tuple[int, int] | None]:
 
 @contextmanager
 def _read(copy: Path) -> Iterator[tuple[sqlite3.Connection | None, list[str]]]:
-    """A connection to a copy, and what SQLite finds wrong; none if nothing can be read at all."""
+    """Yield a connection to a copy, or None if nothing can be read, and the complaints of SQLite."""
     with copy.open("rb") as file:
         start = file.read(101)
     if not start.startswith(b"SQLite format 3\0"):
-        if start[100:] in (b"\x05", b"\x0d"):  # a page of rows follows: only the header is gone
+        if start[100:] in (b"\x05", b"\x0d"):  # a page of rows follows, so only the header is damaged
             _write_header(copy)
     elif copy.stat().st_size < (whole := min(whole_size(start), LARGEST)):
-        os.truncate(copy, whole)  # zeros where it was cut off: else SQLite would read nothing of it
+        os.truncate(copy, whole)  # SQLite reads nothing of a file that is too short
     with closing(sqlite3.connect(copy)) as connection:
         connection.row_factory = sqlite3.Row
         connection.text_factory = lambda text: text.decode(errors="replace")
@@ -171,7 +171,7 @@ def _read(copy: Path) -> Iterator[tuple[sqlite3.Connection | None, list[str]]]:
 
 
 def _write_header(copy: Path) -> None:
-    """The first hundred bytes of a store (https://www.sqlite.org/fileformat.html, section 1.3)."""
+    """Write the first hundred bytes of a store (https://www.sqlite.org/fileformat.html, section 1.3)."""
     pages = copy.stat().st_size // PAGE
     head = struct.pack(">16sHBBBBBB", b"SQLite format 3\0", PAGE, 1, 1, 0, 64, 32, 32)
     numbers = (1, pages, 0, 0, 1, 4, 0, 0, 1, VERSION, 0, APPLICATION)
@@ -180,17 +180,17 @@ def _write_header(copy: Path) -> None:
 
 
 def sqlite_number() -> int:
-    """The version of SQLite as it writes it."""
+    """The version of SQLite as a file header has it."""
     major, minor, patch = sqlite3.sqlite_version_info
     return major * 1_000_000 + minor * 1000 + patch
 
 
 def _lacking(connection: sqlite3.Connection) -> list[str]:
-    """What a table does not have that it must have."""
+    """The complaints about missing tables and columns."""
     complaints = []
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for table in METADATA.tables.values():
-        names = ", ".join(f"[{column.name}]" for column in columns(table, version))  # "x" could be a text
+        names = ", ".join(f"[{column.name}]" for column in columns(table, version))  # "x" may be a text
         try:
             connection.execute(f"SELECT rowid, {names} FROM {table.name} LIMIT 0")
         except BROKEN as error:
@@ -199,7 +199,7 @@ def _lacking(connection: sqlite3.Connection) -> list[str]:
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
-    """Every row that can be read: behind one that cannot, ever longer steps look for the next that can."""
+    """Yield every readable row. Behind an unreadable one, it tries row numbers in steps that double each time."""
     last, step = 0, 1
     while last < LAST:
         try:
@@ -214,9 +214,9 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]
 
 
 def _incoherences(found: Rows, coherent: Rows) -> list[str]:
-    """What belongs to nothing, what has changed since it was written, and what is no trial."""
+    """The complaints about rows that are damaged or belong to no other row."""
     return [
-        f"{lost} rows of {name} cannot be used: what they belong to is gone, or they are damaged"
+        f"{lost} {'row' if lost == 1 else 'rows'} of {name} cannot be used: damaged, or belonging to a missing row"
         for name, kept in coherent.items()
         if (lost := len(found[name]) - len(kept))
     ]
@@ -227,7 +227,7 @@ def _counts(found: Rows) -> dict[str, int]:
 
 
 def _rescue(found: Rows, coherent: Rows, rescue: Path) -> dict[str, int]:
-    """Write what can be read to a new file; how many rows of each table there are."""
+    """Write the rows to a new file. Return the number of rows written for each table."""
     if rescue.suffix == ".jsonl":
         with replaced(rescue, "rescue") as file:
             for name, rows in found.items():

@@ -1,6 +1,6 @@
-"""The tables of a store, and how a trial becomes rows of them.
+"""The tables of a store, and the conversion between trials and rows.
 
-A schema of another form gets another `VERSION`; a store of a newer one is refused.
+Every change of the schema raises `VERSION`. A store with a newer schema is refused.
 """
 
 import json
@@ -27,14 +27,14 @@ from memspan.training.history import Outcome
 
 VERSION = 3
 WITHOUT_CHECKSUMS = 2
-"""The schema before this one: the same tables, whose rows have no checksums yet."""
+"""The previous version of the schema: the same tables without checksums."""
 APPLICATION = 0x6D737061  # "mspa": SQLite's application id
 
 METADATA = MetaData()
 
 
 def _checksum() -> Column[bytes]:
-    """Of the rest of the row (`memspan.store.checksums`)."""
+    """The column for the checksum of all other columns (`memspan.store.checksums`)."""
     return Column("checksum", LargeBinary)
 
 
@@ -44,12 +44,12 @@ studies = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("specification", Text, nullable=False),  # JSON of the Study
-    Column("hash", Text, nullable=False),  # SHA-256 of that
+    Column("hash", Text, nullable=False),  # SHA-256, see `memspan.study.identity.specified`
     Column("versions", Text, nullable=False),  # JSON of the Provenance
     Column("commit", Text),
     Column("created", Text, nullable=False),  # UTC, ISO 8601
     _checksum(),
-    sqlite_autoincrement=True,  # else a new study could get the id of one that was taken out, and is still running
+    sqlite_autoincrement=True,  # otherwise a new study could get the id of a deleted one that is still running
 )
 
 configurations = Table(
@@ -76,7 +76,7 @@ trials = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("updates", Integer, nullable=False),
-    Column("accuracy", Double),  # NULL where there is none, as for failed trials
+    Column("accuracy", Double),  # NULL for NaN, as in failed trials
     Column("loss", Double),
     Column("accuracies", Text, nullable=False),  # JSON lists, one number for each evaluation batch
     Column("losses", Text, nullable=False),
@@ -97,6 +97,7 @@ trials = Table(
 
 
 def _of_a_trial(name: str) -> Table:
+    """A table with one blob for a trial."""
     key = _key()
     names = [column.name for column in key]
     whole = ForeignKeyConstraint(names, [f"trials.{column}" for column in names], ondelete="CASCADE")
@@ -110,7 +111,7 @@ PLAIN = ("reason", "updates", "seconds", "cpu_seconds", "engine", "worker", "mem
 
 
 def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
-    """A row for each table that the trial is in."""
+    """Return the rows of a trial, one for each table; `key` has the columns of its key."""
     row = {name: getattr(trial, name) for name in PLAIN}
     row |= {"outcome": trial.outcome, "reason": trial.reason.replace("\0", "\\0")}
     row |= {name: None if math.isnan(number := getattr(trial, name)) else number for name in ("accuracy", "loss")}
@@ -122,22 +123,22 @@ def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
 
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, MemspanError)
-"""What reading a row may raise that another program, or a broken disk, has written."""
+"""The errors of reading a row that a disk has damaged or another program has written."""
 OUTCOMES = frozenset({Outcome.SOLVED, Outcome.UNSOLVED, Outcome.DIVERGED, Outcome.FAILED})
-"""How a trial may have ended."""
+"""The outcomes that a stored trial may have."""
 LEAST = dict.fromkeys(("repetition", "updates", "seconds", "cpu_seconds"), 0) | dict.fromkeys(
     ("length", "attempts", "curve_every", "flow_every"), 1
 )
-"""The smallest number that each field may hold."""
+"""The smallest allowed value of each field."""
 
 
 def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
-    """The trial of a row of `trials`, with its curves if there are any.
+    """Return the trial of a row of `trials`, with the curves in `blob` if that is given.
 
     Raises
     ------
     UNREADABLE
-        When it is damaged, or holds what no trial has.
+        When the row is damaged, or has values that no trial can have.
     """
     fields = {name: row[name] for name in PLAIN}
     fields |= {"outcome": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
@@ -149,7 +150,7 @@ def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
 
 
 def _demand_possible(trial: Trial) -> None:
-    """Refuse numbers that no trial has; a checksum says only that a row was written so."""
+    """Refuse values that no trial can have. A checksum shows only that they were written so."""
     for name, least in LEAST.items():
         if not getattr(trial, name) >= least:
             raise ValueError(f"{name} cannot be {getattr(trial, name)}")

@@ -19,15 +19,16 @@ from memspan.store.migration import migrate
 from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
 
 MILLISECONDS_TO_WAIT = 1000
-"""For another process that writes, at a time: meanwhile no signal is heard."""
+"""How long SQLite waits at a time for another process that writes. It handles no signals meanwhile."""
 SECONDS_TO_OPEN = 10.0
-FOLDER = "the folder of the store"  # as messages call it
+FOLDER = "the folder of the store"  # its name in messages
 
 
 class SQLite:
-    """A file. With a rollback journal and full synchronisation, what was committed survives a loss of power."""
+    """A SQLite file. A rollback journal and full synchronisation let committed data survive a loss of power."""
 
     patience = 600.0
+    rescue = DOCTOR
     schema: str | None = None
 
     def __init__(self, path: Path) -> None:
@@ -38,12 +39,13 @@ class SQLite:
         """As in `Database`."""
         demand_folder(self.path.parent, FOLDER)
         if self.path.parent.is_dir() and not os.access(self.path.parent, os.W_OK):
-            raise InvalidArgument(FOLDER, "one that can be written", repr(str(self.path.parent)))
+            raise InvalidArgument(FOLDER, "writable", repr(str(self.path.parent)))
 
     def open(self, *, create: bool) -> Engine:
         """As in `Database`."""
         self._look(create)
-        # Not a URL in one string: a name may have ? or % in it. And absolute: :memory: is a name like any other.
+        # The parts of the URL are passed separately, because a path may contain ? or %. It is absolute, so that
+        # :memory: is an ordinary name.
         engine = create_engine(URL.create("sqlite", database=str(self.path.absolute())))
         event.listen(engine, "connect", _set_up)
         event.listen(engine, "begin", _begin)
@@ -54,9 +56,9 @@ class SQLite:
             if says(error, "unable to open", "readonly", "locked", "full", "disk I/O"):
                 raise StoreFailed(f"{self.place} cannot be opened as a store: {error.orig}") from None
             raise UnreadableFile(self._damaged(error.orig)) from None
-        except UnicodeDecodeError:  # SQLite quotes what is damaged
+        except UnicodeDecodeError:  # SQLite quotes damaged text in its error
             engine.dispose()
-            raise UnreadableFile(self._damaged("its tables have names that are no text")) from None
+            raise UnreadableFile(self._damaged("the names of its tables are not UTF-8")) from None
         except BaseException:
             engine.dispose()
             raise
@@ -64,7 +66,7 @@ class SQLite:
         return engine
 
     def _check_patiently(self, engine: Engine) -> None:
-        """Another process may be writing a large transaction."""
+        """Check the store. Wait if another process has locked it for a large transaction."""
         until = time.monotonic() + SECONDS_TO_OPEN
         while True:
             try:
@@ -109,15 +111,15 @@ class SQLite:
         connection.execute(text(f"PRAGMA user_version = {version}"))
 
     def exclude_others(self, connection: Connection) -> None:
-        """As in `Database`; a transaction that writes does so anyway."""
+        """Do nothing: a transaction that writes excludes other writers already."""
 
     def size(self, connection: Connection) -> int:
         """As in `Database`."""
         return self.path.stat().st_size
 
     def _look(self, create: bool) -> None:
-        """Read the header of the file, before SQLite is let near it."""
-        if not self.path.name:  # as of "." and "/"
+        """Check the header of the file before SQLite opens it."""
+        if not self.path.name:  # "." or "/"
             raise InvalidArgument("store", "a file", shown(self.place))
         if not self.path.exists():
             if not create:
@@ -128,25 +130,25 @@ class SQLite:
             raise InvalidArgument("store", "a file", shown(self.place))
         with self.path.open("rb") as file:
             header = file.read(100)
-        if not header:  # as SQLite leaves it when it is killed before the first transaction
+        if not header:  # SQLite leaves an empty file when it is killed before the first transaction
             if not create and not self.journal.exists():
                 raise NoStore(self.place)
             return
         if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-            raise UnreadableFile(f"{self.place} is not a store of memspan's: it is not a SQLite database")
+            raise UnreadableFile(f"{self.place} is not a memspan store: it is not a SQLite database.")
         version, application = struct.unpack(">i4xi", header[60:72])
         if application != APPLICATION:
-            raise UnreadableFile(f"{self.place} is a SQLite database, but not a store of memspan's")
+            raise UnreadableFile(f"{self.place} is a SQLite database, but not a memspan store.")
         demand_version(self.place, version)
         size, whole = self.path.stat().st_size, whole_size(header)
         if size < whole and not self.journal.exists():
-            raise UnreadableFile(self._damaged(f"cut off: {size:,} of {whole:,} bytes"))
+            raise UnreadableFile(self._damaged(f"truncated: {size:,} of {whole:,} bytes"))
 
     def _make_tables(self, engine: Engine) -> None:
-        """Unless they are there: a store on a disk that cannot be written can be read."""
+        """Create or migrate the tables if necessary. Otherwise write nothing: the disk may be read-only."""
         with engine.connect() as connection:
-            ours = connection.execute(text("PRAGMA application_id")).scalar_one() == APPLICATION
-            if ours and self.version(connection) >= WITHOUT_CHECKSUMS and not _missing_tables(connection):
+            is_store = connection.execute(text("PRAGMA application_id")).scalar_one() == APPLICATION
+            if is_store and self.version(connection) >= WITHOUT_CHECKSUMS and not _missing_tables(connection):
                 return
         with self.writing(engine) as connection:
             if connection.execute(text("PRAGMA application_id")).scalar_one() != APPLICATION:
@@ -154,17 +156,17 @@ class SQLite:
                 self.mark(connection, VERSION)
                 METADATA.create_all(connection)
             if missing := _missing_tables(connection):
-                raise UnreadableFile(self._damaged(f"it has no table {', '.join(sorted(missing))}"))
+                raise UnreadableFile(self._damaged(f"missing tables: {', '.join(sorted(missing))}"))
             if self.version(connection) < WITHOUT_CHECKSUMS:
                 migrate(connection)
                 self.mark(connection, WITHOUT_CHECKSUMS)
 
     def _damaged(self, why: object) -> str:
-        return f"{self.place} is damaged ({why}); {DOCTOR}"
+        return f"{self.place} is damaged ({why}). {DOCTOR}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is: another one may have taken its name."""
+    """The device and inode of a file, which tell whether another file has taken its name."""
     try:
         found = path.stat()
     except OSError:
@@ -173,7 +175,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def whole_size(header: bytes) -> int:
-    """The bytes of a SQLite file by its header (https://www.sqlite.org/fileformat.html, section 1.3)."""
+    """The size of a SQLite file according to its header, in bytes; 0 if the header does not tell.
+
+    See https://www.sqlite.org/fileformat.html, section 1.3.
+    """
     size = int.from_bytes(header[16:18], "big")
     changes, pages, valid_for = (int.from_bytes(header[at : at + 4], "big") for at in (24, 28, 92))
     return (65536 if size == 1 else size) * pages if changes == valid_for else 0
@@ -184,7 +189,7 @@ def _missing_tables(connection: Connection) -> set[str]:
 
 
 def _set_up(connection: Any, record: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says, and not where sqlite3 thinks
+    connection.isolation_level = None  # `_begin` begins transactions, instead of Python's sqlite3
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {MILLISECONDS_TO_WAIT}")
     for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
@@ -193,6 +198,6 @@ def _set_up(connection: Any, record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """One that will write says so at once: one that had read first could not wait for another to finish."""
+    """Begin a transaction. One that writes takes its lock at once: after a read it could not wait for others."""
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

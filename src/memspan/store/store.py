@@ -1,10 +1,9 @@
-"""The store: studies and their trials in a database, written by the coordinator alone.
+"""The store: studies and their trials in a database. Only the coordinator writes to it.
 
-A trial is a pure function of its key, so inserting one twice is harmless, two coordinators of one study only waste
-work, and what a crash took away is computed again. There are no locks, no leases and no half-states.
+A trial is a pure function of its key. So inserting a trial twice is harmless, two coordinators of one study only
+waste work, and trials lost in a crash are computed again. No locks, leases or partial states are needed.
 """
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,29 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Column, Connection, Select, Table, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from memspan.errors import InvalidArgument, NotFound, UnreadableFile, did_you_mean, shown, truth
+from memspan.errors import InvalidArgument, UnreadableFile, shown, truth
 from memspan.runtime.renamed import checked_keywords
-from memspan.store.checksums import columns, seal, sealed, verify
-from memspan.store.database import DOCTOR
+from memspan.store.catalogue import Catalogue, escaped, has_results, names, unescaped
+from memspan.store.checksums import seal, sealed
 from memspan.store.entry import Entry
-from memspan.store.schema import OUTCOMES, UNREADABLE, configurations, studies, trials
+from memspan.store.schema import OUTCOMES, studies, trials
 from memspan.store.transactions import Transactions, database
-from memspan.study.fingerprint import changed, fingerprints
-from memspan.study.identity import (
-    UncheckedCode,
-    canonical,
-    code_of,
-    default_name,
-    demand_contained,
-    demand_same_code,
-    grown_by,
-    name_beside,
-    restored,
-    specified,
-    unchecked_code,
-)
+from memspan.study.fingerprint import fingerprints
+from memspan.study.identity import UncheckedCode, canonical, grown_by, specified, unchecked_code
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
 from memspan.study.study import Key, Study
@@ -42,7 +29,21 @@ from memspan.study.study import Key, Study
 
 @dataclass(frozen=True)
 class Overview:
-    """What `memspan store ls` says of a study."""
+    """A study in a store, and how many of its trials have ended. `memspan store ls` shows it.
+
+    Attributes
+    ----------
+    name : str
+    study : Study
+    versions : Provenance
+        The versions with which the study was first run.
+    created : str
+        UTC, in ISO 8601.
+    hash : str
+        The SHA-256 of the study's configurations, lengths, repetitions and `keep_weights`.
+    counts : dict of str to int
+        The number of trials for each outcome.
+    """
 
     name: str
     study: Study
@@ -56,12 +57,12 @@ class Overview:
 
     @property
     def trials(self) -> int:
-        """How many it will have."""
+        """The number of trials of the whole study."""
         return self.study.size
 
     @property
     def done(self) -> int:
-        """How many it has."""
+        """The number of trials that have ended."""
         return sum(self.counts.values())
 
 
@@ -73,14 +74,14 @@ class Store:
     place : path or str
         The file, or a URL such as `postgresql://user@host/database`.
     create : bool
-        Whether to make a store if there is none.
+        Whether to create a store that does not exist.
 
     Raises
     ------
     NoStore
-        When there is none, and none is to be made.
+        When there is no store and `create` is False.
     UnreadableFile
-        When it is damaged, not memspan's, or of a newer version; it is left as it was.
+        When it is damaged, not a memspan store, or of a newer version. It is not changed.
     StoreFailed
         When it cannot be reached or written.
     """
@@ -88,6 +89,7 @@ class Store:
     @checked_keywords()
     def __init__(self, place: str | Path, *, create: bool = False) -> None:
         self.transact = Transactions(database(place), create=truth("create", create))
+        self._catalogue = Catalogue(self.transact.database)
 
     def __repr__(self) -> str:
         return f"<Store {self.place}>"
@@ -99,34 +101,37 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self.transact.close()
 
     @property
     def place(self) -> str:
-        """Where it is; without a password."""
+        """The path or the URL, without a password."""
         return self.transact.database.place
 
     @property
     def size(self) -> int:
-        """Bytes, of all studies together."""
+        """The size of all studies together, in bytes."""
         return self.transact(self.transact.database.size)
 
     def enter(self, study: Study, provenance: Provenance | None = None) -> Entry:
-        """Find a study by its name, or make it; other lengths, more repetitions or values let it grow.
+        """Add a study, or let the study of the same name grow by new lengths, repetitions and values.
 
-        The entry is of what was asked for, which may be less than there is.
+        Returns
+        -------
+        Entry
+            Of `study`, which may have fewer trials than the store has under this name.
 
         Raises
         ------
         AnotherStudy
-            When the name belongs to a study that this one does not contain, or whose cells, tasks or initializers
-            had other code; the message has every difference.
+            When the stored study of this name has values that `study` lacks, or was run with other code of a cell,
+            task or initializer. The message lists every difference.
 
         Warns
         -----
         UncheckedCode
-            When the code of the study in the store is not known.
+            When the store has no comparable fingerprints of the study's code.
         """
         code, unknown = fingerprints(_a_study(study)), list[str]()
         versions = provenance or Provenance.here()
@@ -139,87 +144,94 @@ class Store:
 
         def work(connection: Connection) -> Entry:
             seal(connection, self.transact.database)
-            name = self._name(connection, study, code)
-            same = self._of_name(connection, name).with_for_update()
+            name = self._catalogue.name_of(connection, study, code)
+            same = self._catalogue.query(connection, name).with_for_update()
             found: Mapping[Any, Any] | None = connection.execute(same).mappings().first()
             if found is None:
-                connection.execute(self.transact.database.insert(studies), row | {"name": _escaped(name)})
+                connection.execute(self.transact.database.insert(studies), row | {"name": escaped(name)})
                 found = connection.execute(same).mappings().one()
-                if found["checksum"] is None:  # it is ours, and has a number now
+                if found["checksum"] is None:  # the row was inserted just now, and has an id only since then
                     found = sealed(studies, found)
-            old = self._same(connection, found, study, code, name)
-            was = self._code(found["specification"], name)
-            unknown[:] = unchecked_code(was, code, old) if _has_results(connection, found["id"]) else []
+            old = self._catalogue.same(connection, found, study, code, name)
+            was = self._catalogue.code(found["specification"], name)
+            unknown[:] = unchecked_code(was, code, old) if has_results(connection, found["id"]) else []
             grown = grown_by(old, study)
             whole = sealed(studies, {**found, **specified(grown, was | code)})
             connection.execute(update(studies).where(studies.c.id == found["id"]).values(**whole))
-            self._number(connection, found["id"], grown, name)
+            self._catalogue.add_configurations(connection, found["id"], grown, name)
             return self._entry(
                 connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
             )
 
         entry = self.transact(work, writes=True)
         if unknown:
-            since = "cannot be told whether its code has changed since"
-            warnings.warn(f"Study {entry.name!r}: it {since} ({', '.join(unknown)}).", UncheckedCode, stacklevel=2)
+            parts = ", ".join(unknown)
+            message = f"memspan cannot tell whether the code of study {entry.name!r} has changed ({parts})."
+            warnings.warn(message, UncheckedCode, stacklevel=2)
         return entry
 
     def find(self, name: str) -> Entry:
-        """The study of that name.
+        """Return the entry of a study.
 
         Raises
         ------
         NotFound
-            When there is none.
+            When the store has no study of this name.
         """
 
         def work(connection: Connection) -> Entry:
-            found = connection.execute(self._of_name(connection, name)).mappings().first()
+            found = connection.execute(self._catalogue.query(connection, name)).mappings().first()
             if found is None:
-                raise self._unknown(connection, name)
-            return self._entry(connection, found["id"], self._study(found, name), name)
+                raise self._catalogue.unknown(connection, name)
+            return self._entry(connection, found["id"], self._catalogue.study(found, name), name)
 
         return self.transact(work)
 
     def existing(self, study: Study) -> Entry | None:
-        """The entry of a study that the store has, as `enter` gives it, or None; nothing is written.
+        """Return the entry that `enter` would return if the store has the study, else None. Nothing is written.
 
         Raises
         ------
         AnotherStudy
-            As `enter` does.
+            As in `enter`.
         """
         code = fingerprints(_a_study(study))
 
         def work(connection: Connection) -> Entry | None:
-            name = self._name(connection, study, code)
-            found = connection.execute(self._of_name(connection, name)).mappings().first()
+            name = self._catalogue.name_of(connection, study, code)
+            found = connection.execute(self._catalogue.query(connection, name)).mappings().first()
             if found is None:
                 return None
-            old = self._same(connection, found, study, code, name)
+            old = self._catalogue.same(connection, found, study, code, name)
             weights = max(old.keep_weights, study.keep_weights)
             return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
 
         return self.transact(work)
 
     def missing(self, study: Study, *, but_failed: bool = False) -> list[Key]:
-        """The keys of a study that are not here yet, or have failed; nothing is written.
+        """Return the keys of the trials of a study that are not in the store. Nothing is written.
+
+        Parameters
+        ----------
+        study : Study
+        but_failed : bool
+            Whether to include the trials that failed.
 
         Raises
         ------
         AnotherStudy
-            As `enter` does.
+            As in `enter`.
         """
         entry = self.existing(study)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
         return [key for key in study.keys if key not in done]
 
     def names(self) -> list[str]:
-        """Of every study, the oldest first."""
-        return self.transact(_names)
+        """The names of all studies, the oldest first."""
+        return self.transact(names)
 
     def overviews(self) -> list[Overview]:
-        """Every study, the oldest first."""
+        """The overviews of all studies, the oldest first."""
 
         def work(connection: Connection) -> list[Overview]:
             counts: dict[int, dict[str, int]] = {}
@@ -228,170 +240,79 @@ class Store:
             )
             for study, outcome, count in connection.execute(grouped):
                 if outcome not in OUTCOMES:
-                    raise UnreadableFile(
-                        f"{self.place} holds damaged trials (outcome cannot be {outcome!r}); {DOCTOR}"
-                    )
+                    advice = self.transact.database.rescue
+                    raise UnreadableFile(f"{self.place} is damaged (outcome cannot be {outcome!r}). {advice}")
                 counts.setdefault(study, {})[outcome] = count
-            query = select(*self._columns(connection, studies)).order_by(studies.c.id)
+            query = select(*self._catalogue.columns(connection, studies)).order_by(studies.c.id)
             rows = connection.execute(query).mappings().all()
             return [self._overview(row, counts.get(row["id"], {})) for row in rows]
 
         return self.transact(work)
 
     def remove(self, name: str) -> int:
-        """Take a study out, with all its trials, also one that cannot be read; return how many there were."""
+        """Delete a study with all its trials, even if it cannot be read. Return the number of its trials.
+
+        Raises
+        ------
+        NotFound
+            When the store has no study of this name.
+        """
 
         def work(connection: Connection) -> int:
-            number = self._count(connection, name)
-            connection.execute(delete(studies).where(studies.c.name == _escaped(name)))
+            number = self._catalogue.count(connection, name)
+            connection.execute(delete(studies).where(studies.c.name == escaped(name)))
             return number
 
         return self.transact(work, writes=True)
 
     def count(self, name: str) -> int:
-        """How many trials a study has, also one that cannot be read."""
-        return self.transact(lambda connection: self._count(connection, name))
+        """Return the number of trials that the store has of a study, even if the study cannot be read.
 
-    def _count(self, connection: Connection, name: str) -> int:
-        study = connection.execute(select(studies.c.id).where(studies.c.name == _escaped(name))).scalar()
-        if study is None:
-            raise self._unknown(connection, name)
-        number = select(func.count()).select_from(trials).where(trials.c.study == study)
-        return int(connection.execute(number).scalar_one())
-
-    def _unknown(self, connection: Connection, name: str) -> NotFound:
-        near = did_you_mean(name, _names(connection)).removeprefix("; d")
-        more = f"D{near}" if near else "`memspan store ls` lists what it holds."
-        return NotFound(f"No study {shown(name)} in {self.place}. {more}")
-
-    def _name(self, connection: Connection, study: Study, code: Mapping[str, str]) -> str:
-        """Return the name of a study, or one made from its settings; from its code too, where that has changed."""
-        if study.name is not None:
-            return study.name
-        usual = default_name(study)
-        found = connection.execute(self._of_name(connection, usual)).mappings().first()
-        other = found is not None and self._changed(connection, found, code, usual)
-        return name_beside(usual, code) if other else usual
-
-    def _same(self, connection: Connection, found: Any, study: Study, code: Mapping[str, str], name: str) -> Study:
-        """Return the study in the store, if it has the settings and the code of `study`."""
-        old = self._study(found, name)
-        demand_contained(old, study, name)
-        demand_same_code(self._changed(connection, found, code, name), name)
-        return old
-
-    def _changed(self, connection: Connection, found: Any, code: Mapping[str, str], name: str) -> list[str]:
-        """Return what has other code than a study in the store, if that study has results."""
-        differing = changed(self._code(found["specification"], name), code)
-        return differing if _has_results(connection, found["id"]) else []
+        Raises
+        ------
+        NotFound
+            When the store has no study of this name.
+        """
+        return self.transact(lambda connection: self._catalogue.count(connection, name))
 
     def _overview(self, row: Any, counts: dict[str, int]) -> Overview:
-        study = self._study(row, name := _unescaped(str(row["name"])))
+        study = self._catalogue.study(row, name := unescaped(str(row["name"])))
         try:
             versions = Provenance.model_validate_json(row["versions"])
         except ValueError as error:
-            raise self._damaged(name, f"its versions cannot be read: {error}") from None
+            raise self._catalogue.damaged(name, f"its versions cannot be read: {error}") from None
         return Overview(name, study, versions, row["created"], row["hash"], counts)
 
-    def _study(self, row: Any, name: str) -> Study:
-        try:
-            verify(studies, row)
-            return restored(row["specification"], name)
-        except UNREADABLE as error:
-            raise self._damaged(name, error) from None
-
-    def _damaged(self, name: str, why: object) -> UnreadableFile:
-        said = str(why) or type(why).__name__
-        return UnreadableFile(f"{self.place} holds a study {name!r} that cannot be read ({said}); {DOCTOR}")
-
-    def _code(self, specification: str, name: str) -> dict[str, str]:
-        try:
-            return code_of(specification)
-        except (*UNREADABLE, AttributeError) as error:
-            raise self._damaged(name, error) from None
-
     def _entry(self, connection: Connection, identity: int, study: Study, name: str) -> Entry:
-        """Of what is asked for. A configuration that is not in the store gets a number that no trial has."""
-        there = self._numbers(connection, identity, name)
-        numbers = [there.get(canonical(one), -1 - k) for k, one in enumerate(study.configurations)]
+        """The entry of `study`. A configuration that is not in the store gets a number that no trial has."""
+        stored = self._catalogue.numbers(connection, identity, name)
+        numbers = [stored.get(canonical(one), -1 - k) for k, one in enumerate(study.configurations)]
         return Entry(self.transact, identity, name, study.model_copy(update={"name": name}), numbers)
-
-    def _numbers(self, connection: Connection, identity: int, name: str) -> dict[str, int]:
-        """Of the configurations of a study in the store."""
-        there = select(*self._columns(connection, configurations)).where(configurations.c.study == identity)
-        rows = connection.execute(there).mappings().all()
-        try:
-            for row in rows:
-                verify(configurations, row)
-        except ValueError as error:
-            raise self._damaged(name, f"a configuration: {error}") from None
-        return {row["specification"]: row["configuration"] for row in rows}
-
-    def _number(self, connection: Connection, identity: int, study: Study, name: str) -> None:
-        """Give numbers to the configurations that have none yet."""
-        numbers = self._numbers(connection, identity, name)
-        new = [text for text in map(canonical, study.configurations) if text not in numbers]
-        first = max(numbers.values(), default=-1) + 1
-        rows = [
-            sealed(configurations, {"study": identity, "configuration": first + k, "specification": text})
-            for k, text in enumerate(new)
-        ]
-        if rows:
-            connection.execute(insert(configurations), rows)
-
-    def _of_name(self, connection: Connection, name: str) -> Select[Any]:
-        return select(*self._columns(connection, studies)).where(studies.c.name == _escaped(name))
-
-    def _columns(self, connection: Connection, table: Table) -> list[Column[Any]]:
-        return columns(table, self.transact.database.version(connection))
 
 
 @checked_keywords()
 def load_study(store: str | Path, name: str) -> StudyResult:
-    """The trials that `run_study` has left in a store, with their curves.
+    """Return the result of a study in a store: the trials that have ended, with their curves.
 
     Parameters
     ----------
     store : path or str
         A SQLite file, or the URL of a PostgreSQL database.
     name : str
-        Of the study.
+        The name of the study.
 
     Raises
     ------
     NotFound
         When there is no such store or study.
     UnreadableFile, StoreFailed
-        As `Store` does.
+        As in `Store`.
     """
     with Store(store) as opened:
         return opened.find(name).result()
-
-
-def _has_results(connection: Connection, identity: int) -> bool:
-    """Whether a trial of a study has ended otherwise than by the machine's fault, or an error in its code."""
-    query = exists().where(trials.c.study == identity, trials.c.outcome != "failed")
-    return bool(connection.execute(select(query)).scalar())
-
-
-def _names(connection: Connection) -> list[str]:
-    return [
-        _unescaped(text) for text in connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars()
-    ]
 
 
 def _a_study(study: Study) -> Study:
     if not isinstance(study, Study):
         raise InvalidArgument("study", "a Study", shown(study))
     return study
-
-
-def _escaped(name: str) -> str:
-    """PostgreSQL has no text with a NUL in it."""
-    if not isinstance(name, str):
-        raise InvalidArgument("name", "that of a study, a text", shown(name))
-    return name.replace("\\", "\\\\").replace("\0", "\\0")
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", lambda found: "\0" if found[1] == "0" else found[1], text)

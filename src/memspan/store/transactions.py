@@ -1,4 +1,4 @@
-"""Work on a store, each piece in one transaction; and which database a place means."""
+"""Transactions on a store, and the choice of the database by its address."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,17 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from memspan.errors import InvalidArgument, UnreadableFile, shown
 from memspan.runtime.passwords import without_passwords
-from memspan.store.database import DOCTOR, Database, StoreFailed, StoreLost
+from memspan.store.database import Database, StoreFailed, StoreLost
 from memspan.store.postgres import PostgreSQL
 from memspan.store.sqlite import SQLite
 
 Result = TypeVar("Result")
-SECONDS_TO_TELL = 2.0  # that it is waited for
-SECONDS_TO_PAUSE = 0.5  # before a server that was lost is tried again
+SECONDS_TO_TELL = 2.0  # of waiting before `waiting` is called
+SECONDS_TO_PAUSE = 0.5  # between two attempts
 
 
 def database(store: str | Path) -> Database:
-    """The database of a path or a URL."""
+    """Return the database at a path or a URL; it is not opened yet."""
     if not isinstance(store, str | Path) or not str(store) or "\0" in str(store):  # type: ignore[redundant-expr]
         got = without_passwords(shown(store))
         raise InvalidArgument("store", "a path, or the URL of a PostgreSQL database", got)
@@ -34,12 +34,12 @@ def database(store: str | Path) -> Database:
 
 
 class Transactions:
-    """Of an open database: each is called with what is to be done, and done as a whole or not at all.
+    """Runs functions on an open database, each in one transaction, which is committed as a whole or not at all.
 
     Attributes
     ----------
     waiting : callable
-        Called once, with the reason and `Database.patience`, when one has waited for some seconds.
+        Called once for a transaction that has waited for some seconds, with the reason and `Database.patience`.
 
     Raises
     ------
@@ -54,36 +54,39 @@ class Transactions:
         self.waiting: Callable[[str, float], None] = lambda reason, seconds: None
 
     def __call__(self, work: Callable[[Connection], Result], *, writes: bool = False) -> Result:
-        """Do it in one transaction; again, where a server was lost and may come back."""
-        began, told = time.monotonic(), False
+        """Run `work` in a transaction, and return its result. If the error may pass, wait and run it again."""
+        began, reported = time.monotonic(), False
         while True:
             try:
                 with self.database.writing(self._engine) if writes else self._engine.begin() as connection:
                     return work(connection)
             except IntegrityError:
                 raise
-            except UnicodeDecodeError as error:  # SQLite quotes what is damaged
-                raise UnreadableFile(f"{self.database.place} is damaged ({error}); {DOCTOR}") from None
+            except UnicodeDecodeError as error:  # SQLite quotes damaged text in its error
+                raise self._damaged(error) from None
             except DBAPIError as error:
                 waited, reason = time.monotonic() - began, without_passwords(str(error.orig).strip())
                 if self.database.damaged(error):
-                    raise UnreadableFile(f"{self.database.place} is damaged ({reason}); {DOCTOR}") from None
+                    raise self._damaged(reason) from None
                 if not self.database.passes(error) or waited > self.database.patience:
                     raise self._failure(reason) from None
-            if waited > SECONDS_TO_TELL and not told:
-                told = True
+            if waited > SECONDS_TO_TELL and not reported:
+                reported = True
                 self.waiting(reason, self.database.patience)
             time.sleep(SECONDS_TO_PAUSE)
+
+    def _damaged(self, reason: object) -> UnreadableFile:
+        return UnreadableFile(f"{self.database.place} is damaged ({reason}). {self.database.rescue}")
 
     def _failure(self, reason: str) -> StoreFailed:
         place = self.database.place
         if self.database.lost():
             return StoreLost(
-                f"{place} was deleted, moved or replaced while it was in use. What was stored in it is gone, "
+                f"{place} was deleted, moved or replaced while it was in use. Its trials are lost, "
                 "unless the file was moved."
             )
-        return StoreFailed(f"{place} cannot be used: {reason}; what it held before is still there")
+        return StoreFailed(f"{place} cannot be used: {reason}. Trials stored before are kept.")
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._engine.dispose()

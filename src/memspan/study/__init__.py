@@ -1,4 +1,4 @@
-"""What a study is: configurations x lengths x repetitions, each trial a pure function of its key."""
+"""Studies: configurations x lengths x repetitions. Each trial is a pure function of its key."""
 
 from memspan.study.figures import save_figures
 from memspan.study.results import LengthSummary, StudyResult, StudySummary

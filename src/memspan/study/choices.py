@@ -1,4 +1,4 @@
-"""The choices that make a configuration: one field each, which may hold one value or several."""
+"""The fields of a configuration. In a study each field may hold several values."""
 
 from collections.abc import Iterable, Mapping
 from itertools import product
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     InitializerName = str
     RuleName = str
     TaskName = str
-else:  # the choices are what the dictionaries hold
+else:  # pydantic takes the names that the dictionaries hold
     CellName, InitializerName, RuleName = Literal[*CELLS], Literal[*INITIALIZERS], Literal[*RULES]
     TaskName = Literal[*TASKS]
 
@@ -37,13 +37,13 @@ RENAMED = {
     "evaluation_batches": "final_batches",
     "weights": "keep_weights",
 }
-"""Fields as memspan 0.1 called them."""
+"""The names of fields in memspan 0.1, and today's."""
 
 
 class _Several:
-    """Of a field that may be one value or a list of them: `"lstm"`, `["lstm", "gru"]`, or `"lstm,gru"`.
+    """The annotation of a field that takes one value or a list: `"lstm"`, `["lstm", "gru"]`, or `"lstm,gru"`.
 
-    One value is kept as it is, whether it came in a list or not; several become a tuple.
+    A single value is kept as it is, even if it came in a list. Several values become a tuple.
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -64,7 +64,7 @@ class _Several:
 
 
 def split(value: Any) -> list[Any]:
-    """`5,10,20` for `5 10 20`, a single value, and anything that gives values, such as a range."""
+    """Return the values of a field as a list: of one value, of a text such as `5,10,20`, or of an iterable."""
     single = isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable)
     items: list[Any] = []
     for item in [value] if single else value:
@@ -77,7 +77,7 @@ def split(value: Any) -> list[Any]:
 
 
 def different(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    """These, if no two of them are equal."""
+    """Return `items` if no two of them are equal."""
     if len(set(items)) < len(items):
         raise PydanticCustomError("twice", "different from each other")
     return items
@@ -90,56 +90,56 @@ Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 class Choices(BaseModel):
-    """Everything that a trial's result depends on but its length and repetition.
+    """Everything that the result of a trial depends on, except its length and repetition.
 
-    A `Configuration` has one value in each field; in a `Study` each field may hold several.
+    A `Configuration` has one value in each field. In a `Study` each field may hold several.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: Annotated[TaskName, SEVERAL] = Field(
-        "recall", description="Task with its variant, as `memspan tasks` lists them."
+        "recall", description="Task and variant. `memspan tasks` lists them."
     )
     task_parameters: dict[str, Annotated[float, SEVERAL]] = Field(
-        {}, description="Parameters of the task, each by its name, such as --task-parameters.tolerance 0.05."
+        {}, description="Parameters of the task by name, such as --task-parameters.tolerance 0.05."
     )
     cell: Annotated[CellName, SEVERAL] = Field(
-        "rnn", description="Recurrent cell of the network, as `memspan cells` lists them."
+        "rnn", description="Recurrent cell of the network. `memspan cells` lists them."
     )
     init: Annotated[InitializerName, SEVERAL] | None = Field(
         None,
-        description="Initializer of the weights, if not the cell's own. With rnn-relu, identity makes the IRNN.",
+        description="Initializer of the weights; by default the cell's own. rnn-relu with identity is the IRNN.",
     )
     gain: Annotated[Above0, SEVERAL] = Field(
-        1.0, description="Factor of the initial weights; with orthogonal and identity of R alone."
+        1.0, description="Factor that multiplies the initial weights; with orthogonal and identity only R."
     )
     recurrent_gain: Annotated[Above0, SEVERAL] = Field(
-        1.0, description="Factor of the initial R alone, with every initializer."
+        1.0, description="Factor that multiplies the initial recurrent weights R only, for every initializer."
     )
     hidden: Annotated[Count, SEVERAL] = Field(32, description="Number of hidden units H.")
-    optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="Optimiser that changes the weights.")
+    optimizer: Annotated[RuleName, SEVERAL] = Field("adam", description="Optimiser that updates the weights.")
     learning_rate: Annotated[Above0, SEVERAL] = Field(1e-2, description="Learning rate of the optimiser.")
     clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
-        1.0, description="Largest norm of the gradient, to which longer ones are clipped; 0 clips nothing."
+        1.0, description="Norm to which a larger gradient is clipped; 0 turns clipping off."
     )
     batch: Annotated[Count, SEVERAL] = Field(64, description="Number of sequences B in a training batch.")
     updates: Annotated[Count, SEVERAL] = Field(
-        1500, description="Largest number of updates of a trial, which ends sooner when it solves its length."
+        1500, description="Largest number of updates of a trial. A trial ends earlier when it solves its length."
     )
     threshold: Annotated[Annotated[float, Field(gt=0, le=1)], SEVERAL] = Field(
-        0.9, description="Accuracy on held-out batches from which on a length counts as solved."
+        0.9, description="Accuracy on held-out batches at or above which a length counts as solved."
     )
     evaluate_every: Annotated[Count, SEVERAL] = Field(50, description="Number of updates between two evaluations.")
     final_batches: Annotated[Count, SEVERAL] = Field(
-        20, description="Number of held-out batches that decide at the end whether the length is solved."
+        20, description="Number of held-out batches that decide after training whether the length is solved."
     )
     evaluation_samples: Annotated[Count, SEVERAL] = Field(
         500, description="Number of sequences in a held-out batch."
     )
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
-        "float32", description="Floating-point type of the weights and of training."
+        "float32", description="Floating-point type of the weights and of all training arithmetic."
     )
-    seed: Annotated[Seed, SEVERAL] = Field(0, description="Seed from which every random number comes.")
+    seed: Annotated[Seed, SEVERAL] = Field(0, description="Seed of all random numbers.")
 
     def __init__(self, /, **values: Any) -> None:
         try:
@@ -166,7 +166,7 @@ class Choices(BaseModel):
         return self
 
     def __repr__(self) -> str:
-        """The fields that were given, so that it reads as the call that makes it."""
+        """The constructor call with the fields that were set."""
         given = ((name, getattr(self, name)) for name in type(self).model_fields if name in self.model_fields_set)
         return f"{type(self).__name__}({', '.join(f'{name}={shown(value)}' for name, value in given)})"
 
@@ -176,26 +176,26 @@ class Choices(BaseModel):
         return hash(self.model_dump_json())
 
     def __eq__(self, other: object) -> bool:
-        """Whether every field is equal; what has been looked up meanwhile does not count."""
+        """Whether every field is equal. Cached properties do not count."""
         return type(self) is type(other) and self.model_dump() == other.model_dump()
 
     def values(self) -> dict[str, tuple[Any, ...]]:
-        """The values of every field, each parameter of the task by itself: `task_parameters.items`."""
+        """The values of each field, as tuples. Each task parameter is a field, such as `task_parameters.items`."""
         fields = {name: getattr(self, name) for name in Choices.model_fields if name != "task_parameters"}
         fields |= {f"task_parameters.{name}": value for name, value in self.task_parameters.items()}
         return {name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As `with_`; pydantic's own would take any name and any value without a check."""
+        """The same as `with_`, because pydantic's own method checks neither names nor values."""
         return self.with_(**update) if update else super().model_copy(deep=deep)
 
     def with_(self, **changes: Any) -> Self:
-        """The same but for these fields, as `study.with_(cell="lstm")`."""
+        """Return a copy with some fields changed, as in `study.with_(cell="lstm")`."""
         return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`task_parameters.items` as an item of `task_parameters`."""
+    """Return `flat` with each `task_parameters.NAME` as the item NAME of a dictionary `task_parameters`."""
     found: dict[str, Any] = {}
     for name, value in flat.items():
         if name.startswith("task_parameters."):

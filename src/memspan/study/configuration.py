@@ -1,4 +1,4 @@
-"""One configuration: every choice made, and what is built of it."""
+"""The configuration: one value for each choice, and the task, network and optimiser that these make."""
 
 from typing import Any, Self
 
@@ -13,9 +13,9 @@ from memspan.training.optimizers import RULES, Chain, ClipByNorm
 
 
 class Configuration(Choices):
-    """One network on one task, trained in one way: a single value in every field.
+    """One network, one task and one way of training: a single value in every field.
 
-    With a length and a repetition it is all that a trial depends on. `Study.configurations` makes them.
+    A trial depends on its configuration, length and repetition only. `Study.configurations` makes configurations.
     """
 
     model_config = ConfigDict(title="memspan configuration")
@@ -25,20 +25,20 @@ class Configuration(Choices):
         for name, values in self.values().items():
             if len(values) > 1:
                 raise InvalidArgument(name, "one value; a Study takes several", shown(values))
-        self.make_task()  # raises if the task does not take them
+        self.make_task()  # raises if the task does not take its parameters
         return self
 
     def make_task(self) -> Task:
-        """The task, with its parameters."""
+        """Return the task with its parameters."""
         return get_task(self.task, **self.task_parameters)
 
     def make_optimizer(self) -> Chain:
-        """The clip and the rule."""
+        """Return the optimiser: clipping, if there is any, and the update rule."""
         clips = [ClipByNorm(self.clip)] if self.clip else []
         return Chain(*clips, RULES[self.optimizer](self.learning_rate))
 
     def make_network(self, length: int, rng: Any) -> Network:
-        """A network for that length, with new weights from `rng`."""
+        """Return a network for sequences of `length`, with initial weights from `rng`."""
         _, features, outputs, output_steps = self.make_task().shape(length)
         return Network(
             self.cell,
@@ -54,7 +54,7 @@ class Configuration(Choices):
         )
 
     def describe(self) -> str:
-        """One line for headings."""
+        """Return one line for headings: cell, size, initial weights and optimiser."""
         init = f"{self.init or CELLS[self.cell].init} init"
         for name in ("gain", "recurrent_gain"):
             if (value := getattr(self, name)) != 1:

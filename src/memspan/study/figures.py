@@ -1,4 +1,4 @@
-"""The figures of a study: each record computed from its trials, drawn, and saved with its numbers."""
+"""The figures of a study: records computed from its trials, drawn and saved with their numbers."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -29,23 +29,34 @@ from memspan.training.history import Outcome
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 80  # letters of a title that fit onto the narrowest figure
-SEQUENCES = 1000  # from which is estimated where answers lie
+WIDTH = 80  # characters of a title that fit onto the narrowest figure
+SEQUENCES = 1000  # sample that estimates which steps hold the answer
 
 
 def draws_trials(study: Study) -> bool:
-    """Whether there are figures of a study's trials, and not only of what they come to; of many there are none."""
+    """Whether the study is small enough for figures of its trials, besides those of its summary."""
     return len(study.configurations) <= MOST_CONFIGURATIONS and study.size <= MOST_WITH_CURVES
 
 
 @checked_keywords()
 def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
-    """Draw all that there is; return the PNG files written (an SVG and a CSV lie beside each).
+    """Draw the figures of a study. Return the PNG files; each has an SVG and a CSV of the same name beside it.
 
-    Of several configurations there are figures of all, and the figures of each in a folder that is named for what
-    sets it apart, such as `cell-lstm-gain-4`; of more than `MOST_CONFIGURATIONS` only the solved shares of all. A
-    summary has no trials: only its accuracies and shares are drawn. A figure without a single number in it is not
-    drawn: of trials that all failed, or whose first repetition is not done.
+    A study of several configurations has figures that compare them, and a folder for each configuration, named
+    after its values, such as `cell-lstm-gain-4`. Above `MOST_CONFIGURATIONS` only the solved shares are drawn. A
+    `StudySummary` has no trials, so only its accuracies and solved shares are drawn. Figures without any data are
+    left out, for instance when all trials failed or the first repetition is not done.
+
+    Parameters
+    ----------
+    result : StudyResult or StudySummary
+    folder : path
+        It is created if only its last part is missing.
+
+    Raises
+    ------
+    InvalidArgument
+        When `result` or `folder` has another type, or the folder cannot be made.
     """
     if not isinstance(result, StudySummary):
         raise InvalidArgument("result", "a StudyResult or a StudySummary", shown(result))
@@ -65,12 +76,12 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
 
 
 def folder_of(label: str) -> str:
-    """The folder of a configuration: `cell-lstm-gain-4` for `cell lstm, gain 4`."""
+    """The folder name of a configuration: `cell-lstm-gain-4` for the label `cell lstm, gain 4`."""
     return re.sub(r"[^\w.+-]+", "-", label)
 
 
 def _headed(record: Any, label: str) -> Any:
-    """The record with what sets its configuration apart as the first line of its title."""
+    """Return the record with the label of its configuration above its title."""
     return replace(record, title="\n".join([*wrap(label, WIDTH), record.title]))
 
 
@@ -104,7 +115,7 @@ def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "
 
 
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
-    """Accuracies and solved shares of the lengths that have trials."""
+    """The accuracies and solved shares by length, for lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
     task = result.study.configuration.make_task()
     return AccuracyByLength(
@@ -117,7 +128,7 @@ def accuracy_record(result: StudySummary) -> AccuracyByLength:
 
 
 def shares_record(result: StudySummary) -> SharesByLength:
-    """The solved share of every configuration."""
+    """The solved shares of every configuration by length."""
     shares = {
         result.study.label(number): {row.length: row.share for row in part.summaries() if row.share.trials}
         for number, part in enumerate(result.parts)
@@ -127,7 +138,7 @@ def shares_record(result: StudySummary) -> SharesByLength:
 
 
 def loss_record(result: StudyResult) -> LossByLength:
-    """Every trial's curve, each point in the middle of the updates that it averages."""
+    """The training loss of every trial. Each point lies in the middle of the updates that it averages."""
     curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
     task = result.study.configuration.make_task()
     risks = {length: task.trivial_risk(length) for length in curves}
@@ -135,9 +146,9 @@ def loss_record(result: StudyResult) -> LossByLength:
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
-    """The median over repetitions of a norm at each time step, at the start and at the end of training.
+    """The median over repetitions of some norms at each time step, before and after training.
 
-    At the end, those that solved their length and those that did not are apart, as in `flows_of`.
+    After training, trials that solved their length and trials that did not have separate panels, as in `flows_of`.
     """
     found = {length: flows_of(trials) for length, trials in _by_length(result)}
     headings = [heading for heading in MOMENTS if any(flows[heading] for flows in found.values())]
@@ -154,7 +165,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
 
 
 def map_record(result: StudyResult) -> NormsDuringTraining:
-    """dL/da over training, of the first repetition of each length."""
+    """‖dL/da[t]‖ during training, for the first repetition of each length."""
     first = {length: trials[0] for length, trials in _by_length(result) if trials[0].flow_map}
     maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
     every = max((trial.flow_every for trial in first.values()), default=1)
@@ -165,21 +176,21 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
 
 
 def relevance(task: Task, length: int) -> PerStep:
-    """In what share of sequences each step holds a part of the answer."""
+    """The share of sequences in which each time step holds a part of the answer."""
     x, _ = task.sample(length, SEQUENCES, np.random.default_rng(0))
     return np.asarray(task.relevant(x).mean(axis=1))
 
 
 def _title(what: str, result: StudySummary) -> str:
-    """What is shown, and of which study; wrapped."""
+    """The wrapped title: what the figure shows, and of which study."""
     task = result.study.configuration.make_task()
-    parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # to be broken at commas alone
+    parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # break lines at commas only
     network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
     return "\n".join([*_lines(what), *_lines(network)]).replace("\u00a0", " ")
 
 
 def _lines(text: str) -> list[str]:
-    """As few lines as fit, all about as long: a single word on the last one would look lost."""
+    """Wrap a text into the fewest lines that fit, all of about the same length."""
     count = len(wrap(text, WIDTH))
     return next(
         lines for width in range(len(text) // count, WIDTH + 1) if len(lines := wrap(text, width)) == count
@@ -187,7 +198,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
-    """The lengths with trials that ran, and those."""
+    """Yield each length that has trials that did not fail, with these trials."""
     for length in result.study.lengths:
         trials = [trial for trial in result.of_length(length) if trial.outcome is not Outcome.FAILED]
         if trials:

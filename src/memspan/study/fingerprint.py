@@ -1,9 +1,9 @@
-"""A fingerprint of the code behind a study: of each of its cells, tasks and initializers.
+"""Fingerprints of the code of a study: one for each of its cells, tasks and initializers.
 
-It covers the numbers that they hold, the source of their functions (`memspan.study.source`), and the functions,
-classes and constants that these use, unless those come from a library. Of memspan itself cells, tasks and losses
-count. A function without a source, as one typed into a bare prompt, counts by its bytecode: then the fingerprint
-begins with the version of Python, and is compared with those of the same version alone.
+A fingerprint covers the numbers that the part holds, the source of its functions (`memspan.study.source`), and the
+functions, classes and constants that these use. Code of installed libraries is left out; of memspan itself, cells,
+tasks and losses count. A function without source, such as one typed at Python's prompt, counts by its bytecode.
+The fingerprint then begins with the version of Python, and can be compared only within that version.
 """
 
 import functools
@@ -27,14 +27,14 @@ COMPUTES = {
     Task: ("shape", "draws", "make", "make_loss", "correct", "mask", "noise_free", "sample", "accuracy"),
     MeanLoss: ("forward", "backward", "into", "kind", "check_labels"),
 }
-"""The methods on which a trial depends, with all that they use; texts and theory are left out."""
+"""The methods on which a trial depends. Methods that only describe the task or state theory are left out."""
 MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
 OWN_PARTS = ("cells", "tasks", "losses")
 PLAIN = bool | int | float | complex | str | bytes | None
 
 
 def parts_of(choices: Choices) -> dict[str, Any]:
-    """Every cell, task and initializer that a configuration or a study names, as `cell lstm`."""
+    """Every cell, task and initializer of a configuration or a study, under keys such as `cell lstm`."""
     values = choices.values()
     found: dict[str, Any] = {f"cell {name}": CELLS[name] for name in values["cell"]}
     found |= {f"task {name}": TASKS[name] for name in values["task"]}
@@ -42,26 +42,26 @@ def parts_of(choices: Choices) -> dict[str, Any]:
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:
-    """The fingerprint of each of these."""
+    """The fingerprint of each of `parts_of(choices)`."""
     return {name: fingerprint(part) for name, part in parts_of(choices).items()}
 
 
 def fingerprint(part: Any) -> str:
-    """Of one cell, task or function; as hexadecimal digits, with a version of Python before them for bytecode."""
+    """The fingerprint of a cell, task or function: hexadecimal digits, for bytecode after a version of Python."""
     reader = _Reader(part)
     digest = hashlib.sha256(reader.text(part).encode()).hexdigest()[:16]
     return f"{sys.version_info[0]}.{sys.version_info[1]}:{digest}" if reader.by_bytecode else digest
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What has another fingerprint by now; what cannot be compared is not listed."""
+    """The parts whose fingerprints differ. Parts whose fingerprints cannot be compared are not listed."""
     return [
         name for name in old.keys() & new.keys() if _comparable(old[name], new[name]) and old[name] != new[name]
     ]
 
 
 def unchecked(old: Mapping[str, str], new: Mapping[str, str], used: Iterable[str]) -> list[str]:
-    """Of what is used, that whose old fingerprint is missing, or cannot be compared."""
+    """The parts in `used` whose old fingerprint is missing or cannot be compared."""
     return [name for name in used if name not in old or not _comparable(old[name], new[name])]
 
 
@@ -70,16 +70,16 @@ def _comparable(one: str, other: str) -> bool:
 
 
 class _Reader:
-    """Writes an object and what it uses as one text; each function, class and object once."""
+    """Writes an object and everything that it uses as one text, each function, class and object once."""
 
     def __init__(self, root: Any) -> None:
         self.home = _package(_module(_first_function(root)))
         self.by_bytecode = False
         self.numbers: dict[int, int] = {}
-        self.alive: list[Any] = []  # so that no two of them have the same id
+        self.alive: list[Any] = []  # Python may give the id of a deleted object to another one
 
     def text(self, value: Any) -> str:
-        """Any value."""
+        """The text of any value; `#N` for an object that was written before."""
         value = self.bare(value)
         if isinstance(value, PLAIN):
             return f"{type(value).__name__} {value!r}"
@@ -94,13 +94,12 @@ class _Reader:
         try:
             return f"{type(value).__name__}({self.inside(value)})"
         finally:
-            if isinstance(
-                value, tuple | list | set | frozenset | Mapping
-            ):  # whether two are one is Python's choice
+            # Python decides whether two equal containers are one object, so these are written each time.
+            if isinstance(value, tuple | list | set | frozenset | Mapping):
                 del self.numbers[id(value)]
 
     def bare(self, value: Any) -> Any:
-        """A function without the decorators of libraries around it."""
+        """Return a function without decorators that come from libraries."""
         while not isinstance(value, type) and not self.follows(value):
             inner = getattr(value, "__wrapped__", getattr(value, "py_func", None))
             if inner is None:
@@ -109,7 +108,7 @@ class _Reader:
         return value
 
     def inside(self, value: Any) -> str:
-        """What an object holds, by its kind."""
+        """The text of the contents of an object, according to its type."""
         match value:
             case FunctionType():
                 return self.function(value)
@@ -135,16 +134,16 @@ class _Reader:
                     item.name: getattr(value, item.name) for item in fields(value) if item.name not in left_out
                 }
                 return self.list([kept, INITIALIZERS[value.init]])
-        if not self.follows(value):  # by name alone, if it has one
+        if not self.follows(value):  # an object of a library counts by its name
             return f"{_module(value)}.{getattr(value, '__name__', '')}"
         return self.list([type(value), getattr(value, "__dict__", {})])
 
     def list(self, values: Iterable[Any]) -> str:
-        """One after the other."""
+        """The texts of several values, separated by commas."""
         return ", ".join(map(self.text, values))
 
     def function(self, function: FunctionType) -> str:
-        """Its source, and the values that it takes from elsewhere."""
+        """The source of a function, its defaults, and the closed-over and global values that it uses."""
         code, namespace = function.__code__, function.__globals__
         if not self.follows(function):
             return f"{_module(function)}.{function.__qualname__}"
@@ -158,7 +157,7 @@ class _Reader:
         return "\n".join([source, self.list(others), *(f"{name}: {text}" for name, text in used.items() if text)])
 
     def of_module(self, name: str, filename: str, namespace: dict[str, Any], code: CodeType) -> str:
-        """A global of a function's module; empty for what is none, or is a library's."""
+        """The text of a global of a function's module; empty if there is none or it belongs to a library."""
         value = namespace.get(name)
         if name not in namespace or name == "__builtins__":
             return ""
@@ -167,14 +166,17 @@ class _Reader:
             return ", ".join(
                 f"{one}: {self.of_module(one, str(value.__file__), vars(value), code)}" for one in inside
             )
-        if isinstance(value, dict | list | set):  # which may be a cache, that fills while the program runs
+        if isinstance(value, dict | list | set):  # it may be a cache, which fills while the program runs
             return top_level_source(name, filename, namespace) or self.text(value)
         value = self.bare(value)
         callable_there = isinstance(value, FunctionType | type)
         return self.text(value) if not callable_there or self.follows(value) else ""
 
     def of_class(self, kind: type, names: Iterable[str] | None) -> str:
-        """What a class defines itself or inherits, but from libraries: these names, and what they use."""
+        """The text of a class: the attributes `names` and all that they use, inherited ones included.
+
+        Base classes from libraries are left out. By default it begins with the methods that trials depend on.
+        """
         if not self.follows(kind):
             return f"{kind.__module__}.{kind.__qualname__}"
         owners = [owner for owner in kind.__mro__ if self.follows(owner)]
@@ -190,18 +192,18 @@ class _Reader:
             parts = [vars(owner)[name] for owner in owners if name in vars(owner)]
             parts = [part for part in parts if not self.generated(name, part)]
             beyond = next((k for k, part in enumerate(parts) if "super" not in self.names(part)), len(parts))
-            parts = parts[: beyond + 1]  # those that `super` reaches too
+            parts = parts[: beyond + 1]  # with the inherited ones that `super` reaches
             found[name] = self.list(parts)
             todo += sorted(set().union(*map(self.names, parts)))
         return "\n".join(f"{name}: {text}" for name, text in sorted(found.items()) if text)
 
     def names(self, part: Any) -> set[str]:
-        """What a method looks up."""
+        """The names that a method looks up."""
         code = getattr(self.bare(_inner(part)), "__code__", None)
         return set() if code is None else names_in(code)
 
     def generated(self, name: str, part: Any) -> bool:
-        """Whether Python made a part of a class from its fields, or from those of a library."""
+        """Whether Python or a library generated a part of a class, such as the methods of a dataclass."""
         inner = self.bare(_inner(part))
         if isinstance(inner, FunctionType):
             return not self.follows(inner) or (
@@ -210,7 +212,7 @@ class _Reader:
         return name.startswith("__") or inspect.isdatadescriptor(inner)
 
     def follows(self, part: Any) -> bool:
-        """Whether a function, class or module counts by its content, and not by its name."""
+        """Whether a function, class or module counts by its contents instead of its name."""
         module = _module(part)
         package = _package(module)
         if package == "memspan":
@@ -219,7 +221,7 @@ class _Reader:
 
 
 def _first_function(part: Any) -> Any:
-    """What says where a part is from."""
+    """The function or class whose module is the home of a part."""
     while isinstance(part, functools.partial):
         part = part.func
     if isinstance(part, Cell):
@@ -228,7 +230,7 @@ def _first_function(part: Any) -> Any:
 
 
 def _module(part: Any) -> str:
-    """The name of the module; of a decorated function, that of the decorator."""
+    """The name of the module of a part; for a decorated function, the module of its decorator."""
     if isinstance(part, FunctionType):
         return str(part.__globals__.get("__name__"))
     if isinstance(part, ModuleType):
@@ -241,7 +243,7 @@ def _package(module: str) -> str:
 
 
 def _of_library(module: str) -> bool:
-    """Whether a module was installed, or is Python's own."""
+    """Whether a module was installed or belongs to Python's standard library."""
     file = getattr(sys.modules.get(module), "__file__", None)
     installed = file is not None and any(part in ("site-packages", "dist-packages") for part in _parts(file))
     return installed or _package(module) in sys.stdlib_module_names - {"__main__"}
@@ -252,7 +254,7 @@ def _parts(file: str) -> list[str]:
 
 
 def _inner(part: Any) -> Any:
-    """The function of a method, whatever kind of method it is."""
+    """The function of a method, static method, class method or property."""
     return getattr(part, "__func__", getattr(part, "fget", part))
 
 
@@ -264,6 +266,6 @@ def _content(cell: Any) -> Any:
 
 
 def _bytecode(code: CodeType) -> str:
-    """What a function without a source does, its docstring included."""
+    """The bytecode, names and constants of a function as a text; the docstring is one of the constants."""
     inside = [_bytecode(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
     return repr((code.co_code.hex(), code.co_names, code.co_varnames, inside))

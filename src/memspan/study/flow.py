@@ -1,4 +1,4 @@
-"""The gradient against lag of several configurations in one figure, before training and of a study's trials."""
+"""Records of the gradient against lag for several configurations: before training, and from a study's trials."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,20 @@ from memspan.study.trial import Flow, Trial, gradient_flow, untrained
 from memspan.training.history import Outcome
 
 MOST_LENGTHS = 4
-"""Rows of a figure; of more lengths the shortest, the longest and some between."""
+"""The most lengths in a figure. Of more, it shows the shortest, the longest and some in between."""
 MOMENTS = BEFORE, SOLVED, NOT_SOLVED = "before training", "after training: solved", "after training: not solved"
+"""The headings under which gradients are collected."""
 
 
 def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
-    """‖dL/da[t]‖ of untrained networks, one for each configuration and seed: the size of one batch's gradient.
+    """‖dL/da[t]‖ of one batch, for an untrained network of each configuration and seed.
 
-    They are the networks and the first batches of a study's first repetition, with the study's `dtype`.
+    Networks and batches are those with which the first repetition of the study begins, in the study's `dtype`.
 
     Raises
     ------
     InvalidArgument
-        Where there are more configurations than a figure can tell apart.
+        When there are more configurations than a figure can tell apart.
     """
     choices = choices_of(study)
     demand_distinct(choices, fields_of(study))
@@ -40,7 +41,7 @@ def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
 
 
 def trained_record(result: StudyResult) -> FlowsByLag:
-    """The median over repetitions of ‖dL/da[t]‖ for each configuration of a study, before and after training."""
+    """The median over repetitions of ‖dL/da[t]‖, before and after training, for each configuration of a study."""
     study = result.study
     shown = some_of(study.lengths)
     found = [
@@ -63,10 +64,10 @@ def trained_record(result: StudyResult) -> FlowsByLag:
 
 
 def flows_of(trials: Sequence[Trial]) -> dict[str, list[Flow]]:
-    """The flows of some trials, for each of `MOMENTS`.
+    """The gradients of some trials, under each heading in `MOMENTS`.
 
-    After training, those that solved their length and those that did not are apart: they differ by orders of
-    magnitude, and a median of both belongs to no network.
+    After training, trials that solved their length and trials that did not are kept apart: their gradients differ
+    by orders of magnitude, so a median over both would describe neither.
     """
     solved = [trial.end for trial in trials if trial.outcome is Outcome.SOLVED]
     others = [trial.end for trial in trials if trial.outcome is not Outcome.SOLVED]
@@ -75,7 +76,7 @@ def flows_of(trials: Sequence[Trial]) -> dict[str, list[Flow]]:
 
 
 def fields_of(study: Study) -> tuple[str, ...]:
-    """The names of the fields that vary, as they are shown."""
+    """The names of the fields that vary, as headings show them."""
     return tuple(study.shown(name) for name in study.varying)
 
 
@@ -85,11 +86,11 @@ def choices_of(study: Study) -> list[Choices]:
 
 
 def headline(study: Study) -> str:
-    """The tasks, and the network or what is varied of it."""
+    """The tasks, and the network or the fields that vary."""
     return f"{', '.join(study.values()['task'])}: {study.describe()}"
 
 
 def some_of(lengths: Sequence[int]) -> list[int]:
-    """At most `MOST_LENGTHS` of them, evenly, with both ends."""
+    """Return at most `MOST_LENGTHS` evenly spaced lengths, the first and the last included."""
     places = np.unique(np.linspace(0, len(lengths) - 1, MOST_LENGTHS).round().astype(int))
     return [lengths[place] for place in places]

@@ -1,4 +1,4 @@
-"""Where a study was run: versions, commit and machine."""
+"""The provenance of a study: versions, commit and machine."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ from memspan._version import __version__
 
 
 class Provenance(BaseModel):
-    """Where a study was run."""
+    """The versions, the commit and the machine with which a study was run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class Provenance(BaseModel):
 
     @classmethod
     def here(cls) -> Self:
-        """The versions that are running; the commit only from a checkout of memspan's own."""
+        """The provenance of this process. The commit is known only in a checkout of memspan's repository."""
         source = Path(__file__).parents[3]
         commit = None
         if (source / ".git").exists():

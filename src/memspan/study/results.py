@@ -1,4 +1,4 @@
-"""What the trials of a study come to: solved shares with their intervals, one sentence; and the trials."""
+"""The results of a study: solved shares with intervals, the answer in one sentence, and the trials."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,25 +22,26 @@ FLAT = (
     *("length", "repetition", "outcome", "reason", "updates", "accuracy", "loss"),
     *("seconds", "cpu_seconds", "attempts", "digest"),
 )
-"""Fields of a trial that are one value."""
+"""The fields of a trial that hold a single value."""
 MOST_WITH_CURVES = 10_000
-"""Trials whose curves are read too, where nothing else is said; of more they stay in the store."""
+"""The largest study whose curves are read by default. Those of larger studies stay in the store."""
 
 
 @dataclass(frozen=True, repr=False)
 class LengthSummary:
-    """All repetitions of one length.
+    """The summary of all repetitions of a configuration at one length.
 
     Attributes
     ----------
     length : int
         T.
     share : SolvedShare
-        How many solved it, of those that ran; a diverged one ran and did not solve.
+        The share of trials that solved the length. Diverged trials count as not solved, failed ones do not count.
     diverged, failed : int
-        How many ended so. A failed trial is the machine's fault and counts nowhere else.
+        The numbers of diverged and of failed trials. A failed trial has no result: an error or the death of its
+        worker ended it.
     accuracies, losses : tuple of float
-        One number for each repetition that ran, on held-out batches.
+        One number for each trial that did not fail, on held-out batches.
     reasons : tuple of str
         Why trials failed, each reason once.
     """
@@ -58,24 +59,24 @@ class LengthSummary:
 
     @property
     def done(self) -> int:
-        """How many trials have ended, however they did."""
+        """The number of trials that have ended, failed ones included."""
         return self.share.trials + self.failed
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the accuracy over repetitions; nan for fewer than two."""
+        """The standard deviation of the accuracy over repetitions; NaN for fewer than two."""
         return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else float("nan")
 
 
 @dataclass(frozen=True, repr=False)
 class StudySummary:
-    """A study, and what its trials come to. Of a million trials it takes a few dozen megabytes.
+    """The summary of a study, without its trials. For a million trials it takes a few dozen megabytes.
 
     Attributes
     ----------
     study : Study
     rows : tuple of tuple of LengthSummary
-        For each configuration one for each length, the shortest first.
+        For each configuration a summary of each length, the shortest first.
     """
 
     study: Study
@@ -83,7 +84,7 @@ class StudySummary:
 
     @classmethod
     def of(cls, study: Study, trials: Iterable[Trial]) -> Self:
-        """Of trials in the order of their keys."""
+        """Return the summary of trials, which must come in the order of their keys."""
         return cls(study, summed(study, trials))
 
     def __repr__(self) -> str:
@@ -94,44 +95,47 @@ class StudySummary:
 
     @cached_property
     def parts(self) -> Sequence["StudySummary"]:
-        """The summary of each configuration by itself."""
+        """The summary of each configuration."""
         if len(self.rows) == 1:
             return [self]
         return [StudySummary(self.study.only(k), (rows,)) for k, rows in enumerate(self.rows)]
 
     @property
     def done(self) -> int:
-        """How many trials have ended."""
+        """The number of trials that have ended, failed ones included."""
         return sum(row.done for row in chain(*self.rows))
 
     @property
     def complete(self) -> bool:
-        """Whether every trial is there."""
+        """Whether every trial of the study has ended."""
         return self.done == self.study.size
 
     def summaries(self) -> list[LengthSummary]:
-        """One summary for each length, the shortest first; of a study with one configuration."""
+        """The summary of each length, the shortest first, for a study of one configuration.
+
+        Raises
+        ------
+        InvalidArgument
+            When the study has several configurations.
+        """
         _ = self.study.configuration  # raises if there are several
         return list(self.rows[0])
 
     @property
     def longest(self) -> int | None:
-        """The longest length that at least half of these repetitions solved; of a study with one configuration."""
+        """The longest length that at least half of the repetitions solved, for a study of one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
 
     @property
     def longest_range(self) -> LongestSolved:
-        """What the repetitions leave open of the longest length that is solved at least half of the time.
-
-        Of a study with one configuration.
-        """
+        """The range of the longest length solved at least half of the time, for a study of one configuration."""
         return LongestSolved.of({row.length: row.share for row in self.summaries()})
 
     @property
     def sentence(self) -> str:
-        """The answer, or that there is none yet; a line for each configuration."""
+        """The answer in words, one line for each configuration."""
         if not any(row.share.trials for row in chain(*self.rows)):
-            return "No trial has run to its end: nothing can be said."
+            return "No trial has run to its end, so there is no answer yet."
         parts = self.parts
         if len(parts) > 1:
             return "\n".join(f"{self.study.label(k)}: {part.sentence}" for k, part in enumerate(parts))
@@ -149,15 +153,15 @@ class StudySummary:
         return list(dict.fromkeys(reason for row in chain(*self.rows) for reason in row.reasons))
 
     def table(self) -> "TextTable":
-        """The summaries as a table for `rich` or `print`."""
+        """Return the summaries as a table for `rich` or `print`."""
         from memspan.study.table import table_of
 
         return table_of(self)
 
     def records(self) -> list[dict[str, Any]]:
-        """A flat dictionary for each configuration and length: the varying fields, solved shares, mean scores.
+        """Return a flat dictionary for each configuration and length: varying fields, solved share, mean scores.
 
-        `configuration` is the place in `study.configurations`.
+        The item `configuration` is the index in `study.configurations`.
         """
         found = []
         for number, row in ((number, row) for number, rows in enumerate(self.rows) for row in rows):
@@ -171,7 +175,7 @@ class StudySummary:
         return found
 
     def to_frame(self) -> Any:
-        """The `records` as a pandas DataFrame.
+        """Return the `records` as a pandas DataFrame.
 
         Raises
         ------
@@ -181,40 +185,40 @@ class StudySummary:
         try:
             import pandas as pd  # type: ignore[import-untyped]
         except ModuleNotFoundError:
-            advice = "Run `pip install pandas`, or take records(), which has the same rows as dictionaries."
+            advice = "Run `pip install pandas`, or use records(), which returns the same rows as dictionaries."
             raise NotFound(f"to_frame() needs pandas. {advice}") from None
         return pd.DataFrame.from_records(self.records())
 
     def _varying(self, configuration: int) -> dict[str, Any]:
-        """The fields of a configuration in which it differs from others."""
+        """The index of a configuration, and its values of the fields that vary."""
         values = self.study.configurations[configuration].values()
         return {"configuration": configuration} | {name: values[name][0] for name in self.study.varying}
 
 
 @dataclass(frozen=True, repr=False)
 class StudyResult(StudySummary):
-    """A study, what its trials come to, and the trials that are done.
+    """The result of a study: its summary and the trials that have ended.
 
     Attributes
     ----------
     study : Study
     rows : tuple of tuple of LengthSummary
-        For each configuration one for each length, the shortest first.
+        For each configuration a summary of each length, the shortest first.
     trials : tuple of Trial
-        In the order of their keys; each takes about 4 kB, and 20 kB with its curves.
+        The trials in the order of their keys. Each takes about 4 kB, and 20 kB with its curves.
     """
 
     trials: tuple[Trial, ...]
 
     @classmethod
     def of(cls, study: Study, trials: Iterable[Trial]) -> Self:
-        """Of trials in any order."""
+        """Return the result of trials, which may come in any order."""
         ordered = tuple(sorted(trials, key=lambda trial: trial.key))
         return cls(study, summed(study, ordered), ordered)
 
     @cached_property
     def parts(self) -> Sequence["StudyResult"]:
-        """The result of each configuration by itself."""
+        """The result of each configuration."""
         if len(self.rows) == 1:
             return [self]
         apart: list[list[Trial]] = [[] for _ in self.rows]
@@ -223,14 +227,14 @@ class StudyResult(StudySummary):
         return [StudyResult.of(self.study.only(k), trials) for k, trials in enumerate(apart)]
 
     def records(self) -> list[dict[str, Any]]:
-        """A flat dictionary for each trial: the varying fields, its key, and what it showed, but no curves."""
+        """Return a flat dictionary for each trial: the varying fields, its key and its results without curves."""
         return [
             self._varying(trial.configuration) | {name: getattr(trial, name) for name in FLAT}
             for trial in self.trials
         ]
 
     def of_length(self, length: int) -> list[Trial]:
-        """The trials of one length, in the order of their repetitions."""
+        """Return the trials of one length, in the order of their keys."""
         return self._by_length.get(length, [])
 
     @cached_property
@@ -242,7 +246,7 @@ class StudyResult(StudySummary):
 
 
 class _Sum:
-    """Of the trials of one configuration and length, one after the other."""
+    """Accumulates the trials of one configuration and length."""
 
     def __init__(self) -> None:
         self.count: Counter[str] = Counter()
@@ -275,7 +279,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def summed(study: Study, trials: Iterable[Trial]) -> tuple[tuple[LengthSummary, ...], ...]:
-    """A summary for each configuration and length; the trials are looked at once, and not kept."""
+    """Return a summary for each configuration and length. It reads `trials` once and keeps none of them."""
     sums = [{length: _Sum() for length in study.lengths} for _ in study.configurations]
     for trial in trials:
         sums[trial.configuration][trial.length].add(trial)

@@ -1,7 +1,7 @@
-"""The source of a function as a text that changes only when the function may compute something else.
+"""The source of a function in a canonical form, which changes only if the function may compute something else.
 
-Comments, docstrings, annotations, positions and the messages of errors are left out. The text is made from the
-syntax tree by the rules below, which are the same in every version of Python.
+It leaves out comments, docstrings, annotations, positions and error messages. It is written from the syntax tree,
+in the same way for every version of Python.
 """
 
 import ast
@@ -12,13 +12,13 @@ from types import CodeType
 from typing import Any
 
 NEVER_COMPUTED = {"annotation", "returns", "type_comment", "type_params", "kind", "ctx"}
-"""Fields of the syntax tree that do not change what is computed; some Pythons lack some of them."""
+"""Fields of the syntax tree that do not change the computation. Not every version of Python has all of them."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 def source_of(code: CodeType, namespace: dict[str, Any]) -> str | None:
-    """The source of a function's code; None where there is none, or another by now in the file."""
+    """The canonical source of a function; None if it has no source, or its file has changed since the import."""
     linecache.checkcache(code.co_filename)
     text = "".join(linecache.getlines(code.co_filename, namespace))
     tree, compiled = _parsed(text, code.co_filename)
@@ -29,11 +29,11 @@ def source_of(code: CodeType, namespace: dict[str, Any]) -> str | None:
 
 
 def written(node: Any) -> str:
-    """A part of a syntax tree as a text."""
+    """The canonical text of a syntax tree."""
     match node:
         case list():
             return f"[{','.join(written(part) for part in node if not _idle(part))}]"
-        case ast.Raise():  # only what is refused matters, not in which words
+        case ast.Raise():  # the fact that an error is raised matters, its text does not
             return "Raise"
         case ast.Assert():
             return f"Assert({written(node.test)})"
@@ -45,7 +45,7 @@ def written(node: Any) -> str:
 
 
 def top_level_source(name: str, filename: str, namespace: dict[str, Any]) -> str | None:
-    """The statements of a module that assign a name; None where there are none."""
+    """The canonical text of the statements of a module that assign to a name; None if there are none."""
     text = "".join(linecache.getlines(filename, namespace))
     found = [
         written(node)
@@ -56,13 +56,13 @@ def top_level_source(name: str, filename: str, namespace: dict[str, Any]) -> str
 
 
 def names_in(code: CodeType) -> set[str]:
-    """The global names and the attributes that a function, or a function inside it, looks up."""
+    """The names of the globals and attributes that a function uses, nested functions included."""
     return set(code.co_names).union(*(names_in(part) for part in code.co_consts if isinstance(part, CodeType)))
 
 
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str, filename: str) -> tuple[ast.Module, tuple[CodeType, ...]]:
-    """The syntax tree of a file, and the code of every function in it; of what is no Python, nothing."""
+    """The syntax tree of a file, and the code of every function in it; both empty if the file is not Python."""
     try:
         tree = ast.parse(text)
         return tree, tuple(_inside(compile(tree, filename, "exec", dont_inherit=True)))
@@ -78,7 +78,7 @@ def _inside(code: CodeType) -> Iterator[CodeType]:
 
 
 def _same(one: CodeType, other: CodeType) -> bool:
-    """Whether two codes are of the same function, wherever in the file it stands."""
+    """Whether two code objects belong to the same function, whatever their places in the file."""
     if (one.co_qualname, one.co_code, one.co_names) != (other.co_qualname, other.co_code, other.co_names):
         return False
     pairs = list(zip(one.co_consts, other.co_consts, strict=False))
@@ -89,7 +89,7 @@ def _same(one: CodeType, other: CodeType) -> bool:
 
 
 def _defined_at(tree: ast.Module, code: CodeType) -> list[Definition]:
-    """The definitions that begin in the line of a code: one, or all lambdas of that line."""
+    """The definitions that begin in the first line of a code object: one function, or all lambdas in that line."""
     kind = ast.Lambda if code.co_name == "<lambda>" else (ast.FunctionDef, ast.AsyncFunctionDef)
     return [node for node in ast.walk(tree) if isinstance(node, kind) and _first_line(node) == code.co_firstlineno]
 
@@ -100,7 +100,7 @@ def _first_line(node: Definition) -> int:
 
 
 def _idle(node: Any) -> bool:
-    """Whether a statement does nothing: a docstring, or an annotation alone."""
+    """Whether a statement does nothing: a docstring, or an annotation without a value."""
     return (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or (
         isinstance(node, ast.AnnAssign) and node.value is None
     )

@@ -1,4 +1,4 @@
-"""What a study is: configurations, lengths and repetitions, validated before anything runs."""
+"""The study: configurations x lengths x repetitions, validated before anything runs."""
 
 import itertools
 import math
@@ -21,11 +21,12 @@ MOST_TRIALS = 10_000_000
 MOST_CONFIGURATIONS = 100_000
 LONGEST_NAME = 1000
 LARGEST_FILE = 1_000_000  # bytes
-DEEPEST = 20
+DEEPEST = 20  # levels of tables and lists
+NESTED = f"nested at most {DEEPEST} levels deep"
 
 
 class Key(NamedTuple):
-    """Which trial: the configuration's place in `Study.configurations`, the length, and the repetition."""
+    """The key of a trial: the index of its configuration in `Study.configurations`, its length, its repetition."""
 
     configuration: int
     length: int
@@ -33,14 +34,14 @@ class Key(NamedTuple):
 
 
 class Study(Choices):
-    """A grid: lengths times repetitions of one configuration, or of several.
+    """A grid: configurations x lengths x repetitions.
 
-    Every field of `Choices` may be a list: then each combination is a `Configuration`, and the study runs all
-    lengths and repetitions of every one of them.
+    Every field of `Choices` may be a list. Each combination of values is a `Configuration`, and the study runs all
+    lengths and repetitions of each configuration.
 
-    The defaults are the first study of the README: the assignment's tanh network on the memory task, from lengths
-    that it always solves over the cliff to lengths that it never does. Of the lengths, if none are given, those
-    are left out that a task does not have.
+    The defaults are the first study of the README: the tanh network of the assignment (Kratzert 2019) on its
+    memory task, from lengths that it always solves to lengths that it never solves. Default lengths that are too
+    short for a task are left out.
     """
 
     model_config = ConfigDict(title="memspan study")
@@ -53,31 +54,31 @@ class Study(Choices):
         1,
         ge=0,
         le=MOST,
-        description="Number of repetitions at each length, from the first, whose trained weights the store keeps.",
+        description="Number of repetitions at each length, from the first, whose trained weights are stored.",
     )
     name: str | None = Field(
         None,
-        description="Name of the study in its store, if not one made of its task, its cell and a checksum.",
+        description="Name of the study in its store; by default made of task, cell and a checksum.",
         min_length=1,
         max_length=LONGEST_NAME,
     )
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> Self:
-        """The study in a TOML file, with some fields changed.
+        """Read a study from a TOML file, and replace the fields in `changes`.
 
         Raises
         ------
         InvalidArgument
-            When the file cannot be read, is not TOML in UTF-8, or not a study.
+            When the file cannot be read, is not TOML in UTF-8, or does not describe a study.
         """
         try:
             found = _toml(path)
         except OSError as error:
-            raise InvalidArgument("the study file", "one that can be read", f"{path}: {error.strerror}") from None
+            raise InvalidArgument("the study file", "a readable file", f"{path}: {error.strerror}") from None
         except RecursionError:
-            raise InvalidArgument("the study file", f"nested at most {DEEPEST} deep", f"{path}, deeper") from None
-        except ValueError as error:  # no UTF-8, no TOML, or numbers with too many digits
+            raise InvalidArgument("the study file", NESTED, f"{path}, which is deeper") from None
+        except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
             if isinstance(error, InvalidArgument):
                 raise
             raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
@@ -91,7 +92,7 @@ class Study(Choices):
     @field_validator("name")
     @classmethod
     def _storable(cls, name: str | None) -> str | None:
-        """Databases count bytes."""
+        """Limit the bytes of the name, because databases count bytes."""
         if name is not None and len(name.encode()) > LONGEST_NAME:
             raise PydanticCustomError("long", f"a text of at most {LONGEST_NAME:,} bytes in UTF-8")
         return name
@@ -99,7 +100,7 @@ class Study(Choices):
     @field_validator("repetitions", "keep_weights", mode="before")
     @classmethod
     def _no_truth_value(cls, value: Any) -> Any:
-        """True would pass as 1; and from the command line comes a list."""
+        """Refuse True, which pydantic takes for 1, and unpack the list that the command line passes."""
         items = split(value)
         return items[0] if len(items) == 1 else value
 
@@ -115,33 +116,33 @@ class Study(Choices):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        """Of the right size, and with tasks that take these parameters and have these lengths."""
+        """Check the size of the study, and the parameters and lengths of its tasks."""
         if self.size > MOST_TRIALS:
-            raise InvalidArgument("the study", f"of at most {MOST_TRIALS:,} trials", f"{self.size:,}")
+            raise InvalidArgument("the study", f"one of at most {MOST_TRIALS:,} trials", f"{self.size:,}")
         if self.combinations > MOST_CONFIGURATIONS:
-            rule = f"of at most {MOST_CONFIGURATIONS:,} configurations"
+            rule = f"one of at most {MOST_CONFIGURATIONS:,} configurations"
             raise InvalidArgument("the study", rule, f"{self.combinations:,}")
         tasks = self._tasks()
         if "lengths" not in self.model_fields_set:
             hardest = max(tasks, key=lambda task: task.least_length)
             usual = tuple(length for length in self.lengths if length >= hardest.least_length)
             if not usual:
-                rule = f"given for {hardest.name}, whose shortest is {hardest.least_length}"
-                raise InvalidArgument("lengths", rule, f"the usual ones, {self.lengths}")
+                rule = f"at least {hardest.least_length} for {hardest.name}"
+                raise InvalidArgument("lengths", rule, f"none, and the defaults {self.lengths} are shorter")
             object.__setattr__(self, "lengths", usual)
         for task, length in itertools.product(tasks, self.lengths):
             task.checked_length(length, "lengths")
         return self
 
     def __getstate__(self) -> dict[Any, Any]:
-        """The fields alone, without the configurations and keys that have been looked up."""
+        """The fields, without cached properties."""
         state = super().__getstate__()
         fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
         return {**state, "__dict__": fields}
 
     @cached_property
     def configurations(self) -> tuple[Configuration, ...]:
-        """Each combination of the values."""
+        """The configurations: every combination of the values. The last field changes first."""
         given = self.model_fields_set & Choices.model_fields.keys()
         chosen = {name: values for name, values in self.values().items() if name.partition(".")[0] in given}
         return tuple(
@@ -156,15 +157,15 @@ class Study(Choices):
         Raises
         ------
         InvalidArgument
-            When there are several.
+            When the study has several.
         """
         if len(self.configurations) > 1:
-            got = f"{len(self.configurations)}, which differ in {', '.join(self.varying)}"
-            raise InvalidArgument("study", "of one configuration, such as study.only(0)", got)
+            got = f"{len(self.configurations)} configurations, which differ in {', '.join(self.varying)}"
+            raise InvalidArgument("study", "one of a single configuration, such as study.only(0)", got)
         return self.configurations[0]
 
     def only(self, place: int) -> Self:
-        """The same lengths and repetitions of one configuration, by its place in `configurations`."""
+        """Return the study with a single configuration, the one at index `place` of `configurations`."""
         chosen = self._at("place", place)
         if self.combinations == 1:
             return self
@@ -172,12 +173,12 @@ class Study(Choices):
 
     @property
     def size(self) -> int:
-        """How many trials it has."""
+        """The number of trials."""
         return self.combinations * len(self.lengths) * self.repetitions
 
     @property
     def combinations(self) -> int:
-        """How many configurations it has; they are not made for this."""
+        """The number of configurations, counted without making them."""
         return math.prod(map(len, self.values().values()))
 
     @property
@@ -187,7 +188,7 @@ class Study(Choices):
 
     @cached_property
     def keys(self) -> list[Key]:
-        """Every trial's key, the longest lengths first: they take longest."""
+        """The keys of all trials, the longest lengths first, because they take the most time."""
         return [
             Key(configuration, length, k)
             for length in reversed(self.lengths)
@@ -196,32 +197,32 @@ class Study(Choices):
         ]
 
     def describe(self) -> str:
-        """One line for headings; where there are several configurations, their number."""
+        """Return one line for headings: the configuration, or how many there are and the fields that vary."""
         if len(self.configurations) > 1:
             return f"{len(self.configurations)} configurations of {', '.join(map(self.shown, self.varying))}"
         return self.configuration.describe()
 
     def label(self, configuration: int) -> str:
-        """What sets a configuration apart from the others: `cell lstm, hidden 32`; empty if it is the only one."""
+        """Return the varying values of a configuration as a label, `cell lstm, hidden 32`; empty if none vary."""
         pairs = zip(self.varying, self.chosen(configuration), strict=True)
         return ", ".join(f"{self.shown(name)} {value}" for name, value in pairs)
 
     def chosen(self, configuration: int) -> tuple[str, ...]:
-        """A configuration's values of the fields that vary, as text: `("lstm", "32")`."""
+        """Return the varying values of a configuration as texts: `("lstm", "32")`."""
         values = self._at("configuration", configuration).values()
         return tuple(written(values[name][0]) for name in self.varying)
 
     @staticmethod
     def shown(field: str) -> str:
-        """A field as headings name it: `learning rate`, and a parameter of the task without saying whose it is."""
+        """Return the name of a field for headings: `learning rate`, and `items` for `task_parameters.items`."""
         return field.removeprefix("task_parameters.").replace("_", " ")
 
     def _at(self, name: str, place: int) -> Configuration:
-        """The configuration at that place."""
+        """Return the configuration at index `place`, an argument that the caller knows as `name`."""
         return self.configurations[whole_number(name, place, least=0, most=self.combinations - 1)]
 
     def _tasks(self) -> list[Task]:
-        """Every task of the study, with its parameters."""
+        """Return every task of the study, once for each combination of its parameters."""
         chosen = {name: values for name, values in self.values().items() if name.startswith("task_parameters.")}
         return [
             get_task(name, **nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
@@ -231,7 +232,7 @@ class Study(Choices):
 
 
 def written(value: Any) -> str:
-    """A value of a field for headings: `4` for 4.0, and as many digits as tell it apart."""
+    """Return a value for headings: `4` for 4.0, six digits if these are exact, and else all."""
     if not isinstance(value, float):
         return str(value)
     short = f"{value:g}"
@@ -239,7 +240,7 @@ def written(value: Any) -> str:
 
 
 def _toml(place: str | Path) -> dict[str, Any]:
-    """What a TOML file holds, if it is no larger and no deeper than a study can be."""
+    """Return the contents of a TOML file. Refuse a file that is larger or nested deeper than a study can be."""
     if not isinstance(place, str | Path):
         raise InvalidArgument("the study file", "a path", shown(place))
     path = Path(place)
@@ -248,18 +249,18 @@ def _toml(place: str | Path) -> dict[str, Any]:
     with path.open("rb") as file:
         text = file.read(LARGEST_FILE + 1)
     if len(text) > LARGEST_FILE:
-        raise InvalidArgument("the study file", f"of at most {LARGEST_FILE:,} bytes", f"{path}, which is larger")
+        raise InvalidArgument("the study file", f"at most {LARGEST_FILE:,} bytes long", f"{path}, which is longer")
     found = tomllib.loads(text.decode())
     level: list[Any] = [found]
     for _ in range(DEEPEST + 1):
         level = [item for part in level for item in _items(part)]
     if level:
-        raise InvalidArgument("the study file", f"nested at most {DEEPEST} deep", f"{path}, deeper")
+        raise InvalidArgument("the study file", NESTED, f"{path}, which is deeper")
     return found
 
 
 def _items(part: Any) -> Iterable[Any]:
-    """What a table or a list holds."""
+    """The items of a table or a list; nothing for other values."""
     if isinstance(part, dict):
         return part.values()
     return part if isinstance(part, list) else ()

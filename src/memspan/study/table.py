@@ -1,4 +1,4 @@
-"""The table of a study for `rich`."""
+"""The table of a study's results."""
 
 from itertools import chain
 
@@ -10,7 +10,7 @@ from memspan.study.study import written
 
 
 def table_of(summary: StudySummary) -> TextTable:
-    """The summaries of every configuration and length, as `StudySummary.table`."""
+    """Return the table of `StudySummary.table`, one row for each configuration and length."""
     configurations = summary.study.configurations
     losses = dict.fromkeys(one.make_task().make_loss().label for one in configurations)
     table = TextTable(title=_title(summary), caption=_caption(summary), caption_justify="left")
@@ -18,7 +18,7 @@ def table_of(summary: StudySummary) -> TextTable:
     varying = summary.study.varying
     for heading in varying:
         table.add_column(summary.study.shown(heading), overflow="fold")
-    spare = () if varying else ("± spread", "of trivial")  # where there is no room for them
+    spare = () if varying else ("± spread", "of trivial")  # columns of varying fields take their room
     loss = next(iter(losses)) if len(losses) == 1 else "loss"
     for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
         table.add_column(heading, justify="right", min_width=min(8, len(heading)), no_wrap=bool(varying))
@@ -40,13 +40,13 @@ def _title(summary: StudySummary) -> str:
 
 
 def _caption(summary: StudySummary) -> str:
-    """What the columns mean; risks and rules only where there is one task."""
+    """Explain the columns; risks and the rule of a correct answer only if there is one task."""
     choices = summary.study.configurations
     counts = {one.final_batches * one.evaluation_samples for one in choices}
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
     thresholds = _range([one.threshold for one in choices])
-    error = f"own standard error at most {0.5 / samples**0.5:.3f}"
+    error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
             f"Accuracy: share of correct answers to {least}{samples} held-out sequences ({error}). Solved: "
@@ -55,17 +55,17 @@ def _caption(summary: StudySummary) -> str:
     task = choices[0].make_task()
     chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
     trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
-    rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "by the rule of each"
+    rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} held-out sequences: {rule} ({error}; chance "
-        f"{chance}). Solved: accuracy of at least {thresholds}. Without looking at the input the least "
-        f"{task.make_loss().label} is {trivial}"
+        f"{chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an answer "
+        f"that ignores the input is {trivial}"
         + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
     )
 
 
 def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[str]:
-    """Of a row of the table; without a trivial risk there is less room too."""
+    """The cells of a row. Without a trivial risk, the columns of `spare` are left out."""
     loss = _mean(row.losses)
     return [
         str(row.length),
@@ -80,13 +80,13 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
 
 
 def _range(values: list[float]) -> str:
-    """One number, or the smallest and the largest."""
+    """Write the smallest and the largest value, or one number if both look the same."""
     ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
     return " to ".join(ends)
 
 
 def _shown(number: float, form: str, unit: str = "") -> str:
-    """A dash where there is nothing."""
+    """Format a number; a dash for NaN."""
     return "–" if np.isnan(number) else f"{number:{form}}{unit}"
 
 

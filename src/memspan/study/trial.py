@@ -1,4 +1,4 @@
-"""One trial: a pure function of its configuration, length and repetition."""
+"""The trial, a pure function of its configuration, length and repetition."""
 
 import hashlib
 import os
@@ -25,17 +25,17 @@ from memspan.training.history import Outcome
 from memspan.training.member import Member
 
 CURVE_POINTS = 150
-DIGITS = 20  # binary ones that are kept of a number in a curve: six decimal ones
+DIGITS = 20  # binary digits kept of a number in a curve, about six decimal digits
 ENGINE = "compiled"
 
 
 class _Record(BaseModel):
-    # JSON has no NaN and no infinity; as strings they survive the way to the file and back.
+    # JSON has no NaN and no infinity, so they are written as strings.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Flow(_Record):
-    """`GradientFlow` as lists."""
+    """A `GradientFlow` as lists: the norms of dL/da[t] and of each step's contributions to dL/dR and dL/dW."""
 
     d_a: list[float]
     d_R: list[float]
@@ -48,43 +48,43 @@ class Flow(_Record):
 
     @classmethod
     def of(cls, flow: GradientFlow) -> Self:
-        """Six digits are kept."""
+        """Return a `GradientFlow` as lists, rounded to about six digits."""
         return cls(d_a=rounded(flow.d_a), d_R=rounded(flow.d_R), d_W=rounded(flow.d_W))
 
 
 class Trial(_Record):
-    """What one trained network showed.
+    """The result of training one network.
 
     Attributes
     ----------
     configuration, length, repetition : int
         The key.
     outcome : Outcome
-        `solved`, `unsolved`, `diverged`, or `failed`: the machine's fault, with the reason.
+        `solved`, `unsolved`, `diverged`, or `failed` if an error or the death of its worker ended the trial.
     reason : str
         For `diverged` the tensor that was not finite, for `failed` the error.
     updates : int
-        Updates done.
+        The number of updates done.
     accuracy, loss : float
-        On held-out batches, after training.
+        The mean accuracy and loss on held-out batches, after training.
     accuracies, losses : list of float
-        Of each of these batches.
+        The accuracy and loss of each of these batches.
     seconds, cpu_seconds : float
-        Time on the clock and of the processor; of trials that ran side by side, each its share.
+        Wall-clock and processor time. Trials that ran side by side have equal shares of their time.
     engine, worker, memspan : str
-        What computed it: the engine, the machine and process, the version.
+        The engine, the machine and process, and the version of memspan that computed the trial.
     attempts : int
-        One, and one more for each worker that died while it worked on this trial alone.
+        1, plus 1 for each worker that died while it ran only this trial.
     digest : str
         SHA-256 of the trained weights, the bytes of `Network.parameters` in little-endian order.
     curve : list of float
-        The training loss, averaged over `curve_every` updates each.
+        The training loss, one mean for every `curve_every` updates.
     start, end : Flow or None
-        The gradient at every time step: of the first batch before training, and of the last one after it.
+        The gradient at every time step: for the first batch before training, and for the last batch after it.
     flow_map : list of list of float
-        For repetition 0: dL/da at every time step, one row every `flow_every` updates, beginning with the first.
+        For repetition 0: ‖dL/da[t]‖ at every time step, one row every `flow_every` updates, from the first update.
     weights : bytes or None
-        The trained weights as a safetensors file, of the repetitions that `Study.keep_weights` says.
+        The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions.
     """
 
     configuration: int = 0
@@ -123,20 +123,20 @@ class Trial(_Record):
 
     @property
     def key(self) -> Key:
-        """Which trial of its study."""
+        """The key of the trial in its study."""
         return Key(self.configuration, self.length, self.repetition)
 
 
 ACCIDENTAL = frozenset({"seconds", "cpu_seconds", "worker", "attempts"})
-"""Fields of a trial that differ from one run to the next; all others are a function of the key."""
+"""The fields of a trial that differ from one run to the next. All others are a function of the key."""
 
 
 class Stopped(Exception):
-    """Raised by an observer to end a trial without a result."""
+    """An observer raises this to end a trial without a result."""
 
 
 def run_trial(configuration: Configuration, length: int, repetition: int) -> Trial:
-    """Train and score one network: a group of one."""
+    """Train and score one network."""
     return run_group(configuration, length, [repetition])[0]
 
 
@@ -149,30 +149,36 @@ def run_group(
     *,
     keep_weights: int = 0,
 ) -> list[Trial]:
-    """Train and score some repetitions of a length side by side.
+    """Train and score several repetitions of a length side by side.
 
-    Every random number of a repetition comes from `SeedSequence(seed, spawn_key=(length, repetition))`, with the
-    configuration's seed, so its result does not depend on which other trials run, beside it or elsewhere, in which
-    order or process. Configurations share these streams: they are compared on the same sequences.
+    All random numbers of a repetition come from `SeedSequence(seed, spawn_key=(length, repetition))` with the
+    configuration's seed. So its result does not depend on the other trials, their order, or the process.
+    Configurations share these streams, so they are compared on the same sequences.
 
     Parameters
     ----------
     configuration : Configuration
     length : int
     repetitions : sequence of int
-        With the length, the trials' keys.
+        The repetitions to run.
     observe : callable
-        Called after each update, for each network in training, with its repetition and the number of updates done;
-        may raise `Stopped`.
+        Called after each update, for each network that still trains, with its repetition and the number of its
+        updates. It may raise `Stopped`.
     keep_weights : int
         Repetitions below this number keep their trained weights.
+
+    Returns
+    -------
+    list of Trial
+        One for each repetition. If the group raises an error, each repetition is run alone. A repetition that
+        raises an error again has `failed`.
     """
     started, began = time.perf_counter(), time.process_time()
     try:
         found = _train(configuration, length, repetitions, observe, keep_weights)
     except Stopped:
         raise
-    except Exception as error:  # whatever it was, the other trials go on
+    except Exception as error:  # one trial's error must not end the others
         if len(repetitions) > 1:
             return [
                 run_group(configuration, length, [one], observe, keep_weights=keep_weights)[0]
@@ -190,7 +196,7 @@ def run_group(
 
 
 def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
-    """The networks of some repetitions, with their streams, before training."""
+    """Return the ensemble of some repetitions before training, with their batches."""
     task = configuration.make_task()
     models, streams, held_out = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
     return Ensemble(
@@ -205,7 +211,7 @@ def prepared(configuration: Configuration, length: int, repetitions: Sequence[in
 
 
 def untrained(configuration: Configuration, length: int, repetition: int) -> tuple[Network, Batches, Batches]:
-    """The network of a trial before training, its batches for training, and those that are held out."""
+    """Return the initial network of a trial, its training batches and its held-out batches."""
     key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
     for_weights, for_training, for_evaluation = key.spawn(3)
     task, dtype = configuration.make_task(), configuration.dtype
@@ -258,7 +264,7 @@ def _result(
     member: Member,
     start: Flow,
 ) -> dict[str, object]:
-    """What a trial shows of a network that has been trained."""
+    """Return the fields of a trial that describe its trained network."""
     result, last, every = member.result, member.last, _curve_every(configuration)
     assert result is not None
     final = result.evaluation or ensemble.evaluate(configuration.final_batches, [member])[0]
@@ -294,28 +300,26 @@ def _saved(model: Network) -> bytes:
 
 
 def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
-    """`gradient_flow`, as a trial keeps it."""
+    """Return `gradient_flow` in the form that a trial keeps."""
     return Flow.of(gradient_flow(model, loss, batch))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
 def gradient_flow(model: Network, loss: Loss, batch: Batch) -> GradientFlow:
-    """The gradient of a batch at every time step, with the weights as they are."""
-    twin = model.astype(
-        model.dtype
-    )  # which forgets the trace with its end: one of many networks could not keep it
+    """Return the gradient of a batch at every time step, for the present weights."""
+    twin = model.astype(model.dtype)  # a copy, so that the network itself does not keep the trace
     value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))
     return GradientFlow.of(twin.backpropagate(loss.backward()))
 
 
 def _binned(values: Array, width: int) -> Array:
-    """Means of `width` values each; the last bin may hold fewer."""
+    """Return the means of `width` values each; the last mean may be over fewer."""
     begins = np.arange(0, len(values), width)
     return np.add.reduceat(values, begins) / np.diff([*begins, len(values)]) if len(values) else values
 
 
 def rounded(values: Array) -> list[float]:
-    """About six digits of each: as many as a plot can show, and they pack well."""
+    """Round each value to about six digits, which is enough for a plot and compresses well."""
     mantissa, exponent = np.frexp(np.asarray(values, np.float64))
     kept: list[float] = np.ldexp(np.trunc(mantissa * 2**DIGITS) / 2**DIGITS, exponent).tolist()
     return kept
