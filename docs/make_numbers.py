@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measured import measured, reproduced
 
 DOCS = Path(__file__).parent
+NAMES = "architecture", "first-study", "gradient-check", "reproductions", "studies"
 PAGES = [
     DOCS.parent / "README.md",
-    *(DOCS / f"{name}.md" for name in ("architecture", "first-study", "gradient-check", "reproductions", "studies")),
+    *(DOCS / f"{name}.md" for name in NAMES),
 ]
 """`cells.md` and `tasks.md` have scripts of their own."""
 MARK = re.compile(r"<!-- = (\S+) -->(.*?)<!-- / -->", re.DOTALL)

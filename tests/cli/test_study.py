@@ -232,7 +232,7 @@ def test_a_study_grows_by_its_name_alone(memspan_, small):
     assert {trial.key: trial for trial in result.trials}.items() >= before.items()
     for options, message in (
         ("", "lengths or repetitions must be given, got neither"),
-        ("--repetitions 2", "repetitions must be at least 3, those in the store, got 2"),
+        ("--repetitions 2", "--repetitions must be at least 3, those in the store, got 2"),
         ("--lengths x", "lengths takes integers, got 'x'."),
         ("--lengths 0", "lengths[0] must be at least 1, got '0'"),
     ):
@@ -359,7 +359,7 @@ def test_of_very_many_trials_only_what_they_come_to_is_read_and_drawn(memspan_, 
     size = "--lengths 2,3 --repetitions 2 --updates 5 --name many"
     code, out, _ = memspan_(f"study run {size} -o drawn --workers 0 --progress none")
     assert code == 0
-    assert "No length was solved" in out
+    assert "is at most 3 (2 repetitions cannot tell these lengths apart)" in out
     code, again, _ = memspan_("study show many -o drawn")
     assert (code, again) == (0, out)
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [

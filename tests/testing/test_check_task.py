@@ -150,13 +150,17 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (
             two_answers(make_loss=lambda self: SoftmaxCrossEntropy(masked=True)),
             "finite",
-            "labels that its loss refuses at T = 2: y must be of rows that are NaN as a whole or not at all",
+            "labels that its loss refuses at T = 2: y must be rows that are all NaN or free of NaN",
         ),
         (changed(sentence="Which"), "words", "the sentence 'Which'"),
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),
         (changed(checked_length=any_length), "lengths", "0 is accepted as a length"),
-        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "the shape of y at T = 2"),
+        (
+            changed(shape=lambda self, length: Shape(length, 1, 2)),
+            "shapes",
+            "must make x and y of the shapes ((2, 5, 1), (5, 2))",
+        ),
         (
             changed(trivial_answer=lambda self, length: np.zeros((1, 1))),
             "shapes",

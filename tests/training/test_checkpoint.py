@@ -418,8 +418,8 @@ class LastTwo(Recall):
     def shape(self, length):
         return Shape(length, 1, 1, 2)
 
-    def sample(self, length, batch, rng):
-        x, y = super().sample(length, batch, rng)
+    def make(self, u, length):
+        x, y = super().make(u, length)
         return Batch(x, np.stack([y, 2 * y]))
 
 
