@@ -334,7 +334,7 @@ def generator(name: str, value: Any, purpose: str) -> np.random.Generator:
 def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
     """Return `value` as an array; raise if it is a masked array, whose mask NumPy would silently drop."""
     if _masked(value):
-        hint = "; pass its .filled(), for labels .filled(np.nan) with a masked loss"
+        hint = "; pass its .filled(), or .filled(np.nan) if it holds the labels of a masked loss"
         raise InvalidArgument(name, "an array without a mask", "a numpy.ma.MaskedArray", hint)
     try:
         return np.asarray(value)

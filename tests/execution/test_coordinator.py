@@ -157,7 +157,7 @@ def test_workers_that_die_whatever_they_are_given_blame_no_trial():
         raise BrokenExecutor("no such library")
 
     run = Run(answer, exact=False)
-    with pytest.raises(ExecutorFailed, match=r"every worker ended before it finished a trial \(no such library\)"):
+    with pytest.raises(ExecutorFailed, match=r"Every worker ended before it finished a trial \(no such library\)"):
         run(width=1)
     assert run.kept == []
 
@@ -197,7 +197,7 @@ def test_a_trial_that_survives_in_the_end_counts_its_attempts():
 
 def test_an_executor_that_was_given_cannot_be_replaced():
     run = Run(kills(Key(0, 3, 1)), exact=False, renewable=False)
-    with pytest.raises(ExecutorFailed, match="a worker was killed, which broke the executor"):
+    with pytest.raises(ExecutorFailed, match="A worker was killed, which broke the executor"):
         run()
 
 

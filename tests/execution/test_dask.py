@@ -28,7 +28,7 @@ def test_no_scheduler_is_named(monkeypatch):
 def test_dask_workers_of_another_version_are_refused_by_name(dask, monkeypatch):
     monkeypatch.setattr(module, "__version__", "0.0.0")
     with pytest.raises(
-        OtherVersion, match=r"the worker tcp://127.0.0.1:\d+ has memspan .*, the coordinator 0\.0\.0"
+        OtherVersion, match=r"The worker tcp://127.0.0.1:\d+ has memspan .*, the coordinator 0\.0\.0"
     ):
         Dask(dask.address)
 

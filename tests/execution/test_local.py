@@ -78,7 +78,7 @@ def test_a_process_that_cannot_be_replaced_ends_its_work_and_nobody_waits_for_ev
     assert processes.submit(pow, 2, 2).result(timeout=60) == 4
     monkeypatch.setattr(processes, "_new_pool", no_pool)
     future = processes.submit(os._exit, 1)
-    with pytest.raises(ExecutorFailed, match=r"a worker process ended and could not be replaced: .*Too many open"):
+    with pytest.raises(ExecutorFailed, match=r"A worker process ended and could not be replaced: .*Too many open"):
         future.result(timeout=60)
 
 

@@ -247,4 +247,4 @@ def _fatal(error: BaseException) -> BaseException:
     if isinstance(error, MemspanError):
         return error
     what = "it cancelled its futures" if isinstance(error, CancelledError) else f"{type(error).__name__}: {error}"
-    return ExecutorFailed(f"the executor cannot run a study ({what}); all finished trials are kept")
+    return ExecutorFailed(f"The executor cannot run a study ({what}). All finished trials are kept.")

@@ -61,7 +61,7 @@ class Quarantine:
             self.release()
         elif len(self._held_back) >= MOST_GIVEN_UP:
             raise ExecutorFailed(
-                f"every worker ended before it finished a trial ({reason}). Check that a worker can start, import "
+                f"Every worker ended before it finished a trial ({reason}). Check that a worker can start, import "
                 "memspan and allocate enough memory."
             )
         return False

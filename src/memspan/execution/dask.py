@@ -103,12 +103,12 @@ class Dask(Team):
             self._manned = time.monotonic()
         elif time.monotonic() - self._manned > SECONDS_WITHOUT_WORKERS:
             raise ExecutorFailed(
-                f"the scheduler {self.address} has had no workers for {SECONDS_WITHOUT_WORKERS:.0f} s; all "
-                "finished trials are kept"
+                f"The scheduler {self.address} has had no workers for {SECONDS_WITHOUT_WORKERS:.0f} s. All "
+                "finished trials are kept."
             )
 
     def _silent(self) -> str:
-        return f"the scheduler {self.address} no longer answers; all finished trials are kept"
+        return f"The scheduler {self.address} no longer answers. All finished trials are kept."
 
     def close(self, *, at_once: bool = False) -> None:
         """As in `Team`."""
@@ -125,9 +125,9 @@ class Dask(Team):
         versions = self.client.run(_version, on_error="return")
         for worker, version in versions.items():
             if isinstance(version, Exception):
-                raise OtherVersion(f"the worker {worker} cannot import memspan: {version}")
+                raise OtherVersion(f"The worker {worker} cannot import memspan: {version}.")
             if version != __version__:
-                raise OtherVersion(f"the worker {worker} has memspan {version}, the coordinator {__version__}")
+                raise OtherVersion(f"The worker {worker} has memspan {version}, the coordinator {__version__}.")
         return sum(threads.values())
 
 

@@ -104,7 +104,7 @@ def work(job: Job) -> list[Trial]:
 def demand_version(version: str) -> None:
     """Raise `OtherVersion` if the coordinator has another version of memspan."""
     if version != __version__:
-        raise OtherVersion(f"the worker {_this_worker()} has memspan {__version__}, the coordinator {version}")
+        raise OtherVersion(f"The worker {_this_worker()} has memspan {__version__}, the coordinator {version}.")
 
 
 def demand_code(job: Job) -> None:
@@ -112,7 +112,7 @@ def demand_code(job: Job) -> None:
     one = job.configuration
     if differing := _differing(one.cell, one.task, one.init, job.code):
         raise OtherVersion(
-            f"the worker {_this_worker()} and the coordinator have different code of {', '.join(differing)}. "
+            f"The worker {_this_worker()} and the coordinator have different code of {', '.join(differing)}. "
             "Restart the workers and the study with the same files."
         )
 

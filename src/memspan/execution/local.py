@@ -114,7 +114,7 @@ class Processes(Executor):
                 inner = self._submit(worker, call.work)
             except Exception as error:  # the system allows no more processes, threads or files
                 self._idle.append(worker)
-                call.future.set_exception(ExecutorFailed(f"a worker process could not be started: {error}"))
+                call.future.set_exception(ExecutorFailed(f"A worker process could not be started: {error}."))
                 continue
             self._handed += 1
             inner.add_done_callback(partial(self._note_end, worker, call))
@@ -169,7 +169,7 @@ class Processes(Executor):
         try:
             self._pools[worker] = self._new_pool(worker)
         except OSError as error:
-            return ExecutorFailed(f"a worker process ended and could not be replaced: {error}")
+            return ExecutorFailed(f"A worker process ended and could not be replaced: {error}.")
         return None
 
     def _give_again(self, call: _Call) -> ExecutorFailed | None:
@@ -179,9 +179,10 @@ class Processes(Executor):
         if call.false_starts < most:
             self._waiting.appendleft(call)
             return None
-        advice = "Perhaps there is too little memory."
+        advice = "There may be too little memory."
         if not self._proven:
-            advice = f"A script must start a study under `if __name__ == '__main__':`. Otherwise: {advice}"
+            guard = "A script must start a study under `if __name__ == '__main__':`"
+            advice = f"{guard}. If it does, there may be too little memory."
         return ExecutorFailed(f"{most} worker processes ended before they began a job. {advice}")
 
     def _new_pool(self, worker: int) -> ProcessPoolExecutor:

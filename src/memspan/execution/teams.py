@@ -123,7 +123,7 @@ class Team:
         """
         if not self.renewable:
             raise ExecutorFailed(
-                "a worker was killed, which broke the executor; all finished trials are kept. Pass a function "
+                "A worker was killed, which broke the executor. All finished trials are kept. Pass a function "
                 "that makes an executor, so that memspan can replace a broken one."
             )
         self.executor.shutdown(wait=False, cancel_futures=True)
