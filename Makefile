@@ -1,7 +1,8 @@
-# Two commands do everything on a machine with Python 3.11 or newer and make:
-#   make study   sets up .venv and runs the first study
-#   make test    the same, then the linters and every test
-#   make faults  what takes too long for every change: each fault script, and more sizes of some tests
+# Needs make and Python 3.11 or newer.
+#   make study   set up .venv and run the first study
+#   make test    the same, then the linters and all tests except the long ones of `make faults`
+#   make faults  the long tests: the fault scripts, and more sizes of some tests
+#   make bench   the benchmarks
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,7 +37,7 @@ bench: $(VENV)/ready
 	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
 
 $(VENV)/ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@

@@ -68,9 +68,8 @@ def largest_error(out, truth, flushed):
 def all_float32(function: Callable) -> tuple[float, float]:
     """The largest error over all 2³² arguments, and the argument."""
     kernel, worst, where = compiled(function), 0.0, 0.0
-    end = 1 << (
-        31 if function is softplus_derivative else 32
-    )  # softplus is positive, and so are the arguments of its derivative
+    # softplus_derivative takes the value of softplus, which is positive
+    end = 1 << (31 if function is softplus_derivative else 32)
     for begin in range(0, end, CHUNK):
         x = np.arange(begin, begin + CHUNK, dtype=np.uint32).view(np.float32)
         x = x[np.abs(x) <= FARTHEST] if function in PERIODIC else x
@@ -167,6 +166,7 @@ def check_special_values() -> None:
 
 
 def table(rows: list[dict[str, object]]) -> str:
+    """Write the rows as a Markdown table."""
     lines = [
         "Largest error in units in the last place (float32: all 2³² arguments, or all |x| ≤ "
         f"{FARTHEST} for sine and cosine; float64: a sample) and nanoseconds "

@@ -39,7 +39,7 @@ GAINS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 def errors_of(report: GradientReport, scope: str) -> list[float]:
-    """The errors of one kind; the steps' are one for each weight and step."""
+    """The errors of one scope; for steps, one error for each weight and step."""
     if scope == "steps":
         return [float(error) for errors in report.step_errors.values() for error in errors]
     return [row.error for row in report.comparisons if row.scope == scope and not row.moved]
@@ -62,7 +62,7 @@ def central_errors(model: Network, x: np.ndarray, rng: np.random.Generator) -> l
 
 
 def measure() -> dict[tuple[str, int], list[float]]:
-    """Every error by kind and length."""
+    """Measure all errors, by kind and length."""
     errors = defaultdict(list)
     for cell, start in SUBJECTS.values():
         for T in LENGTHS:
@@ -81,7 +81,7 @@ def measure() -> dict[tuple[str, int], list[float]]:
 
 
 def rising_gain() -> list[dict[str, float]]:
-    """The tanh cell, init glorot, T = 100: chaotic from a gain of about 2, saturated from about 8."""
+    """Measure the tanh cell, init glorot, T = 100: chaotic from a gain of about 2, saturated from about 8."""
     rows = []
     for gain in GAINS:
         reports = []
@@ -125,7 +125,8 @@ def tables(errors: dict[tuple[str, int], list[float]], gains: list[dict[str, flo
         f"{ROUNDINGS:g} times the change of the gradient when the cell's derivatives are rounded once more. The "
         "second part matters where a network is chaotic or saturated (tanh, init glorot, T = 100, float64):",
         "",
-        "| gain | median error | largest | widest tolerance | error / tolerance | not compared | false alarms |",
+        "| gain | median error | largest error | widest tolerance | error / tolerance | not compared "
+        "| false alarms |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [

@@ -1,9 +1,9 @@
-"""What the README says of the first study: its table, how much that depends on the seed, and its gradients.
+"""Measure the first study for the README: its table, how much the table depends on the seed, and its gradients.
 
     python benchmarks/first_study.py
 
-Writes results/first_study.json, in about three minutes on two cores. `docs/make_numbers.py` puts the numbers into
-the pages.
+The script takes about three minutes on two cores, and writes results/first_study.json. `docs/make_numbers.py`
+writes the numbers into the pages.
 """
 
 import json
@@ -20,11 +20,11 @@ from memspan.study.trial import Trial
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(6)
 MANY = 50
-"""Repetitions from which the length is estimated that half of all networks solve."""
+"""The number of repetitions for estimating the length that half of all networks solve."""
 
 
 def summary(result: StudyResult) -> list[dict[str, Any]]:
-    """The table, a row for each length."""
+    """The table of a study, with a row for each length."""
     return [
         {
             "length": row.length,
@@ -38,13 +38,13 @@ def summary(result: StudyResult) -> list[dict[str, Any]]:
 
 
 def fall(trial: Trial, moment: str) -> float:
-    """The norm of dL/da at the first time step, over that at the last."""
+    """The norm of dL/da at the first time step divided by that at the last."""
     norms = getattr(trial, moment).d_a
     return norms[0] / norms[-1] if norms[-1] else float("nan")
 
 
 def slope(trial: Trial) -> float:
-    """By what factor the norm of dL/da falls at every step back, before training: a line through its logarithm."""
+    """The factor by which the norm of dL/da falls per step back, before training, fitted to its logarithm."""
     norms = np.array(trial.start.d_a)
     return float(np.exp(-np.polyfit(np.arange(len(norms)), np.log(norms), 1)[0]))
 
@@ -55,7 +55,7 @@ def failed(result: StudyResult) -> list[Trial]:
 
 
 def gradients(result: StudyResult) -> dict[str, Any]:
-    """How fast the gradient falls before training, and whether training made it steeper where it failed."""
+    """How fast the gradient falls before training, and in how many failed trials training made it steeper."""
     lengths = {length: result.of_length(length) for length in result.study.lengths}
     before = {
         length: float(np.median([fall(one, "start") for one in trials])) for length, trials in lengths.items()
@@ -69,7 +69,7 @@ def gradients(result: StudyResult) -> dict[str, Any]:
 
 
 def headline(result: StudyResult) -> dict[str, int | None]:
-    """The longest length of these repetitions, and what they leave open."""
+    """The longest length that half of these repetitions solved, and the range that the repetitions leave open."""
     open_lengths = result.longest_range
     return {"longest": result.longest, "low": open_lengths.low, "high": open_lengths.high}
 

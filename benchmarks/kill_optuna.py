@@ -122,8 +122,9 @@ the processes, 0.1 to 1.5 s apart.
 | memspan | {ours["killed"]} | {found["trials"]} | 0 | 0 | 0 | 0 |
 | Optuna {theirs["version"]}, SQLite, grid, heartbeat 1 s | {row} |
 
-memspan: {ours["found"]}. All results are equal, bit for bit, to those of an undisturbed run. A trial fails if its
-worker is killed three times while it runs no other trial; `--retry-failed` runs it again.
+memspan: {ours["found"]}.
+All results are equal, bit for bit, to those of an undisturbed run. A trial fails if its worker is killed three
+times while it runs no other trial; `--retry-failed` runs it again.
 
 Optuna's killed processes were replaced at once. They had {SECONDS_MORE:.0f} s after the last kill, and two more
 were started at the end; the exit codes were {theirs["ended"]} (None: still running). Optuna keeps interrupted
@@ -142,11 +143,11 @@ def main() -> None:
         work(options.work, options.trials, options.updates)
         return
     with tempfile.TemporaryDirectory() as name:
-        killed, told, right = kill_workers(Path(name), options.kills, options.trials, options.updates)
-        assert right, told
+        killed, line, right = kill_workers(Path(name), options.kills, options.trials, options.updates)
+        assert right, line
         theirs = kill_optuna(name, options.kills, options.trials, options.updates)
     found = {"kills": options.kills, "trials": options.trials, "updates": options.updates, "optuna": theirs}
-    found["memspan"] = {"killed": killed, "found": told}
+    found["memspan"] = {"killed": killed, "found": line}
     print(markdown(found))
     (RESULTS / "kills.json").write_text(json.dumps(found, indent=1) + "\n")
     (RESULTS / "kills.md").write_text(markdown(found))

@@ -23,7 +23,7 @@ batch = 1
 updates = 1
 final_batches = 1
 evaluation_samples = 1
-weights = 0
+keep_weights = 0
 lengths = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 seed = [{seeds}]
 repetitions = {repetitions}
@@ -36,7 +36,7 @@ study = Study(updates=200)
 run_study(study, "usual.sqlite", progress=False)
 with Store("usual.sqlite") as store:
     entry = store.enter(study)
-    entry.result()  # load what all trials share, which does not count
+    entry.result()  # load the data that all trials share, so that it is not counted
     for curves in (False, True):
         tracemalloc.start()
         result = entry.result(curves=curves)

@@ -22,7 +22,7 @@ from memspan.execution.events import Listener
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
 
 RESULTS = Path(__file__).parent / "results"
-TINY = {"hidden": 1, "batch": 1, "updates": 1, "final_batches": 1, "evaluation_samples": 1, "weights": 0}
+TINY = {"hidden": 1, "batch": 1, "updates": 1, "final_batches": 1, "evaluation_samples": 1, "keep_weights": 0}
 TRAINING = Study(
     cell="lstm",
     hidden=32,
@@ -90,7 +90,7 @@ def compare_processes(rounds: int) -> dict[str, list[list[float]]]:
 
 
 def compare_dask(rounds: int) -> dict[str, list[list[float]]]:
-    """Compare two processes with two Dask workers, which run already."""
+    """Compare two processes with two Dask workers that are already running."""
     from servers import dask_cluster
 
     with tempfile.TemporaryDirectory() as name, dask_cluster(Path(name)) as cluster:
@@ -133,8 +133,8 @@ every time step, and for the first repetition of each length also the history of
 ## Processes and Dask
 
 48 LSTMs of 32 units at T = 50 to 80, with 400 updates each. "Seconds" is the time from start to end, including the
-plan and the start of processes (Dask's workers run already); "seconds of work" is the time from the plan to the
-last trial. Medians of {len(one)} rounds, in turns. Dask's scheduler and workers run only during the second
+plan and the start of processes (Dask's workers are already running); "seconds of work" is the time from the plan
+to the last trial. Medians of {len(one)} rounds, in turns. Dask's scheduler and workers run only during the second
 comparison.
 
 | | seconds | | seconds of work | | aim |

@@ -2,8 +2,8 @@
 
     python benchmarks/study_in_torch.py [--repetitions 10]
 
-Network, initial weights, optimiser, clip, batches, early stop and evaluation are the same. PyTorch trains one
-network after the other on its default number of threads. memspan trains on all cores with a kernel compiled
+Network, initial weights, optimiser, clipping, batches, early stopping and evaluation are the same. PyTorch trains
+one network after the other on its default number of threads. memspan trains on all cores with a kernel compiled
 beforehand, and also records the gradient at every time step. Its time includes this and the start of its
 processes, but no figures.
 """

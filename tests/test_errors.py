@@ -237,7 +237,7 @@ MASKED = np.ma.array([1.0, 2.0], mask=[True, False])
 )
 def test_a_masked_array_is_found_wherever_it_is(value):
     with pytest.raises(
-        InvalidArgument, match=r"x must be an array without a mask, got a numpy\.ma\.MaskedArray; take"
+        InvalidArgument, match=r"x must be an array without a mask, got a numpy\.ma\.MaskedArray; pass"
     ):
         plain_array("x", value)
 
@@ -252,7 +252,7 @@ def test_other_arrays_are_taken_as_they_are():
 
 @pytest.mark.parametrize("value", [None, 3, b"file", ["file"]])
 def test_a_path_is_a_text_or_a_path(value):
-    with pytest.raises(InvalidArgument, match="path must be the path of a file, as a text or a Path, got "):
+    with pytest.raises(InvalidArgument, match="path must be the path of a file, as a string or a Path, got "):
         a_path("path", value)
     assert a_path("path", "file") == a_path("path", Path("file")) == Path("file")
 

@@ -50,7 +50,7 @@ def test_what_was_meant_is_found_by_meaning_and_by_spelling(typed, known, meant)
 
 
 def test_every_name_in_the_table_is_a_name_of_memspan():
-    """So no suggestion can be one that does not exist."""
+    """So no suggestion is a name that does not exist."""
     leaves = dict(leaves_of(new_app(), []))
     options = {
         name for leaf in leaves.values() for one in leaf.assemble_argument_collection() for name in one.names
@@ -130,7 +130,7 @@ print(json.dumps(answers))
 
 @pytest.fixture(scope="module")
 def answers():
-    """Without the checker of the tests, which binds the arguments of dataclasses before memspan sees them."""
+    """In a new process: the tests' type checker would bind the arguments of dataclasses before memspan does."""
     unknown = {name: {"no_such_thing": 1} for name in TASK_CLASSES}
     calls = json.dumps(unknown | {name: keywords for name, (keywords, _) in CALLS.items()})
     done = subprocess.run([sys.executable, "-c", PROGRAM], input=calls, capture_output=True, text=True, check=True)

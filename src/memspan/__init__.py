@@ -1,6 +1,6 @@
 """memspan: how far back can a recurrent network remember, and why does it stop there?
 
-Train a network on a task, then measure the gradient at each time step:
+Train a network on a task, then measure the norm of the gradient at each time step:
 
 >>> from memspan import RNN, Adam, Batches, Chain, ClipByNorm, GradientFlow, Learner, MSELoss, Recall
 >>> model = RNN(input_size=1, hidden_size=16, output_size=1, rng=0)
@@ -26,7 +26,7 @@ from memspan._version import __version__ as __version__
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 RENAMED = {"Status": "Outcome"}
-"""Old public names and their new ones. For one version an old name still works and warns."""
+"""The new name of each old public name. An old name works for one more version, and warns."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
-"""What can go wrong, by name, and the few checks that say so the same way everywhere.
+"""The exceptions of memspan, and checks of arguments that raise them.
 
-Every message names the argument, the rule and the value got.
+The message about a wrong value names the argument, the rule and the value.
 """
 
 import math
@@ -23,23 +23,35 @@ if TYPE_CHECKING:
 
 
 MOST = 2**31 - 1
-"""The largest size or count that memspan takes: a store on PostgreSQL keeps counts in 32 bits."""
+"""The largest size or count that memspan accepts, because a PostgreSQL store has columns of 32 bits."""
 MOST_SEED = 2**128 - 1
-"""The largest seed; NumPy's own have 128 bits."""
-LONGEST_TEXT = 1000  # letters of a value in a message
+"""The largest seed. NumPy's own random entropy also has 128 bits."""
+LONGEST_TEXT = 1000  # characters of a value in a message
 
 
 class MemspanError(Exception):
-    """The root of every error that memspan raises on purpose."""
+    """The base class of all errors that memspan raises on purpose."""
 
 
 class InvalidArgument(MemspanError, ValueError):
-    """An argument breaks a rule; nothing was computed, allocated or written."""
+    """An argument breaks a rule. Nothing was computed, allocated or written.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    rule : str
+        What it must be, such as "a whole number of at least 1".
+    got : object
+        The value; a string is printed as it is.
+    hint : str
+        Text to append to the message.
+    """
 
     def __init__(self, name: str, rule: str, got: object, hint: str = "") -> None:
         text = got if isinstance(got, str) else shown(got)
         text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
-        super().__init__(name, rule, text, hint)  # unpickling, in another process, passes these here again
+        super().__init__(name, rule, text, hint)  # unpickling in another process calls __init__ with these again
         self.name = name
 
     def __str__(self) -> str:
@@ -47,29 +59,29 @@ class InvalidArgument(MemspanError, ValueError):
 
 
 class LossTooLarge(InvalidArgument):
-    """The loss of finite numbers is infinite. In training this is no error: the network has diverged."""
+    """The loss of finite predictions is infinite. In training this is not an error: the network has diverged."""
 
 
 class WrongType(InvalidArgument):
-    """An argument takes values of another type; the rule names these in the plural, such as integers."""
+    """An argument has the wrong type. Its rule names the right one in the plural, such as "integers"."""
 
     def __str__(self) -> str:
         return "{} takes {}, got {}{}.".format(*self.args)
 
 
 class UnknownField(InvalidArgument, TypeError):
-    """A field or argument that memspan does not have; the nearest one that it has is suggested.
+    """An unknown field or argument. The message suggests the most similar known one.
 
-    It is a `TypeError` too, as Python raises for an unknown argument.
+    It is also a `TypeError`, which Python raises for an unknown argument.
     """
 
     def __init__(self, name: str, hint: str = "", owner: str = "") -> None:
         super().__init__(name, "", "", hint)
-        self.args = (name, hint, owner)  # what unpickling passes here again
+        self.args = (name, hint, owner)  # unpickling calls __init__ with these
 
     @classmethod
     def among(cls, name: str, known: Iterable[str], owner: str = "") -> Self:
-        """The error for an argument of a function, or without an owner for a field, with a suggestion."""
+        """Make the error with a suggestion, for an argument of the function `owner`, or for a field if empty."""
         names = list(known)
         near = nearest(name, names)
         hint = f" Did you mean {near!r}?" if near else ""
@@ -83,37 +95,37 @@ class UnknownField(InvalidArgument, TypeError):
 
 
 class NotFound(MemspanError, LookupError):
-    """There is no such store, study or file. The message is a sentence, and says what to do next."""
+    """A store, study or file does not exist. The message says what to do next."""
 
 
 class Conflict(MemspanError, ValueError):
-    """Two arguments contradict each other, or what exists. The message names both, and says what to do next."""
+    """An argument contradicts another one or existing data. The message names both, and says what to do next."""
 
 
 class FaultyPart(MemspanError, RuntimeError):
-    """A task or a cell raises an error, or returns what it must not. The message names it."""
+    """A task or a cell, perhaps the user's, raised an error or returned a wrong value. The message names it."""
 
 
 class NotReady(MemspanError, RuntimeError):
-    """A method was called before the one that it depends on."""
+    """A method was called before another one that must come first."""
 
 
 class UnreadableFile(MemspanError):
-    """A file is truncated, damaged, or was not written by memspan."""
+    """A file is truncated or damaged, or memspan did not write it."""
 
 
 class MachineFailed(MemspanError):
-    """Not the user's fault and not ours: a full disk, a server that is gone. What was finished is kept."""
+    """The machine failed: a full disk, for example, or a server that has ended. All finished results are kept."""
 
 
 @contextmanager
 def naming(part: str) -> Iterator[None]:
-    """Let an error of a part that the user may have written say which part it was.
+    """Name the part, such as "The cell mine", in errors that its code raises inside the `with` block.
 
     Raises
     ------
     FaultyPart
-        From the error, unless that is memspan's own.
+        If the block raises an error that is not memspan's own.
     """
     try:
         yield
@@ -124,17 +136,17 @@ def naming(part: str) -> Iterator[None]:
 
 
 def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidArgument:
-    """The first complaint of a pydantic validation in memspan's form: argument, rule, value got.
+    """Convert the first error of a pydantic validation to memspan's form: argument, rule, value.
 
     Parameters
     ----------
     error : ValidationError
     known : iterable of str
-        Names of the fields that there are: one like a name that is unknown is suggested.
+        The names of all fields, from which a suggestion for an unknown one is chosen.
     """
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InvalidArgument):  # raised inside the validation, and in the right form already
+    if isinstance(cause, InvalidArgument):  # memspan's own validator raised it
         return cause
     kind, place, got, limits = first["type"], _place(first["loc"]), first["input"], first.get("ctx", {})
     if kind == "extra_forbidden":
@@ -144,7 +156,7 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
     if kind == "missing":
         return InvalidArgument(place, "given", "nothing")
     if kind.startswith("float_") and isinstance(got, int) and not isinstance(got, bool):
-        kind = "finite_number"  # one beyond the range of floats
+        kind = "finite_number"  # an integer beyond the range of floats
     wanted = next((text for begin, text in TYPES.items() if kind.startswith(begin)), None)
     if wanted in ("integers", "numbers") and isinstance(got, list | tuple):
         wanted = f"one {wanted.removesuffix('s')}"
@@ -174,7 +186,7 @@ TYPES = {
     "set_type": "a list",
     "iterable_type": "a list",
 }
-"""What a field takes, by how the error of pydantic begins that says it got something else."""
+"""The type that a field takes, by the beginning of the type of pydantic's error."""
 RULES = {
     "greater_than": "above {gt}",
     "greater_than_equal": "at least {ge}",
@@ -188,11 +200,11 @@ RULES = {
     "json_invalid": "JSON",
     "invalid_key": "a name",
 }
-"""The rule of a field, by the error of pydantic."""
+"""The rule that a field breaks, by the type of pydantic's error."""
 
 
 class _Shown(reprlib.Repr):
-    """`repr`, but short, whatever the value is."""
+    """A `repr` of bounded length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,47 +213,47 @@ class _Shown(reprlib.Repr):
         self.maxlevel = 4
 
     def repr_int(self, number: int, level: int) -> str:
-        """Python refuses to write an integer of more than 4300 digits."""
+        """Describe large integers in words, because Python refuses to print more than 4300 digits."""
         if number.bit_length() <= 256:
             return repr(number)
         return f"an integer of about {int(number.bit_length() * math.log10(2)) + 1:,} digits"
 
     def repr_ndarray(self, array: np.ndarray, level: int) -> str:
-        """Its numbers, if they are few."""
+        """Print the numbers of a small array, and the shape and dtype of a large one."""
         few = array.size <= 8 and array.dtype.kind in "biufc"
         return repr(array) if few else f"an array of shape {array.shape}, {array.dtype}"
 
 
 shown = _Shown().repr
-"""`shown(value)`: a value as a message has it, in a bounded text; no value makes it fail."""
+"""`shown(value)` is the text of a value in a message. Its length is bounded, and it never raises."""
 
 
 def _limit(value: Any) -> str:
-    """A bound as a rule states it: `2,147,483,647`, `2**128 - 1`, `0.5`."""
+    """Return a bound as text: `2,147,483,647`, `2**128 - 1`, `0.5`."""
     if not isinstance(value, int):
         return f"{value:g}" if isinstance(value, float) else str(value)
     return f"{value:,}" if value < 10**12 else f"2**{value.bit_length()} - 1"
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """A question to put behind a message about an unknown name; empty if none of those known is like it."""
+    """Return a suggestion to append to a message about an unknown name; empty if no known name is similar."""
     near = nearest(name, known)
     return f"; did you mean {near!r}?" if near else ""
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """`lengths[1]`, `parameters.items`."""
+    """Return pydantic's location of a field as text: `lengths[1]`, `parameters.items`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return text.removeprefix(".") or "the input"
 
 
 def not_among(name: str, value: Any, choices: list[str]) -> InvalidArgument:
-    """The error for a value that is not one of a few names, with the one that was meant."""
+    """Return the error for a value that is not one of the choices, with a suggestion."""
     return InvalidArgument(name, "one of " + ", ".join(choices), shown(value), did_you_mean(value, choices))
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> int:
-    """Return `value` as an `int` from `least` to `most`; booleans and floats are refused."""
+    """Return `value` as an `int`; raise unless it is an integer from `least` to `most`, and not a boolean."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -254,12 +266,12 @@ def whole_number(name: str, value: Any, *, least: int = 1, most: int = MOST) -> 
 
 
 def whole_seed(name: str, value: Any) -> int:
-    """Return `value` as an `int` from which random numbers can start."""
+    """Return `value` as an `int`; raise unless it is a seed from 0 to `MOST_SEED`."""
     return whole_number(name, value, least=0, most=MOST_SEED)
 
 
 def truth(name: str, value: Any) -> bool:
-    """Return `value` as a `bool`; numbers and texts are refused."""
+    """Return `value` as a `bool`; raise unless it is True or False."""
     if not isinstance(value, bool | np.bool):
         raise InvalidArgument(name, "True or False", shown(value))
     return bool(value)
@@ -274,7 +286,10 @@ def real_number(
     below: float = math.inf,
     most: float = math.inf,
 ) -> float:
-    """Return `value` as a finite `float` inside the open (`above`, `below`) or closed (`least`, `most`) bounds."""
+    """Return `value` as a `float`; raise unless it is finite and within the bounds.
+
+    `above` and `below` are open bounds; `least` and `most` are closed ones.
+    """
     try:
         number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     except OverflowError:
@@ -289,17 +304,24 @@ def real_number(
 
 
 def a_path(name: str, value: Any) -> Path:
-    """Return `value` as a `Path`."""
+    """Return `value` as a `Path`; raise unless it is a string or a path."""
     if not isinstance(value, str | os.PathLike):
-        raise InvalidArgument(name, "the path of a file, as a text or a Path", shown(value))
+        raise InvalidArgument(name, "the path of a file, as a string or a Path", shown(value))
     return Path(value)
 
 
 def generator(name: str, value: Any, purpose: str) -> np.random.Generator:
-    """Return a `Generator` itself, or one from a `SeedSequence`, from a seed, or for None from fresh entropy.
+    """Return a `Generator` for an argument `rng`.
 
-    A seed gives each `purpose` a stream of its own: the weights of `Network(rng=0)` and the sequences of
-    `Batches(rng=0)` have nothing in common. Generators and SeedSequences are taken as they are.
+    Parameters
+    ----------
+    name : str
+        The argument, for the message.
+    value : Generator, BitGenerator, SeedSequence, int or None
+        A whole number is a seed. None draws new entropy from the operating system.
+    purpose : str
+        With the same seed, each purpose gets an independent stream. So the weights of `Network(rng=0)` and the
+        sequences of `Batches(rng=0)` are independent. The other kinds of `value` are used as they are.
     """
     if value is None or isinstance(value, np.random.Generator | np.random.BitGenerator | np.random.SeedSequence):
         return np.random.default_rng(value)
@@ -310,9 +332,9 @@ def generator(name: str, value: Any, purpose: str) -> np.random.Generator:
 
 
 def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """Return `value` as an array. A masked array is refused, because NumPy would drop its mask without a word."""
+    """Return `value` as an array; raise if it is a masked array, whose mask NumPy would silently drop."""
     if _masked(value):
-        hint = "; take its .filled(), with NaN for labels that a masked loss is to leave out"
+        hint = "; pass its .filled(), or .filled(np.nan) if it holds the labels of a masked loss"
         raise InvalidArgument(name, "an array without a mask", "a numpy.ma.MaskedArray", hint)
     try:
         return np.asarray(value)
@@ -321,7 +343,7 @@ def plain_array(name: str, value: Any) -> np.ndarray[Any, Any]:
 
 
 def float_array(name: str, value: Any) -> np.ndarray[Any, Any]:
-    """Return `value` as an array of real floating-point numbers, without a mask."""
+    """Return `value` as an array; raise unless it holds real floating-point numbers, without a mask."""
     values = plain_array(name, value)
     if values.dtype.kind != "f":
         raise InvalidArgument(name, "an array of real floating-point numbers", f"dtype {values.dtype}")
@@ -329,14 +351,14 @@ def float_array(name: str, value: Any) -> np.ndarray[Any, Any]:
 
 
 def _masked(value: Any) -> bool:
-    """Whether it is a masked array, or a list that holds one."""
+    """Whether a value is a masked array or a list that contains one."""
     if isinstance(value, list | tuple):
         return any(map(_masked, value))
     return isinstance(value, np.ma.MaskedArray)
 
 
 def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
-    """Return `value` if it is one of `choices`."""
+    """Return `value`; raise unless it is one of `choices`."""
     names = list(choices)
     if not isinstance(value, str) or value not in names:
         raise not_among(name, value, names)
@@ -344,7 +366,7 @@ def one_of(name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 def one_dtype(name: str, value: Any, choices: Iterable[str]) -> np.dtype[Any]:
-    """Return `value` as a dtype if its name is one of `choices`."""
+    """Return `value` as a dtype; raise unless its name is one of `choices`."""
     try:
         got = np.dtype(value).name
     except (TypeError, ValueError, SyntaxError):

@@ -22,7 +22,7 @@ Hidden = Inexact[np.ndarray, "time batch hidden"]
 """One hidden state at every step."""
 
 Columns = Inexact[np.ndarray, "time batch columns"]
-"""Pre-activations of every gate at every step."""
+"""The pre-activations of all gates at every step."""
 
 Flat = Inexact[np.ndarray, "parameters"]
 """All weights of a network, or their gradient, in one vector."""

@@ -1,7 +1,7 @@
-"""Which name was meant: by spelling, and by meaning.
+"""Suggestions for unknown names, by spelling and by meaning.
 
-The table holds what people type for the names of memspan. A suggestion is always one of the names that are known
-where something was typed. So one table serves options, fields, arguments, commands, cells, tasks and losses.
+A table lists the words that people type for the names of memspan. A suggestion is always a name that is valid in
+the same place. So one table serves options, fields, arguments, commands, cells, tasks and losses.
 """
 
 import difflib
@@ -137,13 +137,13 @@ MEANT = {
     "readable": "numpy python slow",
     "torch": "pytorch",
 }
-"""For each name of memspan what people type in its place."""
+"""The words that people type in place of each name of memspan."""
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """The one of the known names that was probably meant, or None.
+    """Return the known name that the user probably meant, or None.
 
-    First comes a name that differs in capitals and punctuation alone, then a synonym, then a misspelling.
+    A name that differs only in case and punctuation comes first, then a synonym, then a similar spelling.
     """
     by_plain: dict[str, list[str]] = {}
     for one in known:
@@ -165,7 +165,7 @@ def _plain(name: str) -> str:
 
 
 def _synonyms() -> dict[str, list[str]]:
-    """For each word the names that it may stand for, in the order of the table."""
+    """Return the names that each word may mean, in the order of the table."""
     found: dict[str, list[str]] = {}
     for meant, words in MEANT.items():
         for word in words.split():

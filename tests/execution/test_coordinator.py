@@ -1,4 +1,4 @@
-"""The loop against executors that fail on purpose; those that really die are in tests/faults."""
+"""The coordinator with executors that fail on purpose. In tests/faults, real workers are killed."""
 
 from collections import Counter
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
@@ -25,7 +25,7 @@ def solved(job):
 
 
 class Script(Executor):
-    """Answers by a function of the job; one that raises Break breaks everything that is not done."""
+    """Runs `answer` on each job. If it raises BrokenExecutor, all pending futures break."""
 
     def __init__(self, answer, delay=0):
         self.answer, self.delay = answer, delay
@@ -58,7 +58,7 @@ class Script(Executor):
 
 
 class Run:
-    """A coordinator with a team of one kind, and what came of it."""
+    """A coordinator with a scripted team, and the trials and events of its run."""
 
     def __init__(self, answer, *, exact, slots=2, delay=0, renewable=True, done=()):
         self.kept, self.told, self.done, self.made = [], [], set(done), []
@@ -121,7 +121,7 @@ def test_a_trial_that_kills_fails_alone_after_three_attempts(exact):
 
 
 def test_where_a_death_breaks_all_futures_nobody_is_blamed_for_another(monkeypatch):
-    """With eight jobs in hand, two of them poisoned, each suspect is tried alone."""
+    """Of eight submitted jobs two kill their worker; each suspected trial is run alone."""
     poisons = {Key(1, 5, 2), Key(0, 3, 0)}
     sizes = []
 
@@ -141,7 +141,7 @@ def test_where_a_death_breaks_all_futures_nobody_is_blamed_for_another(monkeypat
 
 
 def patient(run):
-    """`wait`, while which the executor works."""
+    """Replace `wait` by one during which the executor works."""
     sound = coordinator.wait
 
     def wait(futures, **options):
@@ -157,7 +157,7 @@ def test_workers_that_die_whatever_they_are_given_blame_no_trial():
         raise BrokenExecutor("no such library")
 
     run = Run(answer, exact=False)
-    with pytest.raises(ExecutorFailed, match=r"nothing was finished \(no such library\): can they work at all"):
+    with pytest.raises(ExecutorFailed, match=r"Every worker ended before it finished a trial \(no such library\)"):
         run(width=1)
     assert run.kept == []
 
@@ -197,7 +197,7 @@ def test_a_trial_that_survives_in_the_end_counts_its_attempts():
 
 def test_an_executor_that_was_given_cannot_be_replaced():
     run = Run(kills(Key(0, 3, 1)), exact=False, renewable=False)
-    with pytest.raises(ExecutorFailed, match="a worker died and took the executor with it"):
+    with pytest.raises(ExecutorFailed, match="A worker was killed, which broke the executor"):
         run()
 
 
@@ -206,7 +206,7 @@ def test_an_executor_that_was_given_cannot_be_replaced():
     [
         (OtherVersion("the worker x has memspan 0"), OtherVersion, "the worker x has memspan 0"),
         (ModuleNotFoundError("No module named 'memspan'"), ExecutorFailed, "ModuleNotFoundError: No module named"),
-        (CancelledError(), ExecutorFailed, "its futures were cancelled"),
+        (CancelledError(), ExecutorFailed, "it cancelled its futures"),
     ],
 )
 def test_what_no_other_worker_would_do_better_ends_the_study(error, expected, message):

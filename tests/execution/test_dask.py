@@ -13,13 +13,13 @@ def test_no_scheduler_is_named(monkeypatch):
     monkeypatch.setattr(module, "SECONDS_TO_CONNECT", 1)
     with pytest.raises(
         InvalidArgument,
-        match=r"scheduler must be the address of a Dask scheduler that answers, got tcp://127.0.0.1:1",
+        match=r"scheduler must be the address of a running Dask scheduler, got tcp://127.0.0.1:1",
     ):
         Dask("tcp://127.0.0.1:1")
     with pytest.raises(InvalidArgument, match=r"scheduler must be an address such as tcp://host:8786, or a .json"):
         Dask("nowhere")
     with pytest.raises(
-        InvalidArgument, match=r"scheduler must be a file that a scheduler has written, got x.json"
+        InvalidArgument, match=r"scheduler must be an existing file, written by a Dask scheduler, got x.json"
     ):
         Dask("x.json")
 
@@ -28,7 +28,7 @@ def test_no_scheduler_is_named(monkeypatch):
 def test_dask_workers_of_another_version_are_refused_by_name(dask, monkeypatch):
     monkeypatch.setattr(module, "__version__", "0.0.0")
     with pytest.raises(
-        OtherVersion, match=r"the worker tcp://127.0.0.1:\d+ has memspan .*, and the study is run by 0\.0\.0"
+        OtherVersion, match=r"The worker tcp://127.0.0.1:\d+ has memspan .*, the coordinator 0\.0\.0"
     ):
         Dask(dask.address)
 
@@ -41,5 +41,5 @@ def test_a_dask_team_knows_its_threads_and_memory(dask):
     assert team.submit(pow, 2, 5).result(timeout=60) == 32
     team.check()
     team.close()
-    with pytest.raises(ExecutorFailed, match="does not answer any more"):
+    with pytest.raises(ExecutorFailed, match="no longer answers"):
         team.check()

@@ -34,15 +34,16 @@ def test_a_board_tells_of_each_worker_apart(monkeypatch):
 
 def test_a_worker_of_another_version_refuses(tmp_path):
     configuration = Configuration(updates=1)
-    with pytest.raises(OtherVersion, match=r"the worker .* has memspan .*, and the study is run by 0\.0\.0"):
+    with pytest.raises(OtherVersion, match=r"The worker .* has memspan .*, the coordinator 0\.0\.0"):
         work(Job(1, 0, configuration, 3, (0,), version="0.0.0"))
 
 
 def test_a_worker_with_other_code_of_a_cell_refuses():
-    """As one that was started before the file of the cell was edited, or after."""
+    """The file of the cell was edited between the starts of the worker and of the coordinator."""
     configuration = Configuration(updates=1, hidden=2, batch=2, evaluation_samples=2, final_batches=1)
     code = tuple(sorted(fingerprints(configuration).items()))
     assert len(work(Job(1, 0, configuration, 3, (0,), code=code))) == 1
     other = tuple((name, "0" if name == "cell rnn" else digest) for name, digest in code)
-    with pytest.raises(OtherVersion, match=r"the worker .* has other code of cell rnn: restart the workers"):
+    message = r"The worker .* and the coordinator have different code of cell rnn\. Restart the workers"
+    with pytest.raises(OtherVersion, match=message):
         work(Job(1, 0, configuration, 3, (0,), code=other))

@@ -70,7 +70,8 @@ def test_lines_say_how_far_it_is_and_what_is_out_of_the_ordinary(events, monkeyp
         lines[0]
         == "study: mine: 5 trials in 2 processes, at most about 2 min, at most 256 MiB each (1 more in the store)"
     )
-    assert "study: a worker died with 2 trials of T=10, tried again alone: it died" in lines
+    lost = "study: a worker was killed while it ran 2 trials of T=10; each is run again alone. Reason: it died"
+    assert lost in lines
     assert "study: T=10, repetition 2 failed: MemoryError: no room" in lines
     assert any(
         line.startswith("study: 19 %, 1/6 trials (1 solved), ") and "T=10 update 50" in line for line in lines
@@ -217,7 +218,7 @@ def test_a_notebook_gets_one_cell_that_is_rewritten(events, monkeypatch):
             tell(event)
     assert shown[0].splitlines()[0].startswith("mine: 5 trials")
     assert "100 %, 6/6 trials" in shown[-1]
-    assert "a worker died" in shown[-1]
+    assert "a worker was killed" in shown[-1]
 
 
 def test_json_goes_to_standard_output_at_once(capsys):

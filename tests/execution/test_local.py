@@ -62,7 +62,8 @@ def test_processes_that_cannot_begin_are_not_the_fault_of_the_work(monkeypatch):
     monkeypatch.setattr(module, "_begin_worker", die_at_the_start)
     executor = Processes(1)
     guard = (
-        "6 processes died before they began to work: a script must call this under `if __name__ == '__main__':`"
+        "6 worker processes ended before they began a job. "
+        "A script must start a study under `if __name__ == '__main__':`"
     )
     with pytest.raises(ExecutorFailed, match=re.escape(guard)):
         executor.submit(pow, 2, 2).result(timeout=60)
@@ -77,7 +78,7 @@ def test_a_process_that_cannot_be_replaced_ends_its_work_and_nobody_waits_for_ev
     assert processes.submit(pow, 2, 2).result(timeout=60) == 4
     monkeypatch.setattr(processes, "_new_pool", no_pool)
     future = processes.submit(os._exit, 1)
-    with pytest.raises(ExecutorFailed, match=r"a process that died cannot be replaced: .*Too many open files"):
+    with pytest.raises(ExecutorFailed, match=r"A worker process ended and could not be replaced: .*Too many open"):
         future.result(timeout=60)
 
 
@@ -91,7 +92,7 @@ def test_room_is_made_for_the_files_of_many_pools(monkeypatch):
     module._make_room_for_files(300)
     assert 300 * 9 < limits[0] < limits[1] == 5000
     with pytest.raises(
-        InvalidArgument, match=r"workers must be at most 400, as 5000 files may be open .*got 1000"
+        InvalidArgument, match=r"workers must be at most 400, because the system allows 5000 open .*got 1000"
     ):
         module._make_room_for_files(1000)
 
@@ -110,7 +111,9 @@ def test_killed_processes_are_gone(processes):
         time.sleep(0.05)
     workers = [processes.board.process(k) for k in range(2)]
     processes.kill()
-    wait_for(lambda: not any(map(psutil.pid_exists, workers)), 10)  # their pools see to them: nobody else may
+    wait_for(
+        lambda: not any(map(psutil.pid_exists, workers)), 10
+    )  # the pools join their processes; the test must not
     wait(waiting[:2], timeout=10)
     assert all(isinstance(future.exception(), BrokenExecutor) for future in waiting[:2])
     with pytest.raises(RuntimeError, match="after shutdown"):

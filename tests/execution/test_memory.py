@@ -7,7 +7,7 @@ from memspan.execution.memory import available, bytes_of
 from memspan.runtime.memory import amount
 
 SHORT = ("large evaluation", "copying", "small gru, float64", "many short networks")
-"""Those that take a few seconds."""
+"""The configurations that take a few seconds."""
 
 
 @pytest.mark.slow
@@ -16,13 +16,13 @@ SHORT = ("large evaluation", "copying", "small gru, float64", "many short networ
     [
         pytest.param(name, marks=[] if name in SHORT else pytest.mark.faults)
         for name in CONFIGURATIONS
-        if name != "small rnn"  # it says nothing of the arrays
+        if name != "small rnn"  # its arrays are too small to measure
     ],
 )
 def test_the_estimate_is_within_a_fifth_of_what_is_taken(name):
     base, estimate, peak = measured(*CONFIGURATIONS[name])
     assert estimate == pytest.approx(peak, rel=0.2)
-    assert peak > 1.5 * base  # else it would say nothing of the arrays
+    assert peak > 1.5 * base  # else the arrays are too small to measure
 
 
 def test_more_of_anything_takes_more():

@@ -29,25 +29,25 @@ SEVERAL = SMALL.with_(cell=["rnn", "gru"], hidden=8, final_batches=2)
 
 
 def everything(trials):
-    """All of every trial that is a function of its key."""
+    """All fields of every trial that are functions of its key."""
     return {trial.key: trial.model_dump_json(exclude=set(ACCIDENTAL)) for trial in trials}
 
 
 def run(study, store=None, **options):
-    """The result, and what was heard meanwhile."""
+    """The result of a study, and the events of its run."""
     heard = []
     result = run_study(study, store, **{"progress": False, "listen": heard.append, **options})
     return result, heard
 
 
 def ran(heard):
-    """The keys of the trials that ended, in that order."""
+    """The keys of the trials in the order in which they ended."""
     return [trial.key for event in heard if isinstance(event, Finished) for trial in event.trials]
 
 
 @pytest.fixture
 def store(tmp_path):
-    """Where there is no store yet."""
+    """The path of a store that does not exist yet."""
     return tmp_path / "memspan.sqlite"
 
 
@@ -128,7 +128,7 @@ def test_a_name_is_that_of_the_study_in_its_store(store):
 
 
 def test_whoever_listens_hears_that_the_store_is_waited_for(tmp_path, monkeypatch):
-    """The other program lets go of it when that has been said."""
+    """Another program holds the lock until memspan has reported that it waits."""
     monkeypatch.setattr(transactions, "SECONDS_TO_TELL", 0.2)
     monkeypatch.setattr(sqlite, "MILLISECONDS_TO_WAIT", 100)
     path, heard = tmp_path / "store.sqlite", []
@@ -214,7 +214,7 @@ def test_a_study_that_is_refused_does_not_take_a_name(store):
 
 @pytest.mark.parametrize("moment", [1, 3, 8])
 def test_an_interrupt_while_it_is_measured_ends_it_before_anything_is_run(moment, monkeypatch):
-    """In this process, of twelve kinds of configurations; at the first, third and eighth measurement."""
+    """In this process, with twelve kinds of configurations, during the first, third and eighth measurement."""
     study = SMALL.with_(hidden=range(3, 15), lengths=(3, 4), batch=2, updates=3)
     sound, measured = plan_module._moment, []
 
@@ -285,7 +285,7 @@ def test_a_plan_says_what_a_run_would_do_and_makes_nothing(store):
 
 
 def no_room(task, length, batch, rng, dtype):
-    """In place of `Batches`: none for one of the trials."""
+    """A replacement of `Batches` that has no batches for one trial."""
     if rng.spawn_key[:2] == (3, 1):
         raise MemoryError("no room")
     return Batches(task, length, batch, rng, dtype)
@@ -328,13 +328,13 @@ def test_a_diverging_study_solves_nothing_and_is_counted_apart():
 
 @pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(store):
-    """Whatever it was working on is run again."""
+    """The trials of a killed worker are run again."""
     study = SMALL.with_(lengths=(3, 6), repetitions=12, hidden=8, updates=800, threshold=1.0)
     heard, killed = [], []
 
     def listen(event):
         heard.append(event)
-        if isinstance(event, Advanced) and len(killed) < 2:  # twice, when one is in the middle of an order
+        if isinstance(event, Advanced) and len(killed) < 2:  # kill all workers twice, in the middle of their jobs
             workers = multiprocessing.active_children()
             killed.append(len(workers))
             for worker in workers:
@@ -481,10 +481,10 @@ def test_workers_are_counted(store, workers):
     ("options", "message"),
     [
         ({"progress": "loud"}, "progress must be one of auto, bar, notebook, lines, json, none, got 'loud'"),
-        ({"progress": "notebook"}, "progress must be bar, lines, json or none outside of IPython, got 'notebook'"),
+        ({"progress": "notebook"}, "progress must be bar, lines, json or none outside IPython, got 'notebook'"),
         (
             {"scheduler": "tcp://nowhere", "executor": ThreadPoolExecutor},
-            "scheduler must be left out where there is ",
+            "scheduler must be left out if an executor is given",
         ),
     ],
 )
@@ -503,7 +503,7 @@ def test_what_is_run_is_a_study(store, study):
 
 
 def test_a_study_runs_in_any_thread(store):
-    """Where no signal handler can be set."""
+    """Python sets signal handlers in the main thread only."""
     found = []
     thread = threading.Thread(target=lambda: found.append(run_study(SMALL, store, progress=False)))
     thread.start()
@@ -512,7 +512,7 @@ def test_a_study_runs_in_any_thread(store):
 
 
 def test_a_listener_that_fails_ends_the_study_and_no_trial(tmp_path, monkeypatch):
-    """In this process, it is called while a trial runs."""
+    """In this process, the listener is called while a trial runs."""
     monkeypatch.setattr(executors, "SECONDS_BETWEEN_LOOKS", 0.0)
 
     def listen(event):
@@ -560,12 +560,12 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_made(tmp_path
 
 
 def test_a_scheduler_has_workers_of_its_own():
-    with pytest.raises(InvalidArgument, match="workers must be left out where there is a scheduler"):
+    with pytest.raises(InvalidArgument, match="workers must be left out with a scheduler, which"):
         run_study(Study(), scheduler="tcp://127.0.0.1:1", workers=2)
 
 
 def test_a_store_that_is_deleted_while_it_is_in_use_is_reported_as_lost(store):
-    """What it held before is not still there."""
+    """The message must not say that the finished trials are in the store."""
 
     def delete(event):
         if isinstance(event, Planned):
@@ -576,7 +576,7 @@ def test_a_store_that_is_deleted_while_it_is_in_use_is_reported_as_lost(store):
 
 
 def test_what_is_finished_is_resumed_without_a_write(store):
-    """So it may lie on a disk that cannot be written."""
+    """So the store may be on a read-only disk."""
     run_study(SMALL, store, progress=False)
     before = store.stat().st_mtime_ns, store.read_bytes()
     assert run_study(SMALL, store, progress=False).complete

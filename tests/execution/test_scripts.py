@@ -1,4 +1,4 @@
-"""Workers for programs that they cannot read again, or that start workers of their own."""
+"""Workers of programs that cannot be imported, or that start workers when they are imported."""
 
 import subprocess
 import sys
@@ -23,5 +23,5 @@ def test_a_script_without_a_guard_ends_with_one_error(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(STUDY)
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
-    assert done.stderr.count("Traceback") == 1  # that of the program itself, and none of a worker
+    assert done.stderr.count("Traceback") == 1  # the program's own, and none of a worker
     assert "`if __name__ == '__main__':`" in done.stderr.splitlines()[-1]

@@ -33,7 +33,7 @@ def test_deaths_are_told_from_other_errors():
 
 def test_a_team_that_cannot_be_renewed_says_so():
     team = Team(lambda: ThreadPoolExecutor(1), 1, renewable=False)
-    with pytest.raises(ExecutorFailed, match="pass what makes an executor"):
+    with pytest.raises(ExecutorFailed, match="Pass a function that makes an executor"):
         team.renew()
     team.close()
 

@@ -1,4 +1,4 @@
-"""What the fault scripts share: a study of many small trials, and how its results are compared."""
+"""Shared code of the fault scripts: a study of many small trials, and the comparison of its results."""
 
 import os
 import random
@@ -30,7 +30,7 @@ name = "faults"
 
 
 def small_study(trials: int, updates: int = 400, lengths: tuple[int, int] = (3, 6)) -> Study:
-    """So many trials, of two cells and two lengths."""
+    """A study of `trials` trials, with two cells and two lengths."""
     return Study(
         cell=("rnn", "gru"),
         lengths=lengths,
@@ -45,17 +45,17 @@ def small_study(trials: int, updates: int = 400, lengths: tuple[int, int] = (3, 
 
 
 def facts(result: StudyResult) -> dict:
-    """What must be equal of every trial, whatever happened."""
+    """The fields of every trial that must be equal whatever happened."""
     return {trial.key: trial.model_dump_json(exclude=set(ACCIDENTAL)) for trial in result.trials}
 
 
 def undisturbed(study: Study) -> dict:
-    """The facts of a study that nothing happened to, run in this process."""
+    """The facts of a study that ran undisturbed in this process."""
     return facts(run_study(study, progress=False))
 
 
 def stored(store: Path | str, study: Study) -> dict:
-    """The facts that a store holds."""
+    """The facts of a study in a store."""
     return facts(load_study(store, study.name))
 
 
@@ -67,7 +67,7 @@ def coordinator(
     environment: dict | None = None,
     before: Callable[[], None] | None = None,
 ) -> subprocess.Popen:
-    """`memspan study run` as a process of its own, in a session of its own."""
+    """Start `memspan study run` in a new process and a new session."""
     specification = folder / "study.toml"
     shape = {"lengths": [*study.lengths], "updates": study.updates, "repetitions": study.repetitions}
     specification.write_text(SPECIFICATION.format(**shape))
@@ -86,7 +86,7 @@ def coordinator(
 
 
 def rows_in(store: Path) -> int:
-    """How many trials a SQLite store has; 0 while there is none."""
+    """The number of trials in a SQLite store; 0 if the store does not exist."""
     if not store.exists():
         return 0
     try:
@@ -97,7 +97,7 @@ def rows_in(store: Path) -> int:
 
 
 def workers_of(process: int) -> list[psutil.Process]:
-    """The worker processes of a coordinator, oldest first; not multiprocessing's own helper."""
+    """The worker processes of a coordinator, oldest first, without multiprocessing's helper process."""
     try:
         children = psutil.Process(process).children()
         return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
@@ -108,7 +108,7 @@ def workers_of(process: int) -> list[psutil.Process]:
 def kill_now_and_then(
     running: subprocess.Popen, kills: int, rng: random.Random, apart: tuple[float, float]
 ) -> int:
-    """SIGKILL one of its workers at random moments; return how many were killed before it ended."""
+    """Kill workers of a coordinator at random moments; return how many were killed before it ended."""
     killed = 0
     while killed < kills and running.poll() is None:
         time.sleep(rng.uniform(*apart))
@@ -122,9 +122,7 @@ def kill_now_and_then(
 
 
 def compare(found: dict, expected: dict) -> str:
-    """In one line."""
+    """Describe the differences of two sets of results in one line."""
     different = sum(found.get(key) != expected[key] for key in expected)
-    return (
-        f"{len(found)} of {len(expected)} results, {len(set(found) - set(expected))} that were not asked for, "
-        f"{different} different"
-    )
+    unexpected = len(set(found) - set(expected))
+    return f"{len(found)} of {len(expected)} results, {unexpected} unexpected, {different} different"

@@ -1,8 +1,9 @@
-"""Stores that are damaged, cut off, foreign or too new: named as such, exit 3, and not a byte changed.
+"""Open stores that are damaged, truncated, foreign or too new.
 
     python tests/faults/damaged_stores.py
 
-What the doctor can still read of each is counted, and where studies are left, one of them is finished from it.
+memspan must name the damage, exit with code 3 and not change the file. The script counts the trials that the
+doctor recovers from each store, and finishes a recovered study.
 """
 
 import hashlib
@@ -24,22 +25,22 @@ PAGE = 4096
 
 
 def zeroed_header(path: Path) -> None:
-    """The first hundred bytes are zero."""
+    """Overwrite the first hundred bytes with zeros."""
     _write(path, 0, bytes(100))
 
 
 def zeroed_first_page(path: Path) -> None:
-    """So is the whole first page, with the list of tables."""
+    """Overwrite the first page, which holds the list of tables, with zeros."""
     _write(path, 0, bytes(PAGE))
 
 
 def no_sqlite(path: Path) -> None:
-    """Another kind of file."""
+    """Replace the store by another kind of file."""
     path.write_text("time,value\n1,2\n" * 100)
 
 
 def foreign(path: Path) -> None:
-    """A SQLite database of another program."""
+    """Replace the store by a SQLite database of another program."""
     path.unlink()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE trials (a)")
@@ -47,19 +48,19 @@ def foreign(path: Path) -> None:
 
 
 def newer_schema(path: Path) -> None:
-    """A schema that comes after ours."""
+    """Set a schema version newer than memspan's."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
 
 def without_a_table(path: Path) -> None:
-    """The right marks, and no trials."""
+    """Drop the table of trials."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE trials")
 
 
 def cut_off(share: float) -> Callable[[Path], None]:
-    """Only so much of it is left."""
+    """Truncate the file to a share of its size."""
 
     def damage(path: Path) -> None:
         with path.open("r+b") as file:
@@ -70,7 +71,7 @@ def cut_off(share: float) -> Callable[[Path], None]:
 
 
 def random_page(seed: int) -> Callable[[Path], None]:
-    """A page, not the first, is noise."""
+    """Overwrite a random page, not the first, with noise."""
 
     def damage(path: Path) -> None:
         rng = random.Random(seed)
@@ -82,14 +83,14 @@ def random_page(seed: int) -> Callable[[Path], None]:
 
 
 def faults() -> Iterator[Callable[[Path], None]]:
-    """Each damages a file."""
+    """The functions that damage a store."""
     yield from (zeroed_header, zeroed_first_page, no_sqlite, foreign, newer_schema, without_a_table)
     yield from (cut_off(share) for share in (0.0003, 0.01, 0.3, 0.7, 0.999))
     yield from (random_page(seed) for seed in range(10))
 
 
 def sound_store(folder: Path, study: Study) -> Path:
-    """A store with two studies."""
+    """Make a store with two studies."""
     path = folder / "sound.sqlite"
     run_study(study, path, progress=False)
     run_study(study.with_(name="another", cell="rnn"), path, progress=False)
@@ -97,7 +98,7 @@ def sound_store(folder: Path, study: Study) -> Path:
 
 
 def judge(sound: Path, damage: Callable[[Path], None], study: Study) -> tuple[str, bool]:
-    """What was said of a damaged copy, and whether that is right."""
+    """Return memspan's message about a damaged copy, and whether memspan behaved correctly."""
     path, rescued = sound.with_name("damaged.sqlite"), sound.with_name("rescued.sqlite")
     path.write_bytes(sound.read_bytes())
     rescued.unlink(missing_ok=True)
@@ -106,22 +107,23 @@ def judge(sound: Path, damage: Callable[[Path], None], study: Study) -> tuple[st
     try:
         with Store(path) as store:
             seen = sum(overview.done for overview in store.overviews())
-            said, named = f"not noticed when it was opened, {seen} trials", False
+            message, named = f"opened without an error, {seen} trials", False
     except UnreadableFile as error:
-        said, named = str(error).replace(str(path), "it"), True
+        message, named = str(error).replace(str(path), "the store"), True
     except MemspanError as error:
-        said, named = f"{type(error).__name__}: {error}", False
+        message, named = f"{type(error).__name__}: {error}", False
     found = diagnose(path, rescued)
     with Store(rescued) as store:
         kept = {overview.name: overview.done for overview in store.overviews()}
     whole = "faults" not in kept or run_study(study, rescued, progress=False).complete
     untouched = _digest(path) == before
     right = named and untouched and not found.sound and whole
-    return f"{said[:150]}; the doctor saved {kept or 'nothing'}{'' if untouched else '; IT WAS CHANGED'}", right
+    changed = "" if untouched else "; THE FILE WAS CHANGED"
+    return f"{message[:150]}; the doctor recovered {kept or 'nothing'}{changed}", right
 
 
 def exit_code(path: Path) -> tuple[int, str]:
-    """Of the command line."""
+    """Run `memspan store ls`; return its exit code and standard error."""
     command = [sys.executable, "-m", "memspan", "store", "ls", "--store", str(path)]
     found = subprocess.run(command, capture_output=True, text=True)
     return found.returncode, found.stderr
@@ -148,5 +150,5 @@ if __name__ == "__main__":
             print(f"{'PASS' if right else 'FAIL'}: {damage.__name__}: {found}")
         zeroed_header(sound)
         code, err = exit_code(sound)
-        print(f"{'PASS' if code == 3 else 'FAIL'}: the command line ends with {code}: {err.strip()}")
+        print(f"{'PASS' if code == 3 else 'FAIL'}: `memspan store ls` ended with {code}: {err.strip()}")
     raise SystemExit(wrong or code != 3)

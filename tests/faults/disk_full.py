@@ -1,8 +1,9 @@
-"""No room for the store any more: a clear message, earlier results whole, and a study that can be finished.
+"""Fill the disk of the store while a study runs.
 
     python tests/faults/disk_full.py
 
-The disk is a limit on the size of files; as root, a small file system in memory too.
+memspan must print a clear message and keep the stored results, and the study can be finished later. The disk is
+simulated by a limit on the size of files, and for root also by a small file system in memory.
 """
 
 import os
@@ -16,13 +17,13 @@ from common import compare, coordinator, rows_in, small_study, stored, undisturb
 
 
 def file_size_limit(folder: Path, trials: int = 120) -> tuple[str, bool]:
-    """The store may not grow beyond 100 kB."""
+    """Limit the size of files to 100 kB."""
     most = 100_000
     return _fill(folder, trials, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)), lambda: None)
 
 
 def small_file_system(folder: Path, trials: int = 120) -> tuple[str, bool] | None:
-    """The store is on a file system of 200 kB, which then becomes larger; None where that cannot be made."""
+    """Put the store on a file system of 200 kB, which is enlarged later; None if it cannot be mounted."""
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         return None
@@ -40,7 +41,7 @@ def _fill(
     expected = undisturbed(study)
     running = coordinator(study, folder, before=limit)
     _, err = running.communicate(timeout=600)
-    told = [line for line in err.splitlines() if line.startswith("memspan: ")]
+    messages = [line for line in err.splitlines() if line.startswith("memspan: ")]
     before = rows_in(folder / "store.sqlite")
     kept = stored(folder / "store.sqlite", study)
     sound = all(expected[key] == text for key, text in kept.items())
@@ -50,7 +51,7 @@ def _fill(
     found = stored(folder / "store.sqlite", study)
     right = running.returncode == 4 and 0 < before < trials and sound and found == expected
     clean = "Traceback" not in err
-    return f"ended with {running.returncode}, {before} trials kept: {told}; then {compare(found, expected)}", (
+    return f"ended with {running.returncode}, {before} trials kept: {messages}; then {compare(found, expected)}", (
         right and clean and resumed.returncode == 0
     )
 
@@ -61,7 +62,7 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as name:
             outcome = fault(Path(name))
         if outcome is None:
-            print(f"SKIP: {fault.__name__}: it takes root and the right to mount")
+            print(f"SKIP: {fault.__name__}: needs root and the right to mount")
             continue
         print(f"{'PASS' if outcome[1] else 'FAIL'}: {fault.__name__}: {outcome[0]}")
         codes.append(not outcome[1])

@@ -1,11 +1,11 @@
-"""One bit of a store or of a checkpoint is turned over: that is noticed, or changes nothing that is read.
+"""Flip single bits of a store or a checkpoint. memspan must notice each flip, or read the same data as before.
 
     python tests/faults/flipped_bits.py [FLIPS]
 
-In a SQLite store it is any bit of the file. In a PostgreSQL store it is a bit of a value in a table: the server
-keeps its files itself, and memspan sees the values. `noticed` flips are named by an error, `harmless` ones leave
-all that is read equal, and all others are `unnoticed`. The doctor must call a SQLite store unsound whenever
-reading it does not give the same. 2,000 flips of each, or FLIPS.
+In a SQLite store or a checkpoint, any bit of the file is flipped. In a PostgreSQL store it is a bit of a value in
+a table, because memspan sees only values and not the server's files. A flip is `noticed` if memspan raises an
+error, `harmless` if it reads the same data, and otherwise `unnoticed`. The doctor must call a SQLite store unsound
+unless the flip is harmless. The script makes FLIPS flips of each, by default 2,000.
 """
 
 import random
@@ -43,7 +43,7 @@ STUDIES = [
 
 
 def make_store(place: Path | str) -> None:
-    """Two studies with curves and weights, and one trial that failed."""
+    """Make a store of two studies with curves and weights, and one failed trial."""
     for study in STUDIES:
         run_study(study, place, progress=False)
     with Store(place) as store:
@@ -53,7 +53,7 @@ def make_store(place: Path | str) -> None:
 
 
 def contents(place: Path | str) -> list:
-    """Everything that can be read of a store."""
+    """Everything that can be read from a store."""
     found: list = []
     with Store(place) as store:
         found += map(repr, store.overviews())
@@ -66,7 +66,7 @@ def contents(place: Path | str) -> list:
 
 
 def judged(read: Callable[[], object], sound: object) -> str:
-    """What reading shows: an error of memspan's, the same as ever, or something else."""
+    """Return the verdict on a flip: noticed, harmless or unnoticed."""
     try:
         return "harmless" if read() == sound else "unnoticed"
     except MemspanError:
@@ -76,7 +76,7 @@ def judged(read: Callable[[], object], sound: object) -> str:
 
 
 def of_sqlite(folder: Path, flips: int, rng: random.Random) -> Counter:
-    """Any bit of the file."""
+    """Flip random bits of a SQLite file; count the verdicts."""
     make_store(folder / "sound.sqlite")
     sound, whole = contents(folder / "sound.sqlite"), (folder / "sound.sqlite").read_bytes()
     found: Counter = Counter()
@@ -86,21 +86,23 @@ def of_sqlite(folder: Path, flips: int, rng: random.Random) -> Counter:
         path.write_bytes(damaged)
         verdict = judged(lambda: contents(path), sound)
         found[verdict] += 1
-        path.write_bytes(damaged)  # opening may have written to it
+        path.write_bytes(damaged)  # opening the store may have written to the file
         if verdict != "harmless" and diagnose(path).sound:
             found["unnoticed by the doctor"] += 1
     return found
 
 
 def of_postgres(url: str, flips: int, rng: random.Random) -> Counter:
-    """Any bit of any value, keys included."""
+    """Flip random bits of values in tables, including keys; count the verdicts."""
     import psycopg
 
     make_store(url)
     sound = contents(url)
     found: Counter = Counter()
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")  # a disk looks at no foreign keys
+        connection.execute(
+            "SET session_replication_role = replica"
+        )  # switches off foreign keys, which do not stop a damaged disk
         while found.total() < flips:
             table = rng.choice([*METADATA.tables.values()])
             rows = connection.execute(f"SELECT ctid::text, * FROM memspan.{table.name}").fetchall()
@@ -110,7 +112,7 @@ def of_postgres(url: str, flips: int, rng: random.Random) -> Counter:
             try:
                 ((now,),) = connection.execute(change, (flipped(value, rng), ctid)).fetchall()
             except (psycopg.errors.UniqueViolation, psycopg.errors.DataError, UnicodeDecodeError):
-                continue  # no table can hold that
+                continue  # the table cannot hold the flipped value
             found[judged(lambda: contents(url), sound)] += 1
             connection.execute(change, (value, now))
     assert contents(url) == sound
@@ -118,7 +120,7 @@ def of_postgres(url: str, flips: int, rng: random.Random) -> Counter:
 
 
 def flipped(value: object, rng: random.Random) -> object:
-    """A value of the same type with one bit turned over; nothing becomes something."""
+    """A value of the same type with one bit flipped; None and empty strings become other values."""
     match value:
         case None:
             return "1"
@@ -138,7 +140,7 @@ def _flipped(content: bytes, rng: random.Random) -> bytes:
 
 
 def of_a_checkpoint(folder: Path, flips: int, rng: random.Random) -> Counter:
-    """Any bit of the file."""
+    """Flip random bits of a checkpoint; count the verdicts."""
     path = folder / "learner.safetensors"
     batches, optimizer = Batches(Recall(), length=5, batch=4, rng=1), Chain(ClipByNorm(1.0), Adam(1e-2))
     learner = Learner(RNN(1, 8, 1, rng=0), MSELoss(), batches, optimizer, engine="readable")
@@ -160,7 +162,7 @@ def of_a_checkpoint(folder: Path, flips: int, rng: random.Random) -> Counter:
 
 
 def unnoticed(counts: Counter) -> int:
-    """How many flips were not."""
+    """The number of unnoticed flips."""
     return sum(count for verdict, count in counts.items() if verdict.startswith("unnoticed"))
 
 
@@ -173,7 +175,7 @@ if __name__ == "__main__":
             "a checkpoint": of_a_checkpoint(folder, flips, random.Random(0)),
         }
         if reason := servers.missing("postgres"):
-            print(f"Without PostgreSQL: {reason}")
+            print(f"SKIP: a PostgreSQL store: {reason}")
         else:
             (folder / "server").mkdir()
             with servers.postgres_server(folder / "server") as server:

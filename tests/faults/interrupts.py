@@ -1,6 +1,9 @@
-"""Ctrl-C and SIGTERM, once and twice: exit 130, how to resume, nothing left running, everything finished kept.
+"""Interrupt a study with Ctrl-C or SIGTERM, once, twice and three times.
 
-python tests/faults/interrupts.py
+    python tests/faults/interrupts.py
+
+memspan must exit with code 130, print the command that resumes the study, keep all finished trials and leave no
+process running.
 """
 
 import signal
@@ -15,11 +18,11 @@ from servers import wait_until
 
 
 def interrupt(folder: Path, number: int, times: int, workers: int) -> tuple[str, bool]:
-    """What was found, and whether that is right."""
+    """Return a line about the interrupted study, and whether memspan behaved correctly."""
     study = small_study(400)
     store = folder / "store.sqlite"
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # it is ignored where a shell runs this with &
-    running = coordinator(study, folder, "store.sqlite", "--workers", str(workers), before=heard)
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell ignore SIGINT
+    running = coordinator(study, folder, "store.sqlite", "--workers", str(workers), before=default)
     wait_until(lambda: rows_in(store) > 0)
     children = workers_of(running.pid)
     began = time.monotonic()
@@ -37,7 +40,8 @@ def interrupt(folder: Path, number: int, times: int, workers: int) -> tuple[str,
         and "Traceback" not in err
         and 0 < kept < 400
     )
-    return f"ended with {running.returncode} after {took:.2f} s, {kept} kept, {len(alive)} left; {err!r}", right
+    line = f"ended with {running.returncode} after {took:.2f} s, {kept} trials kept, {len(alive)} workers left; "
+    return line + repr(err), right
 
 
 if __name__ == "__main__":
@@ -57,5 +61,5 @@ if __name__ == "__main__":
         running.communicate()
         coordinator(study, Path(name)).communicate()
         right = stored(Path(name) / "store.sqlite", study) == undisturbed(study)
-    print(f"{'PASS' if right else 'FAIL'}: resumed, and equal to an undisturbed run")
+    print(f"{'PASS' if right else 'FAIL'}: a resumed study equals an undisturbed one")
     raise SystemExit(wrong or not right)

@@ -1,4 +1,4 @@
-"""Kills the coordinator itself at random moments, and starts it again until the study is done.
+"""Kill the coordinator at random moments, and start it again until the study is finished.
 
 python tests/faults/kill_coordinator.py [--kills 20] [--trials 200]
 """
@@ -14,7 +14,7 @@ from common import compare, coordinator, small_study, stored, undisturbed, worke
 
 
 def kill_coordinator(folder: Path, kills: int, trials: int, seed: int = 0) -> tuple[int, str, bool]:
-    """How often it was killed, what was found, and whether that is right."""
+    """Return the number of kills, a line about the results, and whether they are right."""
     study, rng = small_study(trials), random.Random(seed)
     expected = undisturbed(study)
     killed, orphans = 0, 0

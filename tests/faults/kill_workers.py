@@ -1,9 +1,9 @@
-"""Kills workers at random moments of one run of a study, as the kernel does when memory is short.
+"""Kill workers of a study at random moments, as the kernel does when memory is short.
 
     python tests/faults/kill_workers.py [--kills 50] [--trials 200] [--updates 2000]
 
-Nothing may be lost. A trial that was alone when its worker was killed, three times, is taken for what killed
-it, and has failed; it is run again as a user would, with --retry-failed.
+No result may be lost. If three workers are killed while they run the same trial alone, memspan counts the trial as
+the cause, and it has failed. The script runs failed trials again with --retry-failed, as a user would.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from common import compare, coordinator, kill_now_and_then, small_study, stored,
 
 from memspan import load_study
 
-LENGTHS = 20, 40  # at which a trial takes 0.1 ms an update, and is not solved soon
+LENGTHS = 20, 40  # an update takes 0.1 ms, and trials are not solved soon
 
 
 def kill_workers(folder: Path, kills: int, trials: int, updates: int = 2000) -> tuple[int, str, bool]:
-    """How many were killed, what was found, and whether that is right."""
+    """Return the number of kills, a line about the results, and whether they are right."""
     study = small_study(trials, updates, LENGTHS)
     expected = undisturbed(study)
     began = time.monotonic()
@@ -31,13 +31,13 @@ def kill_workers(folder: Path, kills: int, trials: int, updates: int = 2000) -> 
         return killed, f"the coordinator ended with {running.returncode}: {err}", False
     took = time.monotonic() - began
     result = load_study(folder / "store.sqlite", study.name)
-    blamed = sum(trial.outcome == "failed" for trial in result.trials)
+    failed = sum(trial.outcome == "failed" for trial in result.trials)
     most = max(trial.attempts for trial in result.trials)
-    if blamed:
+    if failed:
         coordinator(study, folder, "store.sqlite", "--retry-failed").communicate(timeout=600)
     found = stored(folder / "store.sqlite", study)
-    told = f"{took:.0f} s; {most} attempts at most, trials blamed and run again: {blamed}; then "
-    return killed, told + compare(found, expected), found == expected
+    line = f"{took:.0f} s; at most {most} attempts per trial; {failed} failed and run again; then "
+    return killed, line + compare(found, expected), found == expected
 
 
 if __name__ == "__main__":

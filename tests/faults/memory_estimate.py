@@ -1,8 +1,8 @@
-"""The plan's memory against what a process really takes at most, over fourteen configurations.
+"""Compare the estimated memory of training with the peak memory of a process, for fourteen configurations.
 
     python tests/faults/memory_estimate.py
 
-Each is run by a process of its own, whose largest resident size the operating system tells. Linux only.
+Each configuration runs in a new process, whose peak resident size is read from /proc. Linux only.
 """
 
 import subprocess
@@ -39,14 +39,14 @@ configuration = Configuration(**fields, updates=2, evaluate_every=1, final_batch
 estimate = base + bytes_of(configuration, {length}, {members})
 found = run_group(configuration, {length}, range({members}))
 assert all(trial.outcome == "unsolved" for trial in found), found[0]
-# Not getrusage: its maximum is that of the parent, too, before this program took its place.
+# Not getrusage: its maximum includes the memory of the parent before this program was executed.
 (peak,) = re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
 print(base, estimate, 1024 * int(peak))
 """
 
 
 def measured(fields: dict, length: int, members: int) -> tuple[int, int, int]:
-    """Bytes before training, estimated, and at most."""
+    """The bytes of a process before training, the estimated peak, and the peak."""
     code = MEASURE.format(fields=fields, length=length, members=members)
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     base, estimate, peak = map(int, found.stdout.split())

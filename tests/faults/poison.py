@@ -1,6 +1,8 @@
-"""A trial that always kills its worker: it fails alone after three attempts, and the others go on.
+"""Run a study with one trial that always kills its worker.
 
-python tests/faults/poison.py [--dask]
+    python tests/faults/poison.py [--dask]
+
+Only this trial may fail, after three attempts. All others must be finished.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import multiprocessing, os, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "memspan.execution.jobs":  # what is poisoned can be imported by now
+        if name == "memspan.execution.jobs":  # now memspan.study.trial can be imported
             sys.meta_path.remove(self)
             poison()
 
@@ -39,11 +41,11 @@ sys.meta_path.insert(0, Finder())
 
 
 def poison(folder: Path, trials: int, dask: bool) -> tuple[str, bool]:
-    """What was found, and whether that is right."""
+    """Return a line about the results, and whether they are right."""
     study = small_study(trials)
     expected = undisturbed(study)
     (folder / "poisoned").mkdir()
-    (folder / "poisoned" / "sitecustomize.py").write_text(SITE)  # which Python imports when a process starts
+    (folder / "poisoned" / "sitecustomize.py").write_text(SITE)  # Python imports it when a process starts
     environment = {"PYTHONPATH": str(folder / "poisoned")}
     if dask:
         with dask_cluster(folder, environment=environment) as cluster:
@@ -58,14 +60,14 @@ def _judge(folder, study, expected, *options, environment=None) -> tuple[str, bo
     failed = [trial for trial in result.trials if trial.outcome == "failed"]
     rest = {key: text for key, text in facts(result).items() if key not in {trial.key for trial in failed}}
     wanted = {key: text for key, text in expected.items() if key in rest}
-    told = "; ".join(f"{tuple(t.key)} failed after {t.attempts} attempts: {t.reason}" for t in failed)
+    line = "; ".join(f"{tuple(t.key)} failed after {t.attempts} attempts: {t.reason}" for t in failed)
     right = (
         [(trial.configuration, trial.length, trial.repetition, trial.attempts) for trial in failed]
         == [(1, LENGTH, REPETITION, 3)]
         and rest == wanted
         and len(rest) == len(expected) - 1
     )
-    return f"{told or 'none failed'}; of the others {compare(rest, wanted)}; {err.strip()[-500:]}", right
+    return f"{line or 'no trial failed'}; the others: {compare(rest, wanted)}; {err.strip()[-500:]}", right
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Crashes and restarts PostgreSQL in the middle of a study: it waits, and goes on.
+"""Crash and restart PostgreSQL in the middle of a study, which must wait and go on.
 
 python tests/faults/postgres_restarted.py
 """
@@ -14,7 +14,7 @@ from memspan import Store
 
 
 def postgres_restarted(folder: Path, trials: int = 80) -> tuple[str, bool]:
-    """What was found, and whether that is right."""
+    """Return a line about the results, and whether they are right."""
     study = small_study(trials)
     expected = undisturbed(study)
     with postgres_server(folder) as server:

@@ -1,6 +1,9 @@
-"""The SHA-256 of all trained weights: in this process, in 1, 2 and 4 others, on Dask, resumed, and in PostgreSQL.
+"""Compare the SHA-256 of all trained weights of a study between different ways to run it.
 
-python tests/faults/same_bits.py
+    python tests/faults/same_bits.py
+
+The study runs in this process, in 1, 2 and 4 worker processes, interrupted and resumed, on Dask, and with
+PostgreSQL. All weights must be equal to the last bit.
 """
 
 import hashlib
@@ -16,12 +19,12 @@ from memspan.execution.events import Event, Finished
 
 
 def digest(result: StudyResult) -> str:
-    """Of all weights, in the order of the keys."""
+    """Hash all weights in the order of the keys."""
     return hashlib.sha256("".join(trial.digest for trial in result.trials).encode()).hexdigest()[:16]
 
 
 def everywhere(study: Study, folder: Path, processes: tuple[int, ...] = (1, 2, 4)) -> Iterator[tuple[str, str]]:
-    """Where it was run, and what came out."""
+    """Run the study in each way; yield the way and the digest of the weights."""
     yield "in this process", digest(run_study(study, progress=False))
     for workers in processes:
         yield f"{workers} processes", digest(run_study(study, workers=workers, progress=False))
@@ -38,7 +41,7 @@ def everywhere(study: Study, folder: Path, processes: tuple[int, ...] = (1, 2, 4
 
 
 def resumed(study: Study, store: Path, after: int) -> StudyResult:
-    """Stop a study after so many trials, and go on."""
+    """Interrupt a study after a number of trials, then resume it."""
     seen = 0
 
     def listen(event: Event) -> None:
@@ -52,23 +55,23 @@ def resumed(study: Study, store: Path, after: int) -> StudyResult:
     except KeyboardInterrupt:
         pass
     else:
-        raise AssertionError("it was not stopped")
+        raise AssertionError("the study was not interrupted")
     return run_study(study, store, workers=2, progress=False)
 
 
 def main() -> None:
-    """Print where and what, and whether all are one."""
+    """Print each way with its digest, and whether all digests are equal."""
     study = Study(cell=("rnn", "lstm"), lengths=(4, 7), hidden=9, batch=16, updates=60, repetitions=5, name="bits")
     found = {}
     with tempfile.TemporaryDirectory() as name:
         began = time.monotonic()
-        for where, what in everywhere(study, Path(name)):
-            found[where] = what
-            print(f"  {what}  {where}, {time.monotonic() - began:.1f} s", flush=True)
+        for way, bits in everywhere(study, Path(name)):
+            found[way] = bits
+            print(f"  {bits}  {way}, {time.monotonic() - began:.1f} s", flush=True)
             began = time.monotonic()
-    one = len(set(found.values())) == 1
-    print(f"{'PASS' if one else 'FAIL'}: {len(set(found.values()))} different of {len(found)}")
-    raise SystemExit(not one)
+    different = len(set(found.values()))
+    print(f"{'PASS' if different == 1 else 'FAIL'}: {len(found)} runs, {different} different digests")
+    raise SystemExit(different != 1)
 
 
 if __name__ == "__main__":

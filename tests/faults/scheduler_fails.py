@@ -1,8 +1,9 @@
-"""The Dask scheduler is killed, hangs, or loses its workers in mid-study: a message, and the study is resumed.
+"""Kill or stop the Dask scheduler, or kill its workers, in the middle of a study.
 
     python tests/faults/scheduler_fails.py
 
-Within ten seconds, or for workers, which may come again, within 75.
+memspan must end with a message within 10 s (within 75 s without workers, because new ones may connect), and the
+study can be resumed.
 """
 
 import os
@@ -17,17 +18,17 @@ from servers import Cluster, dask_cluster, wait_until
 
 
 def killed(cluster: Cluster) -> None:
-    """SIGKILL to the scheduler."""
+    """Send SIGKILL to the scheduler."""
     cluster.scheduler.kill()
 
 
 def hung(cluster: Cluster) -> None:
-    """SIGSTOP to it: its connections stay open, and nobody answers."""
+    """Send SIGSTOP to the scheduler: its connections stay open, but it does not answer."""
     cluster.scheduler.send_signal(signal.SIGSTOP)
 
 
 def deserted(cluster: Cluster) -> None:
-    """SIGKILL to all workers, and to those who would start them again."""
+    """Send SIGKILL to all workers and to the processes that would restart them."""
     for worker in cluster.workers:
         os.killpg(worker.pid, signal.SIGKILL)
 
@@ -35,7 +36,7 @@ def deserted(cluster: Cluster) -> None:
 def scheduler_fails(
     folder: Path, fault: Callable[[Cluster], None], seconds: float = 10, trials: int = 80
 ) -> tuple[str, bool]:
-    """What was found, and whether that is right."""
+    """Return a line about the results, and whether memspan behaved correctly."""
     study = small_study(trials, 1500, (20, 40))
     expected = undisturbed(study)
     store = folder / "store.sqlite"
@@ -47,15 +48,15 @@ def scheduler_fails(
         _, err = running.communicate(timeout=120)
         took = time.monotonic() - began
     before = rows_in(store)
-    told = [line for line in err.splitlines() if line.startswith("memspan:")]
+    messages = [line for line in err.splitlines() if line.startswith("memspan:")]
     resumed = coordinator(study, folder)
     resumed.communicate(timeout=600)
     found = stored(store, study)
-    right = running.returncode == 4 and took < seconds and "scheduler" in told[-1] and found == expected
+    right = running.returncode == 4 and took < seconds and "scheduler" in messages[-1] and found == expected
     clean = "Traceback" not in err
     return (
         f"ended with {running.returncode} after {took:.1f} s, {before} trials kept, "
-        f"{'no' if clean else 'a'} traceback: {told}; then {compare(found, expected)}"
+        f"{'no' if clean else 'a'} traceback: {messages}; then {compare(found, expected)}"
     ), right and 0 < before < trials and clean
 
 

@@ -1,4 +1,4 @@
-"""Real servers for tests, on this machine only: a Dask cluster, and PostgreSQL. Each ends with its `with`."""
+"""Servers for tests, on this machine: a Dask cluster and PostgreSQL. Each stops at the end of its `with` block."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SECONDS_TO_START = 60
 
 
 def missing(server: str) -> str:
-    """Why a server cannot be started here; empty if it can."""
+    """The reason why a server cannot be started on this machine; empty if it can."""
     if server == "dask":
         try:
             import distributed  # noqa: F401
@@ -32,7 +32,7 @@ def missing(server: str) -> str:
 
 
 def demand(server: str) -> None:
-    """Skip a test, with the reason, where a server cannot be started; where all must be tested, fail."""
+    """If a server cannot be started, skip the test with the reason; in CI, fail."""
     import pytest
 
     if reason := missing(server):
@@ -51,9 +51,9 @@ class Cluster:
 
 @contextmanager
 def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None) -> Iterator[Cluster]:
-    """`dask scheduler` and some `dask worker`, with one thread each."""
+    """Start `dask scheduler` and several `dask worker` with one thread each."""
     file, log = folder / "scheduler.json", folder / "dask.log"
-    # No retries of its own: the first death of a worker is told at once, and counted by who started the study.
+    # Dask must not retry tasks itself: it reports each killed worker at once, and the coordinator counts them.
     settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", **(environment or {})}
     started: list[subprocess.Popen] = []
 
@@ -82,7 +82,7 @@ def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None
             client.wait_for_workers(workers, timeout=SECONDS_TO_START)
         yield Cluster(address, scheduler, teams, log)
     finally:
-        for process in started:  # to leave each other would take them seconds
+        for process in started:  # an orderly shutdown would take seconds
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         for process in started:
@@ -91,7 +91,7 @@ def dask_cluster(folder: Path, workers: int = 2, environment: dict | None = None
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator["Postgres"]:
-    """A new PostgreSQL server with an empty database."""
+    """Start a new PostgreSQL server with an empty database."""
     server = Postgres(folder)
     server.start()
     try:
@@ -103,7 +103,7 @@ def postgres_server(folder: Path) -> Iterator["Postgres"]:
 class Postgres:
     """A PostgreSQL server that can be stopped and started again.
 
-    It refuses to be run by root, who therefore lets another user do it.
+    PostgreSQL refuses to run as root, so for root it runs as the user postgres.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,29 +123,29 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """For memspan."""
+        """The store's URL for memspan."""
         return f"postgresql://memspan@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         self._run(
             "pg_ctl", "--pgdata", str(self.data), "-o", settings, "-l", str(self.data / "log"), "-w", "start"
         )
 
     def stop(self, how: str = "fast") -> None:
-        """Stop it: `fast` rolls back, `immediate` is a crash."""
+        """Stop the server: `fast` rolls back open transactions, `immediate` simulates a crash."""
         self._run("pg_ctl", "--pgdata", str(self.data), "-m", how, "-w", "stop")
 
     def clear(self) -> None:
-        """Take memspan's tables out, with everything in them."""
+        """Drop memspan's tables."""
         import psycopg
 
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA IF EXISTS memspan CASCADE")
 
     def add_user(self, name: str, password: str) -> None:
-        """Let somebody in by a password alone; everyone else needs none."""
+        """Add a user who needs a password; all other users need none."""
         import psycopg
 
         rules = self.data / "pg_hba.conf"
@@ -169,22 +169,22 @@ class Postgres:
 
 
 def _postgres_program(name: str) -> str | None:
-    """Debian keeps them out of PATH."""
+    """Find a program of PostgreSQL; Debian does not put these in PATH."""
     kept = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return shutil.which(name) or (str(kept[-1]) if kept else None)
 
 
 def wait_until(condition, seconds: float = SECONDS_TO_START) -> None:
-    """Wait for something that must come to be."""
+    """Wait until a condition holds; raise TimeoutError after `seconds`."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
-            raise TimeoutError(f"{condition} did not come to be in {seconds} s")
+            raise TimeoutError(f"{condition} did not hold within {seconds} s")
         time.sleep(0.05)
 
 
 def _is_json(file: Path) -> bool:
-    """Whether it is there, and whole."""
+    """Whether a file exists and holds complete JSON."""
     try:
         return bool(json.loads(file.read_text()))
     except (FileNotFoundError, ValueError):

@@ -1,6 +1,6 @@
-"""The fault scripts, shortened.
+"""The fault scripts with fewer trials.
 
-Three of them run with every test; `make faults` runs all, and each script by itself is the whole of it.
+`make test` runs three of them, `make faults` all. Run a script itself for its full size.
 """
 
 import signal
@@ -24,7 +24,7 @@ from memspan import Study
 
 pytestmark = pytest.mark.slow
 by_hand = pytest.mark.faults
-"""Of those that `make faults` runs alone."""
+"""Marks the tests that only `make faults` runs."""
 
 
 def test_killed_workers_lose_nothing(tmp_path):
@@ -73,7 +73,7 @@ def test_a_full_disk_is_named_and_spoils_nothing(tmp_path, fault):
     (tmp_path / "disk").mkdir()
     outcome = fault(tmp_path / "disk")
     if outcome is None:
-        pytest.skip("it takes root and the right to mount")
+        pytest.skip("needs root and the right to mount")
     found, right = outcome
     assert right, found
 
@@ -109,6 +109,8 @@ def test_the_bits_are_the_same_everywhere(tmp_path):
     demand("dask")
     demand("postgres")
     study = Study(cell=("rnn", "gru"), lengths=(4, 7), hidden=9, batch=16, updates=40, repetitions=3, name="bits")
-    found = dict(everywhere(study, tmp_path, processes=()))  # one and two are tests/execution/test_run.py
+    found = dict(
+        everywhere(study, tmp_path, processes=())
+    )  # tests/execution/test_run.py compares 1 and 2 processes
     assert len(found) == 6
     assert len(set(found.values())) == 1, found

@@ -1,4 +1,4 @@
-"""Two coordinators on one study and one store: no error, no duplicates, and the results of one.
+"""Run two coordinators on the same study and store: no errors, no duplicates, and the results of one run.
 
 python tests/faults/two_coordinators.py
 """
@@ -10,7 +10,7 @@ from common import compare, coordinator, small_study, stored, undisturbed
 
 
 def two_coordinators(folder: Path, trials: int = 40) -> tuple[str, bool]:
-    """What was found, and whether that is right."""
+    """Return a line about the results, and whether they are right."""
     study = small_study(trials)
     expected = undisturbed(study)
     both = [coordinator(study, folder) for _ in range(2)]

@@ -1,7 +1,7 @@
-"""The type checker that `--jaxtyping-packages` uses: beartype, for annotations of arrays alone.
+"""The type checker for `--jaxtyping-packages`: beartype, restricted to annotations of arrays.
 
-Other annotations are mypy's affair. Here they must not be enforced: the tests give the public functions wrong
-arguments, to see that memspan refuses them in its own words.
+mypy checks the other annotations. They must not be enforced here, because tests pass wrong arguments to public
+functions and check memspan's own error messages.
 """
 
 import functools
@@ -11,27 +11,27 @@ from beartype import beartype
 from jaxtyping import AbstractArray, config
 
 CALLS = 200
-"""So many are checked in each test: one that trains calls the same few functions again and again."""
+"""Calls that are checked in each test. Training calls the same few functions again and again."""
 
 left = CALLS
 
 
 def begin():
-    """Check the calls of the next test."""
+    """Start checking again, for the next test."""
     global left
     left = CALLS
     config.update("jaxtyping_disable", False)
 
 
 def mentions_an_array(annotation):
-    """Whether there is an array with axes anywhere in it."""
+    """Whether an annotation contains an array with axes."""
     if isinstance(annotation, type) and issubclass(annotation, AbstractArray):
         return True
     return any(mentions_an_array(part) for part in get_args(annotation))
 
 
 def arrays_only(function):
-    """Check what `function` takes and returns where that is an array with axes."""
+    """Check the arguments and results of `function` that are arrays with axes."""
     function.__annotations__ = {
         name: annotation for name, annotation in function.__annotations__.items() if mentions_an_array(annotation)
     }

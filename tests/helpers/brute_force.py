@@ -1,22 +1,21 @@
-"""What each task asks for, computed once more: sequence by sequence, in plain loops, from x alone.
+"""The labels of each task, computed a second time, from x alone, with plain loops over one sequence.
 
-Each takes the numbers of one sequence, a list of lists, and returns the labels by step that is read out, or None
-where no answer is asked for.
+Each function takes a sequence as a list of lists. It returns the labels of each output step, or None for a step
+without a label.
 """
 
 import math
 
 
-def end_of(sequence, dead):
-    """The number of steps before the padding, which is recognised by its zeros."""
-    last = max(t for t, x in enumerate(sequence) if any(value != 0 for value in x))
-    return last + 1 if dead else len(sequence)
+def end_of(sequence):
+    """The number of steps before the padding with zeros."""
+    return 1 + max(t for t, x in enumerate(sequence) if any(value != 0 for value in x))
 
 
 def at_the_end(sequence, length, answer):
-    """`answer` at the last step of the sequence, and nothing at the others that are read out."""
+    """`answer` at the last step of the sequence, and None at the other output steps."""
     read = length // 10 + 1
-    end = end_of(sequence, True)
+    end = end_of(sequence)
     return [answer if length + k == end else None for k in range(read)]
 
 
@@ -97,7 +96,7 @@ ANSWERS = {
 
 
 def share_of_misleading(task):
-    """How often x does not tell the class of `latch/3b`: a mean of noisy ones below 0."""
+    """The probability that x of `latch/3b` belongs to the wrong class: the mean of noisy ones is below 0."""
     if task.name != "latch/3b":
         return 0.0
     return math.erfc(math.sqrt(task.informative / 0.2 / 2)) / 2

@@ -1,4 +1,4 @@
-"""Waiting for processes, looking whether they are gone, and reading what they said."""
+"""Waiting for processes, checking that they have ended, and reading their standard error."""
 
 import os
 import time
@@ -12,7 +12,7 @@ def wait_for(condition, seconds=60):
 
 
 def gone(group):
-    """Whether no process of that group is left."""
+    """Whether all processes of a group have ended."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -20,10 +20,10 @@ def gone(group):
     return False
 
 
-OCCASIONAL = ("memspan: compiling ", "memspan: loading ", "memspan: made the folder ")
-"""How lines begin that are said at the first run alone."""
+OCCASIONAL = ("memspan: compiling ", "memspan: loading ", "memspan: created the folder ")
+"""The beginnings of lines that only the first run prints."""
 
 
 def without_compiling(err):
-    """Standard error without the lines that say that a kernel is compiled, which slow machines alone have."""
+    """Return standard error without the lines that only a first run or a slow machine prints."""
     return "".join(line for line in err.splitlines(keepends=True) if not line.startswith(OCCASIONAL))

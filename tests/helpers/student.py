@@ -1,10 +1,10 @@
-"""A recurrent network as a student writes it."""
+"""A recurrent network as a student would write it."""
 
 import numpy as np
 
 
 class StudentRNN:
-    """The recurrent network of the lecture, one sequence at a time, with loops and outer products."""
+    """A tanh network for one sequence at a time, with loops and outer products."""
 
     def __init__(self, features, hidden, outputs, rng):
         shapes = {

@@ -5,7 +5,7 @@ from memspan.runtime.blas import one_blas_thread, with_one_blas_thread
 
 
 def threads():
-    """Those of every BLAS that is loaded."""
+    """The number of threads of every loaded BLAS."""
     return [library["num_threads"] for library in ThreadpoolController().select(user_api="blas").info()]
 
 
@@ -24,7 +24,7 @@ def test_inside_there_is_one_thread_and_afterwards_as_many_as_before(two_threads
 
 
 def test_the_limit_holds_until_the_last_of_two_has_left(two_threads):
-    """As of two learners in threads, the first of which ends before the other."""
+    """Like two learners in threads, of which the first to begin ends first."""
     first, second = one_blas_thread(), one_blas_thread()
     first.__enter__()
     second.__enter__()

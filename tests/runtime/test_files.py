@@ -50,7 +50,7 @@ def test_permissions_stay(tmp_path, mode):
     path.chmod(mode)
     with replaced(path) as file:
         (new,) = set(tmp_path.iterdir()) - {path}
-        assert not stat.S_IMODE(new.stat().st_mode) & ~mode  # not even for a moment may others read it
+        assert not stat.S_IMODE(new.stat().st_mode) & ~mode  # others may not read it at any moment
         file.write(b"new")
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
@@ -106,7 +106,7 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path, monkeypatch, make, ki
     make(path)
     assert special(path) == kind
     before = path.stat()
-    with pytest.raises(InvalidArgument, match=rf"^output must be a regular file, or a new one, got .*{kind}"):
+    with pytest.raises(InvalidArgument, match=rf"^output must be a regular file or a new one, got .*{kind}"):
         write_text(path, "new")
     assert (path.stat().st_ino, path.stat().st_mode) == (before.st_ino, before.st_mode)
     assert names(tmp_path) == ["special"]
@@ -125,12 +125,12 @@ def test_a_missing_folder_is_named_and_not_the_new_file(tmp_path):
 
 
 def test_of_a_path_only_the_last_folder_is_made_and_that_is_said(tmp_path, capsys):
-    with pytest.raises(NotFound, match=r"There is no folder .*above\. Make it first"):
+    with pytest.raises(NotFound, match=r"No folder at .*above\. Create it first"):
         make_folder(tmp_path / "above" / "folder")
     assert names(tmp_path) == []
     assert capsys.readouterr().err == ""
     make_folder(tmp_path / "folder")
-    assert capsys.readouterr().err == f"memspan: made the folder {tmp_path / 'folder'}\n"
+    assert capsys.readouterr().err == f"memspan: created the folder {tmp_path / 'folder'}\n"
     make_folder(tmp_path / "folder")
     assert capsys.readouterr().err == ""
 

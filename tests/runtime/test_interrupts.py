@@ -15,7 +15,7 @@ def press(number=signal.SIGINT):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Those of SIGINT and SIGTERM, which must be given back."""
+    """The handlers of SIGINT and SIGTERM, which must be restored."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     yield before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
@@ -43,7 +43,7 @@ def test_from_the_one_that_was_named_on_it_is_raised_as_well(nth):
 
 
 def test_for_a_while_it_is_raised_earlier():
-    """As around a call of a database, which looks at no flag."""
+    """Like a call of a database, which checks no flag."""
     with noted_interrupts() as interrupts:
         press()
         with interrupts.raised(2), pytest.raises(KeyboardInterrupt):
@@ -88,7 +88,7 @@ def test_handlers_are_given_back_after_an_error(handlers):
     ("ignored", "other"), [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)], ids=["INT", "TERM"]
 )
 def test_what_is_ignored_stays_so_and_the_other_is_noted(ignored, other):
-    """As Ctrl-C in the workers of a study, or of what a shell has started in the background."""
+    """As in the workers of a study, or in a background job of a shell."""
     before = signal.signal(ignored, signal.SIG_IGN)
     try:
         with noted_interrupts(terminations=True) as interrupts:

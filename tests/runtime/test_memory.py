@@ -1,4 +1,4 @@
-"""What cannot fit into the memory is refused, wherever a size is taken, before anything is allocated."""
+"""Sizes that exceed the memory are refused, by every function that takes one, before anything is allocated."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ from memspan.runtime.notices import say
 
 
 class Full(io.StringIO):
-    """What is written to is full."""
+    """A stream on a full disk."""
 
     def write(self, text):
         raise OSError(28, "No space left on device")

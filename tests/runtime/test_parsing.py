@@ -22,5 +22,5 @@ def test_only_an_object_is_one():
 
 def test_a_long_text_is_not_even_looked_at(monkeypatch):
     monkeypatch.setattr(parsing, "LARGEST", 10)
-    with pytest.raises(ValueError, match="its JSON has 11 characters"):
+    with pytest.raises(ValueError, match=r"its JSON is too long \(11 characters\)"):
         parsed_json("[" * 11)

@@ -10,7 +10,7 @@ from memspan.runtime.progress import KINDS, ipython_shell, progress, surrounding
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """A clock that advances only when a test sets it."""
 
     def __init__(self):
         self.now = 100.0
@@ -37,7 +37,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def open_terminal(monkeypatch):
-    """Called inside the test, it makes standard error a terminal; before, pytest would take that back."""
+    """A function that makes standard error a terminal. A test calls it, because pytest would undo it before."""
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -77,7 +77,7 @@ def test_what_was_done_before_does_not_count_as_fast(capsys, clock):
 
 @pytest.mark.parametrize("kind", ["bar", "auto"])
 def test_a_terminal_gets_a_bar(open_terminal, kind, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")  # in a narrower one the note gives way
+    monkeypatch.setenv("COLUMNS", "120")  # a narrower window cuts off the note
     terminal = open_terminal()
     with progress(40, "training", "updates", kind=kind, done=10) as report:
         report(30, "loss 0.5")
@@ -129,7 +129,7 @@ def test_an_unknown_kind_is_refused(kind):
 
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
-    """A shell of IPython's, as a notebook has one, and no trace of it afterwards."""
+    """An IPython shell like that of a notebook, removed completely afterwards."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     interactiveshell = pytest.importorskip("IPython.core.interactiveshell")
     from IPython.core.history import HistoryManager
@@ -173,7 +173,7 @@ learner.fit(5, progress="notebook")
 
 
 class ZMQInteractiveShell:
-    """What the kernel of a notebook calls its shell."""
+    """A shell with the class name that a notebook's kernel uses."""
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -201,16 +201,16 @@ def test_surroundings_are_a_notebook_a_terminal_or_a_file(monkeypatch, open_term
     module = SimpleNamespace(get_ipython=ZMQInteractiveShell)
     monkeypatch.setitem(sys.modules, "IPython", module)
     assert (surroundings(), ipython_shell()) == ("notebook", module)
-    module.get_ipython = SimpleNamespace  # another shell of IPython's, such as the one in a terminal
+    module.get_ipython = SimpleNamespace  # another IPython shell, such as one in a terminal
     assert (surroundings(), ipython_shell()) == ("bar", module)
-    module.get_ipython = lambda: None  # imported, and no shell
+    module.get_ipython = lambda: None  # IPython is imported, but no shell runs
     assert (surroundings(), ipython_shell()) == ("bar", None)
 
 
 def test_outside_of_ipython_there_is_no_notebook():
     with (
         pytest.raises(
-            InvalidArgument, match="progress must be bar, lines or none outside of IPython, got 'notebook'"
+            InvalidArgument, match="progress must be bar, lines or none outside IPython, got 'notebook'"
         ),
         progress(10, "training", "updates", kind="notebook"),
     ):

@@ -1,4 +1,4 @@
-"""Old names work for one version more, and warn in one line with the new name."""
+"""Old names work for one more version, and warn in one line with the new name."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,17 @@ def test_a_keyword_is_passed_on_by_its_new_name():
     ) as found:
         assert function(1, old=2) == (1, 2)
     assert found[0].filename == __file__
-    with pytest.raises(InvalidArgument, match=r"^old must be left out, as it is the old name of new, .* got 2$"):
+    with pytest.raises(
+        InvalidArgument, match=r"^old must be left out, because it is the old name of new, .* got 2$"
+    ):
         function(1, old=2, new=3)
 
 
 def test_names_are_replaced_where_only_the_old_one_is_there():
     with pytest.warns(RenamedWarning, match="^a is now b;"):
         assert with_new_names({"a": 1, "c": 2}, {"a": "b"}) == {"b": 1, "c": 2}
-    with pytest.raises(InvalidArgument, match=r"^a must be left out, as it is the old name of b, which is given"):
+    message = r"^a must be left out, because it is the old name of b, which is also given"
+    with pytest.raises(InvalidArgument, match=message):
         with_new_names({"a": 1, "b": 2}, {"a": "b"})
 
 
@@ -102,7 +105,8 @@ def test_an_old_option_beside_the_new_one_is_refused(memspan_):
     code, out, err = memspan_("study run --start lecun --init=identity --dry-run")
     assert (code, out) == (2, "")
     assert err == (
-        "memspan: --start must be left out, as it is the old name of --init, which is given too, got '--start'\n"
+        "memspan: --start must be left out, because it is the old name of --init, which is also given, "
+        "got '--start'\n"
     )
 
 

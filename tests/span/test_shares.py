@@ -10,7 +10,7 @@ Z = 1.959963984540054  # the normal quantile of 97.5 %
 
 
 def wilson(solved, trials):
-    """The closed form of Wilson 1927."""
+    """The closed form of Wilson (1927)."""
     centre = (solved + Z**2 / 2) / (trials + Z**2)
     half = Z / (trials + Z**2) * math.sqrt(solved * (trials - solved) / trials + Z**2 / 4)
     return centre - half, centre + half
@@ -25,7 +25,7 @@ def test_the_interval_is_wilsons(trials):
 
 
 def test_the_interval_covers_the_truth_95_times_in_100():
-    """The coverage of a discrete interval oscillates with p; averaged over p it is what it says."""
+    """The coverage of a discrete interval oscillates with p; averaged over p it is the nominal 95 %."""
     rng, trials = np.random.default_rng(0), 10
     intervals = [SolvedShare.of(solved, trials) for solved in range(trials + 1)]
     low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("low", "high"))
@@ -116,7 +116,7 @@ def test_what_can_be_told_is_said(counts, expected):
 
 
 def test_other_seeds_give_another_longest_length_and_the_range_holds_them():
-    """The cliff of the first study, in 2000 repetitions of it: p = 1/2 is crossed between 20 and 25."""
+    """2000 simulated repetitions of the first study, whose p crosses 1/2 between T = 20 and T = 25."""
     p = {5: 1.0, 10: 0.99, 15: 0.9, 20: 0.68, 25: 0.42, 30: 0.24, 40: 0.06}
     rng, observed, held = np.random.default_rng(0), [], 0
     for _ in range(2000):

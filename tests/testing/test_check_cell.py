@@ -1,4 +1,4 @@
-"""Planted mistakes: each breaks the contract that is meant to see it, and says so."""
+"""Planted mistakes: each breaks the contract that should detect it, and the message names that contract."""
 
 import subprocess
 import sys

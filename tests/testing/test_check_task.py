@@ -1,4 +1,4 @@
-"""Planted mistakes: each breaks the contract that is meant to see it, and says so."""
+"""Planted mistakes: each breaks the contract that should detect it, and the message names that contract."""
 
 from dataclasses import dataclass
 
@@ -52,7 +52,7 @@ def changed(**members):
 
 
 def two_answers(**members):
-    """With a second output for the opposite; the label of one of the two is missing, at random."""
+    """A task with a second output for the opposite; a random one of the two labels is missing."""
 
     def make(self, u, length):
         x, y = Larger().make(u, length)
@@ -140,44 +140,40 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (
             two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, y)),
             "mask",
-            "what is correct, for other answers where there is no label, differs",
+            "`correct`, for other predictions where a label is missing, differs",
         ),
         (
             two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, np.nan_to_num(y))),
             "mask",
-            "what is correct, for other answers where there is no label, differs",
+            "`correct`, for other predictions where a label is missing, differs",
         ),
         (
             two_answers(make_loss=lambda self: SoftmaxCrossEntropy(masked=True)),
             "finite",
-            "labels that its loss refuses at T = 2: y must be rows that are all NaN or free of NaN",
+            "labels that the task's loss refuses at T = 2: y must be rows that are all NaN or free of NaN",
         ),
         (changed(sentence="Which"), "words", "the sentence 'Which'"),
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),
         (changed(checked_length=any_length), "lengths", "0 is accepted as a length"),
-        (
-            changed(shape=lambda self, length: Shape(length, 1, 2)),
-            "shapes",
-            "must make x and y of the shapes ((2, 5, 1), (5, 2))",
-        ),
+        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "FaultyPart: The task larger"),
         (
             changed(trivial_answer=lambda self, length: np.zeros((1, 1))),
             "shapes",
             "the shape of the trivial_answer",
         ),
-        (changed(make=infinite), "finite", "an x of T = 2 that is not finite"),
-        (changed(**labels(lambda u: np.full((u.shape[1], 1), np.nan))), "finite", "labels of NaN"),
+        (changed(make=infinite), "finite", "a value of x at T = 2 that is not finite"),
+        (changed(**labels(lambda u: np.full((u.shape[1], 1), np.nan))), "finite", "NaN labels"),
         (
             changed(mask=lambda self, y: np.zeros(y.shape[:-1], bool)),
             "mask",
             "a sequence of which no answer counts",
         ),
-        (changed(correct=lambda self, y_hat, y: 2.0 * np.ones(len(y))), "mask", "less than 0 or more than 1"),
+        (changed(correct=lambda self, y_hat, y: 2.0 * np.ones(len(y))), "mask", "outside 0 to 1"),
         (changed(make=of_the_batch), "split", "x of"),
         (changed(sample=in_blocks), "split", "x of"),
         (changed(make=out_of_the_blue), "keys", "x for the same key differs"),
-        (changed(sample=always_the_same), "keys", "the same sequences for another key"),
+        (changed(sample=always_the_same), "keys", "the same sequences for two keys"),
         (changed(make=shared), "ownership", "y after x was overwritten differs"),
         (changed(make=overwriting), "ownership", "the array of random numbers after make differs"),
         (changed(relevant=lambda self, x: np.zeros(x.shape[:2], bool)), "relevant", "without a relevant step"),
@@ -195,13 +191,13 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (
             changed(accuracy=lambda self, y_hat, y: float(self.correct(y_hat, y).mean())),
             "oracle",
-            "another shape than",
+            "whose shape differs",
         ),
-        (changed(trivial_answer=lambda self, length: np.full(1, 0.5)), "best", "a smaller loss"),
+        (changed(trivial_answer=lambda self, length: np.full(1, 0.5)), "best", "a loss smaller by"),
         (
             changed(correct=lambda self, y_hat, y: y_hat[:, 0] > 0.5),
             "best",
-            "a higher accuracy",
+            "an accuracy higher by",
         ),
         (changed(trivial_risk=lambda self, length: 0.68), "trivial risk", "0.693147"),
         (

@@ -916,8 +916,8 @@ def test_how_to_fit_is_checked(name, value, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda learner: learner.save(None), "path must be the path of a file, as a text or a Path, got None"),
-        (lambda learner: Learner.load(3), "path must be the path of a file, as a text or a Path, got 3"),
+        (lambda learner: learner.save(None), "path must be the path of a file, as a string or a Path, got None"),
+        (lambda learner: Learner.load(3), "path must be the path of a file, as a string or a Path, got 3"),
         (lambda learner: learner.plot_loss(ax=3), "ax must be the Axes of a matplotlib figure, got 3"),
         (
             lambda learner: learner.plot_predictions(ax="left"),

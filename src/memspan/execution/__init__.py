@@ -1,4 +1,4 @@
-"""Running a study: what is missing is planned, handed out to workers, and kept."""
+"""Running a study: plan the missing trials, assign them to workers, and store the results."""
 
 from memspan.execution.run import run_study
 

@@ -1,4 +1,4 @@
-"""The loop that hands out jobs, keeps what comes back, and lives through the deaths of workers."""
+"""The loop that assigns jobs to workers, stores their results, and recovers when a worker is killed."""
 
 import time
 from collections import deque
@@ -18,27 +18,29 @@ from memspan.study.study import Key, Study
 from memspan.study.trial import Stopped, Trial
 
 SECONDS_TO_STOP = 1.5
+"""Seconds that running jobs get to end after an interrupt."""
 AHEAD = 2
-"""Jobs handed out for each that can be worked on: nobody waits for the next."""
+"""Submitted jobs for each slot of the team, so that no worker waits for its next job."""
 
 
 class Coordinator:
-    """Runs the trials of a study on a team.
+    """Runs the trials of a study on a team of workers.
 
-    A few more jobs are handed out than can be worked on, and a future is dropped as soon as its trials are kept.
-    When a worker dies, its job is split, and each of its trials is tried again alone: see `Quarantine`.
+    It submits a few more jobs than the team has slots, and drops a future as soon as its trials are stored. If a
+    worker is killed, the coordinator splits its job and runs each trial again alone: see `Quarantine`.
 
     Parameters
     ----------
     study : Study
     team : Team
     keep : callable
-        Called with trials that have ended; when it returns, they are safe.
+        Called with trials that have ended. They are stored when it returns.
     missing : callable
-        Called with keys before they are handed out; returns those that nobody else has done meanwhile.
+        Called with keys before they are submitted. Returns those that no other coordinator has stored meanwhile.
     tell : Listener
+        Called with each event.
     interrupts : Interrupts
-        Looked at a few times in a second.
+        Checked a few times per second.
     """
 
     def __init__(
@@ -55,21 +57,21 @@ class Coordinator:
         self.waiting: deque[Job] = deque()
         self.quarantine = Quarantine(self._keep, proven=team.exact)
         self.running: dict[Future[Any], Job] = {}
-        self.here: Job | None = None  # that is worked on in this process, while it is handed out
-        self.failure: Exception | None = None  # of somebody who listened meanwhile
+        self.here: Job | None = None  # the job that this process runs inside `submit`
+        self.failure: Exception | None = None  # an error of a listener, to be raised after `submit`
         self._tickets = count(1)
         self._code = tuple(sorted(fingerprints(study).items()))
         team.look = self._look
 
     def run(self, groups: Iterable[Sequence[Key]]) -> None:
-        """Run the trials of these groups; each is of one configuration and length.
+        """Run the trials of these groups. All trials of a group have the same configuration and length.
 
         Raises
         ------
         KeyboardInterrupt
-            After an interrupt; what had ended is kept.
+            After an interrupt. The trials that have ended are stored.
         ExecutorFailed, OtherVersion
-            When nobody is left, or able, to work.
+            If no worker is left, or no worker can run the trials.
         """
         self.waiting.extend(self._job(keys) for keys in groups)
         try:
@@ -78,7 +80,7 @@ class Coordinator:
                     raise KeyboardInterrupt
                 self._step()
             self.quarantine.release()
-        except KeyboardInterrupt:  # ours, or of a trial that ran in this process and heard the signal itself
+        except KeyboardInterrupt:  # raised above, or by a trial in this process that received the signal
             self._end()
             raise
 
@@ -98,7 +100,10 @@ class Coordinator:
         return Job(next(self._tickets), place, configuration, length, repetitions, keep_weights, code=self._code)
 
     def _hand_out(self) -> None:
-        """Fill the window; a quarantined job has it alone, unless whose fault a death is can be told anyway."""
+        """Submit jobs while there is room. Run suspects alone unless crashes can be attributed.
+
+        Suspects are the trials in quarantine, which are suspected of killing their worker.
+        """
         while not self.interrupts and (job := self._next()) is not None:
             try:
                 future = self._submit(job)
@@ -108,7 +113,7 @@ class Coordinator:
                 continue
             self.running[future] = job
             if future.done():
-                return  # it was worked on here: there may be much to tell before the next
+                return  # this process ran the job: store and report its trials before the next one
 
     def _submit(self, job: Job) -> Future[Any]:
         self.here = job if self.team.here else None
@@ -118,17 +123,17 @@ class Coordinator:
             self.here = None
 
     def _look(self) -> None:
-        """Called now and then, in this process between two updates of a trial."""
+        """Check for interrupts and report progress; in this process, called between two updates of a trial."""
         if self.interrupts and self.team.here:
             raise Stopped
         try:
             self._report()
-        except Exception as error:  # whoever listens failed, and not the trial
+        except Exception as error:  # the listener failed, not the trial
             self.failure = error
             raise Stopped from error
 
     def _next(self) -> Job | None:
-        """The next job, without the trials that somebody else has done."""
+        """Return the next job, without the trials that another coordinator has stored."""
         while (job := self._first()) is not None:
             keys = job.keys
             missing = self.missing(keys)
@@ -140,6 +145,7 @@ class Coordinator:
         return None
 
     def _first(self) -> Job | None:
+        """Remove the next job from its queue and return it; None if there is no room or no job."""
         quarantined, room = self.quarantine.jobs, AHEAD * self.team.slots - len(self.running)
         if self.team.exact:
             source = quarantined or self.waiting
@@ -149,7 +155,7 @@ class Coordinator:
         return self.waiting.popleft() if self.waiting and room > 0 else None
 
     def _take(self, done: Iterable[Future[Any]]) -> None:
-        """Keep what has ended well, all in one transaction, and see to the rest."""
+        """Store the results of all ended jobs in one transaction, then handle the jobs that failed."""
         alone = len(self.running) == 1
         ended = [(future, self.running.pop(future)) for future in done]
         trials: list[Trial] = []
@@ -159,7 +165,7 @@ class Coordinator:
             if error is None:
                 found = future.result()
                 trials += [self._counted(trial) for trial in found]
-                if not found:  # it was stopped, and is still to be done
+                if not found:  # the job was stopped before it ended
                     self._put_back(job)
             else:
                 broken.append((job, error))
@@ -182,12 +188,12 @@ class Coordinator:
         return trial.model_copy(update={"attempts": attempts}) if attempts > 1 else trial
 
     def _lost(self, job: Job, error: BaseException, alone: bool) -> None:
-        """A future without a result; `alone` if no other job can have been the cause."""
+        """Handle a job whose future has no result; `alone` if no other job can be the cause."""
         dead = deaths(error)
         if not dead:
             if self.interrupts:
                 return
-            self.team.check()  # it may know better why
+            self.team.check()  # raises a more specific error if the team knows the cause
             raise _fatal(error) from error
         if len(job.keys) > 1:
             self.quarantine.jobs.extend(self._job([key]) for key in job.keys)
@@ -201,7 +207,7 @@ class Coordinator:
         (self.quarantine.jobs if len(job.repetitions) == 1 else self.waiting).appendleft(job)
 
     def _renew(self) -> None:
-        """Of an executor that breaks as a whole, all jobs end; none of them is the cause for certain."""
+        """Replace an executor that broke. All its jobs end, and none of them is known to be the cause."""
         if self.running:
             done, _ = wait(self.running, timeout=SECONDS_TO_STOP)
             for future in [*self.running]:
@@ -225,7 +231,7 @@ class Coordinator:
             self.tell(Advanced(moments))
 
     def _end(self) -> None:
-        """Let jobs end, or drop them, and keep what comes; a second interrupt does not wait."""
+        """Stop the jobs and store the results that still arrive. A second interrupt ends the wait."""
         self.tell(Stopping())
         self.team.stop()
         for future in self.running:
@@ -237,10 +243,8 @@ class Coordinator:
 
 
 def _fatal(error: BaseException) -> BaseException:
-    """What no other worker would do better."""
+    """Return the error to raise for a failure that every other worker would repeat."""
     if isinstance(error, MemspanError):
         return error
-    what = (
-        "its futures were cancelled" if isinstance(error, CancelledError) else f"{type(error).__name__}: {error}"
-    )
-    return ExecutorFailed(f"the executor cannot work on a study ({what}); what was finished is kept")
+    what = "it cancelled its futures" if isinstance(error, CancelledError) else f"{type(error).__name__}: {error}"
+    return ExecutorFailed(f"The executor cannot run a study ({what}). All finished trials are kept.")

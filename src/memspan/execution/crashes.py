@@ -1,4 +1,4 @@
-"""What is done about trials whose worker died: each is tried again alone, and given up after a few deaths."""
+"""Trials suspected of killing their worker: each is run again alone, and fails after three killed workers."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -10,22 +10,24 @@ from memspan.study.trial import Trial
 from memspan.training.history import Outcome
 
 MOST_DEATHS = 3
-MOST_GIVEN_UP = 3  # as long as no trial has ended
+"""Killed workers after which a trial has failed."""
+MOST_GIVEN_UP = 3
+"""Failed trials after which the study ends, if no worker has finished a trial."""
 
 
 class Quarantine:
-    """Jobs of one trial each, whose worker has died before.
+    """Jobs of one trial each, suspected of killing their worker.
 
-    A trial that was alone with its worker when that died is counted as its cause. After `MOST_DEATHS` it has
-    failed. As long as no worker has finished anything it may be the workers that cannot work at all: then failed
-    trials are held back, and after `MOST_GIVEN_UP` of them the study ends.
+    If a worker is killed while it runs a single trial, that trial counts as the cause. After `MOST_DEATHS` killed
+    workers it has failed. Before any worker has finished a trial, the cause may be the workers themselves. Then
+    failed trials are held back, and after `MOST_GIVEN_UP` of them the study ends.
 
     Parameters
     ----------
     keep : callable
-        Called with trials that have failed, to be stored.
+        Called with failed trials, to store them.
     proven : bool
-        Whether workers are known to work.
+        Whether workers are known to be able to finish a trial.
     """
 
     def __init__(self, keep: Callable[[Sequence[Trial]], None], *, proven: bool) -> None:
@@ -35,16 +37,16 @@ class Quarantine:
         self._held_back: list[Trial] = []
 
     def attempts(self, key: Key) -> int:
-        """How often a trial was tried, the last time included."""
+        """Return how many times a trial was started, including the last time."""
         return 1 + self._deaths[key]
 
     def count(self, job: Job, deaths: int, reason: BaseException) -> bool:
-        """Count deaths of workers that had this trial alone; return whether it is to be tried again.
+        """Count workers killed while they ran this trial alone; return whether to run it again.
 
         Raises
         ------
         ExecutorFailed
-            When no worker has ever finished anything.
+            If `MOST_GIVEN_UP` trials have failed and no worker has finished a trial.
         """
         (key,) = job.keys
         self._deaths[key] += deaths
@@ -52,19 +54,20 @@ class Quarantine:
             self.jobs.append(job)
             return True
         attempts = self._deaths[key]
-        reasoned = f"it killed {attempts} workers"
-        failed = Trial(**key._asdict(), outcome=Outcome.FAILED, reason=reasoned, attempts=attempts)
+        cause = f"it killed {attempts} workers"
+        failed = Trial(**key._asdict(), outcome=Outcome.FAILED, reason=cause, attempts=attempts)
         self._held_back.append(failed)
         if self._proven:
             self.release()
         elif len(self._held_back) >= MOST_GIVEN_UP:
             raise ExecutorFailed(
-                f"workers die, whatever they are given, and nothing was finished ({reason}): can they work at all?"
+                f"Every worker ended before it finished a trial ({reason}). Check that a worker can start, import "
+                "memspan and allocate enough memory."
             )
         return False
 
     def prove(self) -> None:
-        """A worker has finished something."""
+        """Record that a worker has finished a trial, and store the failed trials that were held back."""
         self._proven = True
         self.release()
 

@@ -1,4 +1,4 @@
-"""What happens while a study runs, for whoever listens."""
+"""The events of a running study, which are passed to listeners."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from memspan.study.trial import Trial
 
 @dataclass(frozen=True)
 class Planned:
-    """It is known what there is to do; `done` counts, by length and outcome, what was in the store already."""
+    """The plan is made. `done` counts the trials that were already in the store, by length and outcome."""
 
     study: Study
     name: str
@@ -20,28 +20,28 @@ class Planned:
 
 @dataclass(frozen=True)
 class Advanced:
-    """Trials are under way: the updates that each has done. Some executors never say."""
+    """Trials are running: the number of updates each has done. Some executors never report this."""
 
     updates: dict[Key, int]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Trials have ended, and are in the store."""
+    """Trials have ended and are in the store."""
 
     trials: tuple[Trial, ...]
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Trials that were still to be done have been stored by somebody else."""
+    """Another coordinator has stored trials that were still missing."""
 
     keys: tuple[Key, ...]
 
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """A worker died with these trials in hand; they are tried again, each alone."""
+    """A worker was killed while it ran these trials. Each will be run again alone."""
 
     keys: tuple[Key, ...]
     reason: str
@@ -49,7 +49,7 @@ class WorkerLost:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The store cannot be used just now, for that reason; it is waited for so many seconds at most."""
+    """The store cannot be used at the moment, for the reason given. memspan tries again for at most `seconds`."""
 
     reason: str
     seconds: float
@@ -57,12 +57,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Stopping:
-    """Somebody asked for an end."""
+    """The user has interrupted the study; running jobs are being stopped."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """It is over: all is done, or `reason` says why not."""
+    """The run has ended. Either it is complete, or `reason` says why not."""
 
     complete: bool
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What a worker does, wherever it is: it gets a job and gives back trials."""
+"""The code of a worker: it receives a job and returns trials."""
 
 import functools
 import os
@@ -18,32 +18,32 @@ from memspan.study.study import Key
 from memspan.study.trial import Stopped, Trial, run_group
 
 Watcher = Callable[[int, int, int], None]
-"""Hears of a job, by its ticket, that a member of it has done so many updates; may raise `Stopped`."""
+"""Called with a job's ticket, the number of a member, and the updates it has done. It may raise `Stopped`."""
 
 
 class OtherVersion(MachineFailed):
-    """A worker has another memspan than the coordinator, or other code: its results could differ."""
+    """A worker's version of memspan or code differs from the coordinator's, so its results could differ."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Repetitions of one configuration and length, to be trained side by side.
+    """Repetitions of one configuration and length, which are trained side by side.
 
     Attributes
     ----------
     ticket : int
-        By which the coordinator knows it.
+        The coordinator's number of this job.
     place : int
-        Of the configuration, in `Study.configurations`.
+        The index of the configuration in `Study.configurations`.
     configuration : Configuration
     length : int
     repetitions : tuple of int
     keep_weights : int
         Repetitions below this number keep their trained weights.
     version : str
-        The coordinator's.
+        The coordinator's version of memspan.
     code : tuple of (str, str)
-        The coordinator's fingerprints of what the study uses; none are compared if it is empty.
+        The coordinator's fingerprints of the code that the study uses. If it is empty, code is not compared.
     """
 
     ticket: int
@@ -57,18 +57,18 @@ class Job:
 
     @property
     def keys(self) -> list[Key]:
-        """The keys of its trials."""
+        """The keys of the job's trials."""
         return [Key(self.place, self.length, repetition) for repetition in self.repetitions]
 
 
-def nobody(ticket: int, member: int, updates: int) -> None:
-    """A watcher that does not look."""
+def ignore_updates(ticket: int, member: int, updates: int) -> None:
+    """A watcher that does nothing."""
 
 
 class _Here(threading.local):
-    """What a thread that works knows besides its jobs."""
+    """The callbacks of a thread that runs jobs: after an update, and at the beginning of a job."""
 
-    watch: Watcher = staticmethod(nobody)
+    watch: Watcher = staticmethod(ignore_updates)
     begin: Callable[[], None] = staticmethod(lambda: None)
 
 
@@ -76,14 +76,14 @@ HERE = _Here()
 
 
 def work(job: Job) -> list[Trial]:
-    """The trials of a job; none if it was stopped.
+    """Run a job and return its trials, or none if it was stopped.
 
-    One BLAS thread, whatever else: the bits of a product can depend on their number.
+    BLAS uses one thread, because the bits of a matrix product can depend on the number of threads.
 
     Raises
     ------
     OtherVersion
-        Before anything is computed.
+        If the coordinator has another version or other code; nothing is computed.
     """
     demand_version(job.version)
     demand_code(job)
@@ -102,24 +102,24 @@ def work(job: Job) -> list[Trial]:
 
 
 def demand_version(version: str) -> None:
-    """Refuse to work for another memspan."""
+    """Raise `OtherVersion` if the coordinator has another version of memspan."""
     if version != __version__:
-        raise OtherVersion(
-            f"the worker {_this_worker()} has memspan {__version__}, and the study is run by {version}"
-        )
+        raise OtherVersion(f"The worker {_this_worker()} has memspan {__version__}, the coordinator {version}.")
 
 
 def demand_code(job: Job) -> None:
-    """Refuse to work with a cell or a task that was edited after the coordinator had imported it, or before."""
+    """Raise `OtherVersion` if this worker has imported other code of a cell, task or init than the coordinator."""
     one = job.configuration
     if differing := _differing(one.cell, one.task, one.init, job.code):
-        advice = "restart the workers and the study with the same files"
-        raise OtherVersion(f"the worker {_this_worker()} has other code of {', '.join(differing)}: {advice}")
+        raise OtherVersion(
+            f"The worker {_this_worker()} and the coordinator have different code of {', '.join(differing)}. "
+            "Restart the workers and the study with the same files."
+        )
 
 
 @functools.lru_cache(maxsize=1000)
 def _differing(cell: str, task: str, init: str | None, code: tuple[tuple[str, str], ...]) -> list[str]:
-    """What has other code in this process; looked at once for each study."""
+    """Return the parts whose code differs in this process; compared once for each study."""
     return changed(dict(code), fingerprints(Configuration(cell=cell, task=task, init=init))) if code else []
 
 
@@ -128,7 +128,7 @@ def _this_worker() -> str:
 
 
 def groups_of(keys: Iterable[Key], width: Callable[[Key], int]) -> Iterator[list[Key]]:
-    """Repetitions of a configuration and length together, as many as `width` says of the first."""
+    """Group consecutive keys of one configuration and length, at most `width(first key)` in a group."""
     group: list[Key] = []
     for key in keys:
         if group and (key[:2] != group[0][:2] or len(group) >= width(group[0])):
@@ -140,47 +140,48 @@ def groups_of(keys: Iterable[Key], width: Callable[[Key], int]) -> Iterator[list
 
 
 class Board:
-    """A row of numbers for each worker process, in shared memory, without a lock that one killed could keep.
+    """Shared memory with a row of numbers for each worker process.
 
-    A row holds the worker's process, the ticket of its job, and the updates done by each member of the job.
-    The ticket is 0 before the worker has begun, and -1 before the first update. The first number of all is 1 when
-    the workers are to stop.
+    It has no lock, because a killed worker could never release one. A row holds the worker's process ID, the
+    ticket of its job, and the updates done by each member of the job. The ticket is 0 before the worker has begun
+    the job, and -1 until its first update. The first number, before all rows, is 1 if the workers are to stop.
     """
 
     MEMBERS = 256
+    """The largest number of networks in a job."""
 
     def __init__(self, workers: int, context: Any) -> None:
         self.numbers = context.RawArray("q", 1 + workers * (2 + self.MEMBERS))
-        self.marks = context.RawArray("Q", MARKS)  # of what any worker has said on standard error
+        self.marks = context.RawArray("Q", MARKS)  # the lines that any worker has printed on standard error
 
     def stop(self) -> None:
-        """Let every worker end within an update."""
+        """Let every worker stop after its current update."""
         self.numbers[0] = 1
 
     def process(self, worker: int) -> int:
-        """The identity of a worker's process; 0 before it has begun."""
+        """The process ID of a worker; 0 before it has started."""
         return int(self.numbers[self._row(worker)])
 
     def read(self, worker: int) -> tuple[int, list[int]]:
-        """The ticket of a worker's job, and what its members have done."""
+        """The ticket of a worker's job, and the updates done by its members."""
         row = self._row(worker)
         ticket, *updates = self.numbers[row + 1 : row + 2 + self.MEMBERS]
         return ticket, updates
 
     def leave(self, worker: int) -> None:
-        """Called when a worker has died."""
+        """Forget the process of a worker that was killed."""
         self.numbers[self._row(worker)] = 0
 
     def clear(self, worker: int) -> None:
-        """Called before a worker gets its next job."""
+        """Reset a worker's ticket before it receives its next job."""
         self.numbers[self._row(worker) + 1] = 0
 
     def begun(self, worker: int) -> bool:
-        """Whether it has begun with that job."""
+        """Whether a worker has begun its job."""
         return bool(self.numbers[self._row(worker) + 1])
 
     def join(self, worker: int) -> None:
-        """Called in a worker: from now on, it writes here."""
+        """Called in a worker process: let it write its progress into its row from now on."""
         row, numbers = self._row(worker), self.numbers
         numbers[row] = os.getpid()
         share_marks(self.marks)

@@ -1,4 +1,4 @@
-"""Who listens to a running study: bars in a terminal, lines in a log, a notebook's cell, or another program."""
+"""Displays of a running study: bars in a terminal, lines in a log, a notebook cell, or JSON for other programs."""
 
 import json
 import math
@@ -38,36 +38,46 @@ from memspan.training.history import Outcome
 KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_DISPLAYS = 0.25
-MOST_LENGTHS = 16  # with a bar of their own
+MOST_LENGTHS = 16  # bars in a terminal
 
 
 class Shown(Protocol):
-    """Shows events, until it is closed."""
+    """A display of events."""
 
     def __call__(self, event: Event) -> None:
-        """Show one."""
+        """Show an event."""
 
     def close(self) -> None:
-        """The last has been."""
+        """End the display after the last event."""
 
 
 @contextmanager
 def listening(kind: str, more: Listener | None = None) -> Iterator[Listener]:
-    """Show what happens while a study runs.
+    """Show the events of a study inside the `with` block.
 
     Parameters
     ----------
     kind : str
-        `bar`, `notebook`, `lines`, `json` (a line on standard output for each event), `none`; `auto` looks where
-        the output goes.
+        `bar`, `notebook`, `lines`, `json` (a line on standard output for each event) or `none`. `auto` chooses
+        `notebook` in a notebook, `bar` in a terminal, and `lines` otherwise.
     more : callable, optional
-        Called with each event too.
+        A listener that is also called with each event.
+
+    Yields
+    ------
+    Listener
+        Passes an event to the display and to `more`.
+
+    Raises
+    ------
+    InvalidArgument
+        If `kind` is unknown, `more` is not callable, or `kind` is `notebook` outside IPython.
     """
     kind = one_of("progress", kind, KINDS)
     if more is not None and not callable(more):
         raise InvalidArgument("listen", "a callable that takes an event", shown(more))
     if (surroundings() if kind == "auto" else kind) == "notebook" and ipython_shell() is None:
-        raise InvalidArgument("progress", "bar, lines, json or none outside of IPython", "'notebook'")
+        raise InvalidArgument("progress", "bar, lines, json or none outside IPython", "'notebook'")
     kinds: dict[str, Callable[[], Shown]] = {"bar": Bars, "notebook": Notebook, "lines": Lines, "json": Json}
     with ExitStack() as stack:
         listeners: list[Listener] = [] if more is None else [more]
@@ -84,7 +94,7 @@ def listening(kind: str, more: Listener | None = None) -> Iterator[Listener]:
 
 
 class Lines:
-    """A line every few seconds, and for everything out of the ordinary."""
+    """A line every few seconds, and one for each unusual event."""
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
@@ -112,11 +122,11 @@ class Lines:
 
 
 class Bars:
-    """A bar for the study and one for each length, with how many solved it."""
+    """A bar for the study and one for each length, with the share that solved it."""
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
-        self.lock = threading.Lock()  # Live draws in a thread of its own
+        self.lock = threading.Lock()  # Live draws in a separate thread
         self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
@@ -159,7 +169,7 @@ class Bars:
 
 
 class Notebook:
-    """A line that rewrites itself below the cell."""
+    """A line below the notebook cell, which is updated in place."""
 
     def __init__(self) -> None:
         self.tally: Tally | None = None
@@ -193,13 +203,13 @@ class Notebook:
 
 
 class Json:
-    """A JSON object on a line of standard output for each event, for other programs.
+    """A line of JSON on standard output for each event, for other programs.
 
-    Each has `event`, and `seconds` since the beginning. The rest is what the event is: `planned` (`name`, `trials`
-    to do, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their `updates`), `finished`
-    (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost` (`trials`, `reason`),
-    `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`, `reason`). What is not
-    a number is null.
+    Each object has `event`, and `seconds` since the beginning. The other fields depend on the event: `planned`
+    (`name`, `trials` to run, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their
+    `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost`
+    (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`,
+    `reason`). NaN and infinite numbers become null.
     """
 
     def __init__(self) -> None:
@@ -216,23 +226,24 @@ class Json:
 
 
 def begins(event: Planned) -> str:
-    """What a plan says to people."""
+    """Return the line with which a study begins."""
     done = sum(sum(counts.values()) for counts in event.done.values())
-    there = f" ({done:,} more in the store)" if done else ""
+    stored = f" ({done:,} more in the store)" if done else ""
     if not event.plan.groups:
         return f"{plain(event.name)}: nothing to do, all {done:,} trials are in the store"
-    return f"{plain(event.name)}: {event.plan.sentence}{there}"
+    return f"{plain(event.name)}: {event.plan.sentence}{stored}"
 
 
 def remark_on(event: Event) -> str:
-    """What is said of an event out of the ordinary; of all others nothing."""
+    """Return a line about an unusual event, and an empty text for all others."""
     if isinstance(event, WorkerLost):
-        number = "a trial" if len(event.keys) == 1 else f"{len(event.keys)} trials"
-        return f"a worker died with {number} of T={event.keys[0].length}, tried again alone: {plain(event.reason)}"
+        number, again = ("a trial", "it is") if len(event.keys) == 1 else (f"{len(event.keys)} trials", "each is")
+        lost = f"a worker was killed while it ran {number} of T={event.keys[0].length}"
+        return f"{lost}; {again} run again alone. Reason: {plain(event.reason)}"
     if isinstance(event, Waiting):
         return f"waiting for the store, at most {duration(event.seconds)}: {plain(event.reason)}"
     if isinstance(event, Stopping):
-        return "stopping: what is finished is kept; a second time stops at once"
+        return "stopping: all finished trials are kept. Interrupt again to stop at once."
     if isinstance(event, Finished):
         failed = [trial for trial in event.trials if trial.outcome is Outcome.FAILED]
         return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
@@ -268,5 +279,5 @@ def _brief(trial: Trial) -> dict[str, Any]:
 
 
 def _named(key: Key) -> dict[str, int]:
-    """As `memspan study show` and the exports count: configurations from 1."""
+    """Return the fields of a key, with configurations counted from 1 as in `memspan study show` and exports."""
     return {**key._asdict(), "configuration": key.configuration + 1}

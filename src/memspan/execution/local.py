@@ -1,4 +1,4 @@
-"""Processes on this machine that carry out jobs; one that dies takes only its own job with it."""
+"""Worker processes on this machine. If one is killed, only its own job is lost."""
 
 import contextlib
 import multiprocessing
@@ -22,14 +22,15 @@ from memspan.execution.teams import ExecutorFailed, Team
 from memspan.runtime.interrupts import ENDS, ignore_interrupts
 
 MOST_FALSE_STARTS = 20
-MOST_FALSE_STARTS_AT_FIRST = 6  # as long as no process has begun
+"""Processes that may end before they begin a job, until the job fails."""
+MOST_FALSE_STARTS_AT_FIRST = 6  # before any process has begun a job
 FILES_OF_A_POOL = 12  # measured: 9
-OTHER_FILES = 200
+OTHER_FILES = 200  # open files besides those of the pools
 
 
 @dataclass
 class _Call:
-    """What was submitted to `Processes`, and how often a process died before it began with it."""
+    """A submitted call, and the number of processes that ended before they began it."""
 
     future: "Future[Any]"
     work: Callable[[], Any]
@@ -37,9 +38,20 @@ class _Call:
 
 
 class Processes(Executor):
-    """Processes on this machine, each in a pool of its own: one that dies takes only its own job with it.
+    """Worker processes on this machine, each in its own pool, so that a killed process loses only its own job.
 
-    One that dies before it has begun is replaced, and nobody hears of it: that was not the job's fault.
+    A process that ends before it has begun its job is replaced, and another process gets the job: the job was not
+    the cause.
+
+    Parameters
+    ----------
+    workers : int
+        The number of processes.
+
+    Raises
+    ------
+    InvalidArgument
+        If the system does not allow enough open files for that many processes.
     """
 
     def __init__(self, workers: int) -> None:
@@ -51,13 +63,13 @@ class Processes(Executor):
         self._pools = [self._new_pool(k) for k in range(workers)]
         self._idle = list(reversed(range(workers)))
         self._closed = False
-        self._handed = 0
-        self._proven = False  # whether any process has begun to work
+        self._handed = 0  # calls that a pool is running
+        self._proven = False  # whether any process has begun a job
         self._ended: queue.SimpleQueue[tuple[int, _Call, Future[Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._see_to_ends, daemon=True).start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """As of any executor."""
+        """As in `Executor`."""
         call = _Call(Future(), partial(function, *args, **kwargs))
         with self._lock:
             if self._closed:
@@ -67,7 +79,7 @@ class Processes(Executor):
         return call.future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """As of any executor."""
+        """As in `Executor`."""
         with self._lock:
             self._closed = True
             if cancel_futures:
@@ -80,7 +92,7 @@ class Processes(Executor):
         self._ended.put(None)
 
     def kill(self) -> None:
-        """End the workers at once; those that are still starting, when they have."""
+        """End the workers at once. Those that are still starting end before their first job."""
         self.board.stop()
         with self._lock:
             self._closed = True
@@ -91,7 +103,7 @@ class Processes(Executor):
                     os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _dispatch(self) -> None:
-        """Give what waits to those who are idle; called with the lock held."""
+        """Give waiting calls to idle workers. The caller holds the lock."""
         while self._idle and self._waiting:
             call = self._waiting.popleft()
             if not call.future.running() and not call.future.set_running_or_notify_cancel():
@@ -100,9 +112,9 @@ class Processes(Executor):
             self.board.clear(worker)
             try:
                 inner = self._submit(worker, call.work)
-            except Exception as error:  # no process, thread or file can be had any more
+            except Exception as error:  # the system allows no more processes, threads or files
                 self._idle.append(worker)
-                call.future.set_exception(ExecutorFailed(f"a process cannot be started: {error}"))
+                call.future.set_exception(ExecutorFailed(f"A worker process could not be started: {error}."))
                 continue
             self._handed += 1
             inner.add_done_callback(partial(self._note_end, worker, call))
@@ -111,16 +123,16 @@ class Processes(Executor):
         with _spared_from_interrupts():
             try:
                 return self._pools[worker].submit(_begun, work)
-            except BrokenExecutor:  # it died while it had nothing to do
+            except BrokenExecutor:  # the process ended while it was idle
                 self._pools[worker] = self._new_pool(worker)
                 return self._pools[worker].submit(_begun, work)
 
     def _note_end(self, worker: int, call: _Call, inner: "Future[Any]") -> None:
-        """Called by a pool, which may hold a lock of its own: nothing may be asked of it here."""
+        """Queue the end of a call. A pool calls this, perhaps holding its lock, so no pool may be used here."""
         self._ended.put((worker, call, inner))
 
     def _see_to_ends(self) -> None:
-        """In a thread of its own: until there is nothing more to come."""
+        """Handle the ends of calls, in a separate thread, until the executor is closed and no call is running."""
         closing = False
         while not (closing and self._handed == 0):
             ended = self._ended.get()
@@ -130,6 +142,7 @@ class Processes(Executor):
             self._finished(*ended)
 
     def _finished(self, worker: int, call: _Call, inner: "Future[Any]") -> None:
+        """Pass the result of a call to its future, or repeat the call if its process never began it."""
         error: BaseException | None = CancelledError() if inner.cancelled() else inner.exception()
         with self._lock:
             died = isinstance(error, BrokenExecutor)
@@ -150,36 +163,43 @@ class Processes(Executor):
                 self._dispatch()
 
     def _replace(self, worker: int) -> ExecutorFailed | None:
-        """A new pool for one that broke; or what to say if none can be had."""
+        """Replace the broken pool of a worker; return the error if that fails."""
         self._pools[worker].shutdown(wait=False)
         self.board.leave(worker)
         try:
             self._pools[worker] = self._new_pool(worker)
         except OSError as error:
-            return ExecutorFailed(f"a process that died cannot be replaced: {error}")
+            return ExecutorFailed(f"A worker process ended and could not be replaced: {error}.")
         return None
 
     def _give_again(self, call: _Call) -> ExecutorFailed | None:
-        """Put it back to be given to another process; or what to say if that does not help."""
+        """Queue the call for another process; return the error after too many false starts."""
         call.false_starts += 1
         most = MOST_FALSE_STARTS if self._proven else MOST_FALSE_STARTS_AT_FIRST
         if call.false_starts < most:
             self._waiting.appendleft(call)
             return None
-        why = "is there memory enough?"
+        advice = "There may be too little memory."
         if not self._proven:
-            why = "a script must call this under `if __name__ == '__main__':`; or is there too little memory?"
-        return ExecutorFailed(f"{most} processes died before they began to work: {why}")
+            guard = "A script must start a study under `if __name__ == '__main__':`"
+            advice = f"{guard}. If it does, there may be too little memory."
+        return ExecutorFailed(f"{most} worker processes ended before they began a job. {advice}")
 
     def _new_pool(self, worker: int) -> ProcessPoolExecutor:
-        with _spared_from_interrupts():  # the first one starts Python's resource tracker, which SIGHUP would end
+        with _spared_from_interrupts():  # the first pool starts Python's resource tracker, which SIGHUP would end
             return ProcessPoolExecutor(
                 1, mp_context=self._context, initializer=_begin_worker, initargs=(self.board, worker)
             )
 
 
 class Local(Team):
-    """Processes on this machine."""
+    """A team of worker processes on this machine.
+
+    Raises
+    ------
+    InvalidArgument
+        If workers cannot import the running program, or the system allows too few open files.
+    """
 
     exact = True
     executor: Processes
@@ -197,7 +217,7 @@ class Local(Team):
         return [self.executor.board.read(worker) for worker in range(self.slots)]
 
     def stop(self) -> None:
-        """As in `Team`: they end within an update."""
+        """As in `Team`: each job ends after its current update."""
         self.executor.board.stop()
 
     def close(self, *, at_once: bool = False) -> None:
@@ -208,30 +228,31 @@ class Local(Team):
 
 
 def end_quietly_in_a_starting_worker() -> None:
-    """End this process if it is a worker that runs its script again to start.
+    """End this process if it is a worker that is importing the user's script.
 
-    It would start workers of its own, and so on: Python refuses that with pages of tracebacks from every worker.
+    Without a `__main__` guard the script would start workers again. Python refuses that with a traceback of
+    several pages from every worker.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        os._exit(1)  # whoever started it says why
+        os._exit(1)  # the parent process prints the reason
 
 
 def _demand_importable_script() -> None:
-    """Refuse workers to a program that they cannot read again, such as one on standard input."""
+    """Refuse workers for a program that they cannot import, such as one on standard input."""
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)
     if script and getattr(main, "__spec__", None) is None and not os.path.exists(script):
-        rule = "0 for a program that is not in a file: each worker reads it again. Save it as a script"
+        rule = "0 for a program that is not in a file, because every worker imports it (save it as a script)"
         raise InvalidArgument("workers", rule, script)
 
 
 def _make_room_for_files(workers: int) -> None:
-    """Let this process open as many files as that many pools take; systems allow few unless they are asked.
+    """Raise this process's limit of open files to what the pools need.
 
     Raises
     ------
     InvalidArgument
-        When they do not allow as many.
+        If the system does not allow that many.
     """
     try:
         import resource
@@ -243,18 +264,19 @@ def _make_room_for_files(workers: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         most = max(1, (hard - OTHER_FILES) // FILES_OF_A_POOL)
-        raise InvalidArgument("workers", f"at most {most}, as {hard} files may be open (ulimit -n)", workers)
+        rule = f"at most {most}, because the system allows {hard} open files (ulimit -n)"
+        raise InvalidArgument("workers", rule, workers)
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _begun(work: Callable[[], Any]) -> Any:
-    """Called in a worker."""
+    """Called in a worker: mark the job as begun, and run it."""
     HERE.begin()
     return work()
 
 
 def _begin_worker(board: Board, worker: int) -> None:
-    """Signals are the coordinator's affair; and when it is gone, nobody wants what is computed here."""
+    """Called in a new worker: leave signals to the coordinator, and end together with it."""
     ignore_interrupts()
     board.join(worker)
     parent = multiprocessing.parent_process()
@@ -263,6 +285,7 @@ def _begin_worker(board: Board, worker: int) -> None:
 
 
 def _end_with(sentinel: Any) -> None:
+    """Wait until the parent process has ended, then end this one."""
     from multiprocessing.connection import wait
 
     wait([sentinel])
@@ -271,7 +294,10 @@ def _end_with(sentinel: Any) -> None:
 
 @contextmanager
 def _spared_from_interrupts() -> Iterator[None]:
-    """Let a process that is started meanwhile hear of no end: Ctrl-C reaches all, but only one decides."""
+    """Start processes with SIGINT, SIGTERM and SIGHUP blocked.
+
+    The terminal sends Ctrl-C to all processes, but only the coordinator decides when workers end.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -1,4 +1,4 @@
-"""How much memory training takes, counted from the shapes of what it allocates, and how much there is."""
+"""The memory that training takes, counted from the shapes of its arrays, and the memory that is available."""
 
 import functools
 from pathlib import Path
@@ -17,18 +17,18 @@ from memspan.study.configuration import Configuration
 from memspan.tasks import get_task
 
 SHARE = 0.8
-"""Of the free memory: how much may be taken."""
+"""The share of the free memory that a study may use."""
 NUMBER = 32  # bytes of a float in a list
-ALLOCATED = 1.05  # measured: for a byte in use, what the allocator holds
-COPIES = 12  # of the weights: themselves, their gradients, the optimiser's memory, and what a step makes
+ALLOCATED = 1.05  # measured: bytes that the allocator holds for each byte in use
+COPIES = 12  # arrays of the weights' size: weights, gradients, the optimiser's state, temporaries of a step
 
 
 class TooLarge(MemspanError):
-    """The memory that there is cannot suffice."""
+    """A study needs more memory than is available."""
 
 
 def available() -> int:
-    """Bytes that may be taken on this machine, or in its control group."""
+    """Return the bytes that a study may use on this machine or in its control group."""
     free = int(psutil.virtual_memory().available)
     groups = Path("/sys/fs/cgroup")
     for limit, used in (
@@ -37,24 +37,24 @@ def available() -> int:
     ):
         try:
             free = min(free, int((groups / limit).read_text()) - int((groups / used).read_text()))
-        except (OSError, ValueError):  # there is no such group, or it has no limit: "max"
+        except (OSError, ValueError):  # the file does not exist, or holds "max": no limit
             continue
     return int(max(free, 0) * SHARE)
 
 
 def bytes_of(configuration: Configuration, length: int, members: int) -> int:
-    """What training so many networks of a configuration side by side takes, at most at one time.
+    """Return the peak memory in bytes of training `members` networks of a configuration side by side.
 
     Raises
     ------
     TooLarge
-        When it is more than the engine may have, however many networks there are.
+        If a single network already exceeds the memory of the engine's buffers.
     """
     return _bytes_of(Workload.of(configuration), configuration.updates, length, members)
 
 
 class Workload(NamedTuple):
-    """What the time and the memory of an update depend on, besides the length."""
+    """The fields on which the time and memory of an update depend, apart from the length."""
 
     task: str
     task_parameters: tuple[tuple[str, float], ...]
@@ -66,7 +66,7 @@ class Workload(NamedTuple):
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
-        """That of a configuration."""
+        """Return the workload of a configuration."""
         parameters = tuple(sorted(configuration.task_parameters.items()))
         return cls(configuration.task, parameters, *(getattr(configuration, name) for name in cls._fields[2:]))
 
@@ -77,7 +77,7 @@ def _bytes_of(workload: Workload, updates: int, length: int, members: int) -> in
 
 
 class _Training:
-    """The arrays of a training, counted."""
+    """The arrays that exist while networks are trained, counted in bytes."""
 
     def __init__(self, workload: Workload, updates: int, length: int, members: int) -> None:
         self.workload, self.updates, self.length, self.members = workload, updates, length, members
@@ -88,7 +88,7 @@ class _Training:
 
     @property
     def bytes(self) -> int:
-        """Of all of them, at the moment at which they are most."""
+        """The total at its peak."""
         one, members, size = self.workload, self.members, self.dtype.itemsize
         held_out = one.evaluation_samples
         training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
@@ -99,39 +99,39 @@ class _Training:
         return int(ALLOCATED * (kept + training + most))
 
     def batch(self, sequences: int, itemsize: int | None = None) -> int:
-        """x and y."""
+        """The bytes of x and y."""
         return sequences * (itemsize or self.dtype.itemsize) * (self.T * self.F + self.K * self.O)
 
     def drawing(self, sequences: int) -> int:
-        """The numbers that a batch is made of, twice, and itself in float64, twice."""
+        """The bytes needed to draw a batch: its random numbers twice, and the batch in float64 twice."""
         return 16 * sequences * self.task.draws(self.length) + 2 * self.batch(sequences, 8)
 
     def scoring(self, sequences: int) -> int:
-        """The answers of all networks, and what loss and accuracy make of those of one."""
+        """The bytes of the predictions of all networks, and of the temporaries that score one of them."""
         return sequences * self.K * self.O * (self.members * self.dtype.itemsize + 4 * 8)
 
     def passing(self, sequences: int, *, backward: bool) -> int:
-        """The buffers of the engine for a pass forward, or forward and back."""
+        """The bytes of the engine's buffers for a forward pass, or a forward and a backward pass."""
         sizes = self.layout, self.dtype, (self.T, sequences, self.F), self.K
         try:
             return PassPlan.of(*sizes, MEMORY, models=self.members, backward=backward).bytes
         except InvalidArgument:
             least = PassPlan.of(*sizes, 1 << 200, backward=backward).bytes
             raise TooLarge(
-                f"the study needs {amount(least)} for a pass at T={self.length}, batch {sequences}, "
-                f"{self.layout.hidden} hidden, and the buffers of a pass may take {amount(MEMORY)}: a smaller "
-                "batch, network or length is needed"
+                f"A pass at T={self.length}, batch {sequences}, hidden {self.layout.hidden} needs buffers of "
+                f"{amount(least)}, but at most {amount(MEMORY)} are allowed. Choose a smaller batch, network or "
+                "length."
             ) from None
 
     def measuring(self) -> int:
-        """The gradients at every time step, by the readable engine.
+        """The bytes that the readable engine needs for the gradients at every time step.
 
-        The trace of a pass forward, that of the way back, and for norms a product for each step, or dL/da in
-        float64; the buffers of training are still there.
+        These are the trace of the forward pass, the arrays of the backward pass, and for the norms one product
+        per step or dL/da in float64. The buffers of training exist at the same time.
         """
         G, S, N = len(self.cell.gates), len(self.cell.states), len(self.cell.residuals)
         H, F, size = self.layout.hidden, self.F, self.dtype.itemsize
         layer = self.T * self.workload.batch * H
         products = self.T * G * H * (H * (size + 8) + F * size)
-        way_back = size * layer * (2 * S + N + G) + max(products, 8 * layer)
-        return max(way_back, size * layer * max(2 * G, S + N + G))
+        backward = size * layer * (2 * S + N + G) + max(products, 8 * layer)
+        return max(backward, size * layer * max(2 * G, S + N + G))

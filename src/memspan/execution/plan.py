@@ -1,6 +1,6 @@
-"""What a study will take, before it starts: how many trials, how long at most, and how much memory.
+"""The plan of a study, made before it starts: its trials, their time at most, and their memory.
 
-Time is measured, on the team that will do the work; memory is counted.
+Time is measured on the workers that will run the study. Memory is counted from the shapes of the arrays.
 """
 
 import time
@@ -26,28 +26,30 @@ from memspan.training.history import Outcome
 
 SECONDS_OF_A_JOB = 15.0
 FAIR = 4
-"""Jobs for each slot, at least: then nobody waits long for the last."""
-MOST_MEASURED = 12  # workloads; what others take is concluded from one with the same cell
-TOGETHER = 4  # networks that are measured; an update of more takes about as long for each
-MOST_OPERATIONS = 2e9  # of an update that is measured: about a second
+"""The least number of jobs for each slot, so that no worker is idle for long while the last jobs run."""
+MOST_MEASURED = 12  # workloads; the time of others is estimated from one with the same cell
+TOGETHER = 4  # networks in a measurement; with more, an update takes about as long per network
+MOST_OPERATIONS = 2e9  # in a measured update: about a second
 SECONDS_TO_MEASURE = 0.05
 MOST_MEASURED_UPDATES = 64
-USUAL_BASE = 250 * 2**20  # bytes of a worker that has loaded everything and trained nothing
+USUAL_BASE = 250 * 2**20  # bytes of a worker that has imported everything and trained nothing
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things take, in seconds for one network, at a short and a long length.
+    """Measured times in seconds for one network, at a short and a long length.
 
     Attributes
     ----------
     configuration : Configuration
-        That was measured.
+        The measured configuration.
     lengths : (int, int)
+        The two lengths.
     update, evaluation, flow : (float, float)
-        An update; a held-out batch; the gradients at every time step, of which a trial takes two.
+        The times of an update, of a held-out batch, and of the gradients at every time step. A trial computes
+        these gradients twice.
     base : int
-        Bytes of the process, before it trained anything.
+        Bytes of the process before training.
     """
 
     configuration: Configuration
@@ -58,7 +60,7 @@ class Pace:
     base: int
 
     def seconds(self, configuration: Configuration, length: int) -> float:
-        """Of a trial of this or a similar configuration, at most: it may be solved sooner."""
+        """Return the time of a trial of this or a similar configuration that trains to the end, unsolved."""
         evaluations = configuration.updates // configuration.evaluate_every + configuration.final_batches
         times = (configuration.updates, self.update), (evaluations, self.evaluation), (2, self.flow)
         seconds = sum(count * _on_a_line(self.lengths, values, length) for count, values in times)
@@ -67,20 +69,20 @@ class Pace:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and what it takes.
+    """The missing trials of a study, and the time and memory that they take.
 
     Attributes
     ----------
     groups : tuple of tuple of Key
-        Trials that are run side by side, in the order in which they are handed out.
+        Groups of trials that are trained side by side, in the order in which they are submitted.
     seconds : float or None
-        Of the whole, at most; None where nothing could be measured.
+        The time of the whole study at most; None if nothing could be measured.
     bytes : int
-        Of one process, at most.
+        The memory of one process at most.
     slots : int
-        Processes.
+        The number of processes.
     available : int or None
-        Bytes of memory that all of them may take; None where that is not known.
+        Bytes of memory that all processes together may use; None if unknown.
     """
 
     groups: tuple[tuple[Key, ...], ...]
@@ -91,17 +93,17 @@ class Plan:
 
     @classmethod
     def of_nothing(cls) -> Self:
-        """Of a study that is done."""
+        """Return the plan of a finished study."""
         return cls((), 0.0, 0, 0, None)
 
     @property
     def trials(self) -> int:
-        """How many are to be done."""
+        """The number of trials to run."""
         return sum(map(len, self.groups))
 
     @property
     def sentence(self) -> str:
-        """In words."""
+        """The plan in one line."""
         if not self.groups:
             return "nothing to do"
         processes = "in 1 process" if self.slots == 1 else f"in {self.slots} processes"
@@ -111,14 +113,14 @@ class Plan:
 
 
 def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interrupts) -> Plan:
-    """Measure, count, and divide the trials into groups.
+    """Divide the trials into groups, measure their time and count their memory.
 
     Raises
     ------
     TooLarge
-        When memory cannot suffice; before anything of that size is allocated.
+        If the memory does not suffice. Nothing of that size has been allocated.
     KeyboardInterrupt
-        When interrupted.
+        After an interrupt.
     """
     places = Counter(key[:2] for key in keys)  # configuration and length
     available = team.memory()
@@ -134,7 +136,7 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
         most = min(count, fair, by_time, Board.MEMBERS)
         while most > 1 and room is not None and _largest(study, {place: most}) > room:
             most //= 2
-        widths[place] = -(-count // -(-count // most))  # as few groups, but all about as wide
+        widths[place] = -(-count // -(-count // most))  # the same number of groups, about equally wide
     size = base + _largest(study, widths)
     _demand_room(size, team.slots, available)
     total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
@@ -143,9 +145,9 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
 
 
 def measure(configuration: Configuration, lengths: tuple[int, int], version: str) -> Pace:
-    """Train a few networks for a moment; called on a worker."""
+    """Train a few networks briefly, on a worker, and return the times."""
     demand_version(version)
-    short = _moment(configuration, lengths[0])  # loads, and perhaps compiles, what is needed
+    short = _moment(configuration, lengths[0])  # not measured: it loads or compiles the kernels
     base = psutil.Process().memory_info().rss
     short, long = _moment(configuration, lengths[0]), _moment(configuration, lengths[1])
     update, evaluation, flow = zip(short, long, strict=True)
@@ -153,7 +155,7 @@ def measure(configuration: Configuration, lengths: tuple[int, int], version: str
 
 
 def _moment(configuration: Configuration, length: int) -> tuple[float, float, float]:
-    """Seconds of an update, of a held-out batch, and of the gradients at every time step, for one network."""
+    """The seconds of an update, a held-out batch, and the gradients at every time step, for one network."""
     ensemble = prepared(configuration, length, range(TOGETHER))
 
     def fit(updates: int) -> float:
@@ -177,7 +179,7 @@ def _moment(configuration: Configuration, length: int) -> tuple[float, float, fl
 
 
 def duration(seconds: float) -> str:
-    """In words: `12 s`, `3 min`, `5.1 h`."""
+    """Return a time as text: `12 s`, `3 min`, `5.1 h`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
@@ -195,20 +197,18 @@ def _demand_room(size: int, slots: int, available: int | None) -> None:
     each = f"{slots} x {amount(size)} = " if slots > 1 else ""
     fitting = int(available // size)
     advice = (
-        f"--workers {fitting} would fit"
-        if fitting
-        else "a smaller batch, network, length or number of updates is needed"
+        f"Use --workers {fitting}" if fitting else "Choose a smaller batch, network, length or number of updates"
     )
     raise TooLarge(
-        f"the study needs {each}{amount(slots * size)} of memory, and may take {amount(available)} "
-        f"({SHARE:.0%} of what is free): {advice}"
+        f"The study needs {each}{amount(slots * size)} of memory, but it may use only {amount(available)} "
+        f"({SHARE:.0%} of the free memory). {advice}."
     )
 
 
 def _measure(
     study: Study, places: Sequence[tuple[int, int]], team: Team, interrupts: Interrupts
 ) -> dict[Workload, Pace]:
-    """The pace of each workload, or of some of them; what cannot be measured is left out."""
+    """Measure the pace of the first `MOST_MEASURED` workloads; leave out those whose measurement fails."""
     workloads: dict[Workload, Configuration] = {}
     for configuration, _ in places:
         one = study.configurations[configuration]
@@ -228,14 +228,14 @@ def _measure(
 
 
 def _measured_lengths(configuration: Configuration, short: int, long: int) -> tuple[int, int]:
-    """Two lengths near these that the task has, and at which an update does not take too long."""
+    """Return two lengths near these that the task allows and at which an update takes at most about a second."""
     least = configuration.make_task().least_length
     longest = int(MOST_OPERATIONS / (_operations(configuration) * TOGETHER))
     return max(least, min(short, longest)), max(least, min(long, longest))
 
 
 def _seconds(study: Study, paces: dict[Workload, Pace], configuration: int, length: int) -> float | None:
-    """Of a trial: by the pace of its workload, or of the same cell, or of any."""
+    """Estimate the time of a trial from the pace of its workload, else of the same cell, else of any workload."""
     one = study.configurations[configuration]
     similar = [pace for pace in paces.values() if pace.configuration.cell == one.cell] or list(paces.values())
     pace = paces.get(Workload.of(one)) or next(iter(similar), None)
@@ -243,13 +243,13 @@ def _seconds(study: Study, paces: dict[Workload, Pace], configuration: int, leng
 
 
 def _operations(configuration: Configuration) -> float:
-    """About how many an update takes for each step of its sequences."""
+    """Estimate the floating-point operations of an update for each time step."""
     H, gates = configuration.hidden, len(CELLS[configuration.cell].gates)
     return 6.0 * configuration.batch * gates * H * (H + 16)
 
 
 def _on_a_line(lengths: tuple[int, int], values: tuple[float, float], length: int) -> float:
-    """At another length: time grows with the steps."""
+    """Extrapolate a time linearly to another length."""
     (short, long), (first, last) = lengths, values
     if long <= short:
         return last * length / long

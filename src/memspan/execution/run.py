@@ -1,4 +1,4 @@
-"""Running a study: what is missing is planned, handed out and kept."""
+"""Running a study: plan the missing trials, run them on workers, and store the results."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -26,7 +26,7 @@ from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
 
 MOST_WORKERS = 10_000
-"""Processes, or jobs at once; each takes about 200 MB."""
+"""The most processes, or jobs at once; each takes about 200 MB."""
 
 
 @checked_keywords()
@@ -43,41 +43,47 @@ def run_study(
 ) -> StudyResult:
     """Run every trial of a study that is not in its store yet.
 
-    A trial's result is a function of its configuration, length and repetition: it does not depend on where, with
-    which others or how often it was run. So after any interruption the same call goes on where the last one ended.
+    A trial's result is a function of its configuration, length and repetition. It does not depend on the other
+    trials, their order, or the number of processes. So after an interruption the same call resumes the study.
 
     Parameters
     ----------
     study : Study
-        What to run. More lengths, repetitions or values than last time are added to what is there.
+        The study. If it is in the store with fewer lengths, repetitions or values, only the new trials are run.
     store : path or str, optional
-        A SQLite file, which is made if it is not there, or the URL of a PostgreSQL database. Without one, the
-        results are only returned.
+        A SQLite file, which is created if it does not exist, or the URL of a PostgreSQL database. Without a store,
+        the results are only returned.
     workers : int
-        Processes; 0 for none but this one. With more, a script must call this under
-        `if __name__ == "__main__":`, as for everything that starts processes.
+        The number of worker processes; 0 runs all trials in this process. A script that uses workers must call
+        this function under `if __name__ == "__main__":`, like everything that starts processes.
     scheduler : str, optional
-        The address of a Dask scheduler, or the `.json` file that it writes: its workers are used instead.
+        The address of a Dask scheduler, or the `.json` file that it writes. The trials run on its workers.
     executor : Executor, or a callable that makes one, optional
-        Any other place to work; `workers` is then how many jobs it works on at once. One that is made can be
-        replaced when the death of a worker breaks it.
+        Another executor for the trials; `workers` is then the number of jobs that it runs at once. If a callable
+        is given, memspan can replace an executor that breaks because a worker was killed.
     retry_failed : bool
-        Whether trials that failed, by the machine's fault, are run again.
+        Whether to run failed trials again. A trial fails only if the machine fails.
     progress : bool or str
-        Whether to show it, or a kind from `memspan.execution.listeners.KINDS`.
+        Whether to show progress, or a kind from `memspan.execution.listeners.KINDS`.
     listen : callable, optional
         Called with each event (`memspan.execution.events`).
+
+    Returns
+    -------
+    StudyResult
+        All trials of the study, including those that were already in the store.
 
     Raises
     ------
     KeyboardInterrupt
-        On Ctrl-C or SIGTERM; what was finished is in the store.
+        On Ctrl-C or SIGTERM. All finished trials are in the store.
     AnotherStudy
-        When the name belongs to another study.
+        If the name belongs to another study.
     TooLarge
-        When memory cannot suffice.
+        If the memory does not suffice.
     StoreFailed, ExecutorFailed
-        When the disk is full, or the scheduler gone; what was finished is in the store.
+        If the machine fails: the disk is full, for example, or the scheduler has ended. All finished trials are in
+        the store.
     """
     make_team = team_of(workers, scheduler, executor)
     if not isinstance(progress, bool | str):
@@ -94,7 +100,13 @@ def run_study(
 def team_of(
     workers: int = 0, scheduler: str | None = None, executor: Executor | Callable[[], Executor] | None = None
 ) -> Callable[[], Team]:
-    """What makes the team that `run_study` describes; nothing is started yet."""
+    """Return a function that makes the team described in `run_study`; nothing is started yet.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is wrong, or contradicts another one.
+    """
     workers = whole_number("workers", workers, least=0, most=MOST_WORKERS)
     if scheduler == "" or not isinstance(scheduler, str | None):
         rule = "the address of a Dask scheduler, such as 'tcp://10.0.0.1:8786', or the .json file that it writes"
@@ -102,9 +114,9 @@ def team_of(
     if not (executor is None or isinstance(executor, Executor) or callable(executor)):
         raise InvalidArgument("executor", "an Executor, or a callable that makes one", shown(executor))
     if scheduler is not None and executor is not None:
-        raise InvalidArgument("scheduler", "left out where there is an executor", shown(scheduler))
+        raise InvalidArgument("scheduler", "left out if an executor is given", shown(scheduler))
     if scheduler is not None and workers:
-        raise InvalidArgument("workers", "left out where there is a scheduler, which has its own", workers)
+        raise InvalidArgument("workers", "left out with a scheduler, which has its own workers", workers)
     if scheduler is not None:
         return lambda: Dask(scheduler)
     if isinstance(executor, Executor):
@@ -117,24 +129,30 @@ def team_of(
 
 
 def _silent(event: Event) -> None:
-    """A listener that shows nothing."""
+    """A listener that does nothing."""
 
 
 class StudyRun:
-    """A study on its way: what there is to do, doing it, and what it comes to.
+    """The run of a study: its plan, its execution and its results.
 
-    A context: interrupts are noted and the store is open until its end. Without a store, trials are in memory.
+    Use it as a context manager. Inside the `with` block the store is open, and interrupts set a flag. Without a
+    store, trials are kept in memory.
 
     Parameters
     ----------
     study : Study
     store : path or str, optional
     make_team : callable
-        As `team_of` returns it.
+        Makes the team, as returned by `team_of`.
     retry_failed : bool
-        Whether trials that failed, by the machine's fault, are run again.
+        Whether to run failed trials again. A trial fails only if the machine fails.
     tell : Listener
         Called with each event.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument has the wrong type, or `store` is not the place of a store.
 
     Examples
     --------
@@ -157,7 +175,7 @@ class StudyRun:
             raise InvalidArgument("study", "a Study", shown(study))
         retry_failed = truth("retry_failed", retry_failed)
         if store is not None:
-            database(store)  # is it a place at all?
+            database(store)  # refuses what cannot be the place of a store
         self.study, self.place, self.name = study, store, study.name or default_name(study)
         self._make_team, self._retry_failed, self._tell = make_team, retry_failed, tell
         self._trials: dict[Key, Trial] = {}
@@ -172,7 +190,7 @@ class StudyRun:
         self._stack.close()
 
     def plan(self) -> Plan:
-        """What there is to do; nothing is made or run but what must be measured."""
+        """Return the plan of the missing trials. Nothing is written, and only measurements are run."""
         keys: Sequence[Key] = self.study.keys
         if self.place is not None:
             keys = self._missing_from(self._existing_store())
@@ -185,12 +203,12 @@ class StudyRun:
             team.close()
 
     def run(self) -> None:
-        """Run what is missing; the study is entered in its store once it is known that it can be run at all.
+        """Run the missing trials. The study is entered in its store once its plan shows that it can be run.
 
         Raises
         ------
         KeyboardInterrupt, AnotherStudy, TooLarge, StoreFailed, ExecutorFailed
-            As `run_study` says.
+            As in `run_study`.
         """
         store = self._existing_store()
         keys = self._missing_from(store)
@@ -206,21 +224,21 @@ class StudyRun:
             raise
 
     def summary(self) -> StudySummary:
-        """What the trials come to."""
+        """Return a summary of the trials."""
         if self._entry is None:
             return self.result()
         with self._interrupts.raised(1):
             return self._entry.summary()
 
     def result(self) -> StudyResult:
-        """All trials; of many without their curves."""
+        """Return all trials; in a large study (`MOST_WITH_CURVES`) without their curves."""
         if self._entry is None:
             return StudyResult.of(self.study, self._trials.values())
         with self._interrupts.raised(1):
             return self._entry.result(curves=self.study.size <= MOST_WITH_CURVES)
 
     def _existing_store(self) -> Store | None:
-        """The store, if it exists; a place where none could be made is refused."""
+        """Return the store if it exists; raise if none could be created there."""
         if self.place is None:
             return None
         try:
@@ -235,7 +253,7 @@ class StudyRun:
         return store
 
     def _missing_from(self, store: Store | None) -> Sequence[Key]:
-        """All keys that are not done; those that failed count as done, or not."""
+        """Return the keys of all missing trials; failed trials are missing if they are to be retried."""
         if store is None:
             return self.study.keys
         with self._interrupts.raised(2):
@@ -259,12 +277,12 @@ class StudyRun:
             team.close(at_once=at_once)
 
     def _existing_entry(self, store: Store | None) -> Entry | None:
-        """The study in its store, of which nothing is missing: it may be on a disk that cannot be written."""
+        """Return a finished study without writing to its store, which may be on a read-only disk."""
         with self._interrupts.raised(2):
             return None if store is None else store.existing(self.study)
 
     def _enter(self, store: Store | None) -> None:
-        """Make the study known to its store, and make that if there is none."""
+        """Enter the study in its store, and create the store if it does not exist."""
         if self.place is not None:
             with self._interrupts.raised(2):
                 self._entry = (store or self._opened(self.place, create=True)).enter(self.study)
@@ -273,12 +291,12 @@ class StudyRun:
                     self._entry.forget_failed()
 
     def _missing(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Those of a job that nobody else has done meanwhile."""
+        """Return the keys that no other coordinator has stored meanwhile."""
         with self._interrupts.raised(2):
             return keys if self._entry is None else self._entry.missing(keys)
 
     def _keep(self, trials: Sequence[Trial]) -> None:
-        """Put them where they are safe; a database may take long, and cannot look at a flag."""
+        """Store trials. A slow database cannot check a flag, so a second interrupt raises."""
         if self._entry is None:
             self._trials |= {trial.key: trial for trial in trials}
             return
@@ -286,5 +304,5 @@ class StudyRun:
             self._entry.keep(trials)
 
     def _counts(self) -> dict[int, dict[str, int]]:
-        """For each length, how many have ended in which way."""
+        """Count the trials of each length by outcome."""
         return {} if self._entry is None else self._entry.counts()

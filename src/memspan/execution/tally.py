@@ -1,4 +1,4 @@
-"""How far a study is, added up from its events."""
+"""The progress of a study, added up from its events."""
 
 import time
 from collections import Counter
@@ -9,7 +9,10 @@ from memspan.study.study import Key
 
 
 class Tally:
-    """How far a study is, added up from its events."""
+    """The progress of a study, added up from its events.
+
+    Work is measured in updates times length.
+    """
 
     def __init__(self, planned: Planned) -> None:
         study = planned.study
@@ -43,23 +46,23 @@ class Tally:
 
     @property
     def all(self) -> Counter[str]:
-        """How many ended in which way, of all lengths."""
+        """The number of trials by outcome, over all lengths."""
         return sum(self.counts.values(), Counter())
 
     @property
     def share(self) -> float:
-        """Of the work of this run: how much is done."""
+        """The share of this run's work that is done."""
         under_way = sum(key.length * done for key, done in self.running.items())
         return min(1.0, (self.done_cost + under_way) / self.to_do) if self.to_do else 1.0
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the plan."""
+        """Seconds since the plan was made."""
         return time.monotonic() - self.started
 
     @property
     def line(self) -> str:
-        """All in one line."""
+        """The progress in one line."""
         counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.all.items()))
         trials = f"{self.all.total():,}/{sum(self.totals.values()):,} trials" + (f" ({counts})" if counts else "")
         parts = [f"{100 * self.share:.0f} %", trials, f"{duration(self.elapsed)}"]
@@ -74,7 +77,7 @@ class Tally:
 
     @property
     def under_way(self) -> str:
-        """The lengths that are worked on."""
+        """The lengths of the running trials, each with the most updates done at that length."""
         updates: dict[int, int] = {}
         for key, done in sorted(self.running.items()):
             updates[key.length] = max(done, updates.get(key.length, 0))
@@ -85,5 +88,5 @@ class Tally:
         self.done_cost += self._cost(key)
 
     def _cost(self, key: Key) -> float:
-        """An update costs as much as its sequence is long."""
+        """The work of a trial: the cost of an update is proportional to its length."""
         return float(key.length * self.cost[key.configuration])

@@ -1,7 +1,7 @@
-"""Where jobs are carried out: in this process, in others on this machine, on a Dask cluster, or elsewhere.
+"""The workers: in this process, in others on this machine, on a Dask cluster, or in any other executor.
 
-`concurrent.futures.Executor` is all that the coordinator knows of it, and a `Team` is an executor with what the
-coordinator has to know besides: how many jobs it works on at once, and whose death a broken future tells of.
+A `Team` is a `concurrent.futures.Executor` together with what the coordinator must know about it, such as the
+number of jobs that it runs at once, and whether a broken future identifies the job that killed a worker.
 """
 
 import os
@@ -13,49 +13,49 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from memspan.errors import MachineFailed
-from memspan.execution.jobs import HERE, nobody
+from memspan.execution.jobs import HERE, ignore_updates
 from memspan.execution.memory import available
 from memspan.runtime.blas import with_one_blas_thread
 from memspan.runtime.interrupts import Interrupts
 
 Result = TypeVar("Result")
 
-SECONDS_BETWEEN_LOOKS = 0.2  # at what has ended, and at how far the rest is
+SECONDS_BETWEEN_LOOKS = 0.2  # between two checks for ended jobs, progress and interrupts
 
 
 class ExecutorFailed(MachineFailed):
-    """What carries out the jobs is gone, or cannot do it. What is stored is kept."""
+    """The executor has ended, or cannot run the jobs. All stored trials are kept."""
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Team:
-    """An executor, as the coordinator sees it.
+    """An executor and its properties.
 
-    A context: at its end the team is closed, and after an exception at once.
+    Use it as a context manager: it closes the team at the end of the `with` block, after an exception at once.
 
     Parameters
     ----------
     make : callable
-        Makes the executor; again, when it broke.
+        Makes the executor, and makes it again after it has broken.
     slots : int
-        How many jobs it works on at once.
+        The number of jobs that it runs at once.
     renewable : bool
-        Whether `make` gives a new one each time.
+        Whether `make` returns a new executor each time.
     """
 
     exact = False
-    """Whether a death breaks the future of the job that was worked on, and no other."""
+    """Whether a killed worker breaks only the future of the job that it was running."""
     here = False
-    """Whether jobs are worked on in this process, while `submit` is called; now and then it calls `look`, which
-    may raise `Stopped`."""
+    """Whether `submit` runs the job in this process. It then calls `look` between updates, which may raise
+    `Stopped`."""
     look: Callable[[], None]
-    """Called a few times in a second by whatever waits for the team; replace it to show progress."""
+    """Called a few times per second while the coordinator waits for the team. Replace it to show progress."""
 
     def __init__(self, make: Callable[[], Executor], slots: int, *, renewable: bool = True) -> None:
         self._make, self.slots, self.renewable = make, slots, renewable
@@ -71,22 +71,22 @@ class Team:
     def call_each(
         self, function: Callable[..., Result], calls: Iterable[tuple[Any, ...]], interrupts: Interrupts
     ) -> Iterator[tuple[int, "Future[Result]"]]:
-        """Call an importable function with each tuple of arguments, as many at once as there are slots.
+        """Call an importable function with each tuple of arguments, and use all slots.
 
-        Every call has one BLAS thread: so its result does not depend on where it runs.
+        Every call uses one BLAS thread, because the bits of a matrix product can depend on the number of threads.
 
         Yields
         ------
         (int, Future)
-            The number of a call and its future, as soon as that is done. The future holds the error if the call
-            failed; a `BrokenExecutor` if its worker died.
+            The index of a call and its finished future. The future holds the error if the call failed, and a
+            `BrokenExecutor` if its worker was killed.
 
         Raises
         ------
         KeyboardInterrupt
-            After an interrupt. The calls that are running are told to stop.
+            After an interrupt. Running calls are requested to stop.
         ExecutorFailed
-            When no worker is left.
+            If no worker is left.
         """
         waiting, running = deque(enumerate(calls)), dict[Future[Result], int]()
         call = partial(with_one_blas_thread, function)
@@ -110,51 +110,57 @@ class Team:
             self.look()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """As of an executor."""
+        """Submit a call, as in `Executor`."""
         return self.executor.submit(function, *arguments)
 
     def renew(self) -> None:
-        """Replace an executor that broke."""
+        """Replace a broken executor.
+
+        Raises
+        ------
+        ExecutorFailed
+            If the user passed the executor itself, which memspan cannot make again.
+        """
         if not self.renewable:
-            rule = "pass what makes an executor instead of one, and it can be replaced"
             raise ExecutorFailed(
-                f"a worker died and took the executor with it ({rule}); what was finished is kept"
+                "A worker was killed, which broke the executor. All finished trials are kept. Pass a function "
+                "that makes an executor, so that memspan can replace a broken one."
             )
         self.executor.shutdown(wait=False, cancel_futures=True)
         self.executor = self._make()
 
     def progress(self) -> list[tuple[int, list[int]]]:
-        """Of the jobs that are worked on, as far as it is known: ticket, and updates of each member."""
+        """Return the ticket and the updates of each member for the running jobs whose progress is known."""
         return []
 
     def memory(self) -> int | None:
-        """Bytes that all its processes together may take, if that is known."""
+        """Return the bytes that all its processes together may use; None if unknown."""
         return None
 
     def check(self) -> None:
-        """Raise ExecutorFailed if there is nobody left to work."""
+        """Raise `ExecutorFailed` if no worker is left."""
 
     def stop(self) -> None:
-        """Let the jobs that are worked on end soon, if that can be."""
+        """Stop the running jobs soon, if the team can do that."""
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let go of the executor; one that was given belongs to whoever gave it."""
+        """Shut down the executor, unless the user passed the executor itself."""
         if self.renewable:
             self.executor.shutdown(wait=not at_once, cancel_futures=True)
 
 
 def deaths(error: BaseException) -> int:
-    """Of how many workers an error tells."""
-    if type(error).__name__ == "KilledWorker":  # Dask's, which need not be installed
+    """Return the number of killed workers that an error reports; 0 for other errors."""
+    if type(error).__name__ == "KilledWorker":  # Dask's error; Dask need not be installed
         return int(getattr(error, "allowed_failures", 0)) + 1
     return 1 if isinstance(error, BrokenExecutor) else 0
 
 
 class Serial(Executor):
-    """Works in this process, while `submit` is called."""
+    """Runs each call in this process, inside `submit`."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """A future that is done."""
+        """Run the call and return its finished future."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args, **kwargs))
@@ -164,7 +170,7 @@ class Serial(Executor):
 
 
 class Alone(Team):
-    """The coordinator's own process: no worker can die, and `look` is called while `submit` is."""
+    """The coordinator's own process as the only worker. `look` is called inside `submit`."""
 
     exact = here = True
 
@@ -191,4 +197,4 @@ class Alone(Team):
 
     def close(self, *, at_once: bool = False) -> None:
         """As in `Team`."""
-        HERE.watch = nobody
+        HERE.watch = ignore_updates

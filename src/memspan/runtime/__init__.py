@@ -1,1 +1,1 @@
-"""What long work needs of the machine: interrupts, BLAS threads, whole files, and progress for people."""
+"""Tools for long computations: interrupts, BLAS threads, safe replacement of files, progress displays."""

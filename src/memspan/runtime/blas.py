@@ -1,4 +1,4 @@
-"""One BLAS thread: the bits of a matrix product can depend on the number of threads."""
+"""Limit BLAS to one thread, because the bits of a matrix product can depend on the number of threads."""
 
 import functools
 import threading
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 class _Guard:
-    """The limit, which is one for the whole process, and how many hold it: the last to leave lifts it."""
+    """The limit, which applies to the whole process, and the number of its holders; the last one lifts it."""
 
     def __init__(self) -> None:
         self.lock, self.holders = threading.Lock(), 0
@@ -20,7 +20,9 @@ class _Guard:
 
     def enter(self) -> None:
         with self.lock:
-            limit = _controller().limit(limits=1, user_api="blas")  # always: some libraries count by thread
+            limit = _controller().limit(
+                limits=1, user_api="blas"
+            )  # even if it holds already: some libraries keep it per thread
             if not self.holders:
                 self.before = limit
             self.holders += 1
@@ -37,9 +39,9 @@ _guard = _Guard()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let BLAS compute with one thread meanwhile; small products are slower with more, too.
+    """Limit BLAS to one thread inside the `with` block. (For small products more threads are also slower.)
 
-    Python threads may enter and leave in any order: the limit holds until all of them have left.
+    Python threads may enter and leave in any order. The limit holds until all of them have left.
     """
     _guard.enter()
     try:
@@ -56,6 +58,6 @@ def with_one_blas_thread(function: Callable[..., Result], /, *arguments: Any) ->
 
 @functools.cache
 def _controller() -> ThreadpoolController:
-    from scipy.linalg import cython_blas  # noqa: F401  (the kernels' BLAS: what is not loaded is not limited)
+    from scipy.linalg import cython_blas  # noqa: F401  (loads the kernels' BLAS, so that it is limited too)
 
     return ThreadpoolController()

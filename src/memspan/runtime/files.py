@@ -1,4 +1,4 @@
-"""Files and folders that a user names: what memspan reads, makes and replaces."""
+"""Checking, creating and replacing the files and folders that a user names."""
 
 import errno
 import os
@@ -22,37 +22,37 @@ SPECIAL = {
 
 
 def special(path: Path) -> str:
-    """What a path leads to, in words, if that is neither a regular file nor nothing; else an empty text.
+    """Return what a path is if it exists and is not a regular file (`a FIFO`); otherwise an empty text.
 
-    Opening a FIFO waits for ever, and what replaces a device takes it away from every other program.
+    Such paths are refused: opening a FIFO may wait for ever, and replacing a device removes it for all programs.
     """
     try:
         return SPECIAL.get(stat.S_IFMT(path.stat().st_mode), "")
-    except OSError:  # what is done with it next will say the same
+    except OSError:  # the caller's next access raises the same error
         return ""
 
 
 @contextmanager
 def replaced(path: Path, name: str = "path") -> Iterator[IO[bytes]]:
-    """A new file, which takes the place of `path` in one move when the block ends without an error.
+    """Open a new file that replaces `path` atomically when the block ends without an error.
 
-    At every moment the old file or the new one is there, whole. The new one gets the permissions of the old one.
-    A symbolic link stays, and its target is replaced.
+    At every moment `path` is the complete old file or the complete new one. The new file gets the permissions of
+    the old one. A symbolic link stays, and its target is replaced.
 
     Raises
     ------
     InvalidArgument
-        When `path`, which the message calls `name`, is a folder, a FIFO, a socket or a device.
+        If `path` is a folder, a FIFO, a socket or a device. The message calls the argument `name`.
     FileNotFoundError
-        When its folder does not exist.
+        If its folder does not exist.
     """
     target = Path(os.path.realpath(path))
     if kind := special(target):
-        raise InvalidArgument(name, "a regular file, or a new one", f"{path}, which is {kind}")
+        raise InvalidArgument(name, "a regular file or a new one", f"{path}, which is {kind}")
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target.parent))
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    new = target.with_name(f".memspan-{os.getpid()}-{secrets.token_hex(4)}.new")  # however long the name is
+    new = target.with_name(f".memspan-{os.getpid()}-{secrets.token_hex(4)}.new")  # short even if the name is long
 
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, 0o666 if mode is None else mode)
@@ -63,7 +63,7 @@ def replaced(path: Path, name: str = "path") -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
-            new.chmod(mode)  # opening took away what the umask forbids
+            new.chmod(mode)  # the umask may have removed permissions
         os.replace(new, target)
     except BaseException:
         new.unlink(missing_ok=True)
@@ -71,27 +71,35 @@ def replaced(path: Path, name: str = "path") -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path, text: str, name: str = "output") -> None:
-    """Write a text in UTF-8; the file appears whole or not at all."""
+    """Write a text file in UTF-8, completely or not at all."""
     with replaced(path, name) as file:
         file.write(text.encode())
 
 
 def demand_folder(folder: Path, name: str = "output") -> None:
-    """Refuse a path at which `make_folder` could make no folder. The message calls it `name`."""
+    """Raise if `make_folder` could not create this folder. The message calls the argument `name`."""
     if folder.exists() and not folder.is_dir():
         raise InvalidArgument(name, "a folder", f"{folder}, which is {special(folder) or 'a file'}")
     above = folder.absolute().parent
     if not folder.exists() and not above.is_dir():
-        raise NotFound(f"There is no folder {above}. Make it first: memspan makes only the last folder of a path.")
+        raise NotFound(f"No folder at {above}. Create it first; memspan creates only the last folder of a path.")
 
 
 def make_folder(folder: Path, name: str = "output") -> None:
-    """Make a folder, if it does not exist, and say so; but not those above it, which may be a slip of the pen."""
+    """Create a folder if it does not exist, and print a line. Its parent must exist, to catch mistyped paths.
+
+    Raises
+    ------
+    InvalidArgument
+        If the path is not a folder, or the folder cannot be created.
+    NotFound
+        If its parent does not exist.
+    """
     demand_folder(folder, name)
     if folder.is_dir():
         return
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise InvalidArgument(name, "a folder that can be made", f"{folder}: {error.strerror}") from None
-    say(f"memspan: made the folder {folder}")
+        raise InvalidArgument(name, "a folder that can be created", f"{folder}: {error.strerror}") from None
+    say(f"memspan: created the folder {folder}")

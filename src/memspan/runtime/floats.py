@@ -1,13 +1,13 @@
-"""How NumPy treats overflow and the like while memspan computes, whatever the user's program has set."""
+"""NumPy's handling of floating-point errors inside memspan, which ignores the settings of the user's program."""
 
 import numpy as np
 
 quiet = np.errstate(all="ignore")
-"""For every function of memspan that computes: a decorator.
+"""A decorator for every function of memspan that computes.
 
-With the program's own setting, `np.errstate(all="raise")` would end a trial where a gradient vanishes, and a
-result would depend on more than its key. What is not finite is a result, or is looked for and named.
+Without it, `np.errstate(all="raise")` in the user's program would end a trial whose gradient vanishes, and a
+result would depend on more than its key. Where a number that is not finite is an error, memspan checks for it.
 
-(Without it some right products would warn, too: a few of OpenBLAS's float32 kernels compute with vector lanes that
-they never filled, and drop the outcome. Seen with 0.3.31 on AVX-512, for five columns times a vector.)
+(Some correct products would also warn: a few of OpenBLAS's float32 kernels compute with uninitialised vector lanes
+and discard the result. Seen with version 0.3.31 on AVX-512, for five columns times a vector.)
 """

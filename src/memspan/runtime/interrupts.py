@@ -1,4 +1,4 @@
-"""Ctrl-C as a flag: work ends where it can be picked up again, and not in the middle of an update or of a lock."""
+"""Ctrl-C as a flag: work stops where it can be resumed, not in the middle of an update or while a lock is held."""
 
 import signal
 import threading
@@ -7,21 +7,23 @@ from contextlib import contextmanager
 from typing import Any
 
 TERMINATIONS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""End a program as Ctrl-C does: from `kill`, a batch system, a terminal that was closed. Windows has no SIGHUP."""
+"""Signals that end a program like Ctrl-C: sent by `kill`, a batch system or a closed terminal (SIGHUP, not on
+Windows)."""
 ENDS = (signal.SIGINT, *TERMINATIONS)
+"""All signals that end a program."""
 
 
 class Interrupts:
-    """How often somebody asked for an end.
+    """A count of the interrupts received; true if there was one.
 
     Attributes
     ----------
     count : int
-        Signals so far.
+        The number of signals so far.
     raised_from : int
-        From that one on, each is Python's own KeyboardInterrupt too; 0 for never.
+        From this number on, each signal also raises KeyboardInterrupt; 0 for never.
     around : Interrupts or None
-        Of the work that this is a part of: it counts them too, and none is lost between the two.
+        The count of the enclosing `noted_interrupts`, which includes these signals.
     """
 
     def __init__(self, raised_from: int = 0) -> None:
@@ -33,7 +35,7 @@ class Interrupts:
 
     @contextmanager
     def raised(self, at: int) -> Iterator[None]:
-        """Meanwhile, let signals from that one on raise: for what cannot look at a flag, such as a database."""
+        """Raise from signal number `at` on inside the `with` block, for code (a database) that checks no flag."""
         before, self.raised_from = self.raised_from, at
         try:
             yield
@@ -52,16 +54,16 @@ class Interrupts:
 
 
 def ignore_interrupts() -> None:
-    """From now on; for a program that is about to end."""
+    """Ignore Ctrl-C, SIGTERM and SIGHUP from now on."""
     for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def terminations_raised() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt meanwhile, as Ctrl-C does; one that is ignored stays so.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt inside the `with` block, as Ctrl-C does.
 
-    `nohup` ignores SIGHUP.
+    A signal that is ignored stays ignored; `nohup` ignores SIGHUP.
     """
 
     def interrupt(signum: int, frame: Any) -> None:
@@ -73,20 +75,22 @@ def terminations_raised() -> Iterator[None]:
 
 @contextmanager
 def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Iterator[Interrupts]:
-    """Note a Ctrl-C instead of raising it; outside of the main thread, or where it is ignored, change nothing.
+    """Count Ctrl-C inside the `with` block instead of raising KeyboardInterrupt.
 
-    It is ignored in the workers of a study, and in what a shell runs in the background.
+    Nothing changes outside the main thread, or if SIGINT is ignored, as in the workers of a study and in
+    background jobs of a shell.
 
     Parameters
     ----------
     raised_from : int
-        Which is Python's own KeyboardInterrupt again; 0 for none.
+        The number of the signal that raises KeyboardInterrupt again; 0 for none.
     terminations : bool
-        Whether SIGTERM and SIGHUP count too.
+        Whether SIGTERM and SIGHUP also count.
 
     Yields
     ------
     Interrupts
+        The count, which is true after the first signal.
     """
     interrupts = Interrupts(raised_from)
     if threading.current_thread() is not threading.main_thread():
@@ -100,9 +104,9 @@ def noted_interrupts(*, raised_from: int = 0, terminations: bool = False) -> Ite
 
 @contextmanager
 def _handled(numbers: Sequence[signal.Signals], handler: Callable[[int, Any], Any]) -> Iterator[None]:
-    """A handler of those signals that are not ignored; one that was replaced meanwhile is left to who did it."""
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, handler) for number in heard}
+    """Handle the signals that are not ignored; then restore each handler, unless it was replaced meanwhile."""
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:
@@ -113,7 +117,10 @@ def _handled(numbers: Sequence[signal.Signals], handler: Callable[[int, Any], An
 
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
-    """Raise a Ctrl-C afterwards: inside a compiler, which calls Python back, a KeyboardInterrupt would be lost."""
+    """Defer a Ctrl-C to the end of the `with` block.
+
+    A compiler calls back into Python, where a KeyboardInterrupt would be lost.
+    """
     with noted_interrupts() as interrupts:
         yield
     if interrupts:

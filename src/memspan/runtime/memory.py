@@ -1,4 +1,4 @@
-"""How much memory this machine has; what cannot fit is refused before anything is allocated."""
+"""The memory of this machine, and the refusal of sizes that exceed it before anything is allocated."""
 
 import functools
 
@@ -9,17 +9,17 @@ from memspan.errors import InvalidArgument
 
 @functools.cache
 def total() -> int:
-    """Bytes of this machine's memory."""
+    """Return the bytes of this machine's memory."""
     return int(psutil.virtual_memory().total)
 
 
 def demand_memory(name: str, got: object, size: int) -> None:
-    """Refuse an argument for which arrays of `size` bytes would be made, if the machine has less memory.
+    """Refuse an argument if its arrays would take `size` bytes and the machine has less memory.
 
     Raises
     ------
     InvalidArgument
-        With the memory that they would take.
+        With both amounts of memory in the message.
     """
     if size > total():
         rule = f"small enough for the memory of this machine, {amount(total())}"
@@ -27,7 +27,7 @@ def demand_memory(name: str, got: object, size: int) -> None:
 
 
 def amount(size: float) -> str:
-    """Bytes in words: `250 MiB`."""
+    """Return a number of bytes as text: `250 MiB`."""
     for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
         if size < 1024 or unit == "EiB":
             break

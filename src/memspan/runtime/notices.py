@@ -1,4 +1,4 @@
-"""Lines for people on standard error, where there is one."""
+"""Messages on standard error, if the program has one."""
 
 import sys
 import zlib
@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 MARKS = 64
-"""Different lines that `say_once` can tell apart; later ones stay unsaid."""
+"""The number of different lines that `say_once` remembers; it prints no others."""
 
 
 def say(line: str) -> None:
-    """Print a line on standard error. Work does not end because nobody can read it.
+    """Print a line on standard error, and ignore failures, so that they do not end the computation.
 
-    A program may have no standard error (`2>&-`, or `pythonw`), its disk may be full, its terminal closed.
+    A program may have no standard error (`2>&-`, or `pythonw`), the disk may be full, the terminal closed.
     """
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -20,7 +20,7 @@ def say(line: str) -> None:
 
 
 def say_once(line: str) -> None:
-    """Say a line unless this process has said it, or another one with which it shares its marks."""
+    """Print a line unless this process, or one that shares its marks, has already printed it."""
     mark = zlib.crc32(line.encode()) + 1
     for place, found in enumerate(_here.marks):
         if found == mark:
@@ -32,12 +32,12 @@ def say_once(line: str) -> None:
 
 
 def share_marks(marks: Any) -> None:
-    """Take shared memory, `MARKS` whole numbers, for these marks: the processes of a run speak as one."""
+    """Keep the marks in shared memory (`MARKS` integers), so that several processes print a line only once."""
     _here.marks = marks
 
 
 class _Here:
-    """What this process knows of the lines that were said."""
+    """The marks (checksums) of the lines that `say_once` has printed."""
 
     marks: Any = [0] * MARKS
 

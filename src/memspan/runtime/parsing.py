@@ -1,22 +1,22 @@
-"""JSON from outside: whatever it is, reading it ends soon, with a value or a ValueError."""
+"""Parsing of untrusted JSON: it ends soon, with a value or a ValueError."""
 
 import json
 from typing import Any
 
 LARGEST = 1 << 24
-"""Characters: far more than the largest study has."""
+"""The most characters of a JSON text, far more than the largest study needs."""
 
 
 def parsed_json(text: str) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises
     ------
     ValueError
-        When it is not JSON, too long, or nested too deeply.
+        If the text is not JSON, too long, or nested too deeply.
     """
     if len(text) > LARGEST:
-        raise ValueError(f"its JSON has {len(text):,} characters")
+        raise ValueError(f"its JSON is too long ({len(text):,} characters)")
     try:
         return json.loads(text)
     except RecursionError:
@@ -24,7 +24,7 @@ def parsed_json(text: str) -> Any:
 
 
 def parsed_object(text: str) -> dict[str, Any]:
-    """The value of a JSON text that must be an object; errors as `parsed_json`."""
+    """Return the value of a JSON text that must be an object; raises like `parsed_json`."""
     found = parsed_json(text)
     if not isinstance(found, dict):
         raise ValueError("its JSON is not an object")

@@ -1,4 +1,4 @@
-"""Progress for people: a bar in a terminal, a line that rewrites itself in a notebook, or lines in a log."""
+"""Progress displays: a bar in a terminal, a line that is updated in place in a notebook, or lines in a log."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from memspan.errors import InvalidArgument, one_of
 from memspan.runtime.notices import say
 
 Report = Callable[[float, str | Callable[[], str]], None]
-"""Called with how much is done and a note to show beside it, or what makes one if it comes to that."""
+"""Called with the amount done and a note to show beside it, or a function that makes the note if it is shown."""
 
 KINDS = ("auto", "bar", "notebook", "lines", "none")
 SECONDS_BETWEEN_LINES = 5.0
@@ -22,25 +22,31 @@ SECONDS_BETWEEN_LINES = 5.0
 
 @contextmanager
 def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: float = 0) -> Iterator[Report]:
-    """Show the progress of a piece of work.
+    """Show the progress of a computation.
 
     Parameters
     ----------
     total : float
-        How much there is to do, in any unit.
+        The total amount of work, in any unit.
     title : str
-        What is being done.
+        A word for the computation, such as `training`.
     unit : str
-        What `total` counts, in the plural.
+        The unit of `total`, in the plural, such as `updates`.
     kind : str
-        `bar`, `notebook`, `lines` or `none`; `auto` looks where the output goes.
+        `bar`, `notebook`, `lines` or `none`. `auto` chooses `notebook` in a notebook, `bar` in a terminal, and
+        `lines` otherwise.
     done : float
-        How much is done already.
+        The amount already done.
 
     Yields
     ------
     Report
-        A function of (how much is done, a note).
+        A function of (amount done, note).
+
+    Raises
+    ------
+    InvalidArgument
+        If `kind` is unknown, or `notebook` outside IPython.
     """
     kind = one_of("progress", kind, KINDS)
     renderers = {"bar": _bar, "notebook": _notebook, "lines": _lines, "none": _none}
@@ -49,7 +55,7 @@ def progress(total: float, title: str, unit: str, *, kind: str = "auto", done: f
 
 
 def kind_of(progress: bool | str) -> str:
-    """The kind that an argument `progress` means: True is `auto`, and False is `none`."""
+    """Return the kind for an argument `progress`: `auto` for True, `none` for False, or the kind itself."""
     if isinstance(progress, bool):
         return "auto" if progress else "none"
     if str(progress) not in KINDS:
@@ -58,12 +64,12 @@ def kind_of(progress: bool | str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text from elsewhere, as it may be shown: what could steer a terminal is written out."""
+    """Escape the control characters of an untrusted text, so that it cannot control the terminal."""
     return "".join(letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text)
 
 
 def surroundings() -> str:
-    """What there is to show progress in: `notebook`, `bar` in a terminal, else `lines`."""
+    """Return the kind of display for this program: `notebook`, `bar` in a terminal, otherwise `lines`."""
     ipython = ipython_shell()
     if ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell":
         return "notebook"
@@ -71,7 +77,7 @@ def surroundings() -> str:
 
 
 def ipython_shell() -> Any:
-    """The module IPython, if this runs inside a shell of it."""
+    """Return the module IPython if this program runs in an IPython shell, otherwise None."""
     ipython = sys.modules.get("IPython")
     return ipython if ipython is not None and ipython.get_ipython() is not None else None
 
@@ -83,7 +89,7 @@ def _none(pace: "_Pace") -> Iterator[Report]:
 
 @contextmanager
 def _bar(pace: "_Pace") -> Iterator[Report]:
-    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # in a narrow window the note gives way
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a narrow window cuts off the note
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -116,7 +122,7 @@ def _lines(pace: "_Pace") -> Iterator[Report]:
 def _notebook(pace: "_Pace") -> Iterator[Report]:
     ipython = ipython_shell()
     if ipython is None:
-        raise InvalidArgument("progress", "bar, lines or none outside of IPython", "'notebook'")
+        raise InvalidArgument("progress", "bar, lines or none outside IPython", "'notebook'")
     handle = ipython.display.display({"text/plain": pace.line(pace.first, "")}, raw=True, display_id=True)
     last = time.monotonic()
 
@@ -134,19 +140,19 @@ def _text(note: str | Callable[[], str]) -> str:
 
 
 class _Pace:
-    """How fast the work goes, in words."""
+    """The speed of a computation, and the lines that describe it."""
 
     def __init__(self, total: float, title: str, unit: str, done: float) -> None:
         self.total, self.title, self.unit, self.first = total, title, unit, done
         self.started = time.monotonic()
 
     def rate(self, done: float) -> str:
-        """How much is done in a second."""
+        """Return the amount done per second."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
         return f"{(done - self.first) / elapsed:,.0f} {self.unit}/s"
 
     def line(self, done: float, note: str | Callable[[], str]) -> str:
-        """How much is done, how fast, and at this pace how long the rest takes."""
+        """Return the share done, the time elapsed and left, the speed and the note."""
         elapsed = time.monotonic() - self.started
         parts = [f"{self.title}: {100 * done / self.total:.0f} %", f"{elapsed:.0f} s"]
         if done > self.first:

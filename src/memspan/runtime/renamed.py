@@ -1,7 +1,7 @@
-"""Names that have changed, and names that never were.
+"""Renamed and unknown names.
 
-An old name works for one version more, and warns with the new one. For an unknown one the name that was meant is
-suggested.
+An old name works for one more version, and warns with the new name. The error for an unknown name suggests a known
+one.
 """
 
 import functools
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 UNTIL = "0.3"
-"""The version that no longer knows the old names."""
+"""The version in which the old names stop working."""
 
 
 class RenamedWarning(FutureWarning):
@@ -37,12 +37,25 @@ def with_new_names(
     warned: Container[str] = (),
     stacklevel: int = 2,
 ) -> dict[str, Any]:
-    """`given` with its old names replaced; warn for each that is not in `warned`, and say `where` it stands.
+    """Return `given` with new names in place of old ones, and warn about each old name.
+
+    Parameters
+    ----------
+    given : mapping
+        Values by name.
+    names : mapping of str to str
+        The new name of each old one.
+    where : str
+        The file that contains the names, for the messages.
+    warned : container of str
+        Old names without a warning.
+    stacklevel : int
+        As in `warnings.warn`.
 
     Raises
     ------
     InvalidArgument
-        For an old name that is given together with the new one.
+        If an old name is given together with its new one.
     """
     found = {}
     for name, value in given.items():
@@ -57,21 +70,17 @@ def with_new_names(
 
 
 def refuse_both(old: str, new: str, value: Any, given: Container[str]) -> None:
-    """Refuse an old name beside the new one: which of the two is meant cannot be told."""
+    """Refuse an old name that is given together with its new one, because their values may differ."""
     if new in given:
-        raise InvalidArgument(old, f"left out, as it is the old name of {new}, which is given too", shown(value))
+        rule = f"left out, because it is the old name of {new}, which is also given"
+        raise InvalidArgument(old, rule, shown(value))
 
 
 def checked_keywords(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function take its old keywords too, and suggest what was meant by an unknown one.
+    """Let a function also take its old keywords, and suggest a known keyword for an unknown one.
 
-    `@checked_keywords(old="new")`, or `@checked_keywords()` where no keyword has changed. In a class it checks
-    those of `__init__`.
-
-    Raises
-    ------
-    UnknownField
-        When the function is called with a keyword that it does not have.
+    Use `@checked_keywords(old="new")`, or `@checked_keywords()` if no keyword has changed. On a class, it checks
+    the keywords of `__init__`. The decorated function raises `UnknownField` for an unknown keyword.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -105,7 +114,7 @@ def _unknown(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 
 
 class RenamedAttribute:
-    """An old attribute: reads and writes the new one, and warns."""
+    """A renamed attribute under its old name: it reads and writes the new one, and warns."""
 
     def __init__(self, new: str) -> None:
         self.new = new

@@ -1,4 +1,4 @@
-"""A table of `rich` that `print` shows too."""
+"""A `rich` table that also works with `print`."""
 
 from io import StringIO
 
@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 150
-"""Columns of a table that is printed as text."""
+"""The width of a table as text, in characters."""
 
 
 class TextTable(Table):
-    """As `rich.table.Table`; as a text it is the table itself, without colours."""
+    """A `rich.table.Table` whose `str` and `repr` are the drawn table, without colours."""
 
     def __str__(self) -> str:
         text = StringIO()

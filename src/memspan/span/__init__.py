@@ -1,4 +1,4 @@
-"""The answer, as pure statistics: how often each length is solved. It knows no network."""
+"""Statistics of solved lengths, independent of networks and studies."""
 
 from memspan.span.shares import LongestSolved, SolvedShare, longest_solved
 

@@ -1,4 +1,4 @@
-"""The answer: how often each length is solved, and the longest that is solved by at least half."""
+"""The share of repetitions that solve each length, and the longest length that at least half of them solve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,15 @@ from memspan.errors import InvalidArgument, real_number, whole_number
 
 @dataclass(frozen=True)
 class SolvedShare:
-    """How many of n repetitions solved a length.
+    """The share of repetitions that solved a length, with its interval.
 
-    Most runs solve a length or stay far from it (they remember the number, or one of a few values: see
-    examples/latched.py), so the share that solves a length is the variable to report, with an interval, and not a
-    mean loss.
+    Most runs either solve a length or stay far from solving it (they remember the number, or one of a few values;
+    see examples/latched.py). So the quantity to report is the share that solves a length, and not a mean loss.
 
     Attributes
     ----------
     solved, trials : int
-        k and n.
+        k of n repetitions solved the length.
     low, high : float
         The 95 % Wilson interval of the probability of solving (Wilson 1927, doi:10.1080/01621459.1927.10502953).
     """
@@ -30,7 +29,18 @@ class SolvedShare:
 
     @classmethod
     def of(cls, solved: int, trials: int) -> Self:
-        """Count, and add the interval; without any trial the interval is [0, 1]."""
+        """Compute the interval of a share. Without trials it is [0, 1].
+
+        Parameters
+        ----------
+        solved, trials : int
+            k and n.
+
+        Raises
+        ------
+        InvalidArgument
+            Unless 0 <= k <= n.
+        """
         solved, trials = whole_number("solved", solved, least=0), whole_number("trials", trials, least=0)
         if solved > trials:
             raise InvalidArgument("solved", f"at most the {trials} trials", solved)
@@ -43,26 +53,26 @@ class SolvedShare:
 
     @property
     def share(self) -> float:
-        """k/n, or nan without any trial."""
+        """k/n; nan without trials."""
         return self.solved / self.trials if self.trials else float("nan")
 
 
 @dataclass(frozen=True)
 class LongestSolved:
-    """The longest length that networks solve at least half of the time, as far as the repetitions can tell.
+    """The range of the longest length that networks solve with a probability of at least one half.
 
-    The longest length of which at least half of the repetitions solved it is the largest of several noisy numbers:
-    with other seeds it is another, and on a fine grid it is too long on average. So the lengths are given that the
-    intervals of the shares leave open.
+    The longest length that at least half of the repetitions solved is a maximum over noisy shares. It varies with
+    the seed, and on a fine grid of lengths it is biased upwards. This range instead holds the lengths between
+    which the intervals of the shares cannot decide.
 
     Attributes
     ----------
     low : int or None
-        The longest length whose interval lies at one half or above; None if no length is that sure.
+        The longest length whose interval lies at or above one half; None if there is none.
     high : int or None
-        The longest length whose interval reaches one half; None if none does.
+        The longest length whose interval reaches one half; None if there is none.
     trials : int
-        The most repetitions at a length.
+        The largest number of repetitions at a length.
     """
 
     low: int | None
@@ -71,7 +81,7 @@ class LongestSolved:
 
     @classmethod
     def of(cls, shares: Mapping[int, SolvedShare]) -> Self:
-        """From the shares by length; lengths without repetitions say nothing."""
+        """Compute the range from the share of each length. Lengths without trials are ignored."""
         ran = {length: share for length, share in shares.items() if share.trials}
         low = max((length for length, share in ran.items() if share.low >= 0.5), default=None)
         high = max((length for length, share in ran.items() if share.high >= 0.5), default=None)
@@ -87,9 +97,21 @@ class LongestSolved:
 
 
 def longest_solved(shares: Mapping[int, SolvedShare], least: float = 0.5) -> int | None:
-    """The longest length that at least that share of the repetitions solved; None if there is none.
+    """Return the longest length that a share of at least `least` of the repetitions solved; None if there is none.
 
-    It describes these repetitions. `LongestSolved` is what they say of others.
+    This describes the given repetitions. `LongestSolved` estimates what holds for others.
+
+    Parameters
+    ----------
+    shares : mapping of int to SolvedShare
+        The share of each length.
+    least : float
+        A share above 0 and at most 1.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is of another kind.
     """
     given = shares.values() if isinstance(shares, Mapping) else [shares]  # type: ignore[redundant-expr]
     if not all(isinstance(share, SolvedShare) for share in given):

@@ -36,7 +36,7 @@ class ContractBroken(MemspanError, AssertionError):
 
 
 class Found(Exception):
-    """Something that breaks the contract being checked; `check_contracts` adds the contract's name."""
+    """A violation of the contract that is being checked; `check_contracts` adds the contract's name."""
 
 
 @dataclass(frozen=True)

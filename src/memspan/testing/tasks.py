@@ -61,28 +61,28 @@ def some_lengths(task: Task) -> tuple[int, int, int]:
 
 
 def constant(answer: Array, y: Array) -> Array:
-    """Give the same answer `[O]` or `[K, O]` to every sequence."""
+    """Return predictions in which every sequence has the same answer, `[O]` or `[K, O]`."""
     return np.broadcast_to(answer[..., np.newaxis, :], y.shape).copy()
 
 
 def by_step(values: Array, dimensions: int) -> Array:
-    """Add an axis for the steps that are read out, if it is missing."""
+    """Add the axis of output steps if it is missing."""
     return values[np.newaxis] if values.ndim < dimensions else values
 
 
 def losses(task: Task, y_hat: Array, y: Array) -> Array:
     """The loss of each sequence, `[B]`."""
     y_hat, y = by_step(y_hat, 3), by_step(y, 3)
-    asked = ~np.isnan(y)
-    values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
-    asked = asked[..., : values.shape[-1]]
-    return np.asarray(np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2)))
+    counted = ~np.isnan(y)
+    values, _ = task.make_loss()._parts(y_hat, np.where(counted, y, 0))
+    counted = counted[..., : values.shape[-1]]
+    return np.asarray(np.where(counted, values, 0).sum(axis=(0, 2)) / counted.sum(axis=(0, 2)))
 
 
 def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
     """The accuracy of each sequence, `[B]`."""
-    correct, asked = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
-    return np.asarray(np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0))
+    correct, counted = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
+    return np.asarray(np.where(counted, correct, 0).sum(axis=0) / counted.sum(axis=0))
 
 
 def many(task: Task, length: int) -> Iterator[Batch]:
@@ -149,34 +149,33 @@ def _check_shapes(task: Task) -> None:
 def _check_finite(task: Task) -> None:
     for length in some_lengths(task):
         x, y = task.sample(length, 5, np.random.default_rng(0))
-        demand(np.isfinite(x).all(), f"an x of T = {length} that is not finite")
+        demand(np.isfinite(x).all(), f"a value of x at T = {length} that is not finite")
         missing = np.isnan(y)
         demand(np.isfinite(y[~missing]).all(), f"infinite labels at T = {length}")
-        demand(task.make_loss().masked or not missing.any(), "labels of NaN, and a loss that does not mask them")
+        demand(task.make_loss().masked or not missing.any(), "NaN labels with a loss that does not mask them")
         try:
             task.make_loss().check_labels(y)
         except InvalidArgument as error:
-            raise Found(f"labels that its loss refuses at T = {length}: {error}") from None
+            raise Found(f"labels that the task's loss refuses at T = {length}: {error}") from None
         demand(by_step(~missing.all(axis=-1), 2).any(axis=0).all(), "a sequence without a label")
 
 
 def _check_mask(task: Task) -> None:
     for length in some_lengths(task):
         x, y = task.sample(length, 20, np.random.default_rng(1))
-        asked, clean = task.mask(y), task.noise_free(x, y)
-        demand_equal((asked.shape, asked.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
-        demand(not (asked & np.isnan(y).all(axis=-1)).any(), "an answer that counts, and has no label")
-        demand(by_step(asked, 2).any(axis=0).all(), "a sequence of which no answer counts")
-        demand_equal(clean.shape, y.shape, "the shape of the labels without noise")
-        demand_same(np.isnan(clean), np.isnan(y), "where there is a label, with noise and without,")
+        counted, clean = task.mask(y), task.noise_free(x, y)
+        demand_equal((counted.shape, counted.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
+        demand(not (counted & np.isnan(y).all(axis=-1)).any(), "an answer that counts but has no label")
+        demand(by_step(counted, 2).any(axis=0).all(), "a sequence of which no answer counts")
+        demand_equal(clean.shape, y.shape, "the shape of the noise-free labels")
+        demand_same(np.isnan(clean), np.isnan(y), "the set of missing labels, with noise and without,")
         correct = task.correct(np.nan_to_num(y), y)
         others = task.correct(np.where(np.isnan(y), 7.0, y), y)
-        demand_same(others[asked], correct[asked], "what is correct, for other answers where there is no label,")
-        demand_equal(correct.shape, y.shape[:-1], "the shape of what is correct")
-        demand(
-            ((correct >= 0) & (correct <= 1))[asked].all(),
-            "answers that are correct to less than 0 or more than 1",
+        demand_same(
+            others[counted], correct[counted], "`correct`, for other predictions where a label is missing,"
         )
+        demand_equal(correct.shape, y.shape[:-1], "the shape of `correct`")
+        demand(((correct >= 0) & (correct <= 1))[counted].all(), "a value of `correct` outside 0 to 1")
 
 
 def _check_split(task: Task) -> None:
@@ -187,7 +186,7 @@ def _check_split(task: Task) -> None:
         whole = task.sample(length, sum(sizes), np.random.default_rng(seed))
         rng = np.random.default_rng(seed)
         parts = [task.sample(length, size, rng) for size in sizes]
-        what = f"of {sum(sizes)} sequences at once and in parts of {sizes}, at T = {length},"
+        what = f"of {sum(sizes)} sequences, drawn at once and in parts of {sizes}, at T = {length},"
         demand_same(whole.x, np.concatenate([x for x, _ in parts], axis=1), f"x {what}")
         demand_same(whole.y, np.concatenate([y for _, y in parts], axis=-2), f"y {what}")
 
@@ -195,7 +194,7 @@ def _check_split(task: Task) -> None:
 def _check_keys(task: Task) -> None:
     length = task.least_length + 30
     one, other, again = (task.sample(length, 20, np.random.default_rng(seed)) for seed in (0, 1, 0))
-    demand(not np.array_equal(one.x, other.x), "the same sequences for another key")
+    demand(not np.array_equal(one.x, other.x), "the same sequences for two keys")
     demand_same(one.x, again.x, "x for the same key")
     demand_same(one.y, again.y, "y for the same key")
 
@@ -203,7 +202,7 @@ def _check_keys(task: Task) -> None:
 def _check_ownership(task: Task) -> None:
     x, y = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
     kept = x.copy(), y.copy()
-    demand(x.flags.writeable and y.flags.writeable, "arrays that cannot be written to")
+    demand(x.flags.writeable and y.flags.writeable, "read-only arrays")
     x[:] = 9
     demand_same(y, kept[1], "y after x was overwritten")
     y[:] = 9
@@ -253,9 +252,10 @@ def _check_best(task: Task) -> None:
         moves = [rng.normal(0, size, outputs) for size in np.geomspace(0.01, 2, 12)]
     for move in moves:
         lower = losses(task, trivial + move, y) - risk
-        demand(lower.mean() >= -error_of(lower), f"a smaller loss, by {-lower.mean():.3g}, moved by {move}")
+        what = f"for a constant that differs by {move}"
+        demand(lower.mean() >= -error_of(lower), f"a loss smaller by {-lower.mean():.3g} {what}")
         higher = accuracies(task, best + move, clean) - correct
-        demand(higher.mean() <= error_of(higher), f"a higher accuracy, by {higher.mean():.3g}, moved by {move}")
+        demand(higher.mean() <= error_of(higher), f"an accuracy higher by {higher.mean():.3g} {what}")
 
 
 def _check_oracle(task: Task) -> None:
@@ -274,18 +274,18 @@ def _check_oracle(task: Task) -> None:
         task.accuracy(known[..., :1, :], labels)
     except InvalidArgument:
         return
-    raise Found("that accuracy accepts answers of another shape than the labels")
+    raise Found("accuracy accepts predictions whose shape differs from that of the labels")
 
 
 def _check_lengths(task: Task) -> None:
     lengths: list[Any] = [*NO_LENGTHS, *([task.least_length - 1] if task.least_length > 1 else [])]
     for length in lengths:
-        for ask in (
+        for call in (
             lambda one: task.sample(one, 2, np.random.default_rng(0)),
             lambda one: Batches(task, one, 2, 0),
         ):
             try:
-                ask(length)
+                call(length)
             except InvalidArgument as error:
                 demand(str(error).startswith("length must be "), f"the message {str(error)!r}")
             else:
@@ -295,27 +295,27 @@ def _check_lengths(task: Task) -> None:
 
 TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "words": Contract(
-        "A task has a name, a sentence, a source and a rule, names for all inputs and classes or for none, "
-        "a chance accuracy above 0 and below 1, and a trivial risk above the least risk.",
+        "A task has a name, a sentence, a source and a rule. It names all inputs and classes or none. Its chance "
+        "accuracy is above 0 and below 1, and its trivial risk is above the least risk.",
         _check_words,
     ),
     "lengths": Contract(
-        "A length that is not a whole number, or below the shortest, raises InvalidArgument.", _check_lengths
+        "A length that is not a whole number, or is below the shortest, raises InvalidArgument.", _check_lengths
     ),
     "shapes": Contract("x, y and the two constant answers have the shapes that `shape` states.", _check_shapes),
     "finite": Contract(
-        "x is finite, and the loss takes the labels; where it is masked some of a sequence's may be NaN.",
+        "x is finite. The loss accepts the labels; with a masked loss some labels of a sequence may be NaN.",
         _check_finite,
     ),
     "mask": Contract(
-        "What counts has a label, something counts in each sequence, it is correct to 0 ... 1, and an answer "
-        "without a label decides nothing.",
+        "Every answer that counts has a label, and at least one answer counts in each sequence. `correct` lies "
+        "between 0 and 1, and does not depend on predictions whose label is missing.",
         _check_mask,
     ),
     "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
     "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),
     "ownership": Contract("The caller owns the arrays, and no call changes its arguments.", _check_ownership),
-    "relevant": Contract("`relevant` returns bool `[T, B]`, with a mark in each sequence.", _check_relevant),
+    "relevant": Contract("`relevant` returns bool `[T, B]` and marks a step in each sequence.", _check_relevant),
     "oracle": Contract("The right answers have loss 0 and accuracy 1; NaN has accuracy 0.", _check_oracle),
     "best": Contract(
         "No constant has a smaller loss than the trivial answer, or a higher accuracy than the chance answer.",
@@ -325,7 +325,7 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
         "The trivial risk is the loss of the trivial answer.", _check_trivial_risk, slow=True
     ),
     "chance accuracy": Contract(
-        "The chance accuracy is that of the chance answer.", _check_chance_accuracy, slow=True
+        "The chance accuracy is the accuracy of the chance answer.", _check_chance_accuracy, slow=True
     ),
 }
 """All contracts of a task by name, in the order of checking."""
