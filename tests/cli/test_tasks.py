@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from processes import gone, wait_for
 
@@ -73,7 +74,7 @@ def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
             "tasks adding/mine",
             "memspan: task must be one of adding/any, adding/halves, adding/hs97, got 'adding/mine'",
         ),
-        ("tasks --plot", "memspan: name must be given with --plot"),
+        ("tasks --plot", "memspan: Which task? Give a name with --plot"),
         ("tasks recall --length 0", "memspan: --length must be a whole number of at least 1, got 0"),
         ("tasks adding/hs97 --plot --length 5", "memspan: --length must be at least 20 for adding/hs97, got 5"),
         ("tasks recall --plot --samples 0", "memspan: --samples must be a whole number of at least 1, got 0"),
@@ -138,7 +139,7 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
     assert page.markdown() == (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 2
-    assert "without memory-capacity.md" in err
+    assert "already contains memory-capacity.md" in err
 
 
 def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
@@ -233,7 +234,7 @@ def sequence_of(out):
 def test_a_task_is_shown_with_a_sequence_and_its_label(memspan_):
     _, out, _ = memspan_("tasks adding/any --length 6 --seed 3")
     rows = sequence_of(out)
-    x, y = TASKS["adding/any"].sample(6, 1, 3)
+    x, y = TASKS["adding/any"].sample(6, 1, np.random.default_rng(3))
     assert [row[1] for row in rows] == [f"{value:.3g}, {mark:.3g}" for value, mark in x[:, 0]]
     assert [row[2] for row in rows] == [""] * 5 + [f"{y[0, 0]:.3g}"]
     marked = [row[0] for row in rows if row[0].endswith("*")]
@@ -246,7 +247,7 @@ def test_symbols_and_classes_are_shown_by_name_and_a_long_wait_is_left_out(memsp
     steps = [row[0] for row in rows]
     assert steps[9:12] == ["10 *", "...", "111"]
     task = TASKS["copying/urnn"]
-    x, _ = task.sample(100, 1, 0)
+    x, _ = task.sample(100, 1, np.random.default_rng(0))
     names = [task.class_names[int(k)] for k in x[:10, 0].argmax(axis=-1)] if task.input_names else None
     assert [row[2] for row in rows[-10:]] == (names or [row[1] for row in rows[:10]])
     _, out, _ = memspan_("tasks order/hs97-2")
