@@ -146,7 +146,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ),
         (
             "study run --cell rnn banana.toml",
-            "the study file must be before the options, got among the values of cell",
+            "The study file must come before the options; it was taken as a value of cell.",
         ),
         ("study show", "No store at memspan.sqlite. Run `memspan study run` first, or pass --store."),
         (
@@ -231,12 +231,12 @@ def test_a_study_that_was_not_finished_says_so_and_can_be_resumed(memspan_, tmp_
     assert "No trial has run to its end, so there is no answer yet." in out
     code, out, _ = memspan_("study status begun")
     assert code == 0
-    assert "begun: 0 of 4 trials, not finished: 4 trials are missing" in out
+    assert "begun: 0 of 4 trials, unfinished: 4 trials are missing" in out
     assert out.splitlines()[-1] == "memspan study resume begun"
     code, out, err = memspan_("study resume --workers 0 --progress none --no-figures")
     assert (code, err) == (0, "")
     assert load_study(tmp_path / "memspan.sqlite", "begun").complete
-    assert "not finished" not in memspan_("study status begun")[1]
+    assert "unfinished" not in memspan_("study status begun")[1]
 
 
 def test_a_name_that_is_not_there_is_named_with_one_like_it(memspan_):
@@ -357,7 +357,7 @@ def press_ctrl_c(study, begun=True, number=signal.SIGINT):
     os.killpg(study.pid, number)
     out, err = study.communicate(timeout=120)
     assert study.returncode == 130
-    how = ["memspan: what was finished is kept; go on with", f"  {RESUME}"]
+    how = ["memspan: finished trials are stored. To continue:", f"  {RESUME}"]
     assert without_compiling(err).splitlines() == [*(how if begun else []), "memspan: interrupted"]
     wait_for(lambda: gone(study.pid))
     return out
@@ -380,7 +380,7 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_p
     assert code == 0
     assert f"So far ({done} of 100 trials): no length" in out
     out = memspan_("study status long --store my.store")[1]
-    assert f"long: {done} of 100 trials, not finished" in out
+    assert f"long: {done} of 100 trials, unfinished" in out
     assert out.splitlines()[-1] == RESUME
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my.store"]  # and no journal
 

@@ -65,7 +65,7 @@ def test_old_columns_are_named_where_somebody_may_read_them(run, tmp_path):
     code, out, err = run("store export diverging -o old.csv --store old.sqlite")
     assert (code, out) == (0, "old.csv: 2 trials\n")
     columns = "start is now init, evaluation_batches is now final_batches"
-    assert err == f"memspan: {columns}; memspan 0.3 writes the new columns only\n"
+    assert err == f"memspan: renamed columns: {columns}. memspan 0.3 will write only the new ones.\n"
     with (tmp_path / "old.csv").open() as file:
         assert {"start", "init", "evaluation_batches", "final_batches"} <= set(csv.DictReader(file).fieldnames)
 
@@ -102,7 +102,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):
     code, out, err = run("store doctor")
     assert (code, err) == (0, "")
     counts = "studies 1, configurations 1, trials 4, curves 4, weights 2"
-    assert out.splitlines() == [f"memspan.sqlite: can be read: {counts}", "Nothing is wrong."]
+    assert out.splitlines() == [f"memspan.sqlite: readable rows: {counts}", "The store is sound."]
 
 
 def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
@@ -113,9 +113,9 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     assert (code, err) == (3, "memspan: memspan.sqlite is not a memspan store: it is not a SQLite database.\n")
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
-    assert "memspan.sqlite: can be read: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
+    assert "memspan.sqlite: readable rows: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
     assert "saved.sqlite: saved: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
-    assert err.startswith("memspan: memspan.sqlite is not sound:\n")
+    assert err.startswith("memspan: memspan.sqlite is damaged:\n")
     assert path.read_bytes() == damaged
     with Store("saved.sqlite") as store:
         assert store.find("mine").study == Study(
@@ -145,7 +145,11 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
             2,
             "No store at nothing.sqlite. Run `memspan study run` first, or pass --store.",
         ),
-        ("store doctor --store postgresql://x@y/z", 2, "store must be a SQLite file; a server looks after itself"),
+        (
+            "store doctor --store postgresql://x@y/z",
+            2,
+            "`memspan store doctor` checks SQLite files only. Pass a file to --store.",
+        ),
         ("store export mine -o x.xls", 2, "format must be one of csv, json, parquet, got 'xls'"),
         (
             "store ls --store mysql://x",

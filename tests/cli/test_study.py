@@ -148,7 +148,8 @@ def test_a_bad_file_gets_a_message_and_no_store(memspan_, tmp_path, text, messag
 
 def test_a_file_behind_the_options_is_told_where_it_goes(memspan_, small):
     code, _, err = memspan_(f"study run --cell lstm {small}")
-    assert (code, err) == (2, "memspan: the study file must be before the options, got among the values of cell\n")
+    message = "The study file must come before the options; it was taken as a value of cell."
+    assert (code, err) == (2, f"memspan: {message}\n")
     assert memspan_("study run nothing.toml")[0] == 2
 
 
@@ -181,7 +182,7 @@ def unfinished(monkeypatch, memspan_, small):
         code, _, err = memspan_(f"study run {small} {QUIET}")
     assert code == 130
     assert err.splitlines() == [
-        "memspan: what was finished is kept; go on with",
+        "memspan: finished trials are stored. To continue:",
         "  memspan study resume 'from a file'",
         "memspan: interrupted",
     ]
@@ -195,7 +196,7 @@ def test_a_study_that_was_stopped_is_found_and_resumed(memspan_, small, monkeypa
     assert code == 0
     assert f"{done}/8" in out
     code, out, _ = memspan_(["study", "status", "from a file"])
-    assert f"from a file: {done} of 8 trials, not finished: {8 - done} trials are missing" in out
+    assert f"from a file: {done} of 8 trials, unfinished: {8 - done} trials are missing" in out
     assert "memspan study resume 'from a file'" in out
     code, out, _ = memspan_(f"study resume {QUIET}")
     assert code == 0
@@ -231,8 +232,8 @@ def test_a_study_grows_by_its_name_alone(memspan_, small):
     assert result.study.task_parameters == {"tolerance": 0.2}
     assert {trial.key: trial for trial in result.trials}.items() >= before.items()
     for options, message in (
-        ("", "lengths or repetitions must be given, got neither"),
-        ("--repetitions 2", "--repetitions must be at least 3, those in the store, got 2"),
+        ("", "Nothing to add: pass --lengths, --repetitions or both."),
+        ("--repetitions 2", "--repetitions must be at least 3, as in the store, got 2"),
         ("--lengths x", "lengths takes integers, got 'x'."),
         ("--lengths 0", "lengths[0] must be at least 1, got '0'"),
     ):

@@ -74,7 +74,7 @@ def test_a_plot_is_a_picture_and_its_numbers(memspan_, tmp_path):
             "tasks adding/mine",
             "memspan: task must be one of adding/any, adding/halves, adding/hs97, got 'adding/mine'",
         ),
-        ("tasks --plot", "memspan: name must be given with --plot"),
+        ("tasks --plot", "memspan: Which task? Give a name with --plot"),
         ("tasks recall --length 0", "memspan: --length must be a whole number of at least 1, got 0"),
         ("tasks adding/hs97 --plot --length 5", "memspan: --length must be at least 20 for adding/hs97, got 5"),
         ("tasks recall --plot --samples 0", "memspan: --samples must be a whole number of at least 1, got 0"),
@@ -139,7 +139,7 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
     assert page.markdown() == (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
     code, _, err = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 2
-    assert "without memory-capacity.md" in err
+    assert "already contains memory-capacity.md" in err
 
 
 def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):

@@ -135,7 +135,7 @@ def test_a_command_ends_with_3_and_one_line(path, memspan_, line, harm):
     assert len(err) < 1000
     code, _, err = memspan_(f"store doctor --store {path}")
     assert code == 3
-    assert "is not sound" in err
+    assert "is damaged" in err
 
 
 TABLES = {

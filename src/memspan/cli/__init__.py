@@ -1,4 +1,4 @@
-"""The command line: one file for each command, named as the command."""
+"""The command line: one file for each command, with its name."""
 
 from memspan.cli.app import main
 

@@ -1,4 +1,7 @@
-"""The entry point: parse, call, print. `memspan --version` imports nothing for its answer."""
+"""The entry point of `memspan`: parse the arguments, call the command, turn errors into messages and exit codes.
+
+`memspan --version` answers without importing anything else.
+"""
 
 import errno
 import io
@@ -32,47 +35,47 @@ SUMMARY = """How far back can a recurrent network remember, and why does it stop
 def main() -> None:
     """Run `memspan`.
 
-    It exits with 0; 1 if the answer is no, as for a gradient that is wrong, or if a trial failed; 2 for bad input;
-    3 for a file that is damaged or not memspan's; 4 where the machine gave up, as with a full disk; 130 after
-    Ctrl-C, SIGTERM or SIGHUP; 141 where nobody read what it printed to the end, as with `| head`.
+    Exit codes: 0 success; 1 the answer is no (a gradient is wrong), or a trial failed; 2 invalid input; 3 a file
+    is damaged or not memspan's; 4 the machine failed (a full disk); 130 Ctrl-C, SIGTERM or SIGHUP; 141 the reader
+    of standard output closed it early (`| head`).
     """
     _fill_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(__version__)
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a table must not be lost for a letter that cannot be shown
+        sys.stdout.reconfigure(errors="replace")  # one character that cannot be encoded must not stop a table
     with terminations_raised():
         code = _exit_code()
     sys.exit(code)
 
 
 def _exit_code() -> Any:
-    """Run the command, and say how it ended."""
+    """Run the command, and return the exit code, after an interruption too."""
     try:
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
-        ignore_interrupts()  # the end has begun, and is short
+        ignore_interrupts()  # the program is ending
         say("memspan: interrupted")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
         return 141
     return code
 
 
 def _fill_standard_streams() -> None:
-    """Open the null device for each that is closed (`2>&-`); the next file opened would take its place."""
+    """Open the null device for each closed standard stream (`2>&-`), or the next opened file takes its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  (open as long as the program)
-            os.set_inheritable(stream.fileno(), True)  # a worker would have none either
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  (open until the program ends)
+            os.set_inheritable(stream.fileno(), True)  # for the workers too
             setattr(sys, name, stream)
 
 
 def _run() -> Any:
-    """The exit code of the command; importing takes a second, in which Ctrl-C may be pressed too."""
+    """Run the command, and return its exit code. Imports are in here so that Ctrl-C during them is handled."""
     from cyclopts import CycloptsError
     from pydantic import ValidationError
 
@@ -87,7 +90,7 @@ def _run() -> Any:
     except CycloptsError as error:
         cause = error.__cause__
         return _fail(invalid(cause) if isinstance(cause, ValidationError) else sentence_of(error, app))
-    except Warning as error:  # as PYTHONWARNINGS=error wants it
+    except Warning as error:  # with PYTHONWARNINGS=error
         return _fail(error)
     except InvalidArgument as error:
         return _fail(as_typed(error, sys.argv[1:]))
@@ -109,24 +112,24 @@ RENAMED = {
     "--evaluation-batches": "--final-batches",
     "--weights": "--keep-weights",
 }
-"""Options as memspan 0.1 called them."""
+"""The new names of options that memspan 0.1 named otherwise."""
 OPTION = re.compile(r"--[a-z_-]+(?=[.=]|$)")
-"""An option without its value, or the part of its name."""
+"""The name of an option, up to its value (`=`) or its key (`.`)."""
 
 
 def _options_of(app: Any, arguments: list[str]) -> set[str]:
-    """The options that the command in these arguments has."""
+    """The option names of the command that these arguments call."""
     try:
         command = app.parse_commands(arguments)[1][-1]
         return {name for option in command.assemble_argument_collection() for name in option.names}
-    except (ValueError, NameError):  # there is no command, or it is the help
+    except (ValueError, NameError):  # no known command, or its help
         return set()
 
 
 def _new_options(arguments: list[str], known: set[str]) -> list[str]:
-    """The arguments with new options in place of old ones, such as `--parameters.items`; warn for each.
+    """Replace old option names, such as `--parameters.items`, by the new ones, and warn for each.
 
-    Where the command has no such option under its new name either, it stays: then the old one is called unknown.
+    An old name stays if the command has no option of the new name. It is then reported as unknown.
     """
     from memspan.runtime.renamed import refuse_both, warn_renamed
 
@@ -147,17 +150,17 @@ def _new_options(arguments: list[str], known: set[str]) -> list[str]:
 
 @contextmanager
 def _warnings_shown() -> Iterator[None]:
-    """Show the warnings of memspan as a line each; those of old names always, unless PYTHONWARNINGS is set."""
+    """Show each warning of memspan as one line; those about old names always, unless PYTHONWARNINGS is set."""
     from memspan.runtime.renamed import RenamedWarning
 
     with warnings.catch_warnings():
-        usual = warnings.showwarning
+        show_as_before = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
             if category.__module__.startswith("memspan."):
                 say(f"memspan: {message}")
             else:
-                usual(message, category, *where, **options)
+                show_as_before(message, category, *where, **options)
 
         if not sys.warnoptions:
             warnings.simplefilter("always", RenamedWarning)
@@ -166,7 +169,7 @@ def _warnings_shown() -> Iterator[None]:
 
 
 def new_app() -> "App":
-    """The program with all its commands."""
+    """Return the cyclopts application with all commands."""
     from cyclopts import App
 
     app = App(name="memspan", version=__version__, help=SUMMARY, suppress_keyboard_interrupt=False)
@@ -176,7 +179,7 @@ def new_app() -> "App":
 
 
 def commands() -> tuple[Callable[..., Any], ...]:
-    """Every command, in the order of the help."""
+    """Return the function or group of every command."""
     from memspan.cli import bench, cells, flow, gradcheck, reproduce, store, study, tasks
 
     listed = (study.study, store.store, tasks.tasks, cells.cells)
@@ -184,6 +187,7 @@ def commands() -> tuple[Callable[..., Any], ...]:
 
 
 def _fail(error: Exception | str, code: int = 2) -> int:
+    """Print the message without passwords, and return the exit code."""
     from memspan.runtime.passwords import without_passwords
 
     say(f"memspan: {without_passwords(str(error))}")

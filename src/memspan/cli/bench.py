@@ -20,7 +20,7 @@ else:
 
 
 def _names(kind: Any, tokens: Sequence[Token]) -> Any:
-    """Names that are separated by spaces or commas; `fused` is the old name of the engine `compiled`."""
+    """Convert names separated by spaces or commas. `fused` is the old name of the engine `compiled`."""
     split = [token.evolve(value=name) for token in tokens for name in token.value.split(",")]
     if any(token.value == "fused" for token in split):
         warn_renamed("the engine 'fused'", "'compiled'")
@@ -30,11 +30,11 @@ def _names(kind: Any, tokens: Sequence[Token]) -> Any:
 SEVERAL = Parameter(
     consume_multiple=True, negative="", converter=_names, show_default=",".join, metavar="NAME,..."
 )
-"""Of an option that takes one name or several."""
+"""The settings of an option that takes one or several names."""
 
 
 def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
-    """As they are typed."""
+    """The default sizes for the help, as they would be typed."""
     return ", ".join(" ".join(map(str, size)) for size in sizes)
 
 
@@ -51,34 +51,35 @@ def bench(
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
 ) -> int:
-    """Time a forward pass, loss and backward pass of memspan's engines beside PyTorch and JAX, where installed.
+    """Time training steps (forward pass, loss, backward pass) of memspan's engines, PyTorch and JAX.
 
-    First on one core, then on all. `roofline` is the time of the matrix products and the tanh alone, at the best
-    rate measured on this machine. Before an engine is timed it must find the right loss and gradient. The engines
-    take turns, and the table has the medians and quartiles of the rounds.
+    PyTorch and JAX are timed if they are installed. There is one table for one core and one for all cores. The
+    column `roofline` is the time that the matrix products and tanh alone would take at the best rate measured on
+    this machine. Before an engine is timed, its loss and gradient are compared with the readable engine's. The
+    engines take turns; the tables show the median and the quartiles over the rounds.
 
-    **An LSTM of your own size**, on one core alone:
+    **An LSTM of a size that you choose**, on one core:
 
         memspan bench --cell lstm --size 100 32 64 --cores 1
 
     Parameters
     ----------
     cell
-        Cells to time, one or several, such as --cell rnn,lstm.
+        One or several cells, such as --cell rnn,lstm.
     size
-        Sequence length T, batch size B and hidden units H, such as --size 50 64 32. Repeat it for several sizes.
+        Sequence length T, batch size B and hidden units H, such as --size 50 64 32. Repeat it for more sizes.
     engine
-        Engines to time, one or several, such as --engine compiled,torch.
+        One or several engines, such as --engine compiled,torch.
     rounds
-        Number of times that each engine is timed.
+        Number of rounds. Every engine is timed once in each round.
     cores
-        Number of cores in the second table; 1 leaves the table out [default: all].
+        Number of cores in the second table; 1 omits that table [default: all].
     quick
-        Time the first size alone, on one core and for a shorter time. It takes half a minute.
+        Time only the first size, on one core, in shorter rounds. This takes about half a minute.
     output
-        Folder for the record as JSON, the table, and a bar chart. It must not hold another benchmark.
+        Folder for the timings as JSON, the tables, and a bar chart. It must not contain another benchmark.
     progress
-        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere.
+        Display of progress. `auto` is a bar on a terminal and lines elsewhere.
     """
     chosen = core_numbers()[-1:] if quick and cores is None else core_numbers(cores)
     cases = [Case(name, *numbers) for name in cell for numbers in (size[:1] if quick else size)]

@@ -12,27 +12,27 @@ from memspan.errors import one_of, whole_number
 
 
 def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> int:
-    """List the cells, or show the equations, the initial weights and the source of one.
+    """List the cells, or show the equations, initial weights and source of one cell.
 
-    **All of them:**
+    **All cells:**
 
         memspan cells
 
-    **One of them:**
+    **One cell:**
 
         memspan cells lstm
 
     Parameters
     ----------
     name
-        Cell to show, such as `lstm`. Without it all cells are listed.
+        Cell to show, such as `lstm`. Without a name all cells are listed.
     hidden
-        Hidden units H for which weights are counted, with one input and one output.
+        Number of hidden units H for which the weights are counted, with one input and one output.
     """
     H = whole_number("hidden", hidden)
     if name is None:
         new_console().print(_list_of_cells(H))
-        print("`memspan cells NAME` shows the equations of one.")
+        print("`memspan cells NAME` shows the equations of a cell.")
         return 0
     cell = CELLS[one_of("cell", name, CELLS)]
     table = Table(title=cell.name, show_header=False, title_justify="left")
@@ -46,7 +46,10 @@ def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> 
 
 
 def _list_of_cells(hidden: int) -> Table:
-    table = Table(caption=f"Weights: with one input, {hidden} units and one output.", caption_justify="left")
+    table = Table(
+        caption=f"Weights: with one input, {hidden} hidden units and one output.",
+        caption_justify="left",
+    )
     for heading in ("cell", "gates", "states"):
         table.add_column(heading, overflow="fold")
     table.add_column("weights", justify="right")
@@ -59,7 +62,7 @@ def _list_of_cells(hidden: int) -> Table:
 
 
 def _description(cell: Cell, hidden: int) -> Iterator[tuple[str, str]]:
-    """What there is to say besides the equations, row by row."""
+    """Yield the label and text of each row above the equations."""
     layout, rule = Layout(cell, 1, hidden, 1), INITIALIZERS[cell.init]
     yield "source", cell.source
     yield "gates", cell.wiring
@@ -72,7 +75,7 @@ def _description(cell: Cell, hidden: int) -> Iterator[tuple[str, str]]:
     yield "initial biases", ", ".join([*(f"{value:g} for {gate}" for gate, value in cell.bias.items()), "0"])
     if cell.unit_weights:
         how = f": {_first_line(cell.unit_init)}" if cell.unit_init else ", initially 0"
-        yield "weights of each unit", ", ".join(cell.unit_weights) + how
+        yield "per-unit weights", ", ".join(cell.unit_weights) + how
     if cell.constants:
         yield "constants", ", ".join(f"{name} = {value:g}" for name, value in cell.constants.items())
 

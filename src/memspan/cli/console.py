@@ -1,4 +1,4 @@
-"""What the commands share: where they write, and how they read numbers."""
+"""Parts that several commands share: options, the console, checks of folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,54 +8,56 @@ from cyclopts import Parameter, Token
 from rich.console import Console
 from rich.markup import escape
 
-from memspan.errors import InvalidArgument
+from memspan.errors import Conflict
 from memspan.errors import shown as brief
 from memspan.runtime.files import make_folder
 from memspan.runtime.progress import plain
 
 
 def _whole(kind: Any, tokens: Sequence[Token]) -> int:
-    """A whole number; cyclopts itself would round any other."""
+    """Convert to int. cyclopts itself would round a fraction."""
     text = tokens[0].value
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"must be a whole number, got {brief(text)}") from None  # cyclopts says of what
+        raise ValueError(f"must be a whole number, got {brief(text)}") from None  # cyclopts adds the name
 
 
 WHOLE = Parameter(converter=_whole)
-"""Of an option that takes a whole number."""
+"""The settings of an option that takes a whole number."""
 
 STORE = Parameter(
     env_var="MEMSPAN_STORE",
     metavar="PLACE",
-    help="Store with the studies: a SQLite file, or a URL such as postgresql://user@host/database.",
+    help="Store of the studies: a SQLite file, or a URL such as postgresql://user@host/database.",
 )
-"""Of the option that says where studies are kept."""
+"""The settings of the option `--store`."""
 
 TASK_PARAMETERS = Parameter(metavar="FLOAT", show_default=False)
-"""Of the option for the parameters of a task."""
+"""The settings of the option `--task-parameters`."""
 
 
 class _Output(Console):
+    """A console that leaves a broken pipe to `main`."""
+
     def on_broken_pipe(self) -> None:
-        """Leave it to the command line."""
+        """Raise, where rich would exit with 1."""
         raise BrokenPipeError
 
 
 def new_console() -> Console:
-    """Standard output; a file or a pipe is given room for the widest table."""
+    """Return a console on standard output. In a file or a pipe it is wide enough for every table."""
     console = _Output()
     return console if console.is_terminal else _Output(width=140)
 
 
 def new_folder(output: Path, record: str) -> None:
-    """Make it before hours are spent on what goes into it."""
+    """Make the folder, before hours are spent on its contents; refuse one that contains `record`."""
     if (output / record).exists():
-        raise InvalidArgument("output", f"a folder without {record}, which would be lost", output)
+        raise Conflict(f"{output} already contains {record}. Choose another --output.")
     make_folder(output)
 
 
 def shown(text: str) -> str:
-    """A text from elsewhere, as it may be shown in a table."""
+    """Escape text from a store for a table: no markup, no control characters."""
     return escape(plain(text))

@@ -1,4 +1,4 @@
-"""Options made of the fields of a study: one for each, with its type, its choices and its default."""
+"""Options made from the fields of a study: each has the type, choices, default and description of its field."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -11,21 +11,21 @@ from memspan.study.choices import Choices
 
 
 def options_of(fields: Iterable[str], defaults: Mapping[str, str] | None = None) -> Any:
-    """A class with an option for each of these fields, whose texts the study itself will judge.
+    """Return a class with an option for each field. Its values stay text, which `Study` converts and checks.
 
     Parameters
     ----------
     fields : iterable of str
         Names of fields of a `Study`.
     defaults : mapping of str to str, optional
-        What the help gives as default, where it is not that of the study.
+        Defaults to show in the help where they are not those of `Study`.
     """
     options = {name: _option(name, (defaults or {}).get(name)) for name in fields}
     return create_model("Options", **options)
 
 
 def given(options: Any) -> dict[str, Any]:
-    """The fields that were typed."""
+    """Return the fields that the user gave, with their values."""
     return {name: value for name, value in dict(options).items() if value is not None}
 
 
@@ -47,7 +47,7 @@ def _written(default: Any) -> str:
 
 
 def _metavar(name: str) -> str:
-    """The type of a value; `,...` where several may be given."""
+    """The type of a value, with `,...` if several are allowed."""
     kind = _kind(Study.model_fields[name].annotation)
     several = name == "lengths" or name in Choices.model_fields
     return f"{kind},..." if several else kind
@@ -57,7 +57,7 @@ def _kind(annotation: Any) -> str:
     kinds = {int: "INT", float: "FLOAT", str: "TEXT"}
     if annotation in kinds:
         return kinds[annotation]
-    if get_origin(annotation) is dict:  # of which each value is an option of its own
+    if get_origin(annotation) is dict:  # each value is an option
         return _kind(get_args(annotation)[1])
     if get_origin(annotation) is Literal:
         return "NAME"
@@ -65,7 +65,7 @@ def _kind(annotation: Any) -> str:
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
-    """The names that a field takes, if it takes only some."""
+    """The names that a field is restricted to, if it is."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return next((found for argument in get_args(annotation) if (found := _choices(argument))), ())

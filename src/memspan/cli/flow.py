@@ -19,7 +19,7 @@ from memspan.study import Study
 from memspan.study.flow import flow_record
 
 FIELDS = ("cell", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters", "batch", "seed")
-CAPTION = "Norms of dL/da[t]. Of several seeds, the median."
+CAPTION = "Norms of dL/da[t]; the median if there are several seeds."
 USUAL: dict[str, Any] = {"cell": "rnn,lstm,gru", "repetitions": 1, "dtype": "float64"}
 if TYPE_CHECKING:
     Options = Any
@@ -33,18 +33,18 @@ def flow(
     length: Annotated[int, WHOLE] = 50,
     output: Annotated[Path, Parameter(alias="-o", metavar="FOLDER")] = Path(),
 ) -> int:
-    """Draw how much gradient arrives at each time step of networks that have not been trained, all in one figure.
+    """Draw the gradient that reaches each time step of untrained networks, all in one figure.
 
-    The networks and the batch are those with which a study of the same settings begins, in float64. The figure
-    `flow.png` has a line for each network: the norm of dL/da[t] against the lag, on a logarithmic axis. The table
-    has the norm at both ends, and by which factor it changes with each step back: below 1 the gradient vanishes,
-    above 1 it explodes.
+    The networks and the batch are those with which a study of the same settings starts, in float64. `flow.png` has
+    a line for each network: the norm of dL/da[t] against the lag, the number of steps before the end, on a
+    logarithmic axis. The table shows the norm at both ends, and the factor by which it changes with each step
+    back: below 1 the gradient vanishes, above 1 it explodes.
 
-    **Three cells, and their weights at four scales:**
+    **Three cells, with initial weights of four sizes:**
 
         memspan flow --cell rnn,lstm,gru --gain 0.5,1,2,4
 
-    **R alone at three scales, over 200 steps, from five seeds:**
+    **Only R scaled, by three factors, over 200 steps, with five seeds:**
 
         memspan flow --cell rnn --init orthogonal --recurrent-gain 0.9,1,1.1 --length 200 --seed 0,1,2,3,4
 
@@ -53,7 +53,7 @@ def flow(
     length
         Sequence length T.
     output
-        Folder for the figure, as PNG and SVG, and for its numbers as CSV. It is made if it does not exist.
+        Folder for the figure as PNG and SVG and its numbers as CSV. It is made if it does not exist.
     """
     typed = given(options)
     seeds = Study(seed=typed.pop("seed", 0)).values()["seed"]
@@ -67,7 +67,7 @@ def flow(
 
 
 def study_of(typed: dict[str, Any], length: int) -> Study:
-    """The configurations, at one length; an error about it has the name of the option."""
+    """Return the study of these options at one length. An error about the length names `--length`."""
     try:
         return Study(**{**USUAL, **typed, "lengths": length})
     except InvalidArgument as error:
@@ -75,7 +75,7 @@ def study_of(typed: dict[str, Any], length: int) -> Study:
 
 
 def flow_table(record: FlowsByLag) -> Table:
-    """The norms at both ends, the median over the networks of each line."""
+    """Return the table of the norms at both ends and the factor per step, medians over the seeds."""
     table = Table(*record.fields, caption=escape(CAPTION), caption_justify="left")
     (networks,) = record.panels.values()
     first = next(iter(networks.values()))[0]
@@ -87,7 +87,7 @@ def flow_table(record: FlowsByLag) -> Table:
 
 
 def factor(norms: PerStep) -> Any:
-    """The geometric mean of the factors by which the norm changes from one step to the one before it."""
+    """Return the factor by which the norm changes with each step back in time, a geometric mean."""
     with np.errstate(all="ignore"):
         return np.exp((np.log(norms[0]) - np.log(norms[-1])) / (len(norms) - 1))
 

@@ -17,7 +17,7 @@ from memspan.study.choices import CellName, InitializerName, TaskName
 from memspan.tasks import get_task, whole_numbers
 
 WIDE = 120
-"""Columns from which on there is room for the gradients themselves."""
+"""The width of a console, in characters, from which the table also shows the gradients."""
 
 
 def gradcheck(
@@ -34,9 +34,12 @@ def gradcheck(
     seed: Annotated[int, WHOLE] = 0,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
 ) -> int:
-    """Check the gradient of a network on a task: every weight, and every time step on its own scale.
+    """Check the gradients of a network on a task: for every weight, and for every time step on its own scale.
 
-    **An LSTM over 50 steps**, and a figure of the step-size sweep in the folder `sweep`:
+    The backward pass is compared with the complex step, which is exact up to rounding. Exits with 1 if a
+    comparison fails.
+
+    **An LSTM over 50 steps**, and a figure of the errors of numerical derivatives against their step size:
 
         memspan gradcheck --cell lstm --length 50 --output sweep
 
@@ -45,25 +48,25 @@ def gradcheck(
     cell
         Recurrent cell of the network.
     task
-        Task that makes the sequences and chooses the loss.
+        Task of the sequences and the loss.
     task_parameters
-        Parameters of the task, each by its name, such as --task-parameters.items 3.
+        Parameters of the task, each an option such as --task-parameters.items 3.
     init
         Initializer of the weights [default: the cell's own].
     gain
-        Factor of the initial weights; with `orthogonal` and `identity` of R alone.
+        Factor of the initial weights; `orthogonal` and `identity` apply it to R alone.
     recurrent_gain
-        Factor of the initial R alone, with every initializer.
+        Factor of the initial R alone.
     length
         Sequence length T.
     batch
-        Number of sequences B.
+        Number of sequences B in the batch.
     hidden
         Number of hidden units H.
     seed
         Seed of the weights and the sequences, a whole number of at least 0.
     output
-        Folder for the figure of error against step size. Without it no figure is drawn.
+        Folder for the figure of the error against the step size. Without it no figure is drawn.
     """
     for_weights, for_data = np.random.SeedSequence(whole_seed("seed", seed)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)

@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in one sentence that names what was probably meant."""
+"""Messages about mistakes in a command line: one sentence, with a suggestion."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ NUMBERS = {int: "a whole number", float: "a number"}
 
 
 def sentence_of(error: CycloptsError, app: App) -> str:
-    """The sentence about an error of cyclopts."""
+    """Return the message for an error of cyclopts."""
     match error:
         case UnknownOptionError():
             return _unknown_option(error)
@@ -39,7 +39,7 @@ def sentence_of(error: CycloptsError, app: App) -> str:
 
 
 def as_typed(error: InvalidArgument, arguments: Sequence[str]) -> str:
-    """The message, with the option in place of the name of the field: `--keep-weights` for `keep_weights`."""
+    """Return the message with the option in place of the field: `--keep-weights` for `keep_weights`."""
     message, typed = str(error), {argument.partition("=")[0] for argument in arguments}
     field = error.name.partition("[")[0]
     option = "--" + field.replace("_", "-")
@@ -59,7 +59,7 @@ def _unknown_option(error: UnknownOptionError) -> str:
 
 
 def _of_task(typed: str) -> str | None:
-    """The option for the parameter of a task that is written much like this one."""
+    """Return the option of the task parameter whose name is nearest to this option, if one is near."""
     parameters = {name for task in TASKS.values() for name in parameters_of(task)}
     near = difflib.get_close_matches(typed.removeprefix("--"), sorted(parameters), n=1, cutoff=0.8)
     return f"--task-parameters.{near[0]}" if near else None
@@ -75,7 +75,7 @@ def _unknown_command(error: UnknownCommandError, app: App) -> str:
 
 
 def _meant(typed: str, chain: list[str], app: App) -> str | None:
-    """The command of an app that was probably meant, or the one that takes what was typed."""
+    """Return the command that was probably meant: one with a similar name, or one that takes this argument."""
     leaves = dict(leaves_of(app, chain))
     if typed.endswith(".toml"):
         return f"study run {typed}"
@@ -96,7 +96,7 @@ def _meant(typed: str, chain: list[str], app: App) -> str | None:
 
 
 def _with_option(typed: str, leaves: dict[str, App]) -> str | None:
-    """The first command that has an option like this one."""
+    """Return the first command with a similar option, and that option."""
     for path, leaf in leaves.items():
         names = [name for argument in leaf.assemble_argument_collection() for name in argument.names]
         if near := nearest(typed, [name for name in names if name.startswith("--")]):
@@ -149,12 +149,12 @@ def _within(app: App, chain: Sequence[str]) -> App:
 
 
 def commands_of(app: App) -> list[str]:
-    """The names of the commands of an app, or of one of its groups."""
+    """Return the names of the commands of an application or of one of its groups."""
     return [name for name in app if not name.startswith("-")]
 
 
 def leaves_of(app: App, chain: Sequence[str]) -> Iterator[tuple[str, App]]:
-    """The commands that do something, by their path: `study run`."""
+    """Yield every command that is not a group, with its path, such as `study run`."""
     for name in commands_of(app):
         below = app[name]
         path = [*chain, name]

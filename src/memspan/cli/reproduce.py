@@ -30,32 +30,33 @@ def reproduce(
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
 ) -> int:
-    """Run a published experiment again, and say for each number whether it agrees. Without a name, list them.
+    """Repeat a published experiment, and compare each published number with ours.
 
-    What agrees is a rule that stands beside each number. Exits with 1 if any does not.
+    The table shows the rule by which each pair of numbers is judged. Exits with 1 if any number differs. Without a
+    name the experiments are listed.
 
-    **How many sequences did the LSTM of 1997 need?**
+    **How many sequences does the LSTM of 1997 need to learn the adding problem?**
 
         memspan reproduce adding-1997
 
     Parameters
     ----------
     name
-        Experiment to run again. Without it all experiments are listed.
+        Experiment to repeat. Without a name all experiments are listed.
     full
-        Run the whole experiment. Without it, one that takes longer than ten minutes on two cores is shortened.
+        Run the whole experiment. Otherwise one that takes more than ten minutes on two cores is shortened.
     seed
-        Seed of every random number, a whole number of at least 0.
+        Seed of all random numbers, a whole number of at least 0.
     output
-        Folder for the page as Markdown, its table as CSV, and what was measured as JSON.
+        Folder for the page as Markdown, its table as CSV, and the measurements as JSON.
     workers
-        Number of processes [default: one for each core].
+        Number of worker processes [default: one for each core].
     progress
-        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere.
+        Display of progress. `auto` is a bar on a terminal and lines elsewhere.
     """
     console = new_console()
     if name is None:
-        table = Table("name", "what", "source")
+        table = Table("name", "experiment", "source")
         for reproduction in REPRODUCTIONS.values():
             table.add_row(reproduction.name, reproduction.title, reproduction.source)
         console.print(table)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
-from memspan.errors import InvalidArgument, whole_number, whole_seed
+from memspan.errors import NotFound, whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.runtime.files import make_folder
@@ -17,9 +17,9 @@ from memspan.shapes import Array
 from memspan.tasks import TASKS, Task, get_task, parameters_of, whole_numbers
 
 EDGE = 10
-"""Steps at both ends of a long sequence that are shown."""
+"""The number of steps shown at each end of a long sequence."""
 USUAL = 100
-"""T, for which risks are given."""
+"""The default T of the trivial risk and the chance accuracy."""
 
 
 def tasks(
@@ -33,38 +33,37 @@ def tasks(
     seed: Annotated[int, WHOLE] = 0,
     output: Annotated[Path, Parameter(alias="-o")] = Path(),
 ) -> int:
-    """List the tasks, or show the definition, the parameters and a sequence of one.
+    """List the tasks, or show the definition, the parameters and a sequence of one task.
 
-    **All of them**, with the loss and the accuracy that an answer reaches without looking at the input:
+    **All tasks**, with the best loss and accuracy of an answer that ignores the input:
 
         memspan tasks
 
-    **One of them**, and a picture of a few sequences in the current folder:
+    **One task**, and a picture of a few sequences in the current folder:
 
         memspan tasks adding/hs97 --plot
 
     Parameters
     ----------
     name
-        Task to show, such as `adding/any`, or a family, such as `adding`. Without it all tasks are listed.
+        Task to show, such as `adding/any`, or a family, such as `adding`. Without a name all tasks are listed.
     task_parameters
-        Parameters of the task, each by its name, such as --task-parameters.items 3.
+        Parameters of the task, each an option such as --task-parameters.items 3.
     length
-        Sequence length T for which risks are given [default: 100] and sequences are made [default: a short one].
+        Sequence length T [default: 100 for the loss and accuracy, a short one for the sequence].
     plot
-        Also draw a few sequences, with marks on the steps that hold the answer.
+        Also draw a few sequences, with marks on the steps that determine the answer.
     samples
         Number of sequences in the picture.
     seed
         Seed of the sequences, a whole number of at least 0.
     output
-        Folder for the picture, and for its numbers as CSV.
+        Folder for the picture and its numbers as CSV.
     """
     length = None if length is None else whole_number("length", length)
     family = [task for task in TASKS.values() if task.family == str(name).replace("_", "-")]
     if name is None and (plot or task_parameters):
-        rule = "given with --plot or --task-parameters, as in `memspan tasks recall --plot`"
-        raise InvalidArgument("name", rule, "none")
+        raise NotFound("Which task? Give a name with --plot or --task-parameters: `memspan tasks recall --plot`.")
     if name is None or (family and name not in TASKS and not task_parameters):
         chosen = family or list(TASKS.values())
     else:
@@ -79,7 +78,7 @@ def tasks(
         console.print(_sequence(chosen[0], length, options["seed"]))
     else:
         _list_tasks(chosen, USUAL if length is None else length, console)
-        print("`memspan tasks NAME/VARIANT` shows one of them, with a sequence.")
+        print("`memspan tasks NAME` shows one task, with a sequence.")
     for file, record in drawn.items():
         save(draw_task, record, output, file)
         print(output / f"{file}.png")
@@ -87,14 +86,16 @@ def tasks(
 
 
 def _list_tasks(tasks: list[Task], length: int, console: Console) -> None:
-    caption = f"Without looking at the input, at T = {length}: the least loss, and the highest accuracy."
+    caption = (
+        f"Trivial risk, chance: the best loss and accuracy at T = {length} of an answer that ignores the input."
+    )
     table = Table(caption=caption, caption_justify="left")
-    table.add_column("name/variant", no_wrap=True)
+    table.add_column("task", no_wrap=True)
     for heading in ("in", "out", "trivial risk", "chance"):
         table.add_column(heading, justify="right", min_width=min(7, len(heading)))
     table.add_column("source", overflow="fold")
     for task in tasks:
-        numbers = ["–"] * 4  # it has no sequences so short
+        numbers = ["–"] * 4  # the task has no sequences of this length
         if length >= task.least_length:
             _, features, outputs, _ = task.shape(length)
             risks = f"{task.trivial_risk(length):.4f}", f"{task.chance_accuracy(length):.3f}"
@@ -109,19 +110,21 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
     read = "after the last step" if output_steps is None else f"after each of the last {output_steps}"
     if task.make_loss().masked:
         read = f"once, after one of the last {output_steps}"
-    least = f", the best answer has {task.least_risk:g}" if task.least_risk else ""
+    least = f"; the best possible answer: {task.least_risk:g}" if task.least_risk else ""
     chosen = {name: value for name, value in parameters_of(task).items() if value is not None}
     rows = {
         "task": task.sentence,
         "source": task.source,
-        "shortest T": str(task.least_length),
+        "least T": str(task.least_length),
         f"at T = {length}": f"{steps} steps, {features} in, {outputs} out, read {read}",
         "inputs": ", ".join(task.input_names),
         "classes": ", ".join(task.class_names),
-        "loss": f"{task.make_loss().label}; without looking at the input {task.trivial_risk(length):.4g}{least}",
-        "correct": f"{task.rule}; by chance {task.chance_accuracy(length):.3g}",
+        "loss": f"{task.make_loss().label}; without the input at best {task.trivial_risk(length):.4g}{least}",
+        "correct": f"{task.rule}; without the input at best {task.chance_accuracy(length):.3g} of all answers",
         "parameters": ", ".join(f"{name}={value}" for name, value in chosen.items()) or "none",
-        "relatives": ", ".join(n for n, other in TASKS.items() if other.family == task.family and n != task.name),
+        "other variants": ", ".join(
+            n for n, other in TASKS.items() if other.family == task.family and n != task.name
+        ),
     }
     table = Table(title=task.name, show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
@@ -133,11 +136,11 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
 
 
 def _sequence(task: Task, length: int | None, seed: int) -> Table:
-    """One sequence, step by step; of a long one the first and last steps, and those where the answer lies."""
+    """Return the table of one sequence; of a long one the first and last steps, and those with the answer."""
     length = max(8, task.least_length) if length is None else length
     record = TaskSamples.of(task, length, samples=1, seed=seed)
     steps, first = record.end(0), len(record.x) - len(record.y)
-    caption = "*: the step holds a part of the answer"
+    caption = "* The answer depends on this step."
     table = Table(
         title=f"A sequence at T = {length}", title_justify="left", caption=caption, caption_justify="left"
     )
@@ -158,7 +161,7 @@ def _sequence(task: Task, length: int | None, seed: int) -> Table:
 
 
 def _in_words(values: Array, names: tuple[str, ...]) -> str:
-    """The name of the one that is 1, or the numbers."""
+    """Return the name of the entry that is 1 if the others are 0, else the numbers."""
     if len(names) == len(values) and sorted(values.tolist()) == [0.0] * (len(values) - 1) + [1.0]:
         return names[int(values.argmax())]
     return ", ".join(f"{value:.3g}" for value in values)

@@ -10,7 +10,7 @@ from memspan.cli.store.show import show
 
 HELP = """List, inspect, export, delete and repair stored studies.
 
-**What there is:**
+**The studies in `memspan.sqlite`:**
 
     memspan store ls
 """

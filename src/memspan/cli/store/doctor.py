@@ -4,33 +4,32 @@ from pathlib import Path
 from typing import Annotated
 
 from memspan.cli.console import STORE
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import Conflict, UnreadableFile
 from memspan.store.repair import diagnose
 
 
 def doctor(*, store: Annotated[str, STORE] = "memspan.sqlite", rescue: Path | None = None) -> int:
-    """Say what is wrong with a SQLite store, and save what can be read. The store is not changed.
+    """Check a SQLite store for damage, and copy all readable rows to a new file. The store is not changed.
 
-    Exits with 3 if anything is wrong.
+    Exits with 3 if the store is damaged.
 
-    **Save what can be read of a damaged store:**
+    **Save the readable rows of a damaged store:**
 
         memspan store doctor --store broken.sqlite --rescue saved.sqlite
 
     Parameters
     ----------
     rescue
-        New file for all rows that can be read: a store, or with the ending .jsonl a line of JSON for each row.
+        New file for all readable rows: a store, or one line of JSON for each row if the name ends in .jsonl.
     """
     if "://" in store:
-        rule = "a SQLite file; a server looks after itself"
-        raise InvalidArgument("store", rule, "a URL")
+        raise Conflict("`memspan store doctor` checks SQLite files only. Pass a file to --store.")
     found = diagnose(store, rescue)
     for place, rows in (store, found.rows), (rescue, found.saved):
         if rows:
             counts = ", ".join(f"{name} {count:,}" for name, count in rows.items())
-            print(f"{place}: {'can be read' if place == store else 'saved'}: {counts}")
+            print(f"{place}: {'readable' if place == store else 'saved'} rows: {counts}")
     if found.sound:
-        print("Nothing is wrong.")
+        print("The store is sound.")
         return 0
-    raise UnreadableFile("\n  ".join([f"{store} is not sound:", *found.complaints]))
+    raise UnreadableFile("\n  ".join([f"{store} is damaged:", *found.complaints]))

@@ -24,9 +24,9 @@ def export(
     force: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Write the trials of a study to a file, a row each.
+    """Write the trials of a study to a file, one row for each trial.
 
-    **As a table for a spreadsheet:**
+    **A table for a spreadsheet:**
 
         memspan store export gates --output gates.csv
 
@@ -37,9 +37,9 @@ def export(
     output
         File for the trials, such as gates.csv, gates.json or gates.parquet. It must be new, unless with --force.
     format
-        Format of the file [default: by the ending of its name].
+        Format of the file [default: from the ending of its name].
     curves
-        Write loss curves and gradients too, which CSV cannot hold.
+        Also write loss curves and gradients, as JSON or Parquet; CSV cannot hold them.
     force
         Replace the file if it exists.
     """
@@ -47,14 +47,14 @@ def export(
         entry = opened.find(name)
         count = export_trials(entry, output, format, curves=curves, force=force)
         begun = next(found.versions.memspan for found in opened.overviews() if found.name == name)
-    if begun.startswith("0.1."):  # some script may read what that version wrote
+    if begun.startswith("0.1."):  # scripts may read the columns of that version
         _tell_renamed(entry.study)
     print(f"{output}: {count:,} trials")
     return 0
 
 
 def _tell_renamed(study: Study) -> None:
-    """Name the columns of this study that memspan 0.1 named otherwise."""
+    """Print the new names of the columns that memspan 0.1 named otherwise."""
     renamed = old_columns(name.replace(".", "_") for name in study.values())
     pairs = ", ".join(f"{old} is now {new}" for old, new in renamed.items())
-    say(f"memspan: {pairs}; memspan {UNTIL} writes the new columns only")
+    say(f"memspan: renamed columns: {pairs}. memspan {UNTIL} will write only the new ones.")

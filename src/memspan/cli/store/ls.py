@@ -10,7 +10,7 @@ from memspan.store import Store
 def ls(*, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
     """List the studies in a store.
 
-    **Those in a file of another name:**
+    **A store in another file:**
 
         memspan store ls --store results.sqlite
     """

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE
-from memspan.errors import Conflict, InvalidArgument
+from memspan.errors import Conflict, NotFound
 from memspan.runtime.progress import plain
 from memspan.store import Store
 
@@ -18,9 +18,9 @@ def rm(
 ) -> int:
     """Delete studies from a store, with all their trials. This cannot be undone.
 
-    A SQLite file does not become smaller; the next trials take the free space.
+    A SQLite file does not shrink; later trials use the freed space.
 
-    **One study, without a question:**
+    **One study, without confirmation:**
 
         memspan store rm gates --yes
 
@@ -29,12 +29,12 @@ def rm(
     names
         Names of the studies, one or several.
     yes
-        Delete it without asking.
+        Delete without asking for confirmation.
     """
     if not names:
-        raise InvalidArgument("the study", "named, as in `memspan store rm mine`", "no name")
+        raise NotFound("Which study? Pass its name, as in `memspan store rm mine`; `memspan store ls` lists them.")
     with Store(store) as opened:
-        counts = {name: opened.count(name) for name in names}  # before any of them is deleted
+        counts = {name: opened.count(name) for name in names}  # so that an unknown name deletes nothing
         listed = ", ".join(f"{plain(name)} ({count:,} trials)" for name, count in counts.items())
         if not yes and not _confirmed(listed):
             print("Nothing was deleted.")
@@ -46,6 +46,7 @@ def rm(
 
 
 def _confirmed(listed: str) -> bool:
+    """Ask on the terminal whether to delete."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise Conflict("Standard input is not a terminal; pass --yes to delete.")
     return input(f"Delete {listed}? [y/N] ").strip().lower() in ("y", "yes")

@@ -9,7 +9,7 @@ from memspan.store import Store
 
 
 def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """Show what the store holds of a study: its specification, where it was run, how its trials ended.
+    """Show the stored record of a study: its settings, software versions, machine, and the outcomes of its trials.
 
     **One study:**
 
@@ -29,7 +29,7 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     rows |= {"repetitions": str(entry.study.repetitions), "keep weights": str(entry.study.keep_weights)}
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(found.counts.items()))
     rows |= {"trials": f"{found.done:,} of {found.trials:,}" + (f": {counts}" if counts else "")}
-    rows |= {"hash": found.hash, "since": found.created}
+    rows |= {"checksum": found.hash, "created": found.created}
     rows |= {name: str(value) for name, value in found.versions.model_dump().items()}
     rows |= {"size of the store": f"{size:,} bytes"}
     table = Table(title=shown(name), show_header=False, title_justify="left")

@@ -1,4 +1,4 @@
-"""Which study is meant, where no name is given; and the table of all of them."""
+"""The choice of a study if no name is given, and the table of all studies."""
 
 from rich.table import Table
 
@@ -7,11 +7,11 @@ from memspan.errors import Conflict, NotFound
 from memspan.runtime.progress import plain
 from memspan.store.store import Overview
 
-MOST_NAMED = 10  # studies, in a message
+MOST_NAMED = 10  # the most studies to name in a message
 
 
 def the_one(found: list[Overview], otherwise: str) -> Overview:
-    """The only one of these; `otherwise` says why there may be none."""
+    """Return the only study of the list. `otherwise` is the message if the list is empty."""
     if not found:
         raise NotFound(otherwise)
     if len(found) > 1:
@@ -28,7 +28,7 @@ def overview_table(overviews: list[Overview]) -> Table:
         table.add_column(heading, overflow="fold")
     for heading in ("configurations", "done", "solved", "failed"):
         table.add_column(heading, justify="right")
-    table.add_column("since", no_wrap=True)
+    table.add_column("created", no_wrap=True)
     for found in overviews:
         names = [", ".join(found.study.values()[field]) for field in ("task", "cell")]
         counts = [str(found.counts.get(outcome, 0)) for outcome in ("solved", "failed")]

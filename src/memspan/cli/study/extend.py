@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from memspan.cli.console import WHOLE
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, NotFound
 from memspan.store import Store
 from memspan.study import Study
 
@@ -16,24 +16,28 @@ def extend(
     name: str,
     /,
     *,
-    lengths: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=True, negative="")] = None,
+    lengths: Annotated[
+        tuple[str, ...] | None, Parameter(consume_multiple=True, negative="", metavar="INT,...")
+    ] = None,
     repetitions: Annotated[int | None, WHOLE] = None,
     options: RunOptions = OPTIONS,
 ) -> int:
-    """Add lengths or repetitions to a stored study, and run what is missing. All else is taken from the store.
+    """Add lengths or repetitions to a stored study, and run the missing trials.
 
-    **Twice as many repetitions, and two lengths more:**
+    All other settings are those of the stored study.
+
+    **Up to 40 repetitions, and two more lengths:**
 
         memspan study extend gates --repetitions 40 --lengths 120,160
 
     Parameters
     ----------
     name
-        The study.
+        Name of the study.
     lengths
-        Sequence lengths T to add, such as 120,160.
+        Sequence lengths T to add to those of the study, such as 120,160.
     repetitions
-        Networks trained at each length, those in the store included.
+        Number of networks trained at each length, including those already trained.
     """
     with Store(options.store) as opened:
         study = opened.find(name).study
@@ -43,10 +47,10 @@ def extend(
 def extended(study: Study, lengths: tuple[str, ...] | None, repetitions: int | None) -> Study:
     """The study with more lengths, more repetitions, or both."""
     if lengths is None and repetitions is None:
-        raise InvalidArgument("lengths or repetitions", "given", "neither")
+        raise NotFound("Nothing to add: pass --lengths, --repetitions or both.")
     if repetitions is not None:
         if repetitions < study.repetitions:
-            raise InvalidArgument("repetitions", f"at least {study.repetitions}, those in the store", repetitions)
+            raise InvalidArgument("repetitions", f"at least {study.repetitions}, as in the store", repetitions)
         study = study.with_(repetitions=repetitions)
     if lengths is not None:
         study = study.with_(lengths={*study.lengths, *study.with_(lengths=lengths).lengths})

@@ -1,4 +1,4 @@
-"""The options of `memspan study run` and `resume`: one for each field of a study, and how it is run."""
+"""The options of `memspan study run`, `extend` and `resume`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from memspan.cli.console import STORE, WHOLE
 from memspan.cli.fields import given, options_of
-from memspan.errors import InvalidArgument, whole_number
+from memspan.errors import Conflict, whole_number
 from memspan.execution.teams import available_cores
 from memspan.study import Study
 
@@ -21,23 +21,23 @@ Flags = options_of(Study.model_fields)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RunOptions:
-    """How a study is run, and where its results go.
+    """Options about running a study and saving its results.
 
     Attributes
     ----------
     output
-        Folder for the figures [default: one for each study in runs/].
+        Folder for the figures [default: a folder with the name of the study in runs/].
     figures
-        Whether to draw the figures at the end.
+        Draw the figures at the end.
     workers
-        Number of processes; 0 runs everything in this one [default: one for each core].
+        Number of worker processes; 0 trains in the main process [default: one for each core].
     scheduler
-        Address of a Dask scheduler, or the .json file that it writes. Its workers are used instead of processes.
+        Address of a Dask scheduler, or its scheduler file (.json). Trials then run on its workers.
     retry_failed
-        Run trials again that failed for a reason outside the study, such as memory that ran out.
+        Run failed trials again, such as those that ran out of memory.
     progress
-        How progress is shown; `auto` takes a bar on a terminal, and lines elsewhere. `json` prints each event as a
-        line on standard output, for other programs.
+        Display of progress. `auto` is a bar on a terminal and lines elsewhere. `json` prints one line of JSON for
+        each event, for other programs, and no table.
     """
 
     store: Annotated[str, STORE] = "memspan.sqlite"
@@ -50,7 +50,7 @@ class RunOptions:
 
     @property
     def processes(self) -> int:
-        """How many worker processes to start: by default as many as there are cores; none with a scheduler."""
+        """The number of worker processes to start: by default one for each core, or none with a scheduler."""
         if self.workers is not None:
             return whole_number("workers", self.workers, least=0)
         return available_cores() if self.scheduler is None else 0
@@ -60,11 +60,11 @@ OPTIONS = RunOptions()
 
 
 def specified(specification: Path | None, flags: Any) -> Study:
-    """The study of a file, with what the options change."""
+    """Return the study of the file, changed by the options."""
     typed = given(flags)
     for name, values in typed.items():
         if specification is None and name != "name" and any(value.endswith(".toml") for value in values):
-            raise InvalidArgument("the study file", "before the options", f"among the values of {name}")
+            raise Conflict(f"The study file must come before the options; it was taken as a value of {name}.")
     if "name" in typed:
         typed["name"] = " ".join(typed["name"])
     return Study(**typed) if specification is None else Study.read(specification, **typed)

@@ -12,20 +12,20 @@ def resume(
     *,
     options: RunOptions = OPTIONS,
 ) -> int:
-    """Go on with a study that was not finished.
+    """Continue an unfinished study: run its missing trials.
 
-    **The only one** in the store that is not finished:
+    **The only unfinished study** in the store:
 
         memspan study resume
 
-    **One by its name:**
+    **A study chosen by its name:**
 
         memspan study resume gates --workers 4
 
     Parameters
     ----------
     name
-        Name of the study [default: the only one that is not finished].
+        Name of the study [default: the only unfinished study].
     """
     with Store(options.store) as opened:
         if name is not None:

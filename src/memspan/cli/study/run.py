@@ -18,21 +18,21 @@ def run(
     options: RunOptions = OPTIONS,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Run a study, or what is missing of it.
+    """Run a study: train every configuration at every length, several times.
 
-    Each trial is a function of its configuration, length and repetition, bit for bit, wherever it runs. So what is
-    in the store is not run again: after an interruption the same command goes on, and more lengths, repetitions or
-    values only add to what is there.
+    The result of a trial depends only on its configuration, length and repetition, to the last bit. So trials that
+    are in the store are not run again: the same command continues after an interruption, and with more lengths,
+    repetitions or values it runs only the new trials.
 
-    **The assignment's network**, from lengths that it solves to lengths that it does not:
+    **The first study**: a tanh network, from lengths that it solves to lengths that it does not:
 
         memspan study run
 
-    **Does an orthogonal R reach further?**
+    **Does a network with an orthogonal initial R solve longer lengths?**
 
         memspan study run --init orthogonal --learning-rate 0.001 --lengths 10,20,30,50
 
-    **Two cells and three sizes**, each combination, from a file and with another seed:
+    **All combinations of two cells and three sizes**, other settings from a file, with another seed:
 
         memspan study run gates.toml --cell lstm,gru --hidden 16,32,64 --seed 1
 
@@ -43,9 +43,9 @@ def run(
     Parameters
     ----------
     specification
-        TOML file of a study: any of the options below as keys, with a list where several values are meant.
+        TOML file of a study. Its keys are the options below, with `_` for `-`; several values are a list.
     dry_run
-        Only print how many trials are missing, how long they take at most, and how much memory they need.
+        Only print how many trials are missing, the longest time that they can take, and the memory that they need.
     """
     study = specified(specification, flags)
     if not dry_run:

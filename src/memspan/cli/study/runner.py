@@ -1,4 +1,4 @@
-"""Running a study from the command line: what is printed, and how it is gone on with."""
+"""Running a study from the command line: its table and figures, and the command that continues it."""
 
 import errno
 import os
@@ -27,9 +27,9 @@ def run_and_print(study: Study, options: RunOptions) -> int:
     """Run a study, print its table and draw its figures; return the exit code."""
     output = options.output or Path("runs") / folder_name(study.name or default_name(study))
     if options.figures:
-        demand_folder(output if options.output else output.parent)  # before hours are spent on what goes in
-    said = options.progress == "json"  # everything, and nobody wants tables and figures
-    drawn = options.figures and not said
+        demand_folder(output if options.output else output.parent)  # before hours are spent on the figures
+    as_json = options.progress == "json"  # for programs, which read neither tables nor figures
+    drawn = options.figures and not as_json
     begun: list[Planned] = []
 
     def listen(event: Event) -> None:
@@ -46,11 +46,11 @@ def run_and_print(study: Study, options: RunOptions) -> int:
             result = running.result() if drawn and draws_trials(study) else running.summary()
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
-            ignore_interrupts()  # the end has begun, and is short
+            ignore_interrupts()  # the program is ending
         if begun and not isinstance(error, StoreLost):
-            _say_how_to_go_on(begun[0].name, options)
+            _say_how_to_continue(begun[0].name, options)
         raise
-    if not said:
+    if not as_json:
         print_result(result)
         if drawn:
             folder = options.output or Path("runs") / folder_name(running.name)
@@ -61,39 +61,39 @@ def run_and_print(study: Study, options: RunOptions) -> int:
 
 
 def _draw(result: StudySummary, output: Path, *, default: bool, needed: bool) -> None:
-    """Save the figures and print their paths; where nothing was run the disk may be read-only."""
+    """Save the figures and print their paths. A read-only disk is an error only if trials were run."""
     try:
         if default:
-            output.parent.mkdir(exist_ok=True)  # the choice is memspan's own
+            output.parent.mkdir(exist_ok=True)  # memspan chose this folder, not the user
         print_paths(save_figures(result, output))
     except OSError as error:
         if needed or error.errno not in (errno.EROFS, errno.EACCES):
             raise
-        say(f"memspan: no figures are drawn, as {output} cannot be written: {error.strerror}")
+        say(f"memspan: no figures: cannot write to {output}: {error.strerror}")
 
 
-def _say_how_to_go_on(name: str, options: RunOptions) -> None:
-    """On standard error, if there is anything to go on with."""
+def _say_how_to_continue(name: str, options: RunOptions) -> None:
+    """Print the command that continues the study, on standard error."""
     more = f" --scheduler {shlex.quote(without_passwords(options.scheduler))}" if options.scheduler else ""
     command = resume_command(name, options.store) + more
-    say(f"memspan: what was finished is kept; go on with\n  {command}")
+    say(f"memspan: finished trials are stored. To continue:\n  {command}")
 
 
 def resume_command(name: str, store: str) -> str:
-    """For the shell; without the password of a database."""
-    usual = os.environ.get("MEMSPAN_STORE", "memspan.sqlite")
-    options = [] if store == usual else ["--store", place(store)]
+    """Return the command that continues a study, quoted for the shell, without the password of a database."""
+    default = os.environ.get("MEMSPAN_STORE", "memspan.sqlite")
+    options = [] if store == default else ["--store", place(store)]
     named = [*options, "--", name] if name.startswith("-") else [name, *options]
     return plain(shlex.join(["memspan", "study", "resume", *named]))
 
 
 def place(store: str) -> str:
-    """As it may be shown."""
+    """Return the address of the store without its password."""
     return database(store).place
 
 
 def print_result(result: StudySummary) -> None:
-    """The table, what failed, and the answer."""
+    """Print the table, the reasons of failed trials, and the longest length solved."""
     console = new_console()
     console.print(result.table())
     for reason in result.failures:
@@ -102,6 +102,6 @@ def print_result(result: StudySummary) -> None:
 
 
 def print_paths(figures: list[Path]) -> None:
-    """A line each."""
+    """Print one path a line."""
     for path in figures:
         print(path)

@@ -6,9 +6,9 @@ from memspan.study import Study
 
 
 def schema() -> int:
-    """Print the JSON schema of the study file, for editors that complete and check it.
+    """Print the JSON schema of study files, with which an editor can complete and check them.
 
-    **Into a file**, which editors with Taplo find where a TOML file begins with `#:schema memspan.schema.json`:
+    **Save it to a file.** Editors with Taplo use it if a TOML file begins with `#:schema memspan.schema.json`:
 
         memspan study schema > memspan.schema.json
     """

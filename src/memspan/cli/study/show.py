@@ -22,9 +22,9 @@ def show(
     store: Annotated[str, STORE] = "memspan.sqlite",
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
 ) -> int:
-    """Print the table of a study, and draw its figures if a folder for them is given.
+    """Print the results of a stored study, and draw its figures if --output is given.
 
-    **Its table, and its figures in the folder `figures`:**
+    **The table, and the figures in the folder `figures`:**
 
         memspan study show gates --output figures
 
@@ -33,7 +33,7 @@ def show(
     name
         Name of the study [default: the only one in the store].
     configuration
-        Number of the one configuration to show, counted from 1 [default: all].
+        Number of a single configuration to show, counted from 1 [default: all].
     output
         Folder for the figures. Without it none are drawn.
     """

@@ -12,7 +12,7 @@ from memspan.store import Store
 
 
 def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """Say how far a study is, or all of them.
+    """Show how many trials of a study, or of all studies, are done.
 
     **One study, length by length:**
 
@@ -21,7 +21,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     Parameters
     ----------
     name
-        Name of the study. Without it all studies of the store are listed.
+        Name of the study. Without a name all studies in the store are listed.
     """
     with Store(store) as opened:
         if name is None:
@@ -32,7 +32,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     each = entry.study.repetitions * len(entry.study.configurations)
     done = sum(sum(outcomes.values()) for outcomes in counts.values())
     total = each * len(entry.study.lengths)
-    state = "finished" if done == total else f"not finished: {total - done:,} trials are missing"
+    state = "finished" if done == total else f"unfinished: {total - done:,} trials are missing"
     table = Table()
     for heading in ("length", "done", "solved", "unsolved", "diverged", "failed"):
         table.add_column(heading, justify="right")
