@@ -114,7 +114,7 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
     assert "memspan.sqlite: readable rows: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
-    assert "saved.sqlite: saved: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
+    assert "saved.sqlite: saved rows: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
     assert err.startswith("memspan: memspan.sqlite is damaged:\n")
     assert path.read_bytes() == damaged
     with Store("saved.sqlite") as store:

@@ -116,7 +116,7 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
         ("lengths = [", "the study file must be TOML in UTF-8, got study.toml: "),
         ("learning_rate = nan", "learning_rate must be a finite number, got nan"),
         ("lengths = [1000000000000]", "lengths[0] must be at most 2,147,483,647, got 1000000000000"),
-        ("lengths = [2000000000]", "the study needs "),
+        ("lengths = [2000000000]", " needs buffers of "),
         (f"seed = 0x{'f' * 20_000}", "seed must be at most 2**128 - 1, got an integer of about 24,083 digits"),
         (f"hidden = 1{'0' * 400}", "hidden must be at most 2,147,483,647, got an integer of about 401 digits"),
         (f"keep_weights = 1{'0' * 30}", "keep_weights must be at most 2,147,483,647, got 1000000000000000"),
@@ -129,7 +129,7 @@ def test_another_study_of_that_name_is_refused(memspan_, small):
             "the study file must be at most 1,000,000 bytes long, got study.toml",
         ),
         ("learning_rate = 1" + "0" * 400, "learning_rate must be a finite number, got an integer of about 401"),
-        ("hidden = 1000000000", "the study needs "),
+        ("hidden = 1000000000", " needs buffers of "),
         ("self = 1", "Unknown field 'self'."),
         (f"hidden = {'1' * 5000}", "the study file must be TOML in UTF-8, got study.toml: "),
         (f"lengths = {'[' * 3000}{']' * 3000}", "the study file must be nested at most 20 levels deep, got study"),
@@ -234,8 +234,8 @@ def test_a_study_grows_by_its_name_alone(memspan_, small):
     for options, message in (
         ("", "Nothing to add: pass --lengths, --repetitions or both."),
         ("--repetitions 2", "--repetitions must be at least 3, as in the store, got 2"),
-        ("--lengths x", "lengths takes integers, got 'x'."),
-        ("--lengths 0", "lengths[0] must be at least 1, got '0'"),
+        ("--lengths x", "--lengths takes integers, got 'x'."),
+        ("--lengths 0", "--lengths must be at least 1, got '0'"),
     ):
         assert memspan_([*name, *options.split(), *QUIET.split()]) == (2, "", f"memspan: {message}\n")
     assert memspan_(f"study extend your --repetitions 9 {QUIET}")[0] == 2
