@@ -15,8 +15,8 @@ class Larger(Task):
     """Was the first of T numbers larger than the second?"""
 
     family, source = "larger", "this test"
-    sentence = "After T random numbers, answer whether the first was larger than the second."
-    rule = "probability above one half for the right side"
+    sentence = "After T random numbers, report whether the first was larger than the second."
+    rule = "a probability above one half for the right answer"
 
     def shape(self, length):
         return Shape(length, 1, 1)
@@ -140,23 +140,23 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (
             two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, y)),
             "mask",
-            "what is correct, for other answers where there is no label, differs",
+            "correctness, after changing outputs without a label, differs",
         ),
         (
             two_answers(correct=lambda self, y_hat, y: Larger().correct(y_hat, np.nan_to_num(y))),
             "mask",
-            "what is correct, for other answers where there is no label, differs",
+            "correctness, after changing outputs without a label, differs",
         ),
         (
             two_answers(make_loss=lambda self: SoftmaxCrossEntropy(masked=True)),
             "finite",
-            "labels that its loss refuses at T = 2: y must be of rows that are NaN as a whole or not at all",
+            "labels that the loss refuses at T = 2: y must be rows that are all NaN or free of NaN",
         ),
         (changed(sentence="Which"), "words", "the sentence 'Which'"),
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),
         (changed(checked_length=any_length), "lengths", "0 is accepted as a length"),
-        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "the shape of y at T = 2"),
+        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "must make x and y of shapes"),
         (
             changed(trivial_answer=lambda self, length: np.zeros((1, 1))),
             "shapes",
@@ -167,9 +167,13 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (
             changed(mask=lambda self, y: np.zeros(y.shape[:-1], bool)),
             "mask",
-            "a sequence of which no answer counts",
+            "a sequence in which no answer counts",
         ),
-        (changed(correct=lambda self, y_hat, y: 2.0 * np.ones(len(y))), "mask", "less than 0 or more than 1"),
+        (
+            changed(correct=lambda self, y_hat, y: 2.0 * np.ones(len(y))),
+            "mask",
+            "a correctness below 0 or above 1",
+        ),
         (changed(make=of_the_batch), "split", "x of"),
         (changed(sample=in_blocks), "split", "x of"),
         (changed(make=out_of_the_blue), "keys", "x for the same key differs"),
@@ -193,11 +197,11 @@ def test_labels_may_be_missing_in_some_outputs_alone():
             "oracle",
             "another shape than",
         ),
-        (changed(trivial_answer=lambda self, length: np.full(1, 0.5)), "best", "a smaller loss"),
+        (changed(trivial_answer=lambda self, length: np.full(1, 0.5)), "best", "a loss that is"),
         (
             changed(correct=lambda self, y_hat, y: y_hat[:, 0] > 0.5),
             "best",
-            "a higher accuracy",
+            "an accuracy that is",
         ),
         (changed(trivial_risk=lambda self, length: 0.68), "trivial risk", "0.693147"),
         (

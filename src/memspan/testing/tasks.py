@@ -66,23 +66,23 @@ def constant(answer: Array, y: Array) -> Array:
 
 
 def by_step(values: Array, dimensions: int) -> Array:
-    """Add an axis for the steps that are read out, if it is missing."""
+    """Add the axis of the last K steps if it is missing."""
     return values[np.newaxis] if values.ndim < dimensions else values
 
 
 def losses(task: Task, y_hat: Array, y: Array) -> Array:
     """The loss of each sequence, `[B]`."""
     y_hat, y = by_step(y_hat, 3), by_step(y, 3)
-    asked = ~np.isnan(y)
-    values, _ = task.make_loss()._parts(y_hat, np.where(asked, y, 0))
-    asked = asked[..., : values.shape[-1]]
-    return np.asarray(np.where(asked, values, 0).sum(axis=(0, 2)) / asked.sum(axis=(0, 2)))
+    counted = ~np.isnan(y)
+    values, _ = task.make_loss()._parts(y_hat, np.where(counted, y, 0))
+    counted = counted[..., : values.shape[-1]]
+    return np.asarray(np.where(counted, values, 0).sum(axis=(0, 2)) / counted.sum(axis=(0, 2)))
 
 
 def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
     """The accuracy of each sequence, `[B]`."""
-    correct, asked = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
-    return np.asarray(np.where(asked, correct, 0).sum(axis=0) / asked.sum(axis=0))
+    correct, counted = (by_step(part, 2) for part in (task.correct(y_hat, y), task.mask(y)))
+    return np.asarray(np.where(counted, correct, 0).sum(axis=0) / counted.sum(axis=0))
 
 
 def many(task: Task, length: int) -> Iterator[Batch]:
@@ -152,30 +152,30 @@ def _check_finite(task: Task) -> None:
         demand(np.isfinite(x).all(), f"an x of T = {length} that is not finite")
         missing = np.isnan(y)
         demand(np.isfinite(y[~missing]).all(), f"infinite labels at T = {length}")
-        demand(task.make_loss().masked or not missing.any(), "labels of NaN, and a loss that does not mask them")
+        demand(task.make_loss().masked or not missing.any(), "labels of NaN, but a loss that is not masked")
         try:
             task.make_loss().check_labels(y)
         except InvalidArgument as error:
-            raise Found(f"labels that its loss refuses at T = {length}: {error}") from None
+            raise Found(f"labels that the loss refuses at T = {length}: {error}") from None
         demand(by_step(~missing.all(axis=-1), 2).any(axis=0).all(), "a sequence without a label")
 
 
 def _check_mask(task: Task) -> None:
     for length in some_lengths(task):
         x, y = task.sample(length, 20, np.random.default_rng(1))
-        asked, clean = task.mask(y), task.noise_free(x, y)
-        demand_equal((asked.shape, asked.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
-        demand(not (asked & np.isnan(y).all(axis=-1)).any(), "an answer that counts, and has no label")
-        demand(by_step(asked, 2).any(axis=0).all(), "a sequence of which no answer counts")
+        counted, clean = task.mask(y), task.noise_free(x, y)
+        demand_equal((counted.shape, counted.dtype), (y.shape[:-1], np.dtype(bool)), "shape and dtype of the mask")
+        demand(not (counted & np.isnan(y).all(axis=-1)).any(), "an answer that counts but has no label")
+        demand(by_step(counted, 2).any(axis=0).all(), "a sequence in which no answer counts")
         demand_equal(clean.shape, y.shape, "the shape of the labels without noise")
-        demand_same(np.isnan(clean), np.isnan(y), "where there is a label, with noise and without,")
+        demand_same(np.isnan(clean), np.isnan(y), "the places of the labels, with and without noise,")
         correct = task.correct(np.nan_to_num(y), y)
         others = task.correct(np.where(np.isnan(y), 7.0, y), y)
-        demand_same(others[asked], correct[asked], "what is correct, for other answers where there is no label,")
-        demand_equal(correct.shape, y.shape[:-1], "the shape of what is correct")
+        demand_same(others[counted], correct[counted], "correctness, after changing outputs without a label,")
+        demand_equal(correct.shape, y.shape[:-1], "the shape of the correctness")
         demand(
-            ((correct >= 0) & (correct <= 1))[asked].all(),
-            "answers that are correct to less than 0 or more than 1",
+            ((correct >= 0) & (correct <= 1))[counted].all(),
+            "a correctness below 0 or above 1",
         )
 
 
@@ -253,9 +253,11 @@ def _check_best(task: Task) -> None:
         moves = [rng.normal(0, size, outputs) for size in np.geomspace(0.01, 2, 12)]
     for move in moves:
         lower = losses(task, trivial + move, y) - risk
-        demand(lower.mean() >= -error_of(lower), f"a smaller loss, by {-lower.mean():.3g}, moved by {move}")
+        found = f"a loss that is {-lower.mean():.3g} smaller for the answer plus {move}"
+        demand(lower.mean() >= -error_of(lower), found)
         higher = accuracies(task, best + move, clean) - correct
-        demand(higher.mean() <= error_of(higher), f"a higher accuracy, by {higher.mean():.3g}, moved by {move}")
+        found = f"an accuracy that is {higher.mean():.3g} higher for the answer plus {move}"
+        demand(higher.mean() <= error_of(higher), found)
 
 
 def _check_oracle(task: Task) -> None:
@@ -266,7 +268,7 @@ def _check_oracle(task: Task) -> None:
     def sure(right: Array) -> Array:
         return np.where(np.isnan(y), 0, 40 * (2 * right - 1) if loss.label.startswith("cross") else right)
 
-    demand(loss.forward(sure(y), y) < 1e-12, f"a loss of {loss.forward(sure(y), y):.3g} for the labels themselves")
+    demand(loss.forward(sure(y), y) < 1e-12, f"a loss of {loss.forward(sure(y), y):.3g} for the right answers")
     known = sure(labels)
     demand_equal(task.accuracy(known, labels), 1.0, "the accuracy of the right answers")
     demand_equal(task.accuracy(np.full_like(known, np.nan), labels), 0.0, "the accuracy of NaN")
@@ -274,7 +276,7 @@ def _check_oracle(task: Task) -> None:
         task.accuracy(known[..., :1, :], labels)
     except InvalidArgument:
         return
-    raise Found("that accuracy accepts answers of another shape than the labels")
+    raise Found("accuracy accepts answers of another shape than the labels")
 
 
 def _check_lengths(task: Task) -> None:
@@ -295,27 +297,31 @@ def _check_lengths(task: Task) -> None:
 
 TASK_CONTRACTS: dict[str, Contract[Task]] = {
     "words": Contract(
-        "A task has a name, a sentence, a source and a rule, names for all inputs and classes or for none, "
-        "a chance accuracy above 0 and below 1, and a trivial risk above the least risk.",
+        "A task has a name, a sentence, a source and a rule. It names all inputs and classes, or none. Its chance "
+        "accuracy is between 0 and 1, and its trivial risk is above its least risk.",
         _check_words,
     ),
     "lengths": Contract(
-        "A length that is not a whole number, or below the shortest, raises InvalidArgument.", _check_lengths
+        "A length that is no whole number, or is below the shortest, raises InvalidArgument.", _check_lengths
     ),
     "shapes": Contract("x, y and the two constant answers have the shapes that `shape` states.", _check_shapes),
     "finite": Contract(
-        "x is finite, and the loss takes the labels; where it is masked some of a sequence's may be NaN.",
+        "x is finite, and the loss accepts the labels. Labels may be NaN only if the loss is masked.",
         _check_finite,
     ),
     "mask": Contract(
-        "What counts has a label, something counts in each sequence, it is correct to 0 ... 1, and an answer "
-        "without a label decides nothing.",
+        "Every answer that counts has a label and is correct to a degree from 0 to 1. Each sequence has one. "
+        "Outputs without a label do not affect the result.",
         _check_mask,
     ),
     "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
-    "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),
-    "ownership": Contract("The caller owns the arrays, and no call changes its arguments.", _check_ownership),
-    "relevant": Contract("`relevant` returns bool `[T, B]`, with a mark in each sequence.", _check_relevant),
+    "keys": Contract("The same key gives the same sequences, and another key gives other sequences.", _check_keys),
+    "ownership": Contract(
+        "The caller may change the returned arrays, and no method changes its arguments.", _check_ownership
+    ),
+    "relevant": Contract(
+        "`relevant` returns a bool array `[T, B]` that marks at least one step of each sequence.", _check_relevant
+    ),
     "oracle": Contract("The right answers have loss 0 and accuracy 1; NaN has accuracy 0.", _check_oracle),
     "best": Contract(
         "No constant has a smaller loss than the trivial answer, or a higher accuracy than the chance answer.",
@@ -325,7 +331,7 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
         "The trivial risk is the loss of the trivial answer.", _check_trivial_risk, slow=True
     ),
     "chance accuracy": Contract(
-        "The chance accuracy is that of the chance answer.", _check_chance_accuracy, slow=True
+        "The chance accuracy is the accuracy of the chance answer.", _check_chance_accuracy, slow=True
     ),
 }
 """All contracts of a task by name, in the order of checking."""
