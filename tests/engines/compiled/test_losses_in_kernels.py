@@ -77,5 +77,5 @@ def test_a_row_that_is_partly_masked_is_refused_in_every_batch_and_of_every_mode
     partly = good.copy()
     partly[1, hole] = np.nan
     assert np.isfinite(engine.differentiate(weights, [(x, good)] * 2).losses).all()
-    with pytest.raises(InvalidArgument, match="y must be of rows that are NaN as a whole or not at all"):
+    with pytest.raises(InvalidArgument, match="y must be rows that are all NaN or free of NaN"):
         engine.differentiate(weights, [(x, good), (x, partly)])
