@@ -23,7 +23,7 @@ import numpy as np
 from memspan import CELLS, MSELoss, Network
 from memspan.engines.compiled import CompiledEngine, compiling
 
-compiling.PATIENCE = 1e9  # print no messages about compiling
+compiling.LOADING_SECONDS = 1e9  # print no messages about compiling
 found = {{}}
 for cell in ("rnn", *CELLS):
     if cell == "rnn" and found:  # the same kernel is not compiled twice

@@ -1,4 +1,4 @@
-"""Write `docs/cells.md` from `memspan.CELLS`: `python docs/make_cells.py`. A test compares the two."""
+"""Run `python docs/make_cells.py` to write `docs/cells.md` from `memspan.CELLS`. A test compares them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,45 +14,49 @@ INTRODUCTION = f"""\
 
 *Written by `docs/make_cells.py` from `memspan.CELLS` and the docstrings of `memspan.cells`.*
 
-Every cell is the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s` and then something pointwise, one unit at a time.
-The answer is read out of the first state, `a`. W, R and b_s feed every gate unless the table says otherwise, in
-parentheses. "Own" are weights that each unit has for itself. The weights are counted at F = {FEATURES}, \
-H = {HIDDEN} and O = {OUTPUTS}.
-`init` is the initializer of a cell unless another is chosen (`memspan.INITIALIZERS`).
+Every cell is the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s` followed by a pointwise function, which acts on
+one unit at a time. The readout reads the first state, `a`. W, R and b_s feed every gate, except where
+parentheses in the table state otherwise. The column "per unit" lists the weights of which each unit has one. The
+numbers of weights are for F = {FEATURES}, H = {HIDDEN} and O = {OUTPUTS}. `init` is the cell's default
+initializer (`memspan.INITIALIZERS`).
 """
 
 MISFITS = """\
-## Where the one linear map does not fit
+## Cells with another linear map
 
-- **`gru-before` and `mgu`** scale a[t-1] by a gate *before* the product with R, and the gate needs a product with
-  R itself: a step has two linear maps, one after the other (`memspan.cells.base.Reset`). `gru` scales the product
-  instead, so that one map does; that is a different cell as soon as there are two units, and the one that the
-  libraries compute.
-- **`cornn`** feeds back its position and its velocity: R reads two states and has 2H rows.
-- **`mingru` and `lru`** feed nothing back through a matrix: there is no R, and with initializers that are about R
-  (`orthogonal`, `identity`) W and V start as with `uniform`.
-- **`lru`** has a complex state, which is two real states here; its way through time is in its unit weights.
-- **`slstm`** has a block-diagonal R in its paper, a block for each head. Here R is full, which is one head.
+- **`gru-before` and `mgu`** multiply a[t-1] by a gate *before* the product with R, and the gate itself needs a
+  product with R. So a step has two linear maps, one after the other (`memspan.cells.base.Reset`). `gru`, the
+  variant of the libraries, scales the product instead and needs only one map. With more than one unit it is a
+  different cell.
+- **`cornn`** feeds back its position and its velocity, so R reads two states and has 2H rows.
+- **`mingru` and `lru`** have no R. With the initializers that concern R (`orthogonal`, `identity`), W and V
+  start as with `uniform`.
+- **`lru`** has a complex state, which is stored as two real states. Its recurrent weights are per-unit weights.
+- **`slstm`** has a block-diagonal R in its paper, with one block for each head. Here R is full, which
+  corresponds to one head.
 
-Not offered, because they are not one linear map and something pointwise:
+## Cells and layers that memspan does not have
 
-- layers around a cell: stacks, normalisation, convolutions, gated feed-forward parts, skip connections (the
-  architectures in which LRU, minGRU and sLSTM are published);
+These are not a linear map followed by a pointwise function:
+
+- layers around a cell: stacks, normalisation, convolutions, gated feed-forward parts and skip connections, which
+  are part of the published LRU, minGRU and sLSTM architectures;
 - several cells under one pair of gates, as in the memory blocks of 1997;
-- a matrix for a memory, as in the mLSTM, and attention: their state is not a number for each unit;
-- an R that is kept orthogonal or unitary while it is trained: that is a rule of the optimiser, not of a cell.
-  `orthogonal` only starts there;
-- a parallel scan for the cells without R: memspan goes through time step by step, whatever the cell.
+- matrix memories, as in the mLSTM, and attention, whose states are not one number for each unit;
+- an R that stays orthogonal or unitary during training. That constraint belongs to the optimiser; the initializer
+  `orthogonal` affects only the initial weights.
+
+memspan also has no parallel scan for the cells without R: it computes every cell step by step.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *equations(), MISFITS])
 
 
 def table() -> Iterator[str]:
-    """One row for each cell."""
+    """Yield the table, with one row for each cell."""
     yield "| cell | gates | states | weights | per unit | constants | init | source |"
     yield "| --- | --- | --- | ---: | --- | --- | --- | --- |"
     for cell in CELLS.values():
@@ -72,7 +76,7 @@ def table() -> Iterator[str]:
 
 
 def equations() -> Iterator[str]:
-    """The equations, each under the names of its cells."""
+    """Yield the equations, each under the names of its cells."""
     names: dict[str, list[str]] = {}
     for cell in CELLS.values():
         names.setdefault(cell.equations, []).append(f"`{cell.name}`")

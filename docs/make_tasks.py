@@ -1,4 +1,4 @@
-"""Write `docs/tasks.md` and its pictures from `memspan.TASKS`: `python docs/make_tasks.py`. A test compares."""
+"""Run `python docs/make_tasks.py` to write `docs/tasks.md` and its pictures. A test compares page and tasks."""
 
 import inspect
 from collections.abc import Iterator
@@ -20,33 +20,33 @@ INTRODUCTION = f"""\
 
 *Written by `docs/make_tasks.py` from `memspan.TASKS` and the docstrings of `memspan.tasks`.*
 
-Each has an answer that lies in the past. The *trivial risk* is the smallest loss, and *chance* the highest
-accuracy, of an answer that does not depend on the input: no score means anything without them. Both are exact, and
-tested on 200,000 sequences. The table has them for T = {LENGTH}; "least" is the shortest length. T is what the
-source calls T; `Task.shape` says how many steps a sequence has.
+The answer to each task lies in the past. The *trivial risk* is the smallest loss, and *chance* the highest
+accuracy, that an answer can have without depending on the input. They give every score its scale. Both are
+exact, and are tested on 200,000 sequences. The table states them for T = {LENGTH}; "least" is the shortest
+possible length. T has the meaning of the source, and `Task.shape` gives the number of time steps.
 
-In the pictures the steps are orange where the answer lies, and the answer is green.
-`memspan tasks NAME --plot` draws them for any length.
+In the pictures, the steps that determine the answer are orange, and the answer is green.
+`memspan tasks NAME --plot` draws such a picture for any length.
 """
 
 REMARKS = """\
-## What is not here
+## Variants that memspan does not have
 
-- Adding and multiplication as in the code of Pascanu, Mikolov & Bengio 2013 (the mean of two numbers, one in the
-  first tenth of the sequence): another incompatible variant.
-- Finite training sets. The papers since 2015 train on 50,000 or 100,000 sequences that are used again; here every
-  batch is fresh.
-- Other lengths of the sequences of 1997 than from T to T + T/10, such as Bengio's, from T/2 on.
+- Adding and multiplication as in the code of Pascanu, Mikolov & Bengio 2013 (the mean of two numbers, one of
+  them in the first tenth of the sequence), which is another incompatible variant.
+- Finite training sets. The papers since 2015 train on 50,000 or 100,000 sequences repeatedly; in memspan every
+  batch is new.
+- Random ends of the 1997 sequences outside T to T + T/10, such as those of Bengio et al. 1994, which start at T/2.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the text of the page."""
     return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *families(), *shared(), REMARKS])
 
 
 def table() -> Iterator[str]:
-    """One row for each variant."""
+    """Yield the table, with one row for each variant."""
     yield "| name/variant | in | out | least | trivial risk | loss | chance | source |"
     yield "| --- | ---: | ---: | ---: | ---: | --- | ---: | --- |"
     for task in TASKS.values():
@@ -64,14 +64,14 @@ def table() -> Iterator[str]:
 
 
 def families() -> Iterator[str]:
-    """Of each family its classes."""
+    """Yield a section for each family, with all its classes."""
     for family in dict.fromkeys(task.family for task in TASKS.values()):
         kinds = dict.fromkeys(type(task) for task in TASKS.values() if task.family == family)
         yield "\n\n".join([f"## {family}", *(of_class(kind) for kind in kinds)])
 
 
 def of_class(kind: type[Task]) -> str:
-    """The section of one class: its docstring, then a picture of each variant."""
+    """Return the section of a class: its docstring, then a picture of each variant."""
     text, _, parameters = (inspect.getdoc(kind) or "").partition("\nParameters\n----------\n")
     listed = "\n".join(bullets(parameters))
     parts = [text.strip(), *([f"Parameters:\n\n{listed}"] if listed else [])]
@@ -79,27 +79,27 @@ def of_class(kind: type[Task]) -> str:
 
 
 def bullets(parameters: str) -> Iterator[str]:
-    """The parameters of a docstring as a list."""
+    """Yield the parameters of a docstring as a Markdown list."""
     for line in parameters.splitlines():
         name, _, kind = line.partition(" : ")
         yield f"  {line.strip()}" if line.startswith(" ") else f"- `{name}` ({kind}):"
 
 
 def shared() -> Iterator[str]:
-    """What the variants of 1997 have in common."""
+    """Yield the sections on what the variants of 1997 have in common."""
     for part in (MarkedOf1997, RandomEnd):
         yield f"## `{part.__name__}`\n\n{inspect.getdoc(part)}"
 
 
 def of_variant(task: Task) -> str:
-    """What is asked, when an answer is correct, and the picture."""
+    """Return the section of a variant: the question, the condition for a correct answer, and the picture."""
     chosen = ", ".join(f"{name} = {value:g}" for name, value in parameters_of(task).items() if value is not None)
     lines = [f"### `{task.name}`", f"{task.sentence} Correct: {task.rule}." + (f" ({chosen})" if chosen else "")]
     return "\n\n".join([*lines, f"![A few sequences of {task.name}](figures/tasks/{picture(task).name})"])
 
 
 def picture(task: Task) -> Path:
-    """Where its picture lies."""
+    """Return the path of a task's picture."""
     return PICTURES / f"{task.name.replace('/', '-')}.png"
 
 

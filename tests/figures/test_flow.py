@@ -129,7 +129,7 @@ def test_it_is_public_in_both_places():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"flow": None}, "flow must be a GradientFlow, or a mapping of names to them, got None"),
+        ({"flow": None}, "flow must be a GradientFlow, or a mapping of names to GradientFlows, got None"),
         ({"flow": {}}, "flow must be a GradientFlow"),
         ({"flow": {"a": 3}}, "flow must be a GradientFlow"),
         ({"quantity": "d_V"}, "quantity must be one of d_a, d_R, d_W, got 'd_V'"),

@@ -111,11 +111,11 @@ def test_a_cross_says_where_a_diverged_one_was_last_finite():
     assert same_color(cross.get_color(), ORANGE)
     assert first.get_title() == "T = 5: 1 of 2 solved, 1 diverged"
     assert second.get_title() == "T = 10: 0 of 1 solved"
-    assert "diverged (cross: last finite)" in legend(figure)
+    assert "diverged (cross: last finite loss)" in legend(figure)
     assert not any("diverged" in text for text in legend(draw_losses(RECORD)))
 
 
 def test_a_panel_without_a_single_number_says_why():
     at_once = Curve((0.5,), (np.nan,), "diverged")
     figure = draw_losses(LossByLength("", {5: (at_once,), 10: (UNSOLVED,)}, dict.fromkeys((5, 10), 1), ""))
-    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["never finite"], []]
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["loss never finite"], []]

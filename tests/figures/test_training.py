@@ -183,10 +183,10 @@ def test_a_confusion_holds_the_shares_of_each_class_of_labels(ax):
     np.testing.assert_array_equal(image.get_array(), [[0.75, 0.25, 0], [0.25, 0.25, 0.5]])
     assert (image.norm.vmin, image.norm.vmax) == (0, 1)
     assert ax.get_title() == "what"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("answered", "label")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("answer", "label")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", "c"]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "c"]
-    assert ax.figure.axes[-1].get_ylabel() == "share of the answers to a label"
+    assert ax.figure.axes[-1].get_ylabel() == "share of answers, by label"
     ax.figure.canvas.draw()
 
 

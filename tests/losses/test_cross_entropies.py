@@ -116,11 +116,12 @@ def test_a_loss_that_is_too_large_for_a_number_is_refused(size, dtype):
     with pytest.raises(InvalidArgument) as refused:
         MSELoss().forward(y_hat, y)
     assert (
-        str(refused.value) == f"y_hat must be such that the loss is finite in {dtype}, got numbers up to {size:g}"
+        str(refused.value)
+        == f"y_hat must be small enough for a finite loss in {dtype}, got numbers up to {size:g}"
     )
     far = np.array([[np.finfo(dtype).max, -np.finfo(dtype).max]])
     for loss in (SoftmaxCrossEntropy(), SigmoidCrossEntropy()):
-        with pytest.raises(InvalidArgument, match="y_hat must be such that the loss is finite"):
+        with pytest.raises(InvalidArgument, match="y_hat must be small enough for a finite loss"):
             loss.forward(far, np.array([[0, 1]], dtype))
 
 

@@ -525,11 +525,11 @@ REFUSED_INPUTS = {
     "rank 4": (np.ones((4, 5, 2, 1)), "x must be of shape [T, F] or [T, B, F], got shape (4, 5, 2, 1)"),
     "wide": (
         np.ones((4, 5, 3)),
-        "x must be an array with 2 features (input_size), got 3 in shape (4, 5, 3)",
+        "x has 3 features; the network takes 2.",
     ),
     "no width": (
         np.ones((4, 0)),
-        "x must be an array with 2 features (input_size), got 0 in shape (4, 0)",
+        "x has 0 features; the network takes 2.",
     ),
     "no time": (
         np.ones((0, 5, 2)),
@@ -671,7 +671,7 @@ def test_a_step_to_infinity_is_not_taken():
     rnn.backward(np.full((2, 1), 1e3))
     before = rnn.parameters.copy()
     with pytest.raises(
-        InvalidArgument, match=r"^lr must be so small that \w+ stays finite in float64, got 1e\+308$"
+        InvalidArgument, match=r"^lr must be small enough to keep \w+ finite in float64, got 1e\+308$"
     ):
         rnn.update(1e308)
     rnn.grads["d_R"][0, 0, 0] = np.nan

@@ -213,7 +213,7 @@ def test_the_task_is_the_one_named_with_its_parameters():
     assert type(study.configuration.make_task().items) is int
     assert study.task == "copying/urnn"
     with pytest.raises(
-        InvalidArgument, match=r"^a parameter of parity must be left out: there is none, got 'items'"
+        InvalidArgument, match=r"^a parameter of parity must be left out, because the task has none, got 'items'"
     ):
         study.with_(task="parity")
 
@@ -468,7 +468,7 @@ def test_every_value_of_a_list_is_checked(values, message):
 
 def test_a_parameter_must_be_one_of_every_task_there_is():
     with pytest.raises(
-        InvalidArgument, match="a parameter of parity must be left out: there is none, got 'tolerance'"
+        InvalidArgument, match="a parameter of parity must be left out, because the task has none, got 'tolerance'"
     ):
         Study(task=["recall", "parity"], task_parameters={"tolerance": 0.2})
     assert Study(task=["adding/hs97", "parity"]).lengths == (20, 25, 30, 40)

@@ -39,7 +39,7 @@ class Nothing(Recall):
         (Raising(), r"The task mine\S* failed with KeyError: 'key'"),
         (
             Short(),
-            r"The task mine\S* must make x and y of the shapes \(\(5, 3, 1\), \(3, 1\)\), got \(\(4",
+            r"The task mine\S* must make x and y of shapes \(\(5, 3, 1\), \(3, 1\)\), got \(\(4",
         ),
         (Nothing(), r"The task mine\S* must make x and y .*, got NoneType"),
     ],
@@ -51,5 +51,5 @@ def test_a_task_that_makes_no_batch_is_named(task, message):
 
 @pytest.mark.parametrize("given", [np.ones(3), (np.ones(3),), 7, None, "xy"])
 def test_a_generator_must_give_pairs(given):
-    with pytest.raises(InvalidArgument, match=r"mine must be pairs \(x, y\) of arrays, got "):
+    with pytest.raises(InvalidArgument, match=r"mine must be an iterator of pairs \(x, y\) of arrays, got "):
         next(Counted(iter([given]), "mine"))

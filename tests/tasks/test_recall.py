@@ -100,7 +100,7 @@ def test_distractors_are_larger_than_the_number_to_recall():
 
 @pytest.mark.parametrize("parameters", [{"element": 2}, {"scale": 3.0}])
 def test_the_plain_task_is_the_plain_task(parameters):
-    rule = "variant must be kth or distractors for another element or another scale, got element="
+    rule = "variant must be kth or distractors to change element or scale, got element="
     with pytest.raises(InvalidArgument, match=rule):
         Recall(**parameters)
 

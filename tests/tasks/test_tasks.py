@@ -1,4 +1,4 @@
-"""Every task in `TASKS` keeps the contracts of a task, and asks for what its source asks for."""
+"""Every task in `TASKS` keeps the contracts of a task, and agrees with its source."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ OTHERS = [
     get_task("selective-copying", items=3, symbols=4),
     get_task("memory-capacity", tolerance=0.5),
 ]
-"""With parameters of one's own."""
+"""Tasks with other parameters than those of their sources."""
 any_parameters = pytest.mark.parametrize(
     "task", [*TASKS.values(), *OTHERS], ids=[*TASKS, *(f"own {task.name}" for task in OTHERS)]
 )
@@ -65,7 +65,7 @@ def test_contract(task, contract):
 
 @any_parameters
 def test_every_sequence_is_asked_for_once_where_its_end_is_random(task):
-    """And elsewhere at every step that is read out."""
+    """In all other tasks, every answer has a label."""
     for length in some_lengths(task):
         _, y = task.sample(length, 5, np.random.default_rng(0))
         masked = task.make_loss().masked
@@ -121,7 +121,7 @@ def test_a_noisy_target_of_a_single_sequence_is_known_too():
 
 @every_task
 def test_the_answer_lies_in_the_relevant_steps_alone(task):
-    """What stands in the others may be exchanged between sequences, and no label changes."""
+    """Steps that are not marked can be exchanged between sequences without changing a label."""
     length = task.least_length + 13
     x, y = task.sample(length, 6, np.random.default_rng(3))
     relevant = task.relevant(x)
@@ -132,7 +132,7 @@ def test_the_answer_lies_in_the_relevant_steps_alone(task):
     answer = ANSWERS[task.family]
     for b in range(6):
         other = x[:, b].copy()
-        fixed = relevant[:, b] | (np.abs(x[:, b]) == 0).all(axis=-1)  # the padding tells where the end is
+        fixed = relevant[:, b] | (np.abs(x[:, b]) == 0).all(axis=-1)  # the padding shows where the sequence ends
         if task.family in ("adding", "multiplication"):
             other[~fixed, 0] += 0.25
         elif task.family in ("recall", "latch"):
@@ -140,7 +140,7 @@ def test_the_answer_lies_in_the_relevant_steps_alone(task):
         elif task.family == "delayed-xor":
             other[~fixed] *= -1
         else:
-            continue  # nothing else is left, or other symbols would have to be chosen with care
+            continue  # no other step exists, or not every symbol may take its place
         expected = answer(other.tolist(), length, task)
         for mine, theirs in zip(labels[:, b], expected, strict=True):
             assert np.isnan(mine[0]) == (theirs is None)
@@ -150,7 +150,7 @@ def test_the_answer_lies_in_the_relevant_steps_alone(task):
 
 @any_parameters
 def test_every_relevant_step_matters(task):
-    """Change one of them, and in some sequence the answer is another."""
+    """Changing any marked step changes the answer of at least one sequence."""
     length = task.least_length + 3
     x, _ = task.sample(length, 40, np.random.default_rng(5))
     relevant, answer = task.relevant(x), ANSWERS[task.family]
@@ -198,7 +198,7 @@ def test_risks_that_are_quoted(name, length):
 
 
 def test_risks_of_1997_approach_those_of_two_free_numbers_but_for_the_first_pair():
-    """1/24 and 7/144, if the first pair were never marked; it is, in a tenth of the sequences."""
+    """The risks would be 1/24 and 7/144 if the first pair were never marked. It is in a tenth of the sequences."""
     adding, product = TASKS["adding/hs97"], TASKS["multiplication/hs97"]
     assert adding.trivial_risk(100) == pytest.approx((2 - (0.1 + 0.9 / 49)) / 48)
     assert adding.trivial_risk(10**6) == pytest.approx(1.9 / 48, rel=1e-4)
@@ -216,7 +216,7 @@ def test_an_oracle_that_knows_the_mean_of_noisy_labels_has_their_variance_as_its
 
 
 def seen(s, previous, unit):
-    """A unit without a past."""
+    """A cell without recurrence."""
     a = tanh(s[0])
     return (a,), (a,)
 
@@ -245,10 +245,10 @@ def test_a_cell_that_cannot_remember_stays_at_the_trivial_risk(name):
     x, y = task.sample(length, 20_000 if output_steps is None else 4000, np.random.default_rng(9))
     found = losses(task, network.predict(x), y)
     error, trivial = 4 * found.std() / np.sqrt(len(found)), task.trivial_risk(length)
-    # The last step may be one of the two that are added: with probability 2/T half of the variance is seen.
+    # With probability 2/T the last step is one of the two marked, which reveals half of the variance.
     visible = trivial / length if task.name in ("adding/any", "adding/halves") else 0.0
     assert found.mean() > trivial - visible - error
-    if task.family != "copying":  # which also needs a memory to know when to answer
+    if task.family != "copying":  # copying also needs memory to know when to answer
         assert found.mean() < 1.15 * trivial + error
 
 
@@ -286,17 +286,15 @@ def test_a_wrong_variant_is_refused_with_those_that_exist(task):
 def test_a_variant_that_another_class_makes_is_refused_with_its_name():
     with pytest.raises(InvalidArgument) as caught:
         Adding("hs97")
-    assert str(caught.value) == (
-        "variant must be one of any, halves, got 'hs97'; that one is get_task(\"adding/hs97\")"
-    )
-    with pytest.raises(InvalidArgument, match=r'got .pascanu-2.; that one is get_task\("order/pascanu-2"\)$'):
+    assert str(caught.value) == ("variant must be one of any, halves, got 'hs97'; use get_task(\"adding/hs97\")")
+    with pytest.raises(InvalidArgument, match=r'got .pascanu-2.; use get_task\("order/pascanu-2"\)$'):
         replace(get_task("order/hs97-2"), variant="pascanu-2")
     names = {f"{task.family}/{variant}" for task in TASKS.values() for variant in task.elsewhere}
     assert names == {"adding/any", "adding/halves", "adding/hs97", *(name for name in TASKS if "order" in name)}
 
 
 def test_none_stands_for_the_value_in_the_source():
-    """As checkpoints of memspan 0.1 have it."""
+    """Checkpoints of memspan 0.1 contain it."""
     for name in ("adding/any", "adding/hs97", "order/hs97-3"):
         assert get_task(name, tolerance=None) == TASKS[name]
     assert get_task("order/pascanu-2", tolerance=None) == TASKS["order/pascanu-2"]
@@ -324,7 +322,7 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
     assert str(caught.value) == "a parameter of copying/tcn must be one of items, symbols, got 'tolerance'"
     with pytest.raises(InvalidArgument) as caught:
         get_task("parity", items=2)
-    assert str(caught.value) == "a parameter of parity must be left out: there is none, got 'items'"
+    assert str(caught.value) == "a parameter of parity must be left out, because the task has none, got 'items'"
 
 
 @pytest.mark.parametrize(
@@ -332,7 +330,7 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
     [
         ("recall/kth", {"element": 0}, "element must be a whole number of at least 1, got 0"),
         ("recall/distractors", {"scale": -1}, "scale must be a finite number of at least 0, got -1"),
-        ("recall", {"element": 2}, "variant must be kth or distractors for another element or another scale"),
+        ("recall", {"element": 2}, "variant must be kth or distractors to change element or scale"),
         ("adding/any", {"tolerance": 1.0}, "tolerance must be a finite number above 0 and below 1, got 1.0"),
         ("adding/hs97", {"tolerance": 0.3}, "tolerance must be a finite number above 0 and below 0.25, got 0.3"),
         (
@@ -346,7 +344,7 @@ def test_a_parameter_that_a_task_does_not_have_is_refused_with_those_that_it_has
         (
             "order/pascanu-2",
             {"tolerance": 0.3},
-            "a parameter of order/pascanu-2 must be left out: there is none, got 'tolerance'",
+            "a parameter of order/pascanu-2 must be left out, because the task has none, got 'tolerance'",
         ),
         ("order/hs97-2", {"tolerance": 0.5}, "tolerance must be a finite number above 0 and below 0.5, got 0.5"),
         ("latch/3c", {"tolerance": 0.4}, "tolerance must be a finite number above 0 and below 0.3, got 0.4"),
@@ -397,7 +395,7 @@ def test_the_variants_of_recall(name):
 
 
 def test_places_of_the_marks_are_those_of_the_papers():
-    """All that may occur do, and no others; each about equally often."""
+    """All possible values occur about equally often, and no others."""
     T, n = 40, 50_000
     for name, possible in {
         "adding/any": set(range(T)),
@@ -433,7 +431,7 @@ def test_places_of_the_marks_are_those_of_the_papers():
     ],
 )
 def test_places_of_the_events_are_those_of_the_papers(name, windows):
-    """Counted from 1; at T = 100, and scaled with T at others."""
+    """Steps are counted from 1. The windows are given at T = 100 and scale with T."""
     task = TASKS[name]
     for T in (100, 200):
         x, _ = task.sample(T, 20_000, np.random.default_rng(0))
@@ -474,7 +472,7 @@ def test_noise_of_the_latch_has_the_stated_variance(informative):
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_task_trains_every_cell_on_both_engines(cell):
-    """A few updates; one test a cell, for to compile its kernel takes far longer than all the rest."""
+    """Train for a few updates. There is one test per cell, because compiling its kernel takes the most time."""
     for task in TASKS.values():
         task = replace(task, items=2, symbols=3) if hasattr(task, "items") else task
         length = task.least_length + 4
@@ -520,7 +518,7 @@ def test_a_perfect_memory_has_all_the_capacity_and_none_has_none():
 
 @pytest.mark.parametrize("n", [60, 200, 1000])
 def test_what_is_not_remembered_counts_zero_on_average(n):
-    """Uncorrected, each lag would add 1 / (n - 1). The mean of many, and the error that is stated for one."""
+    """Without the correction, each lag would add 1 / (n - 1) to the mean of many measurements."""
     rng, lags = np.random.default_rng(0), 50
     totals, errors = [], []
     for _ in range(300):
@@ -530,7 +528,7 @@ def test_what_is_not_remembered_counts_zero_on_average(n):
         errors.append(found.error)
     deviation = np.std(totals)
     assert abs(np.mean(totals)) < 4 * deviation / np.sqrt(300)
-    assert lags / (n - 1) > 10 * deviation / np.sqrt(300)  # so the correction is seen
+    assert lags / (n - 1) > 10 * deviation / np.sqrt(300)  # so the test can see the correction
     assert 0.7 < np.sqrt(np.mean(np.square(errors))) / deviation < 1.5
 
 
@@ -544,7 +542,7 @@ def test_a_noisy_memory_has_the_squared_correlation():
 
 def test_capacity_refuses_too_few_sequences_and_other_shapes():
     capacity = TASKS["memory-capacity"].capacity
-    with pytest.raises(InvalidArgument, match="y must be of at least 60 sequences, got 59"):
+    with pytest.raises(InvalidArgument, match="y must be the labels of at least 60 sequences, got 59"):
         capacity(np.zeros((59, 2)), np.zeros((59, 2)))
     with pytest.raises(InvalidArgument, match=r"y_hat must be of shape \[B, lags\]"):
         capacity(np.zeros((60, 3)), np.zeros((60, 2)))

@@ -57,7 +57,7 @@ def stream():
 
 
 def single():
-    """In float32, for which the kernel of every cell is compiled anyhow."""
+    """A small learner in float32, for which other tests compile the kernel anyway."""
     return replace(stream(), dtype=np.float32)
 
 
@@ -77,7 +77,7 @@ def path(tmp_path):
 
 
 def assert_continues(path, make, **given):
-    """Saved after 25 updates and loaded, it does what it would have done."""
+    """Check that a learner saved after 25 updates and loaded continues as if it had not been saved."""
     stopped, straight = make(), make()
     stopped.fit(25, **FIT)
     stopped.save(path)
@@ -169,7 +169,8 @@ def test_a_named_network_comes_back_as_one(path, network, options):
 def test_a_class_without_the_cell_is_refused(path, kind):
     learner_of(model=Network("gru-before", 1, 3, 1, rng=0)).save(path)
     rewrite(path, header={"kind": kind})
-    with pytest.raises(UnreadableFile, match=f"names an {kind} with the cell gru-before, and there is none"):
+    message = f"describes a {kind!r} with the cell gru-before, which is impossible"
+    with pytest.raises(UnreadableFile, match=message):
         Learner.load(path)
 
 
@@ -193,7 +194,7 @@ OTHERS = [
 
 
 def other_learner(task, length, loss, batches=None, dtype="float32"):
-    """Of a network as the task needs it."""
+    """A learner with the network that the task requires."""
     _, features, outputs, output_steps = task.shape(length)
     model = Network("rnn", features, 4, outputs, output_steps=output_steps, dtype=dtype, rng=0)
     batches = Batches(task, length, 6, rng=1, dtype=dtype) if batches is None else batches
@@ -215,7 +216,7 @@ def test_every_kind_of_task_and_loss_comes_back(path, task, length, loss):
 
 @pytest.mark.parametrize(("task", "length", "loss"), OTHERS[:2], ids=[task.name for task, *_ in OTHERS[:2]])
 def test_so_do_they_with_a_generator_in_double_precision(path, task, length, loss):
-    """The labels of the second have holes, where nothing is asked."""
+    """Some labels of the second output are missing."""
 
     def endless():
         rng = np.random.default_rng(3)
@@ -304,7 +305,7 @@ class OwnRule:
 
 
 class Unwritable(OwnRule):
-    """With a state that no file can hold."""
+    """An optimiser whose state cannot be saved."""
 
     def init(self, parameters):
         return OwnState(np.full(parameters.shape, object()))
@@ -335,7 +336,7 @@ def test_what_a_file_cannot_hold_must_be_given_again(path, name, thing, parts):
         return learner_of(**{**parts, "model": None if model is None else model.astype("float64")})
 
     make().save(path)
-    with pytest.raises(InvalidArgument, match=f"{name} must be given, because ") as caught:
+    with pytest.raises(InvalidArgument, match=f"{name} must be passed, because ") as caught:
         Learner.load(path)
     assert caught.value.name == name
     assert_continues(path, make, **{name: thing})
@@ -346,14 +347,14 @@ def test_batches_of_a_task_of_ones_own_need_the_task_again(path):
         return learner_of(Batches(OwnTask(), length=3, batch=4, rng=1))
 
     make().save(path)
-    with pytest.raises(InvalidArgument, match="task must be given, because "):
+    with pytest.raises(InvalidArgument, match="task must be passed, because "):
         Learner.load(path)
     loaded = assert_continues(path, make, task=OwnTask())
     assert type(loaded.batches.task) is type(loaded.evaluation.task) is OwnTask
 
 
 class Lenient(Recall):
-    """Called as memspan's, and another one."""
+    """A task with the name of one of memspan's tasks, but with another definition."""
 
     def correct(self, y_hat, y):
         return np.ones(y.shape[:-1])
@@ -364,7 +365,7 @@ def test_a_task_of_ones_own_does_not_come_back_as_memspans_of_the_same_name(path
         return learner_of(Batches(Lenient(), length=3, batch=4, rng=1))
 
     make().save(path)
-    with pytest.raises(InvalidArgument, match="task must be given, because "):
+    with pytest.raises(InvalidArgument, match="task must be passed, because "):
         Learner.load(path)
     loaded = assert_continues(path, make, task=Lenient())
     assert type(loaded.task) is type(loaded.batches.task) is Lenient
@@ -377,14 +378,15 @@ def test_a_clip_of_ones_own_needs_the_whole_optimiser_again(path):
 
     optimizer = Chain(halve, SGD(0.1))
     learner_of(optimizer=optimizer).save(path)
-    with pytest.raises(InvalidArgument, match="optimizer must be given, because "):
+    with pytest.raises(InvalidArgument, match="optimizer must be passed, because "):
         Learner.load(path)
     assert_continues(path, lambda: learner_of(optimizer=optimizer), optimizer=optimizer)
 
 
 def test_a_cell_of_ones_own_does_not_come_back_as_memspans_of_the_same_name(path):
     learner_of(model=Network(replace(OWN_CELL, name="rnn"), 1, 3, 1, rng=0)).save(path)
-    with pytest.raises(InvalidArgument, match="cell must be given, because 'another rnn' is not among memspan's"):
+    message = "cell must be passed, because 'another rnn' is not one of memspan's cells"
+    with pytest.raises(InvalidArgument, match=message):
         Learner.load(path)
     assert Learner.load(path, cell=OWN_CELL).model.cell is OWN_CELL
 
@@ -395,7 +397,7 @@ def test_a_cell_with_other_constants_does_not_come_back_with_memspans(path, cell
         return learner_of(single(), model=Network(cell, 1, 3, 1, dtype="float32", rng=0))
 
     make().save(path)
-    with pytest.raises(InvalidArgument, match=f"'another {cell.name}' is not among memspan's") as caught:
+    with pytest.raises(InvalidArgument, match=f"'another {cell.name}' is not one of memspan's cells") as caught:
         Learner.load(path)
     assert caught.value.name == "cell"
     loaded = assert_continues(path, make, cell=cell)
@@ -441,13 +443,13 @@ def test_a_generator_must_be_given_again_and_be_the_same(path, name):
     learner = learner_of(**streams)
     learner.fit(5, **{**FIT, "evaluate_every": 1})
     learner.save(path)
-    with pytest.raises(InvalidArgument, match=f"{name} must be given, as it was at its beginning"):
+    with pytest.raises(InvalidArgument, match=f"{name} must be passed as a new generator"):
         Learner.load(path)
     with pytest.raises(InvalidArgument, match=f"{name} must be the same stream of batches from its beginning"):
         Learner.load(path, **{name: generator(2)})
-    with pytest.raises(InvalidArgument, match=f"{name} must be without end, got an end after 3"):
+    with pytest.raises(InvalidArgument, match=f"{name} must be endless, got only 3 batches"):
         Learner.load(path, **{name: islice(generator(), 3)})
-    with pytest.raises(InvalidArgument, match=rf"{name} must be an iterator of \(x, y\) without end"):
+    with pytest.raises(InvalidArgument, match=rf"{name} must be an endless iterator of pairs \(x, y\)"):
         Learner.load(path, **{name: [next(generator())]})
     begun = generator()
     next(begun)
@@ -468,12 +470,12 @@ class OwnBatches(Batches):
     [
         (
             lambda: learner_of(model=OwnNetwork("rnn", 1, 3, 1)),
-            "model must be a Network, RNN, LSTM or GRU to be saved",
+            "model must be a Network, RNN, LSTM or GRU, to be saved",
         ),
-        (lambda: learner_of(OwnBatches(Recall(), 3, 4, 1)), "batches must be Batches or a generator to be saved"),
+        (lambda: learner_of(OwnBatches(Recall(), 3, 4, 1)), "batches must be Batches or a generator, to be saved"),
         (
             lambda: learner_of(Batches(Recall(), 3, 4, np.random.Generator(np.random.MT19937(0)))),
-            "batches.rng must be a PCG64 generator to be saved, got MT19937",
+            "batches.rng must be a PCG64 generator, to be saved, got MT19937",
         ),
     ],
 )
@@ -547,7 +549,7 @@ def test_every_other_part_that_is_given_is_used(path):
 def test_a_network_with_a_cell_of_its_own_takes_no_other(path, network, cell):
     learner_of(model=network).save(path)
     with pytest.raises(
-        InvalidArgument, match=f"cell must be left out for a saved {type(network).__name__}, which has"
+        InvalidArgument, match=f"cell must be omitted, because a saved {type(network).__name__} always"
     ):
         Learner.load(path, cell=cell)
     Learner.load(path, cell=network.cell)
@@ -615,7 +617,7 @@ def test_a_folder_that_is_not_there_is_pythons_own_error(tmp_path):
 
 @pytest.fixture
 def good(path):
-    """A saved learner's bytes."""
+    """The bytes of a saved learner."""
     learner = learner_of(model=RNN(1, 2, 1, rng=0))
     learner.fit(12, **FIT)
     learner.save(path)
@@ -627,22 +629,22 @@ def header_end(contents):
 
 
 def test_no_part_of_a_file_is_a_file(path, good):
-    """Cut anywhere in the header, and at every twentieth byte of the numbers."""
+    """The file is cut at every byte of the header and at every twentieth byte of the numbers."""
     assert Learner.load(path).updates == 12
     for size in [*range(header_end(good)), *range(header_end(good), len(good), 20)]:
         path.write_bytes(good[:size])
-        with pytest.raises(UnreadableFile, match="is not a whole safetensors file"):
+        with pytest.raises(UnreadableFile, match="is not a complete safetensors file"):
             Learner.load(path)
 
 
 def test_more_than_a_file_is_not_a_file(path, good):
     path.write_bytes(good + b"\0")
-    with pytest.raises(UnreadableFile, match="is not a whole safetensors file"):
+    with pytest.raises(UnreadableFile, match="is not a complete safetensors file"):
         Learner.load(path)
 
 
 def test_every_flipped_bit_is_noticed(path, good):
-    """Of the header every byte, of the numbers every seventh."""
+    """Every byte of the header and every seventh byte of the numbers is changed."""
     rng = np.random.default_rng(0)
     for place in [*range(header_end(good)), *range(header_end(good), len(good), 7)]:
         damaged = bytearray(good)
@@ -694,7 +696,7 @@ def test_a_missing_file_is_pythons_own_error(path):
 
 
 def rewrite(path, header=None, arrays=None):
-    """Change what a saved file says, or holds; None takes an array out."""
+    """Change the header or the arrays of a saved file; None removes an array."""
     with safe_open(path, framework="numpy") as file:
         said = json.loads(file.metadata()["memspan"])
         held = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -718,7 +720,7 @@ def test_a_file_of_the_format_without_a_checksum_is_read(path, good):
 def test_a_file_of_this_format_must_have_its_checksum(path, good):
     rewrite(path, header={"format": "memspan learner 1"})
     path.write_bytes(path.read_bytes().replace(b"memspan learner 1", b"memspan learner 2"))
-    with pytest.raises(UnreadableFile, match="does not have the checksum with which it was written"):
+    with pytest.raises(UnreadableFile, match="its content does not match its checksum"):
         Learner.load(path)
 
 
@@ -823,7 +825,7 @@ def test_a_position_in_the_random_numbers_that_is_none_is_refused(path, good, rn
     with safe_open(path, framework="numpy") as file:
         batches = json.loads(file.metadata()["memspan"])["batches"]
     rewrite(path, header={"batches": {**batches, "rng": rng}})
-    with pytest.raises(UnreadableFile, match="no usable position for batches"):
+    with pytest.raises(UnreadableFile, match="contains an invalid position of batches"):
         Learner.load(path)
 
 
@@ -888,6 +890,6 @@ def test_dtypes_that_numpy_does_not_have_are_refused(path, good, dtype):
     header = json.dumps({"__metadata__": metadata, "parameters": entry}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
     readable = dtype == "BF16" and has_bfloat16()
-    message = "holds bfloat16" if readable else "is not a whole safetensors file"
+    message = "but contains bfloat16" if readable else "is not a complete safetensors file"
     with pytest.raises(UnreadableFile, match=message):
         Learner.load(path)

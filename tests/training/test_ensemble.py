@@ -55,14 +55,14 @@ def stream(seed, length=3):
 
 
 def ensemble_of(seeds, streams=None, models=None, *, optimizer=OPTIMIZERS["adam"], loss=None, **options):
-    """A network for each seed, which decides on its weights and data."""
+    """One network per seed; the seed determines its weights and data."""
     models = [RNN(1, 6, 1, rng=seed) for seed in seeds] if models is None else models
     streams = [stream(seed) for seed in seeds] if streams is None else streams
     return Ensemble(models, loss or MSELoss(), streams, optimizer, **options)
 
 
 def fingerprint(member):
-    """Of the bits of all that training has made of a network."""
+    """A hash of everything that training changes in a network."""
     arrays = [member.model.parameters, *member.state, *member.history.arrays().values(), *member.flows]
     parts = [np.asarray(array).tobytes() for array in arrays]
     return hashlib.sha256(b"|".join(parts)).hexdigest(), member.updates, member.result and str(member.result)
@@ -115,7 +115,7 @@ def test_the_weights_of_an_ensemble_are_rows_of_one_array(engine):
 
 
 def test_batches_of_different_shapes(engine):
-    """T and B are the stream's own."""
+    """Each stream has its own T and B."""
     streams = [stream(0), stream(1, length=5), Batches(Recall(), 3, 20, np.random.SeedSequence(2))]
     together = ensemble_of(range(3), streams, engine=engine)
     together.fit(25, flow_every=10, **TINY)
@@ -143,7 +143,7 @@ def without_a_hole(seed):
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_one_that_diverges_leaves_and_the_others_go_on(place, engine):
-    """Nothing is as it would be if its company mattered: results, counts and bits, on the second fit too."""
+    """Results, counts and bits do not depend on the other networks, in the second fit either."""
     holes = [7 if k == place else 0 for k in range(3)]
     ensemble = ensemble_of(range(3), [with_a_hole(k, holes[k]) for k in range(3)], engine=engine)
     alone = [ensemble_of([k], [with_a_hole(k, holes[k])], engine=engine) for k in range(3)]
@@ -154,7 +154,7 @@ def test_one_that_diverges_leaves_and_the_others_go_on(place, engine):
             one.fit(updates, flow_every=5, **TINY)
         assert [*map(fingerprint, ensemble.members)] == [fingerprint(one.members[0]) for one in alone]
         if updates == 25 and ensemble.members[place].updates == 6:
-            assert str(results[place]) == "diverged at update 7: x not finite; the weights before it stand"
+            assert str(results[place]) == "diverged at update 7: x is not finite; the weights before it are kept"
             others = [member for k, member in enumerate(ensemble.members) if k != place]
             assert [member.result.outcome for member in others] == [Outcome.UNSOLVED] * 2
             assert not any(np.shares_memory(left.parameters, other.model.parameters) for other in others)
@@ -189,7 +189,7 @@ def test_several_may_leave_at_once(engine):
 
 
 class Huge(MSELoss):
-    """The loss, or else its derivative, of large labels is huge."""
+    """A loss with a huge value, or a huge derivative, for large labels."""
 
     def __init__(self, value=1.0, slope=1.0):
         super().__init__()
@@ -234,7 +234,7 @@ def test_one_that_overflows_in_an_update_leaves_the_others_as_they_were(loss, op
 
 
 def test_one_that_is_solved_leaves_and_the_others_go_on(engine):
-    """Its labels are nearly 0, and nearly 0 it answers."""
+    """Its labels are almost 0, and so are the answers of the network."""
 
     def labels(seed, scale):
         return ((x, scale * y) for x, y in generate_samples(8, 3, rng=seed))
@@ -266,7 +266,7 @@ def interrupt():
 
 
 def interrupting(seed, at, what):
-    """Batches without an end; before one of them something happens, once."""
+    """Endless batches; a function is called once before one of them."""
     return Interrupting(generate_samples(8, 3, rng=seed), at, what)
 
 
@@ -287,7 +287,7 @@ class Interrupting:
 @pytest.mark.parametrize("what", [press_ctrl_c, interrupt])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_an_interrupt_loses_no_batch(place, what, engine):
-    """Some networks have drawn the next batch by then, and some have not."""
+    """At that time some networks have drawn the next batch, and others have not."""
     options = {**TINY, "evaluate_every": 1000}
     streams = [interrupting(k, 17 if k == place else 0, what) for k in range(3)]
     stopped = ensemble_of(range(3), streams, engine=engine)
@@ -314,7 +314,7 @@ def test_those_who_had_left_before_an_interrupt_keep_their_outcomes(engine):
 def test_an_error_leaves_every_network_as_it_was_after_its_last_update(engine):
     streams = [without_a_hole(0), islice(without_a_hole(1), 5)]
     ensemble = ensemble_of(range(2), streams, engine=engine)
-    with pytest.raises(InvalidArgument, match="batches must be without end, got an end after 5"):
+    with pytest.raises(InvalidArgument, match="batches must be endless, got only 5 batches"):
         ensemble.fit(40, **TINY)
     straight = ensemble_of(range(2), [without_a_hole(k) for k in range(2)], engine=engine)
     straight.fit(5, **{**TINY, "evaluate_every": 1000})
@@ -372,7 +372,7 @@ def refused(match, models, streams=None, **options):
 
 def test_every_network_has_one_stream():
     models = [RNN(1, 6, 1, rng=seed) for seed in range(2)]
-    rule = "must be one iterator for each of the 2 models, and none of them twice, got"
+    rule = "must be 2 different iterators, one for each model, got"
     same = stream(0)
     for streams, got in (([same], "1, 1"), ([stream(k) for k in range(3)], "3, 3"), ([same, same], "2, 1")):
         refused(f"batches {rule} {got} of them different", models, streams)
@@ -390,13 +390,13 @@ def test_every_network_has_one_stream():
     ],
 )
 def test_the_networks_differ_in_nothing_but_their_weights(other, what, engine):
-    refused(f"models must be of one {what}, got ", [RNN(1, 6, 1), other], engine=engine)
+    refused(f"models must be networks with the same {what}, got ", [RNN(1, 6, 1), other], engine=engine)
 
 
 def test_no_network_is_there_twice_and_one_is_there(engine):
     model = RNN(1, 6, 1)
     for models in ([model, model], []):
-        refused("models must be at least one network, and none of them twice", models, engine=engine)
+        refused("models must be at least one network, and each only once", models, engine=engine)
     for model in (None, RNN(1, 6, 1, dtype="complex128")):
         refused("model must be a Network of float32 or float64", [RNN(1, 6, 1), model], engine=engine)
 
@@ -453,9 +453,9 @@ class Doubled(Network):
 
 
 def test_a_network_with_a_method_of_its_own_needs_the_readable_engine():
-    """The other would not call it."""
+    """The compiled engine would not call the overridden method."""
     model = Doubled("rnn", 1, 6, 1)
-    refused("engine must be 'readable' for a network with its own forward, got 'compiled' and Doubled", [model])
+    refused("engine must be 'readable' for a network that overrides forward, got 'compiled' and Doubled", [model])
     Ensemble([model], MSELoss(), [stream(0)], SGD(0.1), engine="readable").fit(1, **TINY)
 
 
@@ -480,7 +480,7 @@ def test_too_little_memory_is_found_before_anything_happens():
 
 
 class Plain:
-    """Has nothing for kernels."""
+    """A loss without a compiled form."""
 
     def __init__(self):
         self.loss = MSELoss()
@@ -493,7 +493,7 @@ class Plain:
 
 
 class Steeper(MSELoss):
-    """Inherits what kernels would compute, which is not its own."""
+    """A loss that inherits a compiled form which does not match its methods."""
 
     def backward(self):
         return 5 * super().backward()
@@ -514,19 +514,19 @@ def test_a_loss_of_ones_own_is_honoured_by_both_engines(loss):
 
 
 def halves_asked(seed, label=np.nan):
-    """Of every second sequence nothing is asked."""
+    """Every second sequence has no label."""
     for x, y in generate_samples(8, 3, rng=seed):
         y[::2] = label
         yield x, y
 
 
 def halves(seed):
-    """The others alone."""
+    """The same batches without the sequences that have no label."""
     return ((x[:, 1::2], y[1::2]) for x, y in generate_samples(8, 3, rng=seed))
 
 
 def test_what_a_masked_loss_does_not_ask_for_is_as_if_it_were_not_there(engine):
-    """Neither in training nor in evaluation, and it is no divergence."""
+    """They count neither in training nor in evaluation, and do not count as divergence."""
     options = {"optimizer": SGD(0.1), "engine": engine}
     masked = ensemble_of(range(2), [halves_asked(k) for k in range(2)], loss=MSELoss(masked=True), **options)
     without = ensemble_of(range(2), [halves(k) for k in range(2)], **options)

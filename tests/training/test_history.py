@@ -20,7 +20,7 @@ SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=A
         ),
         (
             FitResult(Outcome.DIVERGED, 6, tensor="d_R"),
-            "diverged at update 7: d_R not finite; the weights before it stand",
+            "diverged at update 7: d_R is not finite; the weights before it are kept",
         ),
         (FitResult(Outcome.INTERRUPTED, 37), "interrupted after 37 updates"),
     ],

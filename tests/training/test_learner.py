@@ -40,7 +40,7 @@ TINY = {
     "stop_when_solved": False,
     "progress": False,
 }
-"""How to fit where it does not matter how well."""
+"""Arguments of `fit` for tests in which the result does not matter."""
 
 
 @pytest.fixture(params=["compiled", "readable"])
@@ -49,7 +49,7 @@ def engine(request):
 
 
 def learner_of(batches=None, *, model=None, loss=None, optimizer=None, **options):
-    """Small, seeded, and quick."""
+    """A small learner with a seed."""
     batches = Batches(Recall(), length=3, batch=8, rng=1) if batches is None else batches
     model = RNN(1, 6, 1, rng=0) if model is None else model
     optimizer = Chain(ClipByNorm(0.1), Adam(1e-2)) if optimizer is None else optimizer
@@ -57,7 +57,7 @@ def learner_of(batches=None, *, model=None, loss=None, optimizer=None, **options
 
 
 def assert_same_state(one, other):
-    """Weights, the optimiser's memory and the number of updates, bit for bit."""
+    """The bits of the weights, the optimiser's state and the number of updates."""
     np.testing.assert_array_equal(one.model.parameters, other.model.parameters)
     for mine, theirs in zip(one.state, other.state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -67,7 +67,7 @@ def assert_same_state(one, other):
 
 
 class Faulty(MSELoss):
-    """A loss whose value and gradient are replaced from some update on."""
+    """A loss whose value and gradient are replaced from a given update on."""
 
     def __init__(self, at, value=None, gradient=None):
         super().__init__()
@@ -133,7 +133,7 @@ def test_labels_of_other_sequences_teach_nothing():
 
 
 def test_training_may_go_on_after_the_task_is_solved():
-    """Where everything within 0.9 is correct, an untrained network is."""
+    """With a tolerance of 0.9, an untrained network solves the task."""
     stopped, on = (learner_of(Batches(Recall(0.9), 3, 100, rng=1), threshold=0.7) for _ in range(2))
     result = stopped.fit(30, **{**TINY, "stop_when_solved": True})
     assert (result.outcome, result.update) == (Outcome.SOLVED, 10)
@@ -144,7 +144,7 @@ def test_training_may_go_on_after_the_task_is_solved():
 
 
 def test_the_first_good_score_is_confirmed_before_training_stops():
-    """Recall with an accuracy that is perfect on single batches, and middling on more."""
+    """Recall with an accuracy that is perfect on a single batch and mediocre on several."""
 
     class Moody(Recall):
         scores = iter([1.0, *[0.5] * 5, 1.0, *[1.0] * 5])
@@ -283,7 +283,7 @@ def test_accuracy_is_that_of_an_evaluation():
 
 @pytest.mark.parametrize("name", ["latch/3c", "adding/hs97", "order/pascanu-2", "parity"])
 def test_evaluation_has_the_loss_of_the_labels_and_the_accuracy_of_the_task(name, engine):
-    """Of latch/3c the labels are noisy, and an answer is judged without their noise."""
+    """The labels of latch/3c are noisy, and answers are compared with the labels without noise."""
     task = get_task(name)
     learner, twin = (learner_for(task, task.least_length + 3, engine=engine) for _ in range(2))
     fresh = [(x, y, twin.predict(x)) for x, y in islice(twin.evaluation, 4)]
@@ -352,7 +352,7 @@ def test_fitting_twice_is_fitting_once(engine):
 
 
 def fit_until_it_diverges(learner, updates=20, **options):
-    """The result, and the weights after each update."""
+    """Return the result, and the weights after each update."""
     path = [learner.model.parameters.copy()]
     result = learner.fit(
         updates, observe=lambda learner: path.append(learner.model.parameters.copy()), **{**TINY, **options}
@@ -375,7 +375,7 @@ def test_an_absurd_learning_rate_diverges_at_once_and_without_warnings(dtype, ev
 
 
 def with_a_hole(name, at):
-    """Batches of which one has a NaN."""
+    """Batches, one of which contains NaN."""
     for count, (x, y) in enumerate(generate_samples(8, 3, rng=1), start=1):
         if count == at:
             {"x": x, "y": y}[name][-1, 0] = np.nan
@@ -386,7 +386,7 @@ def with_a_hole(name, at):
 def test_a_nan_in_the_data_is_found_before_it_does_harm(name, engine):
     result = fit_until_it_diverges(learner_of(with_a_hole(name, 7), engine=engine))
     assert (result.update, result.tensor) == (6, name)
-    assert str(result) == f"diverged at update 7: {name} not finite; the weights before it stand"
+    assert str(result) == f"diverged at update 7: {name} is not finite; the weights before it are kept"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -418,14 +418,14 @@ def test_an_overflow_in_the_step_itself_is_not_taken(engine):
 
 
 def test_an_overflow_in_the_memory_of_the_optimiser_is_not_kept(engine):
-    """g² is infinite and g is not: RMSprop would divide by infinity, and stand still for ever."""
+    """g² is infinite but g is finite: RMSprop would divide by infinity and never change the weights again."""
     loss = Faulty(3, gradient=1e200)
     result = fit_until_it_diverges(learner_of(optimizer=RMSprop(0.1), loss=loss, engine=engine))
     assert (result.update, result.tensor) == (2, "square of the optimizer")
 
 
 def test_after_divergence_training_can_go_on_with_better_data(engine):
-    """The batch with the hole is lost; the weights and the optimiser know nothing of it."""
+    """The batch with NaN is dropped, and changes neither the weights nor the optimiser's state."""
     learner = learner_of(with_a_hole("x", 7), engine=engine)
     fit_until_it_diverges(learner)
     learner.fit(5, **TINY)
@@ -445,7 +445,7 @@ def press_ctrl_c():
 
 
 class Interrupting:
-    """Batches during one of which something happens."""
+    """Batches; a function is called while one of them is drawn."""
 
     def __init__(self, at, what):
         self.batches, self.at, self.what, self.drawn = generate_samples(8, 3, rng=1), at, what, 0
@@ -462,7 +462,7 @@ class Interrupting:
 
 @pytest.fixture
 def handler():
-    """A SIGINT handler of somebody else's, who must get it back."""
+    """A SIGINT handler of the user, which must be restored."""
 
     def theirs(signum, frame):
         raise AssertionError("the wrong handler")
@@ -474,7 +474,7 @@ def handler():
 
 @pytest.mark.parametrize("updates", [37, 40])
 def test_ctrl_c_ends_training_after_the_update_and_its_evaluation(updates, handler, engine):
-    """Training and evaluation share the batches, so an evaluation left out would change all that follows."""
+    """Training and evaluation share the batches, so a missing evaluation would change all later batches."""
     drawn = updates + (updates - 1) // 10  # when the interrupt comes, with one batch for each evaluation before
     stopped = learner_of(Interrupting(drawn, press_ctrl_c), engine=engine)
     result = stopped.fit(100, **TINY)
@@ -526,7 +526,7 @@ def test_the_handler_is_given_back_after_an_error(handler):
 
 
 def test_where_ctrl_c_is_ignored_it_stays_ignored(handler):
-    """As in the workers of a study, which end when they are told to and not when the terminal says so."""
+    """The workers of a study ignore SIGINT in the same way, because the coordinator stops them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     result = learner_of(Interrupting(7, press_ctrl_c)).fit(20, **TINY)
     assert (result.outcome, result.update) == (Outcome.UNSOLVED, 20)
@@ -548,7 +548,7 @@ def test_a_keyboard_interrupt_from_the_data_loses_only_that_batch(engine):
 
 
 def test_training_works_in_any_thread(handler, engine):
-    """Where no signal handler can be set."""
+    """In a thread, where no signal handler can be set."""
     here, there = learner_of(engine=engine), learner_of(engine=engine)
     here.fit(20, **TINY)
     thread = threading.Thread(target=lambda: there.fit(20, **TINY))
@@ -590,20 +590,20 @@ def test_predictions_of_the_memory_task_are_drawn_with_its_trivial_answer_and_to
 
 
 def learner_for(task, length, batch=25, **options):
-    """As the task needs it, with its own loss; small, and the same at every call."""
+    """A small learner with the network and the loss that the task requires; the same in every call."""
     _, features, outputs, output_steps = task.shape(length)
     model = Network("rnn", features, 5, outputs, init="glorot", output_steps=output_steps, rng=0)
     return learner_of(Batches(task, length, batch, rng=1), model=model, loss=task.make_loss(), **options)
 
 
 def drawn_shares(ax):
-    """The matrix of a confusion: of each class of labels, the share of each answer."""
+    """The confusion matrix: for each class of labels, the share of each answer."""
     (image,) = ax.images
     return np.asarray(image.get_array())
 
 
 def shares_of(classes, pairs):
-    """The same, counted one by one from (label, answer)."""
+    """The same matrix, counted one by one from pairs (label, answer)."""
     counts = np.zeros((classes, classes))
     for label, answer in pairs:
         counts[label, answer] += 1
@@ -630,7 +630,7 @@ def test_answers_that_are_classes_are_drawn_as_a_confusion():
 
 
 def test_yes_and_no_are_two_classes():
-    """An output above 0 is yes."""
+    """An output above 0 means yes."""
     task = get_task("parity")
     learner, twin = (learner_for(task, 4) for _ in range(2))
     ax = learner.plot_predictions(3, new_figure().subplots())
@@ -648,7 +648,7 @@ def test_yes_and_no_are_two_classes():
 
 
 def test_of_answers_at_every_step_those_that_count_are_drawn():
-    """In copying the blanks before the end do not."""
+    """In copying, the blanks before the end do not count."""
     task = get_task("copying/urnn", items=2, symbols=3)
     learner, twin = (learner_for(task, 5) for _ in range(2))
     ax = learner.plot_predictions(2, new_figure().subplots())
@@ -666,7 +666,7 @@ def test_of_answers_at_every_step_those_that_count_are_drawn():
 
 
 def test_answers_that_are_numbers_are_drawn_where_they_are_asked_for():
-    """The sequences end at one step of three, and after the others nothing is asked."""
+    """Each sequence ends at one of three steps, and has no label at the others."""
     task = get_task("adding/hs97")
     learner, twin = (learner_for(task, 20) for _ in range(2))
     ax = learner.plot_predictions(3, new_figure().subplots())
@@ -723,7 +723,7 @@ def test_the_loss_is_drawn_with_the_trivial_risk_of_its_length_and_its_name(name
 
 
 def test_where_no_length_is_known_no_trivial_risk_is_drawn():
-    """Of a generator that has not been asked yet; but the memory task has one risk for all lengths."""
+    """The length is unknown before a generator's first batch. The memory task has one risk for all lengths."""
     task = get_task("parity")
 
     def bits():
@@ -773,7 +773,7 @@ def test_the_model_is_a_real_network(model):
 def test_data_come_from_an_iterator(name):
     streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
     streams[name] = [next(streams[name])]
-    with pytest.raises(InvalidArgument, match=rf"{name} must be an iterator of \(x, y\) without end, got "):
+    with pytest.raises(InvalidArgument, match=rf"{name} must be an endless iterator of pairs \(x, y\), got "):
         learner_of(**streams)
 
 
@@ -781,12 +781,12 @@ def test_data_come_from_an_iterator(name):
 def test_an_end_of_the_data_is_an_error_with_a_name(name):
     streams = {"batches": generate_samples(8, 3, rng=0), "evaluation": generate_samples(8, 3, rng=0)}
     streams[name] = islice(streams[name], 2)
-    with pytest.raises(InvalidArgument, match=f"{name} must be without end, got an end after 2"):
+    with pytest.raises(InvalidArgument, match=f"{name} must be endless, got only 2 batches"):
         learner_of(**streams).fit(3, evaluate_every=1, progress=False)
 
 
 def given(x, y):
-    """The same batch for ever."""
+    """The same batch forever."""
     while True:
         yield x, y
 
@@ -797,7 +797,7 @@ def given(x, y):
         (
             np.ones((3, 4, 2)),
             np.ones((4, 1)),
-            "x must be an array with 1 features (input_size), got 2 in shape (3, 4, 2)",
+            "x has 2 features; the network takes 1.",
         ),
         (np.ones((1, 3, 4, 1)), np.ones((4, 1)), "x must be of shape [T, F] or [T, B, F], got shape (1, 3, 4, 1)"),
         (
@@ -857,18 +857,18 @@ def test_a_clip_is_no_optimiser():
 
 
 WRONG = {
-    "task": ("recall", "task must be a Task, such as get_task('adding/any') gives, got 'recall'"),
-    "empty task": ("", "task must be a Task, such as get_task('adding/any') gives, got ''"),
+    "task": ("recall", "task must be a Task, for example get_task('adding/any'), got 'recall'"),
+    "empty task": ("", "task must be a Task, for example get_task('adding/any'), got ''"),
     "loss": (MSELoss, "loss must be an object, such as MSELoss(), got the class MSELoss"),
     "model": (RNN(2, 6, 1, rng=0), "model.input_size must be 1 for recall at T = 3, got 2"),
     "read-out": (RNN(1, 6, 3, rng=0), "model.output_size must be 1 for recall at T = 3, got 3"),
     "steps": (RNN(1, 6, 1, output_steps=2, rng=0), "model.output_steps must be None for recall at T = 3, got 2"),
     "evaluation": (
         Batches(Recall(), length=3, batch=8, rng=1),
-        "evaluation must be a stream of its own, from another seed than batches, got one that gives the sequences",
+        "evaluation must be a stream with another seed than batches, got one with the same sequences",
     ),
 }
-"""By what is wrong: the argument of that name (or model), and the message."""
+"""Invalid arguments by name (or of the model), with their messages."""
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -894,7 +894,7 @@ def test_a_stream_may_be_shared_by_training_and_evaluation():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("observe", 3, "observe must be a function of the learner, got 3"),
+        ("observe", 3, "observe must be a function that takes the learner, got 3"),
         ("stop_when_solved", "no", "stop_when_solved must be True or False, got 'no'"),
         ("stop_when_solved", 0, "stop_when_solved must be True or False, got 0"),
         ("progress", 3, f"progress must be True, False or one of {', '.join(KINDS)}, got 3"),
@@ -937,7 +937,7 @@ def test_arguments_of_the_methods_are_checked(call, message):
     "name", ["model", "loss", "optimizer", "batches", "evaluation", "task", "threshold", "updates"]
 )
 def test_what_a_learner_is_made_of_is_not_replaced_in_vain(name):
-    """Training went on with what the learner was made of, whatever was assigned."""
+    """Assigning to a part used to have no effect on training."""
     learner = learner_of()
     with pytest.raises(AttributeError):
         setattr(learner, name, getattr(learner, name))
@@ -957,7 +957,7 @@ def test_a_masked_array_is_refused_as_numpy_would_drop_its_mask(name, engine):
 
 
 def capacity(rng):
-    """Batches of memory capacity, of which some labels are missing."""
+    """Batches of memory capacity in which some labels are missing."""
     task, rng, missing = get_task("memory-capacity"), np.random.default_rng(rng), np.random.default_rng(0)
     while True:
         x, y = task.sample(5, 16, rng)
@@ -966,14 +966,14 @@ def capacity(rng):
 
 
 class Perfect(Network):
-    """Answers with the numbers themselves, the last first."""
+    """A network that answers with the inputs, the last one first."""
 
     def predict(self, x):
         return self.inputs(x)[-2::-1, :, 0].T.copy()
 
 
 def test_of_labels_that_are_partly_missing_those_that_are_there_count():
-    """A perfect answer had no loss, and an accuracy of 0.6."""
+    """A perfect answer used to have the loss 0 and an accuracy of 0.6."""
     model = Perfect("rnn", 1, 3, 4, rng=0)
     task, loss = get_task("memory-capacity"), MSELoss(masked=True)
     learner = learner_of(capacity(1), model=model, loss=loss, task=task, engine="readable")
@@ -1001,7 +1001,7 @@ def test_both_engines_learn_from_partly_missing_labels_alike():
 
 
 def test_the_users_errstate_does_not_reach_training(engine):
-    """The network saturates, and its gradients vanish below the smallest number that there is."""
+    """The network saturates, and its gradients underflow."""
     learners = []
     for how in ({}, {"all": "raise"}):
         batches = Batches(Recall(), length=60, batch=8, rng=1)
@@ -1048,7 +1048,7 @@ def test_a_copy_goes_on_as_the_learner_itself(copied, loss, engine):
 
 
 def test_a_copy_made_in_a_callback_goes_on_from_there(engine, tmp_path):
-    """The optimiser's memory was that of the beginning: saved, copied or looked at."""
+    """The optimiser's state used to be that of the start of `fit`, when saved, copied or read."""
     kept, path = [], tmp_path / "learner.safetensors"
 
     def keep(learner):

@@ -24,7 +24,7 @@ def slope(parameters):
 
 
 def descend(optimizer, updates, start):
-    """The parameters after each update, and the norms before and after the clips."""
+    """Return the weights after each update, and the norms before and after clipping."""
     parameters, state, path, norms = start.copy(), optimizer.init(start), [], []
     for _ in range(updates):
         step = optimizer.step(slope(parameters), state)
@@ -88,7 +88,7 @@ def test_a_hundred_steps_are_those_of_pytorch(rule, clips, rng):
 
 
 def memory(decay, values):
-    """Σ_k decay^(n-k) values[k], summed as it is written and not step by step."""
+    """Σ_k decay^(n-k) values[k], as a direct sum instead of a recursion."""
     return sum(decay ** (len(values) - 1 - k) * value for k, value in enumerate(values))
 
 
@@ -210,7 +210,7 @@ def test_models_side_by_side_take_the_steps_that_they_take_alone(optimizer, rng)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rule", [SGD, Momentum, RMSprop, Adam])
 def test_the_dtype_is_kept(rule, dtype, number):
-    """Also where the numbers come from `np.logspace`: a NumPy float64 would widen everything it meets."""
+    """This includes numbers from `np.logspace`: a NumPy float64 would widen float32 arrays."""
     optimizer = Chain(ClipByNorm(number(0.5)), ClipByValue(number(0.3)), rule(number(0.01)))
     state = optimizer.init(np.zeros(3, dtype))
     for _ in range(3):
@@ -316,7 +316,7 @@ def test_a_limit_may_be_as_large_as_a_number(dtype):
 
 @pytest.mark.parametrize("size", [1e-310, 1e-200, 1e-155, 1, 1e155, 1e200, 1e308])
 def test_a_norm_has_its_digits_at_every_size(size):
-    """As squares, the smallest were 0, and the largest infinite: clipped by norm, these became 0."""
+    """The squares of the smallest were 0, and of the largest infinite, so clipping by norm set these to 0."""
     for gradient in (np.array([0.6, -0.8]), np.array([[0.6, 0.8], [0.0, 0.0], [-0.3, 0.4]])):
         expected = np.hypot.reduce(size * gradient, axis=-1, keepdims=True)
         np.testing.assert_allclose(global_norm(size * gradient), expected, rtol=1e-13)

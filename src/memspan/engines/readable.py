@@ -1,7 +1,4 @@
-"""The readable engine: unroll any cell over time, and propagate the gradient back through time.
-
-Each direction is one loop over the time steps. All that differs between cells is in their two pointwise functions.
-"""
+"""The readable engine: the forward pass and back-propagation through time, for any cell, each as one loop."""
 
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -63,7 +60,7 @@ class Trace:
     def gate(self, name: str) -> Hidden:
         """The gate of that name at each step, after its nonlinearity, `[T, B, H]`."""
         if not self.cell.residuals:
-            raise InvalidArgument("name", f"that of a gate, of which {self.cell.name} keeps none", repr(name))
+            raise InvalidArgument("name", f"the name of a gate, and {self.cell.name} saves no gates", repr(name))
         return self.residuals[self.cell.residuals.index(one_of("name", name, self.cell.residuals))]
 
 
@@ -71,10 +68,9 @@ class Trace:
 class Gradients(MutableMapping[str, Array]):
     """The gradients of a backward pass: those of the weights by name, all others as attributes.
 
-    `grads["d_W"]` is the gradient of W. The names are `d_V`, `d_W`, `d_R`, `d_bs`, `d_by`, and `d_U` if the cell
-    has per-unit weights. Each array is computed when it is first read, and then kept. `Network.update` uses these
-    arrays. To clip a gradient, change its array in place or assign another one. The attributes and `total` stay as
-    the backward pass set them.
+    The names are `d_V`, `d_W`, `d_R`, `d_bs`, `d_by`, and `d_U` if the cell has per-unit weights. Each array is
+    computed when it is first read, and then kept for `Network.update`. To clip a gradient, change its array in
+    place or assign another one. The attributes and `total` do not change.
 
     Attributes
     ----------
@@ -85,8 +81,8 @@ class Gradients(MutableMapping[str, Array]):
     d_s : array [T, B, G·H]
         dL/ds[t], with respect to the pre-activations of each step.
     d_states : array [S, T, B, H]
-        dL/d(state) after each step, through the loss and all later steps. For `a` this is the whole gradient. For
-        another state, such as the LSTM's c, it leaves out the path through `a` of the same step.
+        dL/d(state) after each step, through the loss and all later steps. For `a` this is the full gradient. For
+        other states, such as the LSTM's c, it omits the path through `a` of the same step.
     d_U : array [T, K, H]
         Each step's contribution to dL/dU, summed over the batch.
     """
@@ -159,21 +155,20 @@ class Gradients(MutableMapping[str, Array]):
     @property
     @quiet
     def d_V(self) -> Inexact[np.ndarray, "hidden outputs"]:
-        """dL/dV, summed over the batch and the steps that are read out: `a[t] dL/dŷᵀ`."""
+        """dL/dV, summed over the batch and the last K steps: `a[t] dL/dŷᵀ`."""
         output_steps = self.trace.a[-len(self.d_y_hat) :]
         return flat_steps(output_steps).T @ flat_steps(self.d_y_hat)
 
     @property
     def d_by(self) -> Inexact[np.ndarray, "outputs 1"]:
-        """dL/db_y, summed over the batch and the steps that are read out: `dL/dŷ`."""
+        """dL/db_y, summed over the batch and the last K steps: `dL/dŷ`."""
         return self.d_y_hat.sum(axis=(0, 1))[:, np.newaxis]
 
     @quiet
     def total(self) -> Flat:
-        """The gradient of all weights, summed over time, in the order of `Weights`.
+        """Return the gradient of all weights, summed over time, in the order of `Weights`.
 
-        One product over time and batch gives each sum directly, so a long sequence does not need the array
-        `[T, H, G·H]` of `d_R`.
+        Each sum is one product over time and batch, which avoids the array `[T, H, G·H]` of `d_R`.
         """
         d_s = flat_steps(self.d_s)
         first, last = self.trace.cell.fed(self.trace.a.shape[-1])
@@ -186,7 +181,7 @@ class Gradients(MutableMapping[str, Array]):
         return np.concatenate([gradient.ravel() for gradient in sums])
 
     def _names(self) -> tuple[str, ...]:
-        """The names of the gradients of the weights that the cell has."""
+        """Return the names of the gradients of the cell's weights."""
         trace = self.trace
         weights = Layout(trace.cell, trace.x.shape[-1], trace.a.shape[-1], trace.y_hat.shape[-1]).shapes
         return tuple(f"d_{name}" for name in ("V", "W", "R", "bs", "by", "U") if name in weights)
@@ -204,19 +199,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
 
 @quiet
 def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Trace:
-    """Run `cell` over `x` from zero states and read out the last `output_steps` steps.
-
-    Parameters
-    ----------
-    cell : Cell
-        The pointwise half of the network.
-    weights : Weights
-        The linear half of the network.
-    x : array [T, B, F]
-        A batch of sequences.
-    output_steps : int
-        K, the number of last steps that are read out.
-    """
+    """Run `cell` over `x [T, B, F]` from zero states, and predict after each of the last `output_steps` steps."""
     (T, B, _), H = x.shape, weights.V.shape[0]
     numbers = T * B * (len(weights.bs) + H * (len(cell.states) + len(cell.residuals)))
     demand_memory("x", f"shape {x.shape}", numbers * x.dtype.itemsize)
@@ -235,7 +218,7 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
 
 
 def drive(weights: Weights, x: Inexact[np.ndarray, "... features"]) -> Inexact[np.ndarray, "... columns"]:
-    """The part of the pre-activations from inputs and bias, `Wᵀ x[t] + b_s`, for any number of steps."""
+    """Return the part of the pre-activations from inputs and bias, `Wᵀ x[t] + b_s`, for any number of steps."""
     bias, input_gates = np.swapaxes(weights.bs, -1, -2), weights.W.shape[-1]
     from_input = x @ weights.W + bias[..., :input_gates]
     undriven = np.broadcast_to(bias[..., input_gates:], (*from_input.shape[:-1], bias.shape[-1] - input_gates))
@@ -249,7 +232,7 @@ def pre_activations(
     from_input: Inexact[np.ndarray, "*models batch columns"],
     previous: Values,
 ) -> Values:
-    """The pre-activations `s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
+    """Return the pre-activations `s[t] = Wᵀ x[t] + b_s + Rᵀ a[t-1]` of one step, by gate."""
     H = weights.V.shape[-2]
     first, last = cell.fed(H)
     R, R_last = weights.R[..., : last - first], weights.R[..., last - first :]
@@ -267,9 +250,9 @@ def pre_activations(
 def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
     """Back-propagate through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 
-    Werbos 1990 (doi:10.1109/5.58337). A state enters the next step in two ways: through the linear map, which
-    contributes `R dL/ds[t+1]`, and directly inside the cell, which contributes what the cell's `backward` returns.
-    At the last K steps the readout contributes as well.
+    Werbos 1990 (doi:10.1109/5.58337). The gradient of a state has a part through the linear map of the next step,
+    `R dL/ds[t+1]`, and a part inside the cell, which the cell's `backward` returns. At the last K steps the
+    readout adds a part.
     """
     cell, (T, B, H), dtype = trace.cell, trace.a.shape, trace.y_hat.dtype
     d_s = np.empty((T, B, len(weights.bs)), dtype)
@@ -303,7 +286,7 @@ def _pre_activations_back(
     residuals: Values,
     previous: Values,
 ) -> Values:
-    """dL/d(previous states), including the path through `s[t]`; for a cell with a reset, add q's part to `d_s`."""
+    """Return dL/d(previous states), also through `s[t]`. For a cell with a reset, add q's part to `d_s`."""
     H = weights.V.shape[-2]
     first, last = cell.fed(H)
     R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]

@@ -1,4 +1,4 @@
-"""Figures: a typed record is computed first, then drawn, and saved with its data beside it."""
+"""Figures. Each is computed as a typed record, then drawn, and saved together with its data."""
 
 from memspan.figures.flow import plot_flow
 

@@ -1,4 +1,4 @@
-"""Accuracy and solved share against length: where the cliff is."""
+"""Accuracy and solved share against length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AccuracyByLength:
-    """Every repetition's accuracy, and the solved share, by length.
+    """The accuracy of every repetition, and the solved share, by length.
 
     Attributes
     ----------
     title : str
     accuracies : mapping of int to tuple of float
-        One number for each repetition.
+        The accuracy of each repetition, by length.
     shares : mapping of int to SolvedShare
+        The share of repetitions that solved each length.
     threshold : float
-        The accuracy that solves a length.
+        The accuracy at which a length counts as solved.
     chances : mapping of int to float
-        That of guessing, by length.
+        The chance accuracy, by length.
     """
 
     title: str
@@ -38,7 +39,7 @@ class AccuracyByLength:
     columns = ("length", "repetitions", "mean", "standard deviation", "solved", "wilson low", "wilson high")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, by length."""
+        """Return one row per length."""
         rows = []
         for length, values in self.accuracies.items():
             share, (mean, deviation) = self.shares[length], mean_and_deviation(values)
@@ -47,13 +48,13 @@ class AccuracyByLength:
 
 
 def mean_and_deviation(values: tuple[float, ...]) -> tuple[float, float]:
-    """Mean and sample standard deviation; nan where there are too few."""
+    """Return mean and sample standard deviation; NaN if there are too few values."""
     mean = float(np.mean(values)) if values else float("nan")
     return mean, float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def draw_accuracy(record: AccuracyByLength) -> "Figure":
-    """Accuracy with the spread over repetitions above, the share that solved with its interval below."""
+    """Draw the accuracies of the repetitions above, and the solved share with its interval below."""
     figure = new_figure(9.4, 6.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     lengths = np.array(list(record.accuracies))
@@ -80,7 +81,7 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
 
 
 def _draw_chance(ax: Any, chances: Mapping[int, float]) -> None:
-    """A line across, unless it depends on the length."""
+    """Draw the chance accuracy: a horizontal line if it does not depend on the length."""
     look = {"color": GREY, "linestyle": "--", "linewidth": 1}
     low, high = min(chances.values()), max(chances.values())
     if f"{low:.3g}" == f"{high:.3g}":
@@ -93,7 +94,7 @@ def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:
     shares = [record.shares[int(length)] for length in lengths]
     middle = np.array([share.share for share in shares])
     low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))
-    # The Wilson interval of 0/n begins at 0 up to rounding; a bar's length may not be negative.
+    # Rounding may put the Wilson interval of 0/n slightly above 0, and error bars must not be negative.
     reach = np.clip([middle - low, high - middle], 0, None)
     bars = {"color": ORANGE, "capsize": 3, "linewidth": 1.5, "markersize": 6}
     ax.errorbar(lengths, middle, reach, fmt="s-", label="95 % Wilson interval", **bars)

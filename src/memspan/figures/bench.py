@@ -1,4 +1,4 @@
-"""How long engines take for a pass, and the roofline."""
+"""The time of a pass for several engines, and the roofline."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 COLOURS = {"readable": GREY, "compiled": BLUE, "torch": ORANGE, "jax": GREEN}
 ROOFLINE = "roofline"
-ROOM = 0.8  # of the distance between two groups, for the bars
+ROOM = 0.8  # width of a group of bars; groups are 1 apart
 
 
 class Bar(NamedTuple):
-    """One engine's milliseconds for a model, and their quartiles; the engine `roofline` is a line."""
+    """The median and quartiles of one engine's milliseconds. The engine `roofline` is drawn as a line."""
 
     cores: int
     cell: str
@@ -29,7 +29,7 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True)
 class PassTimes:
-    """Bars for every number of cores, cell, size and engine."""
+    """The times for every number of cores, cell, size and engine."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -37,16 +37,16 @@ class PassTimes:
     columns = ("cores", "cell", "T, B, H", "engine", "lower quartile", "milliseconds", "upper quartile")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, bar by bar."""
+        """Return one row per bar."""
         return [tuple(bar) for bar in self.bars]
 
     def names(self, field: str) -> list[Any]:
-        """The different values of a field, in their order."""
+        """Return the different values of a field, in order of appearance."""
         return list(dict.fromkeys(getattr(bar, field) for bar in self.bars))
 
 
 def draw_pass_times(record: PassTimes) -> "Figure":
-    """A row of panels for each number of cores, a panel for each cell; the roofline is a line across its group."""
+    """Draw a row of panels per number of cores and a panel per cell; a line across each group is the roofline."""
     rows, columns = record.names("cores"), record.names("cell")
     figure = new_figure(1.4 + 3.6 * len(columns), 1.3 + 2.9 * len(rows))
     panels = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
@@ -56,7 +56,7 @@ def draw_pass_times(record: PassTimes) -> "Figure":
         cores = "one core" if rows[i] == 1 else f"{rows[i]} cores"
         ax.set_title(f"{columns[j]}, {cores}", fontsize="medium")
     figure.suptitle(record.title, fontsize="medium")
-    figure.supylabel("milliseconds for each network", fontsize="medium")
+    figure.supylabel("milliseconds per network", fontsize="medium")
     for ax in panels[-1]:
         ax.set_xlabel("T, B, H")
     handles = {

@@ -1,4 +1,4 @@
-"""Solved share against length, a line for each configuration: which of them reaches further."""
+"""The solved share of several configurations against length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CONFIGURATIONS = 8
-"""Lines that can be told apart; of more there is a map, a row for each."""
-MOST_ROWS = 60  # with a name of their own
+"""The maximum number of lines. More configurations are drawn as a map with a row for each."""
+MOST_ROWS = 60  # labels on the axis of a map
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", BLACK, GREY)
 MARKERS = "os^Dv<>P"
 
 
 @dataclass(frozen=True)
 class SharesByLength:
-    """How many repetitions of each configuration solved each length.
+    """The share of repetitions that solved each length, by configuration.
 
     Attributes
     ----------
     title : str
     shares : mapping of str to mapping of int to SolvedShare
-        By what sets a configuration apart, and by length.
+        The shares by label of the configuration and by length.
     """
 
     title: str
@@ -37,7 +37,7 @@ class SharesByLength:
     columns = ("configuration", "length", "repetitions", "solved", "share", "wilson low", "wilson high")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn."""
+        """Return the drawn numbers."""
         return [
             (label, length, share.trials, share.solved, share.share, share.low, share.high)
             for label, shares in self.shares.items()
@@ -46,7 +46,7 @@ class SharesByLength:
 
 
 def draw_shares(record: SharesByLength) -> "Figure":
-    """Lines with their intervals; of many configurations a map."""
+    """Draw lines with intervals, or a map if there are many configurations."""
     drawn = {label: shares for label, shares in record.shares.items() if shares}
     lengths = sorted({length for shares in drawn.values() for length in shares})
     draw = _draw_lines if len(drawn) <= MOST_CONFIGURATIONS else _draw_map
@@ -54,7 +54,7 @@ def draw_shares(record: SharesByLength) -> "Figure":
 
 
 def _draw_lines(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], lengths: list[int]) -> "Figure":
-    """One each; a little apart, so that intervals do not lie on one another."""
+    """Draw one line per configuration, shifted a little so that the intervals do not overlap."""
     figure = new_figure(9.4, 5.0)
     ax = figure.subplots()
     width = lengths[-1] - lengths[0] or lengths[-1]
@@ -75,7 +75,7 @@ def _draw_lines(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], leng
 
 
 def _draw_map(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], lengths: list[int]) -> "Figure":
-    """A row each, in which a darker field is a larger share; a length without trials is white."""
+    """Draw one row per configuration: darker means a larger share, white means no trials."""
     table = np.array(
         [[row[n].share if n in row else np.nan for n in lengths] for row in drawn.values()], np.float64
     )

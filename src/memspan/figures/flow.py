@@ -1,4 +1,4 @@
-"""The gradient of several networks against lag, in one figure."""
+"""The size of the gradient against the lag, for several networks in one figure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (10, 3)), (0, (2, 2.5)))
-"""Lines that can be told apart in one colour."""
+"""Line styles that can be distinguished in the same colour."""
 QUANTITIES = {"d_a": "‖dL/da[t]‖", "d_R": "‖dL/dR[t]‖", "d_W": "‖dL/dW[t]‖"}
 LAG = "lag: time steps before the end of the sequence"
 
 Choices = tuple[str, ...]
-"""What sets a network apart from the others, such as `("lstm", "2")` for the fields cell and gain."""
+"""The values in which a network differs from the others, such as `("lstm", "2")` for cell and gain."""
 
 
 @dataclass(frozen=True)
 class FlowsByLag:
-    """A norm at every time step, of several networks: colours tell the first field, dashes the others.
+    """A norm at every time step, for several networks. Colours show the first field, line styles the others.
 
     Attributes
     ----------
     title : str
     fields : tuple of str
-        In what the networks differ; a gain for example.
+        The fields in which the networks differ, such as gain.
     panels : mapping of (row, column) headings to mapping of values to sequence of array [T]
-        For each panel and each choice of values a line for each of its networks.
+        For each panel and combination of values, the norms of each of its networks.
     quantity : str
         The label of the vertical axis.
     """
@@ -47,11 +47,11 @@ class FlowsByLag:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The heading of `rows`."""
+        """The column names of `rows`."""
         return ("row", "column", *self.fields, "network", "lag", "norm")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, point by point; lag 0 is the last time step, and networks are counted from 1."""
+        """Return one row per drawn point. Lag 0 is the last time step; networks are counted from 1."""
         return [
             (*panel, *values, number, len(norms) - 1 - t, norm)
             for panel, networks in self.panels.items()
@@ -61,12 +61,12 @@ class FlowsByLag:
         ]
 
     def choices(self) -> list[Choices]:
-        """Those of all panels, each once."""
+        """Return the different combinations of values in all panels."""
         return list(dict.fromkeys(values for networks in self.panels.values() for values in networks))
 
 
 def demand_distinct(choices: Sequence[Choices], fields: Sequence[str]) -> None:
-    """Raise `InvalidArgument` where there are more lines than colours and dashes can tell apart."""
+    """Raise `InvalidArgument` if there are more lines than colours and line styles can distinguish."""
     first, others = parts_of(choices)
     if len(first) > len(COLOURS):
         raise InvalidArgument(fields[0], f"at most {len(COLOURS)} values in one figure", len(first))
@@ -76,12 +76,12 @@ def demand_distinct(choices: Sequence[Choices], fields: Sequence[str]) -> None:
 
 
 def parts_of(choices: Sequence[Choices]) -> tuple[list[str], list[Choices]]:
-    """The values of the first field, and those of all others, each once."""
+    """Return the different values of the first field, and those of the other fields."""
     return [*dict.fromkeys(c[0] for c in choices if c)], [*dict.fromkeys(c[1:] for c in choices)]
 
 
 def draw_flows(record: FlowsByLag) -> "Figure":
-    """Norm against lag on a log axis; panels in a row share their scale."""
+    """Draw norm against lag on a log axis; the panels of a row share their scale."""
     rows, columns = ([*dict.fromkeys(panel[k] for panel in record.panels)] for k in (0, 1))
     figure = new_figure(3.4 + 4.6 * len(columns), 1.2 + 3.2 * len(rows))
     axes = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
@@ -103,7 +103,7 @@ def draw_flows(record: FlowsByLag) -> "Figure":
 
 
 def look_of(values: Choices, choices: Sequence[Choices]) -> dict[str, Any]:
-    """The colour is the first value's, the dashes the others'; one field alone has both, for print."""
+    """Return the colour (first field) and line style (other fields); a single field has both, for print."""
     first, others = parts_of(choices)
     colour = first.index(values[0]) if values else 0
     dashes = others.index(values[1:]) if len(others) > 1 else colour
@@ -111,7 +111,7 @@ def look_of(values: Choices, choices: Sequence[Choices]) -> dict[str, Any]:
 
 
 def keys_of(choices: Sequence[Choices], fields: Sequence[str]) -> list[Any]:
-    """The entries of the legend: one for each value of the first field, and one for each of the others."""
+    """Return the legend entries: one for each value of the first field and of the other fields."""
     from matplotlib.lines import Line2D
 
     first, others = parts_of(choices)
@@ -125,7 +125,7 @@ def keys_of(choices: Sequence[Choices], fields: Sequence[str]) -> list[Any]:
 
 
 def named(fields: Sequence[str], values: Sequence[str]) -> str:
-    """`cell lstm, gain 2`."""
+    """Return fields and values as text: `cell lstm, gain 2`."""
     return ", ".join(f"{field} {value}".strip() for field, value in zip(fields, values, strict=True))
 
 
@@ -133,28 +133,29 @@ def named(fields: Sequence[str], values: Sequence[str]) -> str:
 def plot_flow(
     flow: GradientFlow | Mapping[str, GradientFlow], *, quantity: str = "d_a", ax: "Axes | None" = None
 ) -> "Axes":
-    """Draw how much gradient arrives at each time step, against its lag: the steps to the end of the sequence.
+    """Plot the norm of the gradient at each time step against the lag, the number of steps to the sequence's end.
 
-    The vertical axis is logarithmic. Norms that are exactly 0 are marked on its lower edge, and those that are not
-    finite on its upper edge.
+    The vertical axis is logarithmic. Norms that are exactly 0 are marked at the lower edge, and norms that are not
+    finite at the upper edge.
 
     Parameters
     ----------
     flow : GradientFlow, or mapping of str to GradientFlow
-        One flow, or several with the names of their lines.
+        One flow, or several flows by name.
     quantity : `d_a`, `d_R` or `d_W`
-        Which of the three norms of a `GradientFlow`.
+        The norm of the `GradientFlow` to plot.
     ax : Axes, optional
-        Where to draw; by default the axes of a new pyplot figure.
+        The axes to draw on; if None, those of a new pyplot figure.
 
     Returns
     -------
     Axes
+        The axes of the plot.
 
     Raises
     ------
     InvalidArgument
-        For more than 8 flows, an unknown quantity, or what is not a `GradientFlow`.
+        If there are more than 8 flows, the quantity is unknown, or `flow` contains anything but a `GradientFlow`.
 
     Examples
     --------
@@ -170,7 +171,7 @@ def plot_flow(
     flows = dict(flow) if isinstance(flow, Mapping) else {"": flow}
     for one in flows.values() or [flow]:
         if not isinstance(one, GradientFlow):
-            raise InvalidArgument("flow", "a GradientFlow, or a mapping of names to them", repr(one))
+            raise InvalidArgument("flow", "a GradientFlow, or a mapping of names to GradientFlows", repr(one))
     label = QUANTITIES[one_of("quantity", quantity, QUANTITIES)]
     choices = [(str(name),) for name in flows]
     demand_distinct(choices, ("flow",))

@@ -1,7 +1,7 @@
-"""The vanishing gradient, seen three ways.
+"""Figures of the vanishing gradient: norm against lag, and norm during training.
 
-Zeros and non-finite values have no place on a logarithmic axis, and leaving them out would hide the worst cases:
-they are drawn on the edge of the axis, each with its own mark.
+A logarithmic axis has no place for zeros and non-finite values. Because these are the worst cases, the figures
+mark them at the edge of the axis.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ZERO, NOT_FINITE = "v", "x"
-DECADES = 12.0  # of colour: what lies deeper has vanished, and one such cell would flatten all the others
+DECADES = 12.0  # range of the colour scale; a wider one would hide the differences between larger norms
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class NormsByLag:
     ----------
     title : str
     panels : mapping of (row, column) headings to mapping of int to array [T]
-        For each panel and length the norms, in the order of time.
+        For each panel and length, the norms in order of time.
     quantity : mapping of str to str
         The label of the vertical axis, by row heading.
     """
@@ -43,7 +43,7 @@ class NormsByLag:
     columns = ("panel", "moment", "length", "lag", "norm")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, point by point; lag 0 is the last time step."""
+        """Return one row per drawn point. Lag 0 is the last time step."""
         return [
             (*panel, length, len(norms) - 1 - t, norm)
             for panel, lines in self.panels.items()
@@ -54,19 +54,19 @@ class NormsByLag:
 
 @dataclass(frozen=True)
 class NormsDuringTraining:
-    """‖dL/da[t]‖ over time step and update, by length.
+    """‖dL/da[t]‖ by time step and update, for several lengths.
 
     Attributes
     ----------
     title : str
     maps : mapping of int to array [rows, T]
-        One row each time it was looked at.
+        One row for each measured update.
     outcomes : mapping of int to str
-        How the training ended.
+        The outcome of training.
     every : int
-        Updates between rows; the first row is the first update.
+        The number of updates between rows; the first row is the first update.
     relevant : mapping of int to array [T]
-        In what share of sequences each step holds a part of the answer.
+        The share of sequences in which a step contains a part of the answer.
     """
 
     title: str
@@ -78,7 +78,7 @@ class NormsDuringTraining:
     columns = ("length", "update", "time step", "norm")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, cell by cell; time steps are counted from 1."""
+        """Return one row per drawn cell. Time steps are counted from 1."""
         return [
             (length, 1 + self.every * row, t + 1, float(norm))
             for length, norms in self.maps.items()
@@ -87,7 +87,7 @@ class NormsDuringTraining:
 
 
 def draw_norms(record: NormsByLag) -> "Figure":
-    """Norm against lag on a log axis, one line for each length; panels in a row share their scale."""
+    """Draw norm against lag on a log axis, with one line per length; the panels of a row share their scale."""
     headings = [list(dict.fromkeys(panel[k] for panel in record.panels)) for k in (0, 1)]
     figure = new_figure(max(5.4, 2.4 + 3.4 * len(headings[1])), 1.0 + 3.3 * len(headings[0]))
     axes = figure.subplots(len(headings[0]), len(headings[1]), sharex=True, sharey="row", squeeze=False)
@@ -109,7 +109,7 @@ def draw_norms(record: NormsByLag) -> "Figure":
 
 
 def draw_line(ax: "Axes", norms: PerStep, *, color: Any, linestyle: Any = "-") -> None:
-    """Norm against lag, with a dot on the farthest that is above 0, and a mark on an edge for 0 and not finite."""
+    """Draw one line, with a dot at the largest lag above 0, and marks at the edges for 0 and non-finite norms."""
     lags = len(norms) - 1 - np.arange(len(norms))
     positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
     farthest = np.flatnonzero(np.isfinite(positive))[:1]
@@ -123,7 +123,7 @@ def draw_line(ax: "Axes", norms: PerStep, *, color: Any, linestyle: Any = "-") -
 
 
 def _legend_of_norms(figure: "Figure", record: NormsByLag, colours: Mapping[int, Any]) -> None:
-    """The lengths, and what the marks on the edges mean where there are any."""
+    """Add a legend with the lengths and the marks that occur."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=colour, linewidth=1.4, label=f"T = {T}") for T, colour in colours.items()]
@@ -132,24 +132,24 @@ def _legend_of_norms(figure: "Figure", record: NormsByLag, colours: Mapping[int,
 
 
 def marks_of(norms: Iterable[PerStep]) -> list[Any]:
-    """Entries of a legend for the marks on the edges, where there are any."""
+    """Return legend entries for the marks at the edges, if they occur."""
     from matplotlib.lines import Line2D
 
     values = np.concatenate([*norms, np.ones(1)])
     marks = ((ZERO, "exactly 0", values == 0), (NOT_FINITE, "not finite", ~np.isfinite(values)))
     return [
         Line2D([], [], color=BLACK, marker=mark, markersize=5, linestyle="", label=label)
-        for mark, label, there in marks
-        if there.any()
+        for mark, label, where in marks
+        if where.any()
     ]
 
 
 def draw_map(record: NormsDuringTraining) -> "Figure":
-    """log₁₀ norm as colour over update and time step, a panel for each length, on one scale."""
+    """Draw log₁₀ norm as colour over update and time step: a panel per length, all with the same scale."""
     from matplotlib.colors import Normalize
 
     rows, columns = grid(len(record.maps))
-    figure = new_figure(max(6.0, 1.6 + 2.6 * columns), max(4.0, 1.0 + 2.3 * rows))  # room for the words
+    figure = new_figure(max(6.0, 1.6 + 2.6 * columns), max(4.0, 1.0 + 2.3 * rows))  # room for the legend
     panels = figure.subplots(rows, columns, squeeze=False)
     logs = {length: _log10(norms) for length, norms in record.maps.items()}
     finite = np.concatenate([log[np.isfinite(log)] for log in logs.values()] + [np.zeros(0)])
@@ -189,7 +189,7 @@ def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
 
 
 def _mark(ax: "Axes", relevant: PerStep) -> None:
-    """A strip beside the right edge, the stronger the more often a step holds a part of the answer."""
+    """Draw a strip beside the right edge, stronger where a step contains a part of the answer more often."""
     strength = relevant / relevant.max()
     edge = ax.get_yaxis_transform()
     for step in np.flatnonzero(strength):

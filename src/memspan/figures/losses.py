@@ -1,4 +1,4 @@
-"""Loss against update, a panel for each length."""
+"""The loss during training, with a panel for each length."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = {"solved": "o", "diverged": "x"}
-"""Where a curve ends; one that is not solved ends with the updates."""
+"""The marker at the end of a curve, by outcome. Unsolved curves end with the last update and have none."""
 MARKER_SIZE = 3.5
 
 
 class Curve(NamedTuple):
-    """One repetition's loss at some updates, and how it ended: `solved`, `unsolved` or `diverged`."""
+    """The loss of one repetition at some updates, and its outcome: `solved`, `unsolved` or `diverged`."""
 
     updates: tuple[float, ...]
     loss: tuple[float, ...]
@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class LossByLength:
-    """Every repetition's loss curve, by length, the trivial risk of each, and what the loss is called."""
+    """The loss curves of all repetitions by length, the trivial risk of each length, and the name of the loss."""
 
     title: str
     curves: Mapping[int, tuple[Curve, ...]]
@@ -38,7 +38,7 @@ class LossByLength:
     columns = ("length", "repetition", "outcome", "update", "loss")
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """What is drawn, point by point."""
+        """Return one row per drawn point."""
         return [
             (length, k, curve.outcome, update, loss)
             for length, curves in self.curves.items()
@@ -48,13 +48,13 @@ class LossByLength:
 
 
 def grid(count: int) -> tuple[int, int]:
-    """Rows and columns for that many panels, at most four in a row."""
+    """Return rows and columns for `count` panels, at most four per row."""
     columns = min(4, count)
     return -(-count // columns), columns
 
 
 def draw_losses(record: LossByLength) -> "Figure":
-    """Solved repetitions in one colour, ending in a dot, the others in another; diverged ones end in a cross."""
+    """Draw solved repetitions blue with a dot at the end, others orange; a cross ends the diverged ones."""
     rows, columns = grid(len(record.curves))
     figure = new_figure(max(6.0, 1.0 + 2.6 * columns), 0.9 + 2.3 * rows)  # room for the legend
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -62,7 +62,7 @@ def draw_losses(record: LossByLength) -> "Figure":
         for curve in sorted(curves, key=lambda curve: curve.outcome == "solved"):
             _draw(ax, curve)
         if not any(np.isfinite(curve.loss).any() for curve in curves):
-            ax.text(0.5, 0.6, "never finite", transform=ax.transAxes, ha="center", color=ORANGE)
+            ax.text(0.5, 0.6, "loss never finite", transform=ax.transAxes, ha="center", color=ORANGE)
         ax.axhline(record.trivial_risks[length], color=GREY, linestyle="--", linewidth=1)
         ax.set_title(f"T = {length}: {_counted(curves)}", fontsize="medium")
         ax.set_yscale("log")
@@ -71,7 +71,7 @@ def draw_losses(record: LossByLength) -> "Figure":
     for ax in panels.flat[len(record.curves) :]:
         ax.set_visible(False)
     figure.suptitle(record.title, fontsize="medium")
-    for ax in panels.flat[: len(record.curves)][-columns:]:  # the lowest of each column
+    for ax in panels.flat[: len(record.curves)][-columns:]:  # the lowest panel of each column
         ax.set_xlabel("update")
         ax.tick_params(labelbottom=True)
     figure.supylabel(record.label, fontsize="medium")
@@ -101,13 +101,13 @@ def _legend(figure: "Figure", record: LossByLength) -> None:
     ends = dict.fromkeys(f"{risk:.3f}" for risk in sorted(record.trivial_risks.values()))
     risk = " to ".join([*ends][:: max(1, len(ends) - 1)])
     handles = [
-        Line2D([], [], color=BLUE, marker="o", markersize=MARKER_SIZE, label="solved (dot: where it stopped)"),
+        Line2D([], [], color=BLUE, marker="o", markersize=MARKER_SIZE, label="solved (dot: end of training)"),
         Line2D([], [], color=ORANGE, label="not solved"),
         Line2D([], [], color=GREY, linestyle="--", label=f"trivial risk {risk}"),
     ]
     if any(curve.outcome == "diverged" for curves in record.curves.values() for curve in curves):
         cross = Line2D(
-            [], [], color=ORANGE, marker="x", markersize=MARKER_SIZE, label="diverged (cross: last finite)"
+            [], [], color=ORANGE, marker="x", markersize=MARKER_SIZE, label="diverged (cross: last finite loss)"
         )
         handles.insert(2, cross)
     columns = len(handles) if len(handles) < 4 or figure.get_figwidth() > 8 else 2

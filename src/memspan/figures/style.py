@@ -1,4 +1,4 @@
-"""One look for every figure, and one way to save them."""
+"""The common style of all figures, and the functions that save them."""
 
 import csv
 import io
@@ -14,26 +14,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito 2008: told apart by the colour-blind, and in print.
+# Okabe & Ito 2008: colours that colour-blind readers can distinguish, also in print.
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "#000000"
 
 
 class Record(Protocol):
-    """What a figure shows: a table with one row for each number that is drawn."""
+    """The content of a figure, which is also saved as a table."""
 
     @property
     def columns(self) -> Sequence[str]:
-        """The headings of `rows`."""
+        """The column names of `rows`."""
 
     def rows(self) -> Sequence[Sequence[Any]]:
-        """What is drawn."""
+        """Return the drawn numbers."""
 
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """memspan's settings of matplotlib instead of the user's, which come back afterwards.
+    """Replace the user's settings of matplotlib by memspan's, and restore them at the end.
 
-    The colours of the figures are chosen for white paper. Both drawing and saving read the settings.
+    The colours of the figures are chosen for a white background. Matplotlib reads its settings when a figure is
+    drawn and when it is saved.
     """
     import matplotlib
 
@@ -44,14 +45,14 @@ def own_style() -> Iterator[None]:
 
 
 def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
-    """A figure of that many inches, unknown to pyplot: nothing global is touched and nothing leaks."""
+    """Return a figure of that size in inches. It is unknown to pyplot, so it changes no global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def axes_or_new(ax: "Axes | None") -> "Axes":
-    """`ax`, or the axes of a new pyplot figure, so that `plt.show()` and notebooks show it."""
+    """Return `ax`, or the axes of a new pyplot figure, which `plt.show()` and notebooks show."""
     if ax is not None:
         if not callable(getattr(ax, "plot", None)):
             raise InvalidArgument("ax", "the Axes of a matplotlib figure", repr(ax))
@@ -62,7 +63,7 @@ def axes_or_new(ax: "Axes | None") -> "Axes":
 
 
 def ink_of_user(ax: "Axes") -> None:
-    """On axes of the user's style, draw the black lines in the colour of the labels: the paper may be dark."""
+    """Draw black lines in the colour of the labels, because the background of the user's style may be dark."""
     from matplotlib.lines import Line2D
 
     for line in ax.findobj(Line2D):
@@ -71,14 +72,14 @@ def ink_of_user(ax: "Axes") -> None:
 
 
 def tidy(ax: "Axes") -> None:
-    """Only the two spines that carry a scale, and a faint grid."""
+    """Keep only the two spines that have a scale, and add a faint grid."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.set_axisbelow(True)
 
 
 def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
-    """Ticks at the lengths that were tried; names of the longest, and of the others that have room."""
+    """Put a tick at every length, and label the longest and all others for which there is room."""
     distance = 0.045 * (max(lengths) - min(lengths) or max(lengths))
     named: list[int] = []
     for length in sorted(lengths, reverse=True):
@@ -89,7 +90,7 @@ def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
 
 
 def ordered_colours(count: int) -> list[Any]:
-    """Colours for an ordered quantity such as length, dark to light, evenly spaced in viridis."""
+    """Return colours for an ordered quantity such as length: dark to light, evenly spaced in viridis."""
     from matplotlib import colormaps
 
     top = 0.9  # the lightest yellow is hard to see on white
@@ -97,21 +98,21 @@ def ordered_colours(count: int) -> list[Any]:
 
 
 def save(draw: Callable[[Any], "Figure"], record: Record, folder: Path, name: str) -> None:
-    """Draw a record, and write `name`.png, `name`.svg, and the numbers that were drawn as `name`.csv.
+    """Draw a record and write `name`.png, `name`.svg, and the drawn numbers as `name`.csv.
 
-    Each of the three appears whole or not at all.
+    An interrupted write leaves no partial file.
     """
     with own_style():
         figure = draw(record)
         save_picture(figure, folder / f"{name}.png")
-        figure.set_layout_engine(None)  # the layout of the PNG is that of the SVG too; another takes as long again
+        figure.set_layout_engine(None)  # reuse the layout of the PNG, which takes long
         with replaced(folder / f"{name}.svg", "output") as file:
             figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     write_rows(folder / f"{name}.csv", record.columns, record.rows())
 
 
 def save_picture(figure: "Figure", path: Path, dpi: int = 150) -> None:
-    """Write a PNG without the date and the version of the program that wrote it."""
+    """Write a PNG without metadata, so that the same figure gives the same file."""
     with replaced(path, "output") as file:
         figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
 

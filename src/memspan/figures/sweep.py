@@ -1,4 +1,4 @@
-"""Error of a numerical derivative against its step."""
+"""The error of a numerical derivative against its step size."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw_sweep(sweep: StepSweep) -> "Figure":
-    """Both errors on log-log axes, with the fitted slopes; errors of exactly 0 sit on the lower edge."""
+    """Draw both errors on log-log axes, with the fitted slopes. Errors of exactly 0 are at the lower edge."""
     figure = new_figure(7.0, 4.6)
     ax = figure.subplots()
     floor = np.finfo(float).eps / 4
@@ -21,7 +21,7 @@ def draw_sweep(sweep: StepSweep) -> "Figure":
     label = f"complex step, slope {sweep.complex_slope:+.2f}, then exact"
     ax.loglog(sweep.steps, np.maximum(sweep.complex_step, floor), "s-", ms=3, color=BLUE, label=label)
     ax.axhline(np.finfo(float).eps, color=GREY, linestyle="--", linewidth=1, label="machine epsilon")
-    title = "How far a numerical derivative is from back-propagation"
+    title = "Error of a numerical derivative, compared with back-propagation"
     ax.set(xlabel="step h", ylabel="relative error", title=title, ylim=(floor / 2, None))
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(0.0, 0.4))
     tidy(ax)

@@ -1,4 +1,4 @@
-"""A few sequences of a task: what goes in, where the answer lies, and what is to come out."""
+"""A few sequences of a task: the inputs, the steps that determine the answer, and the labels."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -14,24 +14,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 20  # sequences in a picture
-MANY = 10  # outputs of one step, from which on they are too many to be drawn above each other
+MOST = 20  # the largest number of sequences in a picture
+MANY = 10  # the largest number of rows with a label each, and of outputs of a single step that are drawn
 
 
 @dataclass(frozen=True)
 class TaskSamples:
-    """Sequences of a task at a length.
+    """Some sequences of a task.
 
     Attributes
     ----------
     title : str
     x : array [T, B, F]
+        The inputs.
     y : array [K, B, O]
-        The labels of the last K steps; NaN where no answer is asked for.
+        The labels of the last K steps; NaN where there is no label.
     relevant : array [T, B] of bool
-        Where the answer lies.
+        True for the steps that determine the answer.
     input_names, class_names : tuple of str
-        What each input and each output means, if it is one of several.
+        The meanings of the inputs and of the outputs; empty if they are numbers.
     """
 
     title: str
@@ -45,23 +46,23 @@ class TaskSamples:
 
     @classmethod
     def of(cls, task: Task, length: int | None = None, *, samples: int = 3, seed: int = 0) -> Self:
-        """Draw some; by default at a length at which there is something to see."""
+        """Draw sequences, by default of a short length at which the structure of the task is visible."""
         length = max(16, 2 * task.least_length) if length is None else task.checked_length(length)
         if whole_number("samples", samples) > MOST:
-            raise InvalidArgument("samples", f"at most {MOST}, for a picture that can be seen", samples)
+            raise InvalidArgument("samples", f"at most {MOST}, because more do not fit in a picture", samples)
         x, y = task.sample(length, samples, np.random.default_rng(seed))
         title = f"{task.name}, T = {length}: {task.sentence}"
         y = y if y.ndim == 3 else y[np.newaxis]
         return cls(title, x, y, task.relevant(x), task.input_names, task.class_names)
 
     def end(self, b: int) -> int:
-        """The steps of a sequence, without the padding of one that ends early."""
+        """Return the number of steps of a sequence, without padding."""
         if not np.isnan(self.y).any():
             return len(self.x)
         return len(self.x) - len(self.y) + int(np.flatnonzero(~np.isnan(self.y[:, b, 0]))[-1]) + 1
 
     def rows(self) -> list[tuple[Any, ...]]:
-        """Every number of every step; sequences, steps, inputs and outputs are counted from 1."""
+        """Return one row per number. Sequences, steps, inputs and outputs are counted from 1."""
         first = len(self.x) - len(self.y)
         rows: list[tuple[Any, ...]] = []
         for kind, values, begin in (("input", self.x, 0), ("output", self.y, first)):
@@ -72,7 +73,7 @@ class TaskSamples:
 
 
 def draw_task(record: TaskSamples) -> "Figure":
-    """One sequence below the other, each with its inputs above and its answer below."""
+    """Draw the sequences below each other, each with its inputs above and its labels below."""
     from textwrap import fill
 
     steps, samples, features = record.x.shape
@@ -100,7 +101,7 @@ def draw_task(record: TaskSamples) -> "Figure":
 
 
 def _draw_numbers(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
-    """The first input as stems; a second one, the marker, as a sign above them."""
+    """Draw the first input as stems, and a second input (the marker) as signs above them."""
     x, relevant = record.x[:end, b], record.relevant[:end, b]
     steps = np.arange(1, end + 1)
     for where, colour in ((~relevant, BLUE), (relevant, ORANGE)):
@@ -111,9 +112,9 @@ def _draw_numbers(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
         edge = ax.get_xaxis_transform()
         look: dict[str, Any] = {"markersize": 6, "transform": edge, "clip_on": False, "linestyle": ""}
         for sign, mark, colour in ((1, "v", ORANGE), (-1, "x", GREY)):
-            there = steps[x[:, 1] == sign]
-            if len(there):
-                ax.plot(there, np.full(len(there), 1.06), marker=mark, color=colour, **look)
+            marked = steps[x[:, 1] == sign]
+            if len(marked):
+                ax.plot(marked, np.full(len(marked), 1.06), marker=mark, color=colour, **look)
     low, high = min(0.0, float(record.x[..., 0].min())), max(0.0, float(record.x[..., 0].max()))
     margin = 0.12 * (high - low)
     ax.set_ylim(low - margin, high + margin)
@@ -121,7 +122,7 @@ def _draw_numbers(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
 
 
 def _draw_symbols(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
-    """A square for the input that is 1; orange where it belongs to the answer."""
+    """Draw a square for the input that is 1, orange if the step determines the answer."""
     from matplotlib.colors import ListedColormap
 
     image = record.x[:end, b].T * (1 + record.relevant[:end, b])
@@ -130,18 +131,18 @@ def _draw_symbols(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
 
 
 def _too_many(y: Array) -> bool:
-    """Whether the outputs of a single step are too many to be drawn above each other."""
+    """Whether a single step has too many outputs to draw them above each other."""
     return bool(y.shape[-1] > MANY and len(y) == 1)
 
 
 def _draw_answer(ax: "Axes", record: TaskSamples, y: Array, end: int, labels: tuple[float, float]) -> None:
-    """Of a single output the numbers, of several the classes, at the steps where they are asked for."""
+    """Draw labels at their steps: numbers for a single output, classes for several outputs."""
     from matplotlib.colors import ListedColormap
 
     first, outputs = end - len(y) + 1, y.shape[-1]
-    asked = ~np.isnan(y[:, 0])
+    labelled = ~np.isnan(y[:, 0])
     if outputs == 1:
-        at, values = first + np.flatnonzero(asked), y[asked, 0]
+        at, values = first + np.flatnonzero(labelled), y[labelled, 0]
         ax.plot(at, values, "s", color=GREEN, markersize=4.5)
         margin = 0.2 * (labels[1] - labels[0])
         ax.set_ylim(labels[0] - margin, labels[1] + margin)
@@ -151,27 +152,28 @@ def _draw_answer(ax: "Axes", record: TaskSamples, y: Array, end: int, labels: tu
             _say(ax, f"{values[0]:.3g}", at[0], values[0])
         tidy(ax)
     elif _too_many(y):
-        _say(ax, f"the {outputs} numbers before it, the last one first", end, 0.5)
+        _say(ax, f"the previous {outputs} numbers, the latest one first", end, 0.5)
         ax.set_yticks([])
         ax.spines[["top", "right"]].set_visible(False)
     else:
-        _grid(ax, np.nan_to_num(y[asked]).T, first + int(asked.argmax()), ListedColormap(["white", GREEN]), 1)
+        shown = np.nan_to_num(y[labelled]).T
+        _grid(ax, shown, first + int(labelled.argmax()), ListedColormap(["white", GREEN]), 1)
         _name_rows(ax, record.class_names)
 
 
 def _name_rows(ax: "Axes", names: tuple[str, ...]) -> None:
-    """All of them, or where they are many, every second number."""
+    """Label the rows; if there are many, label only every second number."""
     named = [k for k, name in enumerate(names) if len(names) <= MANY or k % 2 == 0 or not name.isdigit()]
     ax.set_yticks([k + 1 for k in named], [names[k] for k in named], fontsize="x-small")
 
 
 def _say(ax: "Axes", what: str, step: float, height: float) -> None:
-    """To the left of a step; it must not push the axes aside."""
+    """Write text to the left of a step, without changing the layout of the axes."""
     ax.annotate(f"{what}  ", (step, height), ha="right", va="center", color=GREEN).set_in_layout(False)
 
 
 def _grid(ax: "Axes", image: Array, first: int, colours: Any, highest: int) -> None:
-    """Squares over time, from a step on."""
+    """Draw squares over time, starting at step `first`."""
     rows, columns = image.shape
     edges = np.arange(first, first + columns + 1) - 0.5, np.arange(1, rows + 2) - 0.5
     ax.pcolormesh(*edges, image, cmap=colours, vmin=0, vmax=highest, edgecolors="#e6e6e6", linewidth=0.3)
@@ -193,7 +195,7 @@ def _legend(figure: "Figure", record: TaskSamples) -> None:
     ]
     handles = [
         Line2D([], [], marker=mark, color=colour, linestyle="", label=label)
-        for there, mark, colour, label in looks
-        if there
+        for occurs, mark, colour, label in looks
+        if occurs
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize="small")

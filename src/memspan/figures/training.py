@@ -1,4 +1,4 @@
-"""What one learner did: its loss, and what it predicts."""
+"""The plots of a learner: its loss, its predictions and its confusion matrix."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-HIGHEST = 30.0  # times the trivial risk: where the loss axis ends when training diverged
-LARGEST = 1e6  # and from which first loss on it no longer grows with it, if there is no trivial risk
-WIDEST = 5.0  # times half the range of the labels: where the axis of predictions ends when they are far off
-MOST_NUMBERS = 10  # classes, up to which their confusion is written out
+HIGHEST = 30.0  # the largest upper limit of the loss axis, in multiples of the trivial risk or of the first loss
+LARGEST = 1e6  # the largest first loss that determines this limit if the trivial risk is unknown
+WIDEST = 5.0  # the largest half-width of the axis of predictions, in multiples of half the range of the labels
+MOST_NUMBERS = 10  # the largest number of classes for which the shares are printed
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The training loss of each update, the loss at each evaluation, the trivial risk, and the loss's name.
+    """The training loss of each update, the loss of each evaluation, the trivial risk, and the name of the loss.
 
-    Where the trivial risk is not known it is not drawn.
+    If the trivial risk is None, it is not drawn.
     """
 
     loss: Array
@@ -34,20 +34,22 @@ class LossCurve:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Labels and predictions, numbers both.
+    """The labels and predictions of a task whose answers are numbers.
 
     Attributes
     ----------
     y, y_hat : array [n]
+        Labels and predictions.
     accuracy : float
+        The share of correct predictions.
     tolerance : float or None
-        Within which a prediction is correct; None if that is not the rule.
+        The largest error of a correct prediction; None if the task has no tolerance.
     ends : (float, float)
         The range of the labels.
     trivial : float or None
-        The answer without looking at the input, if there is one for all.
+        The trivial answer, if it is one number.
     label : str
-        What the label is.
+        The name of the axis of labels.
     """
 
     y: Array
@@ -61,15 +63,15 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each class was answered for each.
+    """A confusion matrix.
 
     Attributes
     ----------
     title : str
     names : tuple of str
-        Of the classes.
+        The names of the classes.
     counts : array [classes, classes]
-        By the class of the label, and the class of the answer.
+        The number of answers by the class of the label (row) and of the answer (column).
     """
 
     title: str
@@ -78,12 +80,12 @@ class Confusion:
 
 
 def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
-    """Loss against update, on a log scale."""
+    """Plot loss against update on a log axis."""
     ax = axes_or_new(ax)
     updates = np.arange(1, len(curve.loss) + 1)
     first = min(float(np.nan_to_num(curve.loss[:1]).sum()), LARGEST)
     highest = HIGHEST * (curve.trivial_risk or first or 1.0)
-    shown = np.clip(curve.loss, None, 1e3 * highest)  # what is drawn far outside overflows
+    shown = np.clip(curve.loss, None, 1e3 * highest)  # avoid overflow
     ax.plot(updates, shown, color=BLUE, alpha=0.55, linewidth=0.8, label="training batch")
     ax.plot(
         curve.evaluated_at, curve.evaluation_loss, "o-", color=ORANGE, markersize=3.5, label="held-out batches"
@@ -101,7 +103,7 @@ def draw_loss(curve: LossCurve, ax: "Axes | None" = None) -> "Axes":
 
 
 def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axes":
-    """Prediction against label; a network that remembers lies on the diagonal, one that does not on its mean."""
+    """Plot prediction against label. A network that remembers is on the diagonal."""
     ax = axes_or_new(ax)
     ends = np.array(predictions.ends)
     middle, half = float(ends.mean()), float(np.ptp(ends)) / 2
@@ -114,7 +116,7 @@ def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axe
         label = f"trivial prediction {predictions.trivial:g}"
         ax.axhline(predictions.trivial, color=GREY, linestyle="--", linewidth=1, label=label)
     beyond = 10 * WIDEST * half
-    shown = np.clip(predictions.y_hat, middle - beyond, middle + beyond)  # what is drawn far outside overflows
+    shown = np.clip(predictions.y_hat, middle - beyond, middle + beyond)  # avoid overflow
     ax.plot(predictions.y, shown, ".", color=BLUE, alpha=0.5, markersize=4, label="network")
     title = f"{predictions.accuracy:.1%} of {len(predictions.y)} held-out predictions correct"
     ax.set(xlabel=predictions.label, ylabel="prediction", title=title)
@@ -131,13 +133,13 @@ def draw_predictions(predictions: Predictions, ax: "Axes | None" = None) -> "Axe
 
 
 def draw_confusion(confusion: Confusion, ax: "Axes | None" = None) -> "Axes":
-    """The share of each answer among those to a class; a network that remembers is dark on the diagonal alone.
+    """Draw the share of each answer for each class of the label.
 
-    Classes that are never asked for have no row.
+    If the network remembers, only the diagonal is dark. Classes that do not occur as labels have no row.
     """
     ax = axes_or_new(ax)
-    there = np.flatnonzero(confusion.counts.sum(axis=1))
-    counts = confusion.counts[there]
+    occurring = np.flatnonzero(confusion.counts.sum(axis=1))
+    counts = confusion.counts[occurring]
     shares = counts / counts.sum(axis=1, keepdims=True)
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if len(confusion.names) <= MOST_NUMBERS:
@@ -145,7 +147,7 @@ def draw_confusion(confusion: Confusion, ax: "Axes | None" = None) -> "Axes":
             colour = "white" if share > 0.6 else BLACK
             ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize="x-small", color=colour)
     ax.set_xticks(range(len(confusion.names)), confusion.names, fontsize="small")
-    ax.set_yticks(range(len(there)), [confusion.names[k] for k in there], fontsize="small")
-    ax.set(xlabel="answered", ylabel="label", title=confusion.title)
-    ax.figure.colorbar(image, ax=ax, label="share of the answers to a label")
+    ax.set_yticks(range(len(occurring)), [confusion.names[k] for k in occurring], fontsize="small")
+    ax.set(xlabel="answer", ylabel="label", title=confusion.title)
+    ax.figure.colorbar(image, ax=ax, label="share of answers, by label")
     return ax

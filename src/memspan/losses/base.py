@@ -45,7 +45,7 @@ def check_loss(loss: Any) -> None:
 
 
 def value_of(loss: Loss, y_hat: Any, y: Any) -> Any:
-    """`loss.forward`, but infinity where memspan's losses refuse one: in training that is a result."""
+    """Return `loss.forward(y_hat, y)`, or infinity if the loss overflows, which is a valid result in training."""
     try:
         return loss.forward(y_hat, y)
     except LossTooLarge:
@@ -69,7 +69,7 @@ class MeanLoss:
     """The name of the loss in figures."""
 
     into = staticmethod(evaluate)
-    """Every subclass sets this again, because the engine ignores an inherited `into`: a subclass may differ."""
+    """Every subclass must set this again. The engine ignores an inherited `into`, which may not match."""
 
     @checked_keywords()
     def __init__(self, masked: bool = False) -> None:
@@ -91,8 +91,8 @@ class MeanLoss:
         Raises
         ------
         InvalidArgument
-            When the two shapes differ, one is a masked array or does not hold floating-point numbers, or no label
-            is asked for; when the loss of finite numbers is too large for their dtype.
+            If the shapes differ, an array is a masked array or not of floating-point numbers, no label counts, or
+            finite numbers give a loss that overflows their dtype.
         """
         y_hat, y = plain_array("y_hat", y_hat), plain_array("y", y)
         for name, values in (("y_hat", y_hat), ("y", y)):
@@ -101,24 +101,24 @@ class MeanLoss:
         if np.shape(y_hat) != np.shape(y):
             raise InvalidArgument("y_hat", f"of the labels' shape {np.shape(y)}", f"shape {np.shape(y_hat)}")
         self.check_labels(y)
-        asked = self._mask(y)
-        values, derivative = self._parts(y_hat, np.where(asked, y, 0))
-        of = asked[..., : values.shape[-1]]  # one value for each row, or one for each number
-        count = int(of.sum())
-        self._derivative = np.where(asked, derivative, 0) / count
-        loss = np.where(of, values, 0).sum() / count
-        if not np.isfinite(loss) and np.isfinite(y_hat).all() and np.isfinite(y[asked]).all():
+        counted = self._mask(y)
+        values, derivative = self._parts(y_hat, np.where(counted, y, 0))
+        terms = counted[..., : values.shape[-1]]  # a loss has one term for each row or for each number
+        count = int(terms.sum())
+        self._derivative = np.where(counted, derivative, 0) / count
+        loss = np.where(terms, values, 0).sum() / count
+        if not np.isfinite(loss) and np.isfinite(y_hat).all() and np.isfinite(y[counted]).all():
             largest = np.abs(y_hat).max()
             raise LossTooLarge(
-                "y_hat", f"such that the loss is finite in {y_hat.dtype}", f"numbers up to {largest:g}"
+                "y_hat", f"small enough for a finite loss in {y_hat.dtype}", f"numbers up to {largest:g}"
             )
         return loss.item()
 
     def check_labels(self, y: Array) -> None:
         """Raise `InvalidArgument` if `y` cannot be the labels of a batch.
 
-        If the loss is not masked, the compiled engine looks at the first batch of each shape only: later ones
-        cost no time.
+        If the loss is not masked, the compiled engine calls this only for the first batch of each shape, to save
+        time.
         """
         if np.size(y) == 0:
             raise InvalidArgument("y", "an array with at least one label", f"shape {np.shape(y)}")

@@ -31,6 +31,14 @@ DTYPES = ("float32", "float64", "complex128")
 Matrix = Inexact[np.ndarray, "rows columns"]
 
 
+class _WrongFeatures(InvalidArgument):
+    """An input has another number of features than the network takes."""
+
+    def __str__(self) -> str:
+        name, takes, got, _ = self.args
+        return f"{name} has {got} feature{'s' * (got != '1')}; the network takes {takes}."
+
+
 class _Matrix:
     """An attribute of `Network` that reads and writes one matrix inside the flat vector of all weights."""
 
@@ -122,11 +130,11 @@ class Network:
         gain = real_number("gain", gain, above=0)
         recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)
         largest = max(("input_size", "hidden_size", "output_size"), key=lambda name: getattr(self, name))
-        demand_memory(largest, f"{getattr(self, largest):,}", self.layout.size * 8)  # they are drawn in float64
+        demand_memory(largest, f"{getattr(self, largest):,}", self.layout.size * 8)  # weights are drawn in float64
         flat = initial_weights(self.layout, init, gain, generator("rng", rng, "weights"), recurrent_gain)
         self.parameters: Flat = flat.astype(self.dtype)
         if not np.isfinite(self.parameters).all():
-            raise InvalidArgument("gain", f"such that the initial weights are finite in {self.dtype}", repr(gain))
+            raise InvalidArgument("gain", f"small enough for finite initial weights in {self.dtype}", repr(gain))
         self.trace: Trace | None = None
         self.grads: Gradients | None = None
 
@@ -197,9 +205,9 @@ class Network:
         Raises
         ------
         NotReady
-            When `backward` has not been called since the last update.
+            If `backward` has not been called since the last update.
         InvalidArgument
-            When a gradient is not finite, or a weight would not be after the step; then none has changed.
+            If a gradient is not finite, or a weight would not be finite after the step. No weight changes then.
         """
         if self.grads is None:
             raise NotReady("update needs gradients: call .forward(x) and .backward(d_loss) first.")
@@ -212,7 +220,7 @@ class Network:
             if not np.isfinite(gradient).all():
                 raise InvalidArgument(f"d_{name}", f"finite in {self.dtype}", "infinity or NaN")
             if not np.isfinite(updated[name]).all():
-                raise InvalidArgument("lr", f"so small that {name} stays finite in {self.dtype}", repr(lr))
+                raise InvalidArgument("lr", f"small enough to keep {name} finite in {self.dtype}", repr(lr))
         for name, weight in self.layout.by_name(self.parameters).items():
             weight[:] = updated[name]
         self._forget()
@@ -255,8 +263,7 @@ class Network:
         if x.ndim not in (2, 3):
             raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
         if x.shape[-1] != self.input_size:
-            rule = f"an array with {self.input_size} features (input_size)"
-            raise InvalidArgument("x", rule, f"{x.shape[-1]} in shape {x.shape}")
+            raise _WrongFeatures("x", str(self.input_size), str(x.shape[-1]))
         if 0 in x.shape:
             raise InvalidArgument("x", "of at least one time step and one sample", f"shape {x.shape}")
         if len(x) < (self.output_steps or 1):
@@ -277,9 +284,9 @@ class Network:
         return d_loss.reshape(trace.y_hat.shape)
 
     @quiet
-    def _checked_floats(self, name: str, given: Array, *, finite: bool = True) -> Array:
-        """A copy of what was given, in the network's dtype."""
-        values = plain_array(name, given)
+    def _checked_floats(self, name: str, value: Array, *, finite: bool = True) -> Array:
+        """Check that `value` is an array of (finite) floats, and return a copy in the network's dtype."""
+        values = plain_array(name, value)
         allowed = "fc" if self.dtype.kind == "c" else "f"
         if values.dtype.kind not in allowed:
             rule = "an array of real floating-point numbers"

@@ -1,7 +1,7 @@
-"""The tasks, one family a file; `TASKS` is the one list of them.
+"""The tasks: one family per file, and `TASKS`, the dictionary of all of them.
 
-A new task is a subclass of `Task` in a file of its own, and one entry for each variant in `TASKS`: the command
-line's choices, the contract tests and the table in `docs/tasks.md` read that dictionary.
+A new task is a subclass of `Task` in its own file and one entry in `TASKS` for each variant. The command line, the
+contract tests and the table in `docs/tasks.md` read that dictionary.
 """
 
 from collections.abc import Mapping
@@ -32,24 +32,24 @@ _ALL: tuple[Task, ...] = (
     *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity()),
 )
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
-"""Every task by its name and variant, with the parameters of its source."""
+"""Every variant of every task by name, with the parameters of its source."""
 
 
 def get_task(name: str, **parameters: Any) -> Task:
-    """A task from `TASKS`, with other parameters than its own.
+    """Return a task from `TASKS`, with some of its parameters changed.
 
     Parameters
     ----------
     name : str
-        With the variant, as in `TASKS`; underscores are as good as hyphens.
+        The task's name in `TASKS`, with the variant. Underscores may replace hyphens.
     **parameters
-        Any of the task's fields, such as `tolerance`. Of an optional one, None stands for the value in the source;
-        checkpoints of memspan 0.1 have it also where there is no such field.
+        Fields of the task, such as `tolerance`. For an optional field, None stands for the value in the source.
+        (Checkpoints of memspan 0.1 also contain None for fields that the task does not have.)
 
     Raises
     ------
     InvalidArgument
-        For a name that is not there, with those that are; for a parameter that the task does not have.
+        If the task or one of the parameters is unknown. The message lists the known ones.
 
     Examples
     --------
@@ -72,20 +72,20 @@ def get_task(name: str, **parameters: Any) -> Task:
     }
     for parameter in parameters:
         if parameter not in known:
-            rule = f"one of {', '.join(known)}" if known else "left out: there is none"
+            rule = f"one of {', '.join(known)}" if known else "left out, because the task has none"
             hint = did_you_mean(parameter, known)
             raise InvalidArgument(f"a parameter of {task.name}", rule, shown(parameter), hint)
     return replace(task, **parameters)
 
 
 def whole_numbers(parameters: Mapping[str, float]) -> dict[str, float]:
-    """Numbers as a file or a command line has them, in the order of their names; those that are whole as such."""
+    """Sort parameters by name, and convert floats that are whole numbers to int."""
     numbers = sorted(parameters.items())
     return {name: int(value) if float(value).is_integer() else value for name, value in numbers}
 
 
 def parameters_of(task: Task) -> dict[str, Any]:
-    """What can be chosen about a task besides its variant, and how it is chosen."""
+    """Return the task's parameters and their values, without the variant."""
     return {item.name: getattr(task, item.name) for item in fields(task) if item.name != "variant"}
 
 

@@ -1,6 +1,6 @@
-"""The adding problem: of a sequence of pairs two are marked; answer with the sum of their values.
+"""The adding problem: two pairs of a sequence are marked; answer with the sum of their values.
 
-Published work means at least four different things by it, whose losses cannot be compared; here are three of them.
+At least four published tasks have this name, and their losses cannot be compared. This file has three of them.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ SOURCES = {
 
 
 def sentence_of(where: str = "", scaled: str = "") -> str:
-    """What is asked, with where the marks lie and how the sum is scaled."""
-    return f"Of T pairs (value, marker) two are marked{where}: answer with the sum of their values{scaled}."
+    """The question, with the places of the marks and the scale of the sum."""
+    return f"Two of T pairs (value, marker) are marked{where}: answer with the sum of their values{scaled}."
 
 
 @checked_keywords()
@@ -29,17 +29,17 @@ def sentence_of(where: str = "", scaled: str = "") -> str:
 class Adding(Marked):
     """Add two marked numbers.
 
-    - `any`: values U(0, 1), two different places, y = X1 + X2. The variance of the sum is 1/6. (The value of
-      0.1767 that is quoted for it is a mistake.)
-    - `halves`: the same, but with one mark in either half.
+    - `any`: the values are U(0, 1), the marks are at two different places, and y = X1 + X2. The variance of the
+      sum is 1/6. (The value 0.1767 that is often quoted is a mistake.)
+    - `halves`: the same, with one mark in each half.
 
-    The sum of two U(0, 1) lies within τ of 1 with probability 2τ - τ². The papers name no tolerance: here it is
+    The sum of two U(0, 1) lies within τ of 1 with probability 2τ - τ². The papers state no tolerance. Here it is
     4 % of the range of the labels, as in 1997.
 
     Parameters
     ----------
     tolerance : float
-        An answer is correct within this distance of the label; above 0 and below 1.
+        An answer is correct if it lies within this distance of the label; above 0 and below 1.
     """
 
     variant: str = "any"
@@ -51,24 +51,24 @@ class Adding(Marked):
 
     @property
     def sentence(self) -> str:
-        """What is asked."""
+        """The question, in one sentence."""
         return sentence_of(", one in each half" if self.variant == "halves" else "")
 
     @property
     def source(self) -> str:
-        """The paper."""
+        """The paper of the variant."""
         return SOURCES[self.variant]
 
     def shape(self, length: int) -> Shape:
-        """Value and marker in, a number out."""
+        """The inputs are value and marker; there is one output."""
         return Shape(length, 2, 1)
 
     def draws(self, length: int) -> int:
-        """A value a step, and two places."""
+        """A value for each step, and two places."""
         return length + 2
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         values, half = u[:length], length // 2
         if self.variant == "halves":
             one, two = choices(u[-2], half), half + choices(u[-1], length - half)
@@ -82,37 +82,38 @@ class Adding(Marked):
         return Batch(np.stack([values, markers], axis=-1), y[:, np.newaxis])
 
     def make_loss(self) -> MSELoss:
-        """The mean squared error."""
+        """Return the mean squared error."""
         return MSELoss()
 
     def trivial_answer(self, length: int) -> Answer:
-        """The mean of the sum."""
+        """The mean of the label."""
         return np.ones(1)
 
     def trivial_risk(self, length: int) -> float:
-        """The variance of the sum."""
+        """The variance of the label."""
         return 1 / 6
 
     def chance_accuracy(self, length: int) -> float:
-        """The probability of the interval around the mean, where the sum is densest."""
+        """The probability of the interval around the mean, where the sum is most likely."""
         return self.tolerance * (2 - self.tolerance)
 
 
 @checked_keywords()
 @dataclass(frozen=True)
 class Adding1997(MarkedOf1997):
-    """Add two marked numbers, as in 1997.
+    """Add two marked numbers, as in the experiment of 1997.
 
-    Values U(-1, 1), places and markers as in `MarkedOf1997`, y = 0.5 + (X1 + X2) / 4. X of the first pair counts
-    as 0, so with q, the probability that it is marked, the risk of answering 0.5 is (2 - q) / 48: 0.0392 at
-    T = 100, and not the 1/24 of two free numbers.
+    The values are U(-1, 1), places and markers are as in `MarkedOf1997`, and y = 0.5 + (X1 + X2) / 4. If the first
+    pair is marked, which has probability q, its value is 0. Therefore the risk of answering 0.5 is (2 - q) / 48
+    (0.0392 at T = 100), and not 1/24 as for two independent U(-1, 1).
 
-    Let s = 4τ: X1 + X2 lies within s of 0 with probability s - s²/4, and one X alone with probability s.
+    The tolerance τ of the answer is s = 4τ for the sum: X1 + X2 lies within s of 0 with probability s - s²/4, and
+    a single X with probability s.
 
     Parameters
     ----------
     tolerance : float
-        An answer is correct within this distance of the label; above 0 and below 0.25.
+        An answer is correct if it lies within this distance of the label; above 0 and below 0.25.
     """
 
     variant: str = "hs97"
@@ -126,18 +127,18 @@ class Adding1997(MarkedOf1997):
     nothing, low = 0.0, -1.0
 
     def label(self, first: PerSequence, second: PerSequence) -> PerSequence:
-        """The sum, scaled to [0, 1]."""
+        """Return the sum, scaled to [0, 1]."""
         return 0.5 + (first + second) / 4
 
     def trivial_answer(self, length: int) -> Answer:
-        """The mean of the sum."""
+        """The mean of the label."""
         return self.at_every_end(np.full(1, 0.5), length)
 
     def trivial_risk(self, length: int) -> float:
-        """The variance of the sum."""
+        """The variance of the label."""
         return (2 - self.chance_of_first(length)) / 48
 
     def chance_accuracy(self, length: int) -> float:
-        """The probability of the interval around the mean, where the sum is densest."""
+        """The probability of the interval around the mean, where the sum is most likely."""
         q, s = self.chance_of_first(length), 4 * self.tolerance
         return q * s + (1 - q) * (s - s**2 / 4)

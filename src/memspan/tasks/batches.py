@@ -1,4 +1,4 @@
-"""Endless streams of batches: of a task, or of any other generator."""
+"""Endless streams of batches, from a task or from any other iterator."""
 
 import hashlib
 from collections.abc import Generator, Iterator
@@ -16,18 +16,18 @@ from memspan.tasks.base import SEQUENCES, Batch, Task
 @checked_keywords()
 @dataclass
 class Batches(Iterator[Batch]):
-    """Batches without end; unlike a generator, a stream that can be saved and continued.
+    """An endless stream of batches of a task. Unlike a generator, it can be saved and continued.
 
     Parameters
     ----------
     task : Task
-        What to draw from.
+        The task that makes the sequences.
     length, batch : int
-        T, of which the task makes its sequences (`Task.shape`), and B.
+        The task's length T (`Task.shape` gives the number of time steps), and the batch size B.
     rng : Generator, SeedSequence or int
-        Where the numbers come from.
+        The source of the random numbers.
     dtype : float32 or float64
-        Of the arrays. The numbers are drawn in float64 whatever it is.
+        The dtype of the arrays. The numbers are always drawn in float64 and then rounded.
     """
 
     task: Task
@@ -38,7 +38,7 @@ class Batches(Iterator[Batch]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):
-            raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", shown(self.task))
+            raise InvalidArgument("task", "a Task, for example get_task('adding/any')", shown(self.task))
         self.length = self.task.checked_length(self.length)
         self.batch = whole_number("batch", self.batch)
         self.task.demand_memory(self.length, self.batch)
@@ -53,19 +53,19 @@ class Batches(Iterator[Batch]):
         return Batch(x.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False))
 
     def peek(self) -> Batch:
-        """The next batch, which will still be the next one."""
+        """Return the next batch without advancing the stream."""
         position = self.position
         batch = next(self)
         self.position = position
         return batch
 
     def fork(self) -> "Batches":
-        """Another stream of the same task, independent of this one, which goes on as if nothing happened."""
+        """Return an independent stream of the same task. The batches of this stream do not change."""
         return replace(self, rng=np.random.default_rng(self.rng).spawn(1)[0])
 
     @property
     def position(self) -> dict[str, Any]:
-        """The state of the random numbers: where the stream is."""
+        """The state of the random number generator, which determines all further batches."""
         return dict(np.random.default_rng(self.rng).bit_generator.state)
 
     @position.setter
@@ -74,19 +74,19 @@ class Batches(Iterator[Batch]):
 
 
 class Counted(Iterator[Batch]):
-    """Any iterator of batches, counting: where a plain generator is can only be told by what it has given.
+    """Any iterator of batches, with a count of the batches drawn: the only position that a plain generator has.
 
     Parameters
     ----------
     source : iterator of (x, y)
-        As `generate_samples` gives.
+        An endless iterator, such as `generate_samples(...)`.
     name : str
-        What errors call it.
+        The name of the argument, for error messages.
     """
 
     def __init__(self, source: Iterator[Any], name: str = "batches") -> None:
         if not isinstance(source, Iterator):
-            raise InvalidArgument(name, "an iterator of (x, y) without end", shown(source))
+            raise InvalidArgument(name, "an endless iterator of pairs (x, y)", shown(source))
         self.source, self.name = source, name
         self.drawn = 0
         self._last: Batch | None = None
@@ -95,34 +95,35 @@ class Counted(Iterator[Batch]):
         try:
             pair = next(self.source)
         except StopIteration:
-            raise InvalidArgument(self.name, "without end", f"an end after {self.drawn}") from None
+            raise InvalidArgument(self.name, "endless", f"only {self.drawn} batches") from None
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             got = f"{type(pair).__name__} of {len(pair)}" if hasattr(pair, "__len__") else type(pair).__name__
-            raise InvalidArgument(self.name, "pairs (x, y) of arrays", got)
+            raise InvalidArgument(self.name, "an iterator of pairs (x, y) of arrays", got)
         batch = Batch(plain_array("x", pair[0]), plain_array("y", pair[1]))
         for part in batch:
             if part.dtype.kind not in "biufc":
-                raise InvalidArgument(self.name, "pairs (x, y) of arrays of numbers", f"an array of {part.dtype}")
+                rule = "an iterator of pairs (x, y) of numeric arrays"
+                raise InvalidArgument(self.name, rule, f"an array of {part.dtype}")
         self._last = batch
         self.drawn += 1
         return self._last
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a copy, or for another process: a generator can go to neither."""
+        """Return the state for copying and pickling, which Python cannot do with a generator."""
         if isinstance(self.source, Generator):
-            rule = "Batches, or another iterator that can be copied, where a learner is copied or pickled"
+            rule = "Batches or another iterator that can be copied, because the learner is copied or pickled"
             raise InvalidArgument(self.name, rule, "a generator")
         return vars(self)
 
     def digest(self) -> str:
-        """A fingerprint of the last batch."""
+        """Return a fingerprint of the last batch."""
         parts = () if self._last is None else self._last
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
     def skip_to(self, drawn: int, digest: str) -> None:
-        """Draw until `drawn` batches have been given, of which the last must have that fingerprint."""
+        """Draw batches until their number is `drawn`, and check that the last one has the fingerprint `digest`."""
         while self.drawn < drawn:
             next(self)
         if self.drawn != drawn or self.digest() != digest:
-            rule = f"the same stream of batches from its beginning (batch {drawn} of the saved one differs)"
-            raise InvalidArgument(self.name, rule, f"another stream, after {self.drawn} batches")
+            rule = f"the stream that was saved, from its first batch (batch {drawn} differs)"
+            raise InvalidArgument(self.name, rule, f"another stream at batch {self.drawn}")

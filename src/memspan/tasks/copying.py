@@ -1,4 +1,4 @@
-"""The copying problem: see some symbols, wait for T steps, and repeat them in order."""
+"""The copying problem: read some symbols, wait for T steps, and repeat them in order."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from memspan.tasks.base import (
 )
 
 NEVER = -1e3
-"""ŷ of a class that is never meant: its probability is zero."""
+"""The output for a class that is never the label; its softmax probability is 0."""
 
 SOURCES = {
     "tcn": "Bai, Kolter & Koltun 2018 (arXiv:1803.01271), as in the authors' code",
@@ -35,21 +35,23 @@ SOURCES = {
 class Copying(OneOfClasses):
     """Repeat `items` symbols after T steps.
 
-    The T + 2·items steps of the input are the symbols, T - 1 blanks, and from then on either a delimiter and
-    blanks (`urnn`, one input for each symbol, blank and delimiter) or delimiters alone (`tcn`, a single input
-    whose value is the number of the symbol: 0 is the blank, and symbols + 1 the delimiter). The answer is asked
-    for at every step: blank at first, and the symbols in the last `items` steps. Without looking at the input,
-    the best one can do is to know when to answer blank, and guess the rest: items · log(symbols) / (T +
-    2·items).
+    A sequence has T + 2·items steps. The input starts with the symbols and T - 1 blanks. The rest differs:
 
-    Only the last `items` steps count in the accuracy.
+    - `urnn`: one delimiter, then blanks. The input is one-hot, with one input for each symbol, blank and
+      delimiter.
+    - `tcn`: delimiters only. There is one input, the number of the symbol: 0 for blank, symbols + 1 for the
+      delimiter.
+
+    The network answers at every step: blank at first, and the symbols in the last `items` steps. The best answer
+    that ignores the input says blank where it is right and guesses the symbols, with risk
+    items · log(symbols) / (T + 2·items). Only the last `items` steps count in the accuracy.
 
     Parameters
     ----------
     items : int
-        How many symbols to repeat; 10 in both papers.
+        The number of symbols to repeat; 10 in both papers.
     symbols : int
-        How many there are to choose from; 8 in both papers.
+        The number of different symbols; 8 in both papers.
     """
 
     variant: str = "urnn"
@@ -62,30 +64,30 @@ class Copying(OneOfClasses):
 
     @property
     def sentence(self) -> str:
-        """What is asked."""
+        """The question, in one sentence."""
         return (
-            f"See {self.items} symbols of {self.symbols} kinds, wait for T steps, "
-            f"and repeat them in order; before that, answer blank."
+            f"Read {self.items} symbols of {self.symbols} kinds, wait for T steps, "
+            f"and repeat them in order; until then, answer blank."
         )
 
     @property
     def source(self) -> str:
-        """The paper."""
+        """The paper of the variant."""
         return SOURCES[self.variant]
 
     @property
     def rule(self) -> str:
-        """When an answer is correct."""
+        """The condition under which an answer is correct."""
         return f"{super().rule}, in the last {self.items} steps"
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Blank, symbols, delimiter."""
+        """Blank, the symbols and the delimiter."""
         return (*self._classes, "delimiter") if self.variant == "urnn" else ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Blank and symbols; in `tcn` the delimiter too, which is never the answer."""
+        """Blank and the symbols; in `tcn` also the delimiter, which is never the label."""
         return self._classes if self.variant == "urnn" else (*self._classes, "delimiter")
 
     @property
@@ -93,18 +95,18 @@ class Copying(OneOfClasses):
         return ("blank", *(str(1 + k) for k in range(self.symbols)))
 
     def shape(self, length: int) -> Shape:
-        """Answered at every step."""
+        """T + 2·items steps, with an answer after each."""
         steps = length + 2 * self.items
         one_hot_inputs = self.variant == "urnn"
         features, outputs = (self.symbols + 2, self.symbols + 1) if one_hot_inputs else (1, self.symbols + 2)
         return Shape(steps, features, outputs, steps)
 
     def draws(self, length: int) -> int:
-        """One a symbol."""
+        """One random number per symbol."""
         return self.items
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         steps, features, outputs, _ = self.shape(length)
         symbols, recall = 1 + choices(u, self.symbols), length + self.items
         seen, wanted = np.zeros((2, steps, u.shape[1]), np.intp)
@@ -114,15 +116,15 @@ class Copying(OneOfClasses):
         return Batch(x, one_hot(wanted, outputs))
 
     def mask(self, y: Labels) -> Mask:
-        """Where the label is not blank."""
+        """Mark the answers whose label is not blank."""
         return np.asarray(y[..., 0] == 0)
 
     def relevant(self, x: Sequences) -> Steps:
-        """The symbols."""
+        """Mark the steps of the symbols."""
         return np.tile(np.arange(len(x))[:, np.newaxis] < self.items, x.shape[1])
 
     def trivial_answer(self, length: int) -> Answer:
-        """Blank, and then any symbol."""
+        """Blank at first, then all symbols with the same probability."""
         steps, _, outputs, _ = self.shape(length)
         answer = np.full((steps, outputs), NEVER)
         answer[: length + self.items, 0] = 0
@@ -130,9 +132,9 @@ class Copying(OneOfClasses):
         return answer
 
     def trivial_risk(self, length: int) -> float:
-        """A guess for each symbol, averaged over all steps."""
+        """log(symbols) for each guessed symbol, averaged over all steps."""
         return float(self.items * np.log(self.symbols) / (length + 2 * self.items))
 
     def chance_accuracy(self, length: int) -> float:
-        """A guess."""
+        """The probability of guessing a symbol."""
         return 1 / self.symbols

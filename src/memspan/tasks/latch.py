@@ -1,4 +1,4 @@
-"""Latching, the two-sequence problem: the first few numbers tell the class, and noise follows."""
+"""Latching, or the two-sequence problem: the first few numbers show the class, and noise follows."""
 
 from dataclasses import dataclass, field
 
@@ -23,31 +23,32 @@ from memspan.tasks.base import (
 from memspan.tasks.random_end import RandomEnd
 
 NOISE, TARGET_NOISE = 0.2, 0.1
-"""Variances of the noise on the inputs and on the labels."""
+"""The variances of the noise on the inputs and on the labels."""
 
 
 @checked_keywords()
 @dataclass(frozen=True)
 class Latch(RandomEnd, WithinTolerance):
-    """Say which of two classes the beginning was of.
+    """Report which of two classes the beginning of a sequence belongs to.
 
-    The first `informative` numbers are 1 or -1, the class; all others are normal, with mean 0 and variance 0.2.
-    A sequence ends somewhere from T to T + T/10. The loss is the mean squared error.
+    The first `informative` numbers are all 1 or all -1, which is the class. All others are normal, with mean 0 and
+    variance 0.2. A sequence ends at a random step from T to T + T/10. The loss is the mean squared error.
 
-    - `3a`: labels 1 and 0.
-    - `3b`: the same noise on the informative numbers too. Their mean has the wrong sign with probability
-      Φ(-√(informative / 0.2)): 1.3 % for one, 0.005 % for three. No answer can be better than that.
-    - `3c`: labels 0.2 for 1 and 0.8 for -1, with noise of variance 0.1 on the labels themselves. The best answer
-      is the label without its noise, which decides what is correct, and its risk is not 0 but 0.1.
+    - `3a`: the labels are 1 for the class 1, and 0 for the class -1.
+    - `3b`: the informative numbers have the same noise as the others. Their mean has the wrong sign with
+      probability Φ(-√(informative / 0.2)): 1.3 % for one number, 0.005 % for three. No answer can be more accurate
+      than that.
+    - `3c`: the labels are 0.2 for the class 1 and 0.8 for the class -1, plus noise of variance 0.1. The best
+      answer is the label without its noise, which decides whether an answer is correct. Its risk is 0.1.
 
-    Answering with the mean, 0.5, has a risk of 1/4, or 0.09 + 0.1 for `3c`.
+    Answering with the mean of the labels, 0.5, has a risk of 1/4, or 0.09 + 0.1 for `3c`.
 
     Parameters
     ----------
     informative : int
-        N of the paper; 1 or 3 there.
+        The number of informative inputs, N in the paper; 1 or 3 there.
     tolerance : float, optional
-        An answer is correct within this distance of the label: 0.2, or 0.1 for `3c`, if not given.
+        An answer is correct if it lies within this distance of the label. If None, 0.2, or 0.1 for `3c`.
     """
 
     variant: str = "3a"
@@ -68,31 +69,31 @@ class Latch(RandomEnd, WithinTolerance):
 
     @property
     def levels(self) -> tuple[float, float]:
-        """The labels of 1 and of -1."""
+        """The labels of the classes 1 and -1."""
         return (0.2, 0.8) if self.variant == "3c" else (1.0, 0.0)
 
     @property
     def least_risk(self) -> float:  # type: ignore[override]
-        """That of the labels' noise."""
+        """The variance of the noise on the labels."""
         return TARGET_NOISE if self.variant == "3c" else 0.0
 
     @property
     def least_length(self) -> int:  # type: ignore[override]
-        """At least one number of noise."""
+        """The informative numbers and at least one other."""
         return self.informative + 1
 
     @property
     def sentence(self) -> str:
-        """What is asked."""
-        told = {"3a": "1 or -1", "3b": "1 or -1 and noise", "3c": "1 or -1, labels noisy"}[self.variant]
-        begin = f"The first of T numbers is {told}"
+        """The question, in one sentence."""
+        begin = "The first of T numbers is 1 or -1"
         if self.informative > 1:
-            begin = f"The first {self.informative} of T numbers are all {told}"
-        return f"{begin}; noise follows: answer which it was."
+            begin = f"The first {self.informative} of T numbers are all 1 or all -1"
+        begin += {"3a": "", "3b": ", plus noise", "3c": " (the labels are noisy)"}[self.variant]
+        return f"{begin}; noise follows: report which."
 
     @property
     def source(self) -> str:
-        """The paper, and where it took the task from."""
+        """The paper, and the origin of its task."""
         origin = "after Bengio, Simard & Frasconi 1994"
         return (
             f"Hochreiter & Schmidhuber 1997, experiment {self.variant} (doi:10.1162/neco.1997.9.8.1735), {origin}"
@@ -100,20 +101,20 @@ class Latch(RandomEnd, WithinTolerance):
 
     @property
     def rule(self) -> str:
-        """When an answer is correct."""
-        return super().rule + (" without its noise" if self.variant == "3c" else "")
+        """The condition under which an answer is correct."""
+        return super().rule + (" without the label's noise" if self.variant == "3c" else "")
 
     def shape(self, length: int) -> Shape:
-        """One number in, one out."""
+        """One input and one output."""
         return self.shape_of(length, 1, 1)
 
     def draws(self, length: int) -> int:
-        """One for each number of noise, on inputs and label, to an even number; a class and an end."""
+        """One for each normal number, rounded up to an even count, and two for the class and the end."""
         noise = self.shape(length).steps + 1
         return noise + noise % 2 + 2
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         *_, kind, end = u
         of_minus = choices(kind, 2)
         noise = normals(u[:-2])
@@ -124,18 +125,18 @@ class Latch(RandomEnd, WithinTolerance):
         return Batch((x * inside)[..., np.newaxis], y)
 
     def noise_free(self, x: Inputs, y: Labels) -> Labels:
-        """The labels without their noise."""
+        """Return the labels without their noise."""
         if self.variant != "3c":
             return y
         levels = np.where(x[0, ..., :1] > 0, *self.levels).astype(y.dtype)
         return np.where(np.isnan(y), y, levels)
 
     def relevant(self, x: Sequences) -> Steps:
-        """The beginning."""
+        """Mark the informative numbers."""
         return np.tile(np.arange(len(x))[:, np.newaxis] < self.informative, x.shape[1])
 
     def trivial_answer(self, length: int) -> Answer:
-        """The mean."""
+        """The mean of the labels, 0.5."""
         return self.at_every_end(np.full(1, 0.5), length)
 
     def trivial_risk(self, length: int) -> float:
@@ -144,9 +145,9 @@ class Latch(RandomEnd, WithinTolerance):
         return ((high - low) / 2) ** 2 + self.least_risk
 
     def chance_answer(self, length: int) -> Answer:
-        """One of the two."""
+        """The label of the class 1; both classes are equally likely."""
         return self.at_every_end(np.full(1, self.levels[0]), length)
 
     def chance_accuracy(self, length: int) -> float:
-        """A guess."""
+        """The probability of guessing the class."""
         return 0.5

@@ -1,4 +1,4 @@
-"""Sequences of pairs (value, marker) of which two are marked: what adding and multiplying share."""
+"""Sequences of pairs (value, marker), two of them marked: the common part of adding and multiplication."""
 
 from abc import abstractmethod
 
@@ -17,53 +17,53 @@ from memspan.tasks.base import (
 from memspan.tasks.random_end import RandomEnd
 
 FIRST = 10
-"""The first mark of 1997 is set on one of so many pairs."""
+"""In the 1997 tasks, the first mark is on one of the first ten pairs."""
 
 
 class Marked(WithinTolerance):
-    """A question about the two values that are marked with 1."""
+    """A task about the two values whose marker is 1."""
 
     def relevant(self, x: Sequences) -> Steps:
-        """The marked pairs."""
+        """Mark the two marked pairs."""
         return np.asarray(x[..., 1] == 1)
 
 
 class MarkedOf1997(RandomEnd, Marked):
     """The sequences of Hochreiter & Schmidhuber 1997, experiments 4 and 5.
 
-    One of the first ten pairs is marked with 1, and then one of the first T/2 - 1 that are not marked yet. All
-    other markers are 0, but for those of the first and of the last pair, which are -1. If the first pair is
-    marked its value is replaced by one that adds, or multiplies, nothing.
+    One of the first ten pairs is marked with 1, then one of the first T/2 - 1 pairs that are still unmarked. The
+    first and the last pair have the marker -1 unless they are marked; all other markers are 0. If the first pair
+    is marked, its value is replaced by the neutral one: 0 for adding, 1 for multiplication.
 
-    The paper says so of "X1", the value of the first mark. The second one can fall on the first pair too, and here
-    the same holds for it.
+    The paper describes this replacement for "X1", the value of the first mark. The second mark can also be on the
+    first pair, and here the replacement applies to it as well.
     """
 
     least_length = 2 * FIRST
     nothing: float
-    """The value that adds, or multiplies, nothing."""
+    """The neutral value: 0 for adding, 1 for multiplication."""
     low: float
-    """Values are uniform from here to 1."""
+    """Values are uniform from `low` to 1."""
 
     @abstractmethod
     def label(self, first: PerSequence, second: PerSequence) -> PerSequence:
-        """The label of each sequence, from its two marked values."""
+        """Return the label of each sequence, given its two marked values."""
 
     def shape(self, length: int) -> Shape:
-        """Value and marker in, a number out."""
+        """The inputs are value and marker; there is one output."""
         return self.shape_of(length, 2, 1)
 
     def draws(self, length: int) -> int:
-        """A value a step, two places and an end."""
+        """A value for each step, two places and an end."""
         return length + self.steps_read(length) + 2
 
     @staticmethod
     def chance_of_first(length: int) -> float:
-        """The probability that the first pair is marked."""
+        """Return the probability that the first pair is marked."""
         return 1 / FIRST + (1 - 1 / FIRST) / (length // 2 - 1)
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         *places, end = u[-3:]
         one, two = choices(places[0], FIRST), choices(places[1], length // 2 - 1)
         two = two + (two >= one)

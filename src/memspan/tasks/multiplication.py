@@ -1,4 +1,4 @@
-"""The multiplication problem: of a sequence of pairs two are marked; answer with the product of their values."""
+"""The multiplication problem: two pairs of a sequence are marked; answer with the product of their values."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,16 @@ from memspan.tasks.marked import MarkedOf1997
 class Multiplication(MarkedOf1997):
     """Multiply two marked numbers.
 
-    Values U(0, 1), places and markers as in `MarkedOf1997`, y = X1 X2; X of the first pair counts as 1. With q,
-    the probability that it is marked, E[y] = (1-q)/4 + q/2 and E[y²] = (1-q)/9 + q/3, which gives the risk of
-    answering E[y]. The density of y falls from 0 on (it is -log y for two free numbers), so the interval of
-    width w = 2τ that holds most is [0, w], with probability (1-q) w (1 - log w) + q w.
+    The values are U(0, 1), places and markers are as in `MarkedOf1997`, and y = X1 X2. If the first pair is
+    marked, which has probability q, its value is 1. Therefore E[y] = (1-q)/4 + q/2 and E[y²] = (1-q)/9 + q/3, and
+    the risk of answering E[y] is the variance. The density of y decreases from 0 on (it is -log y for two
+    independent U(0, 1)), so the most likely interval of width w = 2τ is [0, w], with probability (1-q) w (1 - log
+    w) + q w.
 
     Parameters
     ----------
     tolerance : float
-        An answer is correct within this distance of the label; above 0 and below 0.5.
+        An answer is correct if it lies within this distance of the label; above 0 and below 0.5.
     """
 
     variant: str = "hs97"
@@ -31,7 +32,7 @@ class Multiplication(MarkedOf1997):
 
     family = "multiplication"
     sentence = (
-        "Of T pairs (value, marker) two are marked, both in the first half: "
+        "Two of T pairs (value, marker) are marked, both in the first half: "
         "answer with the product of their values."
     )
     source = "Hochreiter & Schmidhuber 1997, experiment 5 (doi:10.1162/neco.1997.9.8.1735)"
@@ -39,7 +40,7 @@ class Multiplication(MarkedOf1997):
     nothing, low = 1.0, 0.0
 
     def label(self, first: PerSequence, second: PerSequence) -> PerSequence:
-        """The product."""
+        """Return the product."""
         return first * second
 
     def trivial_answer(self, length: int) -> Answer:

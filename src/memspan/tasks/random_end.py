@@ -1,4 +1,4 @@
-"""Sequences whose end is random, as most of those of 1997 are."""
+"""Sequences with a random end, as in most experiments of Hochreiter & Schmidhuber 1997."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,25 +8,25 @@ from memspan.tasks.base import Answer, Labels, PerSequence, Shape, Steps, Task, 
 
 
 class RandomEnd(Task):
-    """Sequences that end somewhere from T to T + T/10, as in Hochreiter & Schmidhuber 1997, experiments 3 to 6.
+    """Sequences that end at a random step from T to T + T/10 (Hochreiter & Schmidhuber 1997, experiments 3 to 6).
 
-    x is zero after the end, and the answer is read after each of the last K = T/10 + 1 steps. Of the labels
-    `[K, B, O]` one of each sequence is a number, that of its last step. All others are NaN, and the loss leaves
+    x is zero after the end, and the network answers after each of the last K = T/10 + 1 steps. Among the labels
+    `[K, B, O]`, each sequence has only the one at its last step. All others are NaN, and the masked loss leaves
     them out.
     """
 
     def make_loss(self) -> MSELoss:
-        """The mean squared error, at the end of each sequence."""
+        """Return the mean squared error over the labels at the ends."""
         return MSELoss(masked=True)
 
     @staticmethod
     def steps_read(length: int) -> int:
-        """K."""
+        """Return K."""
         return length // 10 + 1
 
     @classmethod
     def shape_of(cls, length: int, features: int, outputs: int) -> Shape:
-        """The shape at a length, up to the last possible end."""
+        """Return the sizes at a length, up to the last possible end."""
         read = cls.steps_read(length)
         return Shape(length + read - 1, features, outputs, read)
 
@@ -34,12 +34,12 @@ class RandomEnd(Task):
     def labels(
         cls, u: PerSequence, values: Float[np.ndarray, "batch outputs"], length: int
     ) -> tuple[Steps, Labels]:
-        """Whether each step `[T, B]` is still part of its sequence, and the labels `[K, B, O]`.
+        """Return whether each step `[steps, B]` is part of its sequence, and the labels `[K, B, O]`.
 
         Parameters
         ----------
         u : array [B]
-            Uniform numbers in [0, 1), which choose the ends.
+            Uniform random numbers in [0, 1), which determine the ends.
         values : array [B, O]
             The label of each sequence.
         length : int
@@ -53,5 +53,5 @@ class RandomEnd(Task):
 
     @classmethod
     def at_every_end(cls, answer: Float[np.ndarray, "outputs"], length: int) -> Answer:
-        """The same answer wherever the sequence ends."""
+        """Repeat an answer for every possible end of a sequence."""
         return np.tile(answer, (cls.steps_read(length), 1))

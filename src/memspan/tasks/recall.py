@@ -1,4 +1,4 @@
-"""The memory task of the assignment: say, at the end of a sequence, what its first number was."""
+"""The memory task of the assignment (Kratzert 2019): recall the first number at the end of a sequence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ from memspan.tasks.base import (
 class Recall(WithinTolerance):
     """Recall one of T random numbers.
 
-    x[t] ~ U(-1, 1), independent; y = x[1], or with `kth` another element, and with `distractors` all elements but
-    that one are multiplied by `scale`. Without looking at the input the best answer is the label's mean, 0, with
-    risk E[y²] = 1/3; and an interval of width 2·tolerance inside [-1, 1] holds the label with probability
-    `tolerance`, which is the chance accuracy.
+    The numbers x[t] ~ U(-1, 1) are independent, and y = x[1]. In the variant `kth`, y is another element. In
+    `distractors`, all other elements are multiplied by `scale`. The best answer that ignores the input is the mean
+    of the labels, 0, with risk E[y²] = 1/3. An interval of width 2·tolerance inside [-1, 1] contains the label
+    with probability `tolerance`, which is the chance accuracy.
 
     Parameters
     ----------
     tolerance : float
-        An answer is correct when it lies within this distance of the label; above 0 and below 1.
+        An answer is correct if it lies within this distance of the label; above 0 and below 1.
     element : int
-        Which number to recall, counted from 1; the plain task recalls the first.
+        The position of the number to recall, counted from 1; always 1 in the task without a variant.
     scale : float
-        Of the other numbers; 1 in the plain task.
+        The factor of all other numbers; always 1 in the task without a variant.
     """
 
     tolerance: float = parameter(0.1, real_number, above=0, below=1)
@@ -52,36 +52,36 @@ class Recall(WithinTolerance):
         super().__post_init__()
         if not self.variant and (self.element, self.scale) != (1, 1):
             got = f"element={self.element} and scale={self.scale:g}"
-            raise InvalidArgument("variant", "kth or distractors for another element or another scale", got)
+            raise InvalidArgument("variant", "kth or distractors to change element or scale", got)
 
     @property
     def least_length(self) -> int:  # type: ignore[override]
-        """A length of 1 is the copy of the only number."""
+        """The sequence must contain the element to recall."""
         return self.element
 
     @property
     def sentence(self) -> str:
-        """What is asked."""
+        """The question, in one sentence."""
         which = "the first" if self.element == 1 else f"number {self.element}"
-        others = f", the others {self.scale:g} times as large" if self.scale != 1 else ""
-        return f"After T random numbers in [-1, 1]{others}, answer with {which}."
+        others = f"; the others are {self.scale:g} times as large" if self.scale != 1 else ""
+        return f"After T random numbers in [-1, 1], answer with {which}{others}."
 
     @property
     def source(self) -> str:
-        """The assignment, and what it leads to."""
+        """The assignment; the variants follow it."""
         plain = "Kratzert 2019, assignment 2 of LSTM and Recurrent Neural Nets, JKU Linz"
         return f"after {plain}" if self.variant else plain
 
     def shape(self, length: int) -> Shape:
-        """One number in, one out."""
+        """One input and one output."""
         return Shape(length, 1, 1)
 
     def draws(self, length: int) -> int:
-        """One a step."""
+        """One random number per step."""
         return length
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         x = 2 * u[..., np.newaxis] - 1
         y = x[self.element - 1].copy()
         if self.scale != 1:
@@ -90,25 +90,25 @@ class Recall(WithinTolerance):
         return Batch(x, y)
 
     def make_loss(self) -> MSELoss:
-        """The mean squared error."""
+        """Return the mean squared error."""
         return MSELoss()
 
     def relevant(self, x: Sequences) -> Steps:
-        """The one element."""
+        """Mark the element to recall."""
         where = np.zeros(x.shape[:2], bool)
         where[self.element - 1] = True
         return where
 
     def trivial_answer(self, length: int) -> Answer:
-        """The mean."""
+        """The mean of the labels, 0."""
         return np.zeros(1)
 
     def trivial_risk(self, length: int = 1) -> float:
-        """The variance of U(-1, 1)."""
+        """The variance of U(-1, 1), 1/3."""
         return 1 / 3
 
     def chance_accuracy(self, length: int = 1) -> float:
-        """P(|y - constant| <= tolerance), the same for every constant that is not near ±1."""
+        """P(|y - c| <= tolerance), the same for every constant c within 1 - tolerance of 0."""
         return self.tolerance
 
 
@@ -116,16 +116,16 @@ class Recall(WithinTolerance):
 def generate_samples(
     batch_size: int, seq_length: int, rng: np.random.Generator | np.random.SeedSequence | int | None = None
 ) -> Iterator[Batch]:
-    """Data generator for the memory task; it never ends.
+    """An endless generator of batches of the memory task, with the names of the assignment.
 
     Parameters
     ----------
     batch_size : int
-        Number of samples in one batch, B.
+        B, the number of sequences in a batch.
     seq_length : int
-        Length of the sequence of random numbers, T.
+        T, the number of random numbers in a sequence.
     rng : Generator, SeedSequence or int, optional
-        Where the numbers come from; fresh entropy if not given.
+        The source of the random numbers; fresh entropy if None.
 
     Yields
     ------

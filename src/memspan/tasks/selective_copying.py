@@ -1,4 +1,4 @@
-"""Selective copying: repeat the symbols that were scattered among noise."""
+"""Selective copying: repeat symbols that are scattered among noise."""
 
 from dataclasses import dataclass
 
@@ -23,21 +23,21 @@ from memspan.tasks.base import (
 @checked_keywords()
 @dataclass(frozen=True)
 class SelectiveCopying(OneOfClasses):
-    """Repeat `items` symbols that stood anywhere in the first T steps, in their order.
+    """Repeat `items` symbols, which are at random places among the first T steps, in their order.
 
-    All other steps hold a noise token, and the symbols are asked for in the `items` steps after the T, marked in
-    the input by a token of their own. Other than in `Copying`, a network cannot count steps: it must choose what
-    to keep. Guessing has the risk log(symbols).
+    All other of these steps hold a noise token. In the `items` steps that follow, the input is a mark, and the
+    network answers with the symbols. Counting steps, which is enough for `Copying`, does not help: the network
+    must select the symbols. Guessing has the risk log(symbols).
 
-    In the paper the vocabulary has 16 tokens; whether noise and mark are among them it does not say. Here they are
-    not.
+    The paper's vocabulary has 16 tokens. It does not say whether these include the noise token and the mark; here
+    they do not.
 
     Parameters
     ----------
     items : int
-        How many symbols there are; 16 in the paper, whose T is 4096.
+        The number of symbols to repeat; 16 in the paper, where T is 4096.
     symbols : int
-        How many to choose from.
+        The number of different symbols.
     """
 
     items: int = parameter(16, whole_number)
@@ -48,34 +48,34 @@ class SelectiveCopying(OneOfClasses):
 
     @property
     def least_length(self) -> int:  # type: ignore[override]
-        """Room for every symbol."""
+        """Each symbol needs a step."""
         return self.items
 
     @property
     def sentence(self) -> str:
-        """What is asked."""
-        return f"In T steps of noise there are {self.items} symbols of {self.symbols} kinds: repeat them in order."
+        """The question, in one sentence."""
+        return f"T steps of noise contain {self.items} symbols of {self.symbols} kinds: repeat them in order."
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Symbols, noise, mark."""
+        """The symbols, noise and the mark."""
         return (*self.class_names, "noise", "mark")
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Symbols."""
+        """The symbols."""
         return tuple(str(1 + k) for k in range(self.symbols))
 
     def shape(self, length: int) -> Shape:
-        """One input for each symbol, one for noise, one for the mark."""
+        """One input for each symbol, for noise and for the mark; one output for each symbol."""
         return Shape(length + self.items, self.symbols + 2, self.symbols, self.items)
 
     def draws(self, length: int) -> int:
-        """One a symbol, and one a step: the steps with the smallest hold the symbols."""
+        """One random number per symbol, and one per step: the steps with the smallest hold the symbols."""
         return self.items + length
 
     def make(self, u: Draws, length: int) -> Batch:
-        """x and y, of uniform numbers."""
+        """Make x and y from uniform random numbers."""
         symbols = choices(u[: self.items], self.symbols)
         places = np.sort(np.argsort(u[self.items :], axis=0, kind="stable")[: self.items], axis=0)
         seen = np.full((length + self.items, u.shape[1]), self.symbols)
@@ -84,17 +84,17 @@ class SelectiveCopying(OneOfClasses):
         return Batch(one_hot(seen, self.symbols + 2), one_hot(symbols, self.symbols))
 
     def relevant(self, x: Sequences) -> Steps:
-        """The symbols."""
+        """Mark the steps of the symbols."""
         return np.asarray(x[..., : self.symbols].any(axis=-1))
 
     def trivial_answer(self, length: int) -> Answer:
-        """Any symbol."""
+        """The same probability for every symbol."""
         return np.zeros((self.items, self.symbols))
 
     def trivial_risk(self, length: int) -> float:
-        """A guess."""
+        """The cross-entropy of guessing."""
         return float(np.log(self.symbols))
 
     def chance_accuracy(self, length: int) -> float:
-        """A guess."""
+        """The probability of guessing a symbol."""
         return 1 / self.symbols

@@ -1,1 +1,1 @@
-"""From batches and gradients to trained networks: optimisers, the loop, the learner, and its checkpoint."""
+"""Training: optimisers, the training loop, the learner and its checkpoints."""

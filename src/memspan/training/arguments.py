@@ -1,4 +1,4 @@
-"""Checks of what an ensemble is made of."""
+"""Checks of the arguments of an ensemble."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,23 +11,23 @@ from memspan.training.member import Stream, as_stream
 
 
 def check_alike(models: Sequence[Network]) -> None:
-    """All are real networks that differ in nothing but their weights."""
+    """Check that all models are networks of real numbers that differ only in their weights."""
     if not isinstance(models, Sequence):
         raise InvalidArgument("models", "a list of networks", repr(models))
     for model in models:
         if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
             raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
     if not models or len({id(model) for model in models}) < len(models):
-        raise InvalidArgument("models", "at least one network, and none of them twice", f"{len(models)} of them")
+        raise InvalidArgument("models", "at least one network, and each only once", f"{len(models)} networks")
     for model in models[1:]:
         for name in ("layout", "dtype", "output_steps"):
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
-                raise InvalidArgument("models", f"of one {name}", got)
+                raise InvalidArgument("models", f"networks with the same {name}", got)
 
 
 def check_fit(model: Network, stream: Stream) -> None:
-    """The networks have the shape that the task of their batches needs; of another iterator it is not known."""
+    """Check that the model fits the task of `Batches`; the task of another iterator is unknown."""
     if not isinstance(stream, Batches):
         return
     needed = stream.task.shape(stream.length)
@@ -42,45 +42,45 @@ def check_fit(model: Network, stream: Stream) -> None:
 
 
 def chosen_task(task: Any, stream: Stream) -> Task:
-    """The task that is given, that of the batches, or the memory task."""
+    """Return `task`, or by default the task of the batches, or the memory task."""
     if task is None:
         task = getattr(stream, "task", None) or Recall()
     if not isinstance(task, Task):
-        raise InvalidArgument("task", "a Task, such as get_task('adding/any') gives", repr(task))
+        raise InvalidArgument("task", "a Task, for example get_task('adding/any')", repr(task))
     return task
 
 
 def check_mask(loss: Loss, task: Task) -> None:
-    """Where the task leaves labels out, as NaN, a loss of memspan's must be masked."""
+    """Check that one of memspan's losses is masked if the task marks missing labels with NaN."""
     if isinstance(loss, MeanLoss) and not loss.masked and task.make_loss().masked:
         raise InvalidArgument("loss", f"masked for {task.name}, as {task.make_loss()!r} is", shown(loss))
 
 
 def check_plain(models: Sequence[Network]) -> None:
-    """The compiled engine does not call a network's methods, so none of these may have been overridden."""
+    """Check that no model overrides the methods that the compiled engine would not call."""
     for model in models:
         for name in ("forward", "predict", "backpropagate", "inputs"):
             if getattr(type(model), name) is not getattr(Network, name):
-                rule = f"'readable' for a network with its own {name}"
+                rule = f"'readable' for a network that overrides {name}"
                 raise InvalidArgument("engine", rule, f"'compiled' and {type(model).__name__}")
 
 
 def checked_streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> list[Stream]:
-    """One for each network, none of them twice; a plain iterator is wrapped in `Counted`."""
+    """Check that each network has its own stream, and wrap plain iterators in `Counted`."""
     if not isinstance(streams, Sequence):
         raise InvalidArgument(name, "a list of iterators, one for each model", repr(streams))
     different = len({id(stream) for stream in streams})
     if len(streams) != count or different < count:
-        rule = f"one iterator for each of the {count} models, and none of them twice"
-        raise InvalidArgument(name, rule, f"{len(streams)}, {different} of them different")
+        rule = f"{count} different iterators, one for each model"
+        raise InvalidArgument(name, rule, f"{len(streams)} ({different} different)")
     return [as_stream(stream, name) for stream in streams]
 
 
 def check_held_out(streams: Sequence[Stream], held_out: Sequence[Stream]) -> None:
-    """No network is scored on the sequences that it is trained on: two streams from one seed are the same."""
+    """Check that no network is scored on its training sequences, as two streams with the same seed would do."""
     for one, other in zip(streams, held_out, strict=True):
         if not isinstance(one, Batches) or not isinstance(other, Batches):
             continue
-        if one.rng is not other.rng and str(one.position) == str(other.position):  # some have arrays in them
-            rule = "a stream of its own, from another seed than batches"
-            raise InvalidArgument("evaluation", rule, "one that gives the sequences of batches")
+        if one.rng is not other.rng and str(one.position) == str(other.position):  # some contain arrays
+            rule = "a stream with another seed than batches"
+            raise InvalidArgument("evaluation", rule, "one with the same sequences as batches")

@@ -1,9 +1,9 @@
-"""Saving a learner and continuing as if it had never stopped.
+"""Checkpoints: saving a learner and continuing exactly where it stopped.
 
-A checkpoint is one safetensors file: the arrays, and as metadata a JSON header that says what they are. Nothing
-in it is code, and nothing that is read is trusted: the header is validated, and every array is compared
-with what the header announces before it is used. A checksum in the header, over the rest of it and all arrays,
-tells when a disk has changed a bit; format 1 had none, and is read without.
+A checkpoint is one safetensors file with arrays and, as metadata, a JSON header that describes them. The file
+contains no code. The reader trusts nothing: it validates the header and compares every array with the header
+before it uses the array. The header contains a checksum of the header and all arrays, which detects a damaged
+file. Format 1 had no checksum and is read without one.
 """
 
 from collections.abc import Iterator
@@ -31,21 +31,22 @@ from memspan.training.optimizers import CLIPS, RULES, Chain
 
 @dataclass
 class Checkpoint:
-    """Everything that a learner is made of.
+    """All parts of a learner.
 
     Attributes
     ----------
     model, loss, optimizer
-        The parts that it was built from.
+        The network, its loss and its optimiser.
     state : named tuple
-        The optimiser's memory.
+        The state of the optimiser.
     batches, evaluation : Stream
-        Where training and evaluation take their batches from; the same object if they share it.
+        The training and the held-out batches. Both can be the same object.
     task : Task
-        What counts as correct.
+        The task, which decides which answers are correct.
     history : History
+        The numbers of every update and evaluation.
     updates : int
-        The number of updates done.
+        The number of updates so far.
     threshold : float
         The accuracy that solves the task.
     """
@@ -63,7 +64,7 @@ class Checkpoint:
 
 
 class Substitutes(NamedTuple):
-    """Parts that a file can name but not contain, given by whoever loads it."""
+    """Parts that the caller passes to replace those in a file. A file names parts but does not contain them."""
 
     cell: Cell | None = None
     loss: Loss | None = None
@@ -77,7 +78,7 @@ NOTHING = Substitutes()
 
 FORMAT = "memspan learner 2"
 Size = Annotated[int, Field(gt=0, le=10**9)]
-"""Of a batch or a sequence: of what is larger, a file cannot have been written."""
+"""A batch size or a length. memspan cannot have written larger ones."""
 
 
 class _Strict(BaseModel):
@@ -85,14 +86,14 @@ class _Strict(BaseModel):
 
 
 class _Named(_Strict):
-    """Something from a dictionary of memspan's; the name is empty where it is not from there."""
+    """An entry of one of memspan's dictionaries. The name is empty for an object that is not in them."""
 
     name: str
     parameters: dict[str, bool | int | float | None] = {}
 
 
 class _Stream(_Strict):
-    """A position in a `Batches` (task to rng), or in any other iterator (drawn and digest)."""
+    """The position of a `Batches` (fields task to rng), or of another iterator (drawn and digest)."""
 
     task: _Named | None = None
     length: Size = 1
@@ -125,7 +126,7 @@ class _Header(_Strict):
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint: a new file beside the old one, which then takes its place in one move."""
+    """Write a checkpoint to a new file, which then replaces `path` in one step."""
     from safetensors.numpy import save
 
     header = _describe(checkpoint)
@@ -143,9 +144,9 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     Raises
     ------
     UnreadableFile
-        When the file is truncated, damaged, or not a checkpoint.
+        If the file is truncated, damaged, or not a checkpoint.
     InvalidArgument
-        When it needs a substitute that was not given.
+        If the file names a part that must be passed as a substitute.
     """
     header, arrays = _contents(Path(path))
     model = _network(Path(path), header, arrays, substitutes.cell)
@@ -167,7 +168,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
 def _describe(checkpoint: Checkpoint) -> _Header:
     model, shared = checkpoint.model, checkpoint.evaluation is checkpoint.batches
     if type(model) not in (Network, RNN, LSTM, GRU):
-        raise InvalidArgument("model", "a Network, RNN, LSTM or GRU to be saved", type(model).__name__)
+        raise InvalidArgument("model", "a Network, RNN, LSTM or GRU, to be saved", type(model).__name__)
     return _Header(
         kind=type(model).__name__,
         cell=_cell_name(model.cell),
@@ -188,14 +189,17 @@ def _describe(checkpoint: Checkpoint) -> _Header:
 
 
 def _cell_name(cell: Cell) -> str:
-    """The cell's name, if that is enough to bring it back: how its weights began need not come back."""
+    """Return the cell's name, marked as foreign if it computes something else than memspan's cell of that name.
+
+    Fields that affect only the initial weights are ignored.
+    """
     known = CELLS.get(cell.name)
     if known is None:
         return cell.name
     alike = (
         replace(cell, bias=known.bias, init=known.init, unit_init=known.unit_init, source=known.source) == known
     )
-    return cell.name if alike else f"another {cell.name}"  # which must not come back as memspan's
+    return cell.name if alike else f"another {cell.name}"  # so that `load` does not use memspan's cell
 
 
 def _name(registry: dict[str, Any], thing: Any) -> _Named:
@@ -220,7 +224,7 @@ def _task_name(task: Task) -> _Named:
 
 def _task(named: _Named) -> Task:
     if named.name not in TASKS:
-        raise InvalidArgument("task", "given, because the saved one is not among memspan's own", "None")
+        raise InvalidArgument("task", "passed, because the saved task is not one of memspan's", "None")
     return get_task(named.name, **named.parameters)
 
 
@@ -228,10 +232,10 @@ def _position(name: str, stream: Stream) -> _Stream:
     if isinstance(stream, Counted):
         return _Stream(drawn=stream.drawn, digest=stream.digest())
     if type(stream) is not Batches:
-        raise InvalidArgument(name, "Batches or a generator to be saved", type(stream).__name__)
+        raise InvalidArgument(name, "Batches or a generator, to be saved", type(stream).__name__)
     rng = stream.position
     if rng["bit_generator"] != "PCG64":
-        raise InvalidArgument(f"{name}.rng", "a PCG64 generator to be saved", rng["bit_generator"])
+        raise InvalidArgument(f"{name}.rng", "a PCG64 generator, to be saved", rng["bit_generator"])
     dtype = np.dtype(stream.dtype).name
     return _Stream(task=_task_name(stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
 
@@ -239,14 +243,14 @@ def _position(name: str, stream: Stream) -> _Stream:
 def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
     from safetensors import SafetensorError, safe_open
 
-    path.stat()  # a missing file is Python's own FileNotFoundError
+    path.stat()  # a missing file raises FileNotFoundError
     if kind := special(path):
-        raise UnreadableFile(f"{path} is {kind}, and not a memspan learner")
+        raise UnreadableFile(f"{path} is {kind}, not a saved learner.")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if "memspan" not in metadata:
-                raise UnreadableFile(f"{path} is a safetensors file, but not a memspan learner")
+                raise UnreadableFile(f"{path} is a safetensors file, but not a saved learner.")
             text = metadata["memspan"]
             header = _Header.model_validate_json(text)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -254,39 +258,39 @@ def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
                 _demand_checksum(path, header.checksum, text, arrays)
             return header, arrays
     except ValidationError as error:
-        raise UnreadableFile(f"{path} has a header that memspan cannot use: {invalid(error)}") from None
+        raise UnreadableFile(f"The header of {path} is invalid: {invalid(error)}") from None
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # dtypes unknown to NumPy
-        raise UnreadableFile(f"{path} is not a whole safetensors file: {error}") from None
+        raise UnreadableFile(f"{path} is not a complete safetensors file: {error}") from None
 
 
 def _demand_checksum(path: Path, checksum: str, header: str, arrays: dict[str, Array]) -> None:
     without = header.replace(f'"{checksum}"', '""') if checksum else header
     if checksum != checksum_of(without, arrays):
-        raise UnreadableFile(f"{path} is damaged: it does not have the checksum with which it was written")
+        raise UnreadableFile(f"{path} is damaged: its content does not match its checksum.")
 
 
 def _network(path: Path, header: _Header, arrays: dict[str, Array], given: Cell | None) -> Network:
     cell = CELLS.get(header.cell) if given is None else given
     if cell is None:
-        raise InvalidArgument("cell", f"given, because {header.cell!r} is not among memspan's own", "None")
+        raise InvalidArgument("cell", f"passed, because {header.cell!r} is not one of memspan's cells", "None")
     size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
-    # Looked at before a network is made: what a file claims could be any size.
+    # Check the array first: the header could claim any size, and a network of it would fill the memory.
     parameters = expect(path, arrays, "parameters", (size,), header.dtype)
     if not np.isfinite(parameters).all():
-        raise UnreadableFile(f"{path} holds weights that are not finite")
+        raise UnreadableFile(f"{path} contains weights that are not finite.")
     model = _network_of(header, cell)
     if model is not None and given is not None and model.cell != given:
         raise InvalidArgument(
-            "cell", f"left out for a saved {header.kind}, which has a cell of its own", given.name
+            "cell", f"omitted, because a saved {header.kind} always has its own cell", given.name
         )
     if model is None:
-        raise UnreadableFile(f"{path} names an {header.kind} with the cell {cell.name}, and there is none")
+        raise UnreadableFile(f"{path} describes a {header.kind!r} with the cell {cell.name}, which is impossible.")
     model.parameters[:] = parameters
     return model
 
 
 def _network_of(header: _Header, cell: Cell) -> Network | None:
-    """A network of the class and the sizes that are saved; None where the class does not have the cell."""
+    """Make a network of the saved class and sizes; return None if the class does not have that cell."""
     sizes = header.input_size, header.hidden_size, header.output_size
     activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
     options: dict[str, Any] = {"dtype": header.dtype, "output_steps": header.output_steps, "rng": 0}
@@ -304,20 +308,20 @@ def _network_of(header: _Header, cell: Cell) -> Network | None:
 
 def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
     if named.name not in registry:
-        raise InvalidArgument(argument, "given, because the saved one is not among memspan's own", "None")
+        raise InvalidArgument(argument, f"passed, because the saved {argument} is not one of memspan's", "None")
     try:
         return registry[named.name](**named.parameters)
     except TypeError as error:
-        raise InvalidArgument(argument, f"given, because the saved {named.name} cannot be built", error) from None
+        raise InvalidArgument(argument, f"passed, because the saved {named.name} cannot be built", error) from None
 
 
 def _streams(path: Path, header: _Header, given: Substitutes, task: Task) -> tuple[Stream, Stream]:
-    """Where training and evaluation go on: those saved, or those given in their place."""
+    """Return the training and the held-out batches: the saved streams, or those passed in their place."""
     batches = _stream(path, "batches", header.batches, given.batches, task)
     if header.evaluation is None:
         return batches, batches if given.evaluation is None else as_stream(given.evaluation, "evaluation")
     other_batches = given.batches is not None and header.batches.task is not None
-    if other_batches and given.evaluation is None:  # the saved ones may be of another task or length
+    if other_batches and given.evaluation is None:  # the saved evaluation may be of another task or length
         return batches, held_out_of(batches)
     return batches, _stream(path, "evaluation", header.evaluation, given.evaluation, task)
 
@@ -326,7 +330,7 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
     if saved.task is None:
         if given is None:
             raise InvalidArgument(
-                argument, "given, as it was at its beginning: the saved one was a generator", "None"
+                argument, "passed as a new generator, because the saved batches came from one", "None"
             )
         counted = given if isinstance(given, Counted) else Counted(given, argument)
         counted.skip_to(saved.drawn, saved.digest)
@@ -340,5 +344,5 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
         if saved.rng["state"]["inc"] % 2 == 0:
             raise ValueError("the increment of PCG64 must be odd")
     except (TypeError, ValueError, KeyError, OverflowError) as error:
-        raise UnreadableFile(f"{path} has no usable position for {argument}: {error}") from None
+        raise UnreadableFile(f"{path} contains an invalid position of {argument}: {error}") from None
     return batches

@@ -1,4 +1,4 @@
-"""The arrays of a checkpoint: its checksum, and whether training may have given their numbers."""
+"""The arrays of a checkpoint: the checksum, and checks that training can have produced the numbers."""
 
 import hashlib
 from dataclasses import fields
@@ -13,7 +13,7 @@ from memspan.training.history import History
 
 
 def checksum_of(header: str, arrays: dict[str, Array]) -> str:
-    """BLAKE2b of a header whose own checksum is empty, and of every array with its name, dtype and shape."""
+    """Return the BLAKE2b hash of a header with an empty checksum and of all arrays, names, dtypes and shapes."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
@@ -26,37 +26,37 @@ def checksum_of(header: str, arrays: dict[str, Array]) -> str:
 
 
 def optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
-    """The optimiser's memory, in the form of another one."""
+    """Read the optimiser's state, which must have the shapes and dtypes of `template`."""
     found = {
         name: expect(path, arrays, f"optimizer.{name}", like.shape, like.dtype.name)
         for name, like in template._asdict().items()
     }
     if any((array < 0).any() for array in found.values() if array.dtype.kind == "i"):
-        raise UnreadableFile(f"{path} holds a negative number of steps")
+        raise UnreadableFile(f"{path} contains a negative number of steps.")
     for name, array in found.items():
         if not np.isfinite(array).all() or (name == "square" and (array < 0).any()):
-            raise UnreadableFile(f"{path} holds optimizer.{name} with numbers that no training gives")
+            raise UnreadableFile(f"{path} contains impossible numbers in optimizer.{name}.")
     return type(template)(**found)
 
 
 def history_of(path: Path, arrays: dict[str, Array], updates: int, *, own_loss: bool, own_task: bool) -> History:
-    """The history of so many updates; a loss or a task that is not memspan's own may give any numbers."""
+    """Read the history of `updates` updates. A user's own loss or task may have produced any numbers."""
     evaluations = arrays.get("history.evaluated_at", np.zeros(0)).size
     history = History()
     for item in fields(History):
         length = updates if item.name in ("loss", "norm", "clipped_norm") else evaluations
         series = expect(path, arrays, f"history.{item.name}", (length,), "float64")
         if not _is_possible(item.name, series, own_loss=own_loss, own_task=own_task):
-            raise UnreadableFile(f"{path} holds history.{item.name} with numbers that no training gives")
+            raise UnreadableFile(f"{path} contains impossible numbers in history.{item.name}.")
         setattr(history, item.name, series.tolist())
     if not set(history.evaluated_at) <= set(range(updates + 1)):
-        raise UnreadableFile(f"{path} tells of {updates} updates, and of evaluations at other times")
+        raise UnreadableFile(f"{path} has {updates} updates, but an evaluation at another time.")
     history.evaluated_at = [int(at) for at in history.evaluated_at]
     return history
 
 
 def _is_possible(name: str, series: Array, *, own_loss: bool, own_task: bool) -> bool:
-    """Whether training may have given these numbers. A diverging network is stopped before they are kept."""
+    """Whether training can have produced these numbers. Divergence ends training before it appends any."""
     match name:
         case "loss":
             return bool(np.isfinite(series).all()) and (own_loss or bool((series >= 0).all()))
@@ -70,9 +70,9 @@ def _is_possible(name: str, series: Array, *, own_loss: bool, own_task: bool) ->
 
 
 def expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
-    """An array of this shape and dtype, or UnreadableFile."""
+    """Return the array of that name, or raise `UnreadableFile` if it has another shape or dtype."""
     array = arrays.get(name)
     if array is None or array.shape != shape or array.dtype != dtype:
         got = "nothing" if array is None else f"{array.dtype} {array.shape}"
-        raise UnreadableFile(f"{path} must hold {name} as {dtype} {shape}, and holds {got}")
+        raise UnreadableFile(f"{path} must contain {name} as {dtype} {shape}, but contains {got}.")
     return array

@@ -1,4 +1,4 @@
-"""The two engines as training uses them: both check their inputs, and take batches of different shapes."""
+"""The two engines as training uses them: both check their inputs and accept batches of different shapes."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ from memspan.shapes import Array, Outputs
 
 ENGINES = ("compiled", "readable")
 RENAMED = {"fused": "compiled"}
-"""Old names of engines."""
+"""Current names of engines by their old names."""
 
 
 def engine_name(given: str) -> str:
-    """One of `ENGINES`, checked; an old name warns whoever made the ensemble or learner."""
+    """Return `given` if it is in `ENGINES`; translate an old name, with a warning."""
     if str(given) in RENAMED:
         warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=3)
         return RENAMED[given]
@@ -28,15 +28,15 @@ def engine_name(given: str) -> str:
 
 
 class ReadableEngine:
-    """The readable engine: the networks' own methods, one network after the other.
+    """The readable engine: it calls the methods of one network after the other.
 
-    It calls `forward`, `backpropagate` and `predict` of each network, those that a subclass has of its own
-    included. Afterwards each has its `trace` and `grads`.
+    These are `forward`, `backpropagate` and `predict`, which a subclass of `Network` may override. Afterwards each
+    network has its `trace` and `grads`.
 
     Parameters
     ----------
     networks : sequence of M Network
-        Their weights must be the rows of `parameters` below.
+        The networks, whose weights must be the rows of `parameters` in the methods.
     loss : Loss
     """
 
@@ -50,7 +50,7 @@ class ReadableEngine:
         *,
         norms: bool = False,
     ) -> Differentiated:
-        """As in `Engine`."""
+        """See `Engine`."""
         losses, gradients, flows = np.empty(len(parameters)), np.empty_like(parameters), []
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
             losses[k] = value_of(self.loss, network.forward(x), y)
@@ -63,22 +63,22 @@ class ReadableEngine:
     def predict(
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
     ) -> list[Outputs]:
-        """As in `Engine`."""
+        """See `Engine`."""
         return [network.predict(x) for network, x in zip(self.networks, inputs, strict=True)]
 
 
 class AnyShapes:
-    """The compiled engine for batches of any shapes: it computes them at once where they have one shape.
+    """The compiled engine for batches of any shapes. Batches of the same shape are computed in one call.
 
-    Each x is checked as the networks check it.
+    Each x is checked in the same way as in `Network.forward`.
 
     Parameters
     ----------
     network : Network
-        Any of the networks: they differ in nothing but their weights.
+        Any one of the networks, which differ only in their weights.
     loss : Loss
     memory : int
-        As for `CompiledEngine`.
+        As in `CompiledEngine`.
     """
 
     def __init__(self, network: Network, loss: Loss, memory: int) -> None:
@@ -94,7 +94,7 @@ class AnyShapes:
         *,
         norms: bool = False,
     ) -> Differentiated:
-        """As in `Engine`."""
+        """See `Engine`."""
         batches = [(self._inputs(x), y) for x, y in batches]
         if len({(x.shape, y.shape) for x, y in batches}) == 1:
             return self.engine.differentiate(parameters, batches, norms=norms)
@@ -109,14 +109,14 @@ class AnyShapes:
     def predict(
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
     ) -> Sequence[Outputs] | Inexact[np.ndarray, "models *output_steps batch outputs"]:
-        """As in `Engine`."""
+        """See `Engine`."""
         inputs = [self._inputs(x) for x in inputs]
         if len({x.shape for x in inputs}) == 1:
             return self.engine.predict(parameters, inputs)
         return [self.engine.predict(parameters[k : k + 1], [x])[0] for k, x in enumerate(inputs)]
 
     def _inputs(self, x: Array) -> Array:
-        """`x` as the network wants it; it is checked closely only where it is not plainly right."""
+        """Return `x` if it clearly fits the network; otherwise let the network check and convert it."""
         network = self.network
         plain = x.dtype == network.dtype and x.ndim == 3 and x.size and x.shape[-1] == network.input_size
         return x if plain and len(x) >= (network.output_steps or 1) else network.inputs(x)

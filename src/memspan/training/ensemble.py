@@ -36,28 +36,28 @@ from memspan.training.stack import Stack
 
 
 class Ensemble:
-    """Trains M networks of one shape side by side, each on its own batches.
+    """A trainer of M networks of the same shape, side by side, each on its own batches.
 
-    They share the loss, the optimiser and the engine, and differ in their weights and data. A network that has
-    solved the task or diverged leaves, and the others go on. The bits of each network are those that it would have
-    if it were trained alone.
+    The networks share the loss, the optimiser and the engine, and differ in their weights and data. A network that
+    has solved the task or diverged leaves the ensemble, and the others continue. The result of each network is
+    bit-identical to its result when it is trained alone.
 
     Parameters
     ----------
     models : sequence of M Network
-        Networks of the same cell, sizes and dtype. They are trained in place: their weights become the rows of one
+        Networks with the same cell, sizes and dtype. They are trained in place: their weights become rows of one
         array.
     loss, optimizer, task, threshold, engine, memory
-        As for `Learner`.
+        As in `Learner`.
     batches : sequence of M iterators of (x, y)
-        The training data of each network, as for `Learner`.
+        The training data of each network, as in `Learner`.
     evaluation : sequence of M iterators of (x, y), optional
-        The held-out batches of each network, as for `Learner`.
+        The held-out batches of each network, as in `Learner`.
 
     Attributes
     ----------
     members : list of Member
-        Each with its model, history, result and so on.
+        The networks, each with its history, result and other data.
     """
 
     @checked_keywords()
@@ -105,7 +105,7 @@ class Ensemble:
 
     @property
     def loss(self) -> Loss:
-        """What they are trained with; the engine is made for it."""
+        """The loss of all networks. It cannot be replaced, because the engine is built for it."""
         return self._loss
 
     @checked_keywords()
@@ -126,14 +126,14 @@ class Ensemble:
         Parameters
         ----------
         updates, evaluate_every, evaluation_batches, final_batches, stop_when_solved, progress, flow_every
-            As for `Learner.fit`; each network is scored on its own held-out batches.
+            As in `Learner.fit`. Each network is scored on its own held-out batches.
         observe : callable, optional
-            Called after every update, without arguments; training ends when it returns True.
+            Called without arguments after every update. Training ends when it returns True.
 
         Returns
         -------
         list of FitResult
-            One for each network.
+            The result of each network.
         """
         updates, every = whole_number("updates", updates), whole_number("evaluate_every", evaluate_every)
         few = whole_number("evaluation_batches", evaluation_batches)
@@ -172,33 +172,32 @@ class Ensemble:
                 member.history.of_evaluation(member.updates, score)
                 member.result = FitResult(outcome, member.updates, score)
         if interrupted and not any(result.outcome is Outcome.INTERRUPTED for result in self.results):
-            raise KeyboardInterrupt  # it came too late to interrupt this, and must not be lost
+            raise KeyboardInterrupt  # Ctrl-C came after the last update; the caller must still see it
         return self.results
 
     @property
     def results(self) -> list[FitResult]:
-        """How the last `fit` ended for each network."""
+        """The result of the last `fit` for each network."""
         return [member.result for member in self.members if member.result is not None]
 
     def evaluate(self, batches: int = 20, members: Sequence[Member] | None = None) -> list[Evaluation]:
-        """Score every network, or some of them, on held-out batches."""
+        """Score all networks, or only `members`, on held-out batches."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
-        mine = {id(member) for member in self.members}
-        if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= mine:  # type: ignore[redundant-expr]
-            raise InvalidArgument("members", "some of those of this ensemble", repr(members))
+        own = {id(member) for member in self.members}
+        if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= own:  # type: ignore[redundant-expr]
+            raise InvalidArgument("members", "a list of members of this ensemble", repr(members))
         with one_blas_thread():
             return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
 
     def _engine(self, members: Sequence[Member]) -> Engine:
-        """What computes for these networks."""
+        """Return the engine for these networks."""
         return self._compiled or ReadableEngine([member.model for member in members], self.loss)
 
     def _step(self, stack: Stack, flow_every: int) -> None:
-        """One update of every network, or the result that prevents it.
+        """Draw batches and update every network, or end with the outcome that prevents the update.
 
-        The batches are drawn here. A batch that no update has used, because of Ctrl-C or of an error, is the next
-        one that `Member.draw` gives.
+        If Ctrl-C or an error prevents the update, `Member.draw` returns the same batches again.
         """
         try:
             batches = [member.draw() for member in stack.members]
@@ -206,12 +205,12 @@ class Ensemble:
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
             stack.leave_all(Outcome.INTERRUPTED)
 
-    @quiet  # what overflows is looked for, and named
+    @quiet  # overflow is detected below, and reported with the name of the tensor
     def _update(self, stack: Stack, batches: Sequence[Batch], flow_every: int) -> None:
-        """One optimiser step; where anything is not finite nothing has changed, and the network leaves."""
+        """Take one optimiser step. A network with a tensor that is not finite stays unchanged and leaves."""
         x, y = zip(*batches, strict=True)
         if getattr(self.loss, "masked", False):
-            y = tuple(np.where(np.isnan(labels), 0, labels) for labels in y)  # NaN is then not asked for
+            y = tuple(np.where(np.isnan(labels), 0, labels) for labels in y)  # NaN marks a masked label
         stay = stack.leave_diverged((*x, *y), lambda: {"x": x, "y": y})
         batches = batches[stay] if isinstance(stay, slice) else [batches[k] for k in stay]
         here = stack.members
@@ -240,10 +239,10 @@ class Ensemble:
                 member.flows.append(flow)
 
     def _evaluate_those_due(self, stack: Stack, every: int, few: int, many: int) -> None:
-        """Score the networks that have done a multiple of `every` updates, on `few` held-out batches.
+        """Score the networks whose number of updates is a multiple of `every`, on `few` held-out batches.
 
-        Those at the threshold are scored on `many` more, and leave if they are at the threshold there too. If
-        `many` is 0, none leaves.
+        Networks that reach the threshold are scored again on `many` further batches, and leave if they reach it
+        there too. If `many` is 0, no network leaves.
         """
         due = [k for k, member in enumerate(stack.members) if member.updates % every == 0]
         if not due:
@@ -257,17 +256,17 @@ class Ensemble:
         stack.leave({k: FitResult(Outcome.SOLVED, stack.members[k].updates, scores[k]) for k in solved})
 
     def _scores_of(self, stack: Stack, rows: list[int], batches: int) -> dict[int, Evaluation]:
-        """`_scores` of some of the networks in training."""
+        """Score the networks in these rows of the stack."""
         if not rows:
             return {}
         members = [stack.members[k] for k in rows]
         return dict(zip(rows, self._scores(members, stack.parameters[rows], batches), strict=True))
 
-    @quiet  # a loss that overflows is a result
+    @quiet  # an infinite loss is a valid result
     def _scores(
         self, members: Sequence[Member], parameters: Inexact[np.ndarray, "models parameters"], batches: int
     ) -> list[Evaluation]:
-        """What each network scores on its own next held-out batches."""
+        """Score each network on its own next held-out batches."""
         engine = self._engine(members)
         losses, accuracies = np.empty((2, len(members), batches))
         for i in range(batches):
@@ -283,7 +282,7 @@ class Ensemble:
         ]
 
     def _note(self) -> str:
-        """The first network still in training, for the progress bar."""
+        """Describe the first network still in training, for the progress bar."""
         member = next((m for m in self.members if m.result is None), self.members[0])
         history = member.history
         loss = f"loss {history.loss[-1]:.4f}" if history.loss else ""

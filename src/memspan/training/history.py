@@ -1,4 +1,4 @@
-"""What a learner remembers of its training, and how training ended."""
+"""The history of a training run, evaluations, and the result of training."""
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -11,18 +11,18 @@ from memspan.runtime.renamed import RenamedAttribute
 
 @dataclass(repr=False)
 class History:
-    """One number per update, and one per evaluation.
+    """The numbers of every update and every evaluation.
 
     Attributes
     ----------
     loss : list of float
-        The training loss of each update, before its step.
+        The training loss of each update, before the step.
     norm, clipped_norm : list of float
         The norm of the whole gradient of each update, before and after clipping.
     evaluated_at : list of int
-        The number of updates done at each evaluation.
+        The number of updates before each evaluation.
     evaluation_loss, accuracy : list of float
-        What each evaluation found on held-out batches.
+        The loss and the accuracy on held-out batches at each evaluation.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -38,32 +38,32 @@ class History:
         return f"<History of {len(self.loss)} updates{loss}, {len(self.evaluated_at)} evaluations{accuracy}>"
 
     def of_update(self, loss: float, norm: float, clipped_norm: float) -> None:
-        """Keep what an update found."""
+        """Append the numbers of an update."""
         self.loss.append(loss)
         self.norm.append(norm)
         self.clipped_norm.append(clipped_norm)
 
     def of_evaluation(self, updates: int, evaluation: "Evaluation") -> None:
-        """Keep what an evaluation found, after so many updates."""
+        """Append an evaluation after `updates` updates."""
         self.evaluated_at.append(updates)
         self.evaluation_loss.append(evaluation.loss)
         self.accuracy.append(evaluation.accuracy)
 
     def arrays(self) -> dict[str, Float[np.ndarray, "entries"]]:
-        """Every series as an array, by name."""
+        """Return every list as an array, by name."""
         return {item.name: np.array(getattr(self, item.name), dtype=np.float64) for item in fields(self)}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network scores on held-out batches.
+    """The scores of a network on held-out batches.
 
     Attributes
     ----------
     loss, accuracy : float
         Means over the batches.
     losses, accuracies : array [batches]
-        Those of each batch.
+        The loss and the accuracy of each batch.
     """
 
     loss: float
@@ -73,28 +73,30 @@ class Evaluation:
 
 
 class Outcome(StrEnum):
-    """How training, or a trial of a study, ended."""
+    """The outcome of training, or of a trial of a study."""
 
     SOLVED = "solved"
     UNSOLVED = "unsolved"
     DIVERGED = "diverged"
-    FAILED = "failed"  # the machine's fault; only trials end so
-    INTERRUPTED = "interrupted"  # only training ends so; a trial is then run again
+    FAILED = "failed"  # an error of the machine; only for trials
+    INTERRUPTED = "interrupted"  # only for training; an interrupted trial is run again
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How training ended.
+    """The result of training.
 
     Attributes
     ----------
     outcome : Outcome
+        How training ended.
     update : int
-        The number of updates done in all.
+        The total number of updates.
     evaluation : Evaluation or None
-        The last one, for `solved` and `unsolved`.
+        The last evaluation, if the outcome is `solved` or `unsolved`.
     tensor : str or None
-        For `diverged`: the first tensor that was not finite. The weights are those before that update.
+        If the outcome is `diverged`, the name of the first tensor that was not finite. The network keeps the
+        weights from before that update.
     """
 
     outcome: Outcome
@@ -106,7 +108,8 @@ class FitResult:
 
     def __str__(self) -> str:
         if self.outcome is Outcome.DIVERGED:
-            return f"diverged at update {self.update + 1}: {self.tensor} not finite; the weights before it stand"
+            found = f"{self.tensor} is not finite"
+            return f"diverged at update {self.update + 1}: {found}; the weights before it are kept"
         if self.evaluation is None:
             return f"{self.outcome} after {self.update} updates"
         score = f"accuracy {self.evaluation.accuracy:.3f}, loss {self.evaluation.loss:.4g} on held-out batches"

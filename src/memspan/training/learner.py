@@ -1,4 +1,4 @@
-"""Training one network, and everything that one looks at afterwards."""
+"""The learner: training, evaluation, plots and checkpoints of one network."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -29,38 +29,40 @@ if TYPE_CHECKING:
 
 
 class Learner:
-    """Trains a network, keeps the history, predicts, and draws: an `Ensemble` of one.
+    """A trainer of one network: an `Ensemble` with a single member, which also predicts, plots, saves and loads.
 
     Parameters
     ----------
     model : Network
-        Trained in place.
-    loss : MSELoss, or any object with its two methods
+        The network, which is trained in place.
+    loss : Loss
+        A loss such as `MSELoss()`, or any object with the methods `forward` and `backward`.
     batches : iterator of (x, y)
-        Training data without end: `Batches`, or any generator such as `generate_samples` gives.
+        Endless training data: `Batches`, or a generator such as `generate_samples(...)`.
     optimizer : Chain or a rule
         For example `Chain(ClipByNorm(1.0), Adam(1e-2))`.
     evaluation : iterator of (x, y), optional
-        Where evaluations take their held-out batches from. By default a stream of their own, independent of
-        `batches`; a plain generator cannot be doubled, so there they share it with training.
+        The held-out batches. If None, the learner uses a stream that is independent of `batches`; if `batches` is
+        a plain generator, which cannot be forked, evaluations draw from `batches` too.
     task : Task, optional
-        Says what counts as correct; by default that of `batches`, or the memory task. Its `make_loss` makes the
-        loss that goes with it.
+        The task, which decides which answers are correct. If None, the task of `batches`, or the memory task.
+        `task.make_loss()` returns the matching loss.
     threshold : float
-        The accuracy on held-out batches that solves the task.
+        The accuracy on held-out batches at which the task counts as solved.
     engine : `compiled` or `readable`
-        The readable engine is slower NumPy, and leaves a `trace` and `grads` in the network. The two agree to
+        The readable engine is slower and leaves a `trace` and `grads` in the network. Both engines agree up to
         rounding.
     memory : int
-        Bytes that the compiled engine's buffers may take; less means more computing.
+        The maximum size of the compiled engine's buffers, in bytes. A smaller value costs more time.
 
     Attributes
     ----------
     updates : int
-        Updates done so far; `fit` goes on counting from it.
+        The number of updates so far, in all calls of `fit`.
     history : History
+        The numbers of every update and evaluation.
     result : FitResult or None
-        How the last `fit` ended.
+        The result of the last `fit`.
     """
 
     outcome = RenamedAttribute("result")
@@ -95,7 +97,7 @@ class Learner:
     def __repr__(self) -> str:
         return f"<Learner of {self.model!r}, {self.updates} updates, {self.result or 'not yet trained'}>"
 
-    # What it is made of can be read, and not replaced: the engine is made for this network and this loss.
+    # The parts are read-only, because the engine is built for this network and this loss.
 
     @property
     def model(self) -> Network:
@@ -104,57 +106,57 @@ class Learner:
 
     @property
     def loss(self) -> Loss:
-        """What it is trained with."""
+        """The loss."""
         return self.ensemble.loss
 
     @property
     def optimizer(self) -> Chain:
-        """The clips and the rule."""
+        """The optimiser: clips and one rule."""
         return self.ensemble.optimizer
 
     @property
     def batches(self) -> Stream:
-        """Where training takes its batches from."""
+        """The stream of training batches."""
         return self._member.batches
 
     @property
     def evaluation(self) -> Stream:
-        """Where evaluations take their held-out batches from."""
+        """The stream of held-out batches."""
         return self._member.evaluation
 
     @property
     def task(self) -> Task:
-        """What says which answers are correct."""
+        """The task, which decides which answers are correct."""
         return self.ensemble.task
 
     @property
     def threshold(self) -> float:
-        """The accuracy that solves the task."""
+        """The accuracy at which the task counts as solved."""
         return self.ensemble.threshold
 
     @property
     def history(self) -> History:
-        """What each update and evaluation found."""
+        """The numbers of every update and evaluation."""
         return self._member.history
 
     @property
     def updates(self) -> int:
-        """Updates done so far."""
+        """The number of updates so far."""
         return self._member.updates
 
     @property
     def state(self) -> Any:
-        """The optimiser's memory."""
+        """The state of the optimiser."""
         return self._member.state
 
     @property
     def result(self) -> FitResult | None:
-        """How the last `fit` ended."""
+        """The result of the last `fit`."""
         return self._member.result
 
     @property
     def flows(self) -> list[PerStep]:
-        """Σ_b ‖dL/da[t]‖ `[T]` of each update that was measured: see `flow_every` of `fit`."""
+        """Σ_b ‖dL/da[t]‖ `[T]` of each measured update: see `flow_every` of `fit`."""
         return self._member.flows
 
     @property
@@ -177,36 +179,40 @@ class Learner:
     ) -> FitResult:
         """Train for `updates` more updates, or until the task is solved.
 
-        Every `evaluate_every` updates the network is scored on `evaluation_batches` held-out batches. A score at
-        the threshold is confirmed on `final_batches` more, and only these decide; they also give the verdict at
-        the end. (All of them draw from `evaluation`; where a plain generator shares that with training, fitting
-        twice is not fitting once for longer.)
+        Every `evaluate_every` updates the learner scores the network on `evaluation_batches` held-out batches. If
+        the score reaches the threshold, it scores the network again on `final_batches` further batches, and only
+        these decide. The final result also comes from `final_batches` batches. (All evaluations draw from
+        `evaluation`. If that is also the generator of the training batches, two calls of `fit` differ from one
+        long call.)
 
-        Ctrl-C ends training after the update in progress, and the learner can go on from there; a second one does
-        not wait for it.
+        Ctrl-C ends training after the current update, and the learner can continue from there. A second Ctrl-C
+        ends training at once.
 
         Parameters
         ----------
         updates : int
-            How many more.
-        evaluate_every, evaluation_batches, final_batches : int
-            As above.
+            The number of further updates.
+        evaluate_every : int
+            The number of updates between evaluations.
+        evaluation_batches, final_batches : int
+            The number of held-out batches in an evaluation, and in the confirmation or final result.
         stop_when_solved : bool
-            Whether to end early.
+            Whether to stop as soon as the task is solved.
         progress : bool or str
-            Whether to show it, or a kind from `memspan.runtime.progress.KINDS`.
+            Whether to show progress, or a kind of display from `memspan.runtime.progress.KINDS`.
         observe : callable, optional
-            Called with this learner after every update; training ends when it returns True. With the readable
-            engine, `learner.model.grads` are then those of the update.
+            Called with this learner after every update. Training ends when it returns True. With the readable
+            engine, `learner.model.grads` then has the gradients of the update.
         flow_every : int
-            After so many updates each, beginning with the first, dL/da is measured: `flows`. 0 for never.
+            Measure dL/da every `flow_every` updates, starting with the first; the results are in `flows`. If 0,
+            never.
 
         Returns
         -------
         FitResult
         """
         if observe is not None and not callable(observe):
-            raise InvalidArgument("observe", "a function of the learner", repr(observe))
+            raise InvalidArgument("observe", "a function that takes the learner", repr(observe))
         return self.ensemble.fit(
             updates,
             evaluate_every=evaluate_every,
@@ -223,15 +229,15 @@ class Learner:
         return self.ensemble.evaluate(batches)[0]
 
     def accuracy(self, batches: int = 20) -> float:
-        """The share of correct predictions on held-out batches."""
+        """Return the share of correct predictions on held-out batches."""
         return self.evaluate(batches).accuracy
 
     def predict(self, x: Array) -> Outputs:
-        """ŷ `[B, O]` for `x [T, B, F]`, or `[1, O]` for `[T, F]`."""
+        """Return ŷ `[B, O]` for `x [T, B, F]`, or ŷ `[1, O]` for `x [T, F]`."""
         return self.model.predict(x)
 
     def plot_loss(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the training loss and the held-out loss against the updates, with the trivial risk."""
+        """Plot the training loss, the held-out loss and the trivial risk against the number of updates."""
         history, length = self.history, self._length()
         curve = LossCurve(
             np.array(history.loss),
@@ -243,7 +249,7 @@ class Learner:
         return draw_loss(curve, ax)
 
     def plot_predictions(self, batches: int = 4, ax: "Axes | None" = None) -> "Axes":
-        """Draw answers to held-out batches: numbers against their labels, classes against their classes."""
+        """Plot predictions against labels for held-out batches; for a task with classes, a confusion matrix."""
         held_out = list(islice(self.evaluation, whole_number("batches", batches)))
         y = np.concatenate([self.task.noise_free(x, y) for x, y in held_out], axis=-2)
         y_hat = np.concatenate([self.model.predict(x) for x, _ in held_out], axis=-2)
@@ -252,21 +258,21 @@ class Learner:
         return draw_predictions(predictions_of(y_hat, y, self.task, self._length()), ax)
 
     def _length(self) -> int | None:
-        """T of the training batches; of a plain generator, that whose sequences have as many steps as the last."""
+        """Return T of the training batches; for a plain generator, the T that matches the last batch's steps."""
         if isinstance(self.batches, Batches):
             return self.batches.length
         if self.last_batch is None:
-            return self.task.least_length if isinstance(self.task, Recall) else None  # where any T will do
+            return self.task.least_length if isinstance(self.task, Recall) else None  # Recall: same risk for all T
         steps, least = len(self.last_batch.x), self.task.least_length
         return next((T for T in range(least, steps + 1) if self.task.shape(T).steps == steps), None)
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one safetensors file; the file appears whole or not at all.
+        """Write the learner to one safetensors file. An interrupted write leaves no partial file.
 
         Raises
         ------
         InvalidArgument
-            For a subclass of Network with a behaviour of its own, which a file cannot hold.
+            If a part cannot be saved, such as a network of a user's own subclass.
         """
         parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation, self.task)
         checkpoint.write(
@@ -287,31 +293,30 @@ class Learner:
         engine: str = "compiled",
         memory: int = MEMORY,
     ) -> Self:
-        """Read a saved learner; continuing it is bit-identical to continuing the one that was saved.
+        """Load a saved learner. Continued training is bit-identical to that of the original learner.
 
         Parameters
         ----------
         path : path
             A file written by `save`.
         cell, loss, optimizer, batches, evaluation, task : optional
-            Parts to take in place of those in the file. Those that are not memspan's own cannot be named in a
-            file, and must be given.
+            Parts that replace those in the file. A part that is not one of memspan's is not in the file and must
+            be passed.
 
-            Where the saved batches come from a generator, the same one must be given as it was at its beginning;
-            the batches that were already used are drawn and thrown away. `Batches` are saved with the learner.
-            Where others are given, training goes on with these, and evaluation with a stream of the same kind, as
-            in a new learner, if `evaluation` is not given too.
+            If the saved batches came from a generator, pass the same generator at its beginning; `load` skips the
+            batches that were already used. `Batches` are saved with the learner. If other batches are passed, the
+            learner trains on these, and evaluates on a fork of them unless `evaluation` is passed too.
         engine : `compiled` or `readable`
-            The other one than before continues to rounding only.
+            With another engine than before, continued training agrees only up to rounding.
         memory : int
             As for a new learner.
 
         Raises
         ------
         UnreadableFile
-            When the file is truncated, not a learner, or holds what no learner could.
+            If the file is truncated or damaged, is not a saved learner, or contains impossible numbers.
         InvalidArgument
-            When a part is needed and missing, or the batches are not those that were used.
+            If a required part is missing, or the batches differ from those that were used.
         """
         if cell is not None and not isinstance(cell, Cell):
             raise InvalidArgument("cell", "a Cell", repr(cell))

@@ -1,4 +1,4 @@
-"""One network in training, with all that is its own."""
+"""A network in training, with its data, optimiser state and history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,42 +11,43 @@ from memspan.tasks import Batch, Batches, Counted
 from memspan.training.history import FitResult, History
 
 Stream = Batches | Counted
-"""Batches without end, whose position can be saved."""
+"""An endless stream of batches whose position can be saved."""
 
 
 def as_stream(batches: Iterator[Any], name: str) -> Stream:
-    """Batches as they are; any other iterator is wrapped in `Counted`."""
+    """Return `batches` if it is a stream; wrap any other iterator in `Counted`."""
     return batches if isinstance(batches, Stream) else Counted(batches, name)
 
 
 def held_out_of(batches: Stream) -> Stream:
-    """Held-out batches where none are given: of `Batches` an independent stream; others cannot be doubled."""
+    """Return the default stream of held-out batches: a fork of `Batches`, or any other stream itself."""
     return batches.fork() if isinstance(batches, Batches) else batches
 
 
 @dataclass
 class Member:
-    """One network of an ensemble, with all that is its own.
+    """A network of an ensemble, with its data, optimiser state and history.
 
     Attributes
     ----------
     model : Network
-        Its weights are a row of the ensemble's.
+        The network. During training, its weights are a row of the ensemble's array.
     batches, evaluation : Stream
-        Where training and evaluation take their batches from; the same object if they share it.
+        The training and the held-out batches. Both can be the same object.
     state : named tuple
-        The optimiser's memory.
+        The state of the optimiser.
     history : History
+        The numbers of every update and evaluation.
     updates : int
-        Updates done so far.
+        The number of updates so far.
     result : FitResult or None
         How the last `fit` ended.
     flows : list of array [T]
-        Σ_b ‖dL/da[t]‖ of each update that was measured (`flow_every` of `fit`).
+        Σ_b ‖dL/da[t]‖ of each measured update (`flow_every` of `fit`).
     last : Batch or None
         The batch of the last update.
     waiting : Batch or None
-        A batch that was drawn and not yet trained on.
+        A batch that was drawn but not yet used by an update.
     """
 
     model: Network
@@ -67,7 +68,7 @@ class Member:
     outcome = RenamedAttribute("result")
 
     def draw(self) -> Batch:
-        """The batch of the next update. It stays the same one until an update has used it: Ctrl-C loses none."""
+        """Return the batch of the next update; the same one until an update has used it, so Ctrl-C loses none."""
         if self.waiting is None:
             x, y = next(self.batches)
             self.waiting = Batch(x, y.astype(self.model.dtype))

@@ -1,9 +1,8 @@
-"""Optimisers: clips, one rule, and the chain that puts them in the only right order.
+"""Optimisers: clips, rules, and the chain that applies them in the right order.
 
-A *clip* maps a gradient to a shorter one. A *rule* maps a gradient and its own memory to the change of the
-weights. `Chain(clips..., rule)` is an optimiser: since the clips stand inside it, clipping can happen
-neither before the backward pass nor after the step. Gradients are flat vectors `[..., P]`; everything
-acts on the last axis.
+A *clip* shortens a gradient. A *rule* computes the change of the weights from a gradient and the rule's own state.
+`Chain(clips..., rule)` is an optimiser. Because the chain contains the clips, clipping cannot happen before the
+backward pass or after the step. Gradients are flat vectors `[..., P]`, and everything acts on the last axis.
 """
 
 from dataclasses import dataclass
@@ -18,39 +17,39 @@ from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import Array
 
 Flats = Float[np.ndarray, "*models parameters"]
-"""The weights of one network or of several, or their gradients, or what an optimiser remembers of each weight."""
+"""One number per weight, for one network or several: weights, gradients, or parts of an optimiser's state."""
 
 Norms = Float[np.ndarray, "*models 1"]
 """One number for each network."""
 
 SMALLEST = 1e-140
-"""Of a norm whose squares keep their digits."""
+"""The smallest norm at which the squares of the elements lose no digits to underflow."""
 
 
 class Clip(Protocol):
-    """Shortens gradients; keeps no memory."""
+    """A function that shortens gradients. It has no state."""
 
     def __call__(self, gradient: Flats) -> Flats:
-        """The gradient, clipped."""
+        """Return the clipped gradient."""
 
 
 class Rule(Protocol):
-    """Turns gradients into changes of the weights."""
+    """The part of an optimiser that computes the change of the weights."""
 
     def init(self, parameters: Flats) -> Any:
-        """The memory before the first step: a named tuple of arrays, whose first axes are those of `[..., P]`."""
+        """Return the state before the first step: a named tuple of arrays with the leading axes of `[..., P]`."""
 
     def step(self, gradient: Flats, state: Any) -> tuple[Flats, Any]:
-        """What to add to the weights, and the memory after it."""
+        """Return the change of the weights and the new state."""
 
 
 def _settle(part: Clip | Rule, name: str, **bounds: float) -> None:
-    """Check one number of a frozen part; keep it as a Python float: NumPy's would widen a float32 gradient."""
+    """Check a field and store it as a Python float, because a NumPy float64 would widen a float32 gradient."""
     object.__setattr__(part, name, real_number(name, getattr(part, name), **bounds))
 
 
 def _flats(name: str, value: Any) -> Flats:
-    """An array with at least one weight on its last axis."""
+    """Return `value` as an array of floats with at least one element on its last axis."""
     values = float_array(name, value)
     if not values.ndim or not values.shape[-1]:
         raise InvalidArgument(name, "of shape [..., P], with at least one number", f"shape {values.shape}")
@@ -59,7 +58,7 @@ def _flats(name: str, value: Any) -> Flats:
 
 @quiet
 def global_norm(gradient: Flats) -> Norms:
-    """‖g‖₂ over the last axis, kept as an axis of length 1, in float64: float32 would overflow at 1e19."""
+    """Return ‖g‖₂ over the last axis, which becomes length 1, in float64 (float32 would overflow at 1e19)."""
     wide = _flats("gradient", gradient).astype(np.float64, copy=False)
     norm = np.sqrt(np.vecdot(wide, wide))[..., np.newaxis]
     exact = (norm > SMALLEST) & (norm < np.inf)
@@ -67,7 +66,7 @@ def global_norm(gradient: Flats) -> Norms:
 
 
 def _scaled_norm(wide: Flats) -> Norms:
-    """The same where a square is too large or too small for a number."""
+    """Return the same norm by scaling first, for elements whose squares overflow or underflow."""
     largest = np.abs(wide).max(axis=-1, keepdims=True)
     scaled = np.divide(wide, largest, where=largest > 0, out=np.zeros_like(wide))
     return np.where(np.isfinite(largest), largest * np.sqrt(np.vecdot(scaled, scaled))[..., np.newaxis], largest)
@@ -88,15 +87,15 @@ class ClipByNorm:
 
     @quiet
     def __call__(self, gradient: Flats) -> Flats:
-        """The rescaled gradient."""
-        factor = np.minimum(1.0, self.limit / (global_norm(gradient) + 1e-6))  # infinity where limit is huge
+        """Return the rescaled gradient."""
+        factor = np.minimum(1.0, self.limit / (global_norm(gradient) + 1e-6))  # infinite for a huge limit
         return gradient * factor.astype(gradient.dtype)
 
 
 @checked_keywords()
 @dataclass(frozen=True)
 class ClipByValue:
-    """Cut every element to [-limit, limit] (Mikolov 2012, as told in arXiv:1211.5063, section 3.2)."""
+    """Cut every element to [-limit, limit] (Mikolov 2012, described in arXiv:1211.5063, section 3.2)."""
 
     limit: float
 
@@ -105,28 +104,28 @@ class ClipByValue:
 
     @quiet
     def __call__(self, gradient: Flats) -> Flats:
-        """The cut gradient."""
+        """Return the cut gradient."""
         return np.clip(_flats("gradient", gradient), -self.limit, self.limit)
 
 
 class NoState(NamedTuple):
-    """Nothing to remember."""
+    """The state of SGD, which is empty."""
 
 
 class Velocity(NamedTuple):
-    """What momentum remembers: the decayed sum of gradients."""
+    """The state of momentum: the decayed sum of gradients."""
 
     velocity: Flats
 
 
 class MeanSquare(NamedTuple):
-    """What RMSprop remembers: the moving average of squared gradients."""
+    """The state of RMSprop: the moving average of squared gradients."""
 
     square: Flats
 
 
 class Moments(NamedTuple):
-    """What Adam remembers: the number of steps, and moving averages of g and g²."""
+    """The state of Adam: the number of steps, and moving averages of g and g²."""
 
     steps: Int[np.ndarray, "*models"]
     mean: Flats
@@ -144,11 +143,11 @@ class SGD:
         _settle(self, "learning_rate", above=0)
 
     def init(self, parameters: Flats) -> NoState:
-        """No memory."""
+        """Return the empty state."""
         return NoState()
 
     def step(self, gradient: Flats, state: NoState) -> tuple[Flats, NoState]:
-        """-η g."""
+        """Return the change -η g."""
         return -self.learning_rate * gradient, state
 
 
@@ -165,11 +164,11 @@ class Momentum:
         _settle(self, "momentum", least=0, below=1)
 
     def init(self, parameters: Flats) -> Velocity:
-        """v = 0."""
+        """Return the state v = 0."""
         return Velocity(np.zeros_like(parameters))
 
     def step(self, gradient: Flats, state: Velocity) -> tuple[Flats, Velocity]:
-        """-η v."""
+        """Return the change -η v."""
         velocity = self.momentum * state.velocity + gradient
         return -self.learning_rate * velocity, Velocity(velocity)
 
@@ -177,9 +176,9 @@ class Momentum:
 @checked_keywords()
 @dataclass(frozen=True)
 class RMSprop:
-    """Divide by a running root mean square (Tieleman & Hinton 2012, lecture 6.5).
+    """Divide the gradient by its running root mean square (Tieleman & Hinton 2012, lecture 6.5).
 
-    s ← α s + (1-α) g², θ ← θ - η g / (√s + ε), with PyTorch's place for ε and its defaults.
+    s ← α s + (1-α) g², θ ← θ - η g / (√s + ε), with ε outside the root and the defaults as in PyTorch.
     """
 
     learning_rate: float
@@ -192,11 +191,11 @@ class RMSprop:
         _settle(self, "epsilon", above=0)
 
     def init(self, parameters: Flats) -> MeanSquare:
-        """s = 0."""
+        """Return the state s = 0."""
         return MeanSquare(np.zeros_like(parameters))
 
     def step(self, gradient: Flats, state: MeanSquare) -> tuple[Flats, MeanSquare]:
-        """-η g / (√s + ε)."""
+        """Return the change -η g / (√s + ε)."""
         square = self.decay * state.square + (1 - self.decay) * gradient * gradient
         return -self.learning_rate * gradient / (np.sqrt(square) + self.epsilon), MeanSquare(square)
 
@@ -222,12 +221,12 @@ class Adam:
         _settle(self, "epsilon", above=0)
 
     def init(self, parameters: Flats) -> Moments:
-        """n = 0, m = 0, s = 0."""
+        """Return the state n = 0, m = 0, s = 0."""
         steps = np.zeros(parameters.shape[:-1], np.int64)
         return Moments(steps, np.zeros_like(parameters), np.zeros_like(parameters))
 
     def step(self, gradient: Flats, state: Moments) -> tuple[Flats, Moments]:
-        """-η m / (√s + ε), both without their bias."""
+        """Return the change -η m / (√s + ε), with m and s corrected for their bias."""
         steps = state.steps + 1
         mean = self.beta1 * state.mean + (1 - self.beta1) * gradient
         square = self.beta2 * state.square + (1 - self.beta2) * gradient * gradient
@@ -235,7 +234,7 @@ class Adam:
         return scale * mean / (np.sqrt(square) / root + self.epsilon), Moments(steps, mean, square)
 
     def _without_bias(self, steps: Int[np.ndarray, "*models"] | np.int64, dtype: np.dtype) -> tuple[Any, Any]:
-        """-η / (1 - β₁ⁿ) and √(1 - β₂ⁿ): two numbers, or where n differs between models `[..., 1]` each."""
+        """Return -η / (1 - β₁ⁿ) and √(1 - β₂ⁿ): two numbers, or arrays `[..., 1]` if n differs between models."""
         numbers = np.ravel(steps).tolist()
         of = {n: (-self.learning_rate / (1 - self.beta1**n), (1 - self.beta2**n) ** 0.5) for n in set(numbers)}
         if len(of) == 1:
@@ -245,7 +244,7 @@ class Adam:
 
 
 class Step(NamedTuple):
-    """One step of a chain: what to add to the weights, the new memory, and ‖g‖ before and after the clips."""
+    """One step of a chain: the change of the weights, the new state, and ‖g‖ before and after clipping."""
 
     change: Flats
     state: Any
@@ -268,7 +267,7 @@ class Chain:
     Raises
     ------
     InvalidArgument
-        When the last part is not a rule, or one before it is not a clip.
+        If the last part is not a rule, or another part is not a clip.
     """
 
     clips: tuple[Clip, ...]
@@ -286,13 +285,13 @@ class Chain:
         return f"Chain({', '.join(map(repr, (*self.clips, self.rule)))})"
 
     def init(self, parameters: Array) -> Any:
-        """The rule's memory before the first step."""
+        """Return the rule's state before the first step."""
         parameters = _flats("parameters", parameters)
         return self.rule.init(parameters)
 
     @quiet
     def step(self, gradient: Array, state: Any) -> Step:
-        """Clip, then step."""
+        """Clip the gradient and take one step of the rule."""
         gradient = _flats("gradient", gradient)
         norm = clipped_norm = global_norm(gradient)
         for clip in self.clips:
@@ -311,4 +310,4 @@ RULES: dict[str, type[SGD] | type[Momentum] | type[RMSprop] | type[Adam]] = {
     "rmsprop": RMSprop,
     "adam": Adam,
 }
-"""Every rule by the name that the command line takes."""
+"""Every rule by its name on the command line."""

@@ -1,4 +1,4 @@
-"""What a network answered, beside what was right: the records behind `Learner.plot_predictions`."""
+"""The answers of a network compared with the labels: the records behind `Learner.plot_predictions`."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from memspan.tasks.base import Labels
 
 
 def predictions_of(y_hat: Float[np.ndarray, "..."], y: Labels, task: Task, length: int | None) -> Predictions:
-    """Every number that counts, against its label; and the trivial answer, where it is one number."""
+    """Collect the predictions and labels that count, and the trivial answer if it is a single number."""
     accuracy, counted = task.accuracy(y_hat, y), task.mask(y)
     labelled = counted[..., np.newaxis] & ~np.isnan(y)
     numbers = y[labelled]
@@ -29,7 +29,7 @@ def predictions_of(y_hat: Float[np.ndarray, "..."], y: Labels, task: Task, lengt
 
 
 def confusion_of(y_hat: Float[np.ndarray, "..."], y: Labels, task: Task) -> Confusion:
-    """How often each class was the answer to each: the largest of several outputs, or the sign of a single one."""
+    """Count answers by class: the class of the largest output, or for a single output its sign."""
     classes, accuracy, counted = len(task.class_names), task.accuracy(y_hat, y), task.mask(y)
     right, answered = y[counted], y_hat[counted]
     if y.shape[-1] == 1:

@@ -1,4 +1,4 @@
-"""The networks in training, side by side in one array."""
+"""The networks that are still in training, with all weights in one array."""
 
 import cmath
 import itertools
@@ -13,24 +13,24 @@ from memspan.training.history import FitResult, Outcome
 from memspan.training.member import Member
 
 Rows = list[int] | slice
-"""The rows of those that stay: an index of an array."""
+"""An index of the rows of the networks that stay."""
 
 
 class Stack:
-    """The networks in training: their weights as the rows of one array, and the optimiser's memory likewise.
+    """The networks in training. Their weights are the rows of one array, and so are the optimiser's states.
 
     Parameters
     ----------
     members : sequence of Member
-        Those that begin. Their networks get the rows as their weights.
+        The networks at the start. Each gets a row as its weights.
 
     Attributes
     ----------
     members : list of Member
-        Those still in training, one for each row.
+        The networks still in training, one for each row.
     parameters : array [M, P]
     state : named tuple of arrays [M, ...]
-        The optimiser's memory.
+        The states of the optimiser.
     """
 
     parameters: Inexact[np.ndarray, "models parameters"]
@@ -50,7 +50,7 @@ class Stack:
         self.give_back()
 
     def leave(self, results: Mapping[int, FitResult]) -> Rows:
-        """Take out the networks of these rows, as they are now; return the rows of those that stay."""
+        """Remove the networks in these rows, with their results; return the rows of those that stay."""
         if not results:
             return slice(None)
         self._give_back(results)
@@ -64,21 +64,21 @@ class Stack:
         return stay
 
     def leave_all(self, outcome: Outcome) -> None:
-        """Take out every network that is left, with this outcome."""
+        """Remove all remaining networks, with this outcome."""
         self.leave({k: FitResult(outcome, member.updates) for k, member in enumerate(self.members)})
 
     def leave_diverged(
         self, proof: Iterable[Shaped[np.ndarray, "..."]], tensors: Callable[[], Mapping[str, Sequence[Any]]]
     ) -> Rows:
-        """Take out the networks of which a tensor is not finite, and name it; return the rows of those that stay.
+        """Remove the networks with a tensor that is not finite; return the rows of those that stay.
 
         Parameters
         ----------
         proof : arrays
-            If the sum of all their squares is finite, as it is as a rule, nothing else is looked at.
+            If the sum of all their squares is finite, which is the usual case, nothing else is checked.
         tensors : callable
-            Gives the tensors `[M, ...]` by name. Where the name has braces in it the tensor holds weights, which
-            are looked at matrix by matrix.
+            Returns the tensors `[M, ...]` by name. Braces in a name mean that the tensor contains weights or their
+            gradients, which are checked matrix by matrix.
         """
         if cmath.isfinite(sum(np.vdot(tensor, tensor) for tensor in proof)):
             return slice(None)
@@ -89,7 +89,7 @@ class Stack:
             )
             found = next((name for name, part in named if not np.isfinite(part).all()), None)
             if found is not None:
-                member.waiting = None  # whatever it was, this batch is not tried again
+                member.waiting = None  # do not use this batch again
                 results[k] = FitResult(Outcome.DIVERGED, member.updates, tensor=found)
         return self.leave(results)
 
@@ -99,12 +99,12 @@ class Stack:
             member.model.parameters = row
 
     def _own(self, k: int) -> Flat:
-        """The weights of a network that leaves, apart from those of the others."""
+        """Return the weights of a network that leaves, in their own array."""
         model = self.members[k].model
         return model.parameters if len(self.members) == 1 else model.parameters.copy()
 
     def give_back(self) -> None:
-        """Let each network have its part of the optimiser's memory, to be looked at, copied or saved."""
+        """Write the optimiser's states back to the members, where they can be read, copied or saved."""
         self._give_back(range(len(self.members)))
 
     def _give_back(self, rows: Iterable[int]) -> None:
@@ -113,7 +113,7 @@ class Stack:
 
 
 def _named(member: Member, name: str, tensor: Array | np.generic) -> Iterator[tuple[str, Array | np.generic]]:
-    """One network's part of a tensor by its name, or the matrices in it by theirs."""
+    """Yield the tensor with its name, or each matrix in it with the name of the matrix."""
     if "{}" not in name:
         yield name, tensor
         return

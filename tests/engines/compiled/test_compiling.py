@@ -17,7 +17,7 @@ from numba import njit
 import memspan
 from memspan import CELLS, MSELoss, Network
 from memspan.engines.compiled import engine
-from memspan.engines.compiled.compiling import OPTIONS, _fingerprint, announced
+from memspan.engines.compiled.compiling import OPTIONS, _fingerprint, announcement
 from memspan.engines.compiled.kernel import build
 from memspan.engines.parameters import Layout
 from memspan.losses import evaluate
@@ -45,7 +45,7 @@ import numpy as np
 from memspan import MSELoss, Network
 from memspan.engines.compiled import CompiledEngine, compiling
 
-compiling.PATIENCE = float(sys.argv[1])
+compiling.LOADING_SECONDS = float(sys.argv[1])
 network = Network("rnn", 1, 3, 1, dtype="float32", rng=0)
 engine = CompiledEngine(network.layout, network.dtype, MSELoss())
 batch = np.ones((4, 2, 1), np.float32), np.zeros((2, 1), np.float32)
@@ -202,9 +202,9 @@ def test_a_number_that_a_cell_finds_around_it_may_change():
 
 
 def test_loading_that_takes_long_is_said_once(capsys, monkeypatch):
-    monkeypatch.setattr("memspan.engines.compiled.compiling.PATIENCE", 0.01)
+    monkeypatch.setattr("memspan.engines.compiled.compiling.LOADING_SECONDS", 0.01)
     for said in ("memspan: loading something slow\n", ""):
-        with announced(None, "something slow"):
+        with announcement(None, "something slow"):
             time.sleep(0.2)
         assert capsys.readouterr().err == said
 
@@ -219,5 +219,5 @@ def test_a_disk_that_is_full_costs_the_cache_and_nothing_else(tmp_path):
     assert float.fromhex(done.stdout.splitlines()[1]) == run(LATE, NUMBA_CACHE_DIR=str(tmp_path))[1]
     assert done.stderr.splitlines() == [
         "memspan: compiling the cell rnn for float32, once",
-        "memspan: compiled cells cannot be kept on disk (File too large): every process compiles them again",
+        "memspan: cannot write compiled cells to disk (File too large); every process will compile them again",
     ]

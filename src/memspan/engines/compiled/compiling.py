@@ -18,10 +18,10 @@ from memspan.engines.compiled.kernel import build
 from memspan.runtime.notices import say_once
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-"""No branch for a division by zero; a·b + c as one instruction; other Python threads run meanwhile."""
-TELLING = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
-"""How the lines begin in which Numba says what is wrong."""
-PATIENCE = 2.0  # seconds: on a machine that is not busy, loading a kernel takes less
+"""Do not check for division by zero, fuse a·b + c into one instruction, and release the GIL."""
+CAUSES = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
+"""The beginnings of the lines in Numba's messages that state the cause of an error."""
+LOADING_SECONDS = 2.0  # loading a kernel takes less unless the machine is busy; after that a message is printed
 
 _kernels: dict[tuple[Any, ...], Any] = {}
 
@@ -50,30 +50,30 @@ def kernel_of(cell: Cell, loss: Callable[..., float]) -> Any:
         kernel = build(cell, loss, fingerprint)
         try:
             _kernels[key] = njit(cache=True, **OPTIONS)(kernel)
-        except RuntimeError:  # no folder for the cache can be written
+        except RuntimeError:  # Numba can write to no cache folder
             _kernels[key] = njit(**OPTIONS)(kernel)
     return _kernels[key]
 
 
-def compiled(kernel: Any, call: Callable[[], None], what: str) -> None:
-    """Call a kernel for the first time; Numba loads it from disk, or compiles it and keeps it there.
+def first_call(kernel: Any, call: Callable[[], None], what: str) -> None:
+    """Make the first call of a kernel. Numba loads the kernel from its cache, or compiles it and caches it.
 
-    What was kept and cannot be read is thrown away. Where the disk fails, the kernel does without it.
+    An unreadable cache entry is discarded. If the disk fails, the kernel works without the cache.
     """
-    with announced(kernel, what):
-        for mend in (_discard, _do_without_disk):  # each for what the one before it could not mend
+    with announcement(kernel, what):
+        for recover in (_discard, _do_without_disk):  # the second is for errors that remain after the first
             try:
                 call()
                 return
             except (NumbaError, UnsupportedBytecodeError):
                 raise
-            except Exception as error:  # unpickling something else can raise anything
-                mend(kernel, error)
+            except Exception as error:  # unpickling a foreign file can raise any exception
+                recover(kernel, error)
         call()
 
 
 def _discard(kernel: Any, error: Exception) -> None:
-    """Throw away what the disk has of a kernel."""
+    """Discard the cache entry of a kernel and compile the kernel again."""
     try:
         if isinstance(error, OSError):
             raise error
@@ -83,24 +83,24 @@ def _discard(kernel: Any, error: Exception) -> None:
 
 
 def _do_without_disk(kernel: Any, error: Exception) -> None:
-    """Neither read nor write the cache any more. What was compiled before the disk failed stays in use."""
+    """Disable the cache of a kernel. Versions that are already compiled stay in use."""
     if isinstance(error, OSError):
         why = error.strerror or error
-        say_once(f"memspan: compiled cells cannot be kept on disk ({why}): every process compiles them again")
+        say_once(f"memspan: cannot write compiled cells to disk ({why}); every process will compile them again")
     kernel._cache.disable()
 
 
 def reason(error: Exception) -> str:
-    """The line of Numba's message that states the cause: the last one, from the innermost error."""
+    """Return the line of Numba's message that states the cause: the last one, from the innermost error."""
     lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line.startswith(TELLING)]
-    return (told or lines)[-1]
+    causes = [line for line in lines if line.startswith(CAUSES)]
+    return (causes or lines)[-1]
 
 
 @contextmanager
-def announced(kernel: Any, what: str) -> Iterator[None]:
-    """Say once on standard error that a kernel is being compiled, or loaded where that takes long."""
-    timer = threading.Timer(PATIENCE, say_once, [f"memspan: loading {what}"])
+def announcement(kernel: Any, what: str) -> Iterator[None]:
+    """Print once, on standard error, that a kernel is being compiled, or that loading it takes long."""
+    timer = threading.Timer(LOADING_SECONDS, say_once, [f"memspan: loading {what}"])
     timer.daemon = True
     timer.start()
     try:
@@ -111,7 +111,7 @@ def announced(kernel: Any, what: str) -> Iterator[None]:
 
 
 class _Compiling(Listener):  # type: ignore[misc]  # Numba has no types
-    """Hears of everything that Numba compiles, and speaks of one kernel."""
+    """A listener to all events of Numba's compiler, which prints a message for one kernel."""
 
     def __init__(self, kernel: Any, what: str, loading: threading.Timer) -> None:
         self.kernel, self.what, self.loading = kernel, what, loading
@@ -119,20 +119,21 @@ class _Compiling(Listener):  # type: ignore[misc]  # Numba has no types
     def on_start(self, event: Any) -> None:
         if event.data["dispatcher"] is self.kernel:
             self.loading.cancel()
-            kept = "once" if self.kernel.stats.cache_path else "every time: no folder that keeps it can be written"
-            say_once(f"memspan: compiling {self.what}, {kept}")
+            cached = bool(self.kernel.stats.cache_path)
+            often = "once" if cached else "in every process, because no cache folder is writable"
+            say_once(f"memspan: compiling {self.what}, {often}")
 
     def on_end(self, event: Any) -> None:
-        """Nothing to say."""
+        """Do nothing; Numba requires this method."""
 
 
 def _fingerprint(functions: list[Callable[..., Any]]) -> str:
-    """A hash of all code that a kernel is made of. Numba's own cache would check only one of the files."""
-    these = [*Path(__file__).parent.glob("*.py"), Path(activations.__file__)]
+    """Return a hash of all code that a kernel is made of. Numba's own cache would check only one of the files."""
+    own = [*Path(__file__).parent.glob("*.py"), Path(activations.__file__)]
     parts: dict[Any, str] = {}
     for function in functions:
         _add_ingredients(function, parts)
-    files = sorted({*these, *(Path(part.co_filename) for part in parts if isinstance(part, CodeType))})
+    files = sorted({*own, *(Path(part.co_filename) for part in parts if isinstance(part, CodeType))})
     digest = hashlib.sha256(repr([*parts.values()]).encode())
     for path in files:
         digest.update(path.read_bytes() if path.is_file() else b"")
@@ -157,6 +158,6 @@ def _add_ingredients(function: Any, parts: dict[Any, str]) -> None:
 
 
 def _written(code: CodeType) -> str:
-    """The code object as text, without the memory addresses of nested code objects."""
+    """Return a code object as text, without the memory addresses of nested code objects."""
     inside = [_written(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
     return f"{code.co_code!r} {code.co_names} {inside}"

@@ -11,7 +11,7 @@ from jaxtyping import Float, Inexact
 from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.engines.base import Differentiated
-from memspan.engines.compiled.compiling import compiled, kernel_of, reason
+from memspan.engines.compiled.compiling import first_call, kernel_of, reason
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
@@ -122,7 +122,7 @@ class CompiledEngine:
         weights = np.zeros((1, self.layout.size), self.dtype)
         name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1), np.zeros((1, 0)))
         try:
-            compiled(
+            first_call(
                 self._kernel,
                 lambda: work.run(self._kernel, *models, work.whole),
                 f"the cell {name} for {self.dtype}",
