@@ -445,7 +445,7 @@ def test_a_generator_must_be_given_again_and_be_the_same(path, name):
     learner.save(path)
     with pytest.raises(InvalidArgument, match=f"{name} must be passed as a new generator"):
         Learner.load(path)
-    with pytest.raises(InvalidArgument, match=f"{name} must be the same stream of batches from its beginning"):
+    with pytest.raises(InvalidArgument, match=f"{name} must be the stream that was saved, from its first batch"):
         Learner.load(path, **{name: generator(2)})
     with pytest.raises(InvalidArgument, match=f"{name} must be endless, got only 3 batches"):
         Learner.load(path, **{name: islice(generator(), 3)})
@@ -453,7 +453,7 @@ def test_a_generator_must_be_given_again_and_be_the_same(path, name):
         Learner.load(path, **{name: [next(generator())]})
     begun = generator()
     next(begun)
-    with pytest.raises(InvalidArgument, match=f"{name} must be the same stream of batches from its beginning"):
+    with pytest.raises(InvalidArgument, match=f"{name} must be the stream that was saved, from its first batch"):
         Learner.load(path, **{name: begun})
 
 

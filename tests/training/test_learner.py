@@ -1089,7 +1089,7 @@ def test_a_pickled_learner_goes_on_in_another_process(engine, tmp_path):
 @pytest.mark.parametrize("copied", COPIES.values(), ids=list(COPIES))
 def test_of_a_learner_that_is_fed_by_a_generator_there_is_no_copy(copied, engine):
     with pytest.raises(
-        InvalidArgument, match=r"batches must be Batches, .* is copied or pickled, got a generator"
+        InvalidArgument, match=r"batches must be Batches or .* is copied or pickled, got a generator"
     ):
         copied(learner_of(generate_samples(8, 3, rng=1), engine=engine))
 

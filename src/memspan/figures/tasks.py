@@ -50,7 +50,7 @@ class TaskSamples:
         length = max(16, 2 * task.least_length) if length is None else task.checked_length(length)
         if whole_number("samples", samples) > MOST:
             raise InvalidArgument("samples", f"at most {MOST}, because more do not fit in a picture", samples)
-        x, y = task.sample(length, samples, np.random.default_rng(seed))
+        x, y = task.sample(length, samples, seed)
         title = f"{task.name}, T = {length}: {task.sentence}"
         y = y if y.ndim == 3 else y[np.newaxis]
         return cls(title, x, y, task.relevant(x), task.input_names, task.class_names)

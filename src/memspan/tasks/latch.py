@@ -89,7 +89,7 @@ class Latch(RandomEnd, WithinTolerance):
         if self.informative > 1:
             begin = f"The first {self.informative} of T numbers are all 1 or all -1"
         begin += {"3a": "", "3b": ", plus noise", "3c": " (the labels are noisy)"}[self.variant]
-        return f"{begin}; noise follows: report which."
+        return f"{begin}; all others are noise: report the sign."
 
     @property
     def source(self) -> str:
@@ -102,7 +102,8 @@ class Latch(RandomEnd, WithinTolerance):
     @property
     def rule(self) -> str:
         """The condition under which an answer is correct."""
-        return super().rule + (" without the label's noise" if self.variant == "3c" else "")
+        label = "the noise-free label" if self.variant == "3c" else "the label"
+        return f"within {self.tolerance:g} of {label}"
 
     def shape(self, length: int) -> Shape:
         """One input and one output."""
