@@ -151,7 +151,6 @@ def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
 
 
 def delays(count):
-    import numpy as np
 
     return np.eye(count, k=1), np.eye(1, count)
 
@@ -234,7 +233,7 @@ def sequence_of(out):
 def test_a_task_is_shown_with_a_sequence_and_its_label(memspan_):
     _, out, _ = memspan_("tasks adding/any --length 6 --seed 3")
     rows = sequence_of(out)
-    x, y = TASKS["adding/any"].sample(6, 1, np.random.default_rng(3))
+    x, y = TASKS["adding/any"].sample(6, 1, 3)
     assert [row[1] for row in rows] == [f"{value:.3g}, {mark:.3g}" for value, mark in x[:, 0]]
     assert [row[2] for row in rows] == [""] * 5 + [f"{y[0, 0]:.3g}"]
     marked = [row[0] for row in rows if row[0].endswith("*")]
@@ -247,7 +246,7 @@ def test_symbols_and_classes_are_shown_by_name_and_a_long_wait_is_left_out(memsp
     steps = [row[0] for row in rows]
     assert steps[9:12] == ["10 *", "...", "111"]
     task = TASKS["copying/urnn"]
-    x, _ = task.sample(100, 1, np.random.default_rng(0))
+    x, _ = task.sample(100, 1, 0)
     names = [task.class_names[int(k)] for k in x[:10, 0].argmax(axis=-1)] if task.input_names else None
     assert [row[2] for row in rows[-10:]] == (names or [row[1] for row in rows[:10]])
     _, out, _ = memspan_("tasks order/hs97-2")
