@@ -176,7 +176,7 @@ class Task(ABC):
             cls.make_loss = vars(cls)["new_loss"]  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
-        if isinstance(self.variant, str) and not self.variant:  # an array cannot be compared with ""
+        if isinstance(self.variant, str) and not self.variant:  # type: ignore[redundant-expr]
             object.__setattr__(self, "variant", self.variants[0])
         if str(self.variant) in self.elsewhere:
             hint = f'; use get_task("{self.name}")'
