@@ -35,8 +35,7 @@ SPREAD = 0.913
 
 The paper describes the spread of only one experiment: ten runs of experiment 4 at T = 1000 took 370,000 to
 2,020,000 sequences, 853,000 on average, and three of them more than 700,000 (table 7). The ratio is largest if
-seven runs took
-370,000, two 2,020,000 and one 1,900,000."""
+seven runs took 370,000, two 2,020,000 and one 1,900,000."""
 NETWORKS = {"paper": "the paper's network", "linear": "the same with a linear output", "cell": "`lstm-1997`"}
 
 
@@ -138,8 +137,8 @@ def _setting(experiment: Experiment, right: str) -> str:
 
 DIFFERENCES = (
     "the cell `lstm-1997` has separate gates for each unit, which receive the previous outputs of the units but "
-    "not of the gates; its output is linear; its gradient is not truncated. The "
-    "paper's network follows the paper in all three.",
+    "not of the gates; its output is linear; its gradient is not truncated. The paper's "
+    "network follows the paper in all three.",
 )
 CHANGED = (
     "the error in the stopping criterion. Before: the mean squared error, which had no effect, because it is "
