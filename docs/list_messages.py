@@ -1,11 +1,11 @@
-"""Every message that memspan can show, to be read in one sitting.
+"""List every message that memspan can show, so that all can be read at once.
 
     python docs/list_messages.py               # errors, warnings and printed lines
-    python docs/list_messages.py --docstrings  # the first sentence of every docstring
-    python docs/list_messages.py --help-texts  # what `--help` says of every parameter
+    python docs/list_messages.py --docstrings  # the first paragraph of every docstring
+    python docs/list_messages.py --help-texts  # the help text of every parameter
 
-A message is found in the source, not by running it: the text of what is raised, printed or put together to be
-shown. What is computed stands in braces.
+The script searches the source, without running it, for texts that are raised, printed or assembled for display.
+Computed parts appear as expressions in braces.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SHORTEST = 12  # letters of a message; shorter texts are names and keys
 
 
 def text_of(node: ast.AST) -> str:
-    """A string constant, a formatted string, or a sum of them, with what is computed in braces."""
+    """Return the text of a string, an f-string or their sum, with computed parts in braces."""
     match node:
         case ast.Constant(value=str(text)):
             return text
@@ -36,7 +36,7 @@ def text_of(node: ast.AST) -> str:
 
 
 def name_of(call: ast.Call) -> str:
-    """`print` of `print(...)`, and `warn` of `warnings.warn(...)`."""
+    """Return the name of the called function, such as `warn` for `warnings.warn(...)`."""
     match call.func:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -44,7 +44,7 @@ def name_of(call: ast.Call) -> str:
 
 
 def message_of(call: ast.Call) -> str:
-    """What a call says: an `InvalidArgument` by its template, anything else by its texts."""
+    """Return the message of a call: for `InvalidArgument` its template, otherwise the texts of its arguments."""
     if name_of(call) == "InvalidArgument" and len(call.args) >= 2:
         name, rule, *got = (text_of(part) or "{" + ast.unparse(part) + "}" for part in call.args)
         return f"{name} must be {rule}, got {' '.join(got)}"
@@ -52,7 +52,7 @@ def message_of(call: ast.Call) -> str:
 
 
 def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The line and the text of each message of a module."""
+    """Yield the line and the text of each message in a module."""
     raised = {id(node.exc) for node in ast.walk(tree) if isinstance(node, ast.Raise)}
     documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     seen: set[int] = set()
@@ -61,7 +61,7 @@ def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
             seen |= {id(part) for part in ast.walk(node)}
             if text := message_of(node):
                 yield node.lineno, text
-    for node in ast.walk(tree):  # texts that are put together before they are shown
+    for node in ast.walk(tree):  # texts that are assembled before they are shown
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in seen | documented:
             seen |= {id(part) for part in ast.walk(node)}
             text = text_of(node)
@@ -70,7 +70,7 @@ def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The line and the first sentence of each docstring."""
+    """Yield the line and the first paragraph of each docstring."""
     for node in ast.walk(tree):
         if _has_docstring(node):
             text = ast.get_docstring(node) or ""  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def help_texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The parameters' sections of each docstring of a module."""
+    """Yield the line and the parameter section of each function's docstring."""
     for node in ast.walk(tree):
         text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
         if text and "Parameters\n" in text:
@@ -91,7 +91,7 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 def main() -> None:
-    """Print the chosen texts, file by file."""
+    """Print the selected texts of every file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--docstrings", action="store_const", dest="collect", const=docstrings, default=messages)
     parser.add_argument("--help-texts", action="store_const", dest="collect", const=help_texts)

@@ -1,4 +1,9 @@
-"""Run `python docs/make_cells.py` to write `docs/cells.md` from `memspan.CELLS`. A test compares them."""
+"""Write `docs/cells.md` from `memspan.CELLS`.
+
+    python docs/make_cells.py
+
+A test compares the page with the cells.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,9 +1,12 @@
-"""Put every measured number of the README and the docs in its place: `python docs/make_numbers.py`.
+"""Write every measured number into the README and the docs, and write the pages of the reproductions.
 
-A test compares. A number stands between `<!-- = key -->` and `<!-- / -->`; the keys are those of `measured.py`. A
-mark must not begin a line, or Markdown takes the whole line for HTML; around a table, or a paragraph, the marks
-have lines of their own. Every other number is a constant, of the code, of a paper or of mathematics, and listed in
-`constants.toml`, by page. Code is left alone: fenced, indented or between backticks.
+    python docs/make_numbers.py
+
+A measured number stands between the marks `<!-- = key -->` and `<!-- / -->`; `measured.py` defines the keys. A
+mark must not begin a line that has other text, because Markdown would take the whole line for HTML. Around a table
+or a paragraph each mark has its own line. Every other number is a constant (of the code, of a paper or of
+mathematics), and `constants.toml` lists it under its page. Code (fenced, indented or between backticks) is not
+checked. A test compares the pages with the results, and finds numbers that are neither marked nor listed.
 """
 
 import re
@@ -21,13 +24,13 @@ PAGES = [
     DOCS.parent / "README.md",
     *(DOCS / f"{name}.md" for name in NAMES),
 ]
-"""`cells.md` and `tasks.md` have scripts of their own."""
+"""The pages with marks. `make_cells.py` and `make_tasks.py` write `cells.md` and `tasks.md`."""
 MARK = re.compile(r"<!-- = (\S+) -->(.*?)<!-- / -->", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])[\d⁰¹²³⁴-⁹⁻]+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 
 
 def filled(text: str, numbers: Mapping[str, str]) -> str:
-    """A page with the numbers between its marks."""
+    """Return a page with the current number between each pair of marks."""
 
     def put(mark: re.Match[str]) -> str:
         key, before = mark.groups()
@@ -40,21 +43,21 @@ def filled(text: str, numbers: Mapping[str, str]) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """What each page should hold: those of the reproductions too, made again from what was measured."""
+    """Return the text that each page should have, including the pages of the reproductions."""
     numbers = measured()
     found = {page: filled(page.read_text("utf-8"), numbers) for page in PAGES}
     return found | {DOCS / "reproductions" / f"{name}.md": page.markdown() for name, page in reproduced().items()}
 
 
 def prose(text: str) -> str:
-    """A page without what is marked, code, and the targets of links."""
+    """Remove marked numbers, code and link targets from a page."""
     for hidden in (MARK, r"(?s)```.*?```", r"(?m)^    .*$", r"`[^`]*`", r"\]\([^)]*\)", r"<[^>]*>"):
         text = re.sub(hidden, " ", text)
     return text
 
 
 def unlisted(page: Path, text: str, listed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Numbers of a page that are neither marked nor listed as constants, with what stands around them."""
+    """Yield the numbers of a page that are neither marked nor listed as constants, with their context."""
     constants = {**listed["everywhere"], **listed.get(page.stem, {})}
     for line in prose(text).splitlines():
         for number in NUMBER.finditer(line):
@@ -63,12 +66,12 @@ def unlisted(page: Path, text: str, listed: Mapping[str, Mapping[str, str]]) -> 
 
 
 def constants() -> dict[str, dict[str, str]]:
-    """The constants of each page, and where they come from."""
+    """Return the constants of each page, with their sources."""
     return tomllib.loads((DOCS / "constants.toml").read_text("utf-8"))
 
 
 def misplaced(text: str) -> list[str]:
-    """Lines that begin with a mark and hold more than it."""
+    """Return the lines that begin with a mark and have other text."""
     alone = re.compile(r"<!-- (= \S+|/) -->")
     begins = re.compile(r"\s*([-*] |\d+\. )?<!-- [=/]")
     return [line for line in text.splitlines() if begins.match(line) and not alone.fullmatch(line)]

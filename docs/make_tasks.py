@@ -1,4 +1,9 @@
-"""Run `python docs/make_tasks.py` to write `docs/tasks.md` and its pictures. A test compares page and tasks."""
+"""Write `docs/tasks.md` and its pictures from `memspan.TASKS`.
+
+    python docs/make_tasks.py
+
+A test compares the page with the tasks.
+"""
 
 import inspect
 from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""The measured numbers of the README and the docs, from committed results. `make_numbers.py` puts them in place.
+"""The measured numbers of the README and the docs, read from committed results.
 
-A number has a key, such as `first-study.longest`; a key with a table ends in `.table`.
+Each number has a key, such as `first-study.longest`. The key of a table ends in `.table`. `make_numbers.py` writes
+the numbers into the pages.
 """
 
 import json
@@ -21,7 +22,7 @@ ENGLISH = {15: "fifteen", 20: "twenty"}
 
 
 def measured() -> dict[str, str]:
-    """Every number and table, by its key."""
+    """Return every number and table, by key."""
     found = {"code.tasks": ENGLISH[len(TASKS)], "code.cells": ENGLISH[len(CELLS)]}
     for prefix, numbers in PARTS.items():
         found |= {f"{prefix}.{key}": text for key, text in numbers()}
@@ -29,7 +30,7 @@ def measured() -> dict[str, str]:
 
 
 def reproduced() -> dict[str, Page]:
-    """The pages of the reproductions, from what was measured."""
+    """Return the pages of the reproductions, made from the committed measurements."""
     folder = DOCS / "reproductions"
     return {
         name: Page.read(of, (folder / f"{name}.json").read_text("utf-8")) for name, of in REPRODUCTIONS.items()
@@ -37,30 +38,30 @@ def reproduced() -> dict[str, Page]:
 
 
 def result(name: str) -> Any:
-    """A committed result."""
+    """Return a committed result in JSON."""
     return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
 
 
 def rows_of(name: str) -> dict[str, list[str]]:
-    """Of a committed result that is Markdown, the cells of its rows by the first of them."""
+    """Return the table rows of a committed result in Markdown: the other cells, by the first cell of the row."""
     lines = (RESULTS / f"{name}.md").read_text("utf-8").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return {first: others for first, *others in cells}
 
 
 def tables_of(name: str) -> list[str]:
-    """Of such a result, its tables."""
+    """Return the tables of a committed result in Markdown."""
     parts = (RESULTS / f"{name}.md").read_text("utf-8").split("\n\n")
     return [part.strip() for part in parts if part.startswith("|")]
 
 
 def table(head: str, rows: Iterator[list[str]] | list[list[str]]) -> str:
-    """A table in Markdown, below a heading of two lines."""
+    """Return a Markdown table. `head` has the column headings and, below them, the alignment."""
     return "\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def first_study() -> Iterator[tuple[str, str]]:
-    """The table of the first study, its dependence on the seed, and its gradients."""
+    """Yield the numbers of the first study: its table, other seeds, and gradients."""
     found = result("first_study")
     rows, whole, seeds, many = (found[name] for name in ("rows", "trained_to_the_end", "seeds", "many"))
     head = "| length | solved | 95 % interval | accuracy ± spread | mean squared error | accuracy, not stopped |"
@@ -103,7 +104,7 @@ def first_study() -> Iterator[tuple[str, str]]:
 
 
 def studies() -> Iterator[tuple[str, str]]:
-    """What the coordinator costs."""
+    """Yield the time that the coordinator takes per trial."""
     found = result("studies")
     for row in found["coordinator"]:
         trials = f"{row['trials']}"
@@ -112,7 +113,7 @@ def studies() -> Iterator[tuple[str, str]]:
 
 
 def million() -> Iterator[tuple[str, str]]:
-    """What a trial takes in memory."""
+    """Yield the memory that a trial takes."""
     text = (RESULTS / "million.md").read_text("utf-8")
     memory, curves = re.search(r"takes ([\d,]+) bytes of memory, and ([\d,]+) with its curves", text).groups()
     yield "kB", f"{int(memory.replace(',', '')) / 1000:.0f}"
@@ -120,7 +121,7 @@ def million() -> Iterator[tuple[str, str]]:
 
 
 def kills() -> Iterator[tuple[str, str]]:
-    """Workers killed at random moments."""
+    """Yield the results of studies whose workers were killed at random moments."""
     found, rows = result("kills"), rows_of("kills")
     names = {name.split()[0].rstrip(","): name for name in rows if name.startswith(("memspan", "Optuna"))}
     cells = [[name, *(rows[name][k] for k in (1, 2, 3))] for name in names.values()]
@@ -136,16 +137,13 @@ def kills() -> Iterator[tuple[str, str]]:
 
 
 def reproductions() -> Iterator[tuple[str, str]]:
-    """What agrees with published numbers."""
+    """Yield the findings and the durations of the reproductions."""
     pages = reproduced()
     seconds = [page.seconds for page in pages.values() if not page.full]
     yield "shortest", f"{min(seconds):.0f} s"
     yield "longest", f"{max(seconds) / 60:.0f} minutes"
-    rows = [
-        [f"[`{name}`](reproductions/{name}.md)", page.of.title, page.sentence.replace("Reproduced: ", "")]
-        for name, page in pages.items()
-    ]
-    yield "table", table("| `memspan reproduce` | what | findings |\n|---|---|---|", rows)
+    rows = [[f"[`{name}`](reproductions/{name}.md)", page.of.title, page.sentence] for name, page in pages.items()]
+    yield "table", table("| `memspan reproduce` | experiment | findings |\n|---|---|---|", rows)
     for name, page in pages.items():
         yield f"{name}.sentence", page.sentence
         for number, finding in enumerate(page.findings, 1):
@@ -154,7 +152,7 @@ def reproductions() -> Iterator[tuple[str, str]]:
 
 
 def engine() -> Iterator[tuple[str, str]]:
-    """A pass of each engine, and what a pass at the roofline would be."""
+    """Yield the duration of a pass with each engine, and ratios for a pass at the roofline."""
     found = result("engine")
     timings = tuple(
         Timing(Case(**one["case"]), one["cores"], one["engine"], one["way"], tuple(one["seconds"]))
@@ -179,7 +177,9 @@ def engine() -> Iterator[tuple[str, str]]:
             begin = ", ".join(map(str, size)) if cell == "rnn" else ""
             share = f"{100 / against['roofline']:.0f} %"
             lines.append([begin, name, f"{ours:.2g}", *(_two_digits(against[k]) for k in ("torch", "jax")), share])
-    head = "| T, B, H | cell | milliseconds | PyTorch takes, times as long | JAX takes | of the roofline |"
+    head = (
+        "| T, B, H | cell | milliseconds | PyTorch, times as long | JAX, times as long | share of the roofline |"
+    )
     yield "table", table(f"{head}\n|---|---|---:|---:|---:|---:|", lines)
     yield "jax-at-32", _range(jax)
     yield "jax-at-32-roofline", _range(jax_at_roofline)
@@ -196,7 +196,7 @@ def _two_digits(value: float) -> str:
 
 
 def in_torch() -> Iterator[tuple[str, str]]:
-    """The first study, written in PyTorch."""
+    """Yield the duration and the result of the first study written in PyTorch."""
     found = result("study_in_torch")
     yield "memspan-s", f"{found['memspan_s']:.1f}"
     yield "torch-s", f"{found['pytorch_s']:.0f}"
@@ -206,7 +206,7 @@ def in_torch() -> Iterator[tuple[str, str]]:
 
 
 def activations() -> Iterator[tuple[str, str]]:
-    """Errors of the compiled activations, in units in the last place."""
+    """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
         max(found["errors"], key=lambda one: one["float32"]) if (found := result("activation_errors")) else None
     )
@@ -216,7 +216,7 @@ def activations() -> Iterator[tuple[str, str]]:
 
 
 def compiling() -> Iterator[tuple[str, str]]:
-    """How long kernels take to compile."""
+    """Yield the compilation times of the kernels."""
     rows = rows_of("compiling")
     first = next(name for name in rows if "the first" in name)
     others = [float(cells[0]) for name, cells in rows.items() if name in CELLS]
@@ -226,7 +226,7 @@ def compiling() -> Iterator[tuple[str, str]]:
 
 
 def calibration() -> Iterator[tuple[str, str]]:
-    """The errors of right gradients, and the tolerance."""
+    """Yield the errors of correct gradients, and the constants of the tolerance."""
     errors, chaos = tables_of("gradcheck_calibration")
     yield "errors.table", errors
     yield "chaos.table", chaos
@@ -241,7 +241,7 @@ def calibration() -> Iterator[tuple[str, str]]:
 
 
 def checkers() -> Iterator[tuple[str, str]]:
-    """What other gradient checkers see."""
+    """Yield the numbers of planted mistakes that memspan and other gradient checkers find."""
     (whole,) = tables_of("gradient_checkers")
     yield "table", whole
     yield "setting", (RESULTS / "gradient_checkers.md").read_text("utf-8").partition("\n\n")[0]

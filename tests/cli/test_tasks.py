@@ -131,8 +131,10 @@ def test_a_reproduction_prints_its_page_and_keeps_it(memspan_, monkeypatch, tmp_
     monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 3, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity -o page --progress none --workers 1")
     assert code == 0
-    assert "As in theory: all 2 findings agree." in out
-    assert "2.00 (rank 3, less lag 0)" in (tmp_path / "page" / "memory-capacity.md").read_text("utf-8")
+    assert "Compared with theory: all 2 findings agree." in out
+    assert "2.00 (rank 3 minus the capacity of lag 0)" in (tmp_path / "page" / "memory-capacity.md").read_text(
+        "utf-8"
+    )
     with (tmp_path / "page" / "memory-capacity.csv").open(encoding="utf-8") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == ["agrees", "agrees"]
     page = Page.read(capacity.REPRODUCTION, (tmp_path / "page" / "memory-capacity.json").read_text("utf-8"))
@@ -147,7 +149,7 @@ def test_a_reproduction_that_differs_ends_with_1(memspan_, monkeypatch):
     monkeypatch.setattr(capacity, "networks", lambda seed: [capacity.LinearNetwork("a delay", 2, *delays(3), 9)])
     code, out, _ = memspan_("reproduce memory-capacity --progress none --workers 1")
     assert code == 1
-    assert "As in theory: 0 of 1 findings agree, 1 differs." in out
+    assert "Compared with theory: 0 of 1 findings agree, 1 differs." in out
 
 
 def delays(count):

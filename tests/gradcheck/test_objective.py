@@ -66,7 +66,7 @@ def test_complex_step_keeps_its_digits_where_the_gradient_is_1e_minus_200(rng):
 
 
 def test_derivative_follows_the_recorded_trajectory(rng):
-    """A trace of other states has other derivatives; the read-out knows only the last one."""
+    """Derivatives depend on all states of a trace, but the readout only on the last one."""
     model = Network("rnn", 1, 1, 1, rng=rng)
     model.V = np.ones((1, 1))
     oracle = oracle_of(model, rng.uniform(-1, 1, (2, 1, 1)))

@@ -9,7 +9,7 @@ from memspan.reproduce.capacity import LinearNetwork, networks
 
 @pytest.mark.parametrize("number", range(5))
 def test_theory_is_that_of_the_covariance_of_the_states(number):
-    """MC_k = w_kᵀ Γ⁻¹ w_k with Γ = Σ w_k w_kᵀ, with the pseudo-inverse where Γ has none."""
+    """MC_k = w_kᵀ Γ⁻¹ w_k with Γ = Σ w_k w_kᵀ, or with the pseudo-inverse if Γ is singular."""
     linear = networks(0)[number]
     responses = linear.responses()
     inverse = np.linalg.pinv(responses @ responses.T, rcond=1e-12, hermitian=True)
@@ -18,13 +18,13 @@ def test_theory_is_that_of_the_covariance_of_the_states(number):
     assert linear.by_lag().sum() == pytest.approx(linear.rank)
 
 
-def test_ranks_are_those_that_one_can_see():
+def test_ranks_are_those_of_the_construction():
     assert [linear.rank for linear in networks(3)] == [10, 30, 12, 3, 1, 30]
     assert [linear.rank_in_float64 for linear in networks(3)][:5] == [10, 30, 12, 3, 1]
 
 
 def exact_rank(linear):
-    """Of the first H responses, in fractions."""
+    """Return the rank of the first H responses, computed with fractions."""
     R = [[Fraction(value) for value in row] for row in linear.R.tolist()]
     column, rows = [Fraction(value) for value in linear.W[0].tolist()], []
     for _ in R:
@@ -48,11 +48,11 @@ def test_the_last_network_is_of_full_rank_and_float64_does_not_see_it():
     last = networks(0)[5]
     assert exact_rank(last) == last.rank == 30
     assert last.rank_in_float64 < 25
-    assert exact_rank(networks(0)[2]) == 12  # the method, where all agree
+    assert exact_rank(networks(0)[2]) == 12  # a network whose rank is known, to test exact_rank
 
 
 def test_lag_0_is_not_counted():
-    """Without it theory is 9.12, 29.05, 11, 2.53 and 0.81 at seed 0."""
+    """At seed 0, the capacities without lag 0 are 9.12, 29.05, 11, 2.53 and 0.81."""
     totals = [linear.rank - linear.by_lag()[0] for linear in networks(0)][:5]
     np.testing.assert_allclose(totals, [9.12, 29.05, 11, 2.53, 0.81], atol=0.005)
 
@@ -80,11 +80,11 @@ def test_measured_capacity_agrees_and_a_wrong_rank_would_not(monkeypatch):
     measured = capacity.measure_one((linear, (0,)))
     total, lags = capacity.judge([measured])
     assert (total.verdict, lags.verdict) == (Verdict.AGREES, Verdict.AGREES)
-    assert total.published == "3.00 (rank 4, less lag 0)"
+    assert total.published == "3.00 (rank 4 minus the capacity of lag 0)"
     assert measured["total"] == pytest.approx(3, abs=0.05)
     wrong, *others = capacity.judge([measured | {"rank": 3}])
     assert wrong.verdict is Verdict.DIFFERS
-    assert others == []  # of what float64 does not see, lags say nothing
+    assert others == []  # single lags are compared only if the numerical rank is exact
     with_lag_0, _ = capacity.judge([measured | {"lag_0": 0.0}])
     assert with_lag_0.verdict is Verdict.DIFFERS
 

@@ -19,7 +19,7 @@ from memspan.tasks import get_task
 
 
 def stopped(monkeypatch, errors, tolerance=0.1, error=1.0):
-    """At which of these errors the criterion is met."""
+    """Return the number of errors after which the criterion is met, or None."""
     monkeypatch.setattr(learning_1997, "WITHOUT_MISTAKE", 5)
     criterion = Criterion(tolerance, error)
     return next((k for k, one in enumerate(errors, 1) if criterion.met(np.atleast_1d(one))), None)
@@ -38,13 +38,13 @@ def test_one_wrong_output_of_several_is_a_mistake(monkeypatch):
 
 
 def test_the_mean_absolute_error_must_be_small_as_well(monkeypatch):
-    """Of squares it would be: all of these answers are within 0.04, and 0.03² is far below 0.01."""
+    """The mean squared error would suffice: all answers are within 0.04, and 0.03² is far below 0.01."""
     assert stopped(monkeypatch, [0.03] * 50, tolerance=0.04, error=0.01) is None
     assert stopped(monkeypatch, [0.03] * 7 + [0.001] * 9, tolerance=0.04, error=0.01) == 11  # (3 + 0.4) / 5 < 1
 
 
 class Scripted:
-    """Stands for a learner whose errors are known."""
+    """A stand-in for a learner, with prescribed errors."""
 
     def __init__(self, errors, loss):
         self.errors, self.seen_by, self.updates = errors, loss, 0
@@ -55,7 +55,7 @@ class Scripted:
             self.updates += 1
             if observe(self) is True:
                 break
-        self.seen_by.errors = np.array([99.0])  # an evaluation at the end, which is not training
+        self.seen_by.errors = np.array([99.0])  # the final evaluation must not count as training
         return FitResult(Outcome.UNSOLVED, self.updates)
 
 
@@ -65,11 +65,11 @@ def test_the_cell_is_trained_to_the_sequence_that_meets_it(monkeypatch, errors, 
     loss = Watched()
     learner = Scripted(errors, loss)
     assert learning_1997._train(learner, loss, Criterion(0.1, 1.0), 10**6) == expected
-    assert expected in (None, learner.updates)  # the weights that are tested are those of that sequence
+    assert expected in (None, learner.updates)  # training went no further, so these weights are tested
 
 
 def test_the_errors_are_seen_by_the_engine():
-    """A kernel with the loss inside would leave nothing to see."""
+    """A kernel with a compiled loss would not call `forward`, and `errors` would stay empty."""
     network = Network("lstm-1997", 2, 3, 1, output_steps=2, dtype="float32", rng=0)
     loss = Watched()
     engine = CompiledEngine(network.layout, network.dtype, loss, output_steps=2)
@@ -114,11 +114,17 @@ def test_findings_agree_with_the_paper_or_say_that_they_do_not():
     assert verdicts(bad) == [DIFFERS] * 4
     assert bad[0].ours == "19 of 20, within 313,900 sequences"
     few = findings([(31_390 + k, 1, 0.02) for k in range(-3, 4)] + [(None, 2560, 0.5)] * 13)
-    assert verdicts(few) == [DIFFERS, DIFFERS, AGREES, AGREES]  # those that failed would have needed more
+    assert verdicts(few) == [
+        DIFFERS,
+        DIFFERS,
+        AGREES,
+        AGREES,
+    ]  # the failed trials would have needed more sequences
     one = findings([(31_390 + 100 * k, 1, 0.02) for k in range(-9, 10)] + [(None, 2560, 0.5)])
-    assert verdicts(one) == [DIFFERS, UNDECIDED, AGREES, AGREES]  # by how much more is not known
+    assert verdicts(one) == [DIFFERS, UNDECIDED, AGREES, AGREES]  # the mean is only a lower bound
     assert one[1].ours.startswith("at least 45,516 ± ")
-    assert one[1].ours.endswith("; 31,390 of the 19")
+    assert one[1].rule.startswith("all trials meet the criterion and the paper's mean lies in ")
+    assert one[1].ours.endswith("; 31,390 for the 19 that met it")
     assert verdicts(findings([(None, 2000, 0.5)] * 20)) == [DIFFERS]
 
 
@@ -148,7 +154,7 @@ EASY = Experiment("latch/3a", 1.0, (-1.0, -3.0), 1.0, 2, 150)
 
 @pytest.mark.slow
 def test_no_sequence_is_trained_after_the_criterion_is_met(monkeypatch):
-    """With a criterion that is easily met, and the real learner."""
+    """Use the real learner and a criterion that is easily met."""
     monkeypatch.setattr(learning_1997, "WITHOUT_MISTAKE", 3)
     monkeypatch.setattr(Experiment, "most", property(lambda self: 3000))
     trained = []

@@ -25,7 +25,7 @@ def test_a_paper_whose_runs_are_all_alike_agrees_in_95_of_100_cases(n, m):
 def test_runs_of_the_same_mean_are_hardly_ever_said_to_differ_whatever_the_papers_spread(theirs):
     found = verdicts(10, 10, theirs)
     assert found[Verdict.DIFFERS] <= 0.05 + 4 * np.sqrt(0.95 * 0.05 / 2000)
-    if theirs > 1:  # a rule that took our spread for the paper's would say that these differ
+    if theirs > 1:  # a rule that assumed our spread for the paper's runs would call these different
         assert found[Verdict.UNDECIDED] > 0.5
 
 
@@ -35,9 +35,9 @@ def test_the_bounds_are_those_of_both_ends_of_the_papers_spread():
     narrow = 2.776445 * s / 5**0.5
     wide = 2.776445 * np.sqrt(s**2 / 5 + (0.1 * 110) ** 2 / 5)
     ours, rule, verdict = compare_means(110, 5, values, 0.1, ".1f")
-    assert ours == "100.0 ± 1.6 (mean and s of 5), 0.91 of the paper's"
-    assert rule.startswith(f"{100 - narrow:.1f} to {100 + narrow:.1f}, ")
-    assert f"more than {wide:.1f} away" in rule
+    assert ours == "100.0 ± 1.6 (mean ± standard deviation of 5), 0.91 times the paper's"
+    assert rule.startswith(f"the paper's mean lies in {100 - narrow:.1f} to {100 + narrow:.1f}; ")
+    assert f"more than {wide:.1f} apart" in rule
     assert verdict is Verdict.UNDECIDED
     assert compare_means(100 + narrow - 0.01, 5, values, 0.1)[2] is Verdict.AGREES
     assert compare_means(100 + narrow + 0.01, 5, values, 0.1)[2] is Verdict.UNDECIDED
@@ -52,7 +52,7 @@ def test_twice_as_much_never_agrees_however_much_runs_differ():
 
 
 def test_no_ten_runs_as_in_table_7_have_a_larger_spread():
-    """370 to 2020 thousand, 853 on average, three above 700."""
+    """Table 7, in thousands of sequences: 370 to 2020, 853 on average, three runs above 700."""
     extreme = np.array([370.0] * 7 + [2020.0, 2020.0, 1900.0])
     assert extreme.mean() == 853
     assert extreme.std(ddof=1) / 853 == pytest.approx(SPREAD, abs=5e-4)

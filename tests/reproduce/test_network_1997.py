@@ -9,7 +9,7 @@ def sigmoid(z):
 
 
 def forward(network, hidden, output, x, frozen=None):
-    """The docstring's equations, a step at a time; with `frozen`, u[t-1] of each step is taken from there."""
+    """Evaluate the equations of the module's docstring. If `frozen` is given, it supplies u[t-1] of each step."""
     blocks, size = network.blocks, network.size
     u, s, trace = np.zeros(len(hidden)), np.zeros(blocks * size), []
     for t, inputs in enumerate(x):
@@ -62,7 +62,7 @@ def test_the_compiled_pass_is_the_one_that_is_read(network):
 
 
 def test_the_gradient_is_that_of_a_network_whose_past_outputs_are_constants(network):
-    """The truncation: with u[t-1] held at its values, the complex step gives the paper's gradient."""
+    """If u[t-1] is held constant, the complex step gives the paper's truncated gradient."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(12, 3)), rng.uniform(size=2)
     _, frozen = forward(network, network.hidden, network.output, x)

@@ -1,4 +1,4 @@
-"""The reproductions that are studies: their verdicts, on trials made by hand."""
+"""The verdicts of the reproductions that run studies, on artificial trials."""
 
 import math
 
@@ -11,13 +11,16 @@ from memspan.study.trial import Trial
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Make `run_study` return trials with these (loss, accuracy) by length; give the studies it was asked for."""
+    """Replace `run_study` by a function that returns artificial trials, and return the list of its studies.
+
+    `score(study, length, repetition)` returns the loss and the accuracy of a trial.
+    """
 
     def prepare(score):
-        asked = []
+        studies = []
 
         def run_study(study, **options):
-            asked.append(study)
+            studies.append(study)
             trials = []
             for key in study.keys:
                 loss, accuracy = score(study, key.length, key.repetition)
@@ -27,7 +30,7 @@ def trained(monkeypatch):
             return StudyResult.of(study, trials)
 
         monkeypatch.setattr(base, "run_study", run_study)
-        return asked
+        return studies
 
     return prepare
 
@@ -40,9 +43,9 @@ AGREES, DIFFERS, UNDECIDED, NOT_COMPARED = Verdict
 
 
 def baseline(trained, loss, accuracy, **options):
-    asked = trained(lambda study, length, k: (loss, accuracy))
+    studies = trained(lambda study, length, k: (loss, accuracy))
     found = bai2018.judge_baseline(bai2018.measure_baseline(Options(**options)))
-    return asked[-1], verdicts(found)
+    return studies[-1], verdicts(found)
 
 
 def test_the_baseline_agrees_at_the_baseline_and_nowhere_else(trained):
@@ -82,8 +85,8 @@ PUBLISHED = {2: 0.01, 5: 0.03, 10: 0.04, 15: 0.09, 20: 0.15}
 
 
 def assignment_findings(trained, loss, seed=0):
-    asked = trained(lambda study, length, k: (loss(study, length, k), 0.5))
-    return asked, assignment.judge(assignment.measure(Options(seed=seed)))
+    studies = trained(lambda study, length, k: (loss(study, length, k), 0.5))
+    return studies, assignment.judge(assignment.measure(Options(seed=seed)))
 
 
 def test_the_assignments_curve_agrees_with_itself_and_with_no_neighbouring_length(trained):
@@ -113,8 +116,8 @@ def test_one_published_run_agrees_only_where_ours_are_alike(trained):
 
 
 def test_verdicts_are_those_of_five_seeds(trained):
-    asked, findings = assignment_findings(trained, lambda study, length, k: 0.01, seed=3)
-    assert [study.seed for study in asked] == [3, 4, 5, 6, 7] * 3
+    studies, findings = assignment_findings(trained, lambda study, length, k: 0.01, seed=3)
+    assert [study.seed for study in studies] == [3, 4, 5, 6, 7] * 3
     assert findings[-1].ours.startswith("50 of 50 (")
 
 

@@ -861,7 +861,7 @@ WRONG = {
     "empty task": ("", "task must be a Task, for example get_task('adding/any'), got ''"),
     "loss": (MSELoss, "loss must be an object, such as MSELoss(), got the class MSELoss"),
     "model": (RNN(2, 6, 1, rng=0), "model.input_size must be 1 for recall at T = 3, got 2"),
-    "read-out": (RNN(1, 6, 3, rng=0), "model.output_size must be 1 for recall at T = 3, got 3"),
+    "readout": (RNN(1, 6, 3, rng=0), "model.output_size must be 1 for recall at T = 3, got 3"),
     "steps": (RNN(1, 6, 1, output_steps=2, rng=0), "model.output_steps must be None for recall at T = 3, got 2"),
     "evaluation": (
         Batches(Recall(), length=3, batch=8, rng=1),
@@ -874,7 +874,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_a_learner_cannot_be_made_of_is_named(name):
     value, message = WRONG[name]
-    argument = {"empty task": "task", "read-out": "model", "steps": "model"}.get(name, name)
+    argument = {"empty task": "task", "readout": "model", "steps": "model"}.get(name, name)
     with pytest.raises(InvalidArgument, match=re.escape(message)):
         learner_of(**{argument: value})
 

@@ -1,4 +1,4 @@
-"""Published numbers, run again: each with a rule that says what agrees."""
+"""Reproductions of published experiments. A rule decides whether each number agrees with the published one."""
 
 import time
 
@@ -16,22 +16,28 @@ _ALL = (
     capacity.REPRODUCTION,
 )
 REPRODUCTIONS: dict[str, Reproduction] = {reproduction.name: reproduction for reproduction in _ALL}
-"""Every reproduction by name."""
+"""All reproductions, by name."""
 
 
 def reproduce(name: str, options: Options = Options()) -> Page:  # noqa: B008  (frozen)
-    """Run a reproduction.
+    """Repeat a published experiment and compare its results with the published ones.
 
     Parameters
     ----------
     name : str
-        One of `REPRODUCTIONS`.
+        A key of `REPRODUCTIONS`.
     options : Options
+        The length of the run, the number of processes, the seed and the display of progress.
 
     Returns
     -------
     Page
-        The published numbers, ours, and a verdict on each.
+        The published numbers, the measured ones, and a verdict on each.
+
+    Raises
+    ------
+    InvalidArgument
+        If no reproduction has this name.
     """
     if name not in REPRODUCTIONS:
         raise InvalidArgument("name", "one of " + ", ".join(REPRODUCTIONS), shown(name))

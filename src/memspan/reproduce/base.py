@@ -1,7 +1,7 @@
-"""What a reproduction is: a small specification, what is measured, and a verdict on each published number.
+"""The parts of a reproduction: its specification, its measurements, and a verdict on each published number.
 
-Whether two numbers agree is decided by a rule that is written beside them. `Reproduction.changed` lists the rules
-that were changed after results had been seen.
+A rule, which the page shows beside the two numbers, decides whether they agree. `Reproduction.changed` lists what
+was changed after results had been seen.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,23 +22,27 @@ Result = TypeVar("Result")
 
 
 class Verdict(StrEnum):
-    """Whether a number agrees with the published one."""
+    """The result of comparing a measured number with the published one."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
     UNDECIDED = "cannot be told"
-    """The data allow both."""
+    """The measurements are compatible with both agreement and disagreement."""
     NOT_COMPARED = "–"
-    """Nothing was published that it could agree with."""
+    """There is no published number to compare with."""
 
     @classmethod
     def of(cls, agrees: bool) -> Self:
-        """Agrees or differs."""
+        """Return `AGREES` if `agrees` is true, else `DIFFERS`."""
         return cls("agrees" if agrees else "differs")
 
     @classmethod
     def within(cls, low: float, high: float, least: float, most: float) -> Self:
-        """Agrees if the interval [low, high] lies within [least, most], differs if it lies outside."""
+        """Compare the interval [low, high] with the range [least, most].
+
+        The verdict is `AGREES` if the interval lies inside the range, `DIFFERS` if they do not overlap, and
+        `UNDECIDED` if the interval lies partly outside.
+        """
         if least <= low and high <= most:
             return cls("agrees")
         return cls("differs" if high < least or most < low else "cannot be told")
@@ -46,18 +50,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One published number, or claim, and what was found here.
+    """The comparison of one published number or claim with the measurement, one row of a page's table.
 
     Attributes
     ----------
     quantity : str
-        What was measured.
+        The name of the measured quantity.
     published, ours : str
-        The two numbers.
+        The published and the measured value, as the table shows them.
     rule : str
-        When they agree.
+        The condition for agreement. The table shows it below "agrees if".
     verdict : Verdict
-        Whether they do.
+        The outcome.
     """
 
     quantity: str
@@ -69,7 +73,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run a reproduction: in full, in how many processes, from which seed, and how to show progress."""
+    """The options of a run.
+
+    Attributes
+    ----------
+    full : bool
+        Whether to run the whole experiment rather than the shortened one.
+    workers : int
+        The number of processes.
+    seed : int
+        The seed of all random numbers, at least 0.
+    progress : str
+        The display of progress: "auto", "bar", "notebook", "lines" or "none".
+    """
 
     full: bool = False
     workers: int = 1
@@ -79,30 +95,31 @@ class Options:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Published numbers, and how to get them.
+    """A published experiment: how memspan repeats it, and how it judges the results.
 
-    What is measured is kept apart from what is concluded: `measure` takes minutes, and `judge` can be applied to
-    its result again.
+    Measuring and judging are separate functions. `measure` takes minutes or more; `judge` can be run again on the
+    stored measurements.
 
     Attributes
     ----------
     name, title, source : str
+        The name on the command line, the title of the page, and the publication.
     setting : str
-        What is run.
+        The models, the training and the number of runs.
     differences : tuple of str
-        Where this is not what the paper did.
+        The known differences from the published experiment.
     measure : callable
-        Takes `Options`; returns numbers as lists and dictionaries that JSON can hold.
+        Takes `Options` and returns the measurements, as lists and dictionaries that JSON can represent.
     judge : callable
-        Takes these numbers; returns the findings.
+        Takes the measurements and returns the findings.
     shortened : str
-        What the short form leaves out; empty if it leaves out nothing.
+        How the default run is shorter than the full one; empty if both are the same.
     tried : tuple of str
-        What else was tried, and how it came out.
+        Other settings that were tried, with their results.
     changed : tuple of str
-        Which rules were changed after results had been seen, and how.
+        The settings and rules that were changed after results had been seen, before and after.
     against : str
-        What ours is compared with: a "paper", or a "theory".
+        The source of the reference values: "paper" or "theory".
     """
 
     name: str
@@ -119,21 +136,21 @@ class Reproduction:
 
 
 def trained(study: Study, options: Options) -> StudyResult:
-    """The result of a study, from the seed of the options."""
+    """Run a study with the seed, workers and progress display of `options`."""
     return run_study(study.with_(seed=options.seed), workers=options.workers, progress=options.progress)
 
 
 def run_each(
     function: Callable[[Argument], Result], arguments: Sequence[Argument], options: Options, title: str
 ) -> list[Result]:
-    """Call an importable function with each of the arguments, here or in processes, and show how many are done.
+    """Call a function with each argument, in this process or in worker processes, and show the progress.
 
-    Results are in the order of the arguments, and do not depend on the number of processes.
+    The function must be importable, so that workers can load it. The results have the order of the arguments.
 
     Raises
     ------
     ExecutorFailed
-        When a process was killed.
+        If a worker process was killed.
     """
     here, found = options.workers == 1, dict[int, Result]()
     with (
@@ -146,5 +163,7 @@ def run_each(
             try:
                 found[number] = future.result()
             except BrokenExecutor as error:
-                raise ExecutorFailed("a worker process was killed (out of memory?); nothing is kept") from error
+                raise ExecutorFailed(
+                    "A worker process was killed, perhaps for lack of memory. No results are kept."
+                ) from error
     return [found[number] for number in range(len(arguments))]

@@ -1,4 +1,7 @@
-"""One trial of an experiment of 1997: one sequence after the other, until a network has learnt the task."""
+"""One trial of an experiment in Hochreiter & Schmidhuber 1997.
+
+A network is trained on one sequence at a time until it has learnt the task.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,26 +20,35 @@ from memspan.training.history import Outcome
 from memspan.training.learner import Learner
 from memspan.training.optimizers import SGD
 
-LENGTH, SIZE = 100, 2
-WITHOUT_MISTAKE = 2000  # sequences, after which training stops
+LENGTH = 100
+"""T of both experiments."""
+SIZE = 2
+"""Cells in a block of the paper's network."""
+WITHOUT_MISTAKE = 2000
+"""Successive sequences that must be answered correctly before training stops."""
 TEST = 2560
+"""Held-out sequences after training."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A row of table 7 or 9.
+    """An experiment, from a row of table 7 or 9 of the paper.
 
     Attributes
     ----------
     task : str
+        The name of the task.
     rate : float
-        For half the sum of squared errors.
+        The learning rate, for a loss of half the sum of squared errors.
     biases : tuple of float
-        Of the input gates at the beginning, one for each block of two cells.
+        The initial biases of the input gates, one for each block of two cells.
     error : float
-        Training goes on until the mean absolute error is below this; so is the paper's test error in every trial.
-    trials, sequences : int
-        How many trials, and how many sequences they took on average.
+        The bound on the mean absolute error: training stops only below it, and the paper's test error is below it
+        in every trial.
+    trials : int
+        The paper's number of trials.
+    sequences : int
+        The mean number of training sequences in the paper.
     """
 
     task: str
@@ -48,25 +60,25 @@ class Experiment:
 
     @property
     def most(self) -> int:
-        """Sequences after which a trial is given up."""
+        """The number of sequences after which a trial ends without success."""
         return 10 * self.sequences
 
 
 Argument = tuple[Experiment, tuple[int, ...]]
-"""An experiment, and the seed of a trial."""
+"""The experiment and the seed of a trial."""
 
 
 class Trial(NamedTuple):
-    """How a network learnt.
+    """The result of a trial.
 
     Attributes
     ----------
     sequences : int or None
-        Until the stopping criterion was met; None if it never was.
+        The number of training sequences until the stopping criterion was met; None if it was not met.
     wrong : int
-        How many of the test's sequences are then answered wrongly.
+        The number of held-out sequences that the trained network answers wrongly.
     error : float
-        The mean absolute error of the test.
+        The mean absolute error on the held-out sequences.
     """
 
     sequences: int | None
@@ -75,11 +87,19 @@ class Trial(NamedTuple):
 
 
 class Criterion:
-    """Whether training stops: the last 2000 sequences were answered correctly, with a small mean error.
+    """The stopping criterion: the last 2000 sequences were answered correctly, with a small mean absolute error.
 
-    Errors are absolute. The paper says only "average training error"; section 5.3 calls such a mean absolute, and
-    with 2000 answers within 0.04 the mean of squares is below 0.01 anyway. (Table 8 calls the error of a test
-    "MSE", but with outputs and labels in [0, 1] no 14 wrong answers of 2560 make a mean of squares of 0.0139.)
+    The paper writes only "average training error". It must mean the absolute error: section 5.3 names it for such
+    an average, and the mean squared error of 2000 answers within 0.04 is below 0.01 anyway. (Table 8 calls a test
+    error "MSE", but with outputs and labels in [0, 1], 14 wrong answers of 2560 cannot give a mean squared error
+    of 0.0139.)
+
+    Parameters
+    ----------
+    tolerance : float
+        The absolute error below which an output is correct.
+    error : float
+        The bound on the mean absolute error.
     """
 
     def __init__(self, tolerance: float, error: float) -> None:
@@ -88,14 +108,14 @@ class Criterion:
         self.recent: deque[float] = deque(maxlen=WITHOUT_MISTAKE)
 
     def met(self, errors: Array) -> bool:
-        """After one more sequence, with the absolute error of each output."""
+        """Record the absolute errors of the outputs of one sequence, and return whether training stops."""
         self.right = self.right + 1 if errors.max() < self.tolerance else 0
         self.recent.append(float(errors.mean()))
         return self.right >= WITHOUT_MISTAKE and bool(np.mean(self.recent) < self.error)
 
 
 def at_end(task: WithinTolerance, batch: Batch) -> Iterator[tuple[Array, Array]]:
-    """Each sequence of a batch up to its own end, and its label."""
+    """Yield each sequence of a batch without its padding, and its label."""
     end = np.isfinite(batch.y[..., 0]).argmax(axis=0)
     first = len(batch.x) - len(batch.y) + 1
     for k, beyond in enumerate(end):
@@ -103,7 +123,7 @@ def at_end(task: WithinTolerance, batch: Batch) -> Iterator[tuple[Array, Array]]
 
 
 def learn_as_in_paper(argument: Argument, logistic: bool = True) -> Trial:
-    """Train the paper's network, a sequence at a time."""
+    """Run a trial with the paper's network."""
     experiment, seed = argument
     task = get_task(experiment.task)
     assert isinstance(task, WithinTolerance)
@@ -125,9 +145,9 @@ def learn_as_in_paper(argument: Argument, logistic: bool = True) -> Trial:
 
 
 class Watched(MSELoss):
-    """The mean squared error, which keeps the absolute errors of the last answer that it saw.
+    """The mean squared error. It also stores the absolute errors of the last answer in `errors`.
 
-    It has no `into` of its own, so that the compiled engine calls `forward`.
+    The class defines no `into`, so the compiled engine calls `forward` instead of a compiled loss.
     """
 
     def __init__(self) -> None:
@@ -135,14 +155,14 @@ class Watched(MSELoss):
         self.errors = np.zeros(0)
 
     def forward(self, y_hat: Array, y: Array) -> float:
-        """As in `MSELoss`."""
+        """Store the absolute errors, and return the mean squared error."""
         errors = abs(y_hat - y)
         self.errors = errors[np.isfinite(errors)]
         return super().forward(y_hat, y)
 
 
 def learn_with_cell(argument: Argument) -> Trial:
-    """Train the cell `lstm-1997`, a sequence at a time."""
+    """Run a trial with the cell `lstm-1997`."""
     experiment, seed = argument
     task = get_task(experiment.task)
     assert isinstance(task, WithinTolerance)
@@ -152,7 +172,9 @@ def learn_with_cell(argument: Argument) -> Trial:
     network.parameters[:] = rng.uniform(-0.1, 0.1, network.parameters.size)
     network.weights.bs[:units, 0] = np.repeat(experiment.biases, SIZE)
     loss = Watched()
-    rule = SGD(experiment.rate * task.shape(LENGTH).outputs / 2)  # of the mean squared error, 2/O of half the sum
+    rule = SGD(
+        experiment.rate * task.shape(LENGTH).outputs / 2
+    )  # the mean squared error is 2/O times half the sum
     learner = Learner(network, loss, Batches(task, LENGTH, 1, for_training, "float32"), rule)
     success = _train(learner, loss, Criterion(task.tolerance, experiment.error), experiment.most)
     x, y = task.sample(LENGTH, TEST, np.random.default_rng(for_test))
@@ -162,14 +184,14 @@ def learn_with_cell(argument: Argument) -> Trial:
 
 
 def cell_network(experiment: Experiment, rng: np.random.Generator | int) -> Network:
-    """The cell `lstm-1997`, with as many units as the paper's network has cells."""
+    """Create a network with the cell `lstm-1997`. It has one unit for each cell of the paper's network."""
     _, features, outputs, output_steps = get_task(experiment.task).shape(LENGTH)
     units = SIZE * len(experiment.biases)
     return Network("lstm-1997", features, units, outputs, output_steps=output_steps, dtype="float32", rng=rng)
 
 
 def _train(learner: Learner, loss: Watched, criterion: Criterion, most: int) -> int | None:
-    """Train to the sequence at which the criterion is met, and not one further; which that is."""
+    """Train until the criterion is met, and return the number of sequences, or None after `most` sequences."""
     success = False
 
     def observe(learner: Learner) -> bool:

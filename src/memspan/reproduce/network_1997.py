@@ -1,24 +1,24 @@
-"""The network of Hochreiter & Schmidhuber 1997 as its paper has it: blocks of cells, and a truncated gradient.
+"""The network of Hochreiter & Schmidhuber 1997: memory blocks of several cells, and a truncated gradient.
 
-Units of the hidden layer, with u their outputs at the step before, and 1 for the bias:
+The hidden layer consists of gates and cells. With u[t-1] the outputs of its units at the previous step:
 
     z[t] = hidden · [x[t], u[t-1], 1]
     i, o = σ(z_i), σ(z_o)                       one of each for a block of cells
     s[t] = s[t-1] + i g,   g = 4σ(z_g) - 2      for each cell of a block
     a[t] = o h,            h = 2σ(s[t]) - 1
-    ŷ = σ(output · [a[T], 1])                   or without σ, which the paper does not do
+    ŷ = σ(output · [a[T], 1])                   a linear output, without σ, is an option that the paper lacks
 
-Every hidden unit, gates too, sees every hidden unit (table 10: connectivity F). The network is not among `CELLS`:
-its units are no pointwise function of their own pre-activations, and its gradient is not that of its loss. Errors
-that arrive at z change the weights, and go no further back in time. So u[t-1] counts as a constant, and what
-remains is, with e = dL/dŷ and L = Σ (ŷ - y)² / 2,
+Every hidden unit, including the gates, receives the outputs of all hidden units (table 10: connectivity F). The
+network is not in `CELLS`, because a cell's state depends on gates that it shares with other cells, and because the
+network is not trained with the gradient of its loss: errors that arrive at z change the weights, but do not
+propagate further back in time. So u[t-1] is treated as a constant. With L = Σ (ŷ - y)² / 2 and e = dL/dŷ,
 
-    dL/doutput = δ [a[T], 1]ᵀ,                δ = e ŷ (1 - ŷ), or e
+    dL/doutput = δ [a[T], 1]ᵀ,                δ = e ŷ (1 - ŷ); with a linear output δ = e
     dL/dz_o[T] = Σ_cells ε h σ'(o),           ε = outputᵀ δ
-    dL/ds = ε o (1 - h²) / 2                  at every step: the carousel neither loses nor adds
+    dL/ds = ε o (1 - h²) / 2                  the same at every step: the constant error carousel
     dL/dz_g[t] = dL/ds · i (1 - (g/2)²),      dL/dz_i[t] = Σ_cells dL/ds · g σ'(i)
 
-which needs ds/dhidden alone, summed while the sequence is read (appendix A.1 of the paper).
+The last two lines need only ds/dhidden, which is summed during the forward pass (appendix A.1 of the paper).
 """
 
 from collections.abc import Callable
@@ -40,18 +40,19 @@ Outputs = Float[np.ndarray, "outputs"]
 
 @dataclass(frozen=True)
 class Network1997:
-    """Weights of the network, changed in place by `learn`.
+    """The network and its weights. `learn` changes the weights in place.
 
     Attributes
     ----------
     blocks, size : int
-        Blocks of cells, and cells in each.
+        The number of memory blocks, and of cells in each.
     hidden : array [2 · blocks + blocks · size, F + hidden units + 1]
-        To input gates, output gates and cells, in this order; from inputs, hidden units and the bias.
+        The weights of the hidden layer. Rows: input gates, output gates, cells. Columns: inputs, hidden units,
+        bias.
     output : array [O, cells + 1]
-        From cells and the bias.
+        The weights of the output. Columns: cells, bias.
     logistic : bool
-        Whether the output goes through a logistic function, as in the paper.
+        Whether the output is logistic, as in the paper, rather than linear.
     """
 
     blocks: int
@@ -70,7 +71,7 @@ class Network1997:
         size: int = 2,
         logistic: bool = True,
     ) -> Self:
-        """Weights U(-0.1, 0.1), and a bias for the input gate of each block."""
+        """Draw weights from U(-0.1, 0.1). `input_gate_biases` has one value for each block, which it replaces."""
         blocks = len(input_gate_biases)
         units = blocks * (2 + size)
         hidden = rng.uniform(-0.1, 0.1, (units, features + units + 1))
@@ -80,15 +81,18 @@ class Network1997:
 
     @property
     def weights(self) -> int:
-        """How many there are."""
+        """The number of weights."""
         return self.hidden.size + self.output.size
 
     def predict(self, x: Sequence) -> Outputs:
-        """The answer after the last step."""
+        """Return the output `[O]` after the last step."""
         return np.asarray(self._read(x)[0])
 
     def gradient(self, x: Sequence, y: Outputs) -> tuple[Outputs, Array, Array]:
-        """The answer, and the truncated gradients of `hidden` and `output` for half the sum of squared errors."""
+        """Return the output, and the truncated gradients for `hidden` and `output`.
+
+        The loss is half the sum of squared errors.
+        """
         prediction, u, h, at_end, d_cell, d_gate = self._read(x)
         cells = len(h)
         gates, o = 2 * self.blocks, u[self.blocks : 2 * self.blocks].repeat(self.size)
@@ -108,21 +112,33 @@ class Network1997:
         return prediction, d_hidden, d_output
 
     def learn(self, x: Sequence, y: Outputs, rate: float) -> Outputs:
-        """One step of gradient descent on one sequence; the answer before it."""
+        """Take one step of gradient descent on one sequence. Return the output before the step."""
         prediction, d_hidden, d_output = self.gradient(x, y)
         self.hidden[:] -= rate * d_hidden
         self.output[:] -= rate * d_output
         return prediction
 
     def _read(self, x: Sequence) -> tuple[Array, ...]:
+        """Call the compiled `read`, and apply the output function."""
         z, *others = _compiled()(x, self.hidden, self.output, self.blocks, self.size)
         return (sigmoid(z) if self.logistic else z, *others)
 
 
 def read(x: Array, hidden: Array, output: Array, blocks: int, size: int) -> tuple[Array, ...]:
-    """Read one sequence: output · [a, 1], u and h at its end, [x, u, 1] of the last step, and ds/dhidden.
+    """Run the forward pass on one sequence, and sum ds/dhidden.
 
-    The last is two arrays [cells, sources]: with respect to the weights into each cell, and into its input gate.
+    Returns
+    -------
+    answer : array [O]
+        output · [a[T], 1]
+    u : array [units]
+        The outputs of the hidden units at the last step.
+    h : array [cells]
+        h at the last step.
+    source : array [sources]
+        [x, u, 1], the input of the hidden layer at the last step.
+    d_cell, d_gate : array [cells, sources]
+        ds[T]/dhidden for the weights of each cell, and for those of its input gate.
     """
     units, sources = hidden.shape
     cells, gates, features = blocks * size, 2 * blocks, x.shape[1]
@@ -154,7 +170,7 @@ def read(x: Array, hidden: Array, output: Array, blocks: int, size: int) -> tupl
 
 @cache
 def _compiled() -> Callable[..., tuple[Array, ...]]:
-    """`read`, compiled by Numba once in a process; a sequence of 100 steps takes some 50 microseconds."""
+    """Return `read` compiled by Numba, once per process. A sequence of 100 steps takes about 50 microseconds."""
     from numba import njit
 
     compiled = njit(nogil=True)(read)

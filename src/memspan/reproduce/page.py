@@ -1,4 +1,4 @@
-"""What a reproduction found, on one page; and the measured numbers, from which the page can be made again."""
+"""The page of a reproduction, which can be written again from the stored measurements."""
 
 import json
 import platform
@@ -16,20 +16,22 @@ from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 
 @dataclass(frozen=True)
 class Page:
-    """The published numbers, ours, and a verdict on each.
+    """The results of a reproduction: the published numbers, the measured ones, and a verdict on each.
 
     Attributes
     ----------
     of : Reproduction
+        The experiment.
     full : bool
-        Whether nothing was left out.
+        Whether the whole experiment was run rather than the shortened one.
     seed, workers : int
+        The seed, and the number of processes.
     measured : Any
-        What `Reproduction.measure` returned.
+        The measurements that `Reproduction.measure` returned.
     seconds : float
-        What it took.
+        The duration of the measurements.
     versions : str
-        Of what it was run with.
+        The versions of memspan and NumPy, and the platform.
     """
 
     of: Reproduction
@@ -42,44 +44,44 @@ class Page:
 
     @classmethod
     def made(cls, of: Reproduction, options: Options, measured: Any, seconds: float) -> Self:
-        """The page of what has just been measured."""
+        """Create the page of measurements that this process has just made, with its versions and platform."""
         versions = f"memspan {__version__}, NumPy {np.__version__}, {platform.system()} {platform.machine()}"
         return cls(of, options.full, options.seed, options.workers, measured, seconds, versions)
 
     @classmethod
     def read(cls, of: Reproduction, text: str) -> Self:
-        """The page of what `json` wrote."""
+        """Create a page from the text that `json` returned."""
         values = json.loads(text)
         return cls(of, **{name: values[name] for name in cls.written})
 
     written = ("full", "seed", "workers", "measured", "seconds", "versions")
-    """The attributes that `json` writes."""
+    """The attributes in the text of `json`."""
 
     def json(self) -> str:
-        """What was measured, without verdicts: `read` makes the same page of it."""
+        """Return the measurements as JSON, without verdicts. `read` creates the same page from the text."""
         values = {"name": self.of.name} | {name: getattr(self, name) for name in self.written}
         return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """The verdicts."""
+        """The findings: the judged measurements."""
         return self.of.judge(self.measured)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The headings of the table."""
+        """The column headings of the table."""
         return ("quantity", self.of.against, "ours", "agrees if", "verdict")
 
     def rows(self) -> list[tuple[str, ...]]:
-        """One for each finding."""
+        """Return the rows of the table, one for each finding."""
         return [(f.quantity, f.published, f.ours, f.rule, str(f.verdict)) for f in self.findings]
 
     @property
     def sentence(self) -> str:
-        """How many findings agree."""
+        """A sentence that counts the findings that agree, differ or are undecided."""
         count = Counter(finding.verdict for finding in self.findings)
         total = count.total() - count[Verdict.NOT_COMPARED]
-        what = "Reproduced" if self.of.against == "paper" else "As in theory"
+        what = "Reproduced" if self.of.against == "paper" else "Compared with theory"
         if count[Verdict.AGREES] == total:
             every = "the one finding agrees" if total == 1 else f"all {total} findings agree"
             return f"{what}: {every}."
@@ -95,18 +97,18 @@ class Page:
 
     @property
     def how(self) -> list[str]:
-        """What was run, where it was not what the paper did, and which rules are younger than their results."""
+        """The setting, its differences from the paper, other settings, and changes after results had been seen."""
         short = self.of.shortened and not self.full
         return [
-            f"Here: {self.of.setting}",
-            *([f"Shortened: {self.of.shortened} `--full` leaves nothing out."] if short else []),
-            *(f"Not as in the paper: {difference}" for difference in self.of.differences),
-            *(f"Tried as well: {other}" for other in self.of.tried),
+            f"Setting: {self.of.setting}",
+            *([f"Shortened: {self.of.shortened} `--full` runs the whole experiment."] if short else []),
+            *(f"Difference from the paper: {difference}" for difference in self.of.differences),
+            *(f"Also tried: {other}" for other in self.of.tried),
             *(f"Changed after results had been seen: {change}" for change in self.of.changed),
         ]
 
     def table(self) -> Table:
-        """The findings for `rich`."""
+        """Return the findings as a `rich` table."""
         table = Table(title=f"{self.of.title}\n{self.of.source}", title_justify="left")
         for column in self.columns:
             table.add_column(column)
@@ -115,7 +117,7 @@ class Page:
         return table
 
     def markdown(self) -> str:
-        """The whole page."""
+        """Return the whole page as Markdown."""
         rows = [self.columns, ("---",) * len(self.columns), *self.rows()]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
         head = [f"# {self.of.title}", self.of.source, *self.how]
