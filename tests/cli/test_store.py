@@ -29,7 +29,7 @@ def test_what_there_is_is_listed_and_shown(run):
     assert "4/4" in out
     code, out, _ = run("store show mine")
     assert code == 0
-    for text in ("4 of 4: 4 unsolved", "learning_rate", "0.01", "size of the store", "numpy"):
+    for text in ("4 of 4: 4 unsolved", "the cell's own", "learning_rate", "0.01", "size of the store", "numpy"):
         assert text in out
 
 

@@ -25,6 +25,7 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
         found = next(overview for overview in opened.overviews() if overview.name == name)
         size = opened.size
     rows = {name: ", ".join(map(str, values)) for name, values in entry.study.values().items()}
+    rows["init"] = rows["init"].replace("None", "the cell's own")
     rows |= {"lengths": ", ".join(map(str, entry.study.lengths))}
     rows |= {"repetitions": str(entry.study.repetitions), "keep weights": str(entry.study.keep_weights)}
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(found.counts.items()))
