@@ -1,6 +1,7 @@
 """Hypothesis draws the same examples on every run, and watches no clock. Servers are real, and started here."""
 
 import math
+import signal
 import sys
 
 import array_checker
@@ -16,6 +17,11 @@ from memspan.study.trial import Flow, Trial
 
 settings.register_profile("memspan", derandomize=True, deadline=None)
 settings.load_profile("memspan")
+
+# A shell starts work in the background with some signals ignored, and processes inherit that. The tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

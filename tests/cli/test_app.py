@@ -207,7 +207,7 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     assert result.complete
     assert len(result.trials) == 4
     assert "cross-entropy" in out
-    assert "See 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
+    assert "Read 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
     assert len(list((tmp_path / "results").iterdir())) == 3 * 5
     assert memspan_("study show --store my.store -o results") == (0, out, "")
     assert not (tmp_path / "memspan.sqlite").exists()

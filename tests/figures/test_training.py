@@ -131,6 +131,7 @@ def test_no_prediction_is_outside_of_the_picture(ax):
 def test_without_axes_a_new_figure_is_made(draw, record):
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("agg")
+    plt.close("all")
     ax = draw(record)
     assert plt.get_fignums() == [ax.figure.number]
     given = draw(record, new_figure().subplots())

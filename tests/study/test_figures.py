@@ -137,7 +137,7 @@ def test_of_another_task_every_record_has_the_risks_and_steps_of_its_lengths(mak
     for record in (losses, accuracies, flow, norms_by_lag):
         assert "copying/urnn: " in record.title
         assert record.title.endswith(study.describe())
-    assert "See 2 symbols of 4 kinds" in accuracies.title.replace("\n", " ")
+    assert "Read 2 symbols of 4 kinds" in accuracies.title.replace("\n", " ")
 
 
 def test_a_chance_that_depends_on_the_length_is_that_of_each(make_trial):
