@@ -291,9 +291,10 @@ def test_a_complex_model_and_a_forward_pass_that_overflows_are_refused(rng):
 
 
 @pytest.mark.slow
-def test_no_false_alarm_in_a_thousand_right_networks():
+@pytest.mark.parametrize("seeds", [range(250), pytest.param(range(250, 1000), marks=pytest.mark.faults)])
+def test_no_false_alarm_in_a_thousand_right_networks(seeds):
     alarms, undecided = [], 0
-    for seed in range(1000):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         F, H, O, B, T = (int(rng.integers(1, most + 1)) for most in (3, 5, 3, 3, 30))
         model = Network(
@@ -312,7 +313,7 @@ def test_no_false_alarm_in_a_thousand_right_networks():
             alarms.append(f"seed {seed}: {report.subject}: {report.verdict}")
         undecided += not report
     assert not alarms, "\n".join(alarms)
-    assert undecided < 10  # relu networks of one to three units, all of them dead
+    assert undecided < len(seeds) / 100  # relu networks of one to three units, all of them dead
 
 
 @pytest.mark.parametrize(("gain", "blurred"), [(1.0, False), (16.0, True)])

@@ -73,12 +73,14 @@ def test_a_password_need_not_be_an_argument(guarded, tmp_path, way):
 
 
 @pytest.mark.slow
-def test_a_run_prints_no_password_and_stores_none(guarded, tmp_path):
+def test_a_run_prints_no_password_and_stores_none(guarded, tmp_path, memspan_, monkeypatch):
     environment = store_variable(guarded, tmp_path)
     run = f"study run {SMALL} --name secret --workers 0"
     found = memspan(f"{run} --progress json", tmp_path, **environment)
     assert found.returncode == 0, found.stderr
     said = found.stdout + found.stderr
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     for line in (
         "study status secret",
         "store show secret",
@@ -93,8 +95,8 @@ def test_a_run_prints_no_password_and_stores_none(guarded, tmp_path):
         f"store doctor --store {environment['MEMSPAN_STORE']}",
         f"store ls --store={environment['MEMSPAN_STORE'].replace('postgresql', 'postgresql+psycopg2')}",
     ):
-        found = memspan(line, tmp_path, **environment)
-        said += found.stdout + found.stderr
+        _, out, err = memspan_(line)
+        said += out + err
     assert SECRET not in said
     import psycopg
 
