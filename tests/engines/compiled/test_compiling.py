@@ -77,6 +77,11 @@ def test_the_next_process_loads_what_an_earlier_one_has_compiled(tmp_path):
     assert run(LATE, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, "", folder)
     slow = "memspan: loading the cell rnn for float32\n"
     assert run(SOON, NUMBA_CACHE_DIR=str(tmp_path)) == ((1, 0), loss, slow, folder)
+
+
+@pytest.mark.faults
+def test_a_damaged_kernel_is_compiled_again(tmp_path):
+    _, loss, _, folder = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
     for file in Path(folder).glob("*kernel_*.nb?"):
         file.write_bytes(b"junk")
     damaged, found, *_ = run(LATE, NUMBA_CACHE_DIR=str(tmp_path))
