@@ -72,7 +72,7 @@ def coordinator(
     shape = {"lengths": [*study.lengths], "updates": study.updates, "repetitions": study.repetitions}
     specification.write_text(SPECIFICATION.format(**shape))
     command = [sys.executable, "-m", "memspan", "study", "run", specification.name, "--store", store]
-    workers = [] if "--workers" in options else ["--workers", "2"]
+    workers = [] if {"--workers", "--scheduler"} & {*options} else ["--workers", "2"]
     return subprocess.Popen(
         [*command, *workers, "--progress", "none", "--no-figures", *options],
         cwd=folder,
