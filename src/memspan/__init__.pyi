@@ -30,6 +30,8 @@ from .network import LSTM as LSTM
 from .network import RNN as RNN
 from .network import Network as Network
 from .span import SolvedShare as SolvedShare
+from .span import SpanEstimate as SpanEstimate
+from .span import estimate_span as estimate_span
 from .span import longest_solved as longest_solved
 from .store import Store as Store
 from .store import load_study as load_study

@@ -1,5 +1,16 @@
 """Statistics of solved lengths, independent of networks and studies."""
 
+from memspan.span.estimate import SpanEstimate, estimate_span, read_span
+from memspan.span.likelihood import Likelihood, quantiles
 from memspan.span.shares import LongestSolved, SolvedShare, longest_solved
 
-__all__ = ["LongestSolved", "SolvedShare", "longest_solved"]
+__all__ = [
+    "Likelihood",
+    "LongestSolved",
+    "SolvedShare",
+    "SpanEstimate",
+    "estimate_span",
+    "longest_solved",
+    "quantiles",
+    "read_span",
+]

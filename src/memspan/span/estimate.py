@@ -1,0 +1,204 @@
+"""The span: the length that is solved with probability one half, say, as one number with an interval."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from memspan.errors import InvalidArgument, plain_array, real_number
+from memspan.span.lattice import Curve
+from memspan.span.likelihood import Likelihood, quantiles
+
+LIKELY = 0.5  # nothing is excluded whose log likelihood is that close to the best
+HOT = 3.0  # heat beyond which no curve is said to fit
+
+
+@dataclass(frozen=True)
+class SpanEstimate:
+    """The length that is solved with probability `share`: T50 for 0.5, T90 for 0.9.
+
+    Nothing is extrapolated: an end beyond the tried lengths is None, and so is the span if its median is.
+
+    Attributes
+    ----------
+    span : float or None
+        The posterior median, in time steps; None if it lies outside the tried lengths.
+    low, high : float or None
+        The ends of the interval; None where it reaches beyond the tried lengths.
+    share, level : float
+        What was asked for.
+    heat : float
+        At least 1: what the log likelihood was divided by, because no curve of the family fits the counts well.
+    lengths : tuple of float
+        The tried lengths, rising.
+    trainings : int
+        All trainings at these lengths.
+    best : Curve
+        The most likely curve.
+    """
+
+    span: float | None
+    low: float | None
+    high: float | None
+    share: float
+    level: float
+    heat: float
+    lengths: tuple[float, ...] = field(repr=False)
+    trainings: int
+    best: Curve = field(repr=False)
+
+    @property
+    def left_censored(self) -> bool:
+        """Whether the interval has no lower end."""
+        return self.low is None
+
+    @property
+    def right_censored(self) -> bool:
+        """Whether the interval has no upper end."""
+        return self.high is None
+
+    @property
+    def fits(self) -> bool:
+        """Whether a curve of the family fits. If not, the interval is wider, and the counts deserve a look."""
+        return self.heat <= HOT
+
+    @property
+    def name(self) -> str:
+        """`T50` for a share of 0.5."""
+        return f"T{100 * self.share:g}"
+
+    @property
+    def relative_width(self) -> float:
+        """(high - low) / (2 span); inf if any of them is open."""
+        if self.span is None or self.low is None or self.high is None:
+            return float("inf")
+        return (self.high - self.low) / (2 * self.span)
+
+    def curve(self, lengths: Any) -> np.ndarray:
+        """Return the most likely probability of solving each length.
+
+        Parameters
+        ----------
+        lengths : array_like
+            Lengths above 0.
+
+        Raises
+        ------
+        InvalidArgument
+            If they are not.
+        """
+        values = plain_array("lengths", lengths)
+        if values.dtype.kind not in "iuf" or not np.all((values > 0) & np.isfinite(values)):
+            raise InvalidArgument("lengths", "finite numbers above 0", lengths)
+        return self.best(values.astype(float))
+
+    @property
+    def short(self) -> str:
+        """`24.7 [18.4, 36.2]`, `31 [at least 18.4]`, `at least 182`, `below 5` or `unknown`, for tables."""
+        return self._text("")
+
+    def __str__(self) -> str:
+        """`T50 = 24.7 steps [18.4, 36.2] (95 %), from 40 trainings at 4 lengths`, or what else can be said."""
+        text = self._text(" steps")
+        text = f"{self.name} {'is' if self.span is None else '='} {text} ({100 * self.level:g} %)"
+        trainings, lengths = _many(self.trainings, "training"), _many(len(self.lengths), "length")
+        text = f"{text}, from {trainings} at {lengths}"
+        return text if self.fits else f"{text}; no smooth falling curve fits these counts"
+
+    def _text(self, unit: str) -> str:
+        low, high = (None if end is None else _digits(end) for end in (self.low, self.high))
+        if self.span is None:
+            if low is not None:
+                return f"at least {low}{unit}"
+            return "unknown" if high is None else f"below {high}{unit}"
+        if low is None or high is None:
+            bound = f"at least {low}" if low is not None else f"below {high}" if high is not None else "no bounds"
+            return f"{_digits(self.span)}{unit} [{bound}]"
+        return f"{_digits(self.span)}{unit} [{low}, {high}]"
+
+
+def _digits(length: float) -> str:
+    """Return a length with three digits, or as a whole number."""
+    return f"{length:.3g}" if length < 1000 else f"{length:.0f}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+def read_span(likelihood: Likelihood, level: float = 0.95) -> SpanEstimate:
+    """Read the span and its interval off a likelihood.
+
+    The interval is the central one of the posterior, joined with every span that is nearly as likely as the most
+    likely one. So counts that are all solved up to one length, and never from the next one on, give the whole gap.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        Of the counts.
+    level : float
+        Above 0 and below 1: the posterior probability of the interval.
+
+    Raises
+    ------
+    InvalidArgument
+        If the level is of another kind.
+    """
+    level = real_number("level", level, above=0, below=1)
+    tau, profile = likelihood.tau, likelihood.profile
+    shortest, longest = float(likelihood.lengths[0]), float(likelihood.lengths[-1])
+    tail = (1 - level) / 2
+    low, middle, high = quantiles(tau, likelihood.posterior, [tail, 0.5, 1 - tail])
+    first, last = _likely(tau, profile, float(profile.max()) - LIKELY)
+    low, middle, high = np.exp([min(low, first), middle, max(high, last)]).tolist()
+    return SpanEstimate(
+        span=middle if shortest <= middle <= longest else None,
+        low=None if low < shortest else min(low, longest),
+        high=None if high > longest else max(high, shortest),
+        share=likelihood.share,
+        level=level,
+        heat=likelihood.heat,
+        lengths=tuple(likelihood.lengths.tolist()),
+        trainings=likelihood.trainings,
+        best=likelihood.best,
+    )
+
+
+def _likely(x: np.ndarray, y: np.ndarray, bound: float) -> tuple[float, float]:
+    """Return the first and the last x where y reaches the bound, linear between lattice points."""
+    inside = np.flatnonzero(y >= bound)
+    return _crossing(x, y, bound, int(inside[0]), -1), _crossing(x, y, bound, int(inside[-1]), 1)
+
+
+def _crossing(x: np.ndarray, y: np.ndarray, bound: float, inside: int, way: int) -> float:
+    outside = inside + way
+    if not 0 <= outside < len(x):
+        return float(x[inside])
+    return float(x[inside] + (x[outside] - x[inside]) * (y[inside] - bound) / (y[inside] - y[outside]))
+
+
+def estimate_span(lengths: Any, solved: Any, trials: Any, share: float = 0.5, level: float = 0.95) -> SpanEstimate:
+    """Estimate the length that is solved with probability `share`.
+
+    Parameters
+    ----------
+    lengths : array_like [n]
+        Lengths above 0, in any order. A length may occur several times.
+    solved : array_like [n]
+        How many trainings solved each length.
+    trials : array_like [n], or int
+        How many were trained at each length, or at all of them.
+    share, level : float
+        Above 0 and below 1.
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is of another kind, or if there are no trials at all.
+
+    Examples
+    --------
+    >>> print(estimate_span([10, 20, 30, 40], [10, 7, 3, 0], 10))
+    T50 = 25.8 steps [18.1, 31.5] (95 %), from 40 trainings at 4 lengths
+    """
+    return read_span(Likelihood.of(lengths, solved, trials, share), level)
