@@ -268,6 +268,10 @@ class SpanSearch:
             return last * rungs
         if shares[first] < self.share and first > self.shortest:
             return first / rungs
+        return self._spread(likelihood)
+
+    def _spread(self, likelihood: Likelihood) -> np.ndarray:
+        """Return lengths where the span may be: for 4 groups the 1/8, 3/8, 5/8 and 7/8 quantiles."""
         levels = (np.arange(self.groups) + 0.5) / self.groups
         return np.exp(quantiles(likelihood.tau, likelihood.posterior, levels))
 
