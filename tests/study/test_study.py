@@ -13,8 +13,9 @@ from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import MOST
 from memspan.study.configuration import Configuration
+from memspan.study.experiment import LONGEST_NAME
 from memspan.study.identity import restored, specified
-from memspan.study.study import LONGEST_NAME, Key
+from memspan.study.study import Key
 from memspan.training.optimizers import RULES
 
 

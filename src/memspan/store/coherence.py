@@ -33,7 +33,7 @@ def coherent_rows(found: Rows) -> Rows:
         if (row["study"], row["configuration"]) in places and _key(row) in curves and _is_trial(row, curves)
     ]
     keys = {_key(row) for row in kept["trials"]}
-    for name in ("curves", "weights"):
+    for name in ("curves", "weights", "tests"):
         kept[name] = [row for row in sound[name] if _key(row) in keys]
     return kept
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from memspan.errors import NotFound, shown
-from memspan.span import LongestSolved, SolvedShare, longest_solved
+from memspan.span import SolvedShare, SpanEstimate, estimate_span, longest_solved
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.training.history import Outcome
@@ -126,26 +126,45 @@ class StudySummary:
         """The longest length that at least half of the repetitions solved, for a study of one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
 
+    def span(self, share: float = 0.5, level: float = 0.95) -> SpanEstimate | None:
+        """Estimate the span: the length that is solved with probability `share`, for one configuration.
+
+        Returns
+        -------
+        SpanEstimate or None
+            None while no trial has run to its end.
+
+        Raises
+        ------
+        InvalidArgument
+            When there are several configurations, or an argument is no number between 0 and 1.
+        """
+        ran = [row for row in self.summaries() if row.share.trials]
+        if not ran:
+            return None
+        counts = (
+            [row.length for row in ran],
+            [row.share.solved for row in ran],
+            [row.share.trials for row in ran],
+        )
+        return estimate_span(*counts, share, level)
+
     @property
-    def longest_range(self) -> LongestSolved:
-        """The range of the longest length solved at least half of the time, for a study of one configuration."""
-        return LongestSolved.of({row.length: row.share for row in self.summaries()})
+    def estimate(self) -> SpanEstimate | None:
+        """The span T50 with its 95 % interval, for a study of one configuration."""
+        return self.span()
 
     @property
     def sentence(self) -> str:
         """The answer in words, one line for each configuration."""
-        if not any(row.share.trials for row in chain(*self.rows)):
-            return "No trial has run to its end, so there is no answer yet."
         parts = self.parts
-        if len(parts) > 1:
+        if len(parts) > 1 and any(row.share.trials for row in chain(*self.rows)):
             return "\n".join(f"{self.study.label(k)}: {part.sentence}" for k, part in enumerate(parts))
-        longest = self.longest_range
-        if longest.high is None:
-            answer = "No length was solved by at least half of the repetitions."
-        else:
-            answer = f"The longest length solved by at least half of the repetitions is {longest}."
-        done = f"So far ({self.done} of {self.study.size} trials): "
-        return answer if self.complete else done + answer[0].lower() + answer[1:]
+        span = None if len(parts) > 1 else self.estimate
+        if span is None:
+            return "No trial has run to its end, so there is no answer yet."
+        done = "" if self.complete else f"So far ({self.done} of {self.study.size} trials): "
+        return f"{done}{span}."
 
     @property
     def failures(self) -> list[str]:

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 
 from memspan.runtime.tables import TextTable
+from memspan.study.experiment import written
 from memspan.study.results import LengthSummary, StudySummary
-from memspan.study.study import written
 
 
 def table_of(summary: StudySummary) -> TextTable:
@@ -49,17 +49,17 @@ def _caption(summary: StudySummary) -> str:
     error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
-            f"Accuracy: share of correct answers to {least}{samples} held-out sequences ({error}). Solved: "
-            f"accuracy of at least {thresholds}."
+            f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
+            f"Solved: accuracy of at least {thresholds}."
         )
     task = choices[0].make_task()
     chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
     trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
     rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
-        f"Accuracy: share of correct answers to {least}{samples} held-out sequences: {rule} ({error}; chance "
-        f"{chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an answer "
-        f"that ignores the input is {trivial}"
+        f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
+        f"chance {chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an "
+        f"answer that ignores the input is {trivial}"
         + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
     )
 

@@ -1,0 +1,8 @@
+"""Stand-in."""
+
+
+class PairOfSpans: ...
+
+
+def compare_all(*a):
+    return []
