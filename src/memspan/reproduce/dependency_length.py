@@ -42,12 +42,14 @@ SETTING = Configuration(
     final_batches=4,
     evaluation_samples=128,
 )
-"""A run. The held-out batches contain each of the 11 different sequences almost certainly, so a threshold of 1 means
-that the network answers all of them correctly."""
+"""The setting of a run, without its cell.
+
+The held-out batches almost certainly contain each of the 11 different sequences. So a threshold of 1 demands that
+the network answers all of them correctly."""
 
 Ours = Callable[[str, float, Options], tuple[float, float]]
-"""Takes a cell, a cost in time steps of training, and options. Returns the 95 % interval of the span that memspan's
-own search finds at this cost."""
+"""A search of memspan's own. It takes a cell, a cost in time steps of training, and options, and returns the 95 %
+interval of the span that it finds at this cost."""
 OURS: Ours | None = None
 """The search to compare with; None as long as there is none."""
 
@@ -148,7 +150,7 @@ def _findings(cell: str, lengths: list[int], steps: list[int], interval: list[fl
     return [
         Finding(
             f"{cell}: longest delay learnt, one search for each of {len(lengths)} seeds",
-            f"at most {LONGEST} (the best of all sizes; the smallest are not published in numbers)",
+            f"at most {LONGEST} (the best of all sizes; the number for this size could not be read)",
             f"{', '.join(map(str, sorted(lengths)))}; median {median(lengths):g}",
             f"all are at most {LONGEST}; differs if all are longer",
             Verdict.within(shortest, longest, 0, LONGEST),
@@ -187,14 +189,14 @@ REPRODUCTION = Reproduction(
     f"succeeds if all held-out sequences are answered correctly in every step, within {SETTING.updates:,} updates "
     f"of Adam with learning rate {SETTING.learning_rate:g} and batches of {SETTING.batch} sequences. "
     f"{SEARCHES} searches for each cell differ only in their seeds. "
-    f"A further search would lie in their range with a probability of {SEARCHES - 1}/{SEARCHES + 1}. The cost is "
-    "the number of time steps of all training sequences.",
+    f"A further search would lie in their range with a probability of at least {SEARCHES - 1}/{SEARCHES + 1}. "
+    "The cost is the number of time steps of all training sequences.",
     (
-        "only the abstract, the introduction and public summaries of the paper could be read. They state the task, "
-        "Adam, the cross-entropy, one run for each delay, the growth of the delay until a failure, and the search "
-        "that follows. Not known, and chosen here, are the growth by doubling, the bisection, a new network for "
-        "each delay, the criterion of success, the learning rate, the batch size, the number of updates and the "
-        "initial weights, which are the defaults of the cells.",
+        "only the paper's abstract, its introduction and public summaries could be read. They state the task, "
+        "Adam, the cross-entropy, the growth of the delay until a failure, and the search that follows. Choices "
+        "made here are the growth by doubling, the bisection, a new network for each delay, the criterion of "
+        "success, the learning rate, the batch size and the number of updates. The initial weights are the "
+        "defaults of the cells.",
         "every update uses new sequences. The paper trains on 1,024 sequences, so 100 epochs of them are as many "
         "updates as here.",
     ),

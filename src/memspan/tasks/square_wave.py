@@ -34,9 +34,9 @@ class SquareWave(Task):
     later, so T zeros separate the two. The network answers after every step. Its output, after a logistic
     function, is the probability that the label is 1.
 
-    The wave is always the same. Random is only its first step, which is uniform among 2d + 1 steps. A sequence has
-    T + 4d steps, enough for both waves wherever the first begins. So there are 2d + 1 different sequences, and to
-    answer them is to measure a time, not to remember a value.
+    The wave is always the same. Only its first step is random, uniform among 2d + 1 steps. A sequence has T + 4d
+    steps, enough for both waves wherever the first begins. So there are 2d + 1 different sequences, and the
+    network must measure a time, not remember a value.
 
     Without the input, the probability of a label of 1 rises from 0 to d / (2d + 1) and falls again: over 3d steps
     it is min(k, d, 3d + 1 - k) / (2d + 1), k = 1 ... 3d. The trivial risk is the entropy of these labels, averaged
