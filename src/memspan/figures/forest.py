@@ -91,7 +91,7 @@ class SpanByQuantity:
 
 
 def by_span(spans: Sequence[NamedSpan]) -> list[NamedSpan]:
-    """Sort by span, the longest first. A span that is only known to be at least, or below, a length counts by it."""
+    """Sort by span, the longest first. A span of which only a bound is known counts by the bound."""
     return sorted(spans, key=lambda span: middle_of(span.estimate), reverse=True)
 
 
@@ -114,7 +114,7 @@ def draw_forest(record: Forest) -> "Figure":
     ax.set_yticks(range(len(spans)), [f"{span.label}  ({span.parameters:,} weights)" for span in spans])
     right = ax.secondary_yaxis("right")
     right.set_yticks(range(len(spans)), [span.estimate.short for span in spans])
-    right.tick_params(length=0)
+    right.tick_params(length=0, pad=10)
     right.spines[:].set_visible(False)
     _plain_ticks(ax)
     figure.suptitle(record.title, fontsize="medium")
@@ -160,7 +160,7 @@ def draw_sweep(record: SpanByQuantity) -> "Figure":
     ax.minorticks_off()
     _plain_ticks(ax, "y")
     ax.set_title(record.title, fontsize="medium")
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
     tidy(ax)
     return figure
 
@@ -179,7 +179,7 @@ def _edges(estimates: Sequence[SpanEstimate]) -> tuple[float, float]:
         1,
         10,
     ]
-    return 0.75 * min(known), 1.33 * max(known)
+    return 0.75 * min(known), 1.4 * max(known)
 
 
 def _plain_ticks(ax: Any, axis: str = "x") -> None:
