@@ -17,7 +17,8 @@ LENGTHS, SOLVED, TRIALS = (5, 10, 20, 40), (4, 4, 3, 0), (4, 4, 4, 4)
 def record(lengths=LENGTHS, solved=SOLVED, trials=TRIALS, rounds=()):
     estimate = estimate_span(lengths, solved, trials)
     x = np.geomspace(lengths[0], lengths[-1], 50)
-    curve = np.array([x, estimate.curve(x), *probability_band(lengths, solved, trials, x)])
+    low, middle, high = probability_band(lengths, solved, trials, x)
+    curve = np.array([x, middle, low, high])
     shares = {T: SolvedShare.of(k, n) for T, k, n in zip(lengths, solved, trials, strict=True)}
     return SpanByLength("title", "accuracy ≥ 0.9", shares, estimate, curve, rounds)
 
@@ -62,6 +63,7 @@ def test_a_search_has_a_row_for_each_round():
 def test_an_open_interval_reaches_the_edge_of_the_data(solved):
     found = record(solved=solved)
     (ax,) = draw_span(found).axes
+    assert {line.get_marker() for line in ax.get_lines()} & {"<", ">"} == {"<" if not any(solved) else ">"}
     interval = next(line for line in ax.get_lines() if line.get_label().startswith("T50"))
     assert all(LENGTHS[0] <= end <= LENGTHS[-1] for end in interval.get_xdata())
     assert f"T50: {found.estimate.short}" in legend(ax)
@@ -75,4 +77,5 @@ def test_the_file_has_the_numbers(tmp_path):
     assert [row[:3] for row in rows[1:]] == [
         [str(T), str(n), str(k)] for T, k, n in zip(LENGTHS, SOLVED, TRIALS, strict=True)
     ]
-    np.testing.assert_allclose([float(row[-1]) for row in rows[1:]], found.estimate.curve(LENGTHS))
+    _, middle, _ = probability_band(LENGTHS, SOLVED, TRIALS, np.array(LENGTHS, float))
+    np.testing.assert_allclose([float(row[-1]) for row in rows[1:]], middle, atol=0.01)

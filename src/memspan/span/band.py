@@ -1,4 +1,4 @@
-"""The band around a fitted curve: for each length, an interval of the probability of solving it."""
+"""The fitted curve and its band: for each length, the probability of solving it and its interval."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ MOST_CURVES = 20_000
 
 def probability_band(
     lengths: Any, solved: Any, trials: Any, at: np.ndarray, share: float = 0.5, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pointwise posterior interval of the probability of solving, at other lengths.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the pointwise posterior interval and median of the probability of solving, at other lengths.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def probability_band(
 
     Returns
     -------
-    low, high : array [points]
+    low, middle, high : array [points]
     """
     likelihood = Likelihood.of(lengths, solved, trials, share)
     lattice = Lattice(share, round(likelihood.tau[0] / STEP), len(likelihood.tau))
@@ -39,8 +39,9 @@ def probability_band(
     slope = np.where(distance > 0, family.beyond[member][:, None], family.before[member][:, None])
     p = (1 - lapse) * np.exp(-np.logaddexp(0, slope * distance + np.log((1 - lapse - share) / share)))
     tail = (1 - level) / 2
-    low, high = np.transpose([_quantiles(column, weights[kept], (tail, 1 - tail)) for column in p.T])
-    return low, high
+    levels = (tail, 0.5, 1 - tail)
+    low, middle, high = np.transpose([_quantiles(column, weights[kept], levels) for column in p.T])
+    return low, middle, high
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
