@@ -50,7 +50,8 @@ def test_the_searches_have_the_settings_of_the_comparison():
     assert (small.hidden, large.hidden) == (8, 16)
     for search in (small, large):
         assert (search.width, search.budget, search.longest, search.share, search.seed) == (0.3, "32", 200, 0.9, 5)
-    assert comparison.labels == ["8", "16"]
+    assert comparison.labels == ["hidden 8", "hidden 16"]
+    assert Comparison(cell="rnn,gru").labels == ["rnn", "gru"]
     assert Comparison(cell="rnn,gru", gain="1,2").labels[1] == "cell rnn, gain 2"
 
 

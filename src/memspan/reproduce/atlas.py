@@ -98,10 +98,10 @@ REPRODUCTION = Reproduction(
     "The atlas: T50 of all cells on four tasks, at an equal number of weights",
     "memspan's own; nothing of this kind is published",
     f"every cell, with the hidden size that gives about {PARAMETERS:,} weights; Adam with learning rate 0.01, "
-    "clipping at 1, batches of 64 sequences, at most 1,500 updates (copying: 3,000). A network has solved a length "
-    "if its accuracy on 10,000 sequences that are drawn after training is at least 0.9. Adaptive searches for T50 with "
-    f"its 95 % interval end at ± {100 * SEARCH['width']:g} %, after {SEARCH['budget']} trainings, or at T = "
-    f"{SEARCH['longest']}.",
+    "clipping at 1, batches of 64, at most 1,500 updates (copying: 3,000). A network has solved a length "
+    "if its accuracy on 10,000 sequences that are drawn after training is at least 0.9. Adaptive searches for "
+    f"T50 with its 95 % interval end at ± {100 * SEARCH['width']:g} %, after {SEARCH['budget']} trainings, or at "
+    f"T = {SEARCH['longest']}.",
     (
         "one learning rate for all cells: a cell whose best learning rate is another one is at a disadvantage. "
         "`memspan compare --tune` removes that.",
