@@ -33,7 +33,18 @@ def rows_of(text):
 
 HELP = {path: help_of(path) for path in [*GROUPS, *LEAVES]}
 ROWS = [(path, *row) for path in LEAVES for row in rows_of(HELP[path])]
-FLAGS = {"--dry-run", "--retry-failed", "--figures", "--plot", "--quick", "--full", "--yes", "--curves", "--force", "--json"}
+FLAGS = {
+    "--dry-run",
+    "--retry-failed",
+    "--figures",
+    "--plot",
+    "--quick",
+    "--full",
+    "--yes",
+    "--curves",
+    "--force",
+    "--json",
+}
 
 every_parameter = pytest.mark.parametrize(
     ("path", "names", "kind", "words"), ROWS, ids=[f"{path} {names[0]}" for path, names, *_ in ROWS]
@@ -41,7 +52,9 @@ every_parameter = pytest.mark.parametrize(
 
 
 def test_every_command_and_parameter_is_looked_at():
-    assert {"span", "study run", "store doctor", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench"} <= {*LEAVES}
+    assert {"span", "study run", "store doctor", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench"} <= {
+        *LEAVES
+    }
     typed = {(path, names[0].removeprefix("--").replace("-", "_")) for path, names, *_ in ROWS}
     assert typed >= {("study run", field) for field in Study.model_fields}
     assert typed >= {("span", field) for field in Search.model_fields}
