@@ -305,6 +305,17 @@ def test_records_have_a_row_for_each_trial_or_each_length(six):
     assert (summary[0]["low"], summary[0]["high"]) == (six.rows[0][0].share.low, six.rows[0][0].share.high)
 
 
+def test_records_have_the_scores_at_other_lengths(make_trial):
+    study = Study(lengths=3, repetitions=2, test_lengths=(6, 9))
+    tests = [{"length": 6, "accuracy": 0.75, "loss": 0.125}, {"length": 9, "accuracy": 0.5, "loss": 0.25}]
+    first, second = StudyResult.of(study, [make_trial(3, tests=tests), make_trial(3, 1, "failed")]).records()
+    names = ["accuracy_at_6", "loss_at_6", "accuracy_at_9", "loss_at_9"]
+    assert [name for name in first if "_at_" in name] == names
+    assert [first[name] for name in names] == [0.75, 0.125, 0.5, 0.25]
+    assert all(math.isnan(second[name]) for name in names)
+    assert first["version"] == 2
+
+
 def test_a_frame_needs_pandas(six, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)  # as if pandas were not installed
     with pytest.raises(NotFound, match=r"^to_frame\(\) needs pandas\. Run `pip install pandas`"):

@@ -92,18 +92,8 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
         row = {"study": entry.name, "configuration": trial.configuration + 1}
         row |= {name.replace(".", "_"): values.get(name) for name in names}
         row |= {"length": trial.length, "repetition": trial.repetition} | _results(trial, curves)
-        row |= tested(trial, study.test_lengths)
+        row |= trial.scores_at(study.test_lengths)
         yield row | {old: row[new] for old, new in renamed.items()}
-
-
-def tested(trial: Trial, lengths: Iterable[int]) -> dict[str, float]:
-    """Return the accuracy and the loss of a trial at each of some test lengths; NaN where it was not scored."""
-    found = {test.length: test for test in trial.tests}
-    return {
-        f"{score}_at_{length}": getattr(found.get(length), score, math.nan)
-        for length in lengths
-        for score in ("accuracy", "loss")
-    }
 
 
 def old_columns(columns: Iterable[str]) -> dict[str, str]:
