@@ -415,6 +415,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "task_parameters",
         "lengths",
         "repetitions",
+        "test_lengths",
         "keep_weights",
         "name",
     }
@@ -540,7 +541,11 @@ def test_what_has_been_looked_up_makes_no_difference():
 
 
 def test_a_study_has_an_end():
-    with pytest.raises(InvalidArgument, match=r"the study must be one of at most 10,000,000 trials, got 70,070"):
+    with pytest.raises(InvalidArgument, match=r"the study must be one of at most 10,000,000 trials, got 70,070,0"):
+        Study(hidden=range(1, 1002), repetitions=10_000)
+    with pytest.raises(
+        InvalidArgument, match=r"the study must be one of at most 100,000 configurations, got 1,00"
+    ):
         Study(hidden=range(1, 1001), seed=range(1001))
 
 

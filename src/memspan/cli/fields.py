@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from pydantic import create_model
 
 from memspan.study.choices import Choices
+from memspan.study.experiment import Experiment
 
 
 def options_of(
@@ -19,14 +20,20 @@ def options_of(
     model : type of Choices
         `Study` or `Search`.
     fields : iterable of str, optional
-        The names of some of its fields; by default all. Those of `model` itself come first.
+        The names of some of its fields; by default all, those of `model` itself first.
     defaults : mapping of str to str, optional
         Defaults to show in the help where they are not those of the model.
     """
-    own = [name for name in model.model_fields if name not in Choices.model_fields]
-    names = [*own, *Choices.model_fields] if fields is None else fields
+    names = _own_first(model) if fields is None else fields
     options = {name: _option(model, name, (defaults or {}).get(name)) for name in names}
     return create_model("Options", **options)
+
+
+def _own_first(model: type[Choices]) -> list[str]:
+    """The fields of a model: its own, then those of every `Experiment`, then those of `Choices`."""
+    general = [name for name in Experiment.model_fields if name not in Choices.model_fields]
+    own = [name for name in model.model_fields if name not in Experiment.model_fields]
+    return [*own, *general, *Choices.model_fields]
 
 
 def given(options: Any) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def _metavar(model: type[Choices], name: str) -> str:
 
 
 def _kind(annotation: Any) -> str:
-    kinds = {int: "INT", float: "FLOAT", str: "TEXT"}
+    kinds = {int: "INT", float: "FLOAT", str: "TEXT", Any: "TEXT"}
     if annotation in kinds:
         return kinds[annotation]
     if get_origin(annotation) is dict:  # each value is an option

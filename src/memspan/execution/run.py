@@ -159,14 +159,15 @@ class StudyRun(Run):
 
     def _train(self, keys: Sequence[Key], store: Store | None) -> None:
         team = self._new_team()
-        assignment = Assignment.of_study(self.study)
-        coordinator = Coordinator(assignment, team, self._keep, self._missing, self._tell, self._interrupts)
         at_once = True
         try:
             plan = make_plan(self.study, keys, team, self._interrupts)
             self._enter(store)
             self._tell(Planned(self.study, self.name, plan, self._counts()))
-            coordinator.run(plan.groups)
+            # The stored study may keep more weights.
+            assignment = Assignment.of_study(self.study if self._entry is None else self._entry.study)
+            arguments = self._keep, self._missing, self._tell, self._interrupts
+            Coordinator(assignment, team, *arguments).run(plan.groups)
             at_once = False
         finally:
             team.close(at_once=at_once)

@@ -164,19 +164,20 @@ class SearchRun(Run):
 
     def _train(self, store: Store | None) -> None:
         team = self._new_team()
-        assignment = Assignment.of_searches(self.searches)
-        coordinator = Coordinator(assignment, team, self._keep, self._missing, self._tell, self._interrupts)
+        configurations = [search.configuration for search in self.searches]
         at_once = True
         try:
-            groups = groups_in_room(assignment.configurations, self._paths.missing(), team)
+            groups = groups_in_room(configurations, self._paths.missing(), team)
             self._enter(store)
+            arguments = self._keep, self._missing, self._tell, self._interrupts
+            coordinator = Coordinator(Assignment.of_searches(self._entered()), team, *arguments)
             while groups:
                 keys = tuple(key for group in groups for key in group)
                 self._announce(keys)
                 coordinator.run(groups)
                 if set(keys) & set(self._paths.missing()):  # another coordinator has stored trials of this round
                     self._paths.add(trial for place in range(len(self.searches)) for trial in self._placed(place))
-                groups = groups_in_room(assignment.configurations, self._paths.missing(), team)
+                groups = groups_in_room(configurations, self._paths.missing(), team)
             at_once = False
         finally:
             team.close(at_once=at_once)
@@ -192,6 +193,11 @@ class SearchRun(Run):
                 self.names[place] = entry.name
                 if self._retry_failed:
                     entry.forget_failed()
+
+    def _entered(self) -> list[Search]:
+        """The searches as they are in the store, which may keep more weights."""
+        pairs = zip(self.searches, self._entries, strict=True)
+        return [search if entry is None or entry.search is None else entry.search for search, entry in pairs]
 
     def _missing(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Return the keys that no other coordinator has stored meanwhile; all have the same configuration."""

@@ -75,7 +75,7 @@ class Catalogue:
         """Return the study of a row. Raise `AnotherStudy` if `study` has other settings, or other code."""
         old = self.study(row, name)
         demand_contained(old, study, name)
-        demand_same_code(self.changed(connection, row, code, name), name)
+        demand_same_code(self.changed(connection, row, code, name), old, name)
         return old
 
     def changed(self, connection: Connection, row: Any, code: Mapping[str, str], name: str) -> list[str]:

@@ -201,7 +201,7 @@ class Entry:
             if row_of_curves is not None:
                 verify(curves, row_of_curves)
                 blob = row_of_curves["data"]
-            found = [test_of(test) for test in of_tests]
+            found = [test for test in map(test_of, of_tests) if test.length in self.study.test_lengths]
             return trial_of(row, self._places[row["configuration"]], blob, found)
         except UNREADABLE as error:
             raise self._damaged(f"T={row['length']}, repetition {row['repetition']}", error) from None
@@ -323,8 +323,7 @@ class Entry:
         where = tests.c.study == self.id, tuple_(*key).between(tuple_(*first), tuple_(*last))
         of_trial: dict[Any, list[dict[str, Any]]] = {}
         for test in connection.execute(select(tests).where(*where).order_by(tests.c.test_length)).mappings():
-            if test["test_length"] in self.study.test_lengths:
-                of_trial.setdefault(tuple(test[column.name] for column in key), []).append(dict(test))
+            of_trial.setdefault(tuple(test[column.name] for column in key), []).append(dict(test))
         for row in rows:
             row["tests"] = of_trial.get(tuple(row[column.name] for column in key), [])
 

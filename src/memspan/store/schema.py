@@ -108,6 +108,8 @@ def _of_a_trial(name: str) -> Table:
     return Table(name, METADATA, *key, Column("data", LargeBinary, nullable=False), _checksum(), whole)
 
 
+curves = _of_a_trial("curves")  # memspan.store.codec
+weights = _of_a_trial("weights")  # safetensors
 tests = Table(
     "tests",
     METADATA,
@@ -119,8 +121,6 @@ tests = Table(
     ForeignKeyConstraint([*KEY], [f"trials.{name}" for name in KEY], ondelete="CASCADE"),
     info={SINCE: 4},
 )
-curves = _of_a_trial("curves")  # memspan.store.codec
-weights = _of_a_trial("weights")  # safetensors
 
 
 def since(part: Table | Column[Any]) -> int:

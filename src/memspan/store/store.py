@@ -223,6 +223,8 @@ class Store:
         AnotherStudy
             As in `enter`.
         """
+        if not isinstance(study, Study):
+            raise InvalidArgument("study", "a Study", shown(study))
         entry = self.existing(study)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
         return [key for key in study.keys if key not in done]
@@ -291,7 +293,10 @@ class Store:
         named = study.model_copy(update={"name": name})
         if isinstance(named, Study):
             return Entry(self.transact, identity, name, named, numbers)
-        covering = named.covering(*self._catalogue.trained(connection, identity))
+        try:
+            covering = named.covering(*self._catalogue.trained(connection, identity))
+        except InvalidArgument as error:  # no search could have trials of such keys
+            raise self._catalogue.damaged(name, error) from None
         return Entry(self.transact, identity, name, covering, numbers, named)
 
 

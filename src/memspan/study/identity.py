@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from memspan.errors import Conflict
+from memspan.errors import Conflict, shown
 from memspan.study.choices import Choices, nested
 from memspan.study.experiment import Experiment
 from memspan.study.fingerprint import RULES, parts_of, unchecked
@@ -123,8 +123,11 @@ def restored(specification: str, name: str | None = None) -> Study | Search:
     fields = {key: field for field, key in KEYS.items()}
     stored = json.loads(specification)
     found = {fields.get(key, key): value for key, value in stored.items() if key not in (CODE, KIND)}
-    kinds: dict[str, type[Study] | type[Search]] = {"study": Study, "search": Search}
-    return kinds[stored.get(KIND, "study")](**found, name=name)
+    kinds: dict[str, type[Study] | type[Search]] = {one.what: one for one in (Study, Search)}
+    kind = stored.get(KIND, Study.what)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"its kind cannot be {shown(kind)}")
+    return kinds[kind](**found, name=name)
 
 
 def code_of(specification: str) -> dict[str, str]:
@@ -173,13 +176,13 @@ def demand_contained(old: Experiment, new: Experiment, name: str) -> None:
         )
 
 
-def demand_same_code(differing: Iterable[str], name: str) -> None:
-    """Raise `AnotherStudy` if `differing` has parts of the study, whose code has changed since it was run."""
+def demand_same_code(differing: Iterable[str], old: Experiment, name: str) -> None:
+    """Raise `AnotherStudy` if `differing` has parts of a study or search, whose code has changed since it ran."""
     if differing := sorted(differing):
         remove = shlex.join(["memspan", "store", "rm", name])
         raise AnotherStudy(
-            f"The code of {', '.join(differing)} has changed since study {name!r} was run. "
-            f"Choose another --name, or delete the study with `{remove}`."
+            f"The code of {', '.join(differing)} has changed since {old.what} {name!r} was run. "
+            f"Choose another --name, or delete the {old.what} with `{remove}`."
         )
 
 

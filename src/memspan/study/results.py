@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLAT = (
     *("length", "repetition", "outcome", "reason", "updates", "accuracy", "loss"),
-    *("seconds", "cpu_seconds", "attempts", "digest"),
+    *("seconds", "cpu_seconds", "attempts", "digest", "version"),
 )
 """The fields of a trial that hold a single value."""
 MOST_WITH_CURVES = 10_000
@@ -257,7 +257,9 @@ class StudyResult(StudySummary):
     def records(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each trial: the varying fields, its key and its results without curves."""
         return [
-            self._varying(trial.configuration) | {name: getattr(trial, name) for name in FLAT}
+            self._varying(trial.configuration)
+            | {name: getattr(trial, name) for name in FLAT}
+            | trial.scores_at(self.study.test_lengths)
             for trial in self.trials
         ]
 

@@ -1,10 +1,11 @@
 """The trial, a pure function of its configuration, length and repetition."""
 
 import hashlib
+import math
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -155,6 +156,15 @@ class Trial(_Record):
     def key(self) -> Key:
         """The key of the trial in its study."""
         return Key(self.configuration, self.length, self.repetition)
+
+    def scores_at(self, lengths: Iterable[int]) -> dict[str, float]:
+        """Return `accuracy_at_40`, `loss_at_40` and so on for each length; NaN where it was not scored."""
+        found = {test.length: test for test in self.tests}
+        return {
+            f"{score}_at_{length}": getattr(found.get(length), score, math.nan)
+            for length in lengths
+            for score in ("accuracy", "loss")
+        }
 
 
 ACCIDENTAL = frozenset({"seconds", "cpu_seconds", "worker", "attempts"})
