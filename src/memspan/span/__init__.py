@@ -2,11 +2,10 @@
 
 from memspan.span.estimate import SpanEstimate, estimate_span, read_span
 from memspan.span.likelihood import Likelihood, quantiles
-from memspan.span.shares import LongestSolved, SolvedShare, longest_solved
+from memspan.span.shares import SolvedShare, longest_solved
 
 __all__ = [
     "Likelihood",
-    "LongestSolved",
     "SolvedShare",
     "SpanEstimate",
     "estimate_span",
