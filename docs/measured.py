@@ -18,7 +18,7 @@ from memspan.reproduce import REPRODUCTIONS, Page
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
-ENGLISH = {15: "fifteen", 20: "twenty"}
+ENGLISH = {15: "fifteen", 21: "twenty-one"}
 
 
 def measured() -> dict[str, str]:

@@ -13,6 +13,9 @@ from .errors import NotFound as NotFound
 from .errors import NotReady as NotReady
 from .errors import UnknownField as UnknownField
 from .errors import UnreadableFile as UnreadableFile
+from .execution import compare as compare
+from .execution import find_span as find_span
+from .execution import run_search as run_search
 from .execution import run_study as run_study
 from .figures import plot_flow as plot_flow
 from .gradcheck import GradientReport as GradientReport
@@ -41,7 +44,11 @@ from .study import StudyResult as StudyResult
 from .study import StudySummary as StudySummary
 from .study import Trial as Trial
 from .study import save_figures as save_figures
+from .study.comparison import Comparison as Comparison
+from .study.comparison_result import Compared as Compared
 from .study.configuration import Configuration as Configuration
+from .study.search import Search as Search
+from .study.search_result import SearchResult as SearchResult
 from .tasks import TASKS as TASKS
 from .tasks import Adding as Adding
 from .tasks import Adding1997 as Adding1997
@@ -59,6 +66,7 @@ from .tasks import Parity as Parity
 from .tasks import Recall as Recall
 from .tasks import SelectiveCopying as SelectiveCopying
 from .tasks import Shape as Shape
+from .tasks import SquareWave as SquareWave
 from .tasks import Task as Task
 from .tasks import generate_samples as generate_samples
 from .tasks import get_task as get_task

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from memspan import Study
+from memspan import Search, Study
 from memspan.cli.app import new_app
 from memspan.cli.mistakes import commands_of, leaves_of
 
@@ -33,7 +33,18 @@ def rows_of(text):
 
 HELP = {path: help_of(path) for path in [*GROUPS, *LEAVES]}
 ROWS = [(path, *row) for path in LEAVES for row in rows_of(HELP[path])]
-FLAGS = {"--dry-run", "--retry-failed", "--figures", "--plot", "--quick", "--full", "--yes", "--curves", "--force"}
+FLAGS = {
+    "--dry-run",
+    "--retry-failed",
+    "--figures",
+    "--plot",
+    "--quick",
+    "--full",
+    "--yes",
+    "--curves",
+    "--force",
+    "--json",
+}
 
 every_parameter = pytest.mark.parametrize(
     ("path", "names", "kind", "words"), ROWS, ids=[f"{path} {names[0]}" for path, names, *_ in ROWS]
@@ -41,9 +52,12 @@ every_parameter = pytest.mark.parametrize(
 
 
 def test_every_command_and_parameter_is_looked_at():
-    assert {"study run", "store doctor", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench"} <= {*LEAVES}
+    assert {"span", "study run", "store doctor", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench"} <= {
+        *LEAVES
+    }
     typed = {(path, names[0].removeprefix("--").replace("-", "_")) for path, names, *_ in ROWS}
     assert typed >= {("study run", field) for field in Study.model_fields}
+    assert typed >= {("span", field) for field in Search.model_fields}
     for path, leaf in LEAVES.items():
         shown = {argument.name for argument in leaf.assemble_argument_collection() if not argument.children}
         assert {names[0] for at, names, *_ in ROWS if at == path} >= {name for name in shown if "." not in name}
@@ -78,6 +92,18 @@ def test_every_parameter_shows_its_type(path, names, kind, words):
         single = {"repetitions": "INT", "keep_weights": "INT", "name": "TEXT"}
         assert kind == single.get(field, kind)
         assert field in single or kind.endswith(",...")
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("study run", ["lengths", "repetitions", "test_lengths", "keep_weights", "name", "task"]),
+        ("span", ["width", "budget", "longest", "share"]),
+    ],
+)
+def test_the_options_of_a_study_or_search_come_before_those_of_every_configuration(path, first):
+    options = [names[0] for at, names, *_ in ROWS if at == path and names[0].startswith("--")]
+    assert options[: len(first)] == [f"--{field.replace('_', '-')}" for field in first]
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import pytest
 from flipped_bits import of_postgres, of_sqlite, unnoticed
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from memspan import NotFound, Store, Study, UnreadableFile, load_study, run_study
+from memspan import NotFound, Store, Study, UnreadableFile, load_study
 from memspan.store.checksums import checksum, sealed, verify
 from memspan.store.repair import diagnose
-from memspan.store.schema import METADATA, VERSION, configurations, curves, trials, weights
+from memspan.store.schema import METADATA, VERSION, configurations, curves, tests, trials, weights
 from memspan.study import Key
-from memspan.study.identity import UncheckedCode
 
 OLD = Path(__file__).parent / "data" / "version-2.sqlite"
-STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=1, name="first")
+STUDY = Study(
+    cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, test_lengths=(7, 9), keep_weights=1, name="first"
+)
+TESTS = [{"length": length, "accuracy": 0.5, "loss": 0.3} for length in STUDY.test_lengths]
 
 
 @pytest.fixture
@@ -33,7 +35,9 @@ def old(tmp_path):
 def kept(opened, make_trial):
     """A study with some of its trials in a store."""
     entry = opened.enter(STUDY)
-    entry.keep([make_trial(3, 0, weights=b"weights"), make_trial(5, 1), make_trial(3, 1, "failed")])
+    entry.keep(
+        [make_trial(3, 0, weights=b"weights", tests=TESTS), make_trial(5, 1, tests=TESTS), make_trial(3, 1, "failed")]
+    )
     return entry
 
 
@@ -68,6 +72,18 @@ def test_nothing_is_not_zero(opened, kept):
     assert failed["loss"] is None
     other = failed | {"loss": 0.0}
     assert checksum(trials, failed) != checksum(trials, other) == checksum(trials, failed | {"loss": -0.0})
+
+
+def test_a_column_that_is_younger_than_checksums_counts_only_if_it_is_set():
+    """So rows that are older than the column keep their checksums."""
+    key = {"study": 1, "configuration": 0, "length": 3, "repetition": 0}
+    texts = dict.fromkeys(("reason", "accuracies", "losses", "engine", "worker", "memspan", "digest"), "x")
+    numbers = {"updates": 4, "accuracy": 0.5, "loss": None, "seconds": 1.0, "cpu_seconds": 1.0, "attempts": 1}
+    old = {**key, **texts, **numbers, "outcome": "solved"}
+    assert checksum(trials, old) == checksum(trials, old | {"version": None})
+    assert len({checksum(trials, old | {"version": version}) for version in (None, 0, 1, 2)}) == 4
+    with pytest.raises(KeyError, match="digest"):  # an older column may not be missing
+        checksum(trials, {name: value for name, value in old.items() if name != "digest"})
 
 
 def test_no_two_rows_are_the_same_bytes():
@@ -131,6 +147,20 @@ def test_a_changed_value_of_any_column_is_noticed(place, opened, kept, table, co
         everything(opened)
 
 
+def test_a_score_at_a_length_that_is_not_asked_for_is_checked_too(place, opened, kept):
+    change(place, "tests", "accuracy")
+    less = opened.enter(STUDY.with_(test_lengths=7))
+    with pytest.raises(UnreadableFile, match="its checksum does not match"):
+        list(less.trials())
+
+
+def test_scores_that_vanish_are_missing(place, opened, kept):
+    """Like weights: the trial is computed again, to the same bits."""
+    before = kept.done()
+    opened.transact(lambda connection: connection.execute(delete(tests)), writes=True)
+    assert before - kept.done() == {Key(0, 3, 0), Key(0, 5, 1)}
+
+
 @pytest.mark.parametrize("table", ["configurations", "trials", "curves"])
 def test_a_row_that_vanishes_is_noticed(place, opened, kept, table):
     if isinstance(place, Path):
@@ -183,13 +213,12 @@ def test_a_store_without_checksums_is_read_and_not_written_to(old):
     assert diagnose(old).sound
 
 
-def test_the_first_run_that_writes_adds_checksums_to_all_rows(old):
+def test_the_first_write_adds_checksums_to_all_rows(old, make_trial):
     before = load_study(old, "diverging")
     first = Store(old).names()[0]
-    grown = before.study.with_(repetitions=3)
-    with pytest.warns(UncheckedCode):  # the store is older than fingerprints
-        after = run_study(grown, old, progress=False)
-    assert as_json(after)[:2] == as_json(before)
+    with Store(old) as store:
+        store.enter(STUDY).keep([make_trial(3, 0, weights=b"weights", tests=TESTS)])
+    assert as_json(load_study(old, "diverging")) == as_json(before)
     assert query(old, "PRAGMA user_version") == [(VERSION,)]
     for table in METADATA.tables:
         assert query(old, f"SELECT count(*) FROM {table} WHERE length(checksum) IS NOT 16") == [(0,)]
@@ -201,8 +230,8 @@ def test_the_first_run_that_writes_adds_checksums_to_all_rows(old):
 
 
 def test_a_row_that_has_lost_its_checksum_is_damaged(old):
-    with Store(old) as store, pytest.warns(UncheckedCode):
-        store.enter(store.find("diverging").study)
+    with Store(old) as store:
+        store.enter(STUDY)
     query(old, "UPDATE trials SET checksum = NULL WHERE study = 2")
     with pytest.raises(UnreadableFile, match="its checksum does not match"):
         load_study(old, "diverging")
@@ -213,12 +242,14 @@ def test_a_store_on_a_server_gets_its_checksums_too(postgres, make_trial):
     import psycopg
 
     postgres.clear()
-    study = STUDY.with_(keep_weights=0)
+    study = STUDY.with_(keep_weights=0, test_lengths=())
     with Store(postgres.url, create=True) as store:
-        store.enter(study).keep([make_trial(3, k) for k in range(2)])
+        store.enter(study).keep([make_trial(3, k, version=1) for k in range(2)])
         before = everything(store)
     with psycopg.connect(postgres.url, autocommit=True) as connection:
-        for table in METADATA.tables:
+        connection.execute("DROP TABLE memspan.tests")
+        connection.execute("ALTER TABLE memspan.trials DROP COLUMN version")
+        for table in METADATA.tables.keys() - {"tests"}:
             connection.execute(f"ALTER TABLE memspan.{table} DROP COLUMN checksum")
         connection.execute("UPDATE memspan.about SET version = 2")
     with Store(postgres.url) as store, Store(postgres.url) as other:

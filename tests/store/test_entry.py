@@ -7,6 +7,7 @@ from memspan import Study, UnreadableFile
 from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA
 from memspan.study import Key
+from memspan.study.trial import VERSION
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
 
@@ -40,6 +41,77 @@ def test_without_curves_all_else_comes_back(opened, make_trial):
     (found,) = entry.trials(curves_too=False)
     assert (found.curve, found.start, found.flow_map) == ([], None, [])
     assert found.accuracy == trial.accuracy
+
+
+def test_the_version_of_a_trial_comes_back(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0), make_trial(3, 1, version=1), make_trial(5, 0, version=7)])
+    assert [trial.version for trial in entry.trials()] == [VERSION, 1, 7]
+    forgotten = update(METADATA.tables["trials"]).where(METADATA.tables["trials"].c.version == 1)
+    opened.transact(lambda connection: connection.execute(forgotten.values(version=None)), writes=True)
+    with pytest.raises(UnreadableFile, match="its checksum does not match"):
+        list(entry.trials())
+
+
+# --- tests at other lengths -----------------------------------------------------------------------------
+
+TESTED = STUDY.with_(test_lengths=(7, 20))
+
+
+def scored_at(*lengths, accuracy=0.5):
+    return [{"length": length, "accuracy": accuracy, "loss": length / 100} for length in lengths]
+
+
+def test_scores_at_other_lengths_come_back_in_their_order(opened, make_trial):
+    entry = opened.enter(TESTED)
+    odd = [{"length": 7, "accuracy": math.nan, "loss": math.inf}, *scored_at(20)]
+    given = [make_trial(3, 0, tests=scored_at(20, 7)), make_trial(5, 1, tests=odd), make_trial(5, 0, "failed")]
+    entry.keep(given)
+    found = {trial.key: trial.tests for trial in entry.trials()}
+    assert [test.length for test in found[0, 3, 0]] == [7, 20]
+    assert found[0, 3, 0][1] == given[0].tests[0]
+    assert [test.model_dump_json() for test in found[0, 5, 1]] == [x.model_dump_json() for x in given[1].tests]
+    assert found[0, 5, 0] == []
+    assert {trial.key: trial.tests for trial in entry.trials(curves_too=False)}[0, 3, 0] == found[0, 3, 0]
+
+
+def test_a_trial_that_lacks_a_score_is_computed_again_and_keeps_the_others(opened, make_trial):
+    opened.enter(STUDY).keep([make_trial(3, 0), make_trial(3, 1), make_trial(5, 0, "failed")])
+    more = opened.enter(TESTED)
+    assert more.done() == {Key(0, 5, 0)}  # a failed one has nothing to score
+    assert more.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 0), Key(0, 3, 1)]
+    assert more.counts() == {5: {"failed": 1}}
+    more.keep([make_trial(3, 0, tests=scored_at(7, 20)), make_trial(3, 1, tests=scored_at(7))])
+    assert more.done() == {Key(0, 3, 0), Key(0, 5, 0)}
+    assert more.missing([Key(0, 3, 0), Key(0, 3, 1)]) == [Key(0, 3, 1)]
+    more.keep([make_trial(3, 1, tests=scored_at(20, accuracy=0.25))])
+    assert more.missing([Key(0, 3, 1)]) == []
+    less, none = (opened.enter(TESTED.with_(test_lengths=lengths)) for lengths in (20, ()))
+    assert [[test.length for test in trial.tests] for trial in less.trials()] == [[20], [20], []]
+    assert [trial.tests for trial in none.trials()] == [[], [], []]
+    assert opened.find("first").study.test_lengths == (7, 20)
+
+
+def test_a_study_grows_by_test_lengths(opened):
+    opened.enter(TESTED)
+    entry = opened.enter(STUDY.with_(test_lengths=9))
+    assert entry.study.test_lengths == (9,)
+    assert opened.find("first").study.test_lengths == (7, 9, 20)
+    assert opened.find("first").study.repetitions == 2
+
+
+def test_many_scores_come_with_their_trials(opened, make_trial, monkeypatch):
+    monkeypatch.setattr("memspan.store.entry.BATCH", 7)
+    entry = opened.enter(TESTED.with_(repetitions=20))
+    plain = {"curve": [], "start": None, "end": None, "flow_map": []}
+    entry.keep(
+        make_trial(length, k, tests=scored_at(7, 20, accuracy=k / 20), **plain)
+        for length in (5, 3)
+        for k in range(20)
+    )
+    assert [
+        (trial.repetition, test.length, test.accuracy) for trial in entry.trials() for test in trial.tests
+    ] == [(k, length, k / 20) for _ in (3, 5) for k in range(20) for length in (7, 20)]
 
 
 def test_keeping_twice_changes_nothing(opened, make_trial):

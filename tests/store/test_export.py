@@ -4,12 +4,19 @@ import math
 
 import pytest
 
-from memspan import Conflict, InvalidArgument, Store, Study
+from memspan import Conflict, InvalidArgument, Search, Store, Study
 from memspan.store.export import export
+from memspan.study.trial import VERSION
 
 STUDY = Study(
-    cell=("rnn", "lstm"), task_parameters={"tolerance": (0.1, 0.2)}, lengths=(3, 5), repetitions=2, name="=cmd()"
+    cell=("rnn", "lstm"),
+    task_parameters={"tolerance": (0.1, 0.2)},
+    lengths=(3, 5),
+    repetitions=2,
+    test_lengths=(7, 40),
+    name="=cmd()",
 )
+TESTS = [{"length": 7, "accuracy": 0.75, "loss": math.inf}, {"length": 40, "accuracy": 0.5, "loss": 0.25}]
 
 
 @pytest.fixture
@@ -17,7 +24,7 @@ def entry(tmp_path, make_trial, diverged_at_once):
     with Store(tmp_path / "store.sqlite", create=True) as store:
         found = store.enter(STUDY)
         odd = diverged_at_once(5, 1).model_copy(update={"configuration": 3, "accuracy": math.nan})
-        solved = make_trial(3, 0, accuracies=[0.9, 1.0], losses=[0.25, math.inf], loss=math.inf)
+        solved = make_trial(3, 0, accuracies=[0.9, 1.0], losses=[0.25, math.inf], loss=math.inf, tests=TESTS)
         found.keep([solved, make_trial(3, 1, "failed"), odd])
         yield found
 
@@ -46,16 +53,36 @@ def test_csv_has_a_row_for_each_trial(entry, tmp_path):
     assert (first["loss"], first["accuracies"], first["losses"]) == ("", "[0.9, 1.0]", "[0.25, null]")
     assert (second["outcome"], second["reason"], second["accuracy"]) == ("failed", "MemoryError: no room", "")
     assert (third["configuration"], third["cell"], third["task_parameters_tolerance"]) == ("4", "lstm", "0.2")
+    assert [row["version"] for row in (first, second, third)] == [str(VERSION)] * 3
+    at_others = ("accuracy_at_7", "loss_at_7", "accuracy_at_40", "loss_at_40")
+    assert [name for name in first if "_at_" in name] == [*at_others]
+    assert [first[name] for name in at_others] == ["0.75", "", "0.5", "0.25"]
+    assert [second[name] for name in at_others] == [third[name] for name in at_others] == [""] * 4
 
 
 def test_json_has_the_specification_too(entry, tmp_path):
     found = json.loads(read(entry, tmp_path, "json", curves=True).read_text())
-    assert found["study"] == "=cmd()"
+    assert (found["study"], found["kind"]) == ("=cmd()", "study")
     assert Study(**found["specification"], name="=cmd()") == STUDY
     first, _, third = found["trials"]
     assert (first["loss"], first["losses"], first["curve"]) == (None, [0.25, None], [0.3, 0.2, 0.1, 0.05])
     assert len(first["start_d_a"]) == 3
     assert third["end_d_a"] == [None] * 5
+    assert (first["accuracy_at_7"], first["loss_at_7"], first["version"]) == (0.75, None, VERSION)
+    assert third["accuracy_at_40"] is None
+
+
+def test_of_a_search_its_own_specification_is_written(tmp_path, make_trial):
+    search = Search(hidden=4, width=0.3, name="found")
+    group = search.new_search().ask()[0]
+    with Store(tmp_path / "store.sqlite", create=True) as store:
+        entry = store.enter(search)
+        entry.keep([make_trial(group.length, group.first)])
+        assert export(store.find("found"), tmp_path / "out.json") == 1
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert (found["study"], found["kind"]) == ("found", "search")
+    assert Search(**found["specification"], name="found") == search
+    assert [(row["length"], row["repetition"]) for row in found["trials"]] == [(group.length, group.first)]
 
 
 def test_parquet_has_columns_of_numbers(entry, tmp_path):
@@ -71,6 +98,8 @@ def test_parquet_has_columns_of_numbers(entry, tmp_path):
         rows = table.to_pylist()
         assert [row["outcome"] for row in rows] == ["solved", "failed", "diverged"]
         assert (rows[0]["losses"], rows[1]["accuracy"], rows[0]["loss"]) == ([0.25, None], None, None)
+        assert (kinds["loss_at_7"], kinds["accuracy_at_40"], kinds["version"]) == ("double", "double", "int64")
+        assert (rows[0]["loss_at_7"], rows[0]["loss_at_40"], rows[2]["loss_at_40"]) == (None, 0.25, None)
         assert ("curve" in kinds) == curves
         (tmp_path / "b").mkdir(exist_ok=True)
 

@@ -1,6 +1,7 @@
 """Stores written to do harm, with valid checksums. Each is reported as damaged, fast and with little memory."""
 
 import json
+import re
 import sqlite3
 import tracemalloc
 import zlib
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from memspan import Store, Study, UnreadableFile
+from memspan import Search, Store, Study, UnreadableFile
 from memspan.store.checksums import checksum
 from memspan.store.export import export
 from memspan.store.repair import diagnose
 from memspan.store.schema import METADATA
 
-STUDY = Study(lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
+STUDY = Study(lengths=(3, 5), repetitions=2, test_lengths=7, keep_weights=0, name="first")
+SEARCH = Search(hidden=4, name="first")
+TESTS = [{"length": 7, "accuracy": 0.5, "loss": 0.25}]
 MOST_BYTES = 400e6
 DEEP = "[" * 200_000
 
@@ -45,6 +48,9 @@ HARMFUL = {
     "a name twice": ("studies", "specification", '{"name": "x"}'),
     "a large number": ("studies", "specification", '{"hidden": 1' + "0" * 5000 + "}"),
     "many trials": ("studies", "specification", '{"repetitions": 1' + "0" * 30 + "}"),
+    "no kind": ("studies", "specification", '{"kind": "poem"}'),
+    "many kinds": ("studies", "specification", '{"kind": ["study"]}'),
+    "another kind": ("studies", "specification", '{"kind": "search", "lengths": [3, 5]}'),
     "deep versions": ("studies", "versions", DEEP),
     "no versions": ("studies", "versions", "7"),
     "a date that is no text": ("studies", "created", b"7"),
@@ -56,6 +62,11 @@ HARMFUL = {
     "updates without end": ("trials", "updates", 10**15 + 0.5),
     "seconds": ("trials", "seconds", -1.0),
     "attempts": ("trials", "attempts", 0),
+    "version": ("trials", "version", 0),
+    "version of no type": ("trials", "version", "new"),
+    "accuracy at another length": ("tests", "accuracy", -0.5),
+    "no other length": ("tests", "test_length", 0),
+    "loss of no type": ("tests", "loss", "much"),
     "outcome": ("trials", "outcome", "won"),
     "deep accuracies": ("trials", "accuracies", DEEP),
     "an object": ("trials", "losses", '{"a": 1}'),
@@ -79,7 +90,7 @@ HARMFUL = {
 def path(tmp_path, make_trial):
     path = tmp_path / "store.sqlite"
     with Store(path, create=True) as store:
-        store.enter(STUDY).keep([make_trial(3, 0), make_trial(5, 1)])
+        store.enter(STUDY).keep([make_trial(3, 0, tests=TESTS), make_trial(5, 1, tests=TESTS)])
     return path
 
 
@@ -100,6 +111,7 @@ def read_all(path, tmp_path):
     with Store(path) as store:
         store.overviews()
         entry = store.find("first")
+        entry.done()
         entry.counts()
         entry.reasons()
         entry.summary()
@@ -119,7 +131,8 @@ def test_harm_is_damage_with_a_name(path, tmp_path, table, column, value):
     assert any(complaint.startswith(f"1 row of {table} cannot be used") for complaint in found.complaints)
     assert peak < 2 * MOST_BYTES
     with Store(tmp_path / "rescued.sqlite") as store:
-        assert [overview.done for overview in store.overviews()] in ([1], [0], [])
+        kept = [overview.done for overview in store.overviews()]
+    assert kept == [2] if table == "tests" else kept in ([1], [0], [])
 
 
 @pytest.mark.parametrize(
@@ -173,3 +186,47 @@ def test_two_studies_of_one_name_are_not_both_saved(path, tmp_path):
     assert not diagnose(path, tmp_path / "rescued.sqlite").sound
     with Store(tmp_path / "rescued.sqlite") as store:
         assert store.names() == ["first"]
+
+
+@pytest.fixture
+def searched(tmp_path, make_trial):
+    """A store with a search and its first trials."""
+    path = tmp_path / "store.sqlite"
+    with Store(path, create=True) as store:
+        group = SEARCH.new_search().ask()[0]
+        store.enter(SEARCH).keep([make_trial(group.length, k) for k in range(group.count)])
+    return path
+
+
+@pytest.mark.parametrize("column", ["length", "repetition"])
+@pytest.mark.parametrize("value", [-1, 0, 2**31 - 1, 2**40])
+def test_a_search_with_trials_that_no_search_can_have_is_damaged_or_ignores_them(searched, tmp_path, column, value):
+    plant(searched, "trials", column, value)
+    plant(searched, "curves", column, value)
+    try:
+        read_all(searched, tmp_path)
+    except UnreadableFile as error:
+        assert re.search(r"store\.sqlite .*(holds|damaged|cannot be read)", str(error))
+    else:
+        with Store(searched) as store:
+            assert store.find("first").result().trials == ()  # the first round is not complete
+    diagnose(searched, tmp_path / "rescued.sqlite")
+
+
+@pytest.mark.parametrize(
+    "specification",
+    [
+        '{"kind": "search", "budget": "much"}',
+        '{"kind": "search", "hidden": [3, 4]}',
+        '{"kind": "search", "lengths": [3]}',
+        '{"kind": "study", "width": 0.1}',
+        '{"kind": null}',
+        '{"kind": "' + "x" * 100_000 + '"}',
+    ],
+)
+def test_a_search_that_cannot_be_one_is_damage(searched, tmp_path, specification):
+    plant(searched, "studies", "specification", specification)
+    with pytest.raises(UnreadableFile, match=r"^Study 'first' in .*store\.sqlite cannot be read ") as caught:
+        read_all(searched, tmp_path)
+    assert len(str(caught.value)) < 1000
+    assert not diagnose(searched).sound

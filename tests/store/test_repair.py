@@ -17,6 +17,7 @@ STUDY = Study(
     batch=4,
     updates=3,
     repetitions=10,
+    test_lengths=(4,),
     name="faults",
     final_batches=1,
 )
@@ -30,7 +31,7 @@ def sound(tmp_path_factory):
 def test_a_sound_store_is_sound(sound, tmp_path):
     found = diagnose(sound, tmp_path / "copy.sqlite")
     assert found.sound
-    assert found.rows == {"studies": 2, "configurations": 3, "trials": 60, "curves": 60, "weights": 6}
+    assert found.rows == {"studies": 2, "configurations": 3, "trials": 60, "curves": 60, "weights": 6, "tests": 60}
     first, second = (load_study(path, "faults") for path in (sound, tmp_path / "copy.sqlite"))
     assert first == second
     assert len(first.trials) == 40
@@ -63,7 +64,7 @@ def test_every_readable_row_can_be_had_as_json(sound, tmp_path):
     zeroed_header(path)
     found = diagnose(path, tmp_path / "rows.jsonl")
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
-    assert len(rows) == sum(found.rows.values()) == 131
+    assert len(rows) == sum(found.rows.values()) == 191
     assert {row["name"] for row in rows if row["table"] == "studies"} == {"faults", "another"}
 
 

@@ -8,13 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, update
 
-from memspan import CELLS, InvalidArgument, NotFound, Store, Study, UnreadableFile, load_study
+from memspan import CELLS, InvalidArgument, NotFound, Search, Store, Study, UnreadableFile, load_study
 from memspan.store import catalogue
 from memspan.store.checksums import sealed
 from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA, configurations, studies
 from memspan.study import Key
-from memspan.study.fingerprint import fingerprints
+from memspan.study.fingerprint import RULES, fingerprints
 from memspan.study.identity import AnotherStudy, UncheckedCode, canonical, specified
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
@@ -144,14 +144,24 @@ def test_a_cell_that_only_failed_may_be_mended_under_the_same_name(opened, make_
 
 def test_a_study_stored_without_fingerprints_is_accepted_with_a_warning_once(opened, make_trial, other_code):
     opened.enter(STUDY).keep([make_trial(3)])
-    row = {name: specified(STUDY)[name] for name in ("specification", "hash")}
-    rewrite(opened, **row)
+    rewrite(opened, **specified(STUDY, {RULES: fingerprints(STUDY)[RULES]}))
     with pytest.warns(UncheckedCode, match=r"study 'first'.*\(cell rnn, cell lstm, task recall\)"):
         opened.enter(STUDY)
     opened.enter(STUDY)
     other_code(1.0)
     with pytest.raises(AnotherStudy):
         opened.enter(STUDY)
+
+
+def test_a_study_of_other_rules_is_refused(opened, make_trial, monkeypatch):
+    opened.enter(STUDY)
+    rewrite(opened, **specified(STUDY))  # as of memspan 0.1, which knew of no rules
+    opened.enter(STUDY).keep([make_trial(3)])  # without results, it is a study of today
+    monkeypatch.setattr("memspan.study.fingerprint.VERSION", 3)
+    for enter in (opened.enter, opened.missing):
+        with pytest.raises(AnotherStudy, match="^The code of the training loop has changed since study 'first' was"):
+            enter(STUDY)
+    assert opened.enter(STUDY.with_(name=None)).done() == set()
 
 
 def test_fingerprints_are_no_part_of_what_a_study_computes(opened, other_code):
@@ -244,13 +254,14 @@ def test_overviews_count(opened, make_trial):
 
 
 def test_a_study_is_taken_out_with_all_that_is_its_own(opened, make_trial):
-    opened.enter(STUDY).keep([make_trial(3, 0, weights=b"some")])
+    tests = [{"length": 9, "accuracy": 0.5, "loss": 0.25}]
+    opened.enter(STUDY).keep([make_trial(3, 0, weights=b"some", tests=tests)])
     opened.enter(STUDY.with_(name="second")).keep([make_trial(3, 0)])
     assert opened.remove("first") == 1
     assert [overview.name for overview in opened.overviews()] == ["second"]
     counted = {name: select(func.count()).select_from(table) for name, table in METADATA.tables.items()}
     counts = {name: opened.transact(lambda c, q=query: c.execute(q).scalar()) for name, query in counted.items()}
-    assert counts == {"studies": 1, "configurations": 2, "trials": 1, "curves": 1, "weights": 0}
+    assert counts == {"studies": 1, "configurations": 2, "trials": 1, "curves": 1, "weights": 0, "tests": 0}
 
 
 def test_an_unknown_name_is_told_the_nearest(opened):
@@ -314,7 +325,9 @@ def test_a_study_of_an_earlier_version_with_fewer_fields_is_the_same_one(tmp_pat
         fields = json.loads(specification)
         del fields["evaluate_every"]
         connection.execute("UPDATE studies SET specification = ?", (json.dumps(fields),))
-        for table in METADATA.tables:
+        connection.execute("DROP TABLE tests")
+        connection.execute("ALTER TABLE trials DROP COLUMN version")
+        for table in METADATA.tables.keys() - {"tests"}:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute("PRAGMA user_version = 2")
         connection.commit()
@@ -328,9 +341,15 @@ def test_a_name_that_is_no_text_is_refused(opened, name):
     for method in (opened.find, opened.count, opened.remove):
         with pytest.raises(InvalidArgument, match=r"^name must be a text, the name of a study, got "):
             method(name)
-    for method in (opened.enter, opened.missing):
-        with pytest.raises(InvalidArgument, match=r"^study must be a Study, got "):
+    for method, kind in (
+        (opened.enter, "a Study or a Search"),
+        (opened.existing, "a Study or a Search"),
+        (opened.missing, "a Study"),
+    ):
+        with pytest.raises(InvalidArgument, match=f"^study must be {kind}, got "):
             method(name)
+    with pytest.raises(InvalidArgument, match=r"^study must be a Study, got Search\("):
+        opened.missing(Search(hidden=4))  # which trials it lacks is decided on its way
 
 
 @pytest.mark.parametrize("place", [3, None, "", b"x"])

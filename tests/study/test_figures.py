@@ -17,10 +17,14 @@ from memspan.study.figures import (
     relevance,
     save_figures,
     shares_record,
+    span_record,
 )
 
 STUDY = Study(lengths=(3, 5), repetitions=3)
-NAMES = ["accuracy", "losses", "gradient-by-lag", "gradient-of-weights-by-lag", "gradient-during-training"]
+NAMES = [
+    *("span", "accuracy", "losses"),
+    *("gradient-by-lag", "gradient-of-weights-by-lag", "gradient-during-training"),
+]
 FIRST, LAST, REST = "before training", "after training: solved", "after training: not solved"
 
 
@@ -173,6 +177,7 @@ def test_every_figure_is_a_png_an_svg_and_its_numbers(tmp_path, result):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "</svg>" in (folder / f"{name}.svg").read_text()
     records = [
+        span_record(result),
         accuracy_record(result),
         loss_record(result),
         norms_record(result, {"d_a": "a"}, ""),
@@ -219,7 +224,7 @@ def test_small_and_odd_studies_are_drawn_whole(drawn, tmp_path, make_trial, dive
 def test_what_diverged_at_once_has_no_curve_and_no_map(drawn, tmp_path, diverged_at_once):
     trials = [diverged_at_once(length, k) for length in (3, 5) for k in range(2)]
     written = save_figures(StudyResult.of(STUDY, trials), tmp_path)
-    assert [path.stem for path in written] == ["accuracy", "gradient-by-lag", "gradient-of-weights-by-lag"]
+    assert [path.stem for path in written] == ["span", "accuracy", "gradient-by-lag", "gradient-of-weights-by-lag"]
 
 
 def test_without_the_first_repetition_there_is_no_map(drawn, tmp_path, make_trial):
@@ -263,9 +268,9 @@ def test_several_configurations_have_a_figure_together_and_their_own_each_in_a_f
 
 def test_of_a_summary_there_are_accuracies_and_shares(drawn, tmp_path, make_trial):
     one = StudySummary.of(STUDY, [make_trial(length, k) for _, length, k in STUDY.keys])
-    assert save_figures(one, tmp_path) == [tmp_path / "accuracy.png"]
+    assert save_figures(one, tmp_path) == [tmp_path / "span.png", tmp_path / "accuracy.png"]
     several = StudySummary.of(SEVERAL, [make_trial(n, k, configuration=c) for c, n, k in SEVERAL.keys])
-    own = [tmp_path / f"cell-{cell}" / "accuracy.png" for cell in ("rnn", "gru")]
+    own = [tmp_path / f"cell-{cell}" / f"{name}.png" for cell in ("rnn", "gru") for name in NAMES[:2]]
     assert save_figures(several, tmp_path) == [tmp_path / "solved.png", *own]
 
 

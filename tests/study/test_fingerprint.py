@@ -13,7 +13,7 @@ import pytest
 
 import memspan
 from memspan import CELLS, TASKS, Study, leaky
-from memspan.study.fingerprint import changed, fingerprint, fingerprints, unchecked
+from memspan.study.fingerprint import RULES, changed, fingerprint, fingerprints, unchecked
 from memspan.study.source import written
 
 MODULE = '''
@@ -194,8 +194,8 @@ def test_recursion_and_cycles_end(imported):
 
 def test_fingerprints_name_what_a_study_uses():
     found = fingerprints(Study(cell="lstm,gru", task="adding/any", init="glorot", lengths=20))
-    assert set(found) == {"cell lstm", "cell gru", "task adding/any", "init glorot"}
-    assert len(set(found.values())) == 4
+    assert set(found) == {"cell lstm", "cell gru", "task adding/any", "init glorot", RULES}
+    assert len(set(found.values())) == 5
 
 
 def test_each_cell_and_task_has_its_own():

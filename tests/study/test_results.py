@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from memspan import InvalidArgument, NotFound, Study, StudyResult, StudySummary, get_task, run_study
+from memspan.span import estimate_span
 from memspan.study.study import Key
 
 STUDY = Study(lengths=(5, 10, 20), repetitions=3)
@@ -55,23 +56,32 @@ def test_a_summary_counts_solved_among_those_that_ran(mixed):
 
 
 def test_the_answer(mixed):
+    found = estimate_span([5, 10, 20], [3, 1, 0], [3, 2, 3])  # one of the nine failed
     assert mixed.longest == 10
-    open_lengths = "at most 20 (3 repetitions cannot tell these lengths apart)"
-    assert str(mixed.longest_range) == open_lengths
-    assert mixed.sentence == f"The longest length solved by at least half of the repetitions is {open_lengths}."
+    assert mixed.estimate == mixed.span() == found
+    assert found.trainings == 8
+    assert mixed.sentence == f"{found}."
+    assert mixed.sentence.startswith("T50 = ")
     assert mixed.complete
+    assert mixed.span(share=0.9, level=0.5) == estimate_span([5, 10, 20], [3, 1, 0], [3, 2, 3], 0.9, 0.5)
+
+
+@pytest.mark.parametrize("wrong", [{"share": 0}, {"share": "half"}, {"level": 1}, {"level": None}])
+def test_share_and_level_are_fractions(mixed, wrong):
+    (name,) = wrong
+    with pytest.raises(InvalidArgument, match=f"^{name} must be a finite number above 0 and below 1, got "):
+        mixed.span(**wrong)
 
 
 def test_no_answer(make_trial):
     result = StudyResult.of(STUDY, [make_trial(5, 0, "unsolved")])
     assert result.longest is None
-    so_far = f"So far (1 of {len(STUDY.keys)} trials): "
-    is_open = "at most 5 (1 repetition cannot tell these lengths apart)."
-    assert result.sentence == f"{so_far}the longest length solved by at least half of the repetitions is {is_open}"
+    assert result.sentence == f"So far (1 of {len(STUDY.keys)} trials): {estimate_span([5], [0], 1)}."
     assert not result.complete
     assert math.isnan(result.summaries()[0].spread)
     failed = StudyResult.of(STUDY, [make_trial(length, k, "failed") for _, length, k in STUDY.keys])
     for nothing in (StudyResult.of(STUDY, []), failed):
+        assert nothing.estimate is None
         assert nothing.sentence == "No trial has run to its end, so there is no answer yet."
     assert failed.failures == ["MemoryError: no room"]
 
@@ -93,7 +103,7 @@ def test_the_table_says_what_was_run_and_what_no_memory_would_score(mixed):
     words = " ".join(text(mixed).split())
     assert STUDY.describe() in words
     assert "After T random numbers in [-1, 1], answer with the first." in words
-    assert "share of correct answers to 10000 held-out sequences: within 0.1 of the label" in words
+    assert "share of correct answers to 10000 sequences drawn after training: within 0.1 of the label" in words
     assert "at most 0.005; chance 0.1" in words
     assert "least mean squared error of an answer that ignores the input is 0.3333" in words
 
@@ -104,7 +114,7 @@ def test_the_table_of_another_task_has_its_rule_its_loss_and_the_trivial_risk_of
     result = StudyResult.of(study, [make_trial(length, loss=risk[3]) for length in study.lengths])
     words = " ".join(text(result).split())
     assert get_task("copying/urnn", items=2, symbols=4).sentence in words
-    assert "10000 held-out sequences: the right class, in the last 2 steps (standard" in words
+    assert "10000 sequences drawn after training: the right class, in the last 2 steps (standard" in words
     assert "at most 0.005; chance 0.25)" in words
     least = "The least cross-entropy (nats) of an answer that ignores the input is "
     assert f"{least}{risk[5]:.4g} to {risk[3]:.4g}." in words
@@ -127,7 +137,8 @@ def test_a_short_length_is_solved_and_a_long_one_is_not():
     assert [trial.outcome for trial in result.trials] == ["solved"] * 3 + ["unsolved"] * 3
     assert (short.share.solved, long.share.solved) == (3, 0)
     assert result.longest == 2
-    assert (result.longest_range.low, result.longest_range.high) == (None, 60)  # three repetitions say little
+    assert result.estimate == estimate_span([2, 60], [3, 0], 3)
+    assert 2 < result.estimate.span < 60
     assert min(short.accuracies) >= study.threshold
     # An untrained network answers near 0: its accuracy is that of chance, its loss the trivial risk.
     np.testing.assert_allclose(long.accuracies, study.configuration.make_task().chance_accuracy(60), atol=0.02)
@@ -176,30 +187,39 @@ def test_a_study_with_one_configuration_is_its_only_part(mixed):
 
 
 def test_each_configuration_has_a_sentence(several):
-    lines = several.sentence.splitlines()
-    answer = "he longest length solved by at least half of the repetitions is at most"
-    why = "(2 repetitions cannot tell these lengths apart)."
-    assert lines == [
-        f"cell rnn, learning rate 0.01: T{answer} 10 {why}",
-        f"cell rnn, learning rate 0.001: T{answer} 10 {why}",
-        f"cell gru, learning rate 0.01: T{answer} 10 {why}",
-        f"cell gru, learning rate 0.001: So far (2 of 4 trials): t{answer} 5 {why}",
+    both, short, none = (estimate_span([5, 10], solved, 2) for solved in ([2, 2], [2, 0], [0, 0]))
+    assert several.sentence.splitlines() == [
+        f"cell rnn, learning rate 0.01: {both}.",
+        f"cell rnn, learning rate 0.001: {short}.",
+        f"cell gru, learning rate 0.01: {none}.",
+        f"cell gru, learning rate 0.001: So far (2 of 4 trials): {estimate_span([5], [2], 2)}.",
     ]
 
 
-def test_what_enough_repetitions_tell_is_said_in_one_number(make_trial):
-    study = STUDY.with_(repetitions=20)
-    solved = {5: 20, 10: 19, 20: 1}
-    trials = [make_trial(n, k, "solved" if k < solved[n] else "unsolved") for _, n, k in study.keys]
-    result = StudyResult.of(study, trials)
-    assert result.sentence == "The longest length solved by at least half of the repetitions is 10."
-    assert result.longest == 10
+def test_without_any_trial_several_configurations_have_one_sentence():
+    assert StudyResult.of(SEVERAL, []).sentence == "No trial has run to its end, so there is no answer yet."
+
+
+def test_more_repetitions_tell_more(make_trial):
+    def answer(repetitions):
+        study = STUDY.with_(repetitions=repetitions)
+        trials = [make_trial(n, k, "solved" if n < 20 else "unsolved") for _, n, k in study.keys]
+        return StudyResult.of(study, trials)
+
+    few, many = answer(3), answer(40)
+    assert (few.longest, many.longest) == (10, 10)
+    assert few.estimate.relative_width > many.estimate.relative_width
+    assert 10 <= many.estimate.low < many.estimate.span < many.estimate.high <= 20
+    study = STUDY.with_(repetitions=40)
     none = StudyResult.of(study, [make_trial(n, k, "unsolved") for _, n, k in study.keys])
-    assert none.sentence == "No length was solved by at least half of the repetitions."
+    assert none.sentence == "T50 is below 5 steps (95 %), from 120 trainings at 3 lengths."
+    every = StudyResult.of(study, [make_trial(n, k) for _, n, k in study.keys])
+    assert (every.estimate.span, every.estimate.high) == (None, None)
+    assert every.sentence.startswith("T50 is at least ")
 
 
 def test_what_is_asked_of_one_configuration_is_not_answered_for_several(several):
-    for ask in (several.summaries, lambda: several.longest, lambda: several.longest_range):
+    for ask in (several.summaries, several.span, lambda: several.longest, lambda: several.estimate):
         with pytest.raises(
             InvalidArgument, match=r"study must be one of a single configuration, .* differ in cell, learning_rate"
         ):
@@ -227,7 +247,7 @@ def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])
     words = " ".join(text(result).split())
     assert "recall, parity. 4 configurations of task, final batches" in words
-    assert "answers to at least 2000 held-out sequences (standard error at most 0.011)" in words
+    assert "answers to at least 2000 sequences drawn after training (standard error at most 0.011)" in words
     assert "within 0.1" not in words
     headings = [cell.strip() for cell in next(x for x in text(result).splitlines() if "┃" in x).split("┃")]
     assert headings[-3:-1] == ["accuracy", "loss"]
@@ -261,7 +281,7 @@ def test_results_are_short_in_a_prompt(six):
     assert texts[3] == "<LengthSummary T=3: solved 1 of 1>"
     assert texts[4].startswith("<Trial T=3, repetition 0, configuration 0: solved, accuracy 0.950, loss 0.01, 4 ")
     assert texts[5].endswith("failed, 'MemoryError: no room'>")
-    assert texts[7] == "Study(cell=('rnn', 'gru'), lengths=(3, 5), repetitions=2, name='mine')"
+    assert texts[7] == "Study(cell=('rnn', 'gru'), name='mine', lengths=(3, 5), repetitions=2)"
     assert len(repr(Study(lengths=range(1, 10_000)))) < 100
 
 
@@ -285,6 +305,17 @@ def test_records_have_a_row_for_each_trial_or_each_length(six):
     assert (summary[0]["low"], summary[0]["high"]) == (six.rows[0][0].share.low, six.rows[0][0].share.high)
 
 
+def test_records_have_the_scores_at_other_lengths(make_trial):
+    study = Study(lengths=3, repetitions=2, test_lengths=(6, 9))
+    tests = [{"length": 6, "accuracy": 0.75, "loss": 0.125}, {"length": 9, "accuracy": 0.5, "loss": 0.25}]
+    first, second = StudyResult.of(study, [make_trial(3, tests=tests), make_trial(3, 1, "failed")]).records()
+    names = ["accuracy_at_6", "loss_at_6", "accuracy_at_9", "loss_at_9"]
+    assert [name for name in first if "_at_" in name] == names
+    assert [first[name] for name in names] == [0.75, 0.125, 0.5, 0.25]
+    assert all(math.isnan(second[name]) for name in names)
+    assert first["version"] == 2
+
+
 def test_a_frame_needs_pandas(six, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)  # as if pandas were not installed
     with pytest.raises(NotFound, match=r"^to_frame\(\) needs pandas\. Run `pip install pandas`"):
@@ -293,4 +324,10 @@ def test_a_frame_needs_pandas(six, monkeypatch):
 
 def test_a_frame_has_the_records(six):
     pytest.importorskip("pandas")
-    assert six.to_frame().to_dict("records") == six.records()
+    frame = six.to_frame().to_dict("records")
+    assert [without_nan(row) for row in frame] == [without_nan(row) for row in six.records()]
+
+
+def without_nan(row):
+    """NaN differs from itself."""
+    return {name: "NaN" if value != value else value for name, value in row.items()}

@@ -13,8 +13,9 @@ from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import MOST
 from memspan.study.configuration import Configuration
+from memspan.study.experiment import LONGEST_NAME
 from memspan.study.identity import restored, specified
-from memspan.study.study import LONGEST_NAME, Key
+from memspan.study.study import Key
 from memspan.training.optimizers import RULES
 
 
@@ -414,6 +415,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "task_parameters",
         "lengths",
         "repetitions",
+        "test_lengths",
         "keep_weights",
         "name",
     }
@@ -539,7 +541,11 @@ def test_what_has_been_looked_up_makes_no_difference():
 
 
 def test_a_study_has_an_end():
-    with pytest.raises(InvalidArgument, match=r"the study must be one of at most 10,000,000 trials, got 70,070"):
+    with pytest.raises(InvalidArgument, match=r"the study must be one of at most 10,000,000 trials, got 70,070,0"):
+        Study(hidden=range(1, 1002), repetitions=10_000)
+    with pytest.raises(
+        InvalidArgument, match=r"the study must be one of at most 100,000 configurations, got 1,00"
+    ):
         Study(hidden=range(1, 1001), seed=range(1001))
 
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 SUMMARY = """How far back can a recurrent network remember, and why does it stop there?
 
-**The first study:**
+**The span of a tanh network on the memory task:**
 
-    memspan study run
+    memspan span
 
 **The options of a command**, with examples:
 
-    memspan study run --help
+    memspan span --help
 """
 
 
@@ -180,9 +180,9 @@ def new_app() -> "App":
 
 def commands() -> tuple[Callable[..., Any], ...]:
     """Return the function or group of every command."""
-    from memspan.cli import bench, cells, flow, gradcheck, reproduce, store, study, tasks
+    from memspan.cli import bench, cells, compare, flow, gradcheck, reproduce, span, store, study, tasks
 
-    listed = (study.study, store.store, tasks.tasks, cells.cells)
+    listed = (span.span, compare.compare, study.study, store.store, tasks.tasks, cells.cells)
     return (*listed, flow.flow, gradcheck.gradcheck, reproduce.reproduce, bench.bench)
 
 

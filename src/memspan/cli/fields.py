@@ -1,4 +1,4 @@
-"""Options made from the fields of a study: each has the type, choices, default and description of its field."""
+"""Options made from the fields of a study or search, with the type, choices, default and description of each."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -6,22 +6,35 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from cyclopts import Parameter
 from pydantic import create_model
 
-from memspan.study import Study
 from memspan.study.choices import Choices
+from memspan.study.experiment import Experiment
+from memspan.study.search import Search
 
 
-def options_of(fields: Iterable[str], defaults: Mapping[str, str] | None = None) -> Any:
-    """Return a class with an option for each field. Its values stay text, which `Study` converts and checks.
+def options_of(
+    model: type[Choices], fields: Iterable[str] | None = None, defaults: Mapping[str, str] | None = None
+) -> Any:
+    """Return a class with an option for each field. Its values stay text, which the model converts and checks.
 
     Parameters
     ----------
-    fields : iterable of str
-        Names of fields of a `Study`.
+    model : type of Choices
+        `Study` or `Search`.
+    fields : iterable of str, optional
+        The names of some of its fields; by default all, those of `model` itself first.
     defaults : mapping of str to str, optional
-        Defaults to show in the help where they are not those of `Study`.
+        Defaults to show in the help where they are not those of the model.
     """
-    options = {name: _option(name, (defaults or {}).get(name)) for name in fields}
+    names = _own_first(model) if fields is None else fields
+    options = {name: _option(model, name, (defaults or {}).get(name)) for name in names}
     return create_model("Options", **options)
+
+
+def _own_first(model: type[Choices]) -> list[str]:
+    """The fields of a model: its own, then those of every `Experiment`, then those of `Choices`."""
+    general = [name for name in Experiment.model_fields if name not in Choices.model_fields]
+    own = [name for name in model.model_fields if name not in Experiment.model_fields]
+    return [*own, *general, *Choices.model_fields]
 
 
 def given(options: Any) -> dict[str, Any]:
@@ -29,14 +42,14 @@ def given(options: Any) -> dict[str, Any]:
     return {name: value for name, value in dict(options).items() if value is not None}
 
 
-def _option(name: str, default: str | None) -> Any:
-    field = Study.model_fields[name]
+def _option(model: type[Choices], name: str, default: str | None) -> Any:
+    field = model.model_fields[name]
     kind: Any = dict[str, str] if name == "task_parameters" else tuple[str, ...]
     choices = _choices(field.annotation)
     parts = [str(field.description)] + [f"Choices: {', '.join(choices)}."] * bool(choices)
     default = _written(field.get_default()) if default is None else default
     parts += [f"[default: {default}]"] * bool(default)
-    option = Parameter(help=" ".join(parts), metavar=_metavar(name), consume_multiple=True, negative="")
+    option = Parameter(help=" ".join(parts), metavar=_metavar(model, name), consume_multiple=True, negative="")
     return (Annotated[kind | None, option], None)
 
 
@@ -46,15 +59,15 @@ def _written(default: Any) -> str:
     return "" if default in (None, {}) else str(default)
 
 
-def _metavar(name: str) -> str:
+def _metavar(model: type[Choices], name: str) -> str:
     """The type of a value, with `,...` if several are allowed."""
-    kind = _kind(Study.model_fields[name].annotation)
-    several = name == "lengths" or name in Choices.model_fields
+    kind = _kind(model.model_fields[name].annotation)
+    several = name.endswith("lengths") or (name in Choices.model_fields and model is not Search)
     return f"{kind},..." if several else kind
 
 
 def _kind(annotation: Any) -> str:
-    kinds = {int: "INT", float: "FLOAT", str: "TEXT"}
+    kinds = {int: "INT", float: "FLOAT", str: "TEXT", Any: "TEXT"}
     if annotation in kinds:
         return kinds[annotation]
     if get_origin(annotation) is dict:  # each value is an option

@@ -24,7 +24,7 @@ USUAL: dict[str, Any] = {"cell": "rnn,lstm,gru", "repetitions": 1, "dtype": "flo
 if TYPE_CHECKING:
     Options = Any
 else:
-    Options = options_of(FIELDS, {"cell": USUAL["cell"]})
+    Options = options_of(Study, FIELDS, {"cell": USUAL["cell"]})
 
 
 def flow(

@@ -1,5 +1,7 @@
-"""Running a study: plan the missing trials, assign them to workers, and store the results."""
+"""Running a study or a search: plan the missing trials, assign them to workers, and store the results."""
 
+from memspan.execution.compare import compare
 from memspan.execution.run import run_study
+from memspan.execution.search import find_span, run_search
 
-__all__ = ["run_study"]
+__all__ = ["compare", "find_span", "run_search", "run_study"]

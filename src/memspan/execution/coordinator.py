@@ -10,11 +10,10 @@ from typing import Any
 from memspan.errors import MemspanError
 from memspan.execution.crashes import Quarantine
 from memspan.execution.events import Advanced, Elsewhere, Finished, Listener, Stopping, WorkerLost
-from memspan.execution.jobs import Job, work
+from memspan.execution.jobs import Assignment, Job, work
 from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, ExecutorFailed, Team, deaths
 from memspan.runtime.interrupts import Interrupts
-from memspan.study.fingerprint import fingerprints
-from memspan.study.study import Key, Study
+from memspan.study.study import Key
 from memspan.study.trial import Stopped, Trial
 
 SECONDS_TO_STOP = 1.5
@@ -24,14 +23,14 @@ AHEAD = 2
 
 
 class Coordinator:
-    """Runs the trials of a study on a team of workers.
+    """Runs trials on a team of workers.
 
     It submits a few more jobs than the team has slots, and drops a future as soon as its trials are stored. If a
     worker is killed, the coordinator splits its job and runs each trial again alone: see `Quarantine`.
 
     Parameters
     ----------
-    study : Study
+    assignment : Assignment
     team : Team
     keep : callable
         Called with trials that have ended. They are stored when it returns.
@@ -45,14 +44,14 @@ class Coordinator:
 
     def __init__(
         self,
-        study: Study,
+        assignment: Assignment,
         team: Team,
         keep: Callable[[Sequence[Trial]], None],
         missing: Callable[[Sequence[Key]], Sequence[Key]],
         tell: Listener,
         interrupts: Interrupts,
     ) -> None:
-        self.study, self.team, self.keep, self.missing = study, team, keep, missing
+        self.assignment, self.team, self.keep, self.missing = assignment, team, keep, missing
         self.tell, self.interrupts = tell, interrupts
         self.waiting: deque[Job] = deque()
         self.quarantine = Quarantine(self._keep, proven=team.exact)
@@ -60,7 +59,6 @@ class Coordinator:
         self.here: Job | None = None  # the job that this process runs inside `submit`
         self.failure: Exception | None = None  # an error of a listener, to be raised after `submit`
         self._tickets = count(1)
-        self._code = tuple(sorted(fingerprints(study).items()))
         team.look = self._look
 
     def run(self, groups: Iterable[Sequence[Key]]) -> None:
@@ -94,10 +92,7 @@ class Coordinator:
         self.team.check()
 
     def _job(self, keys: Sequence[Key]) -> Job:
-        place, length, _ = keys[0]
-        repetitions = tuple(key.repetition for key in keys)
-        configuration, keep_weights = self.study.configurations[place], self.study.keep_weights
-        return Job(next(self._tickets), place, configuration, length, repetitions, keep_weights, code=self._code)
+        return self.assignment.job(next(self._tickets), keys)
 
     def _hand_out(self) -> None:
         """Submit jobs while there is room. Run suspects alone unless crashes can be attributed.

@@ -1,9 +1,11 @@
-"""The events of a running study, which are passed to listeners."""
+"""The events of a running study or search, which are passed to listeners."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from memspan.execution.plan import Plan
+from memspan.span.search import SpanSearch
+from memspan.study.search import Search
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
 
@@ -16,6 +18,19 @@ class Planned:
     name: str
     plan: Plan
     done: dict[int, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Searching:
+    """A round of one or more searches begins. `keys` are the trials to run; none if every search had ended before.
+
+    `names` are those in the store. `paths` have the estimates so far, and what each search asks for.
+    """
+
+    searches: tuple[Search, ...]
+    names: tuple[str, ...]
+    paths: tuple[SpanSearch, ...]
+    keys: tuple[Key, ...]
 
 
 @dataclass(frozen=True)
@@ -68,5 +83,5 @@ class Ended:
     reason: str = ""
 
 
-Event = Planned | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
+Event = Planned | Searching | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
 Listener = Callable[[Event], None]

@@ -4,9 +4,9 @@ import functools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from memspan._version import __version__
 from memspan.errors import MachineFailed
@@ -14,7 +14,8 @@ from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.notices import MARKS, share_marks
 from memspan.study.configuration import Configuration
 from memspan.study.fingerprint import changed, fingerprints
-from memspan.study.study import Key
+from memspan.study.search import Search
+from memspan.study.study import Key, Study
 from memspan.study.trial import Stopped, Trial, run_group
 
 Watcher = Callable[[int, int, int], None]
@@ -23,6 +24,50 @@ Watcher = Callable[[int, int, int], None]
 
 class OtherVersion(MachineFailed):
     """A worker's version of memspan or code differs from the coordinator's, so its results could differ."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What the jobs of a study or of several searches have in common.
+
+    Attributes
+    ----------
+    configurations : sequence of Configuration
+        A key's `configuration` is an index in it.
+    keep_weights : int
+        Repetitions below this number keep their trained weights.
+    test_lengths : tuple of int
+        Lengths at which the trained networks are also scored.
+    code : tuple of (str, str)
+        The fingerprints of the code of the configurations.
+    """
+
+    configurations: Sequence[Configuration]
+    keep_weights: int
+    test_lengths: tuple[int, ...]
+    code: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of_study(cls, study: Study) -> Self:
+        """Return the assignment of a study."""
+        code = tuple(sorted(fingerprints(study).items()))
+        return cls(study.configurations, study.keep_weights, study.test_lengths, code)
+
+    @classmethod
+    def of_searches(cls, searches: Sequence[Search]) -> Self:
+        """Return the assignment of searches. The weights are kept that any of them keeps."""
+        code = {name: text for search in searches for name, text in fingerprints(search).items()}
+        configurations = [search.configuration for search in searches]
+        return cls(
+            configurations, max(search.keep_weights for search in searches), (), tuple(sorted(code.items()))
+        )
+
+    def job(self, ticket: int, keys: Sequence[Key]) -> "Job":
+        """Return the job of some trials of one configuration and length."""
+        place, length, _ = keys[0]
+        repetitions, one = tuple(key.repetition for key in keys), self.configurations[place]
+        kept = self.keep_weights, self.test_lengths
+        return Job(ticket, place, one, length, repetitions, *kept, code=self.code)
 
 
 @dataclass(frozen=True)
@@ -40,6 +85,8 @@ class Job:
     repetitions : tuple of int
     keep_weights : int
         Repetitions below this number keep their trained weights.
+    test_lengths : tuple of int
+        Lengths at which the trained networks are also scored.
     version : str
         The coordinator's version of memspan.
     code : tuple of (str, str)
@@ -52,6 +99,7 @@ class Job:
     length: int
     repetitions: tuple[int, ...]
     keep_weights: int = 0
+    test_lengths: tuple[int, ...] = ()
     version: str = __version__
     code: tuple[tuple[str, str], ...] = ()
 
@@ -94,7 +142,12 @@ def work(job: Job) -> list[Trial]:
     try:
         with one_blas_thread():
             found = run_group(
-                job.configuration, job.length, job.repetitions, observe, keep_weights=job.keep_weights
+                job.configuration,
+                job.length,
+                job.repetitions,
+                observe,
+                keep_weights=job.keep_weights,
+                test_lengths=job.test_lengths,
             )
     except Stopped:
         return []

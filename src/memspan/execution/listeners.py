@@ -1,4 +1,4 @@
-"""Displays of a running study: bars in a terminal, lines in a log, a notebook cell, or JSON for other programs."""
+"""Displays of a running study or search: bars in a terminal, lines in a log, a notebook cell, or JSON."""
 
 import json
 import math
@@ -23,12 +23,13 @@ from memspan.execution.events import (
     Finished,
     Listener,
     Planned,
+    Searching,
     Stopping,
     Waiting,
     WorkerLost,
 )
 from memspan.execution.plan import duration
-from memspan.execution.tally import Tally
+from memspan.execution.tally import SearchTally, Tally
 from memspan.runtime.notices import say
 from memspan.runtime.progress import ipython_shell, plain, surroundings
 from memspan.study.study import Key
@@ -49,6 +50,19 @@ class Shown(Protocol):
 
     def close(self) -> None:
         """End the display after the last event."""
+
+
+def progress_kind(progress: bool | str) -> str:
+    """Return the kind of display for an argument `progress` that may be True or False.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is neither a truth value nor a text.
+    """
+    if not isinstance(progress, bool | str):
+        raise InvalidArgument("progress", f"True, False or one of {', '.join(KINDS)}", shown(progress))
+    return progress if isinstance(progress, str) else "auto" if progress else "none"
 
 
 @contextmanager
@@ -97,14 +111,14 @@ class Lines:
     """A line every few seconds, and one for each unusual event."""
 
     def __init__(self) -> None:
-        self.tally: Tally | None = None
+        self.tally: Tally | SearchTally | None = None
         self.last = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
-        if isinstance(event, Planned):
-            self.tally = Tally(event)
-            self._print(begins(event))
+        self.tally = self.tally or begun(event)
+        if line := begins(event):
+            self._print(line)
         if remark := remark_on(event):
             self._print(remark)
         if self.tally is None:
@@ -118,23 +132,25 @@ class Lines:
         """As in `Shown`."""
 
     def _print(self, text: str) -> None:
-        say(f"study: {text}")
+        say(f"{'span' if isinstance(self.tally, SearchTally) else 'study'}: {text}")
 
 
 class Bars:
     """A bar for the study and one for each length, with the share that solved it."""
 
     def __init__(self) -> None:
-        self.tally: Tally | None = None
+        self.tally: Tally | SearchTally | None = None
         self.lock = threading.Lock()  # Live draws in a separate thread
         self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
-        if isinstance(event, Planned):
-            self.tally = Tally(event)
-            self.live.console.print(Text(begins(event)))
-            if event.plan.groups:
+        if line := begins(event):
+            self.live.console.print(Text(line))
+        if self.tally is None and (tally := begun(event)):
+            with self.lock:
+                self.tally = tally
+            if tally.to_do:
                 self.live.start()
         if remark := remark_on(event):
             self.live.console.print(Text(remark))
@@ -148,9 +164,15 @@ class Bars:
 
     def _draw(self) -> RenderableType:
         with self.lock:
-            return "" if self.tally is None else self._drawn(self.tally)
+            if self.tally is None:
+                return ""
+            table = _spans(self.tally) if isinstance(self.tally, SearchTally) else self._lengths(self.tally)
+            whole = Table.grid(padding=(0, 1))
+            whole.add_row(ProgressBar(total=1.0, completed=self.tally.share, width=24), Text(self.tally.line))
+            running = Text(self.tally.under_way, style="dim", no_wrap=True, overflow="ellipsis")
+            return Group(table, whole, running)
 
-    def _drawn(self, tally: Tally) -> RenderableType:
+    def _lengths(self, tally: Tally) -> Table:
         lengths = [n for n in tally.totals if tally.counts[n].total() < tally.totals[n]] or list(tally.totals)
         lengths = list(tally.totals) if len(tally.totals) <= MOST_LENGTHS else lengths[-MOST_LENGTHS:]
         states = [outcome for outcome in ("diverged", "failed") if tally.all[outcome]]
@@ -163,25 +185,23 @@ class Bars:
             share = f"{counts['solved'] / ran:.0%}" if ran else "–"
             bar = ProgressBar(total=total, completed=counts.total(), width=24)
             table.add_row(str(length), bar, f"{counts.total()}/{total}", share, *(str(counts[s]) for s in states))
-        whole = Table.grid(padding=(0, 1))
-        whole.add_row(ProgressBar(total=1.0, completed=tally.share, width=24), Text(tally.line))
-        return Group(table, whole, Text(tally.under_way, style="dim", no_wrap=True, overflow="ellipsis"))
+        return table
 
 
 class Notebook:
     """A line below the notebook cell, which is updated in place."""
 
     def __init__(self) -> None:
-        self.tally: Tally | None = None
+        self.tally: Tally | SearchTally | None = None
         self.last = 0.0
         self.remarks: list[str] = []
         self.handle: Any = None
 
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
-        if isinstance(event, Planned):
-            self.tally = Tally(event)
-            self.remarks.append(begins(event))
+        self.tally = self.tally or begun(event)
+        if line := begins(event):
+            self.remarks.append(line)
         if remark := remark_on(event):
             self.remarks.append(remark)
         if self.tally is None:
@@ -209,7 +229,9 @@ class Json:
     (`name`, `trials` to run, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their
     `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost`
     (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`,
-    `reason`). NaN and infinite numbers become null.
+    `reason`). A search has `searching` instead of `planned`, once a round (`round`, `trials` to run, and
+    `searches` with the `name`, the `span` so far and the `next` lengths of each). NaN and infinite numbers become
+    null.
     """
 
     def __init__(self) -> None:
@@ -225,13 +247,54 @@ class Json:
         """As in `Shown`."""
 
 
-def begins(event: Planned) -> str:
-    """Return the line with which a study begins."""
+def begun(event: Event) -> Tally | SearchTally | None:
+    """Return the tally of a study or search that begins with this event."""
+    if isinstance(event, Planned):
+        return Tally(event)
+    return SearchTally(event) if isinstance(event, Searching) else None
+
+
+def begins(event: Event) -> str:
+    """Return the line with which a study or a round of a search begins, and an empty text for other events."""
+    if isinstance(event, Searching):
+        return _round_begins(event)
+    if not isinstance(event, Planned):
+        return ""
     done = sum(sum(counts.values()) for counts in event.done.values())
     stored = f" ({done:,} more in the store)" if done else ""
     if not event.plan.groups:
         return f"{plain(event.name)}: nothing to do, all {done:,} trials are in the store"
     return f"{plain(event.name)}: {event.plan.sentence}{stored}"
+
+
+def _round_begins(event: Searching) -> str:
+    tally = SearchTally(event)
+    trained = sum(path.trainings for path in event.paths)
+    if not event.keys:
+        return f"{_named_searches(event)}: nothing to do, all {trained:,} trainings are in the store"
+    head = f"{_named_searches(event)}, round {tally.round}: {len(event.keys)} trainings"
+    if len(event.paths) > 1:
+        going = sum(not path.ended for path in event.paths)
+        return f"{head}; {going} of {len(event.paths)} spans are not yet precise enough"
+    span, lengths = tally.state_of(0)
+    return f"{head} at T={lengths}" + (f"; so far {event.paths[0].estimate}" if span != "–" else "")
+
+
+def _named_searches(event: Searching) -> str:
+    return plain(event.names[0]) if len(event.names) == 1 else f"{len(event.names)} searches"
+
+
+def _spans(tally: SearchTally) -> Table:
+    """The estimates so far, one row for each search that goes on."""
+    table = Table(box=None, pad_edge=False)
+    going = [place for place, path in enumerate(tally.paths) if not path.ended] or list(range(len(tally.paths)))
+    several = len(tally.paths) > 1
+    for heading in [*(["search"] if several else []), "span so far", "next lengths"]:
+        table.add_column(heading, min_width=24)
+    for place in going[:MOST_LENGTHS]:
+        label = [tally.searches[place].describe()] if several else []
+        table.add_row(*map(Text, [*label, *tally.state_of(place)]))
+    return table
 
 
 def remark_on(event: Event) -> str:
@@ -256,6 +319,11 @@ def _contents(event: Event) -> dict[str, Any]:
         done = sum(sum(counts.values()) for counts in event.done.values())
         found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
         return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
+    if isinstance(event, Searching):
+        tally = SearchTally(event)
+        spans = [dict(zip(("span", "next"), tally.state_of(k), strict=True)) for k in range(len(event.paths))]
+        named = [{"name": name, **span} for name, span in zip(event.names, spans, strict=True)]
+        return {"round": tally.round, "trials": len(event.keys), "searches": named}
     if isinstance(event, Advanced):
         return {"trials": [{**_named(key), "updates": done} for key, done in event.updates.items()]}
     if isinstance(event, Finished):

@@ -5,7 +5,7 @@ Time is measured on the workers that will run the study. Memory is counted from 
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -124,7 +124,7 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
     """
     places = Counter(key[:2] for key in keys)  # configuration and length
     available = team.memory()
-    _demand_room(USUAL_BASE // 2 + _largest(study, dict.fromkeys(places, 1)), 1, available)
+    _demand_room(USUAL_BASE // 2 + _largest(study.configurations, dict.fromkeys(places, 1)), 1, available)
     paces = _measure(study, sorted(places), team, interrupts)
     base = max((pace.base for pace in paces.values()), default=USUAL_BASE)
     room = None if available is None else available / team.slots - base
@@ -134,14 +134,31 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
     for place, count in places.items():
         by_time = max(1, round(SECONDS_OF_A_JOB / max(seconds[place] or 1.0, 1e-6)))
         most = min(count, fair, by_time, Board.MEMBERS)
-        while most > 1 and room is not None and _largest(study, {place: most}) > room:
+        while most > 1 and room is not None and _largest(study.configurations, {place: most}) > room:
             most //= 2
         widths[place] = -(-count // -(-count // most))  # the same number of groups, about equally wide
-    size = base + _largest(study, widths)
+    size = base + _largest(study.configurations, widths)
     _demand_room(size, team.slots, available)
     total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
     groups = groups_of(keys, lambda key: widths[key[:2]])
     return Plan(tuple(map(tuple, groups)), total if paces else None, size, team.slots, available)
+
+
+def groups_in_room(choices: Sequence[Configuration], keys: Sequence[Key], team: Team) -> list[list[Key]]:
+    """Divide the trials of a round of searches into groups, if possible `FAIR // 2` for each slot.
+
+    Raises
+    ------
+    TooLarge
+        If the memory does not suffice for the longest length.
+    """
+    width = min(max(1, len(keys) // (FAIR // 2 * team.slots)), Board.MEMBERS)
+    groups = list(groups_of(keys, lambda key: width))
+    widest = Counter[tuple[int, int]]()
+    for group in groups:
+        widest[group[0][:2]] = max(widest[group[0][:2]], len(group))
+    _demand_room(USUAL_BASE + _largest(choices, widest), team.slots, team.memory())
+    return groups
 
 
 def measure(configuration: Configuration, lengths: tuple[int, int], version: str) -> Pace:
@@ -185,9 +202,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
 
 
-def _largest(study: Study, widths: dict[tuple[int, int], int]) -> int:
+def _largest(choices: Sequence[Configuration], widths: Mapping[tuple[int, int], int]) -> int:
     """The bytes of the largest group."""
-    choices = study.configurations
     return max((bytes_of(choices[place], length, width) for (place, length), width in widths.items()), default=0)
 
 

@@ -2,31 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Self
 
-from memspan.errors import InvalidArgument, MemspanError, shown, truth, whole_number
+from memspan.errors import InvalidArgument, shown
 from memspan.execution.coordinator import Coordinator
-from memspan.execution.dask import Dask
-from memspan.execution.events import Ended, Event, Listener, Planned, Waiting
-from memspan.execution.listeners import KINDS, listening
-from memspan.execution.local import Local, end_quietly_in_a_starting_worker
+from memspan.execution.events import Listener, Planned
+from memspan.execution.jobs import Assignment
+from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import Plan, make_plan
+from memspan.execution.running import Run, silent, team_of
 from memspan.execution.teams import Alone, Team
-from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.renamed import checked_keywords
-from memspan.store.database import NoStore
 from memspan.store.entry import Entry
 from memspan.store.store import Store
-from memspan.store.transactions import database
 from memspan.study.identity import default_name
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
-
-MOST_WORKERS = 10_000
-"""The most processes, or jobs at once; each takes about 200 MB."""
 
 
 @checked_keywords()
@@ -86,73 +79,16 @@ def run_study(
         the store.
     """
     make_team = team_of(workers, scheduler, executor)
-    if not isinstance(progress, bool | str):
-        raise InvalidArgument("progress", f"True, False or one of {', '.join(KINDS)}", shown(progress))
-    kind = progress if isinstance(progress, str) else "auto" if progress else "none"
     with (
-        listening(kind, listen) as tell,
+        listening(progress_kind(progress), listen) as tell,
         StudyRun(study, store, make_team, retry_failed=retry_failed, tell=tell) as running,
     ):
         running.run()
         return running.result()
 
 
-def team_of(
-    workers: int = 0, scheduler: str | None = None, executor: Executor | Callable[[], Executor] | None = None
-) -> Callable[[], Team]:
-    """Return a function that makes the team described in `run_study`; nothing is started yet.
-
-    Raises
-    ------
-    InvalidArgument
-        If an argument is wrong, or contradicts another one.
-    """
-    workers = whole_number("workers", workers, least=0, most=MOST_WORKERS)
-    if scheduler == "" or not isinstance(scheduler, str | None):
-        rule = "the address of a Dask scheduler, such as 'tcp://10.0.0.1:8786', or the .json file that it writes"
-        raise InvalidArgument("scheduler", rule, shown(scheduler))
-    if not (executor is None or isinstance(executor, Executor) or callable(executor)):
-        raise InvalidArgument("executor", "an Executor, or a callable that makes one", shown(executor))
-    if scheduler is not None and executor is not None:
-        raise InvalidArgument("scheduler", "left out if an executor is given", shown(scheduler))
-    if scheduler is not None and workers:
-        raise InvalidArgument("workers", "left out with a scheduler, which has its own workers", workers)
-    if scheduler is not None:
-        return lambda: Dask(scheduler)
-    if isinstance(executor, Executor):
-        return lambda: Team(lambda: executor, max(workers, 1), renewable=False)
-    if executor is not None:
-        return lambda: Team(executor, max(workers, 1))
-    if workers:
-        end_quietly_in_a_starting_worker()
-    return (lambda: Local(workers)) if workers else Alone
-
-
-def _silent(event: Event) -> None:
-    """A listener that does nothing."""
-
-
-class StudyRun:
-    """The run of a study: its plan, its execution and its results.
-
-    Use it as a context manager. Inside the `with` block the store is open, and interrupts set a flag. Without a
-    store, trials are kept in memory.
-
-    Parameters
-    ----------
-    study : Study
-    store : path or str, optional
-    make_team : callable
-        Makes the team, as returned by `team_of`.
-    retry_failed : bool
-        Whether to run failed trials again. A trial fails only if the machine fails.
-    tell : Listener
-        Called with each event.
-
-    Raises
-    ------
-    InvalidArgument
-        If an argument has the wrong type, or `store` is not the place of a store.
+class StudyRun(Run):
+    """The run of a study: its plan, its execution and its results. See `Run` for the parameters.
 
     Examples
     --------
@@ -169,25 +105,13 @@ class StudyRun:
         make_team: Callable[[], Team] = Alone,
         *,
         retry_failed: bool = False,
-        tell: Listener = _silent,
+        tell: Listener = silent,
     ) -> None:
         if not isinstance(study, Study):
             raise InvalidArgument("study", "a Study", shown(study))
-        retry_failed = truth("retry_failed", retry_failed)
-        if store is not None:
-            database(store)  # refuses what cannot be the place of a store
-        self.study, self.place, self.name = study, store, study.name or default_name(study)
-        self._make_team, self._retry_failed, self._tell = make_team, retry_failed, tell
-        self._trials: dict[Key, Trial] = {}
+        super().__init__(store, make_team, retry_failed=retry_failed, tell=tell)
+        self.study, self.name = study, study.name or default_name(study)
         self._entry: Entry | None = None
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._interrupts = self._stack.enter_context(noted_interrupts(terminations=True))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
 
     def plan(self) -> Plan:
         """Return the plan of the missing trials. Nothing is written, and only measurements are run."""
@@ -202,26 +126,15 @@ class StudyRun:
         finally:
             team.close()
 
-    def run(self) -> None:
-        """Run the missing trials. The study is entered in its store once its plan shows that it can be run.
-
-        Raises
-        ------
-        KeyboardInterrupt, AnotherStudy, TooLarge, StoreFailed, ExecutorFailed
-            As in `run_study`.
-        """
-        store = self._existing_store()
+    def _prepared(self, store: Store | None) -> Callable[[], None]:
+        """As in `Run`."""
         keys = self._missing_from(store)
-        try:
-            if keys:
-                self._run(keys, store)
-            else:
-                self._entry = self._existing_entry(store)
-                self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
-            self._tell(Ended(True))
-        except (KeyboardInterrupt, MemspanError) as error:
-            self._tell(Ended(False, str(error) or "interrupted"))
-            raise
+        return partial(self._train, keys, store) if keys else partial(self._show, store)
+
+    def _show(self, store: Store | None) -> None:
+        """Tell that every trial is in the store."""
+        self._entry = self._existing_entry(store)
+        self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
 
     def summary(self) -> StudySummary:
         """Return a summary of the trials."""
@@ -237,21 +150,6 @@ class StudyRun:
         with self._interrupts.raised(1):
             return self._entry.result(curves=self.study.size <= MOST_WITH_CURVES)
 
-    def _existing_store(self) -> Store | None:
-        """Return the store if it exists; raise if none could be created there."""
-        if self.place is None:
-            return None
-        try:
-            return self._opened(self.place, create=False)
-        except NoStore:
-            database(self.place).demand_place()
-            return None
-
-    def _opened(self, place: str | Path, *, create: bool) -> Store:
-        store = self._stack.enter_context(Store(place, create=create))
-        store.transact.waiting = lambda reason, seconds: self._tell(Waiting(reason, seconds))
-        return store
-
     def _missing_from(self, store: Store | None) -> Sequence[Key]:
         """Return the keys of all missing trials; failed trials are missing if they are to be retried."""
         if store is None:
@@ -259,25 +157,23 @@ class StudyRun:
         with self._interrupts.raised(2):
             return store.missing(self.study, but_failed=self._retry_failed)
 
-    def _new_team(self) -> Team:
-        with self._interrupts.raised(1):  # a scheduler may take long to answer
-            return self._make_team()
-
-    def _run(self, keys: Sequence[Key], store: Store | None) -> None:
+    def _train(self, keys: Sequence[Key], store: Store | None) -> None:
         team = self._new_team()
-        coordinator = Coordinator(self.study, team, self._keep, self._missing, self._tell, self._interrupts)
         at_once = True
         try:
             plan = make_plan(self.study, keys, team, self._interrupts)
             self._enter(store)
             self._tell(Planned(self.study, self.name, plan, self._counts()))
-            coordinator.run(plan.groups)
+            # The stored study may keep more weights.
+            assignment = Assignment.of_study(self.study if self._entry is None else self._entry.study)
+            arguments = self._keep, self._missing, self._tell, self._interrupts
+            Coordinator(assignment, team, *arguments).run(plan.groups)
             at_once = False
         finally:
             team.close(at_once=at_once)
 
     def _existing_entry(self, store: Store | None) -> Entry | None:
-        """Return a finished study without writing to its store, which may be on a read-only disk."""
+        """Return the entry of a finished study without writing to its store, which may be on a read-only disk."""
         with self._interrupts.raised(2):
             return None if store is None else store.existing(self.study)
 

@@ -1,9 +1,10 @@
-"""The progress of a study, added up from its events."""
+"""The progress of a study or a search, added up from its events."""
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 
-from memspan.execution.events import Advanced, Elsewhere, Event, Finished, Planned, WorkerLost
+from memspan.execution.events import Advanced, Elsewhere, Event, Finished, Planned, Searching, WorkerLost
 from memspan.execution.plan import duration
 from memspan.study.study import Key
 
@@ -78,10 +79,7 @@ class Tally:
     @property
     def under_way(self) -> str:
         """The lengths of the running trials, each with the most updates done at that length."""
-        updates: dict[int, int] = {}
-        for key, done in sorted(self.running.items()):
-            updates[key.length] = max(done, updates.get(key.length, 0))
-        return ", ".join(f"T={length} update {done}" for length, done in updates.items())
+        return lengths_under_way(self.running)
 
     def _end(self, key: Key) -> None:
         self.running.pop(key, None)
@@ -90,3 +88,72 @@ class Tally:
     def _cost(self, key: Key) -> float:
         """The work of a trial: the cost of an update is proportional to its length."""
         return float(key.length * self.cost[key.configuration])
+
+
+class SearchTally:
+    """The progress of one or more searches, added up from their events."""
+
+    def __init__(self, begun: Searching) -> None:
+        self.searches = begun.searches  # a comparison goes on with others after its tuning
+        self.running = dict[Key, int]()
+        self.ended_here, self.lost = 0, 0
+        self.started = time.monotonic()
+        self.add(begun)
+
+    def add(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, Searching):
+            self.searches, self.paths = event.searches, event.paths
+            self.to_do, self.ended_in_round = len(event.keys), 0
+            # The paths go on before the next event, so what describes this round is read here.
+            self.round = 1 + max(len(path.rounds) for path in self.paths)
+            self.before = sum(path.trainings for path in self.paths)
+            self.found = sum(bool(path.ended) for path in self.paths)
+        elif isinstance(event, Advanced):
+            self.running |= event.updates
+        elif isinstance(event, Finished | Elsewhere):
+            keys = [trial.key for trial in event.trials] if isinstance(event, Finished) else event.keys
+            self.ended_in_round += len(keys)
+            self.ended_here += len(keys) if isinstance(event, Finished) else 0
+            for key in keys:
+                self.running.pop(key, None)
+        elif isinstance(event, WorkerLost):
+            self.lost += 1
+            for key in event.keys:
+                self.running.pop(key, None)
+
+    @property
+    def share(self) -> float:
+        """The share of this round's trainings that have ended."""
+        return min(1.0, self.ended_in_round / self.to_do) if self.to_do else 1.0
+
+    @property
+    def line(self) -> str:
+        """The progress in one line."""
+        parts = [f"round {self.round}: {self.ended_in_round} of {self.to_do} trainings"]
+        parts += [f"{self.before:,} before"]
+        if len(self.paths) > 1:
+            parts.append(f"{self.found} of {len(self.paths)} spans found")
+        parts.append(duration(time.monotonic() - self.started))
+        if self.lost:
+            parts.append(f"workers lost: {self.lost}")
+        return ", ".join(parts)
+
+    @property
+    def under_way(self) -> str:
+        """The lengths of the running trials, each with the most updates done at that length."""
+        return lengths_under_way(self.running)
+
+    def state_of(self, place: int) -> tuple[str, str]:
+        """The estimate of a search so far, and the lengths that it trains next."""
+        path = self.paths[place]
+        lengths = ", ".join(str(length) for length in dict.fromkeys(group.length for group in path.ask()))
+        return ("–" if path.estimate is None else path.estimate.short), lengths or "found"
+
+
+def lengths_under_way(running: Mapping[Key, int]) -> str:
+    """The lengths of the running trials, each with the most updates done at that length."""
+    updates: dict[int, int] = {}
+    for key, done in sorted(running.items()):
+        updates[key.length] = max(done, updates.get(key.length, 0))
+    return ", ".join(f"T={length} update {done}" for length, done in updates.items())

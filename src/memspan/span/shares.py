@@ -1,4 +1,4 @@
-"""The share of repetitions that solve each length, and the longest length that at least half of them solve."""
+"""The share of repetitions that solve each length, with its interval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,49 +57,10 @@ class SolvedShare:
         return self.solved / self.trials if self.trials else float("nan")
 
 
-@dataclass(frozen=True)
-class LongestSolved:
-    """The range of the longest length that networks solve with a probability of at least one half.
-
-    The longest length that at least half of the repetitions solved is a maximum over noisy shares. It varies with
-    the seed, and on a fine grid of lengths it is biased upwards. This range instead holds the lengths between
-    which the intervals of the shares cannot decide.
-
-    Attributes
-    ----------
-    low : int or None
-        The longest length whose interval lies at or above one half; None if there is none.
-    high : int or None
-        The longest length whose interval reaches one half; None if there is none.
-    trials : int
-        The largest number of repetitions at a length.
-    """
-
-    low: int | None
-    high: int | None
-    trials: int
-
-    @classmethod
-    def of(cls, shares: Mapping[int, SolvedShare]) -> Self:
-        """Compute the range from the share of each length. Lengths without trials are ignored."""
-        ran = {length: share for length, share in shares.items() if share.trials}
-        low = max((length for length, share in ran.items() if share.low >= 0.5), default=None)
-        high = max((length for length, share in ran.items() if share.high >= 0.5), default=None)
-        return cls(low, high, max((share.trials for share in ran.values()), default=0))
-
-    def __str__(self) -> str:
-        """`20`, `15-30 (10 repetitions cannot tell these lengths apart)`, or `none`."""
-        if self.high is None or self.low == self.high:
-            return "none" if self.high is None else str(self.high)
-        lengths = f"at most {self.high}" if self.low is None else f"{self.low}-{self.high}"
-        repetitions = "1 repetition" if self.trials == 1 else f"{self.trials} repetitions"
-        return f"{lengths} ({repetitions} cannot tell these lengths apart)"
-
-
 def longest_solved(shares: Mapping[int, SolvedShare], least: float = 0.5) -> int | None:
     """Return the longest length that a share of at least `least` of the repetitions solved; None if there is none.
 
-    This describes the given repetitions. `LongestSolved` estimates what holds for others.
+    This describes the given repetitions. `estimate_span` estimates what holds for others.
 
     Parameters
     ----------

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, Select, Table, exists, func, insert, select
 
 from memspan.errors import InvalidArgument, NotFound, UnreadableFile, did_you_mean, shown
-from memspan.store.checksums import columns, sealed, verify
+from memspan.store.checksums import sealed, verify
 from memspan.store.database import Database
-from memspan.store.schema import UNREADABLE, configurations, studies, trials
+from memspan.store.schema import UNREADABLE, columns, configurations, studies, trials
+from memspan.study.experiment import Experiment
 from memspan.study.fingerprint import changed
 from memspan.study.identity import (
     canonical,
@@ -20,6 +21,7 @@ from memspan.study.identity import (
     name_beside,
     restored,
 )
+from memspan.study.search import Search
 from memspan.study.study import Study
 
 
@@ -51,7 +53,14 @@ class Catalogue:
         more = f"D{near}" if near else "`memspan store ls` lists its studies."
         return NotFound(f"No study {shown(name)} in {self.database.place}. {more}")
 
-    def name_of(self, connection: Connection, study: Study, code: Mapping[str, str]) -> str:
+    def trained(self, connection: Connection, identity: int) -> tuple[set[int], int]:
+        """Return the lengths of the trials of a search, and the least number of repetitions that has them all."""
+        mine = trials.c.study == identity
+        lengths = connection.execute(select(trials.c.length).where(mine).distinct()).scalars()
+        last = connection.execute(select(func.max(trials.c.repetition)).where(mine)).scalar()
+        return set(lengths), 1 if last is None else last + 1
+
+    def name_of(self, connection: Connection, study: Experiment, code: Mapping[str, str]) -> str:
         """Return the name of `study`, or a default name that no study with other code has."""
         if study.name is not None:
             return study.name
@@ -60,11 +69,13 @@ class Catalogue:
         other = row is not None and self.changed(connection, row, code, usual)
         return name_beside(usual, code) if other else usual
 
-    def same(self, connection: Connection, row: Any, study: Study, code: Mapping[str, str], name: str) -> Study:
+    def same(
+        self, connection: Connection, row: Any, study: Experiment, code: Mapping[str, str], name: str
+    ) -> Study | Search:
         """Return the study of a row. Raise `AnotherStudy` if `study` has other settings, or other code."""
         old = self.study(row, name)
         demand_contained(old, study, name)
-        demand_same_code(self.changed(connection, row, code, name), name)
+        demand_same_code(self.changed(connection, row, code, name), old, name)
         return old
 
     def changed(self, connection: Connection, row: Any, code: Mapping[str, str], name: str) -> list[str]:
@@ -72,8 +83,8 @@ class Catalogue:
         differing = changed(self.code(row["specification"], name), code)
         return differing if has_results(connection, row["id"]) else []
 
-    def study(self, row: Any, name: str) -> Study:
-        """Return the study of a row, after its checksum has been verified."""
+    def study(self, row: Any, name: str) -> Study | Search:
+        """Return the study or search of a row, after its checksum has been verified."""
         try:
             verify(studies, row)
             return restored(row["specification"], name)
@@ -104,7 +115,7 @@ class Catalogue:
             raise self.damaged(name, f"a configuration: {error}") from None
         return {row["specification"]: row["configuration"] for row in rows}
 
-    def add_configurations(self, connection: Connection, identity: int, study: Study, name: str) -> None:
+    def add_configurations(self, connection: Connection, identity: int, study: Experiment, name: str) -> None:
         """Insert the configurations that the study does not have yet, with the next free numbers."""
         numbers = self.numbers(connection, identity, name)
         new = [text for text in map(canonical, study.configurations) if text not in numbers]

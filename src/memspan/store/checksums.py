@@ -2,8 +2,9 @@
 
 A checksum is 16 bytes of BLAKE2b over the name of the table and all values of the row in the order of the columns,
 keys and blobs included. The lengths of the values come first, and each value begins with a letter for its type, so
-that different rows give different bytes. Stores of schema 2 have no checksums. They are read without, and the
-first run that writes to one adds them.
+that different rows give different bytes. A column that is younger than checksums counts only if it is not NULL, so
+older rows keep their checksums. Stores of schema 2 have no checksums. They are read without, and the first run
+that writes to one adds them, with the columns of later schemas.
 """
 
 import hashlib
@@ -13,7 +14,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     Connection,
     Double,
     Integer,
@@ -29,8 +29,10 @@ from sqlalchemy import (
 )
 
 from memspan.store.database import Database
-from memspan.store.schema import METADATA, VERSION
+from memspan.store.schema import METADATA, VERSION, since
 
+WITH_CHECKSUMS = 3
+"""The first version of the schema with checksums."""
 BYTES = 16
 ROWS_AT_ONCE = 100  # for adding checksums; the weights of one trial may take megabytes
 FLOAT = struct.Struct("<cd")
@@ -58,7 +60,9 @@ def checksum(table: Table, row: Mapping[Any, Any]) -> bytes:
         When a value does not have the type of its column.
     """
     parts = []
-    for name, kind, bytes_of, optional in _contents(table):
+    for name, kind, bytes_of, optional, added in _contents(table):
+        if added > WITH_CHECKSUMS and row.get(name) is None:
+            continue
         value = row[name]
         if isinstance(value, kind):
             parts.append(bytes_of(value))
@@ -83,36 +87,35 @@ def verify(table: Table, row: Mapping[Any, Any]) -> None:
         raise ValueError("its checksum does not match")
 
 
-def columns(table: Table, version: int) -> list[Column[Any]]:
-    """The columns of a table in a store whose schema has that version."""
-    return [column for column in table.c if version >= VERSION or column.name != "checksum"]
-
-
 def seal(connection: Connection, database: Database) -> None:
-    """Bring a store of schema 2 to schema 3 in one transaction: add a checksum to every row."""
+    """Bring a store to the schema of today in one transaction: add columns, and a checksum to every row."""
     if database.version(connection) >= VERSION:
         return
     database.exclude_others(connection)
-    if database.version(connection) >= VERSION:  # another process was faster
+    version = database.version(connection)
+    if version >= VERSION:  # another process was faster
         return
+    METADATA.create_all(connection)  # the tables that later schemas added
     for table in METADATA.sorted_tables:
-        _add_column(connection, database, table)
-        _fill(connection, table)
+        _add_columns(connection, database, table)
+        if version < WITH_CHECKSUMS:
+            _fill(connection, table)
     database.mark(connection, VERSION)
 
 
 @cache
-def _contents(table: Table) -> list[tuple[str, type | tuple[type, ...], Callable[[Any], bytes], bool]]:
-    """For each column but the checksum: its name, Python types, function to bytes, and whether it may be NULL."""
-    return [(c.name, *KINDS[type(c.type)], bool(c.nullable)) for c in table.c if c.name != "checksum"]
+def _contents(table: Table) -> list[tuple[str, type | tuple[type, ...], Callable[[Any], bytes], bool, int]]:
+    """Describe each column but the checksum: name, Python types, function to bytes, nullable or not, `since`."""
+    return [(c.name, *KINDS[type(c.type)], bool(c.nullable), since(c)) for c in table.c if c.name != "checksum"]
 
 
-def _add_column(connection: Connection, database: Database, table: Table) -> None:
+def _add_columns(connection: Connection, database: Database, table: Table) -> None:
     present = {column["name"] for column in inspect(connection).get_columns(table.name, schema=database.schema)}
-    if "checksum" not in present:
-        name = f"{database.schema}.{table.name}" if database.schema else table.name
-        kind = table.c.checksum.type.compile(dialect=connection.dialect)
-        connection.execute(text(f"ALTER TABLE {name} ADD COLUMN checksum {kind}"))
+    name = f"{database.schema}.{table.name}" if database.schema else table.name
+    for column in table.c:
+        if column.name not in present:
+            kind = column.type.compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}"))
 
 
 def _fill(connection: Connection, table: Table) -> None:

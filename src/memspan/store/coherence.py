@@ -5,7 +5,7 @@ from typing import Any
 from memspan.runtime.parsing import parsed_object
 from memspan.store.checksums import verify
 from memspan.store.migration import newer_configuration, newer_study, newer_trial
-from memspan.store.schema import KEY, METADATA, UNREADABLE, trial_of
+from memspan.store.schema import KEY, METADATA, UNREADABLE, test_of, trial_of
 from memspan.study.identity import restored
 from memspan.study.provenance import Provenance
 
@@ -33,8 +33,8 @@ def coherent_rows(found: Rows) -> Rows:
         if (row["study"], row["configuration"]) in places and _key(row) in curves and _is_trial(row, curves)
     ]
     keys = {_key(row) for row in kept["trials"]}
-    for name in ("curves", "weights"):
-        kept[name] = [row for row in sound[name] if _key(row) in keys]
+    for name in ("curves", "weights", "tests"):
+        kept[name] = [row for row in sound[name] if _key(row) in keys and (name != "tests" or _is_test(row))]
     return kept
 
 
@@ -70,6 +70,14 @@ def _is_object(text: str) -> bool:
 def _is_trial(row: dict[str, Any], curves: dict[tuple[Any, ...], dict[str, Any]]) -> bool:
     try:
         trial_of(row, row["configuration"], curves[_key(row)]["data"])
+    except UNREADABLE:
+        return False
+    return True
+
+
+def _is_test(row: dict[str, Any]) -> bool:
+    try:
+        test_of(row)
     except UNREADABLE:
         return False
     return True

@@ -4,26 +4,32 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
 from memspan.errors import UnreadableFile, shown
-from memspan.store.checksums import columns, seal, sealed, verify
+from memspan.store.checksums import seal, sealed, verify
 from memspan.store.database import StoreFailed
 from memspan.store.schema import (
     KEY,
     OUTCOMES,
     UNREADABLE,
+    columns,
     configurations,
     curves,
     rows_of,
+    since,
     studies,
+    test_of,
+    tests,
     trial_of,
     trials,
     weights,
 )
 from memspan.store.transactions import Transactions
 from memspan.study.results import StudyResult, StudySummary
+from memspan.study.search import Search
+from memspan.study.search_result import SearchResult
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
 
@@ -31,18 +37,26 @@ BATCH = 1000  # rows of one query
 
 
 class Entry:
-    """A study in a store, with its trials. `Store.enter` and `Store.find` return entries.
+    """A study or search in a store, with its trials. `Store.enter` and `Store.find` return entries.
 
     Attributes
     ----------
     name : str
     study : Study
+        The study; of a search, the smallest one that has all trials in the store.
+    search : Search or None
     """
 
     def __init__(
-        self, transact: Transactions, identity: int, name: str, study: Study, numbers: Sequence[int]
+        self,
+        transact: Transactions,
+        identity: int,
+        name: str,
+        study: Study,
+        numbers: Sequence[int],
+        search: Search | None = None,
     ) -> None:
-        self._transact, self.id, self.name, self.study = transact, identity, name, study
+        self._transact, self.id, self.name, self.study, self.search = transact, identity, name, study, search
         self._numbers = numbers
         self._places = {number: place for place, number in enumerate(numbers)}
         self._lengths = frozenset(study.lengths)
@@ -52,11 +66,11 @@ class Entry:
 
     def of_configuration(self, place: int) -> "Entry":
         """Return the entry of a single configuration, by its index in `study.configurations`."""
-        study = self.study.only(place)
-        return Entry(self._transact, self.id, self.name, study, [self._numbers[place]])
+        study, search = self.study.only(place), None if self.search is None else self.search.only(place)
+        return Entry(self._transact, self.id, self.name, study, [self._numbers[place]], search)
 
     def done(self, *, but_failed: bool = False) -> set[Key]:
-        """Return the keys of the trials in the store, except trials that lack weights that should be kept.
+        """Return the keys of the trials in the store, except trials that lack a part (`_whole`).
 
         Parameters
         ----------
@@ -64,12 +78,12 @@ class Entry:
             Whether to leave out failed trials.
         """
         key = trials.c.configuration, trials.c.length, trials.c.repetition
-        query = select(*key).where(self._mine(), self._with_weights())
+        query = select(*key).where(self._mine())
         if but_failed:
             query = query.where(trials.c.outcome != "failed")
 
         def work(connection: Connection) -> set[Key]:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.where(self._whole(connection))).all()
             return {Key(self._places[row[0]], *row[1:]) for row in rows if self._has(*row[:2])}
 
         return self._transact(work)
@@ -82,9 +96,12 @@ class Entry:
             trials.c.configuration == self._numbers[configuration],
             trials.c.length == length,
             trials.c.repetition.between(min(keys).repetition, max(keys).repetition),
-            self._with_weights(),
         )
-        done = self._transact(lambda connection: set(connection.execute(query).scalars()))
+
+        def work(connection: Connection) -> set[int]:
+            return set(connection.execute(query.where(self._whole(connection))).scalars())
+
+        done = self._transact(work)
         return [key for key in keys if key.repetition not in done]
 
     def counts(self) -> dict[int, dict[str, int]]:
@@ -93,7 +110,8 @@ class Entry:
 
         def work(connection: Connection) -> dict[int, dict[str, int]]:
             found: dict[int, Counter[str]] = {}
-            query = select(*parts, func.count()).where(self._mine(), self._with_weights()).group_by(*parts)
+            where = self._mine(), self._whole(connection)
+            query = select(*parts, func.count()).where(*where).group_by(*parts)
             for number, length, outcome, count in connection.execute(query):
                 if self._has(number, length):
                     if outcome not in OUTCOMES:
@@ -116,13 +134,13 @@ class Entry:
         StoreFailed
             When the store cannot be written, or the study has been deleted.
         """
-        tables: dict[Any, list[dict[str, Any]]] = {trials: [], curves: [], weights: []}
+        tables: dict[Any, list[dict[str, Any]]] = {trials: [], curves: [], weights: [], tests: []}
         for trial in found:
             key = trial.key
             place = {"study": self.id, "configuration": self._numbers[key.configuration]}
             identity = place | {"length": key.length, "repetition": key.repetition}
-            for table, row in rows_of(trial, identity).items():
-                tables[table].append(sealed(table, row))
+            for table, rows in rows_of(trial, identity).items():
+                tables[table] += [sealed(table, row) for row in rows]
 
         def work(connection: Connection) -> None:
             seal(connection, self._transact.database)
@@ -149,12 +167,14 @@ class Entry:
 
     def _demand_owners(self, connection: Connection) -> None:
         """Refuse rows that belong to no other row, because a damaged key makes a row seem to be missing."""
-        owners = (
+        owners = [
             (configurations, studies, {"study": "id"}),
             (trials, configurations, {name: name for name in KEY[:2]}),
             (curves, trials, {name: name for name in KEY}),
             (weights, trials, {name: name for name in KEY}),
-        )
+        ]
+        if self._has_tests(connection):
+            owners.append((tests, trials, {name: name for name in KEY}))
         for table, owner, key in owners:
             here = or_(table.c.study == self.id, table.c.study.not_in(select(studies.c.id)))
             owned = exists().where(*(owner.c[column] == table.c[name] for name, column in key.items()))
@@ -173,13 +193,16 @@ class Entry:
 
     def _trial(self, row: dict[str, Any]) -> Trial:
         """Return the trial of a row, whose item `curves` is the row of its curves if these were read."""
-        row_of_curves, blob = row.pop("curves", None), None
+        row_of_curves, blob, of_tests = row.pop("curves", None), None, row.pop("tests", [])
         try:
             verify(trials, row)
+            for test in of_tests:
+                verify(tests, test)
             if row_of_curves is not None:
                 verify(curves, row_of_curves)
                 blob = row_of_curves["data"]
-            return trial_of(row, self._places[row["configuration"]], blob)
+            found = [test for test in map(test_of, of_tests) if test.length in self.study.test_lengths]
+            return trial_of(row, self._places[row["configuration"]], blob, found)
         except UNREADABLE as error:
             raise self._damaged(f"T={row['length']}, repetition {row['repetition']}", error) from None
 
@@ -190,11 +213,15 @@ class Entry:
         return UnreadableFile(f"{place} holds a damaged trial: {which} of study {self.name!r} ({said}). {advice}")
 
     def summary(self) -> StudySummary:
-        """Return the summary of the trials. They are read in batches and not kept in memory."""
+        """Return the summary of the trials. Those of a study are read in batches and not kept in memory."""
+        if self.search is not None:
+            return SearchResult.found(self.search, self.trials(curves_too=False))
         return StudySummary.of(self.study, self.trials(curves_too=False))
 
     def result(self, *, curves: bool = True) -> StudyResult:
-        """Return the result of the study with all trials, with or without their curves."""
+        """Return the result of the study or search with all trials, with or without their curves."""
+        if self.search is not None:
+            return SearchResult.found(self.search, self.trials(curves_too=curves))
         return StudyResult.of(self.study, self.trials(curves_too=curves))
 
     def weights(self, key: Key) -> bytes | None:
@@ -247,10 +274,24 @@ class Entry:
         """Whether this study has a length, and a configuration, given by its number in the store."""
         return number in self._places and length in self._lengths
 
-    def _with_weights(self) -> ColumnElement[bool]:
-        """The condition that a trial has its weights if these should be kept; if not, it is computed again."""
-        kept = exists().where(*(weights.c[name] == trials.c[name] for name in KEY))
-        return or_(trials.c.repetition >= self.study.keep_weights, trials.c.outcome == "failed", kept)
+    def _whole(self, connection: Connection) -> ColumnElement[bool]:
+        """The condition that a trial has all that it should have. If not, it is computed again, to the same bits.
+
+        These are the weights that should be kept, and a score at each test length.
+        """
+        kept = exists().where(*_same(weights, trials))
+        parts: list[ColumnElement[bool]] = [or_(trials.c.repetition >= self.study.keep_weights, kept)]
+        if self.study.test_lengths and not self._has_tests(connection):
+            parts.append(false())
+        else:
+            parts += [
+                exists().where(*_same(tests, trials), tests.c.test_length == length)
+                for length in self.study.test_lengths
+            ]
+        return or_(trials.c.outcome == "failed", and_(*parts))
+
+    def _has_tests(self, connection: Connection) -> bool:
+        return self._transact.database.version(connection) >= since(tests)
 
     def _some_rows(
         self, which: Iterable[ColumnElement[bool]], after: tuple[int, int, int], curves_too: bool
@@ -265,13 +306,31 @@ class Entry:
             of_curves = [column for column in columns(curves, version) if column.name not in KEY]
             query = select(*of_trial)
             if curves_too:
-                same = [curves.c[name] == trials.c[name] for name in KEY]
-                query = query.add_columns(*of_curves).outerjoin(curves, and_(*same))
+                query = query.add_columns(*of_curves).outerjoin(curves, and_(*_same(curves, trials)))
             rows = connection.execute(query.where(*where).order_by(*key).limit(BATCH))
             names = [[column.name for column in part] for part in (of_trial, of_curves)]
-            return [_parted(row, *names) for row in rows]
+            found = [_parted(row, *names) for row in rows]
+            if found and self.study.test_lengths and self._has_tests(connection):
+                self._add_tests(connection, found)
+            return found
 
         return self._transact(work)
+
+    def _add_tests(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Give each of these rows of trials an item `tests`, the rows of its scores at other lengths."""
+        key = tests.c.configuration, tests.c.length, tests.c.repetition
+        first, last = (tuple(rows[k][column.name] for column in key) for k in (0, -1))
+        where = tests.c.study == self.id, tuple_(*key).between(tuple_(*first), tuple_(*last))
+        of_trial: dict[Any, list[dict[str, Any]]] = {}
+        for test in connection.execute(select(tests).where(*where).order_by(tests.c.test_length)).mappings():
+            of_trial.setdefault(tuple(test[column.name] for column in key), []).append(dict(test))
+        for row in rows:
+            row["tests"] = of_trial.get(tuple(row[column.name] for column in key), [])
+
+
+def _same(one: Table, other: Table) -> list[ColumnElement[bool]]:
+    """The condition that two rows belong to the same trial."""
+    return [one.c[name] == other.c[name] for name in KEY]
 
 
 def _parted(values: Sequence[Any], of_trial: list[str], of_curves: list[str]) -> dict[str, Any]:

@@ -28,9 +28,10 @@ def export(
 ) -> int:
     """Write the trials of a study to a file, one row each. The file appears when it is complete.
 
-    A row has the study, the number and fields of the configuration, the length, the repetition and the results. In
-    CSV, an apostrophe precedes a text that a spreadsheet would take for a formula. NaN and infinity are empty in
-    CSV, and null in JSON and Parquet.
+    A row has the study, the number and fields of the configuration, the length, the repetition and the results,
+    with the scores at each length of `Study.test_lengths` as `accuracy_at_40` and `loss_at_40`. In CSV, an
+    apostrophe precedes a text that a spreadsheet would take for a formula. NaN and infinity are empty in CSV, and
+    null in JSON and Parquet.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:
         row = {"study": entry.name, "configuration": trial.configuration + 1}
         row |= {name.replace(".", "_"): values.get(name) for name in names}
         row |= {"length": trial.length, "repetition": trial.repetition} | _results(trial, curves)
+        row |= trial.scores_at(study.test_lengths)
         yield row | {old: row[new] for old, new in renamed.items()}
 
 
@@ -141,7 +143,9 @@ def _is_formula(text: str) -> bool:
 
 
 def _write_json(file: IO[bytes], entry: Entry, curves: bool) -> int:
-    head = {"study": entry.name, "specification": entry.study.model_dump(mode="json", exclude={"name"})}
+    experiment = entry.search or entry.study
+    head: dict[str, Any] = {"study": entry.name, "kind": experiment.what}
+    head |= {"specification": experiment.model_dump(mode="json", exclude={"name"})}
     file.write(json.dumps(head)[:-1].encode() + b', "trials": [')
     count = 0
     for row in rows(entry, curves=curves):
@@ -194,9 +198,10 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
     }
     numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "threshold"}
     numbers |= {"seconds", "cpu_seconds"}
+    begin = ("parameters_", "task_parameters_", "accuracy_at_", "loss_at_")
 
     def kind(name: str, value: Any) -> Any:
-        if name in numbers or name.startswith(("parameters_", "task_parameters_")):
+        if name in numbers or name.startswith(begin):
             return pa.float64()
         return kinds.get(type(value), pa.string())
 

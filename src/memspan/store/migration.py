@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from memspan.runtime.parsing import parsed_object
-from memspan.store.checksums import columns
-from memspan.store.schema import UNREADABLE, WITHOUT_CHECKSUMS, configurations, studies, trials
+from memspan.store.schema import UNREADABLE, WITHOUT_CHECKSUMS, columns, configurations, studies, trials
 from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
 from memspan.study.identity import canonical, checksum, code_of, default_name, restored, specified

@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from memspan.errors import InvalidArgument, MemspanError, shown
 from memspan.runtime.files import replaced
 from memspan.runtime.passwords import without_passwords
-from memspan.store.checksums import columns, sealed
+from memspan.store.checksums import sealed
 from memspan.store.coherence import Rows, coherent_rows
 from memspan.store.database import DOCTOR, NoStore, StoreFailed
-from memspan.store.schema import APPLICATION, METADATA, VERSION
+from memspan.store.schema import APPLICATION, METADATA, VERSION, columns, tables
 from memspan.store.sqlite import SQLite, whole_size
 from memspan.store.store import Store
 
@@ -161,13 +161,13 @@ def _read(copy: Path) -> Iterator[tuple[sqlite3.Connection | None, list[str]]]:
         connection.text_factory = lambda text: text.decode(errors="replace")
         try:
             complaints = [row[0] for row in connection.execute(f"PRAGMA integrity_check({MOST_COMPLAINTS})")]
-            tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except BROKEN as error:
-            complaints, tables = [str(error)], set()
+            complaints, present = [str(error)], set()
             with suppress(*BROKEN):
-                tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+                present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         complaints = [line for line in complaints if line != "ok"]
-        yield (connection if tables & set(METADATA.tables) else None), complaints
+        yield (connection if present & set(METADATA.tables) else None), complaints
 
 
 def _write_header(copy: Path) -> None:
@@ -189,7 +189,7 @@ def _lacking(connection: sqlite3.Connection) -> list[str]:
     """The complaints about missing tables and columns."""
     complaints = []
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for table in METADATA.tables.values():
+    for table in tables(version):
         names = ", ".join(f"[{column.name}]" for column in columns(table, version))  # "x" may be a text
         try:
             connection.execute(f"SELECT rowid, {names} FROM {table.name} LIMIT 0")

@@ -5,6 +5,7 @@ Every change of the schema raises `VERSION`. A store with a newer schema is refu
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,12 +23,14 @@ from sqlalchemy import (
 from memspan.errors import MemspanError
 from memspan.runtime.parsing import parsed_json
 from memspan.store.codec import pack, unpack
-from memspan.study.trial import Trial
+from memspan.study.trial import Test, Trial
 from memspan.training.history import Outcome
 
-VERSION = 3
+VERSION = 4
 WITHOUT_CHECKSUMS = 2
-"""The previous version of the schema: the same tables without checksums."""
+"""The last version of the schema without checksums."""
+SINCE = "since"
+"""The key in `Column.info` of the version of the schema that added a column."""
 APPLICATION = 0x6D737061  # "mspa": SQLite's application id
 
 METADATA = MetaData()
@@ -35,7 +38,7 @@ METADATA = MetaData()
 
 def _checksum() -> Column[bytes]:
     """The column for the checksum of all other columns (`memspan.store.checksums`)."""
-    return Column("checksum", LargeBinary)
+    return Column("checksum", LargeBinary, info={SINCE: 3})
 
 
 studies = Table(
@@ -87,6 +90,7 @@ trials = Table(
     Column("memspan", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("digest", Text, nullable=False),
+    Column("version", Integer, info={SINCE: 4}),  # NULL for 1
     _checksum(),
     ForeignKeyConstraint(
         ["study", "configuration"],
@@ -106,20 +110,63 @@ def _of_a_trial(name: str) -> Table:
 
 curves = _of_a_trial("curves")  # memspan.store.codec
 weights = _of_a_trial("weights")  # safetensors
+tests = Table(
+    "tests",
+    METADATA,
+    *_key(),
+    Column("test_length", Integer, primary_key=True),
+    Column("accuracy", Double),  # NULL for NaN, like the loss
+    Column("loss", Double),
+    _checksum(),
+    ForeignKeyConstraint([*KEY], [f"trials.{name}" for name in KEY], ondelete="CASCADE"),
+    info={SINCE: 4},
+)
 
-PLAIN = ("reason", "updates", "seconds", "cpu_seconds", "engine", "worker", "memspan", "attempts", "digest")
+
+def since(part: Table | Column[Any]) -> int:
+    """The version of the schema that added a table or column."""
+    return int(part.info.get(SINCE, 1))
 
 
-def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, dict[str, Any]]:
-    """Return the rows of a trial, one for each table; `key` has the columns of its key."""
+def tables(version: int) -> list[Table]:
+    """The tables of a store whose schema has that version."""
+    return [table for table in METADATA.sorted_tables if since(table) <= version]
+
+
+def columns(table: Table, version: int) -> list[Column[Any]]:
+    """The columns of a table in a store whose schema has that version."""
+    return [column for column in table.c if since(column) <= version]
+
+
+PLAIN = (
+    "version",
+    "reason",
+    "updates",
+    "seconds",
+    "cpu_seconds",
+    "engine",
+    "worker",
+    "memspan",
+    "attempts",
+    "digest",
+)
+
+
+def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, list[dict[str, Any]]]:
+    """Return the rows of a trial in each table; `key` has the columns of its key."""
     row = {name: getattr(trial, name) for name in PLAIN}
     row |= {"outcome": trial.outcome, "reason": trial.reason.replace("\0", "\\0")}
-    row |= {name: None if math.isnan(number := getattr(trial, name)) else number for name in ("accuracy", "loss")}
-    row |= {name: json.dumps(getattr(trial, name)) for name in ("accuracies", "losses")}
-    found: dict[Table, dict[str, Any]] = {trials: key | row, curves: key | {"data": pack(trial)}}
-    if trial.weights is not None:
-        found[weights] = key | {"data": trial.weights}
-    return found
+    row |= _scores(trial) | {name: json.dumps(getattr(trial, name)) for name in ("accuracies", "losses")}
+    return {
+        trials: [key | row],
+        curves: [key | {"data": pack(trial)}],
+        weights: [] if trial.weights is None else [key | {"data": trial.weights}],
+        tests: [key | {"test_length": test.length} | _scores(test) for test in trial.tests],
+    }
+
+
+def _scores(scored: Trial | Test) -> dict[str, float | None]:
+    return {name: None if math.isnan(number := getattr(scored, name)) else number for name in ("accuracy", "loss")}
 
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, MemspanError)
@@ -127,26 +174,43 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Re
 OUTCOMES = frozenset({Outcome.SOLVED, Outcome.UNSOLVED, Outcome.DIVERGED, Outcome.FAILED})
 """The outcomes that a stored trial may have."""
 LEAST = dict.fromkeys(("repetition", "updates", "seconds", "cpu_seconds"), 0) | dict.fromkeys(
-    ("length", "attempts", "curve_every", "flow_every"), 1
+    ("length", "attempts", "curve_every", "flow_every", "version"), 1
 )
 """The smallest allowed value of each field."""
 
 
-def trial_of(row: Any, configuration: int, blob: bytes | None) -> Trial:
-    """Return the trial of a row of `trials`, with the curves in `blob` if that is given.
+def trial_of(row: Any, configuration: int, blob: bytes | None, of_tests: Sequence[Test] = ()) -> Trial:
+    """Return the trial of a row of `trials`, with the curves in `blob` if that is given, and its tests.
 
     Raises
     ------
     UNREADABLE
         When the row is damaged, or has values that no trial can have.
     """
-    fields = {name: row[name] for name in PLAIN}
+    fields = {name: row[name] for name in PLAIN if name != "version"}
+    fields["version"] = 1 if row.get("version") is None else row["version"]
     fields |= {"outcome": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
     fields |= {name: math.nan if row[name] is None else row[name] for name in ("accuracy", "loss")}
     fields |= {name: parsed_json(row[name]) for name in ("accuracies", "losses")}
-    trial = Trial(configuration=configuration, **fields, **(unpack(blob) if blob is not None else {}))
+    curves_of_it = unpack(blob) if blob is not None else {}
+    trial = Trial(configuration=configuration, tests=list(of_tests), **fields, **curves_of_it)
     _demand_possible(trial)
     return trial
+
+
+def test_of(row: Any) -> Test:
+    """Return the score of a row of `tests`.
+
+    Raises
+    ------
+    UNREADABLE
+        When the row has values that no score can have.
+    """
+    accuracy, loss = (math.nan if row[name] is None else row[name] for name in ("accuracy", "loss"))
+    if row["test_length"] < 1:
+        raise ValueError(f"test length cannot be {row['test_length']}")
+    _demand_accuracy(accuracy)
+    return Test(length=row["test_length"], accuracy=accuracy, loss=loss)
 
 
 def _demand_possible(trial: Trial) -> None:
@@ -155,5 +219,9 @@ def _demand_possible(trial: Trial) -> None:
         if not getattr(trial, name) >= least:
             raise ValueError(f"{name} cannot be {getattr(trial, name)}")
     for accuracy in (trial.accuracy, *trial.accuracies):
-        if not (0 <= accuracy <= 1 or math.isnan(accuracy)):
-            raise ValueError(f"accuracy cannot be {accuracy}")
+        _demand_accuracy(accuracy)
+
+
+def _demand_accuracy(accuracy: float) -> None:
+    if not (0 <= accuracy <= 1 or math.isnan(accuracy)):
+        raise ValueError(f"accuracy cannot be {accuracy}")

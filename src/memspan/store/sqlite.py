@@ -16,7 +16,7 @@ from memspan.runtime.files import demand_folder, make_folder
 from memspan.runtime.passwords import without_passwords
 from memspan.store.database import DOCTOR, NoStore, StoreFailed, demand_version, says
 from memspan.store.migration import migrate
-from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS
+from memspan.store.schema import APPLICATION, METADATA, VERSION, WITHOUT_CHECKSUMS, tables
 
 MILLISECONDS_TO_WAIT = 1000
 """How long SQLite waits at a time for another process that writes. It handles no signals meanwhile."""
@@ -148,18 +148,22 @@ class SQLite:
         """Create or migrate the tables if necessary. Otherwise write nothing: the disk may be read-only."""
         with engine.connect() as connection:
             is_store = connection.execute(text("PRAGMA application_id")).scalar_one() == APPLICATION
-            if is_store and self.version(connection) >= WITHOUT_CHECKSUMS and not _missing_tables(connection):
+            if is_store and self.version(connection) >= WITHOUT_CHECKSUMS and not self._missing_tables(connection):
                 return
         with self.writing(engine) as connection:
             if connection.execute(text("PRAGMA application_id")).scalar_one() != APPLICATION:
                 connection.execute(text(f"PRAGMA application_id = {APPLICATION}"))
                 self.mark(connection, VERSION)
                 METADATA.create_all(connection)
-            if missing := _missing_tables(connection):
+            if missing := self._missing_tables(connection):
                 raise UnreadableFile(self._damaged(f"missing tables: {', '.join(sorted(missing))}"))
             if self.version(connection) < WITHOUT_CHECKSUMS:
                 migrate(connection)
                 self.mark(connection, WITHOUT_CHECKSUMS)
+
+    def _missing_tables(self, connection: Connection) -> set[str]:
+        present = set(inspect(connection).get_table_names())
+        return {table.name for table in tables(self.version(connection))} - present
 
     def _damaged(self, why: object) -> str:
         return f"{self.place} is damaged ({why}). {DOCTOR}"
@@ -182,10 +186,6 @@ def whole_size(header: bytes) -> int:
     size = int.from_bytes(header[16:18], "big")
     changes, pages, valid_for = (int.from_bytes(header[at : at + 4], "big") for at in (24, 28, 92))
     return (65536 if size == 1 else size) * pages if changes == valid_for else 0
-
-
-def _missing_tables(connection: Connection) -> set[str]:
-    return METADATA.tables.keys() - set(inspect(connection).get_table_names())
 
 
 def _set_up(connection: Any, record: object) -> None:

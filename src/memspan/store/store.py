@@ -1,4 +1,4 @@
-"""The store: studies and their trials in a database. Only the coordinator writes to it.
+"""The store: studies and searches, and their trials, in a database. Only the coordinator writes to it.
 
 A trial is a pure function of its key. So inserting a trial twice is harmless, two coordinators of one study only
 waste work, and trials lost in a crash are computed again. No locks, leases or partial states are needed.
@@ -24,17 +24,18 @@ from memspan.study.fingerprint import fingerprints
 from memspan.study.identity import UncheckedCode, canonical, grown_by, specified, unchecked_code
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
+from memspan.study.search import Search
 from memspan.study.study import Key, Study
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A study in a store, and how many of its trials have ended. `memspan store ls` shows it.
+    """A study or search in a store, and how many of its trials have ended. `memspan store ls` shows it.
 
     Attributes
     ----------
     name : str
-    study : Study
+    study : Study or Search
     versions : Provenance
         The versions with which the study was first run.
     created : str
@@ -46,19 +47,20 @@ class Overview:
     """
 
     name: str
-    study: Study
+    study: Study | Search
     versions: Provenance
     created: str
     hash: str
     counts: dict[str, int]
 
     def __repr__(self) -> str:
-        return f"<Overview {shown(self.name)}: {self.done:,} of {self.trials:,} trials>"
+        of_all = "" if self.trials is None else f" of {self.trials:,}"
+        return f"<Overview {shown(self.name)}: {self.done:,}{of_all} trials>"
 
     @property
-    def trials(self) -> int:
-        """The number of trials of the whole study."""
-        return self.study.size
+    def trials(self) -> int | None:
+        """The number of trials of the whole study; None for a search, which decides that on its way."""
+        return self.study.size if isinstance(self.study, Study) else None
 
     @property
     def done(self) -> int:
@@ -114,8 +116,8 @@ class Store:
         """The size of all studies together, in bytes."""
         return self.transact(self.transact.database.size)
 
-    def enter(self, study: Study, provenance: Provenance | None = None) -> Entry:
-        """Add a study, or let the study of the same name grow by new lengths, repetitions and values.
+    def enter(self, study: Study | Search, provenance: Provenance | None = None) -> Entry:
+        """Add a study or search, or let that of the same name grow by new lengths, repetitions and values.
 
         Returns
         -------
@@ -159,9 +161,8 @@ class Store:
             whole = sealed(studies, {**found, **specified(grown, was | code)})
             connection.execute(update(studies).where(studies.c.id == found["id"]).values(**whole))
             self._catalogue.add_configurations(connection, found["id"], grown, name)
-            return self._entry(
-                connection, found["id"], study.model_copy(update={"keep_weights": grown.keep_weights}), name
-            )
+            wanted = study.model_copy(update={"keep_weights": grown.keep_weights})
+            return self._entry(connection, found["id"], wanted, name)
 
         entry = self.transact(work, writes=True)
         if unknown:
@@ -187,7 +188,7 @@ class Store:
 
         return self.transact(work)
 
-    def existing(self, study: Study) -> Entry | None:
+    def existing(self, study: Study | Search) -> Entry | None:
         """Return the entry that `enter` would return if the store has the study, else None. Nothing is written.
 
         Raises
@@ -222,6 +223,8 @@ class Store:
         AnotherStudy
             As in `enter`.
         """
+        if not isinstance(study, Study):
+            raise InvalidArgument("study", "a Study", shown(study))
         entry = self.existing(study)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
         return [key for key in study.keys if key not in done]
@@ -283,11 +286,18 @@ class Store:
             raise self._catalogue.damaged(name, f"its versions cannot be read: {error}") from None
         return Overview(name, study, versions, row["created"], row["hash"], counts)
 
-    def _entry(self, connection: Connection, identity: int, study: Study, name: str) -> Entry:
+    def _entry(self, connection: Connection, identity: int, study: Study | Search, name: str) -> Entry:
         """The entry of `study`. A configuration that is not in the store gets a number that no trial has."""
         stored = self._catalogue.numbers(connection, identity, name)
         numbers = [stored.get(canonical(one), -1 - k) for k, one in enumerate(study.configurations)]
-        return Entry(self.transact, identity, name, study.model_copy(update={"name": name}), numbers)
+        named = study.model_copy(update={"name": name})
+        if isinstance(named, Study):
+            return Entry(self.transact, identity, name, named, numbers)
+        try:
+            covering = named.covering(*self._catalogue.trained(connection, identity))
+        except InvalidArgument as error:  # no search could have trials of such keys
+            raise self._catalogue.damaged(name, error) from None
+        return Entry(self.transact, identity, name, covering, numbers, named)
 
 
 @checked_keywords()
@@ -312,7 +322,7 @@ def load_study(store: str | Path, name: str) -> StudyResult:
         return opened.find(name).result()
 
 
-def _a_study(study: Study) -> Study:
-    if not isinstance(study, Study):
-        raise InvalidArgument("study", "a Study", shown(study))
+def _a_study(study: Study | Search) -> Study | Search:
+    if not isinstance(study, Study | Search):
+        raise InvalidArgument("study", "a Study or a Search", shown(study))
     return study

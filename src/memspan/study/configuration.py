@@ -53,6 +53,12 @@ class Configuration(Choices):
             rng=rng,
         )
 
+    @property
+    def solved(self) -> str:
+        """What solves a length, in words. The held-out sequences are drawn after training has ended."""
+        samples = self.final_batches * self.evaluation_samples
+        return f"accuracy of at least {self.threshold:g} on {samples:,} sequences drawn after training"
+
     def describe(self) -> str:
         """Return one line for headings: cell, size, initial weights and optimiser."""
         init = f"{self.init or CELLS[self.cell].init} init"

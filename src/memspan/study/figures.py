@@ -11,16 +11,20 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, shown
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
+from memspan.figures.beyond import AccuracyBeyond, draw_beyond
 from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
 from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
 from memspan.figures.losses import Curve, LossByLength, draw_losses
+from memspan.figures.span import RoundOfSearch, SpanByLength, draw_span
 from memspan.figures.style import save
 from memspan.runtime.files import make_folder
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
+from memspan.span.band import probability_band
 from memspan.study.flow import MOMENTS, flows_of, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
+from memspan.study.search_result import SearchResult
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.tasks import Task
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 80  # characters of a title that fit onto the narrowest figure
+CURVE_POINTS = 200  # of a fitted curve
 SEQUENCES = 1000  # sample that estimates which steps hold the answer
 
 
@@ -102,7 +107,10 @@ def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder
 
 
 def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    yield from _span_figure(result)
     yield "accuracy", accuracy_record(result), draw_accuracy
+    if result.study.test_lengths:
+        yield "accuracy-beyond", beyond_record(result), draw_beyond
     if not isinstance(result, StudyResult):
         return
     yield "losses", loss_record(result), draw_losses
@@ -112,6 +120,70 @@ def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "
     weights = norms_record(result, quantities, "What each time step contributes to the gradient of the weights")
     yield "gradient-of-weights-by-lag", weights, draw_norms
     yield "gradient-during-training", map_record(result), draw_map
+
+
+@checked_keywords()
+def save_span(result: StudySummary, folder: str | Path) -> list[Path]:
+    """Draw the span of a study or search of one configuration as `span.png`, with an SVG and a CSV beside it.
+
+    Raises
+    ------
+    InvalidArgument
+        As in `save_figures`.
+    """
+    folder = Path(folder)
+    make_folder(folder, "folder")
+    return _saved(_span_figure(result), folder)
+
+
+def _span_figure(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    if any(row.share.trials for row in result.summaries()):
+        yield "span", span_record(result), draw_span
+
+
+def span_record(result: StudySummary) -> SpanByLength:
+    """The solved shares, the fitted curve with its band, and the rounds of a search."""
+    rows = [row for row in result.summaries() if row.share.trials]
+    estimate = result.estimate
+    assert estimate is not None
+    shares = {row.length: row.share for row in rows}
+    counts = (
+        list(shares),
+        [share.solved for share in shares.values()],
+        [share.trials for share in shares.values()],
+    )
+    x = np.geomspace(min(shares), max(max(shares), min(shares) + 1), CURVE_POINTS)
+    low, middle, high = probability_band(*counts, x, estimate.share, estimate.level)
+    path = result.path.rounds if isinstance(result, SearchResult) else ()
+    rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path)
+    return SpanByLength(
+        _span_title(result),
+        _threshold(result),
+        shares,
+        estimate,
+        np.array([x, middle, low, high]),
+        rounds,
+    )
+
+
+def _span_title(result: StudySummary) -> str:
+    """The question, the network, the trivial risk and the number of repetitions."""
+    configuration, rows = result.study.configuration, result.summaries()
+    task = configuration.make_task()
+    least, most = (end(row.share.trials for row in rows if row.share.trials) for end in (min, max))
+    repetitions = f"{most}" if least == most else f"{least} to {most}"
+    risks = {f"{end(task.trivial_risk(row.length) for row in rows):.3g}" for end in (min, max)}
+    chances = {f"{end(task.chance_accuracy(row.length) for row in rows):.3g}" for end in (min, max)}
+    facts = (
+        f"{repetitions} repetitions a length; answers that ignore the input have an accuracy of at most "
+        f"{' to '.join(sorted(chances))} and a loss of at least {' to '.join(sorted(risks))}"
+    )
+    return "\n".join([_title(f"{task.name}: {task.sentence}", result), *wrap(facts, WIDTH)])
+
+
+def _threshold(result: StudySummary) -> str:
+    configuration = result.study.configuration
+    return f"accuracy ≥ {configuration.threshold:g}, {configuration.make_task().rule}"
 
 
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
@@ -135,6 +207,13 @@ def shares_record(result: StudySummary) -> SharesByLength:
     }
     tasks = ", ".join(result.study.values()["task"])
     return SharesByLength(f"{tasks}: {result.study.describe()}", shares)
+
+
+def beyond_record(result: StudySummary) -> AccuracyBeyond:
+    """The accuracies at the test lengths, after training at each length."""
+    tests = {row.length: row.tests for row in result.summaries() if row.tests}
+    title = _title("Accuracy at T' after training at T", result)
+    return AccuracyBeyond(title, result.study.configuration.threshold, tests)
 
 
 def loss_record(result: StudyResult) -> LossByLength:

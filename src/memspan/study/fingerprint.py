@@ -21,6 +21,7 @@ from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.losses import MeanLoss
 from memspan.study.choices import Choices
 from memspan.study.source import names_in, source_of, top_level_source
+from memspan.study.trial import VERSION
 from memspan.tasks import TASKS, Task
 
 COMPUTES = {
@@ -29,6 +30,8 @@ COMPUTES = {
 }
 """The methods on which a trial depends. Methods that only describe the task or state theory are left out."""
 MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
+RULES = "the training loop"
+"""The key of `memspan.study.trial.VERSION` among fingerprints. Studies without the key have version 1."""
 OWN_PARTS = ("cells", "tasks", "losses")
 PLAIN = bool | int | float | complex | str | bytes | None
 
@@ -42,8 +45,8 @@ def parts_of(choices: Choices) -> dict[str, Any]:
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:
-    """The fingerprint of each of `parts_of(choices)`."""
-    return {name: fingerprint(part) for name, part in parts_of(choices).items()}
+    """The fingerprint of each of `parts_of(choices)`, and the version of the rules of a trial."""
+    return {name: fingerprint(part) for name, part in parts_of(choices).items()} | {RULES: str(VERSION)}
 
 
 def fingerprint(part: Any) -> str:

@@ -1,4 +1,4 @@
-"""The identity of a study: its default name, its checksum, and the changes by which a stored study may grow.
+"""The identity of a study or search: its default name, its checksum, and the changes by which it may grow.
 
 The checksum of a configuration covers the fields that differ from `BASELINE`, under keys that never change. So a
 stored study keeps its identity when a later version adds a field, renames one or changes a default.
@@ -11,9 +11,11 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from memspan.errors import Conflict
+from memspan.errors import Conflict, shown
 from memspan.study.choices import Choices, nested
-from memspan.study.fingerprint import parts_of, unchecked
+from memspan.study.experiment import Experiment
+from memspan.study.fingerprint import RULES, parts_of, unchecked
+from memspan.study.search import Search, Searches
 from memspan.study.study import Study
 
 BASELINE: dict[str, Any] = {
@@ -51,6 +53,8 @@ KEYS: dict[str, str] = {}
 LONGEST_FOLDER = 60  # characters of up to four bytes each: file systems allow 255 bytes
 CODE = "code"
 """The key of the code fingerprints in a stored specification."""
+KIND = "kind"
+"""The key of `Experiment.what` in a stored specification; a study has none."""
 
 
 class AnotherStudy(Conflict):
@@ -61,11 +65,14 @@ class UncheckedCode(UserWarning):
     """It is unknown whether the code of a study has changed since the study was run."""
 
 
-def default_name(study: Study) -> str:
-    """The name of a study that was given none: task, cell, and a checksum of all fields of its configurations."""
-    tasks, cells = study.values()["task"], study.values()["cell"]
-    names = [names[0].replace("/", "-") if len(names) == 1 else "several" for names in (tasks, cells)]
-    return "-".join([*names, checksum(canonical(study))[:8]])
+def default_name(experiment: Experiment) -> str:
+    """The name of an experiment that was given none: task, cell, and a checksum of what decides its trials."""
+    values, text = experiment.values(), canonical(experiment)
+    names = values["task"], values["cell"]
+    parts = [each[0].replace("/", "-") if len(each) == 1 else "several" for each in names]
+    if isinstance(experiment, Searches) and (unusual := _unusual_path(experiment)):
+        text += _sorted(unusual)
+    return experiment.prefix + "-".join([*parts, checksum(text)[:8]])
 
 
 def folder_name(name: str) -> str:
@@ -89,28 +96,46 @@ def stated(choices: Choices) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in LATER or value != BASELINE[key]}
 
 
-def specified(study: Study, code: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The columns `specification` and `hash` of a stored study; `code` holds its code fingerprints."""
-    grid = {"lengths": study.lengths, "repetitions": study.repetitions, "keep_weights": study.keep_weights}
+def specified(experiment: Experiment, code: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The columns `specification` and `hash` of a stored study or search; `code` holds its code fingerprints."""
+    extra: dict[str, Any] = {} if isinstance(experiment, Study) else {KIND: experiment.what}
+    extra |= {CODE: dict(code)} if code else {}
     return {
-        "specification": json.dumps(stated(study) | ({CODE: dict(code)} if code else {})),
-        "hash": checksum(canonical(study) + _sorted(grid)),
+        "specification": json.dumps(stated(experiment) | extra),
+        "hash": checksum(canonical(experiment) + _sorted(_extent(experiment))),
     }
 
 
-def restored(specification: str, name: str | None = None) -> Study:
-    """Return the study of a stored specification."""
+def _extent(experiment: Experiment) -> dict[str, Any]:
+    """The trials of each configuration, for the checksum."""
+    kept: dict[str, Any] = {"keep_weights": experiment.keep_weights}
+    if isinstance(experiment, Search):
+        return kept | experiment.path() | {"width": experiment.width, "budget": experiment.budget}
+    assert isinstance(experiment, Study)
+    tested = (
+        {"test_lengths": experiment.test_lengths} if experiment.test_lengths else {}
+    )  # older studies have none
+    return kept | tested | {"lengths": experiment.lengths, "repetitions": experiment.repetitions}
+
+
+def restored(specification: str, name: str | None = None) -> Study | Search:
+    """Return the study or search of a stored specification."""
     fields = {key: field for field, key in KEYS.items()}
-    found = {fields.get(key, key): value for key, value in json.loads(specification).items() if key != CODE}
-    return Study(**found, name=name)
+    stored = json.loads(specification)
+    found = {fields.get(key, key): value for key, value in stored.items() if key not in (CODE, KIND)}
+    kinds: dict[str, type[Study] | type[Search]] = {one.what: one for one in (Study, Search)}
+    kind = stored.get(KIND, Study.what)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"its kind cannot be {shown(kind)}")
+    return kinds[kind](**found, name=name)
 
 
 def code_of(specification: str) -> dict[str, str]:
-    """Return the code fingerprints in a stored specification; a study of memspan 0.1 has none."""
+    """Return the code fingerprints in a stored specification; a study of memspan 0.1 has only the oldest rules."""
     found = json.loads(specification).get(CODE, {})
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("its fingerprints are damaged")
-    return found
+    return {RULES: "1"} | found
 
 
 def name_beside(usual: str, code: Mapping[str, str]) -> str:
@@ -118,23 +143,27 @@ def name_beside(usual: str, code: Mapping[str, str]) -> str:
     return f"{usual}-{checksum(_sorted(dict(code)))[:6]}"
 
 
-def grown_by(old: Study, new: Study) -> Study:
-    """The union of two studies: in each field the old values in their order, then the new ones."""
+def grown_by(old: Experiment, new: Experiment) -> Experiment:
+    """The union of two studies or searches: in each field the old values in their order, then the new ones."""
     was, now = _grid(old), _grid(new)
     both = {field: tuple(dict.fromkeys((*was.get(field, ()), *values))) for field, values in now.items()}
     grown = {field for field, values in both.items() if values != now[field]}
     if any(field.startswith("task_parameters.") for field in grown):  # `with_` replaces all of them at once
         grown |= {field for field in both if field.startswith("task_parameters.")}
-    most = {name: max(getattr(old, name), getattr(new, name)) for name in ("repetitions", "keep_weights")}
+    counts = ("repetitions", "keep_weights") if isinstance(new, Study) else ("keep_weights",)
+    most = {name: max(getattr(old, name), getattr(new, name)) for name in counts}
     return new.with_(**nested({field: both[field] for field in grown}), **most)
 
 
-def demand_contained(old: Study, new: Study, name: str) -> None:
+def demand_contained(old: Experiment, new: Experiment, name: str) -> None:
     """Raise `AnotherStudy` unless each field of `new` has all values that it has in `old`.
 
-    Lengths and repetitions are free: a run may use fewer or other ones, and the store keeps all of them.
+    Lengths and repetitions of a study are free: a run may use fewer or other ones, and the store keeps all of
+    them. So are the width and the budget of a search, which end the same path sooner or later.
     """
-    was, now = old.values(), new.values()
+    if type(old) is not type(new):
+        raise AnotherStudy(f"{name!r} is the name of a {old.what}, not of a {new.what}. Choose another --name.")
+    was, now = (one.values() | _path(one) for one in (old, new))
     differences = [
         f"{field}: {_listed(was.get(field))}, now {_listed(now.get(field))}"
         for field in {**was, **now}
@@ -142,21 +171,22 @@ def demand_contained(old: Study, new: Study, name: str) -> None:
     ]
     if differences:
         raise AnotherStudy(
-            f"Study {name!r} exists with other settings ({'; '.join(differences)}). Choose another --name."
+            f"{old.what.capitalize()} {name!r} exists with other settings ({'; '.join(differences)}). "
+            "Choose another --name."
         )
 
 
-def demand_same_code(differing: Iterable[str], name: str) -> None:
-    """Raise `AnotherStudy` if `differing` has parts of the study, whose code has changed since it was run."""
+def demand_same_code(differing: Iterable[str], old: Experiment, name: str) -> None:
+    """Raise `AnotherStudy` if `differing` has parts of a study or search, whose code has changed since it ran."""
     if differing := sorted(differing):
         remove = shlex.join(["memspan", "store", "rm", name])
         raise AnotherStudy(
-            f"The code of {', '.join(differing)} has changed since study {name!r} was run. "
-            f"Choose another --name, or delete the study with `{remove}`."
+            f"The code of {', '.join(differing)} has changed since {old.what} {name!r} was run. "
+            f"Choose another --name, or delete the {old.what} with `{remove}`."
         )
 
 
-def unchecked_code(old: Mapping[str, str], new: Mapping[str, str], study: Study) -> list[str]:
+def unchecked_code(old: Mapping[str, str], new: Mapping[str, str], study: Experiment) -> list[str]:
     """The cells, tasks and initializers of a stored study for which a change of code cannot be detected."""
     return unchecked(old, new, [name for name in parts_of(study) if name in new])
 
@@ -166,8 +196,20 @@ def checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _grid(study: Study) -> dict[str, tuple[Any, ...]]:
-    return study.values() | {"lengths": study.lengths}
+def _grid(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(experiment, Study):
+        return experiment.values()
+    return experiment.values() | {"lengths": experiment.lengths, "test_lengths": experiment.test_lengths}
+
+
+def _path(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
+    """The fields that decide the path of a search, as tuples; a study has none."""
+    path = experiment.path() if isinstance(experiment, Search) else {}
+    return {name: (value,) for name, value in path.items()}
+
+
+def _unusual_path(search: Searches) -> dict[str, Any]:
+    return {name: value for name, value in search.path().items() if value != Searches.model_fields[name].default}
 
 
 def _listed(values: Iterable[Any] | None) -> str:

@@ -1,8 +1,8 @@
 """The results of a study: solved shares with intervals, the answer in one sentence, and the trials."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from memspan.errors import NotFound, shown
-from memspan.span import LongestSolved, SolvedShare, longest_solved
+from memspan.span import SolvedShare, SpanEstimate, estimate_span, longest_solved
 from memspan.study.study import Study
 from memspan.study.trial import Trial
 from memspan.training.history import Outcome
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLAT = (
     *("length", "repetition", "outcome", "reason", "updates", "accuracy", "loss"),
-    *("seconds", "cpu_seconds", "attempts", "digest"),
+    *("seconds", "cpu_seconds", "attempts", "digest", "version"),
 )
 """The fields of a trial that hold a single value."""
 MOST_WITH_CURVES = 10_000
@@ -44,6 +44,8 @@ class LengthSummary:
         One number for each trial that did not fail, on held-out batches.
     reasons : tuple of str
         Why trials failed, each reason once.
+    tests : mapping of int to tuple of float
+        For each test length, the accuracy of each trial that did not fail.
     """
 
     length: int
@@ -53,6 +55,7 @@ class LengthSummary:
     accuracies: tuple[float, ...]
     losses: tuple[float, ...]
     reasons: tuple[str, ...] = ()
+    tests: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<LengthSummary T={self.length}: solved {self.share.solved} of {self.share.trials}>"
@@ -126,26 +129,45 @@ class StudySummary:
         """The longest length that at least half of the repetitions solved, for a study of one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
 
+    def span(self, share: float = 0.5, level: float = 0.95) -> SpanEstimate | None:
+        """Estimate the span: the length that is solved with probability `share`, for one configuration.
+
+        Returns
+        -------
+        SpanEstimate or None
+            None while no trial has run to its end.
+
+        Raises
+        ------
+        InvalidArgument
+            When there are several configurations, or an argument is no number between 0 and 1.
+        """
+        ran = [row for row in self.summaries() if row.share.trials]
+        if not ran:
+            return None
+        counts = (
+            [row.length for row in ran],
+            [row.share.solved for row in ran],
+            [row.share.trials for row in ran],
+        )
+        return estimate_span(*counts, share, level)
+
     @property
-    def longest_range(self) -> LongestSolved:
-        """The range of the longest length solved at least half of the time, for a study of one configuration."""
-        return LongestSolved.of({row.length: row.share for row in self.summaries()})
+    def estimate(self) -> SpanEstimate | None:
+        """The span T50 with its 95 % interval, for a study of one configuration."""
+        return self.span()
 
     @property
     def sentence(self) -> str:
         """The answer in words, one line for each configuration."""
-        if not any(row.share.trials for row in chain(*self.rows)):
-            return "No trial has run to its end, so there is no answer yet."
         parts = self.parts
-        if len(parts) > 1:
+        if len(parts) > 1 and any(row.share.trials for row in chain(*self.rows)):
             return "\n".join(f"{self.study.label(k)}: {part.sentence}" for k, part in enumerate(parts))
-        longest = self.longest_range
-        if longest.high is None:
-            answer = "No length was solved by at least half of the repetitions."
-        else:
-            answer = f"The longest length solved by at least half of the repetitions is {longest}."
-        done = f"So far ({self.done} of {self.study.size} trials): "
-        return answer if self.complete else done + answer[0].lower() + answer[1:]
+        span = None if len(parts) > 1 else self.estimate
+        if span is None:
+            return "No trial has run to its end, so there is no answer yet."
+        done = "" if self.complete else f"So far ({self.done} of {self.study.size} trials): "
+        return f"{done}{span}."
 
     @property
     def failures(self) -> list[str]:
@@ -157,6 +179,12 @@ class StudySummary:
         from memspan.study.table import table_of
 
         return table_of(self)
+
+    def table_of_tests(self) -> "TextTable | None":
+        """Return the accuracies at the test lengths as a table; None if the study has none."""
+        from memspan.study.table import table_of_tests
+
+        return table_of_tests(self)
 
     def records(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each configuration and length: varying fields, solved share, mean scores.
@@ -229,7 +257,9 @@ class StudyResult(StudySummary):
     def records(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each trial: the varying fields, its key and its results without curves."""
         return [
-            self._varying(trial.configuration) | {name: getattr(trial, name) for name in FLAT}
+            self._varying(trial.configuration)
+            | {name: getattr(trial, name) for name in FLAT}
+            | trial.scores_at(self.study.test_lengths)
             for trial in self.trials
         ]
 
@@ -253,6 +283,7 @@ class _Sum:
         self.accuracies: list[float] = []
         self.losses: list[float] = []
         self.reasons: dict[str, None] = {}
+        self.tests: dict[int, list[float]] = {}
 
     def add(self, trial: Trial) -> None:
         self.count[trial.outcome] += 1
@@ -261,6 +292,8 @@ class _Sum:
             return
         self.accuracies.append(trial.accuracy)
         self.losses.append(trial.loss)
+        for test in trial.tests:
+            self.tests.setdefault(test.length, []).append(test.accuracy)
 
     def of(self, length: int) -> LengthSummary:
         return LengthSummary(
@@ -271,6 +304,7 @@ class _Sum:
             tuple(self.accuracies),
             tuple(self.losses),
             tuple(self.reasons),
+            {tested: tuple(accuracies) for tested, accuracies in sorted(self.tests.items())},
         )
 
 

@@ -1,28 +1,16 @@
 """The study: configurations x lengths x repetitions, validated before anything runs."""
 
 import itertools
-import math
-import tomllib
-from collections.abc import Iterable
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from memspan.errors import MOST, InvalidArgument, shown, whole_number
-from memspan.runtime.renamed import with_new_names
-from memspan.study.choices import RENAMED, Choices, Count, different, nested, split
-from memspan.study.configuration import Configuration
-from memspan.tasks import Task, get_task
+from memspan.errors import InvalidArgument
+from memspan.study.choices import Count, different, split
+from memspan.study.experiment import Experiment, single
 
 MOST_TRIALS = 10_000_000
-MOST_CONFIGURATIONS = 100_000
-LONGEST_NAME = 1000
-LARGEST_FILE = 1_000_000  # bytes
-DEEPEST = 20  # levels of tables and lists
-NESTED = f"nested at most {DEEPEST} levels deep"
 
 
 class Key(NamedTuple):
@@ -33,7 +21,7 @@ class Key(NamedTuple):
     repetition: int
 
 
-class Study(Choices):
+class Study(Experiment):
     """A grid: configurations x lengths x repetitions.
 
     Every field of `Choices` may be a list. Each combination of values is a `Configuration`, and the study runs all
@@ -45,71 +33,28 @@ class Study(Choices):
     """
 
     model_config = ConfigDict(title="memspan study")
+    what: ClassVar[str] = "study"
 
     lengths: tuple[Count, ...] = Field(
         (5, 10, 15, 20, 25, 30, 40), description="Sequence lengths T to train at, such as 5,10,20.", min_length=1
     )
     repetitions: Count = Field(10, description="Number of networks trained at each length.")
-    keep_weights: int = Field(
-        1,
-        ge=0,
-        le=MOST,
-        description="Number of repetitions at each length, from the first, whose trained weights are stored.",
-    )
-    name: str | None = Field(
-        None,
-        description="Name of the study in its store; by default made of task, cell and a checksum.",
-        min_length=1,
-        max_length=LONGEST_NAME,
+    test_lengths: tuple[Count, ...] = Field(
+        (), description="Lengths T at which every trained network is also scored, such as 40,80."
     )
 
+    @field_validator("repetitions", mode="before")
     @classmethod
-    def read(cls, path: str | Path, **changes: Any) -> Self:
-        """Read a study from a TOML file, and replace the fields in `changes`.
+    def _no_truth_value_either(cls, value: Any) -> Any:
+        return single(value)
 
-        Raises
-        ------
-        InvalidArgument
-            When the file cannot be read, is not TOML in UTF-8, or does not describe a study.
-        """
-        try:
-            found = _toml(path)
-        except OSError as error:
-            raise InvalidArgument("the study file", "a readable file", f"{path}: {error.strerror}") from None
-        except RecursionError:
-            raise InvalidArgument("the study file", NESTED, f"{path}, which is deeper") from None
-        except ValueError as error:  # not UTF-8, not TOML, or a number with too many digits
-            if isinstance(error, InvalidArgument):
-                raise
-            raise InvalidArgument("the study file", "TOML in UTF-8", f"{path}: {error}") from None
-        changes = with_new_names(changes, RENAMED, warned=found)
-        found = with_new_names(found, RENAMED, where=str(path))
-        of_task = "task_parameters"
-        if isinstance(found.get(of_task), dict) and isinstance(changes.get(of_task), dict):
-            changes = changes | {of_task: found[of_task] | changes[of_task]}
-        return cls(**{**found, **changes})
-
-    @field_validator("name")
+    @field_validator("lengths", "test_lengths", mode="before")
     @classmethod
-    def _storable(cls, name: str | None) -> str | None:
-        """Limit the bytes of the name, because databases count bytes."""
-        if name is not None and len(name.encode()) > LONGEST_NAME:
-            raise PydanticCustomError("long", f"a text of at most {LONGEST_NAME:,} bytes in UTF-8")
-        return name
+    def _listed(cls, lengths: Any, info: ValidationInfo) -> Any:
+        none = info.field_name == "test_lengths" and isinstance(lengths, tuple | list) and not lengths
+        return () if none else split(lengths)
 
-    @field_validator("repetitions", "keep_weights", mode="before")
-    @classmethod
-    def _no_truth_value(cls, value: Any) -> Any:
-        """Refuse True, which pydantic takes for 1, and unpack the list that the command line passes."""
-        items = split(value)
-        return items[0] if len(items) == 1 else value
-
-    @field_validator("lengths", mode="before")
-    @classmethod
-    def _listed(cls, lengths: Any) -> Any:
-        return split(lengths)
-
-    @field_validator("lengths")
+    @field_validator("lengths", "test_lengths")
     @classmethod
     def _ascending(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(sorted(different(lengths)))
@@ -119,10 +64,7 @@ class Study(Choices):
         """Check the size of the study, and the parameters and lengths of its tasks."""
         if self.size > MOST_TRIALS:
             raise InvalidArgument("the study", f"one of at most {MOST_TRIALS:,} trials", f"{self.size:,}")
-        if self.combinations > MOST_CONFIGURATIONS:
-            rule = f"one of at most {MOST_CONFIGURATIONS:,} configurations"
-            raise InvalidArgument("the study", rule, f"{self.combinations:,}")
-        tasks = self._tasks()
+        tasks = self.tasks()
         if "lengths" not in self.model_fields_set:
             hardest = max(tasks, key=lambda task: task.least_length)
             usual = tuple(length for length in self.lengths if length >= hardest.least_length)
@@ -132,59 +74,22 @@ class Study(Choices):
             object.__setattr__(self, "lengths", usual)
         for task, length in itertools.product(tasks, self.lengths):
             task.checked_length(length, "lengths")
+        for task in tasks if self.test_lengths else []:
+            tested = [task.checked_length(length, "test_lengths") for length in self.test_lengths]
+            if len({task.shape(length)[1:] for length in (*self.lengths, *tested)}) > 1:
+                rule = f"left out for {task.name}, whose networks have another size at another length"
+                raise InvalidArgument("test_lengths", rule, ", ".join(map(str, self.test_lengths)))
         return self
-
-    def __getstate__(self) -> dict[Any, Any]:
-        """The fields, without cached properties."""
-        state = super().__getstate__()
-        fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
-        return {**state, "__dict__": fields}
-
-    @cached_property
-    def configurations(self) -> tuple[Configuration, ...]:
-        """The configurations: every combination of the values. The last field changes first."""
-        given = self.model_fields_set & Choices.model_fields.keys()
-        chosen = {name: values for name, values in self.values().items() if name.partition(".")[0] in given}
-        return tuple(
-            Configuration(**nested(dict(zip(chosen, values, strict=True))))
-            for values in itertools.product(*chosen.values())
-        )
-
-    @property
-    def configuration(self) -> Configuration:
-        """The only configuration.
-
-        Raises
-        ------
-        InvalidArgument
-            When the study has several.
-        """
-        if len(self.configurations) > 1:
-            got = f"{len(self.configurations)} configurations, which differ in {', '.join(self.varying)}"
-            raise InvalidArgument("study", "one of a single configuration, such as study.only(0)", got)
-        return self.configurations[0]
 
     def only(self, place: int) -> Self:
         """Return the study with a single configuration, the one at index `place` of `configurations`."""
-        chosen = self._at("place", place)
-        if self.combinations == 1:
-            return self
-        return self.with_(**chosen.model_dump(exclude_unset=True), lengths=self.lengths)
+        chosen = super().only(place)
+        return chosen if chosen is self else chosen.with_(lengths=self.lengths)  # they may depend on the tasks
 
     @property
     def size(self) -> int:
         """The number of trials."""
         return self.combinations * len(self.lengths) * self.repetitions
-
-    @property
-    def combinations(self) -> int:
-        """The number of configurations, counted without making them."""
-        return math.prod(map(len, self.values().values()))
-
-    @property
-    def varying(self) -> tuple[str, ...]:
-        """The fields in which the configurations differ; a task's parameter as `task_parameters.items`."""
-        return tuple(name for name, values in self.values().items() if len(values) > 1)
 
     @cached_property
     def keys(self) -> list[Key]:
@@ -195,72 +100,3 @@ class Study(Choices):
             for configuration in range(len(self.configurations))
             for k in range(self.repetitions)
         ]
-
-    def describe(self) -> str:
-        """Return one line for headings: the configuration, or how many there are and the fields that vary."""
-        if len(self.configurations) > 1:
-            return f"{len(self.configurations)} configurations of {', '.join(map(self.shown, self.varying))}"
-        return self.configuration.describe()
-
-    def label(self, configuration: int) -> str:
-        """Return the varying values of a configuration as a label, `cell lstm, hidden 32`; empty if none vary."""
-        pairs = zip(self.varying, self.chosen(configuration), strict=True)
-        return ", ".join(f"{self.shown(name)} {value}" for name, value in pairs)
-
-    def chosen(self, configuration: int) -> tuple[str, ...]:
-        """Return the varying values of a configuration as texts: `("lstm", "32")`."""
-        values = self._at("configuration", configuration).values()
-        return tuple(written(values[name][0]) for name in self.varying)
-
-    @staticmethod
-    def shown(field: str) -> str:
-        """Return the name of a field for headings: `learning rate`, and `items` for `task_parameters.items`."""
-        return field.removeprefix("task_parameters.").replace("_", " ")
-
-    def _at(self, name: str, place: int) -> Configuration:
-        """Return the configuration at index `place`, an argument that the caller knows as `name`."""
-        return self.configurations[whole_number(name, place, least=0, most=self.combinations - 1)]
-
-    def _tasks(self) -> list[Task]:
-        """Return every task of the study, once for each combination of its parameters."""
-        chosen = {name: values for name, values in self.values().items() if name.startswith("task_parameters.")}
-        return [
-            get_task(name, **nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
-            for name in self.values()["task"]
-            for values in itertools.product(*chosen.values())
-        ]
-
-
-def written(value: Any) -> str:
-    """Return a value for headings: `4` for 4.0, six digits if these are exact, and else all."""
-    if not isinstance(value, float):
-        return str(value)
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
-
-
-def _toml(place: str | Path) -> dict[str, Any]:
-    """Return the contents of a TOML file. Refuse a file that is larger or nested deeper than a study can be."""
-    if not isinstance(place, str | Path):
-        raise InvalidArgument("the study file", "a path", shown(place))
-    path = Path(place)
-    if path.exists() and not path.is_file():
-        raise InvalidArgument("the study file", "a regular file", str(path))
-    with path.open("rb") as file:
-        text = file.read(LARGEST_FILE + 1)
-    if len(text) > LARGEST_FILE:
-        raise InvalidArgument("the study file", f"at most {LARGEST_FILE:,} bytes long", f"{path}, which is longer")
-    found = tomllib.loads(text.decode())
-    level: list[Any] = [found]
-    for _ in range(DEEPEST + 1):
-        level = [item for part in level for item in _items(part)]
-    if level:
-        raise InvalidArgument("the study file", NESTED, f"{path}, which is deeper")
-    return found
-
-
-def _items(part: Any) -> Iterable[Any]:
-    """The items of a table or a list; nothing for other values."""
-    if isinstance(part, dict):
-        return part.values()
-    return part if isinstance(part, list) else ()

@@ -5,8 +5,8 @@ from itertools import chain
 import numpy as np
 
 from memspan.runtime.tables import TextTable
+from memspan.study.experiment import written
 from memspan.study.results import LengthSummary, StudySummary
-from memspan.study.study import written
 
 
 def table_of(summary: StudySummary) -> TextTable:
@@ -33,6 +33,24 @@ def table_of(summary: StudySummary) -> TextTable:
     return table
 
 
+def table_of_tests(summary: StudySummary) -> TextTable | None:
+    """Return the table of mean accuracies at other lengths, after training at each length; None without any."""
+    tested = summary.study.test_lengths
+    if not any(row.tests for row in chain(*summary.rows)):
+        return None
+    rule = "Mean accuracy over repetitions, on sequences of length T' drawn after training at length T."
+    table = TextTable(caption=rule, caption_justify="left")
+    for heading in summary.study.varying:
+        table.add_column(summary.study.shown(heading), overflow="fold")
+    for heading in ("trained at", *(f"T' = {length}" for length in tested)):
+        table.add_column(heading, justify="right")
+    for place, rows in enumerate(summary.rows):
+        for row in rows:
+            cells = [_shown(_mean(row.tests.get(length, ())), ".3f") for length in tested]
+            table.add_row(*summary.study.chosen(place), str(row.length), *cells, end_section=row is rows[-1])
+    return table
+
+
 def _title(summary: StudySummary) -> str:
     tasks = {one.task: one.make_task() for one in summary.study.configurations}
     what = [f"{task.name}: {task.sentence}" for task in tasks.values()]
@@ -49,17 +67,17 @@ def _caption(summary: StudySummary) -> str:
     error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
-            f"Accuracy: share of correct answers to {least}{samples} held-out sequences ({error}). Solved: "
-            f"accuracy of at least {thresholds}."
+            f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
+            f"Solved: accuracy of at least {thresholds}."
         )
     task = choices[0].make_task()
     chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
     trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
     rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
-        f"Accuracy: share of correct answers to {least}{samples} held-out sequences: {rule} ({error}; chance "
-        f"{chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an answer "
-        f"that ignores the input is {trivial}"
+        f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
+        f"chance {chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an "
+        f"answer that ignores the input is {trivial}"
         + (f"; no answer has less than {task.least_risk:g}." if task.least_risk else ".")
     )
 

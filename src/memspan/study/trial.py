@@ -1,11 +1,12 @@
 """The trial, a pure function of its configuration, length and repetition."""
 
 import hashlib
+import math
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
-from typing import Literal, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,14 @@ from memspan.training.member import Member
 CURVE_POINTS = 150
 DIGITS = 20  # binary digits kept of a number in a curve, about six decimal digits
 ENGINE = "compiled"
+VERSION = 2
+"""The version of the rules by which a trial ends and is judged.
+
+1: the held-out batches that decided to stop training gave the verdict too. 2: fresh batches give it."""
+
+
+TESTED = 3
+"""The spawn key of sequences for tests at other lengths; `untrained` uses 0 to 2."""
 
 
 class _Record(BaseModel):
@@ -52,6 +61,22 @@ class Flow(_Record):
         return cls(d_a=rounded(flow.d_a), d_R=rounded(flow.d_R), d_W=rounded(flow.d_W))
 
 
+class Test(_Record):
+    """The score of a trained network on sequences of another length.
+
+    Attributes
+    ----------
+    length : int
+        T of these sequences.
+    accuracy, loss : float
+        The mean accuracy and loss on fresh batches.
+    """
+
+    length: int
+    accuracy: float
+    loss: float
+
+
 class Trial(_Record):
     """The result of training one network.
 
@@ -66,7 +91,11 @@ class Trial(_Record):
     updates : int
         The number of updates done.
     accuracy, loss : float
-        The mean accuracy and loss on held-out batches, after training.
+        The mean accuracy and loss after training, on held-out batches that no decision to stop has seen.
+    tests : list of Test
+        The scores at each length of `Study.test_lengths`.
+    version : int
+        The version of the rules by which the trial ended and was judged (`VERSION`).
     accuracies, losses : list of float
         The accuracy and loss of each of these batches.
     seconds, cpu_seconds : float
@@ -97,6 +126,8 @@ class Trial(_Record):
     loss: float = float("nan")
     accuracies: list[float] = []
     losses: list[float] = []
+    tests: list[Test] = []
+    version: int = VERSION
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     engine: str = ENGINE
@@ -126,6 +157,15 @@ class Trial(_Record):
         """The key of the trial in its study."""
         return Key(self.configuration, self.length, self.repetition)
 
+    def scores_at(self, lengths: Iterable[int]) -> dict[str, float]:
+        """Return `accuracy_at_40`, `loss_at_40` and so on for each length; NaN where it was not scored."""
+        found = {test.length: test for test in self.tests}
+        return {
+            f"{score}_at_{length}": getattr(found.get(length), score, math.nan)
+            for length in lengths
+            for score in ("accuracy", "loss")
+        }
+
 
 ACCIDENTAL = frozenset({"seconds", "cpu_seconds", "worker", "attempts"})
 """The fields of a trial that differ from one run to the next. All others are a function of the key."""
@@ -148,6 +188,7 @@ def run_group(
     observe: Callable[[int, int], None] = lambda repetition, updates: None,
     *,
     keep_weights: int = 0,
+    test_lengths: Sequence[int] = (),
 ) -> list[Trial]:
     """Train and score several repetitions of a length side by side.
 
@@ -166,6 +207,8 @@ def run_group(
         updates. It may raise `Stopped`.
     keep_weights : int
         Repetitions below this number keep their trained weights.
+    test_lengths : sequence of int
+        Lengths at which the trained networks are also scored.
 
     Returns
     -------
@@ -175,15 +218,13 @@ def run_group(
     """
     started, began = time.perf_counter(), time.process_time()
     try:
-        found = _train(configuration, length, repetitions, observe, keep_weights)
+        found = _train(configuration, length, repetitions, observe, keep_weights, test_lengths)
     except Stopped:
         raise
     except Exception as error:  # one trial's error must not end the others
         if len(repetitions) > 1:
-            return [
-                run_group(configuration, length, [one], observe, keep_weights=keep_weights)[0]
-                for one in repetitions
-            ]
+            kept: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths}
+            return [run_group(configuration, length, [one], observe, **kept)[0] for one in repetitions]
         found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
     each = {
         "length": length,
@@ -228,6 +269,7 @@ def _train(
     repetitions: Sequence[int],
     observe: Callable[[int, int], None],
     keep_weights: int,
+    test_lengths: Sequence[int],
 ) -> list[dict[str, object]]:
     ensemble = prepared(configuration, length, repetitions)
     starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
@@ -249,12 +291,32 @@ def _train(
     )
     if any(result.outcome is Outcome.INTERRUPTED for result in results):
         raise KeyboardInterrupt
-    pairs = zip(members.items(), starts, strict=True)
+    tests = _tests(ensemble, configuration, length, repetitions, test_lengths)
     return [
         _result(ensemble, configuration, repetition, member, start)
-        | {"weights": _saved(member.model) if repetition < keep_weights else None}
-        for (repetition, member), start in pairs
+        | {"weights": _saved(member.model) if repetition < keep_weights else None, "tests": scores}
+        for (repetition, member), start, scores in zip(members.items(), starts, tests, strict=True)
     ]
+
+
+def _tests(
+    ensemble: Ensemble,
+    configuration: Configuration,
+    length: int,
+    repetitions: Sequence[int],
+    test_lengths: Sequence[int],
+) -> list[list[Test]]:
+    """Return for each trained network its scores at other lengths, each on sequences of its own."""
+    task, samples, dtype = configuration.make_task(), configuration.evaluation_samples, configuration.dtype
+    found: list[list[Test]] = [[] for _ in repetitions]
+    for other in test_lengths:
+        keys = ((length, repetition, TESTED, other) for repetition in repetitions)
+        seeds = [np.random.SeedSequence(configuration.seed, spawn_key=key) for key in keys]
+        streams = [Batches(task, other, samples, seed, dtype) for seed in seeds]
+        scores = ensemble.evaluate(configuration.final_batches, streams=streams)
+        for tests, score in zip(found, scores, strict=True):
+            tests.append(Test(length=other, accuracy=score.accuracy, loss=score.loss))
+    return found
 
 
 def _result(

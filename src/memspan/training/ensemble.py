@@ -30,9 +30,12 @@ from memspan.training.arguments import (
 )
 from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
 from memspan.training.history import Evaluation, FitResult, Outcome
-from memspan.training.member import Member, held_out_of
+from memspan.training.member import Member, Stream, held_out_of
 from memspan.training.optimizers import Chain, Rule
 from memspan.training.stack import Stack
+
+MARGIN = 2.0
+"""Standard errors above the threshold at which training stops, so that few verdicts fall below it by chance."""
 
 
 class Ensemble:
@@ -168,9 +171,8 @@ class Ensemble:
                     break
             scores = self._scores(stack.members, stack.parameters, many)
             for member, score in zip(stack.members, scores, strict=True):
-                outcome = Outcome.SOLVED if score.accuracy >= self.threshold else Outcome.UNSOLVED
                 member.history.of_evaluation(member.updates, score)
-                member.result = FitResult(outcome, member.updates, score)
+                member.result = self._verdict(member, score)
         if interrupted and not any(result.outcome is Outcome.INTERRUPTED for result in self.results):
             raise KeyboardInterrupt  # Ctrl-C came after the last update; the caller must still see it
         return self.results
@@ -180,15 +182,24 @@ class Ensemble:
         """The result of the last `fit` for each network."""
         return [member.result for member in self.members if member.result is not None]
 
-    def evaluate(self, batches: int = 20, members: Sequence[Member] | None = None) -> list[Evaluation]:
-        """Score all networks, or only `members`, on held-out batches."""
+    def evaluate(
+        self,
+        batches: int = 20,
+        members: Sequence[Member] | None = None,
+        streams: Sequence[Iterator[Any]] | None = None,
+    ) -> list[Evaluation]:
+        """Score all networks, or only `members`, on their held-out batches, or on `streams`, one for each."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
         own = {id(member) for member in self.members}
         if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= own:  # type: ignore[redundant-expr]
             raise InvalidArgument("members", "a list of members of this ensemble", repr(members))
+        found = None if streams is None else checked_streams("streams", streams, len(members))
+        for member, stream in zip(members, found or (), strict=False):
+            check_fit(member.model, stream)
         with one_blas_thread():
-            return self._scores(members, np.stack([member.model.parameters for member in members]), batches)
+            parameters = np.stack([member.model.parameters for member in members])
+            return self._scores(members, parameters, batches, found)
 
     def _engine(self, members: Sequence[Member]) -> Engine:
         """Return the engine for these networks."""
@@ -241,8 +252,10 @@ class Ensemble:
     def _evaluate_those_due(self, stack: Stack, every: int, few: int, many: int) -> None:
         """Score the networks whose number of updates is a multiple of `every`, on `few` held-out batches.
 
-        Networks that reach the threshold are scored again on `many` further batches, and leave if they reach it
-        there too. If `many` is 0, no network leaves.
+        A network that reaches the threshold there is scored again, on `many` further batches. If it exceeds the
+        threshold clearly, by `MARGIN` standard errors, its training ends. A third score on `many` fresh batches is
+        the verdict: the first two chose this moment because they were good, so they are biased upwards. If `many`
+        is 0, no training ends.
         """
         due = [k for k, member in enumerate(stack.members) if member.updates % every == 0]
         if not due:
@@ -250,10 +263,16 @@ class Ensemble:
         scores = self._scores_of(stack, due, few)
         good = [k for k, score in scores.items() if many and score.accuracy >= self.threshold]
         scores |= self._scores_of(stack, good, many)
+        done = [k for k in good if scores[k].accuracy >= self.threshold + MARGIN * scores[k].standard_error]
+        scores |= self._scores_of(stack, done, many)  # the batches above chose the moment to stop
         for k, score in scores.items():
             stack.members[k].history.of_evaluation(stack.members[k].updates, score)
-        solved = [k for k in good if scores[k].accuracy >= self.threshold]
-        stack.leave({k: FitResult(Outcome.SOLVED, stack.members[k].updates, scores[k]) for k in solved})
+        stack.leave({k: self._verdict(stack.members[k], scores[k]) for k in done})
+
+    def _verdict(self, member: Member, score: Evaluation) -> FitResult:
+        """Return the result of a network that has ended, from its score on fresh held-out batches."""
+        outcome = Outcome.SOLVED if score.accuracy >= self.threshold else Outcome.UNSOLVED
+        return FitResult(outcome, member.updates, score)
 
     def _scores_of(self, stack: Stack, rows: list[int], batches: int) -> dict[int, Evaluation]:
         """Score the networks in these rows of the stack."""
@@ -264,13 +283,18 @@ class Ensemble:
 
     @quiet  # an infinite loss is a valid result
     def _scores(
-        self, members: Sequence[Member], parameters: Inexact[np.ndarray, "models parameters"], batches: int
+        self,
+        members: Sequence[Member],
+        parameters: Inexact[np.ndarray, "models parameters"],
+        batches: int,
+        streams: Sequence[Stream] | None = None,
     ) -> list[Evaluation]:
-        """Score each network on its own next held-out batches."""
+        """Score each network on the next batches of its stream, by default its own held-out batches."""
         engine = self._engine(members)
+        streams = streams or [member.evaluation for member in members]
         losses, accuracies = np.empty((2, len(members), batches))
         for i in range(batches):
-            held_out = [next(member.evaluation) for member in members]
+            held_out = [next(stream) for stream in streams]
             predictions = engine.predict(parameters, [x for x, _ in held_out])
             for k, (y_hat, (x, y)) in enumerate(zip(predictions, held_out, strict=True)):
                 y = y.astype(y_hat.dtype)

@@ -71,6 +71,12 @@ class Evaluation:
     losses: Float[np.ndarray, "batches"] = field(compare=False, repr=False)
     accuracies: Float[np.ndarray, "batches"] = field(compare=False, repr=False)
 
+    @property
+    def standard_error(self) -> float:
+        """The standard error of the accuracy, from the spread over batches; 0 for a single batch."""
+        count = len(self.accuracies)
+        return float(np.std(self.accuracies, ddof=1) / count**0.5) if count > 1 else 0.0
+
 
 class Outcome(StrEnum):
     """The outcome of training, or of a trial of a study."""

@@ -180,10 +180,10 @@ class Learner:
         """Train for `updates` more updates, or until the task is solved.
 
         Every `evaluate_every` updates the learner scores the network on `evaluation_batches` held-out batches. If
-        the score reaches the threshold, it scores the network again on `final_batches` further batches, and only
-        these decide. The final result also comes from `final_batches` batches. (All evaluations draw from
-        `evaluation`. If that is also the generator of the training batches, two calls of `fit` differ from one
-        long call.)
+        the score reaches the threshold, it scores the network again on `final_batches` further batches, and stops
+        if this score lies at least two standard errors above the threshold. The result always comes from
+        `final_batches` fresh batches, which no decision to stop has seen. (All evaluations draw from `evaluation`.
+        If that is also the generator of the training batches, two calls of `fit` differ from one long call.)
 
         Ctrl-C ends training after the current update, and the learner can continue from there. A second Ctrl-C
         ends training at once.
@@ -195,7 +195,7 @@ class Learner:
         evaluate_every : int
             The number of updates between evaluations.
         evaluation_batches, final_batches : int
-            The number of held-out batches in an evaluation, and in the confirmation or final result.
+            The number of held-out batches in an evaluation, and in the confirmation and the final result.
         stop_when_solved : bool
             Whether to stop as soon as the task is solved.
         progress : bool or str

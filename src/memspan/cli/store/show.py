@@ -1,11 +1,12 @@
 """`memspan store show`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.table import Table
 
 from memspan.cli.console import STORE, new_console, shown
 from memspan.store import Store
+from memspan.study.choices import Choices
 
 
 def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
@@ -24,12 +25,14 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
         entry = opened.find(name)
         found = next(overview for overview in opened.overviews() if overview.name == name)
         size = opened.size
-    rows = {name: ", ".join(map(str, values)) for name, values in entry.study.values().items()}
+    experiment = entry.search or entry.study
+    rows = {name: ", ".join(map(str, values)) for name, values in experiment.values().items()}
     rows["init"] = rows["init"].replace("None", "the cell's own")
-    rows |= {"lengths": ", ".join(map(str, entry.study.lengths))}
-    rows |= {"repetitions": str(entry.study.repetitions), "keep weights": str(entry.study.keep_weights)}
+    own = [name for name in type(experiment).model_fields if name not in (*Choices.model_fields, "name")]
+    rows |= {experiment.shown(name): _listed(getattr(experiment, name)) for name in own}
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(found.counts.items()))
-    rows |= {"trials": f"{found.done:,} of {found.trials:,}" + (f": {counts}" if counts else "")}
+    of_all = "" if found.trials is None else f" of {found.trials:,}"
+    rows |= {"trials": f"{found.done:,}{of_all}" + (f": {counts}" if counts else "")}
     rows |= {"checksum": found.hash, "created": found.created}
     rows |= {name: str(value) for name, value in found.versions.model_dump().items()}
     rows |= {"size of the store": f"{size:,} bytes"}
@@ -40,3 +43,8 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
         table.add_row(field, shown(value))
     new_console().print(table)
     return 0
+
+
+def _listed(value: Any) -> str:
+    """The value of a field, or several, as text."""
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

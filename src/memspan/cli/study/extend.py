@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import WHOLE
+from memspan.cli.study.choose import a_study
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
 from memspan.errors import InvalidArgument, NotFound
@@ -40,7 +41,7 @@ def extend(
         Number of networks trained at each length, including those already trained.
     """
     with Store(options.store) as opened:
-        study = opened.find(name).study
+        study = a_study(opened.find(name))
     return run_and_print(extended(study, lengths, repetitions), options)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
@@ -11,17 +11,20 @@ from memspan.cli.fields import given, options_of
 from memspan.errors import Conflict, whole_number
 from memspan.execution.teams import available_cores
 from memspan.study import Study
+from memspan.study.comparison import Comparison
+from memspan.study.search import Search
 
 Progress = Literal["auto", "bar", "notebook", "lines", "json", "none"]
 
 
-Flags = options_of(Study.model_fields)
+Flags = options_of(Study)
+Kind = TypeVar("Kind", Study, Search, Comparison)
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RunOptions:
-    """Options about running a study and saving its results.
+    """Options about running a study or search and saving its results.
 
     Attributes
     ----------
@@ -59,12 +62,14 @@ class RunOptions:
 OPTIONS = RunOptions()
 
 
-def specified(specification: Path | None, flags: Any) -> Study:
-    """Return the study of the file, changed by the options."""
+def specified(kind: type[Kind], specification: Path | None, flags: Any) -> Kind:
+    """Return the study or search of the file, changed by the options."""
     typed = given(flags)
     for name, values in typed.items():
         if specification is None and name != "name" and any(value.endswith(".toml") for value in values):
-            raise Conflict(f"The study file must come before the options; it was taken as a value of {name}.")
+            raise Conflict(
+                f"The {kind.what} file must come before the options; it was taken as a value of {name}."
+            )
     if "name" in typed:
         typed["name"] = " ".join(typed["name"])
-    return Study(**typed) if specification is None else Study.read(specification, **typed)
+    return kind(**typed) if specification is None else kind.read(specification, **typed)

@@ -1,6 +1,6 @@
 """`memspan study resume`."""
 
-from memspan.cli.study.choose import the_one
+from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
 from memspan.store import Store
@@ -28,9 +28,10 @@ def resume(
         Name of the study [default: the only unfinished study].
     """
     with Store(options.store) as opened:
-        if name is not None:
-            study = opened.find(name).study
-        else:
-            unfinished = [found for found in opened.overviews() if found.done < found.trials]
-            study = the_one(unfinished, f"Nothing to resume: every study in {opened.place} is finished.").study
+        if name is None:
+            unfinished = [
+                found for found in opened.overviews() if found.trials is not None and found.done < found.trials
+            ]
+            name = the_one(unfinished, f"Nothing to resume: every study in {opened.place} is finished.").name
+        study = a_study(opened.find(name))
     return run_and_print(study, options)

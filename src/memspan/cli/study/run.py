@@ -7,7 +7,9 @@ from cyclopts import Parameter
 
 from memspan.cli.study.options import OPTIONS, Flags, RunOptions, specified
 from memspan.cli.study.runner import run_and_print
-from memspan.execution.run import StudyRun, team_of
+from memspan.execution.run import StudyRun
+from memspan.execution.running import team_of
+from memspan.study import Study
 
 
 def run(
@@ -47,7 +49,7 @@ def run(
     dry_run
         Only print how many trials are missing, the longest time that they can take, and the memory that they need.
     """
-    study = specified(specification, flags)
+    study = specified(Study, specification, flags)
     if not dry_run:
         return run_and_print(study, options)
     make_team = team_of(options.processes, options.scheduler)

@@ -9,6 +9,7 @@ from memspan.cli.study.choose import overview_table
 from memspan.cli.study.runner import resume_command
 from memspan.runtime.progress import plain
 from memspan.store import Store
+from memspan.store.entry import Entry
 
 
 def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
@@ -29,6 +30,8 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
             return 0
         entry = opened.find(name)
         counts, reasons = entry.counts(), entry.reasons()
+    if entry.search is not None:
+        return _search_status(entry)
     each = entry.study.repetitions * len(entry.study.configurations)
     done = sum(sum(outcomes.values()) for outcomes in counts.values())
     total = each * len(entry.study.lengths)
@@ -47,4 +50,16 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
         console.print(f"A trial failed: {plain(reason)}", markup=False)
     if done < total:
         print(resume_command(name, store))
+    return 0
+
+
+def _search_status(entry: Entry) -> int:
+    """Print the estimate of each configuration so far, and whether its search has ended."""
+    result = entry.summary()
+    state = "finished" if result.complete else "unfinished: give the command again with which it began"
+    console = new_console()
+    console.print(f"{shown(entry.name)}: {result.done:,} trainings, {state}", soft_wrap=True)
+    console.print(result.sentence, markup=False)
+    for reason in result.failures:
+        console.print(f"A trial failed: {plain(reason)}", markup=False)
     return 0

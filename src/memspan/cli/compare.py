@@ -1,0 +1,125 @@
+"""`memspan compare`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from memspan.cli.console import new_console
+from memspan.cli.fields import options_of
+from memspan.cli.span import same_command
+from memspan.cli.study.options import OPTIONS, RunOptions, specified
+from memspan.cli.study.runner import draw, figures_folder, told_how_to_continue
+from memspan.errors import InvalidArgument
+from memspan.execution.compare import run_comparison
+from memspan.execution.events import Event, Searching
+from memspan.execution.listeners import listening
+from memspan.execution.running import team_of
+from memspan.figures.forest import Forest, draw_forest, draw_sweep
+from memspan.figures.style import save
+from memspan.runtime.files import make_folder
+from memspan.runtime.progress import plain
+from memspan.study.comparison import Comparison
+from memspan.study.comparison_result import Compared
+
+if TYPE_CHECKING:
+    Flags = Any
+else:
+    Flags = options_of(Comparison)
+
+
+def compare(
+    specification: Path | None = None,
+    /,
+    *,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
+    options: RunOptions = OPTIONS,
+    json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Compare the spans of several configurations, under an equal protocol.
+
+    Finds the span of every combination of the values, as `memspan span` does, and says which spans differ.
+    Searches in the store are continued.
+
+    **Three cells with equal numbers of weights, each with its best learning rate:**
+
+        memspan compare --cell rnn,gru,lstm --equal parameters --tune learning_rate=0.001,0.003,0.01,0.03
+
+    **Does the span grow with the hidden size?** A single field of numbers is drawn on logarithmic axes, with the
+    power by which the span grows:
+
+        memspan compare --hidden 8,16,32,64,128
+
+    **Is the number of updates the limit?**
+
+        memspan compare --updates 500,1000,2000,4000
+
+    Parameters
+    ----------
+    specification
+        TOML file of a comparison. Its keys are the options below, with `_` for `-`; several values are a list.
+    json
+        Print the result as JSON on standard output: `configurations` with their spans, and `pairs` with their
+        ratios. An open end is null.
+    """
+    comparison = specified(Comparison, specification, flags)
+    if comparison.combinations < 2:
+        raise InvalidArgument("the comparison", "one of several values in a field, such as --cell rnn,gru", "one")
+    result = run(comparison, options, quiet=json)
+    if json:
+        print(as_json(result))
+    return 1 if result.failures else 0
+
+
+def run(comparison: Comparison, options: RunOptions, *, quiet: bool) -> Compared:
+    """Run a comparison; unless `quiet`, print its tables and draw its figure."""
+    output = figures_folder(comparison, options)
+    begun: list[Searching] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Searching):
+            begun.append(event)
+
+    make_team = team_of(options.processes, options.scheduler)
+    with (
+        told_how_to_continue(lambda: same_command() if begun else "", options),
+        listening("none" if quiet and options.progress == "auto" else options.progress, listen) as tell,
+    ):
+        how: dict[str, Any] = {"retry_failed": options.retry_failed, "tell": tell}
+        result = run_comparison(comparison, options.store, make_team, **how)
+    if not quiet and options.progress != "json":
+        print_comparison(result)
+        if options.figures and result.spans:
+            needed = any(event.keys for event in begun)
+            draw(lambda: save_comparison(result, output), output, options, needed=needed)
+    return result
+
+
+def print_comparison(result: Compared) -> None:
+    """Print the spans, their ratios, and the answer in words."""
+    console = new_console()
+    console.print(result.table())
+    console.print(result.pair_table())
+    for reason in result.failures:
+        console.print(f"A trial failed: {plain(reason)}", markup=False)
+    if result.slope is not None and result.comparison is not None and result.quantity is not None:
+        quantity = result.comparison.shown(result.quantity)
+        console.print(f"The span grows with {quantity} to the power {result.slope}.", style="bold", markup=False)
+    console.print(result.sentence, style="bold", markup=False)
+
+
+def save_comparison(result: Compared, folder: Path) -> list[Path]:
+    """Draw the figure of a comparison as `spans.png`, with an SVG and a CSV beside it."""
+    make_folder(folder, "folder")
+    record = result.figure()
+    if isinstance(record, Forest):
+        save(draw_forest, record, folder, "spans")
+    else:
+        save(draw_sweep, record, folder, "spans")
+    return [folder / "spans.png"]
+
+
+def as_json(result: Compared) -> str:
+    """Return a comparison as JSON."""
+    return json.dumps(result.numbers(), allow_nan=False)

@@ -1,0 +1,111 @@
+"""`memspan span`."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from memspan.cli.fields import options_of
+from memspan.cli.study.options import OPTIONS, RunOptions, specified
+from memspan.cli.study.runner import draw, figures_folder, print_result, told_how_to_continue
+from memspan.execution.events import Event, Searching
+from memspan.execution.listeners import listening
+from memspan.execution.running import team_of
+from memspan.execution.search import SearchRun
+from memspan.runtime.passwords import without_passwords
+from memspan.study.figures import save_span
+from memspan.study.search import Search
+from memspan.study.search_result import SearchResult
+
+if TYPE_CHECKING:
+    Flags = Any
+else:
+    Flags = options_of(Search)
+
+
+def span(
+    specification: Path | None = None,
+    /,
+    *,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
+    options: RunOptions = OPTIONS,
+    json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Find the span: the length that a network solves with probability one half, with an interval.
+
+    The search doubles the length until trainings fail, and then trains where it learns most. Each round depends
+    on earlier results alone. So the same command gives the same trainings and the same span on any number of
+    processes, and continues after an interruption.
+
+    **The tanh network on the memory task:**
+
+        memspan span
+
+    **Another cell, more precisely** (the trainings of the first search are used again):
+
+        memspan span --cell gru --learning-rate 0.003 --width 0.2
+        memspan span --cell gru --learning-rate 0.003 --width 0.1
+
+    **The length that nine of ten networks solve, for at most 20 million time steps:**
+
+        memspan span --share 0.9 --budget 20Msteps
+
+    Parameters
+    ----------
+    specification
+        TOML file of a search. Its keys are the options below, with `_` for `-`.
+    json
+        Print the result as JSON on standard output: `span`, `low`, `high`, `level`, `share`, `left_censored`,
+        `right_censored`, `fits`, `trainings`, `steps_trained`, `seconds`. An open end is null.
+    """
+    result = run(specified(Search, specification, flags), options, quiet=json)
+    if json:
+        print(as_json(result))
+    return 1 if result.failures else 0
+
+
+def run(search: Search, options: RunOptions, *, quiet: bool) -> SearchResult:
+    """Run a search; unless `quiet`, print its table and draw its figure."""
+    output = figures_folder(search, options)
+    make_team = team_of(options.processes, options.scheduler)
+    begun: list[Searching] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Searching):
+            begun.append(event)
+
+    with (
+        told_how_to_continue(lambda: same_command() if begun else "", options),
+        listening("none" if quiet and options.progress == "auto" else options.progress, listen) as tell,
+        SearchRun([search], options.store, make_team, retry_failed=options.retry_failed, tell=tell) as running,
+    ):
+        running.run()
+        (result,) = running.results()
+    if not quiet and options.progress != "json":
+        print_result(result)
+        if options.figures:
+            draw(lambda: save_span(result, output), output, options, needed=bool(begun[0].keys))
+    return result
+
+
+def same_command() -> str:
+    """Return the command that is running, quoted for the shell, without passwords."""
+    return without_passwords(shlex.join(["memspan", *sys.argv[1:]]))
+
+
+def as_json(result: SearchResult) -> str:
+    """Return the result of a search of one configuration as JSON."""
+    return json.dumps(numbers(result), allow_nan=False)
+
+
+def numbers(result: SearchResult) -> dict[str, Any]:
+    """Return the numbers of a search of one configuration."""
+    estimate = result.estimate
+    assert estimate is not None
+    names = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits", "trainings")
+    found = {name: getattr(estimate, name) for name in names}
+    seconds = sum(trial.seconds for trial in result.trials)
+    return found | {"steps_trained": result.steps_trained, "seconds": round(seconds, 3)}

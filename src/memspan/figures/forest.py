@@ -1,0 +1,200 @@
+"""The spans of several configurations: a forest plot, and a span against one quantity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memspan.figures.style import BLUE, ORANGE, new_figure, tidy
+from memspan.span import SpanEstimate
+from memspan.span.slope import Slope
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = ("configuration", "parameters", "span", "low", "high", "share", "level", "trainings", "fits")
+
+
+@dataclass(frozen=True)
+class NamedSpan:
+    """The span of a configuration.
+
+    Attributes
+    ----------
+    label : str
+    parameters : int
+        The number of its weights.
+    estimate : SpanEstimate
+    """
+
+    label: str
+    parameters: int
+    estimate: SpanEstimate
+
+    def row(self) -> tuple[Any, ...]:
+        """Return the values of `COLUMNS`."""
+        found = self.estimate
+        numbers = found.span, found.low, found.high, found.share, found.level, found.trainings, found.fits
+        return self.label, self.parameters, *numbers
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The spans of several configurations, side by side.
+
+    Attributes
+    ----------
+    title : str
+    spans : sequence of NamedSpan
+    """
+
+    title: str
+    spans: Sequence[NamedSpan]
+
+    columns = COLUMNS
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return one row per configuration, the longest span first."""
+        return [span.row() for span in by_span(self.spans)]
+
+
+@dataclass(frozen=True)
+class SpanByQuantity:
+    """The span against one quantity, such as the hidden size.
+
+    Attributes
+    ----------
+    title, quantity : str
+    values : sequence of float
+        The quantity of each configuration.
+    spans : sequence of NamedSpan
+    slope : Slope or None
+        The power law fitted through the spans; None if too few of them are known.
+    """
+
+    title: str
+    quantity: str
+    values: Sequence[float]
+    spans: Sequence[NamedSpan]
+    slope: Slope | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column names of `rows`."""
+        return self.quantity, *COLUMNS[1:]
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return one row per value."""
+        return [(value, *span.row()[1:]) for value, span in zip(self.values, self.spans, strict=True)]
+
+
+def by_span(spans: Sequence[NamedSpan]) -> list[NamedSpan]:
+    """Sort by span, the longest first. A span of which only a bound is known counts by the bound."""
+    return sorted(spans, key=lambda span: middle_of(span.estimate), reverse=True)
+
+
+def middle_of(estimate: SpanEstimate) -> float:
+    """The span, or the bound that is known of it."""
+    known = (estimate.span, estimate.low, estimate.high)
+    return next((value for value in known if value is not None), 0.0)
+
+
+def draw_forest(record: Forest) -> "Figure":
+    """Draw an interval for each configuration, the longest span at the top, on a logarithmic axis."""
+    spans = by_span(record.spans)
+    figure = new_figure(9.4, 1.7 + 0.36 * len(spans))
+    ax = figure.subplots()
+    edges = _edges([span.estimate for span in spans])
+    for row, span in enumerate(spans):
+        _draw_interval(ax, span.estimate, row, edges)
+    ax.set_xscale("log")
+    ax.set(xlim=edges, ylim=(len(spans) - 0.4, -0.6), xlabel=_axis(spans[0].estimate))
+    ax.set_yticks(range(len(spans)), [f"{span.label}  ({span.parameters:,} weights)" for span in spans])
+    right = ax.secondary_yaxis("right")
+    right.set_yticks(range(len(spans)), [span.estimate.short for span in spans])
+    right.tick_params(length=0, pad=10)
+    right.spines[:].set_visible(False)
+    _plain_ticks(ax)
+    figure.suptitle(record.title, fontsize="medium")
+    tidy(ax)
+    return figure
+
+
+def _draw_interval(ax: Any, estimate: SpanEstimate, row: float, edges: tuple[float, float]) -> None:
+    """Draw the interval as a line, with an arrow to the edge where it is open, and the span as a dot."""
+    low, high = (edges[0] if estimate.low is None else estimate.low), (estimate.high or edges[1])
+    ax.plot([low, high], [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt")
+    for open_end, marker, place in ((estimate.left_censored, "<", low), (estimate.right_censored, ">", high)):
+        if open_end:
+            ax.plot(place, row, marker, color=BLUE, markersize=8, clip_on=False)
+    if estimate.span is not None:
+        look = {"color": BLUE} if estimate.fits else {"color": "white", "markeredgecolor": BLUE}
+        ax.plot(estimate.span, row, "o", markersize=7, **look)
+
+
+def draw_sweep(record: SpanByQuantity) -> "Figure":
+    """Draw the span against the quantity on logarithmic axes, with the fitted power law and its band."""
+    figure = new_figure(7.6, 4.8)
+    ax = figure.subplots()
+    edges = _edges([span.estimate for span in record.spans])
+    for value, span in zip(record.values, record.spans, strict=True):
+        found = span.estimate
+        low, high = (edges[0] if found.low is None else found.low), (found.high or edges[1])
+        ax.plot([value, value], [low, high], color=BLUE, linewidth=2, solid_capstyle="butt")
+        if found.right_censored or found.left_censored:
+            ax.plot(value, high if found.right_censored else low, "^" if found.right_censored else "v", color=BLUE)
+        if found.span is not None:
+            ax.plot(value, found.span, "o", color=BLUE, markersize=6)
+    ax.plot([], [], "o-", color=BLUE, label=f"{record.spans[0].estimate.name}, {_level(record)} interval")
+    if record.slope is not None:
+        x = np.geomspace(min(record.values), max(record.values), 100)
+        middle, low, high = record.slope.line(x)
+        ax.plot(x, middle, color=ORANGE, linewidth=1.5, label=f"{record.quantity} to the power {record.slope}")
+        ax.fill_between(x, low, high, color=ORANGE, alpha=0.15, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set(xlabel=f"{record.quantity} (log scale)", ylabel=_axis(record.spans[0].estimate), ylim=edges)
+    ax.set_xticks(record.values, [f"{value:g}" for value in record.values])
+    ax.minorticks_off()
+    _plain_ticks(ax, "y")
+    ax.set_title(record.title, fontsize="medium")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
+    tidy(ax)
+    return figure
+
+
+def _level(record: SpanByQuantity) -> str:
+    return f"{100 * record.spans[0].estimate.level:g} %"
+
+
+def _axis(estimate: SpanEstimate) -> str:
+    return f"span {estimate.name} (time steps, log scale), {100 * estimate.level:g} % interval"
+
+
+def _edges(estimates: Sequence[SpanEstimate]) -> tuple[float, float]:
+    """The ends of an axis that holds every interval, and leaves room for arrows at open ends."""
+    known = [end for found in estimates for end in (found.low, found.span, found.high) if end is not None] or [
+        1,
+        10,
+    ]
+    return 0.75 * min(known), 1.4 * max(known)
+
+
+def _plain_ticks(ax: Any, axis: str = "x") -> None:
+    """Write the numbers on a logarithmic axis as 20 and not as 2 x 10^1, and enough of them."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    scale = ax.xaxis if axis == "x" else ax.yaxis
+    low, high = ax.get_xlim() if axis == "x" else ax.get_ylim()
+    decades = np.log10(high / low)
+    subs = (1.0,) if decades > 3 else (1.0, 2.0, 5.0) if decades > 0.8 else tuple(np.arange(1.0, 10.0, 0.5))
+    scale.set_major_locator(LogLocator(subs=subs))
+    scale.set_major_formatter(ScalarFormatter())
+    scale.set_minor_formatter(NullFormatter())
+
+
+def title_of(what: str, facts: Sequence[str]) -> str:
+    """Return a title of several lines, each wrapped."""
+    return "\n".join(fill(line, 100) for line in (what, *facts))

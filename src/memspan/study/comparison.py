@@ -1,0 +1,176 @@
+"""The comparison: which configurations to compare by their spans, and what is made equal between them."""
+
+import itertools
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from memspan.cells import CELLS
+from memspan.engines.parameters import Layout
+from memspan.errors import MOST_SEED, InvalidArgument, shown
+from memspan.study.choices import Choices, Count, nested, split
+from memspan.study.configuration import Configuration
+from memspan.study.search import Search, Searches
+
+TUNING_SEED = 1 << 127
+"""Added to the seed for tuning, so that no training of a tuning is one that is reported."""
+TUNING_WIDTH = 0.25
+TUNING_BUDGET = "64"
+"""A span for tuning needs only to tell good values from bad ones."""
+NAME = re.compile(r"[a-z_-]+(?:\.[\w-]+)?")
+
+
+class Tried(NamedTuple):
+    """A value of each tuned field that is tried for a configuration, and its search."""
+
+    configuration: int
+    values: dict[str, Any]
+    search: Search
+
+
+class Comparison(Searches):
+    """The spans of several configurations, found by searches under an equal protocol.
+
+    Every field of `Choices` may be a list, as in a `Study`.
+    """
+
+    model_config = ConfigDict(title="memspan comparison")
+    what: ClassVar[str] = "comparison"
+    prefix: ClassVar[str] = "compare-"
+
+    equal: Literal["parameters"] | None = Field(
+        None,
+        description="Choose hidden sizes for the number of parameters of the first configuration.",
+    )
+    parameter_count: Count | None = Field(
+        None, description="Choose hidden sizes for about this number of parameters."
+    )
+    tune: dict[str, tuple[Any, ...]] = Field(
+        {},
+        description="Values to choose from for each configuration, on other seeds, by span: "
+        "learning_rate=0.001,0.003,0.01.",
+    )
+
+    @field_validator("equal", "parameter_count", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        items = [] if value is None else split(value)
+        return items[0] if len(items) == 1 else value
+
+    @field_validator("tune", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Read `learning_rate=0.001,0.01`, several such texts, or a mapping of fields to values."""
+        if isinstance(value, Mapping):
+            return {name: tuple(split(values)) for name, values in value.items()}
+        found: dict[str, list[str]] = {}
+        for item in split(value):
+            name, equals, text = str(item).partition("=")
+            if equals and NAME.fullmatch(name):
+                found[name.replace("-", "_")] = [text]
+            elif found and not equals:
+                [*found.values()][-1].append(str(item))
+            else:
+                raise PydanticCustomError("tune", "a field with its values, such as learning_rate=0.001,0.01")
+        return {name: tuple(values) for name, values in found.items()}
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.equal is not None and self.parameter_count is not None:
+            raise InvalidArgument("parameter_count", "left out with equal", self.parameter_count)
+        if self.counted and len(self.values()["hidden"]) > 1:
+            raise InvalidArgument("hidden", "one value if hidden sizes are chosen", shown(self.hidden))
+        for name, values in self.tune.items():
+            if name.partition(".")[0] not in Choices.model_fields or name in ("seed", "task", "cell"):
+                raise InvalidArgument("tune", "a field of the training, such as learning_rate", shown(name))
+            if name in self.varying:
+                raise InvalidArgument("tune", "fields that are not compared", shown(name))
+            for value in values:
+                self._with(Configuration(), {name: value})  # raises if the value is wrong
+        _ = self.chosen_configurations  # raises if no hidden size fits
+        return self
+
+    @property
+    def counted(self) -> bool:
+        """Whether hidden sizes are chosen for a number of parameters."""
+        return self.equal is not None or self.parameter_count is not None
+
+    @cached_property
+    def chosen_configurations(self) -> tuple[Configuration, ...]:
+        """The configurations, with hidden sizes chosen for an equal number of parameters if that is wanted."""
+        if not self.counted:
+            return self.configurations
+        wanted = self.parameter_count or parameters_of(self.configurations[0])
+        return tuple(one.with_(hidden=hidden_for(one, wanted)) for one in self.configurations)
+
+    @property
+    def labels(self) -> list[str]:
+        """The varying values of each configuration: `lstm`, `hidden 32`, or `cell lstm, gain 2`."""
+        if self.varying in (("cell",), ("task",)):
+            return [self.chosen(place)[0] for place in range(self.combinations)]
+        return [self.label(place) or "the only configuration" for place in range(self.combinations)]
+
+    def searches(self, tuned: Mapping[int, Mapping[str, Any]] | None = None) -> list[Search]:
+        """Return the search of each configuration; `tuned` has the values chosen for it, by its index."""
+        return [
+            self._search(self._with(one, (tuned or {}).get(place, {})))
+            for place, one in enumerate(self.chosen_configurations)
+        ]
+
+    def tuning(self) -> list[Tried]:
+        """Return the searches that decide the tuned values; none if nothing is tuned."""
+        combinations = [
+            dict(zip(self.tune, values, strict=True)) for values in itertools.product(*self.tune.values())
+        ]
+        return [
+            Tried(place, values, self._search(self._with(one, values), for_tuning=True))
+            for place, one in enumerate(self.chosen_configurations)
+            for values in (combinations if self.tune else [])
+        ]
+
+    def _with(self, one: Configuration, values: Mapping[str, Any]) -> Configuration:
+        return one.with_(**nested(values)) if values else one
+
+    def _search(self, one: Configuration, *, for_tuning: bool = False) -> Search:
+        settings, fields = self.settings(), one.model_dump(exclude_unset=True)
+        if for_tuning:
+            settings |= {"width": max(self.width, TUNING_WIDTH), "budget": TUNING_BUDGET, "keep_weights": 0}
+            fields["seed"] = (one.seed + TUNING_SEED) % (MOST_SEED + 1)
+        if self.combinations == 1 and not for_tuning:
+            fields["name"] = self.name
+        return Search(**fields, **settings)
+
+
+def parameters_of(configuration: Configuration) -> int:
+    """Return the number of weights of a network at the shortest length of the task."""
+    task = configuration.make_task()
+    _, features, outputs, _ = task.shape(task.least_length)
+    return Layout(CELLS[configuration.cell], features, configuration.hidden, outputs).size
+
+
+def hidden_for(configuration: Configuration, wanted: int) -> int:
+    """Return the hidden size whose number of parameters is nearest to `wanted`; of two, the smaller.
+
+    Raises
+    ------
+    InvalidArgument
+        If even one unit has more than twice as many.
+    """
+
+    def count(hidden: int) -> int:
+        return parameters_of(configuration.with_(hidden=hidden))
+
+    if count(1) > 2 * wanted:
+        raise InvalidArgument("parameter_count", f"at least {count(1)} for {configuration.cell}", wanted)
+    most = 1
+    while count(most) < wanted:
+        most *= 2
+    least = most // 2
+    while most - least > 1:  # count(least) < wanted <= count(most)
+        middle = (least + most) // 2
+        least, most = (middle, most) if count(middle) < wanted else (least, middle)
+    return min((max(least, 1), most), key=lambda hidden: abs(count(hidden) - wanted))

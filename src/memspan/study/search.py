@@ -1,0 +1,138 @@
+"""The search: the configuration to find the span of, how precisely, and at what cost at most."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from memspan.errors import InvalidArgument, shown
+from memspan.span.search import SpanSearch
+from memspan.study.choices import Count
+from memspan.study.experiment import Experiment, single
+from memspan.study.study import MOST_TRIALS, Study
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
+BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?) *([kMG]?) *(trainings?|steps?)?", re.ASCII)
+FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+MOST_STEPS = 10**18
+
+
+class Budget(NamedTuple):
+    """The most that a search may spend: trainings, or time steps trained (updates times length)."""
+
+    trainings: int | None
+    steps: int | None
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read a budget: `160`, `160 trainings`, or `2e7 steps`, `20Msteps`."""
+        found = BUDGET.fullmatch(text)
+        number = round(float(found[1]) * FACTORS[found[2]]) if found else 0
+        steps = found is not None and (found[3] or "").startswith("step")
+        if not 1 <= number <= (MOST_STEPS if steps else MOST_TRIALS):
+            rule = "a number of trainings, such as 160, or of time steps, such as 20Msteps"
+            raise PydanticCustomError("budget", rule)
+        return cls(None, number) if steps else cls(number, None)
+
+
+class Searches(Experiment):
+    """How to search for spans. A `Search` has one configuration, and a `Comparison` several."""
+
+    PATH: ClassVar[tuple[str, ...]] = ("share", "level", "groups", "repetitions", "first_length", "longest")
+    """The fields that decide which lengths are trained. `width` and `budget` only decide when that ends."""
+
+    width: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.1, description="Stop when half of the interval is at most this part of the span; 0.1 is ± 10 %."
+    )
+    budget: str = Field(
+        "160",
+        description="Most trainings of a configuration, such as 160, or time steps trained, such as 20Msteps.",
+    )
+    longest: Count = Field(1000, description="Longest sequence length T to train at.")
+    share: Fraction = Field(
+        0.5, description="Probability of solving that defines the span: 0.5 gives T50, 0.9 gives T90."
+    )
+    level: Fraction = Field(0.95, description="Level of the interval.")
+    first_length: Count = Field(4, description="Sequence length T of the first trainings.")
+    groups: UpTo1000 = Field(
+        4, description="Number of groups of trainings between two decisions; more keep more workers busy."
+    )
+    repetitions: UpTo1000 = Field(4, description="Number of networks trained in a group, at one length.")
+
+    @field_validator("width", "longest", "share", "level", "first_length", "groups", "repetitions", mode="before")
+    @classmethod
+    def _one_number(cls, value: Any) -> Any:
+        return single(value)
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        text = str(single(value)).strip()
+        Budget.of(text)
+        return text
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        for task in self.tasks():
+            if self.longest < task.least_length:
+                rule = f"at least {task.least_length}, the shortest length of {task.name}"
+                raise InvalidArgument("longest", rule, self.longest)
+        return self
+
+    def path(self) -> dict[str, Any]:
+        """The fields of `PATH` with their values."""
+        return {name: getattr(self, name) for name in self.PATH}
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that describe a search, without its configuration and name, if they were given."""
+        names = {*Searches.model_fields} - {*Experiment.model_fields} | {"keep_weights"}
+        return self.model_dump(include=names, exclude_unset=True)
+
+
+class Search(Searches):
+    """An adaptive search for the span of one configuration.
+
+    `memspan.span.SpanSearch` chooses the lengths. A search with a smaller `width` or a larger `budget` continues
+    one that is stored.
+    """
+
+    model_config = ConfigDict(title="memspan search")
+    what: ClassVar[str] = "search"
+    prefix: ClassVar[str] = "span-"
+
+    @model_validator(mode="after")
+    def _single(self) -> Self:
+        if self.varying:
+            name = self.varying[0]
+            raise InvalidArgument(name, "one value; `memspan compare` takes several", shown(self.values()[name]))
+        return self
+
+    def new_search(self) -> SpanSearch:
+        """Return the search before its first round."""
+        trainings, steps = Budget.of(self.budget)
+        return SpanSearch(
+            share=self.share,
+            level=self.level,
+            width=self.width,
+            budget=trainings,
+            most_steps=steps,
+            groups=self.groups,
+            repetitions=self.repetitions,
+            start=max(self.first_length, self.shortest),
+            shortest=self.shortest,
+            longest=self.longest,
+        )
+
+    @property
+    def shortest(self) -> int:
+        """The shortest length that the task allows."""
+        return self.tasks()[0].least_length
+
+    def covering(self, lengths: Iterable[int], repetitions: int) -> Study:
+        """Return the smallest study that has the trials of a search at these lengths."""
+        fields = self.model_dump(exclude_unset=True, include={*Experiment.model_fields})
+        usual = max(self.first_length, self.shortest)
+        return Study(**fields, lengths=tuple(lengths) or (usual,), repetitions=repetitions)
