@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     """A training that has ended.
 
     `solved` is None if the machine failed: then it says nothing about the length. `steps` are the time steps
-    trained, which are updates times length.
+    trained: updates times the steps of a sequence.
     """
 
     length: int
@@ -89,6 +89,11 @@ class Round:
     answers: dict[int, Summary]
     estimate: SpanEstimate | None
 
+    @property
+    def counts(self) -> dict[int, tuple[int, int]]:
+        """For each length: how many trainings of this round solved it, of how many that count."""
+        return {length: (told.solved, told.trials) for length, told in self.answers.items() if told.trials}
+
 
 class SpanSearch:
     """Rounds of trainings until the interval of the span is narrow enough.
@@ -104,8 +109,8 @@ class SpanSearch:
         Of the interval. Above 0 and below 1.
     width : float
         Above 0. The search ends when (high - low) / (2 span) is at most this: 0.1 for the span +- 10 %.
-    budget : int
-        The most trainings, including those in which the machine fails. It is never exceeded.
+    budget : int or None
+        The most trainings, including those in which the machine fails; None for no limit. It is never exceeded.
     most_steps : int or None
         The most time steps trained; None for no limit. No round begins that could exceed them if each of its
         trainings took as many updates as the longest one so far. So they are not exceeded once any training has
@@ -140,7 +145,7 @@ class SpanSearch:
         share: float = 0.5,
         level: float = 0.95,
         width: float = 0.1,
-        budget: int = 160,
+        budget: int | None = 160,
         most_steps: int | None = None,
         groups: int = 4,
         repetitions: int = 4,
@@ -151,15 +156,15 @@ class SpanSearch:
         self.share = real_number("share", share, above=0, below=1)
         self.level = real_number("level", level, above=0, below=1)
         self.width = real_number("width", width, above=0)
-        self.budget = whole_number("budget", budget)
-        self.most_steps = MOST_STEPS if most_steps is None else _steps("most_steps", most_steps, least=1)
+        self.budget = None if budget is None else whole_number("budget", budget)
+        self.most_steps = None if most_steps is None else _steps("most_steps", most_steps, least=1)
         self.groups, self.repetitions = whole_number("groups", groups), whole_number("repetitions", repetitions)
         self.shortest, self.longest = whole_number("shortest", shortest), whole_number("longest", longest)
         if self.shortest > self.longest:
             raise InvalidArgument("shortest", f"at most the longest length, {self.longest}", self.shortest)
         self.start = self._allowed(whole_number("start", start))
         self._rounds: list[Round] = []
-        self._updates = 0  # of the longest training so far
+        self._updates = 0  # of the longest training so far: time steps over its length
         self._prepare(None)
 
     def ask(self) -> list[Group]:
@@ -291,9 +296,14 @@ class SpanSearch:
                 return Ended.WIDTH
             if found.low is not None and found.high is not None and ceil(found.high) - floor(found.low) <= 1:
                 return Ended.NEIGHBOURS
+        return Ended.BUDGET if self._exceeds_budget(groups) else ""
+
+    def _exceeds_budget(self, groups: list[Group]) -> bool:
+        """Whether these groups could cost more than is left."""
         trainings = self.trainings + sum(group.count for group in groups)
         steps = self.steps + sum(group.count * group.length for group in groups) * self._updates
-        return Ended.BUDGET if trainings > self.budget or steps > self.most_steps else ""
+        too_many = self.budget is not None and trainings > self.budget
+        return too_many or (self.most_steps is not None and steps > self.most_steps)
 
 
 def _steps(name: str, value: object, least: int) -> int:
