@@ -88,6 +88,32 @@ def test_the_ladder_descends_if_the_shortest_length_is_not_solved():
     assert asked(search) == [[20, 30, 45, 68], [9, 13], [4, 6], [2, 3]]
 
 
+def told(search, solved):
+    """The search after one more round, in which so many of the first trainings of each length solve it."""
+    answers = [
+        Answer(length, first + i, i < solved, 10 * length) for length, first, n in search.ask() for i in range(n)
+    ]
+    search.tell(answers)
+    return search
+
+
+@pytest.mark.parametrize(
+    ("share", "solved", "climbs"), [(0.5, 2, False), (0.5, 3, True), (0.8, 3, False), (0.8, 4, True)]
+)
+def test_the_ladder_climbs_if_more_than_the_share_solve_its_last_length(share, solved, climbs):
+    assert (told(SpanSearch(groups=1, share=share), solved).ask() == [Group(6, 0, 4)]) == climbs
+
+
+@pytest.mark.parametrize(("share", "solved", "descends"), [(0.5, 1, True), (0.5, 2, False), (0.8, 3, True)])
+def test_the_ladder_descends_if_less_than_the_share_solve_its_first_length(share, solved, descends):
+    assert (told(SpanSearch(groups=1, start=30, share=share), solved).ask() == [Group(20, 0, 4)]) == descends
+
+
+def test_at_the_last_length_allowed_the_ladder_stays():
+    assert asked(followed(SpanSearch(groups=1, longest=7), cliff(100))) == [[4], [6], [7], [7]]
+    assert asked(followed(SpanSearch(groups=1, start=10, shortest=7), cliff(1))) == [[10], [7], [7]]
+
+
 def test_equal_lengths_are_one_group():
     search = followed(SpanSearch(start=2), cliff(0), rounds=2)
     assert search.rounds[1].groups == (Group(1, 0, 8),)
@@ -213,6 +239,18 @@ def test_the_limit_of_time_steps_is_not_kept_too_strictly():
     most = first.steps + UPDATES * sum(group.count * group.length for group in first.ask())
     assert followed(SpanSearch(most_steps=most), cliff(7), rounds=1).ask() == first.ask()
     assert followed(SpanSearch(most_steps=most - 1), cliff(7), rounds=1).ended == Ended.BUDGET
+
+
+def test_the_limit_of_time_steps_remembers_the_longest_training():
+    """Its steps need not be a multiple of its length, because a sequence may have more steps."""
+    slow = Answer(4, 0, True, 1000 * 4 + 1)
+    first = 4 * 10 + slow.steps
+    second = 6 * 10 * 2
+    third = 9 * 1001 * 2
+    for most, ends in ((first + second + third, False), (first + second + third - 1, True)):
+        search = SpanSearch(groups=1, repetitions=2, most_steps=most)
+        search.tell([slow, Answer(4, 1, True, 40)])
+        assert told(search, 2).ended == (Ended.BUDGET if ends else "")
 
 
 def test_no_limits():
