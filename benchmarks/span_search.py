@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 import span_curves
-from memspan.span import Answer, SpanSearch, estimate_span, quantiles, search
+from memspan.span import Answer, SpanSearch, estimate_span, search
 from span_curves import FURTHER, KNOWN, RANDOM, fall, span_of
 
 RESULTS = Path(__file__).parent / "results"
@@ -58,38 +58,27 @@ CURVES = KNOWN | {"dip": dip} | FURTHER | RANDOM
 VARIED = [*KNOWN, "dip"]
 
 
-class Leaning(SpanSearch):
-    """Leans to cheaper lengths: weighs the posterior by 1/sqrt(expected updates), from the steps told so far.
+class Plain(SpanSearch):
+    """Does not look at the steps: asks for quantiles of the posterior itself."""
 
-    Expects every length below the span to be solved, and none beyond it. (The square root is the best allocation
-    to strata of different costs: Cochran, Sampling Techniques, 1977, section 5.5.)
-    """
+    def _weights(self, likelihood):
+        return likelihood.posterior
 
-    def __init__(self, **settings):
-        self.steps_of, self.lengths_of = {True: 0, False: 0}, {True: 0, False: 0}
-        super().__init__(**settings)
 
-    def tell(self, answers):
-        """Add up what solved and unsolved trainings took."""
-        answers = list(answers)
-        for answer in answers:
-            self.steps_of[answer.solved] += answer.steps
-            self.lengths_of[answer.solved] += answer.length
-        super().tell(answers)
+class Unlearned(SpanSearch):
+    """Takes an unsolved training to cost as much as a solved one."""
 
-    def _spread(self, likelihood):
-        solves = np.cumsum(likelihood.posterior[::-1])[::-1]
-        solved, unsolved = (self.steps_of[which] / max(self.lengths_of[which], 1) for which in (True, False))
-        updates = solved * solves + unsolved * (1 - solves) if solved and unsolved else 1.0
-        levels = (np.arange(self.groups) + 0.5) / self.groups
-        return np.exp(quantiles(likelihood.tau, likelihood.posterior / np.sqrt(updates), levels))
+    def _updates(self, likelihood):
+        return np.ones_like(likelihood.tau)
 
 
 VARIANTS = {  # the class, constants of memspan.span.search, settings
     "as it is": (SpanSearch, {}, {}),
-    "the ladder's factor is 2": (SpanSearch, {"FACTOR": 2.0}, {}),
-    "one length of the ladder a round": (SpanSearch, {"RUNGS": 1}, {}),
-    "leans to cheaper lengths": (Leaning, {}, {}),
+    "costs are taken to be equal": (Unlearned, {}, {}),
+    "quantiles of the posterior": (Plain, {}, {}),
+    "ladder by factors of 2": (SpanSearch, {"FACTOR": 2.0}, {}),
+    "one rung of the ladder a round": (SpanSearch, {"RUNGS": 1}, {}),
+    "factors of 2, quantiles of the posterior": (Plain, {"FACTOR": 2.0}, {}),
     "2 groups a round": (SpanSearch, {}, {"groups": 2}),
     "8 groups a round": (SpanSearch, {}, {"groups": 8}),
     "16 groups a round": (SpanSearch, {}, {"groups": 16}),

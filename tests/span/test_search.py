@@ -110,8 +110,9 @@ def test_the_ladder_descends_if_less_than_the_share_solve_its_first_length(share
 
 
 def test_at_the_last_length_allowed_the_ladder_stays():
-    assert asked(followed(SpanSearch(groups=1, longest=7), cliff(100))) == [[4], [6], [7], [7]]
-    assert asked(followed(SpanSearch(groups=1, start=10, shortest=7), cliff(1))) == [[10], [7], [7]]
+    search = told(told(told(SpanSearch(groups=1, longest=7), 3), 3), 3)
+    assert asked(told(search, 3)) == [[4], [6], [7], [7]]
+    assert asked(told(told(told(SpanSearch(groups=1, start=10, shortest=7), 1), 1), 1)) == [[10], [7], [7]]
 
 
 def test_equal_lengths_are_one_group():
@@ -123,16 +124,45 @@ def test_one_group_a_round_climbs_alone():
     assert asked(followed(SpanSearch(groups=1), cliff(1000), rounds=4)) == [[4], [6], [9], [14]]
 
 
-def test_after_the_ladder_a_round_has_quantiles_of_the_posterior():
-    search = followed(SpanSearch(groups=8), machine(300.0, slope=4.0), rounds=6)
+def regular(groups, solved_after=100):
+    """Trainings at a slope of 4 and a span of 300, of which each solved one takes equally many updates."""
+    answers = machine(300.0, slope=4.0)(groups)
+    return [
+        answer._replace(steps=answer.length * (solved_after if answer.solved else UPDATES)) for answer in answers
+    ]
+
+
+def test_after_the_ladder_a_round_weighs_the_posterior_by_the_expected_steps():
+    search = followed(SpanSearch(groups=8), regular, rounds=6)
     solved, trials = np.transpose(list(search.counts.values()))
-    likelihood = Likelihood.of(list(search.counts), solved, trials)
+    found = Likelihood.of(list(search.counts), solved, trials)
+    weights = []
+    for tau, probability in zip(found.tau, found.posterior, strict=True):
+        longer = found.posterior[found.tau > tau].sum()  # a training at exp(tau) solves it if the span is longer
+        weights.append(math.sqrt(probability / math.exp(tau) / (100 * longer + UPDATES * (1 - longer))))
+    weights = np.array(weights) / sum(weights)
     lengths = [group.length for group in search.ask() for _ in range(group.count // 4)]
     assert len(lengths) == 8
     assert len(set(lengths)) > 4
     for length, level in zip(lengths, (np.arange(8) + 0.5) / 8, strict=True):
-        below, above = (likelihood.posterior[likelihood.tau < np.log(length + off)].sum() for off in (-4, 4))
+        below, above = (weights[found.tau < math.log(length) + off].sum() for off in (-0.02, 0.02))
         assert below < level < above
+
+
+def test_the_dearer_unsolved_trainings_are_the_shorter_the_lengths():
+    lengths = []
+    for solved_after in (10, 100, UPDATES):
+        search = followed(SpanSearch(), lambda groups, n=solved_after: regular(groups, n), rounds=6)
+        lengths.append([group.length for group in search.ask()])
+    assert len(search.rounds[-1].groups) == 2  # so the next round is the first one after the ladder
+    assert all(first < second < third for first, second, third in zip(*lengths, strict=True))
+
+
+@pytest.mark.parametrize("steps", [(0, 0), (0, 1), (1, 0)])
+def test_steps_may_be_unknown(steps):
+    """Then all updates are taken to be equal."""
+    search = followed(SpanSearch(), lambda groups: [a._replace(steps=steps[a.solved]) for a in cliff(30)(groups)])
+    assert search.ended == Ended.WIDTH
 
 
 @few
