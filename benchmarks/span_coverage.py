@@ -10,6 +10,7 @@ benchmarks/results/. Five minutes on two cores.
 import itertools
 import json
 import sys
+import textwrap
 import time
 import zlib
 from dataclasses import asdict, dataclass
@@ -180,18 +181,19 @@ def assume_steps() -> None:
     likelihood.STEPPED = 1.0
 
 
-def limit(usual: list[Cell], steps: list[Cell]) -> list[str]:
+def limit(usual: list[Cell], steps: list[Cell]) -> str:
     """Say what is out of reach, and what it would cost."""
     out, by_steps = (next(c for c in cells if (c.curve, c.design) == OUT_OF_REACH) for cells in (usual, steps))
-    widths = [np.mean([c.width for c in groups_of(cells)["one fall, known"]]) for cells in (usual, steps)]
-    p = CURVES[out.curve](np.array([19.0, 28.0, 41.0]))
-    return [
-        f"**Out of reach:** {out.curve}, {out.design}: {out.coverage:.3f}. The curve has p = {p[0]:.2f}, {p[1]:.2f} and",
-        f"{p[2]:.2f} at the lengths 19, 28 and 41, as a smooth curve has whose T50 is 27; but it falls at 20, just beyond",
-        "19. Nothing in the counts shows that. An interval that covers such a step has to be the whole gap between two",
-        "lengths wherever they lie on either side of the share. With a prior of steps alone, the coverage of this cell",
-        f"is {by_steps.coverage:.3f}, and the width of known curves of one fall {widths[1]:.2f} instead of {widths[0]:.2f}.",
-    ]
+    width, wider = (np.mean([c.width for c in groups_of(cells)["one fall, known"]]) for cells in (usual, steps))
+    p, span = CURVES[out.curve](np.array([19.0, 28.0, 41.0])), span_of(CURVES[out.curve])
+    return (
+        f"**Out of reach:** {out.curve}, {out.design}: {out.coverage:.3f}. At the lengths 19, 28 and 41, p is "
+        f"{p[0]:.2f}, {p[1]:.2f} and {p[2]:.2f}, as on a smooth curve whose T50 is 27. But the curve falls at "
+        f"once, just beyond 19, and its T50 is {span:.1f}. Nothing in the counts shows that. An interval that covers "
+        "such steps is the whole gap wherever the share is crossed. With a prior of steps alone, the coverage of "
+        f"this cell is {by_steps.coverage:.3f}, and the mean width of known curves of one fall is {wider:.2f} instead "
+        f"of {width:.2f}."
+    )
 
 
 def report(cells: dict[float, list[Cell]], steps: list[Cell], checked: list[Rule], simulations: int) -> str:
@@ -202,11 +204,12 @@ def report(cells: dict[float, list[Cell]], steps: list[Cell], checked: list[Rule
         "*Known* are the curves and designs on which the method was made. *Further* ones were written down before",
         "anything was measured on them; then the method was bettered with an eye on them. *Random* curves were",
         "written down before that, and measured at the end. Width is the median of log(high/low); misfits are the",
-        "share of estimates that say that no smooth curve fits.",
+        "share of estimates that say that no smooth curve fits. A design has a gap if the tried lengths next to",
+        "the span differ by more than a factor of 1.5, as in 5 x 5, 4 x 50, and around most spans in 6 x 10.",
         "",
         *table_of(checked),
         "",
-        *limit(cells[0.5], steps),
+        *textwrap.wrap(limit(cells[0.5], steps), 115),
     ]
     for share, members in cells.items():
         lines += ["", f"## T{100 * share:g}", "", *summary(members)]
