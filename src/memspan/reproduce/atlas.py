@@ -25,7 +25,7 @@ TASKS: dict[str, dict[str, Any]] = {
     },
 }
 """The configuration of each task; all else is the default of a `Configuration`."""
-SEARCH: dict[str, Any] = {"width": 0.2, "budget": "48", "longest": 100, "keep_weights": 0}
+SEARCH: dict[str, Any] = {"width": 0.2, "budget": "80", "longest": 100, "keep_weights": 0}
 SHORT = 5
 """An LSTM should solve this many steps beyond the shortest length of a task. If not, it was trained too little."""
 
