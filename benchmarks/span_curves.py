@@ -3,7 +3,7 @@
 `KNOWN` are the curves on which family, heat and interval were chosen. `FURTHER` were written down before the
 method was measured on any of them, and before any of its constants was changed. The method was then bettered with
 an eye on them, and `RANDOM` were written down before that. A curve is a function of an array of lengths; `Cliff`
-and `RandomFalls` draw another curve for each simulation.
+and `RandomFalls` draw another curve for each simulation. A design is lengths, and the trainings of each.
 """
 
 from collections.abc import Callable
@@ -156,7 +156,11 @@ FURTHER_DESIGNS = {
     "8 x 8": ((6, 9, 13, 19, 28, 41, 60, 88), 8),
     "9, more in the middle": ((8, 16, 20, 22, 24, 26, 28, 32, 64), (4, 8, 8, 12, 16, 12, 8, 8, 4)),
 }
-DESIGNS = KNOWN_DESIGNS | FURTHER_DESIGNS
+LARGE_DESIGNS = {
+    "7 x 100": (KNOWN_DESIGNS["7 x 10"][0], 100),
+    "12 x 64": (KNOWN_DESIGNS["12 x 4"][0], 64),
+}
+DESIGNS = KNOWN_DESIGNS | FURTHER_DESIGNS | LARGE_DESIGNS
 
 
 def span_of(p: CurveOfLength, share: float = 0.5) -> float | None:
