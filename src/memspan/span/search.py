@@ -269,9 +269,9 @@ class SpanSearch:
         shares = {length: solved / trials for length, (solved, trials) in self.counts.items()}
         first, last = min(shares), max(shares)
         rungs = FACTOR ** np.arange(1, min(RUNGS, self.groups) + 1)
-        if shares[last] > self.share and last < self.longest:
+        if shares[last] > self.share:
             return last * rungs
-        if shares[first] < self.share and first > self.shortest:
+        if shares[first] < self.share:
             return first / rungs
         return self._spread(likelihood)
 
