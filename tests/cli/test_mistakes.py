@@ -10,7 +10,7 @@ CASES = {
     "lstm": "Unknown command 'lstm'. Did you mean `memspan study run --cell lstm`?",
     "help": "Unknown command 'help'. Did you mean `memspan --help`?",
     "-v": "Unknown command '-v'. Did you mean `memspan --version`?",
-    "--lr 0.1": "Unknown command '--lr'. Did you mean `memspan study run --learning-rate`?",
+    "--lr 0.1": "Unknown command '--lr'. Did you mean `memspan span --learning-rate`?",
     "gates.toml": "Unknown command 'gates.toml'. Did you mean `memspan study run gates.toml`?",
     "gradient": "Unknown command 'gradient'. Did you mean `memspan gradcheck`?",
     "study --task recall": "Unknown command '--task'. Did you mean `memspan study run --task`?",

@@ -266,7 +266,9 @@ def test_each_network_is_judged_on_batches_that_no_decision_has_seen(engine):
     """Networks that do not move. Luck holds for the look (1), the confirmation (2) and the verdict (2), or not."""
     models = [RNN(1, 6, 1, rng=seed) for seed in range(4)]
     lasting = (0, 1, 3, 5)
-    evaluation = [lucky(model.astype(model.dtype), batches) for model, batches in zip(models, lasting, strict=True)]
+    evaluation = [
+        lucky(model.astype(model.dtype), batches) for model, batches in zip(models, lasting, strict=True)
+    ]
     ensemble = ensemble_of(range(4), models=models, optimizer=SGD(1e-12), evaluation=evaluation, engine=engine)
     results = ensemble.fit(20, evaluate_every=10, evaluation_batches=1, final_batches=2, progress=False)
     assert [result.outcome for result in results] == [Outcome.UNSOLVED] * 3 + [Outcome.SOLVED]
@@ -414,7 +416,10 @@ def test_networks_may_be_scored_on_other_streams_which_are_not_their_own(engine)
         ([stream(7)] * 2, "streams must be 2 different iterators, one for each model, got 2 \\(1 different"),
         (3, "streams must be a list of iterators"),
         ([stream(7), Batches(Parity(), 3, 8, rng=1)], None),
-        ([stream(7), Batches(Copying(), 3, 8, rng=1)], "model.input_size must be 10 for copying/urnn at T = 3, got 1"),
+        (
+            [stream(7), Batches(Copying(), 3, 8, rng=1)],
+            "model.input_size must be 10 for copying/urnn at T = 3, got 1",
+        ),
     ],
 )
 def test_the_other_streams_are_checked(streams, message):
