@@ -1,6 +1,6 @@
 """The measured numbers of the README and the docs, read from committed results.
 
-Each number has a key, such as `first-study.longest`. The key of a table ends in `.table`. `make_numbers.py` writes
+Each number has a key, such as `first-study.span`. The key of a table ends in `.table`. `make_numbers.py` writes
 the numbers into the pages.
 """
 
@@ -78,14 +78,15 @@ def first_study() -> Iterator[tuple[str, str]]:
     ]
     yield "table", table(f"{head}\n|---:|---:|---:|---:|---:|---:|", cells)
     yield "sentence", found["sentence"]
-    yield "longest", re.search(r"is (.*)\.$", found["sentence"])[1]
     own = seeds["0"]
-    yield "low", str(own["low"])
-    yield "high", str(own["high"])
-    yield "of-seeds", ", ".join(str(one["longest"]) for one in seeds.values())
+    yield "span", re.search(r"T50 = (\S+) steps", found["sentence"])[1]
+    yield "low", f"{own['low']:.3g}"
+    yield "high", f"{own['high']:.3g}"
+    yield "of-seeds", ", ".join(f"{one['span']:.3g}" for one in seeds.values())
+    yield "longest-of-seeds", ", ".join(str(one["longest"]) for one in seeds.values())
     yield "seeds", f"{min(map(int, seeds))} to {max(map(int, seeds))}"
     yield "many", str(many["repetitions"])
-    yield "longest-of-many", str(many["longest"])
+    yield "span-of-many", f"{many['span']:.3g} [{many['low']:.3g}, {many['high']:.3g}]"
     shares = {row["length"]: f"{row['solved']} of {row['trials']}" for row in many["rows"]}
     yield "shares-of-many", "; ".join(f"{share} at {length}" for length, share in shares.items())
     yield "solved-to-the-end", ", ".join(str(row["solved"]) for row in whole)
