@@ -200,7 +200,9 @@ def searched(tmp_path, make_trial):
 
 @pytest.mark.parametrize("column", ["length", "repetition"])
 @pytest.mark.parametrize("value", [-1, 0, 2**31 - 1, 2**40])
-def test_a_search_with_trials_that_no_search_can_have_is_damaged_or_ignores_them(searched, tmp_path, column, value):
+def test_a_search_with_trials_that_no_search_can_have_is_damaged_or_ignores_them(
+    searched, tmp_path, column, value
+):
     plant(searched, "trials", column, value)
     plant(searched, "curves", column, value)
     try:
