@@ -1,8 +1,9 @@
 """Curves p(T) and designs for the simulations of spans: what the method was made on, and more.
 
 `KNOWN` are the curves on which family, heat and interval were chosen. `FURTHER` were written down before the
-method was measured on any of them, and before any of its constants was changed. A curve is a function of an array
-of lengths; `Cliff` draws another curve for each simulation.
+method was measured on any of them, and before any of its constants was changed. The method was then bettered with
+an eye on them, and `RANDOM` were written down before that. A curve is a function of an array of lengths; `Cliff`
+and `RandomFalls` draw another curve for each simulation. A design is lengths, and the trainings of each.
 """
 
 from collections.abc import Callable
@@ -69,6 +70,26 @@ class Cliff:
         return fall(slope=self.slope, middle=np.exp(rng.uniform(log(self.first), log(self.last))))
 
 
+@dataclass(frozen=True)
+class RandomFalls:
+    """Curves of several falls, whose lengths, heights and slopes are random; with lapses; T50 within 8-70."""
+
+    falls: int
+
+    def draw(self, rng: np.random.Generator) -> CurveOfLength:
+        """Return the curve of one simulation."""
+        while True:
+            middles = np.exp(rng.uniform(log(6), log(90), self.falls))
+            slopes = np.exp(rng.uniform(log(3), log(60), self.falls))
+            weights = (1 - rng.uniform(0, 0.08)) * rng.dirichlet(np.ones(self.falls))
+
+            def curve(lengths, middles=middles, slopes=slopes, weights=weights):
+                return logistic(slopes * np.log(np.divide.outer(lengths, middles))) @ weights
+
+            if 8 <= (span_of(curve) or 0) <= 70:
+                return curve
+
+
 KNOWN_FALLS = {
     "shallow": fall(slope=1.5),
     "medium": fall(slope=4.5),
@@ -116,9 +137,12 @@ FURTHER_STEPS = {
     "three steps, 0.8 and 0.6": steps((7, 15, 33), (0.8, 0.6), slope=14.0),
     "three steps, 0.4 and 0.2": steps((14, 27, 65), (0.4, 0.2), slope=14.0),
 }
+RANDOM_FALLS = {"random, one fall": RandomFalls(1)}
+RANDOM_STEPS = {f"random, {falls} falls": RandomFalls(falls) for falls in (2, 3, 4)}
 KNOWN, FURTHER = KNOWN_FALLS | KNOWN_STEPS, FURTHER_FALLS | FURTHER_STEPS
-CURVES = KNOWN | FURTHER
-STEPPED = {*KNOWN_STEPS, *FURTHER_STEPS}
+RANDOM = RANDOM_FALLS | RANDOM_STEPS
+CURVES = KNOWN | FURTHER | RANDOM
+STEPPED = {*KNOWN_STEPS, *FURTHER_STEPS, *RANDOM_STEPS}
 
 KNOWN_DESIGNS = {
     "7 x 10": ((5, 10, 15, 20, 25, 30, 40), 10),
@@ -132,7 +156,11 @@ FURTHER_DESIGNS = {
     "8 x 8": ((6, 9, 13, 19, 28, 41, 60, 88), 8),
     "9, more in the middle": ((8, 16, 20, 22, 24, 26, 28, 32, 64), (4, 8, 8, 12, 16, 12, 8, 8, 4)),
 }
-DESIGNS = KNOWN_DESIGNS | FURTHER_DESIGNS
+LARGE_DESIGNS = {
+    "7 x 100": (KNOWN_DESIGNS["7 x 10"][0], 100),
+    "12 x 64": (KNOWN_DESIGNS["12 x 4"][0], 64),
+}
+DESIGNS = KNOWN_DESIGNS | FURTHER_DESIGNS | LARGE_DESIGNS
 
 
 def span_of(p: CurveOfLength, share: float = 0.5) -> float | None:

@@ -18,7 +18,7 @@ from memspan.reproduce import REPRODUCTIONS, Page
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
-ENGLISH = {15: "fifteen", 20: "twenty"}
+ENGLISH = {15: "fifteen", 21: "twenty-one"}
 
 
 def measured() -> dict[str, str]:
@@ -102,6 +102,33 @@ def first_study() -> Iterator[tuple[str, str]]:
     yield "many-failed", str(len(many["failed"]))
     yield "many-above-half", str(len(above_half))
     yield "many-highest", f"{max(above_half):.2f}"
+
+
+def span() -> Iterator[tuple[str, str]]:
+    """Yield the span of the README: by searches and by grids, and of three cells."""
+    found = result("span_answer")
+    first = found["searches"]["0.15"][0]
+    yield "sentence", first["sentence"]
+    yield "seconds", f"{first['seconds']:.0f}"
+    for width, searches in found["searches"].items():
+        yield f"of-seeds-{width}", "; ".join(one["short"] for one in searches)
+        yield f"trainings-{width}", ", ".join(str(one["trainings"]) for one in searches)
+        yield f"steps-{width}", f"{sum(one['steps'] for one in searches) / len(searches) / 1e6:.1f}"
+    for repetitions, grid in found["grids"].items():
+        yield f"grid-{repetitions}", grid["short"]
+        yield f"grid-{repetitions}-steps", f"{grid['steps'] / 1e6:.1f}"
+    yield "compared", " ".join(found["compared"]["sentence"].splitlines())
+    head = "| cell | weights | T50 | interval | trainings |\n|---|---:|---:|---:|---:|"
+    yield "cells.table", table(head, [_span_row(one) for one in found["compared"]["configurations"]])
+    for name in ("span_coverage", "span_search"):
+        for key, text in result(name).get("docs", {}).items():
+            yield f"{name}.{key}", text
+
+
+def _span_row(one: dict[str, Any]) -> list[str]:
+    """The row of a configuration; an open end is a dash."""
+    middle, low, high = (f"{one[end]:.3g}" if one[end] is not None else "–" for end in ("span", "low", "high"))
+    return [one["configuration"], f"{one['parameters']:,}", middle, f"{low} to {high}", str(one["trainings"])]
 
 
 def studies() -> Iterator[tuple[str, str]]:
@@ -254,6 +281,7 @@ def checkers() -> Iterator[tuple[str, str]]:
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "first-study": first_study,
+    "span": span,
     "studies": studies,
     "million": million,
     "kills": kills,

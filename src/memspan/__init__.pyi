@@ -66,6 +66,7 @@ from .tasks import Parity as Parity
 from .tasks import Recall as Recall
 from .tasks import SelectiveCopying as SelectiveCopying
 from .tasks import Shape as Shape
+from .tasks import SquareWave as SquareWave
 from .tasks import Task as Task
 from .tasks import generate_samples as generate_samples
 from .tasks import get_task as get_task

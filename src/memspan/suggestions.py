@@ -121,6 +121,7 @@ MEANT = {
     "parity": "bit_parity count_mod_2",
     "selective-copying": "selective_copy induction",
     "memory-capacity": "mc capacity jaeger",
+    "square-wave/km2024": "square_wave delayed_wave pulse",
     # Losses, optimisers, initializers, dtypes and engines
     "MSELoss": "mse l2 mean_squared_error squared_error",
     "SoftmaxCrossEntropy": "cross_entropy crossentropy ce nll cross_entropy_loss categorical_crossentropy",

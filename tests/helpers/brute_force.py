@@ -81,6 +81,12 @@ def memory_capacity(sequence, length, task):
     return [[sequence[length - 1 - lag][0] for lag in range(1, length)]]
 
 
+def square_wave(sequence, length, task):
+    """The input of `width + length` steps earlier: a wave has ended, and `length` zeros follow it."""
+    delayed = [0.0] * (task.width + length) + [float(x[0] == 1) for x in sequence]
+    return [[value] for value in delayed[: len(sequence)]]
+
+
 ANSWERS = {
     "recall": recall,
     "adding": adding,
@@ -92,6 +98,7 @@ ANSWERS = {
     "parity": parity,
     "delayed-xor": delayed_xor,
     "memory-capacity": memory_capacity,
+    "square-wave": square_wave,
 }
 
 

@@ -39,8 +39,8 @@ def compare(
 ) -> int:
     """Compare the spans of several configurations, under an equal protocol.
 
-    Finds the span of every combination of the values, as `memspan span` does, and says which spans differ. Searches
-    and trainings that are in the store are used again.
+    Finds the span of every combination of the values, as `memspan span` does, and says which spans differ.
+    Searches in the store are continued.
 
     **Three cells with equal numbers of weights, each with its best learning rate:**
 

@@ -8,6 +8,7 @@ from pydantic import create_model
 
 from memspan.study.choices import Choices
 from memspan.study.experiment import Experiment
+from memspan.study.search import Search
 
 
 def options_of(
@@ -61,7 +62,7 @@ def _written(default: Any) -> str:
 def _metavar(model: type[Choices], name: str) -> str:
     """The type of a value, with `,...` if several are allowed."""
     kind = _kind(model.model_fields[name].annotation)
-    several = name.endswith("lengths") or name in Choices.model_fields
+    several = name.endswith("lengths") or (name in Choices.model_fields and model is not Search)
     return f"{kind},..." if several else kind
 
 

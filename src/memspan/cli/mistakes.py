@@ -22,6 +22,10 @@ from memspan.tasks import TASKS, parameters_of
 NUMBERS = {int: "a whole number", float: "a number"}
 
 
+SIMILAR = 0.8
+"""The ratio of `difflib` from which on two names count as similar."""
+
+
 def sentence_of(error: CycloptsError, app: App) -> str:
     """Return the message for an error of cyclopts."""
     match error:
@@ -54,14 +58,20 @@ def _unknown_option(error: UnknownOptionError) -> str:
     names = [name for argument in error.argument_collection for name in argument.names if name.startswith("--")]
     near = None
     if typed.startswith("--"):
-        near = (_of_task(typed) if "--task-parameters" in names else None) or nearest(typed, names)
+        near = nearest(typed, names)
+        if "--task-parameters" in names and not (near and _similar(typed, near)):
+            near = _of_task(typed) or near
     return f"Unknown option {typed}." + (f" Did you mean {near}?" if near else _see(_chain(error)))
+
+
+def _similar(one: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= SIMILAR
 
 
 def _of_task(typed: str) -> str | None:
     """Return the option of the task parameter whose name is nearest to this option, if one is near."""
     parameters = {name for task in TASKS.values() for name in parameters_of(task)}
-    near = difflib.get_close_matches(typed.removeprefix("--"), sorted(parameters), n=1, cutoff=0.8)
+    near = difflib.get_close_matches(typed.removeprefix("--"), sorted(parameters), n=1, cutoff=SIMILAR)
     return f"--task-parameters.{near[0]}" if near else None
 
 

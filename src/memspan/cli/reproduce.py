@@ -9,7 +9,8 @@ from rich.table import Table
 from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.errors import whole_number, whole_seed
 from memspan.execution.teams import available_cores
-from memspan.figures.style import write_rows
+from memspan.figures.atlas import draw_atlas
+from memspan.figures.style import save, write_rows
 from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
 from memspan.runtime.files import write_text
@@ -76,6 +77,8 @@ def reproduce(
         write_text(output / f"{name}.md", page.markdown())
         write_text(output / f"{name}.json", page.json())
         write_rows(output / f"{name}.csv", page.columns, page.rows())
+        if page.of.picture is not None:
+            save(draw_atlas, page.of.picture(page.measured), output, name)
     console.print(page.table(), markup=False)
     for line in page.how:
         console.print(line, markup=False)

@@ -91,7 +91,7 @@ class SpanByQuantity:
 
 
 def by_span(spans: Sequence[NamedSpan]) -> list[NamedSpan]:
-    """Sort by span, the longest first. A span that is only known to be at least, or below, a length counts by it."""
+    """Sort by span, the longest first. A span of which only a bound is known counts by the bound."""
     return sorted(spans, key=lambda span: middle_of(span.estimate), reverse=True)
 
 
@@ -114,7 +114,7 @@ def draw_forest(record: Forest) -> "Figure":
     ax.set_yticks(range(len(spans)), [f"{span.label}  ({span.parameters:,} weights)" for span in spans])
     right = ax.secondary_yaxis("right")
     right.set_yticks(range(len(spans)), [span.estimate.short for span in spans])
-    right.tick_params(length=0)
+    right.tick_params(length=0, pad=10)
     right.spines[:].set_visible(False)
     _plain_ticks(ax)
     figure.suptitle(record.title, fontsize="medium")
@@ -150,9 +150,9 @@ def draw_sweep(record: SpanByQuantity) -> "Figure":
     ax.plot([], [], "o-", color=BLUE, label=f"{record.spans[0].estimate.name}, {_level(record)} interval")
     if record.slope is not None:
         x = np.geomspace(min(record.values), max(record.values), 100)
-        middle, low, high = record.slope.line(x)
+        middle, under, over = record.slope.line(x)
         ax.plot(x, middle, color=ORANGE, linewidth=1.5, label=f"{record.quantity} to the power {record.slope}")
-        ax.fill_between(x, low, high, color=ORANGE, alpha=0.15, linewidth=0)
+        ax.fill_between(x, under, over, color=ORANGE, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set(xlabel=f"{record.quantity} (log scale)", ylabel=_axis(record.spans[0].estimate), ylim=edges)
@@ -160,7 +160,7 @@ def draw_sweep(record: SpanByQuantity) -> "Figure":
     ax.minorticks_off()
     _plain_ticks(ax, "y")
     ax.set_title(record.title, fontsize="medium")
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
     tidy(ax)
     return figure
 
@@ -179,7 +179,7 @@ def _edges(estimates: Sequence[SpanEstimate]) -> tuple[float, float]:
         1,
         10,
     ]
-    return 0.75 * min(known), 1.33 * max(known)
+    return 0.75 * min(known), 1.4 * max(known)
 
 
 def _plain_ticks(ax: Any, axis: str = "x") -> None:

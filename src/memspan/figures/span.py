@@ -35,7 +35,7 @@ class SpanByLength:
         The share of trainings that solved each length.
     estimate : SpanEstimate
     curve : array [4, points]
-        Lengths, and at each the fitted probability of solving it, and the lower and upper end of its band.
+        Lengths, and at each the probability of solving it: the median of the posterior, and the ends of its band.
     rounds : sequence of RoundOfSearch
         The path of the search; empty for a study.
     """
@@ -51,7 +51,7 @@ class SpanByLength:
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per length."""
-        fitted = self.estimate.curve(list(self.shares)).tolist()
+        fitted = np.interp(np.log(list(self.shares)), np.log(self.curve[0]), self.curve[1]).tolist()
         return [
             (length, share.trials, share.solved, share.share, share.low, share.high, p)
             for (length, share), p in zip(self.shares.items(), fitted, strict=True)
@@ -85,7 +85,7 @@ def _draw_shares(ax: Any, record: SpanByLength) -> None:
     reach = np.clip([middle - low, high - middle], 0, None)  # rounding may put an end on the wrong side
     x, fitted, under, over = record.curve
     ax.fill_between(x, under, over, color=BLUE, alpha=0.15, linewidth=0, label=f"{100 * estimate.level:g} % band")
-    ax.plot(x, fitted, color=BLUE, linewidth=1.5, label="most likely curve")
+    ax.plot(x, fitted, color=BLUE, linewidth=1.5, label="fitted curve")
     ax.errorbar(lengths, middle, reach, fmt="o", color=ORANGE, capsize=2, linewidth=1, markersize=4,
                 label="share of trainings,\n95 % Wilson interval")  # fmt: skip
     ax.axhline(estimate.share, color=GREY, linestyle=":", linewidth=1)
@@ -101,6 +101,9 @@ def _mark_span(ax: Any, estimate: SpanEstimate, curve: Array) -> None:
     ax.plot(
         [low, high], [estimate.share] * 2, color=BLACK, linewidth=4, alpha=0.85, label=label, solid_capstyle="butt"
     )
+    for is_open, marker, place in ((estimate.left_censored, "<", low), (estimate.right_censored, ">", high)):
+        if is_open:
+            ax.plot([place], [estimate.share], marker, color=BLACK, markersize=9, clip_on=False)
     if estimate.span is not None:
         ax.plot([estimate.span], [estimate.share], "D", color="white", markeredgecolor=BLACK, markersize=7)
 

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from memspan.execution import run_study
 from memspan.execution.local import Local
 from memspan.execution.teams import Alone, ExecutorFailed
+from memspan.figures.atlas import Atlas
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
 from memspan.study import Study, StudyResult
@@ -119,7 +120,11 @@ class Reproduction:
     changed : tuple of str
         The settings and rules that were changed after results had been seen, before and after.
     against : str
-        The source of the reference values: "paper" or "theory".
+        The source of the reference values: "paper", "theory", or "rule" for a rule that was written beforehand.
+    picture : callable, optional
+        Takes the measurements and returns the data of a picture.
+    extra : callable, optional
+        Takes the measurements and returns a table in Markdown, for numbers that nothing is compared with.
     """
 
     name: str
@@ -133,6 +138,8 @@ class Reproduction:
     tried: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     against: str = "paper"
+    picture: Callable[[Any], Atlas] | None = None
+    extra: Callable[[Any], str] | None = None
 
 
 def trained(study: Study, options: Options) -> StudyResult:

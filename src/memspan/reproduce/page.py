@@ -81,7 +81,7 @@ class Page:
         """A sentence that counts the findings that agree, differ or are undecided."""
         count = Counter(finding.verdict for finding in self.findings)
         total = count.total() - count[Verdict.NOT_COMPARED]
-        what = "Reproduced" if self.of.against == "paper" else "Compared with theory"
+        what = {"theory": "Compared with theory", "rule": "Judged by a rule"}.get(self.of.against, "Reproduced")
         if count[Verdict.AGREES] == total:
             every = "the one finding agrees" if total == 1 else f"all {total} findings agree"
             return f"{what}: {every}."
@@ -123,4 +123,6 @@ class Page:
         head = [f"# {self.of.title}", self.of.source, *self.how]
         processes = f"{self.workers} process{'es' if self.workers > 1 else ''}"
         ran = f"{self.versions}, seed {self.seed}, {processes}, {self.seconds:.0f} s."
-        return "\n\n".join([*head, "\n".join(lines), f"**{self.sentence}**", ran]) + "\n"
+        extra = [] if self.of.extra is None else [self.of.extra(self.measured)]
+        picture = [] if self.of.picture is None else [f"![{self.of.title}]({self.of.name}.png)"]
+        return "\n\n".join([*head, *picture, *extra, "\n".join(lines), f"**{self.sentence}**", ran]) + "\n"

@@ -2,12 +2,19 @@
 
 from memspan.span.estimate import SpanEstimate, estimate_span, read_span
 from memspan.span.likelihood import Likelihood, quantiles
+from memspan.span.search import Answer, Ended, Group, Round, SpanSearch, Summary
 from memspan.span.shares import SolvedShare, longest_solved
 
 __all__ = [
+    "Answer",
+    "Ended",
+    "Group",
     "Likelihood",
+    "Round",
     "SolvedShare",
     "SpanEstimate",
+    "SpanSearch",
+    "Summary",
     "estimate_span",
     "longest_solved",
     "quantiles",

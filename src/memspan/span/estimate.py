@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from memspan.errors import InvalidArgument, plain_array, real_number
-from memspan.span.lattice import Curve
 from memspan.span.likelihood import Likelihood, quantiles
+from memspan.span.smooth import Curve
 
-LIKELY = 0.5  # nothing is excluded whose log likelihood is that close to the best
-HOT = 3.0  # heat beyond which no curve is said to fit
+FITS = 0.1  # a smooth curve fits if it is at least that probable
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class SpanEstimate:
         The ends of the interval; None where it reaches beyond the tried lengths.
     share, level : float
         What was asked for.
-    heat : float
-        At least 1: what the log likelihood was divided by, because no curve of the family fits the counts well.
+    smooth : float
+        The probability that the curve is smooth, and does not fall in steps.
     lengths : tuple of float
         The tried lengths, rising.
     trainings : int
@@ -42,7 +41,7 @@ class SpanEstimate:
     high: float | None
     share: float
     level: float
-    heat: float
+    smooth: float
     lengths: tuple[float, ...] = field(repr=False)
     trainings: int
     best: Curve = field(repr=False)
@@ -59,8 +58,8 @@ class SpanEstimate:
 
     @property
     def fits(self) -> bool:
-        """Whether a curve of the family fits. If not, the interval is wider, and the counts deserve a look."""
-        return self.heat <= HOT
+        """Whether a smooth curve fits. If not, the interval is wider, and the counts deserve a look."""
+        return self.smooth >= FITS
 
     @property
     def name(self) -> str:
@@ -103,7 +102,7 @@ class SpanEstimate:
         text = f"{self.name} {'is' if self.span is None else '='} {text} ({100 * self.level:g} %)"
         trainings, lengths = _many(self.trainings, "training"), _many(len(self.lengths), "length")
         text = f"{text}, from {trainings} at {lengths}"
-        return text if self.fits else f"{text}; no smooth falling curve fits these counts"
+        return text if self.fits else f"{text}; no smooth curve fits these counts"
 
     def _text(self, unit: str) -> str:
         low, high = (None if end is None else _digits(end) for end in (self.low, self.high))
@@ -129,8 +128,8 @@ def _many(count: int, noun: str) -> str:
 def read_span(likelihood: Likelihood, level: float = 0.95) -> SpanEstimate:
     """Read the span and its interval off a likelihood.
 
-    The interval is the central one of the posterior, joined with every span that is nearly as likely as the most
-    likely one. So counts that are all solved up to one length, and never from the next one on, give the whole gap.
+    The interval is the central one of the posterior. If all trainings solve one length and none solves the next,
+    it is nearly the whole gap between them.
 
     Parameters
     ----------
@@ -145,36 +144,21 @@ def read_span(likelihood: Likelihood, level: float = 0.95) -> SpanEstimate:
         If the level is of another kind.
     """
     level = real_number("level", level, above=0, below=1)
-    tau, profile = likelihood.tau, likelihood.profile
-    shortest, longest = float(likelihood.lengths[0]), float(likelihood.lengths[-1])
     tail = (1 - level) / 2
-    low, middle, high = quantiles(tau, likelihood.posterior, [tail, 0.5, 1 - tail])
-    first, last = _likely(tau, profile, float(profile.max()) - LIKELY)
-    low, middle, high = np.exp([min(low, first), middle, max(high, last)]).tolist()
+    ends = quantiles(likelihood.tau, likelihood.posterior, [tail, 0.5, 1 - tail])
+    low, middle, high = np.exp(ends).tolist()
+    shortest, longest = float(likelihood.lengths[0]), float(likelihood.lengths[-1])
     return SpanEstimate(
         span=middle if shortest <= middle <= longest else None,
         low=None if low < shortest else min(low, longest),
         high=None if high > longest else max(high, shortest),
         share=likelihood.share,
         level=level,
-        heat=likelihood.heat,
+        smooth=likelihood.smooth,
         lengths=tuple(likelihood.lengths.tolist()),
         trainings=likelihood.trainings,
         best=likelihood.best,
     )
-
-
-def _likely(x: np.ndarray, y: np.ndarray, bound: float) -> tuple[float, float]:
-    """Return the first and the last x where y reaches the bound, linear between lattice points."""
-    inside = np.flatnonzero(y >= bound)
-    return _crossing(x, y, bound, int(inside[0]), -1), _crossing(x, y, bound, int(inside[-1]), 1)
-
-
-def _crossing(x: np.ndarray, y: np.ndarray, bound: float, inside: int, way: int) -> float:
-    outside = inside + way
-    if not 0 <= outside < len(x):
-        return float(x[inside])
-    return float(x[inside] + (x[outside] - x[inside]) * (y[inside] - bound) / (y[inside] - y[outside]))
 
 
 def estimate_span(lengths: Any, solved: Any, trials: Any, share: float = 0.5, level: float = 0.95) -> SpanEstimate:

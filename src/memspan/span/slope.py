@@ -23,7 +23,8 @@ class Slope:
         The number of spans.
     misfit : float
         The weighted mean square of the residuals. Above 1, the spans do not lie on a power law within their
-        uncertainty. The interval is then wider, by the root of the misfit (Birge 1932, doi:10.1103/PhysRev.40.207).
+        uncertainty. The interval is then wider, by the root of the misfit (Birge 1932,
+        doi:10.1103/PhysRev.40.207).
     centre : tuple of float
         The weighted means of the log quantity and the log span.
     variance : tuple of float

@@ -40,6 +40,7 @@ class Comparison(Searches):
 
     model_config = ConfigDict(title="memspan comparison")
     what: ClassVar[str] = "comparison"
+    prefix: ClassVar[str] = "compare-"
 
     equal: Literal["parameters"] | None = Field(
         None,
@@ -108,8 +109,8 @@ class Comparison(Searches):
 
     @property
     def labels(self) -> list[str]:
-        """The varying values of each configuration, such as `lstm`, or `cell lstm, gain 2` if several vary."""
-        if len(self.varying) == 1:
+        """The varying values of each configuration: `lstm`, `hidden 32`, or `cell lstm, gain 2`."""
+        if self.varying in (("cell",), ("task",)):
             return [self.chosen(place)[0] for place in range(self.combinations)]
         return [self.label(place) or "the only configuration" for place in range(self.combinations)]
 

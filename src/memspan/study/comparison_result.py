@@ -87,8 +87,8 @@ class Compared:
     @cached_property
     def pairs(self) -> Sequence[PairOfSpans]:
         """The ratio of every two spans, with p-values corrected for their number (Holm 1979)."""
-        share, level = self.results[0].search.share, self.results[0].search.level
-        return compare_all(dict(zip(self.labels, map(likelihood_of, self.results), strict=True)), share, level)
+        known = dict(zip(self.labels, map(likelihood_of, self.results), strict=True))
+        return compare_all(known, self.results[0].search.level)
 
     @property
     def failures(self) -> list[str]:
@@ -109,13 +109,12 @@ class Compared:
         """The power law of the span in `quantity`; None if fewer than three spans are closed on both sides."""
         if self.quantity is None or self.comparison is None:
             return None
-        values = self.comparison.values()[self.quantity]
-        closed = [
-            (value, likelihood_of(result))
-            for value, result in zip(values, self.results, strict=True)
-            if result.estimate is not None and result.estimate.relative_width < float("inf")
-        ]
-        return fit_slope(*zip(*closed, strict=True), self.results[0].search.level) if len(closed) >= 3 else None  # type: ignore[arg-type]
+        quantity, spans = [], []
+        for value, result in zip(self.comparison.values()[self.quantity], self.results, strict=True):
+            if result.estimate is not None and result.estimate.relative_width < float("inf"):
+                quantity.append(float(value))
+                spans.append(likelihood_of(result))
+        return fit_slope(quantity, spans, self.results[0].search.level) if len(spans) >= 3 else None
 
     @property
     def sentence(self) -> str:
@@ -139,22 +138,17 @@ class Compared:
         tuned = list(self.comparison.tune) if self.comparison else []
         name = self.spans[0].estimate.name if self.spans else "span"
         table.add_column("configuration", overflow="fold")
-        for heading in (
-            *map(Comparison.shown, tuned),
-            "hidden",
-            "weights",
-            name,
-            "trainings",
-            "time steps trained",
-        ):
+        sized = ["hidden"] if self.comparison is None or "hidden" not in self.comparison.varying else []
+        for heading in (*map(Comparison.shown, tuned), *sized, "weights", name, "trainings", "time steps trained"):
             table.add_column(heading, justify="right")
         for place in self._by_span:
             result = self.results[place]
             one, estimate = result.search.configuration, result.estimate
             chosen = [written(one.values()[field][0]) for field in tuned]
             span = "–" if estimate is None else estimate.short
-            counts = f"{one.hidden}", f"{parameters_of(one):,}", span, f"{result.path.trainings:,}"
-            table.add_row(self.labels[place], *chosen, *counts, f"{result.steps_trained:,}")
+            cost = f"{result.path.trainings:,}", f"{result.steps_trained:,}"
+            size = [f"{one.hidden}" for _ in sized]
+            table.add_row(self.labels[place], *chosen, *size, f"{parameters_of(one):,}", span, *cost)
         return table
 
     def pair_table(self) -> "TextTable":
@@ -198,8 +192,8 @@ class Compared:
         (task,) = {result.search.configuration.make_task() for result in self.results}
         least = task.least_length
         return (
-            f"{task.name}: {task.sentence} Answers that ignore the input have at most an accuracy of "
-            f"{task.chance_accuracy(least):.3g} and at least a loss of {task.trivial_risk(least):.3g} at T={least}."
+            f"{task.name}: {task.sentence} Answers that ignore the input have an accuracy of at most "
+            f"{task.chance_accuracy(least):.3g} and a loss of at least {task.trivial_risk(least):.3g} (T={least})."
         )
 
     @property
@@ -225,5 +219,5 @@ class Compared:
 def likelihood_of(result: SearchResult) -> Likelihood:
     """Return what the counts of a search say about its span."""
     ran = [row for row in result.summaries() if row.share.trials]
-    counts = zip(*((row.length, row.share.solved, row.share.trials) for row in ran), strict=True)
-    return Likelihood.of(*counts, result.search.share)
+    lengths, solved, trials = zip(*((row.length, row.share.solved, row.share.trials) for row in ran), strict=True)
+    return Likelihood.of(lengths, solved, trials, result.search.share)

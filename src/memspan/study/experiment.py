@@ -32,6 +32,8 @@ class Experiment(Choices):
 
     what: ClassVar[str]
     """The name of the kind, such as `study`."""
+    prefix: ClassVar[str] = ""
+    """The beginning of default names."""
 
     keep_weights: int = Field(
         1,

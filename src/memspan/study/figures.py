@@ -11,6 +11,7 @@ import numpy as np
 
 from memspan.errors import InvalidArgument, shown
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
+from memspan.figures.beyond import AccuracyBeyond, draw_beyond
 from memspan.figures.configurations import MOST_CONFIGURATIONS, SharesByLength, draw_shares
 from memspan.figures.flow import draw_flows
 from memspan.figures.gradients import NormsByLag, NormsDuringTraining, draw_map, draw_norms
@@ -108,6 +109,8 @@ def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder
 def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
     yield from _span_figure(result)
     yield "accuracy", accuracy_record(result), draw_accuracy
+    if result.study.test_lengths:
+        yield "accuracy-beyond", beyond_record(result), draw_beyond
     if not isinstance(result, StudyResult):
         return
     yield "losses", loss_record(result), draw_losses
@@ -150,15 +153,15 @@ def span_record(result: StudySummary) -> SpanByLength:
         [share.trials for share in shares.values()],
     )
     x = np.geomspace(min(shares), max(max(shares), min(shares) + 1), CURVE_POINTS)
-    low, high = probability_band(*counts, x, estimate.share, estimate.level)
+    low, middle, high = probability_band(*counts, x, estimate.share, estimate.level)
     path = result.path.rounds if isinstance(result, SearchResult) else ()
-    rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path)
+    rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path if one.estimate is not None)
     return SpanByLength(
         _span_title(result),
         _threshold(result),
         shares,
         estimate,
-        np.array([x, estimate.curve(x), low, high]),
+        np.array([x, middle, low, high]),
         rounds,
     )
 
@@ -204,6 +207,13 @@ def shares_record(result: StudySummary) -> SharesByLength:
     }
     tasks = ", ".join(result.study.values()["task"])
     return SharesByLength(f"{tasks}: {result.study.describe()}", shares)
+
+
+def beyond_record(result: StudySummary) -> AccuracyBeyond:
+    """The accuracies at the test lengths, after training at each length."""
+    tests = {row.length: row.tests for row in result.summaries() if row.tests}
+    title = _title("Accuracy at T' after training at T", result)
+    return AccuracyBeyond(title, result.study.configuration.threshold, tests)
 
 
 def loss_record(result: StudyResult) -> LossByLength:

@@ -15,7 +15,7 @@ from memspan.errors import Conflict, shown
 from memspan.study.choices import Choices, nested
 from memspan.study.experiment import Experiment
 from memspan.study.fingerprint import RULES, parts_of, unchecked
-from memspan.study.search import Search
+from memspan.study.search import Search, Searches
 from memspan.study.study import Study
 
 BASELINE: dict[str, Any] = {
@@ -66,17 +66,13 @@ class UncheckedCode(UserWarning):
 
 
 def default_name(experiment: Experiment) -> str:
-    """The name of a study or search that was given none: task, cell, and a checksum of what decides its trials.
-
-    The name of a search begins with `span`.
-    """
+    """The name of an experiment that was given none: task, cell, and a checksum of what decides its trials."""
     values, text = experiment.values(), canonical(experiment)
-    parts = [
-        each[0].replace("/", "-") if len(each) == 1 else "several" for each in (values["task"], values["cell"])
-    ]
-    if isinstance(experiment, Search):
-        parts, text = ["span", *parts], text + _sorted(_unusual_path(experiment))
-    return "-".join([*parts, checksum(text)[:8]])
+    names = values["task"], values["cell"]
+    parts = [each[0].replace("/", "-") if len(each) == 1 else "several" for each in names]
+    if isinstance(experiment, Searches) and (unusual := _unusual_path(experiment)):
+        text += _sorted(unusual)
+    return experiment.prefix + "-".join([*parts, checksum(text)[:8]])
 
 
 def folder_name(name: str) -> str:
@@ -212,8 +208,8 @@ def _path(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
     return {name: (value,) for name, value in path.items()}
 
 
-def _unusual_path(search: Search) -> dict[str, Any]:
-    return {name: value for name, value in search.path().items() if value != Search.model_fields[name].default}
+def _unusual_path(search: Searches) -> dict[str, Any]:
+    return {name: value for name, value in search.path().items() if value != Searches.model_fields[name].default}
 
 
 def _listed(values: Iterable[Any] | None) -> str:

@@ -1,8 +1,8 @@
 """The results of a study: solved shares with intervals, the answer in one sentence, and the trials."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
@@ -44,6 +44,8 @@ class LengthSummary:
         One number for each trial that did not fail, on held-out batches.
     reasons : tuple of str
         Why trials failed, each reason once.
+    tests : mapping of int to tuple of float
+        For each test length, the accuracy of each trial that did not fail.
     """
 
     length: int
@@ -53,6 +55,7 @@ class LengthSummary:
     accuracies: tuple[float, ...]
     losses: tuple[float, ...]
     reasons: tuple[str, ...] = ()
+    tests: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<LengthSummary T={self.length}: solved {self.share.solved} of {self.share.trials}>"
@@ -177,6 +180,12 @@ class StudySummary:
 
         return table_of(self)
 
+    def table_of_tests(self) -> "TextTable | None":
+        """Return the accuracies at the test lengths as a table; None if the study has none."""
+        from memspan.study.table import table_of_tests
+
+        return table_of_tests(self)
+
     def records(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each configuration and length: varying fields, solved share, mean scores.
 
@@ -274,6 +283,7 @@ class _Sum:
         self.accuracies: list[float] = []
         self.losses: list[float] = []
         self.reasons: dict[str, None] = {}
+        self.tests: dict[int, list[float]] = {}
 
     def add(self, trial: Trial) -> None:
         self.count[trial.outcome] += 1
@@ -282,6 +292,8 @@ class _Sum:
             return
         self.accuracies.append(trial.accuracy)
         self.losses.append(trial.loss)
+        for test in trial.tests:
+            self.tests.setdefault(test.length, []).append(test.accuracy)
 
     def of(self, length: int) -> LengthSummary:
         return LengthSummary(
@@ -292,6 +304,7 @@ class _Sum:
             tuple(self.accuracies),
             tuple(self.losses),
             tuple(self.reasons),
+            {tested: tuple(accuracies) for tested, accuracies in sorted(self.tests.items())},
         )
 
 

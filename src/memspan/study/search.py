@@ -82,6 +82,10 @@ class Searches(Experiment):
                 raise InvalidArgument("longest", rule, self.longest)
         return self
 
+    def path(self) -> dict[str, Any]:
+        """The fields of `PATH` with their values."""
+        return {name: getattr(self, name) for name in self.PATH}
+
     def settings(self) -> dict[str, Any]:
         """The fields that describe a search, without its configuration and name, if they were given."""
         names = {*Searches.model_fields} - {*Experiment.model_fields} | {"keep_weights"}
@@ -97,6 +101,7 @@ class Search(Searches):
 
     model_config = ConfigDict(title="memspan search")
     what: ClassVar[str] = "search"
+    prefix: ClassVar[str] = "span-"
 
     @model_validator(mode="after")
     def _single(self) -> Self:
@@ -125,10 +130,6 @@ class Search(Searches):
     def shortest(self) -> int:
         """The shortest length that the task allows."""
         return self.tasks()[0].least_length
-
-    def path(self) -> dict[str, Any]:
-        """The fields of `PATH` with their values."""
-        return {name: getattr(self, name) for name in self.PATH}
 
     def covering(self, lengths: Iterable[int], repetitions: int) -> Study:
         """Return the smallest study that has the trials of a search at these lengths."""

@@ -33,6 +33,24 @@ def table_of(summary: StudySummary) -> TextTable:
     return table
 
 
+def table_of_tests(summary: StudySummary) -> TextTable | None:
+    """Return the table of mean accuracies at other lengths, after training at each length; None without any."""
+    tested = summary.study.test_lengths
+    if not any(row.tests for row in chain(*summary.rows)):
+        return None
+    rule = "Mean accuracy over repetitions, on sequences of length T' drawn after training at length T."
+    table = TextTable(caption=rule, caption_justify="left")
+    for heading in summary.study.varying:
+        table.add_column(summary.study.shown(heading), overflow="fold")
+    for heading in ("trained at", *(f"T' = {length}" for length in tested)):
+        table.add_column(heading, justify="right")
+    for place, rows in enumerate(summary.rows):
+        for row in rows:
+            cells = [_shown(_mean(row.tests.get(length, ())), ".3f") for length in tested]
+            table.add_row(*summary.study.chosen(place), str(row.length), *cells, end_section=row is rows[-1])
+    return table
+
+
 def _title(summary: StudySummary) -> str:
     tasks = {one.task: one.make_task() for one in summary.study.configurations}
     what = [f"{task.name}: {task.sentence}" for task in tasks.values()]

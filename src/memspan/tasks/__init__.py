@@ -21,6 +21,7 @@ from memspan.tasks.order import Order, Order1997
 from memspan.tasks.parity import Parity
 from memspan.tasks.recall import Recall, generate_samples
 from memspan.tasks.selective_copying import SelectiveCopying
+from memspan.tasks.square_wave import SquareWave
 
 _ALL: tuple[Task, ...] = (
     *(Recall(), Recall(variant="kth", element=2), Recall(variant="distractors", scale=3.0)),
@@ -29,7 +30,7 @@ _ALL: tuple[Task, ...] = (
     *(Order1997(variant) for variant in Order1997.variants),
     *(Order(variant) for variant in Order.variants),
     *(Latch(variant) for variant in Latch.variants),
-    *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity()),
+    *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity(), SquareWave()),
 )
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 """Every variant of every task by name, with the parameters of its source."""
@@ -108,6 +109,7 @@ __all__ = [
     "Recall",
     "SelectiveCopying",
     "Shape",
+    "SquareWave",
     "Task",
     "generate_samples",
     "get_task",

@@ -110,6 +110,8 @@ def print_result(result: StudySummary) -> None:
     """Print the table, the reasons of failed trials, and the answer."""
     console = new_console()
     console.print(result.table())
+    if (tests := result.table_of_tests()) is not None:
+        console.print(tests)
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
     console.print(result.sentence, style="bold", markup=False)

@@ -1,0 +1,107 @@
+import json
+
+import pytest
+
+from memspan import Configuration, Store, find_span
+
+TINY = "span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0"
+SAME = {"budget": 16, "repetitions": 2, "groups": 2}
+
+
+def test_the_answer_is_printed_and_drawn(memspan_, tmp_path):
+    code, out, err = memspan_(TINY)
+    assert code == 0
+    expected = find_span(Configuration(hidden=4, updates=5), **SAME, progress=False)
+    assert expected.sentence in out
+    assert "below 4 steps" in expected.sentence or "T50" in expected.sentence
+    (picture,) = (tmp_path / "runs").glob("span-*/span.png")
+    assert str(picture.relative_to(tmp_path)) in out
+    assert {path.suffix for path in picture.parent.iterdir()} == {".png", ".svg", ".csv"}
+    assert "round 1: 4 trainings at T=" in err
+
+
+def test_json_has_the_numbers_and_nothing_else_is_printed(memspan_, tmp_path):
+    code, out, err = memspan_(f"{TINY} --json")
+    found = json.loads(out)
+    estimate = find_span(Configuration(hidden=4, updates=5), **SAME, progress=False).estimate
+    names = ["span", "low", "high", "level", "share", "left_censored", "right_censored", "fits", "trainings"]
+    assert list(found) == [*names, "steps_trained", "seconds"]
+    assert {name: found[name] for name in names} == {name: getattr(estimate, name) for name in names}
+    assert found["steps_trained"] > 0
+    assert (code, err) == (0, "")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_same_command_trains_nothing_again(memspan_):
+    _, first, _ = memspan_(f"{TINY} --json")
+    code, again, err = memspan_(f"{TINY} --no-figures")
+    assert code == 0
+    assert "nothing to do, all" in err
+    assert f"{json.loads(first)['trainings']} trainings" in again
+
+
+def test_a_larger_budget_continues(memspan_, tmp_path):
+    easy = f"{TINY} --threshold 0.02"  # solved by chance, so the search goes on to the longest length
+    memspan_(f"{easy} --json")
+    with Store(tmp_path / "memspan.sqlite") as store:
+        before = {trial.key: trial for trial in store.find(store.names()[0]).trials()}
+    memspan_(f"{easy} --json".replace("--budget 16", "--budget 24"))
+    with Store(tmp_path / "memspan.sqlite") as store:
+        (name,) = store.names()
+        after = {trial.key: trial for trial in store.find(name).trials()}
+    assert before.items() <= after.items()
+    assert len(after) > len(before)
+
+
+def test_a_search_is_listed_and_shown_like_a_study(memspan_):
+    _, out, _ = memspan_(TINY)
+    answer = out.splitlines()[-2]
+    _, listed, _ = memspan_("store ls")
+    assert "search" in listed
+    assert answer in memspan_("study show")[1]
+    code, out, _ = memspan_("study show --output figures")
+    assert code == 0
+    assert "figures/span.png" in out
+
+
+def test_a_search_is_no_study_to_resume(memspan_):
+    memspan_(f"{TINY} --name mine --json")
+    for line in ("study resume mine", "study extend mine --repetitions 3"):
+        code, _, err = memspan_(line)
+        assert code == 2
+        assert "mine is a search. Give the command again with which it began." in err
+    code, out, _ = memspan_("study status mine")
+    assert code == 0
+    assert "T50" in out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--cell rnn,gru", "--cell must be one value; `memspan compare` takes several"),
+        (
+            "--budget lots",
+            "--budget must be a number of trainings, such as 160, or of time steps, such as 20Msteps",
+        ),
+        ("--budget 0", "--budget must be"),
+        ("--width 0", "--width must be"),
+        ("--share 1", "--share must be"),
+        ("--task order/pascanu-2 --longest 9", "--longest must be at least 10"),
+        ("--widht 0.1", "--width"),
+    ],
+)
+def test_wrong_options_are_named(memspan_, tmp_path, option, message):
+    code, out, err = memspan_(f"span {option}")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_may_come_from_a_file(memspan_, tmp_path):
+    (tmp_path / "mine.toml").write_text("hidden = 4\nupdates = 5\nbudget = 16\nrepetitions = 2\ngroups = 2\n")
+    _, out, _ = memspan_("span mine.toml --workers 0 --json")
+    _, same, _ = memspan_(f"{TINY} --json")
+    drop = ("seconds",)
+    assert {k: v for k, v in json.loads(out).items() if k not in drop} == {
+        k: v for k, v in json.loads(same).items() if k not in drop
+    }
