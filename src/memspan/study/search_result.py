@@ -1,7 +1,7 @@
 """The result of a search: its path, its trials, and the span that they give."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from memspan.errors import shown
@@ -78,7 +78,7 @@ class SearchResult(StudyResult):
     """
 
     search: Search
-    path: SpanSearch
+    path: SpanSearch = field(compare=False)  # it follows from the search and the trials
 
     @classmethod
     def found(cls, search: Search, trials: Iterable[Trial]) -> Self:
