@@ -189,10 +189,10 @@ def limit(usual: list[Cell], steps: list[Cell]) -> str:
     return (
         f"**Out of reach:** {out.curve}, {out.design}: {out.coverage:.3f}. At the lengths 19, 28 and 41, p is "
         f"{p[0]:.2f}, {p[1]:.2f} and {p[2]:.2f}, as on a smooth curve whose T50 is 27. But the curve falls at "
-        f"once, just beyond 19, and its T50 is {span:.1f}. Nothing in the counts shows that. An interval that covers "
-        "such steps is the whole gap wherever the share is crossed. With a prior of steps alone, the coverage of "
-        f"this cell is {by_steps.coverage:.3f}, and the mean width of known curves of one fall is {wider:.2f} instead "
-        f"of {width:.2f}."
+        f"once, just beyond 19, and its T50 is {span:.1f}. Nothing in the counts shows that. An interval that "
+        "covers such steps is the whole gap wherever the share is crossed. With a prior of steps alone, the "
+        f"coverage of this cell is {by_steps.coverage:.3f}, and the mean width of known curves of one fall is "
+        f"{wider:.2f} instead of {width:.2f}."
     )
 
 
