@@ -172,5 +172,5 @@ def test_records_are_those_of_its_trials(finished):
 
 @pytest.mark.parametrize("share", [0, 1, "half"])
 def test_the_share_of_another_span_is_checked(finished, share):
-    with pytest.raises(InvalidArgument, match="^share must be "):
+    with pytest.raises(InvalidArgument, match=r"^share must be "):
         SearchResult.found(SEARCH, finished[1]).span(share)
