@@ -156,6 +156,19 @@ def test_a_search_that_has_not_ended_says_so(train):
         assert f"{nothing.table()}"
 
 
+def test_where_every_training_failed_there_is_no_answer(make_trial):
+    paths, trials = Paths([SEARCH]), []
+    while keys := paths.missing():
+        failed = [make_trial(key.length, key.repetition, "failed") for key in keys]
+        trials += failed
+        paths.add(failed)
+    result = SearchResult.found(SEARCH, trials)
+    assert (result.complete, result.estimate, result.span()) == (True, None, None)
+    assert result.sentence == "No training has run to its end, so there is no answer yet."
+    assert result.failures == ["MemoryError: no room"]
+    assert f"{result.table()}"
+
+
 def test_a_result_is_short_in_a_prompt(finished):
     text = repr(SearchResult.found(SEARCH, finished[1]))
     assert text.startswith("<SearchResult 'mine' of rnn, 4 hidden, ")
