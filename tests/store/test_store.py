@@ -160,7 +160,7 @@ def test_a_study_of_other_rules_is_refused(opened, make_trial, monkeypatch):
     monkeypatch.setattr("memspan.study.fingerprint.VERSION", 3)
     for enter in (opened.enter, opened.missing):
         with pytest.raises(
-            AnotherStudy, match="^The code of the training loop has changed since study 'first' was"
+            AnotherStudy, match=r"^The code of the training loop has changed since study 'first' was"
         ):
             enter(STUDY)
     assert opened.enter(STUDY.with_(name=None)).done() == set()

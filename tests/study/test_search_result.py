@@ -156,6 +156,19 @@ def test_a_search_that_has_not_ended_says_so(train):
         assert f"{nothing.table()}"
 
 
+def test_where_every_training_failed_there_is_no_answer(make_trial):
+    paths, trials = Paths([SEARCH]), []
+    while keys := paths.missing():
+        failed = [make_trial(key.length, key.repetition, "failed") for key in keys]
+        trials += failed
+        paths.add(failed)
+    result = SearchResult.found(SEARCH, trials)
+    assert (result.complete, result.estimate, result.span()) == (True, None, None)
+    assert result.sentence == "No training has run to its end, so there is no answer yet."
+    assert result.failures == ["MemoryError: no room"]
+    assert f"{result.table()}"
+
+
 def test_a_result_is_short_in_a_prompt(finished):
     text = repr(SearchResult.found(SEARCH, finished[1]))
     assert text.startswith("<SearchResult 'mine' of rnn, 4 hidden, ")
@@ -172,5 +185,5 @@ def test_records_are_those_of_its_trials(finished):
 
 @pytest.mark.parametrize("share", [0, 1, "half"])
 def test_the_share_of_another_span_is_checked(finished, share):
-    with pytest.raises(InvalidArgument, match="^share must be "):
+    with pytest.raises(InvalidArgument, match=r"^share must be "):
         SearchResult.found(SEARCH, finished[1]).span(share)
