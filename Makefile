@@ -1,5 +1,5 @@
 # Needs make and Python 3.11 or newer.
-#   make study   set up .venv and run the first study
+#   make study   set up .venv and find the span of a tanh network on the memory task
 #   make test    the same, then the linters and all tests except the long ones of `make faults`
 #   make faults  the long tests: the fault scripts, and more sizes of some tests
 #   make bench   the benchmarks
@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 study: $(VENV)/ready
 	mkdir -p $(OUTPUT)
-	$(BIN)/memspan study run --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
+	$(BIN)/memspan span --width 0.15 --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
 test: study lint
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
@@ -34,6 +34,10 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/activation_errors.py
 	$(BIN)/python benchmarks/first_study.py
+	$(BIN)/python benchmarks/span_coverage.py
+	$(BIN)/python benchmarks/span_search.py
+	$(BIN)/python benchmarks/span_comparison.py
+	$(BIN)/python benchmarks/span_answer.py
 	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
 
 $(VENV)/ready: pyproject.toml

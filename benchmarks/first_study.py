@@ -1,4 +1,4 @@
-"""Measure the first study for the README: its table, how much the table depends on the seed, and its gradients.
+"""Measure the first study for the README: its table and span, how much they depend on the seed, and its gradients.
 
     python benchmarks/first_study.py
 
@@ -20,7 +20,7 @@ from memspan.study.trial import Trial
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(6)
 MANY = 50
-"""The number of repetitions for estimating the length that half of all networks solve."""
+"""The number of repetitions of the study that locates the span well."""
 
 
 def summary(result: StudyResult) -> list[dict[str, Any]]:
@@ -68,10 +68,10 @@ def gradients(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def headline(result: StudyResult) -> dict[str, int | None]:
-    """The longest length that half of these repetitions solved, and the range that the repetitions leave open."""
-    open_lengths = result.longest_range
-    return {"longest": result.longest, "low": open_lengths.low, "high": open_lengths.high}
+def headline(result: StudyResult) -> dict[str, float | None]:
+    """The longest length that half of these repetitions solved, and the span with its interval."""
+    found = result.estimate
+    return {"longest": result.longest, "span": found.span, "low": found.low, "high": found.high}
 
 
 def main() -> None:

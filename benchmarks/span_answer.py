@@ -47,11 +47,12 @@ def gridded(repetitions: int) -> dict[str, Any]:
 
 def main() -> None:
     find_span(Configuration(updates=1), budget=16, progress=False)  # compiles the kernel
+    compared = compare(Comparison(cell=CELLS, width=0.2), workers=PROCESSES, progress=False)
     found = {
         "machine": f"{platform.machine()}, {PROCESSES} processes, Python {platform.python_version()}",
         "searches": {f"{width}": [searched(seed, width) for seed in SEEDS] for width in WIDTHS},
         "grids": {f"{repetitions}": gridded(repetitions) for repetitions in (4, 16)},
-        "compared": compare(Comparison(cell=CELLS, width=0.2), workers=PROCESSES, progress=False).numbers(),
+        "compared": compared.numbers() | {"sentence": compared.sentence},
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))

@@ -1,6 +1,6 @@
 """The measured numbers of the README and the docs, read from committed results.
 
-Each number has a key, such as `first-study.longest`. The key of a table ends in `.table`. `make_numbers.py` writes
+Each number has a key, such as `first-study.span`. The key of a table ends in `.table`. `make_numbers.py` writes
 the numbers into the pages.
 """
 
@@ -78,14 +78,15 @@ def first_study() -> Iterator[tuple[str, str]]:
     ]
     yield "table", table(f"{head}\n|---:|---:|---:|---:|---:|---:|", cells)
     yield "sentence", found["sentence"]
-    yield "longest", re.search(r"is (.*)\.$", found["sentence"])[1]
     own = seeds["0"]
-    yield "low", str(own["low"])
-    yield "high", str(own["high"])
-    yield "of-seeds", ", ".join(str(one["longest"]) for one in seeds.values())
+    yield "span", re.search(r"T50 = (\S+) steps", found["sentence"])[1]
+    yield "low", f"{own['low']:.3g}"
+    yield "high", f"{own['high']:.3g}"
+    yield "of-seeds", ", ".join(f"{one['span']:.3g}" for one in seeds.values())
+    yield "longest-of-seeds", ", ".join(str(one["longest"]) for one in seeds.values())
     yield "seeds", f"{min(map(int, seeds))} to {max(map(int, seeds))}"
     yield "many", str(many["repetitions"])
-    yield "longest-of-many", str(many["longest"])
+    yield "span-of-many", f"{many['span']:.3g} [{many['low']:.3g}, {many['high']:.3g}]"
     shares = {row["length"]: f"{row['solved']} of {row['trials']}" for row in many["rows"]}
     yield "shares-of-many", "; ".join(f"{share} at {length}" for length, share in shares.items())
     yield "solved-to-the-end", ", ".join(str(row["solved"]) for row in whole)
@@ -101,6 +102,33 @@ def first_study() -> Iterator[tuple[str, str]]:
     yield "many-failed", str(len(many["failed"]))
     yield "many-above-half", str(len(above_half))
     yield "many-highest", f"{max(above_half):.2f}"
+
+
+def span() -> Iterator[tuple[str, str]]:
+    """Yield the span of the README: by searches and by grids, and of three cells."""
+    found = result("span_answer")
+    first = found["searches"]["0.15"][0]
+    yield "sentence", first["sentence"]
+    yield "seconds", f"{first['seconds']:.0f}"
+    for width, searches in found["searches"].items():
+        yield f"of-seeds-{width}", "; ".join(one["short"] for one in searches)
+        yield f"trainings-{width}", ", ".join(str(one["trainings"]) for one in searches)
+        yield f"steps-{width}", f"{sum(one['steps'] for one in searches) / len(searches) / 1e6:.1f}"
+    for repetitions, grid in found["grids"].items():
+        yield f"grid-{repetitions}", grid["short"]
+        yield f"grid-{repetitions}-steps", f"{grid['steps'] / 1e6:.1f}"
+    yield "compared", " ".join(found["compared"]["sentence"].splitlines())
+    head = "| cell | weights | T50 | interval | trainings |\n|---|---:|---:|---:|---:|"
+    yield "cells.table", table(head, [_span_row(one) for one in found["compared"]["configurations"]])
+    for name in ("span_coverage", "span_search"):
+        for key, text in result(name).get("docs", {}).items():
+            yield f"{name}.{key}", text
+
+
+def _span_row(one: dict[str, Any]) -> list[str]:
+    """The row of a configuration; an open end is a dash."""
+    middle, low, high = (f"{one[end]:.3g}" if one[end] is not None else "–" for end in ("span", "low", "high"))
+    return [one["configuration"], f"{one['parameters']:,}", middle, f"{low} to {high}", str(one["trainings"])]
 
 
 def studies() -> Iterator[tuple[str, str]]:
@@ -253,6 +281,7 @@ def checkers() -> Iterator[tuple[str, str]]:
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "first-study": first_study,
+    "span": span,
     "studies": studies,
     "million": million,
     "kills": kills,

@@ -70,7 +70,7 @@ def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
     ):
         assert option in out
     words = " ".join(re.sub("[│ \n]+", " ", out).split())
-    for name in Study.model_fields.keys() - {"name", "init", "task_parameters"}:
+    for name in Study.model_fields.keys() - {"name", "init", "task_parameters", "test_lengths"}:
         default = Study.model_fields[name].default
         written = ",".join(map(str, default)) if isinstance(default, tuple) else default
         assert f"[default: {written}]" in words
@@ -184,9 +184,9 @@ def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
     assert result.sentence in out.splitlines()
     assert re.search(r"│ +2 │ +0/2 │ +0\.00-0\.66 │", out)
     pictures = [line for line in out.splitlines() if line.startswith("results")]
-    assert len(pictures) == 5
+    assert len(pictures) == 6
     assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
-    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 6
     drawn = []
     monkeypatch.setattr("memspan.study.figures.save", lambda draw, record, folder, name: drawn.append(name))
     assert memspan_("study show -o results") == (0, out, "")
@@ -208,7 +208,7 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     assert len(result.trials) == 4
     assert "cross-entropy" in out
     assert "Read 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
-    assert len(list((tmp_path / "results").iterdir())) == 3 * 5
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 6
     assert memspan_("study show --store my.store -o results") == (0, out, "")
     assert not (tmp_path / "memspan.sqlite").exists()
 
@@ -378,7 +378,7 @@ def test_ctrl_c_keeps_what_was_finished_and_leaves_nobody_behind(memspan_, tmp_p
     assert {trial.updates for trial in result.trials} == {4000}  # they are whole
     code, out, _ = memspan_("study show --store my.store")
     assert code == 0
-    assert f"So far ({done} of 100 trials): no length" in out
+    assert f"So far ({done} of 100 trials): T50 is below {result.study.lengths[0]} steps" in out
     out = memspan_("study status long --store my.store")[1]
     assert f"long: {done} of 100 trials, unfinished" in out
     assert out.splitlines()[-1] == RESUME

@@ -1,8 +1,11 @@
 import json
+import re
+from contextlib import nullcontext
 
 import pytest
 
 from memspan import Configuration, Store, find_span
+from memspan.execution.events import Finished
 
 TINY = "span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0"
 SAME = {"budget": 16, "repetitions": 2, "groups": 2}
@@ -41,10 +44,11 @@ def test_the_same_command_trains_nothing_again(memspan_):
 
 
 def test_a_larger_budget_continues(memspan_, tmp_path):
-    memspan_(f"{TINY} --json")
+    easy = f"{TINY} --threshold 0.02"  # solved by chance, so the search goes on to the longest length
+    memspan_(f"{easy} --json")
     with Store(tmp_path / "memspan.sqlite") as store:
         before = {trial.key: trial for trial in store.find(store.names()[0]).trials()}
-    memspan_(f"{TINY} --budget 24 --json".replace("--budget 16 ", ""))
+    memspan_(f"{easy} --json".replace("--budget 16", "--budget 24"))
     with Store(tmp_path / "memspan.sqlite") as store:
         (name,) = store.names()
         after = {trial.key: trial for trial in store.find(name).trials()}
@@ -61,6 +65,97 @@ def test_a_search_is_listed_and_shown_like_a_study(memspan_):
     code, out, _ = memspan_("study show --output figures")
     assert code == 0
     assert "figures/span.png" in out
+
+
+def test_the_record_of_a_search_is_shown(memspan_):
+    memspan_(f"{TINY} --name mine --json")
+    code, out, err = memspan_("store show mine")
+    assert (code, err) == (0, "")
+    rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in out.splitlines()]
+    found = {row[0]: row[1] for row in rows if len(row) == 2}
+    expected = {"hidden": "4", "budget": "16", "first length": "4", "keep weights": "1"}
+    assert expected.items() <= found.items()
+    assert re.fullmatch(r"\d+: .*\bunsolved\b.*", found["trials"])
+    assert "lengths" not in found
+
+
+def test_kinds_are_listed(memspan_):
+    done = str(json.loads(memspan_(f"{TINY} --name a --json")[1])["trainings"])
+    small = "--hidden 4 --batch 4 --updates 3 --final-batches 1 --lengths 2 --repetitions 1"
+    memspan_(f"study run {small} --name b --workers 0 --progress none --no-figures")
+    for line in ("store ls", "study status"):
+        code, out, _ = memspan_(line)
+        assert code == 0
+        rows = [row.strip("│ ").split("│") for row in out.splitlines() if row.startswith("│")]
+        cells = [[row[k].strip() for k in (0, 1, 5)] for row in rows]
+        assert cells == [["a", "search", done], ["b", "study", "1/1"]]
+
+
+def test_an_interrupted_search_is_told_how_it_goes_on(memspan_, monkeypatch):
+    heard = []
+
+    def listening(kind, listen):
+        def both(event):
+            listen(event)
+            heard.append(event)
+            if isinstance(event, Finished) and len(heard) > 4:
+                raise KeyboardInterrupt
+
+        return nullcontext(both)
+
+    line = ["span", "--name", "my search", *TINY.split()[1:], "--store", "my.store"]
+    with monkeypatch.context() as patched:
+        patched.setattr("memspan.cli.span.listening", listening)
+        patched.setattr("memspan.cli.study.runner.ignore_interrupts", lambda: None)
+        code, out, err = memspan_(line)
+    assert (code, out) == (130, "")
+    command = "memspan span --name 'my search' --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2"
+    assert err.splitlines() == [
+        "memspan: finished trials are stored. To continue:",
+        f"  {command} --workers 0 --store my.store",
+        "memspan: interrupted",
+    ]
+    code, out, _ = memspan_("study status --store my.store")
+    assert "my search" in out
+    code, out, _ = memspan_(["study", "status", "my search", "--store", "my.store"])
+    assert "unfinished: give the command again with which it began" in out
+    code, out, err = memspan_(line)
+    assert code == 0
+    assert find_span(Configuration(hidden=4, updates=5), **SAME, progress=False).sentence in out
+
+
+def test_where_every_training_fails_that_is_said(memspan_, monkeypatch):
+    def no_room(*arguments):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("memspan.study.trial.Batches", no_room)
+    code, out, _ = memspan_(f"{TINY} --json")
+    found = json.loads(out)
+    assert code == 1
+    assert [found[name] for name in ("span", "low", "fits")] == [None] * 3
+    assert (found["share"], found["level"]) == (0.5, 0.95)
+    code, out, _ = memspan_(TINY)
+    assert code == 1
+    lines = out.splitlines()
+    assert "A trial failed: MemoryError: no room" in lines
+    assert lines[-2:] == [
+        "No training has run to its end, so there is no answer yet.",
+        f"memspan {TINY} --retry-failed",
+    ]
+
+
+def test_rounds_are_events_for_other_programs(memspan_):
+    code, out, err = memspan_(f"{TINY} --name mine --progress json")
+    assert (code, err) == (0, "")
+    events = [json.loads(line) for line in out.splitlines()]
+    begun = [event for event in events if event["event"] == "searching"]
+    assert [event["round"] for event in begun] == [*range(1, len(begun) + 1)]
+    finished = [trial for event in events if event["event"] == "finished" for trial in event["trials"]]
+    assert sum(event["trials"] for event in begun) == len(finished) > 0
+    (first,) = begun[0]["searches"]
+    assert (first["name"], first["span"], first["next"].split(", ")[0]) == ("mine", "–", "4")
+    assert begun[1]["searches"][0]["span"] != "–"
+    assert events[-1]["complete"] is True
 
 
 def test_a_search_is_no_study_to_resume(memspan_):

@@ -29,7 +29,16 @@ def test_what_there_is_is_listed_and_shown(run):
     assert "4/4" in out
     code, out, _ = run("store show mine")
     assert code == 0
-    for text in ("4 of 4: 4 unsolved", "the cell's own", "learning_rate", "0.01", "size of the store", "numpy"):
+    for text in (
+        "4 of 4: 4 unsolved",
+        "the cell's own",
+        "learning_rate",
+        "keep weights",
+        "lengths",
+        "0.01",
+        "size of the store",
+        "numpy",
+    ):
         assert text in out
 
 
@@ -101,7 +110,7 @@ def test_several_studies_are_deleted_at_once_or_none(run):
 def test_the_doctor_finds_nothing_wrong_with_a_sound_store(run):
     code, out, err = run("store doctor")
     assert (code, err) == (0, "")
-    counts = "studies 1, configurations 1, trials 4, curves 4, weights 2"
+    counts = "studies 1, configurations 1, trials 4, curves 4, weights 2, tests 0"
     assert out.splitlines() == [f"memspan.sqlite: readable rows: {counts}", "The store is sound."]
 
 
@@ -113,8 +122,11 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
     assert (code, err) == (3, "memspan: memspan.sqlite is not a memspan store: it is not a SQLite database.\n")
     code, out, err = run("store doctor --rescue saved.sqlite")
     assert code == 3
-    assert "memspan.sqlite: readable rows: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
-    assert "saved.sqlite: saved rows: studies 1, configurations 1, trials 4, curves 4, weights 2\n" in out
+    assert (
+        "memspan.sqlite: readable rows: studies 1, configurations 1, trials 4, curves 4, weights 2, tests 0\n"
+        in out
+    )
+    assert "saved.sqlite: saved rows: studies 1, configurations 1, trials 4, curves 4, weights 2, tests 0\n" in out
     assert err.startswith("memspan: memspan.sqlite is damaged:\n")
     assert path.read_bytes() == damaged
     with Store("saved.sqlite") as store:

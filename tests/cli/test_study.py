@@ -64,7 +64,7 @@ def test_a_file_is_run_and_options_change_it(memspan_, small):
 def test_what_is_there_is_not_run_again(memspan_, small, monkeypatch):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     before = stored()
-    monkeypatch.setattr(running.StudyRun, "_run", None)  # nothing may be run
+    monkeypatch.setattr(running.StudyRun, "_train", None)  # nothing may be run
     code, out, err = memspan_(f"study run {small} --workers 0 --progress lines --no-figures")
     assert (code, err) == (0, "study: from a file: nothing to do, all 8 trials are in the store\n")
     assert "cell rnn: " in out
@@ -360,13 +360,16 @@ def test_of_very_many_trials_only_what_they_come_to_is_read_and_drawn(memspan_, 
     size = "--lengths 2,3 --repetitions 2 --updates 5 --name many"
     code, out, _ = memspan_(f"study run {size} -o drawn --workers 0 --progress none")
     assert code == 0
-    assert "is at most 3 (2 repetitions cannot tell these lengths apart)" in out
+    assert "from 4 trainings at 2 lengths." in out
     code, again, _ = memspan_("study show many -o drawn")
     assert (code, again) == (0, out)
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [
         "accuracy.csv",
         "accuracy.png",
         "accuracy.svg",
+        "span.csv",
+        "span.png",
+        "span.svg",
     ]
 
 

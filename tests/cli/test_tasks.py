@@ -175,7 +175,7 @@ def test_a_study_of_any_kind_of_task_ends_with_its_table(memspan_, tmp_path, tas
     code, out, err = memspan_(f"study run --task {task} --cell rnn {size} --workers 0 --progress none {figures}")
     assert (code, err) == (0, "")
     assert TASKS[task].make_loss().label.split()[0] in out
-    assert len(list((tmp_path / "out").glob("*.png"))) == (5 if drawn else 0)
+    assert len(list((tmp_path / "out").glob("*.png"))) == (6 if drawn else 0)
     table = "".join(line for line in out.splitlines(keepends=True) if not line.startswith("out/"))
     assert memspan_("study show") == (0, table, "")
 

@@ -9,13 +9,14 @@ from memspan import Study
 from memspan.execution import coordinator
 from memspan.execution.coordinator import Coordinator
 from memspan.execution.events import Elsewhere, Finished, Stopping, WorkerLost
-from memspan.execution.jobs import OtherVersion, groups_of
+from memspan.execution.jobs import Assignment, OtherVersion, groups_of
 from memspan.execution.teams import ExecutorFailed, Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.study import Key
 from memspan.study.trial import Trial
 
-STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=4)
+STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=4, keep_weights=2, test_lengths=(7,))
+ASSIGNMENT = Assignment.of_study(STUDY)
 
 
 def solved(job):
@@ -71,7 +72,7 @@ class Run:
         self.team = Team(make, slots, renewable=renewable)
         self.team.exact = exact
         self.coordinator = Coordinator(
-            STUDY, self.team, self.kept.extend, self.missing, self.told.append, self.interrupts
+            ASSIGNMENT, self.team, self.kept.extend, self.missing, self.told.append, self.interrupts
         )
 
     def missing(self, keys):
@@ -96,6 +97,7 @@ def test_everything_is_kept_once(exact):
     assert sum(len(event.trials) for event in run.told if isinstance(event, Finished)) == 16
     assert [len(job.repetitions) for job in run.jobs] == [2] * 8
     assert all(job.configuration == STUDY.configurations[job.place] for job in run.jobs)
+    assert {(job.keep_weights, job.test_lengths) for job in run.jobs} == {(2, (7,))}
 
 
 def kills(poison, error=BrokenExecutor):

@@ -3,7 +3,7 @@ from memory_estimate import CONFIGURATIONS, measured
 
 from memspan import Configuration
 from memspan.execution import memory
-from memspan.execution.memory import available, bytes_of
+from memspan.execution.memory import TooLarge, available, bytes_of
 from memspan.runtime.memory import amount
 
 SHORT = ("large evaluation", "copying", "small gru, float64", "many short networks")
@@ -32,6 +32,15 @@ def test_more_of_anything_takes_more():
     assert bytes_of(configuration, 50, 20) > least
     for more in ({"hidden": 256}, {"batch": 2000}, {"evaluation_samples": 20000}, {"dtype": "float64"}):
         assert bytes_of(configuration.with_(**more), 50, 2) > least
+
+
+def test_scores_at_longer_lengths_take_their_memory():
+    configuration = Configuration(evaluation_samples=2000)
+    least = bytes_of(configuration, 50, 2)
+    assert bytes_of(configuration, 50, 2, (3,)) == least  # training takes more than that
+    assert bytes_of(configuration, 50, 2, (3, 5000)) == bytes_of(configuration, 50, 2, (5000,)) > 2 * least
+    with pytest.raises(TooLarge, match=r"^A pass at T=2000000000, batch 2000, hidden 32 needs buffers of "):
+        bytes_of(configuration, 50, 2, (2 * 10**9,))
 
 
 def test_what_can_be_had_is_a_share_of_what_is_free(monkeypatch, tmp_path):

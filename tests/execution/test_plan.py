@@ -3,7 +3,7 @@ import pytest
 from memspan import Study
 from memspan.execution import plan
 from memspan.execution.memory import TooLarge, Workload
-from memspan.execution.plan import Pace, Plan, duration, make_plan, measure
+from memspan.execution.plan import Pace, Plan, duration, groups_in_room, make_plan, measure
 from memspan.execution.teams import Alone, Serial, Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.study import Key
@@ -35,7 +35,7 @@ def pace(monkeypatch):
         return {Workload.of(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
 
     monkeypatch.setattr(plan, "_measure", paces)
-    monkeypatch.setattr(plan, "bytes_of", lambda study, length, members: 100 * members)
+    monkeypatch.setattr(plan, "bytes_of", lambda study, length, members, test_lengths: 100 * members)
     monkeypatch.setattr(plan, "USUAL_BASE", 1000)
 
 
@@ -97,6 +97,7 @@ def test_too_little_memory_is_refused_with_figures(pace):
         {"lengths": 10, "hidden": 10**7},
         {"lengths": 10, "batch": 2 * 10**9},
         {"task": "copying/urnn", "task_parameters": {"items": 10**9}, "lengths": 10},
+        {"lengths": 10, "test_lengths": 2 * 10**9},
     ],
     ids=str,
 )
@@ -118,6 +119,37 @@ def test_what_is_measured_is_of_the_right_size():
     assert 50 * 2**20 < found.base < 5 * 2**30
     assert found.seconds(study, 4000) > found.seconds(study, 2000) > found.seconds(study, 1000) > 0
     assert found.seconds(study.with_(updates=5000), 1000) > 10 * found.seconds(study, 1000)
+    tested = found.seconds(study, 1000, (2000, 2000)) - found.seconds(study, 1000)
+    assert tested == pytest.approx(2 * study.final_batches * found.evaluation[1])
+
+
+# --- a round of searches --------------------------------------------------------------------------------
+
+ROUND = [Key(c, length, k) for length in (8, 4) for c in (0, 1) for k in range(16)]
+
+
+@pytest.mark.parametrize(("slots", "widest"), [(1, 16), (2, 16), (4, 8), (32, 1), (100, 1)])
+def test_a_round_is_divided_among_the_slots(slots, widest):
+    groups = groups_in_room(Study(cell="rnn,gru").configurations, ROUND, Quiet(slots))
+    assert [key for group in groups for key in group] == ROUND
+    assert all(len({key[:2] for key in group}) == 1 for group in groups)
+    assert max(map(len, groups)) == widest
+    assert len(groups) >= min(2 * slots, len(ROUND))
+
+
+def test_a_round_is_as_narrow_as_memory_asks(pace):
+    """A process takes 1000 bytes, and each network in it 100."""
+    choices = Study(cell="rnn,gru").configurations
+    assert max(map(len, groups_in_room(choices, ROUND, Quiet(1, memory=2600)))) == 16
+    assert max(map(len, groups_in_room(choices, ROUND, Quiet(1, memory=2500)))) == 8
+    narrow = groups_in_room(choices, ROUND, Quiet(2, memory=2200))
+    assert [len(group) for group in narrow] == [1] * 64
+    with pytest.raises(TooLarge, match=r"^Training needs 2 x 1.07 KiB = 2.15 KiB of memory, but it may use only"):
+        groups_in_room(choices, ROUND, Quiet(2, memory=2100))
+
+
+def test_a_round_of_nothing_has_no_groups():
+    assert groups_in_room(Study().configurations, [], Quiet(2)) == []
 
 
 def test_each_kind_is_measured_once_and_others_are_concluded():

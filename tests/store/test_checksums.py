@@ -36,7 +36,11 @@ def kept(opened, make_trial):
     """A study with some of its trials in a store."""
     entry = opened.enter(STUDY)
     entry.keep(
-        [make_trial(3, 0, weights=b"weights", tests=TESTS), make_trial(5, 1, tests=TESTS), make_trial(3, 1, "failed")]
+        [
+            make_trial(3, 0, weights=b"weights", tests=TESTS),
+            make_trial(5, 1, tests=TESTS),
+            make_trial(3, 1, "failed"),
+        ]
     )
     return entry
 

@@ -192,7 +192,7 @@ def test_a_version_that_was_written_into_an_old_trial_is_noticed(old_3):
         store.enter(NAMED.with_(name="new"))
     with closing(sqlite3.connect(old_3)) as connection, connection:
         connection.execute("UPDATE trials SET version = 2 WHERE study = 2 AND repetition = 1")
-    with pytest.raises(UnreadableFile, match="T=4, repetition 1 of study 'diverging' .its checksum does not"):
+    with pytest.raises(UnreadableFile, match=r"T=4, repetition 1 of study 'diverging' .its checksum does not"):
         load_study(old_3, "diverging")
 
 

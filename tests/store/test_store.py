@@ -159,7 +159,9 @@ def test_a_study_of_other_rules_is_refused(opened, make_trial, monkeypatch):
     opened.enter(STUDY).keep([make_trial(3)])  # without results, it is a study of today
     monkeypatch.setattr("memspan.study.fingerprint.VERSION", 3)
     for enter in (opened.enter, opened.missing):
-        with pytest.raises(AnotherStudy, match="^The code of the training loop has changed since study 'first' was"):
+        with pytest.raises(
+            AnotherStudy, match=r"^The code of the training loop has changed since study 'first' was"
+        ):
             enter(STUDY)
     assert opened.enter(STUDY.with_(name=None)).done() == set()
 

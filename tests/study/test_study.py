@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from memspan import TASKS, Copying, InvalidArgument, MemspanError, Recall, Study
+from memspan import TASKS, Copying, InvalidArgument, MemspanError, Recall, Study, get_task
 from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import MOST
@@ -66,6 +66,51 @@ def test_lengths_are_checked(lengths, message):
 )
 def test_lengths_can_be_said_in_many_ways_and_are_sorted(lengths):
     assert Study(lengths=lengths).lengths == (5, 10, 20)
+
+
+def test_test_lengths_are_none_one_or_several():
+    assert Study().test_lengths == Study(test_lengths=[]).test_lengths == Study(test_lengths=()).test_lengths == ()
+    assert Study(test_lengths=9).test_lengths == (9,)
+    assert Study(test_lengths="40,9").test_lengths == Study(test_lengths=(9, 40)).test_lengths == (9, 40)
+    assert Study(test_lengths=9).with_(lengths=4) == Study(lengths=4, test_lengths=9)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        (0, "test_lengths[0] must be at least 1, got 0"),
+        ([9, 9], "test_lengths must be different from each other, got [9, 9]"),
+        ("", "test_lengths takes integers, got ''."),
+        (None, "test_lengths takes integers, got None."),
+        (True, "test_lengths must be a number or a name, not a truth value, got True"),
+        (2**31, "test_lengths[0] must be at most 2,147,483,647, got 2147483648"),
+    ],
+)
+def test_test_lengths_are_checked(lengths, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Study(test_lengths=lengths)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_test_lengths_are_refused_where_networks_of_other_lengths_have_another_size(name):
+    task = get_task(name)
+    short, long = task.least_length + 20, task.least_length + 60
+    if task.shape(short)[1:] == task.shape(long)[1:]:
+        assert Study(task=name, lengths=short, test_lengths=long).test_lengths == (long,)
+        return
+    with pytest.raises(InvalidArgument) as caught:
+        Study(task=name, lengths=short, test_lengths=long)
+    assert str(caught.value) == (
+        f"test_lengths must be left out for {name}, whose networks have another size at another length, got {long}"
+    )
+    with pytest.raises(InvalidArgument, match=f"^test_lengths must be left out for {name}, "):
+        Study(task=["recall", name], lengths=short, test_lengths=long)
+
+
+def test_a_test_length_is_one_of_every_task():
+    with pytest.raises(InvalidArgument, match=r"^test_lengths must be at least 20 for adding/hs97, got 5$"):
+        Study(task="adding/hs97", lengths=20, test_lengths=5)
 
 
 def test_a_single_length_and_a_range():

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load
 
 import memspan
-from memspan import Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
+from memspan import SGD, Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
 from memspan.study import trial as module
 from memspan.study.configuration import Configuration
 from memspan.study.provenance import Provenance
@@ -331,6 +331,108 @@ def test_what_is_prepared_is_what_is_trained(seen):
     for mine, theirs in zip(ensemble.members, seen, strict=False):
         np.testing.assert_array_equal(mine.model.parameters, theirs.member.model.parameters)
         assert mine.updates == SMALL.updates
+
+
+# --- tests at other lengths -----------------------------------------------------------------------------
+
+LEARNS = Configuration(hidden=8, batch=8, updates=120, threshold=0.5, final_batches=3, evaluation_samples=40)
+
+
+def trained(configuration, length, trial):
+    """The trained network of a trial."""
+    network = configuration.make_network(length, 0)
+    for name, view in network.layout.by_name(network.parameters).items():
+        view[...] = load(trial.weights)[name]
+    assert hashlib.sha256(network.parameters.tobytes()).hexdigest() == trial.digest
+    return network
+
+
+def sequences(configuration, length, repetition, other):
+    """As `Study.test_lengths` documents: their own sequences for each trial and each other length."""
+    seed = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition, 3, other))
+    return Batches(configuration.make_task(), other, configuration.evaluation_samples, seed, configuration.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_score_at_another_length_is_that_of_the_trained_network_on_its_own_sequences(dtype):
+    configuration = LEARNS.with_(seed=7, dtype=dtype)
+    (trial,) = run_group(configuration, 3, [1], keep_weights=2, test_lengths=(2, 9))
+    assert [test.length for test in trial.tests] == [2, 9]
+    network, task = trained(configuration, 3, trial), configuration.make_task()
+    for test in trial.tests:
+        ensemble = prepared(configuration, 3, [1])
+        ensemble.members[0].model.parameters[:] = network.parameters
+        (score,) = ensemble.evaluate(3, streams=[sequences(configuration, 3, 1, test.length)])
+        assert (test.accuracy, test.loss) == (score.accuracy, score.loss)  # bit for bit
+        drawn = [*itertools.islice(sequences(configuration, 3, 1, test.length), 3)]
+        accuracies = [task.accuracy(network.predict(x), y) for x, y in drawn]
+        losses = [MSELoss().forward(network.predict(x), y.astype(dtype)) for x, y in drawn]
+        assert test.accuracy == pytest.approx(np.mean(accuracies), abs=1 / 40)  # of the readable engine
+        assert test.loss == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_both_engines_score_alike_at_another_length():
+    model, batches, held_out = module.untrained(LEARNS.with_(dtype="float64"), 3, 0)
+    scores = []
+    for engine in ("compiled", "readable"):
+        ensemble = Ensemble([model], MSELoss(), [batches], SGD(0.1), evaluation=[held_out], engine=engine)
+        scores += ensemble.evaluate(3, streams=[sequences(LEARNS.with_(dtype="float64"), 3, 0, 50)])
+    np.testing.assert_allclose(scores[0].losses, scores[1].losses, rtol=1e-12)
+    np.testing.assert_array_equal(scores[0].accuracies, scores[1].accuracies)
+
+
+@pytest.mark.parametrize("repetitions", [[2], [0, 2, 1]])
+def test_a_score_does_not_depend_on_other_lengths_or_on_the_trials_beside_it(repetitions):
+    together = run_group(LEARNS, 3, repetitions, test_lengths=(1, 3, 9))
+    (alone,) = run_group(LEARNS, 3, [2], test_lengths=(9,))
+    assert together[repetitions.index(2)].tests[2] == alone.tests[0]
+    assert len({test.loss for trial in together for test in trial.tests}) == 3 * len(repetitions)
+
+
+def test_scores_at_other_lengths_change_nothing_else():
+    """At its own length, too, a network is scored on sequences of its own."""
+    (plain,), (tested,) = run_group(LEARNS, 3, [0]), run_group(LEARNS, 3, [0], test_lengths=(3, 9))
+    assert everything(tested.model_copy(update={"tests": []})) == everything(plain)
+    assert plain.tests == []
+    assert tested.tests[0].loss != tested.loss
+
+
+def test_what_diverged_is_scored_with_its_last_weights_and_what_failed_is_not(no_room):
+    study = SMALL.with_(optimizer="sgd", learning_rate=1e9, clip=0)
+    diverged, failed = run_group(study, 3, [0, 1], test_lengths=(5,))
+    assert (diverged.outcome, [test.length for test in diverged.tests]) == ("diverged", [5])
+    assert (failed.outcome, failed.tests) == ("failed", [])
+
+
+def test_the_scores_of_a_trial_are_columns():
+    (trial,) = run_group(SMALL, 3, [0], test_lengths=(5, 9))
+    five, nine = trial.tests
+    expected = {"accuracy_at_9": nine.accuracy, "loss_at_9": nine.loss, "accuracy_at_5": five.accuracy}
+    assert trial.scores_at((9, 5)) == expected | {"loss_at_5": five.loss}
+    assert all(map(np.isnan, trial.scores_at([7]).values()))
+
+
+def test_a_trial_has_the_version_of_the_rules():
+    assert run_trial(SMALL, 3, 0).version == module.VERSION == 2
+    assert (
+        Trial.model_validate_json(
+            run_trial(SMALL, 3, 0).model_copy(update={"version": 1}).model_dump_json()
+        ).version
+        == 1
+    )
+
+
+def test_a_verdict_rests_on_batches_that_no_decision_has_seen(seen):
+    """Of a trial that ends early: a look, a confirmation and the verdict, each on its own held-out batches."""
+    trial = run_trial(LEARNS, 1, 0)
+    member, length = seen[0].member, LEARNS.final_batches
+    assert (trial.outcome, trial.updates) == ("solved", 50)  # at the first look
+    _, _, seeds = np.random.SeedSequence(LEARNS.seed, spawn_key=(1, 0)).spawn(3)
+    held_out = Batches(Recall(), 1, LEARNS.evaluation_samples, seeds, "float32")
+    drawn = [*itertools.islice(held_out, 1 + length, 1 + 2 * length)]
+    expected = [Recall().accuracy(member.model.predict(x), y) for x, y in drawn]
+    np.testing.assert_allclose(trial.accuracies, expected, atol=1 / 40)
+    np.testing.assert_array_equal(member.evaluation.peek().x, next(held_out).x)  # and no more were drawn
 
 
 def test_a_rounded_number_has_about_six_digits_and_keeps_what_is_not_one():

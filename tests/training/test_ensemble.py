@@ -15,12 +15,14 @@ from memspan import (
     Batches,
     Chain,
     ClipByNorm,
+    Copying,
     InvalidArgument,
     Learner,
     Momentum,
     MSELoss,
     Network,
     Outcome,
+    Parity,
     Recall,
     RMSprop,
     generate_samples,
@@ -254,6 +256,47 @@ def test_one_that_is_solved_leaves_and_the_others_go_on(engine):
         assert fingerprints(alone) == [fingerprint(together.members[k])]
 
 
+def lucky(model, batches):
+    """Held-out batches whose first ones have the answers of the network as labels; all others have 10."""
+    for k, (x, y) in enumerate(stream(9)):
+        yield x, (model.predict(x) if k < batches else np.full_like(y, 10.0))
+
+
+def test_each_network_is_judged_on_batches_that_no_decision_has_seen(engine):
+    """Networks that do not move. Luck holds for the look (1), the confirmation (2) and the verdict (2), or not."""
+    models = [RNN(1, 6, 1, rng=seed) for seed in range(4)]
+    lasting = (0, 1, 3, 5)
+    evaluation = [
+        lucky(model.astype(model.dtype), batches) for model, batches in zip(models, lasting, strict=True)
+    ]
+    ensemble = ensemble_of(range(4), models=models, optimizer=SGD(1e-12), evaluation=evaluation, engine=engine)
+    results = ensemble.fit(20, evaluate_every=10, evaluation_batches=1, final_batches=2, progress=False)
+    assert [result.outcome for result in results] == [Outcome.UNSOLVED] * 3 + [Outcome.SOLVED]
+    assert [result.update for result in results] == [20, 20, 10, 10]
+    assert [result.evaluation.accuracy for result in results] == [0, 0, 0, 1]
+    assert [member.history.accuracy for member in ensemble.members] == [[0, 0], [0, 0], [0], [1]]
+
+
+def test_the_verdict_is_the_score_of_the_next_batches_bit_for_bit(engine):
+    drawn = [[], [], []]
+
+    def recorded(k):
+        for batch in stream(20 + k).fork():
+            drawn[k].append(batch)
+            yield batch
+
+    easy = {"task": Recall(0.9), "threshold": 0.7, "engine": engine}
+    ensemble = ensemble_of(range(3), evaluation=[recorded(k) for k in range(3)], **easy)
+    results = ensemble.fit(20, evaluate_every=10, evaluation_batches=1, final_batches=4, progress=False)
+    for member, result, batches in zip(ensemble.members, results, drawn, strict=True):
+        verdict = batches[-4:]
+        assert len({batch.x.tobytes() for batch in batches}) == len(batches)
+        alone = ensemble_of([0], models=[member.model], evaluation=[iter(verdict)], **easy)
+        (again,) = alone.evaluate(4)
+        np.testing.assert_array_equal(result.evaluation.accuracies, again.accuracies)
+        np.testing.assert_array_equal(result.evaluation.losses, again.losses)
+
+
 # --- Ctrl-C ---------------------------------------------------------------------------------------------
 
 
@@ -352,6 +395,40 @@ def test_evaluation_may_have_streams_of_its_own(engine):
         x, y = next(stream(other, length))
         expected = np.mean((RNN(1, 6, 1, rng=seed).predict(x) - y) ** 2)
         assert scores[seed].loss == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_networks_may_be_scored_on_other_streams_which_are_not_their_own(engine):
+    ensemble, twin = ensemble_of(range(2), engine=engine), ensemble_of(range(2), engine=engine)
+    scores = ensemble.evaluate(3, streams=[stream(7, 2), stream(8, 9)])
+    expected = ensemble_of(range(2), evaluation=[stream(7, 2), stream(8, 9)], engine=engine).evaluate(3)
+    assert scores == expected
+    for score, other in zip(scores, expected, strict=True):
+        np.testing.assert_array_equal(score.losses, other.losses)
+    assert ensemble.evaluate(2) == twin.evaluate(2)  # their own were not touched
+    (one,) = ensemble.evaluate(3, [ensemble.members[1]], [stream(8, 9)])
+    assert one == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        ([stream(7)], "streams must be 2 different iterators, one for each model, got 1 "),
+        ([stream(7)] * 2, "streams must be 2 different iterators, one for each model, got 2 \\(1 different"),
+        (3, "streams must be a list of iterators"),
+        ([stream(7), Batches(Parity(), 3, 8, rng=1)], None),
+        (
+            [stream(7), Batches(Copying(), 3, 8, rng=1)],
+            "model.input_size must be 10 for copying/urnn at T = 3, got 1",
+        ),
+    ],
+)
+def test_the_other_streams_are_checked(streams, message):
+    ensemble = ensemble_of(range(2))
+    if message is None:  # of the same size
+        assert len(ensemble.evaluate(1, streams=streams)) == 2
+        return
+    with pytest.raises(InvalidArgument, match=f"^{message}"):
+        ensemble.evaluate(1, streams=streams)
 
 
 def test_observers_are_called_once_an_update(engine):

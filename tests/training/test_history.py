@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memspan import Evaluation, FitResult, History, Outcome
 
@@ -27,6 +29,21 @@ SCORE = Evaluation(loss=0.0123456, accuracy=0.91251, losses=LOSSES, accuracies=A
 )
 def test_an_outcome_says_how_training_ended(result, sentence):
     assert str(result) == sentence
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
+def test_the_standard_error_is_that_of_a_mean_over_batches(accuracies):
+    values = np.array(accuracies)
+    found = Evaluation(loss=0.0, accuracy=values.mean(), losses=values, accuracies=values).standard_error
+    squares = sum((one - sum(accuracies) / len(accuracies)) ** 2 for one in accuracies)
+    assert found == pytest.approx((squares / (len(accuracies) - 1) / len(accuracies)) ** 0.5, abs=1e-12)
+    assert isinstance(found, float)
+
+
+def test_the_standard_error_of_one_batch_is_nothing():
+    one = Evaluation(loss=0.0, accuracy=0.5, losses=LOSSES[:1], accuracies=ACCURACIES[:1])
+    assert one.standard_error == 0.0
+    assert Evaluation(0.0, 0.75, LOSSES, np.array([0.5, 1.0])).standard_error == pytest.approx(0.25)
 
 
 def test_an_outcome_is_a_word_in_files():

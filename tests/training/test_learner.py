@@ -32,6 +32,7 @@ from memspan import (
 )
 from memspan.figures.style import new_figure
 from memspan.runtime.progress import KINDS
+from memspan.training.ensemble import MARGIN
 
 TINY = {
     "evaluate_every": 10,
@@ -143,19 +144,73 @@ def test_training_may_go_on_after_the_task_is_solved():
     assert on.history.loss[:10] == stopped.history.loss
 
 
-def test_the_first_good_score_is_confirmed_before_training_stops():
-    """Recall with an accuracy that is perfect on a single batch and mediocre on several."""
+class Moody(Recall):
+    """Recall whose accuracies on successive batches are given."""
 
-    class Moody(Recall):
-        scores = iter([1.0, *[0.5] * 5, 1.0, *[1.0] * 5])
+    def __init__(self, *scores):
+        super().__init__()
+        object.__setattr__(self, "scores", iter(scores))
 
-        def accuracy(self, y_hat, y):
-            return next(self.scores)
+    def accuracy(self, y_hat, y):
+        return next(self.scores)
 
-    learner = learner_of(task=Moody())
-    result = learner.fit(100, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
+
+def moods(*scores):
+    """Train on such scores: a look at 1 batch every 10 updates, a confirmation and a verdict on 5 each."""
+    learner = learner_of(task=Moody(*scores))
+    result = learner.fit(30, evaluate_every=10, evaluation_batches=1, final_batches=5, progress=False)
+    assert next(learner.task.scores, None) is None  # as many batches as expected
+    return result, learner.history
+
+
+def test_the_first_good_score_is_confirmed_and_then_fresh_batches_decide():
+    looks = [1.0, *[0.5] * 5, 1.0, *[1.0] * 5]  # the first good score was luck
+    result, history = moods(*looks, 1, 0.9, 1, 0.9, 1)
     assert (result.outcome, result.update) == (Outcome.SOLVED, 20)
-    assert learner.history.accuracy == [0.5, 1.0]  # of each look, what decided
+    assert history.accuracy == pytest.approx([0.5, 0.96])  # of each look, what decided
+    np.testing.assert_array_equal(result.evaluation.accuracies, [1, 0.9, 1, 0.9, 1])
+
+
+def test_a_network_that_lucky_batches_have_stopped_is_unsolved():
+    """As many lucky batches as it takes to stop: then the verdict is that of the batches after them."""
+    result, history = moods(1.0, *[1.0] * 5, *[0.5] * 5)
+    assert (result.outcome, result.update) == (Outcome.UNSOLVED, 10)
+    assert history.accuracy == [0.5]
+    np.testing.assert_array_equal(result.evaluation.accuracies, [0.5] * 5)
+
+
+def test_a_confirmation_within_two_standard_errors_of_the_threshold_does_not_stop_training():
+    close = [0.8, 0.9, 1.0, 1.0, 1.0]  # 0.94 on average, with a standard error of 0.04
+    assert MARGIN * np.std(close, ddof=1) / 5**0.5 > 0.94 - 0.9
+    result, history = moods(1.0, *close, 1.0, *close, *[0.9] * 5)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 30)  # the threshold itself is enough
+    assert history.accuracy == pytest.approx([0.94, 0.94, 0.9])
+
+
+def test_a_confirmation_more_than_two_standard_errors_above_the_threshold_stops_training():
+    clear = [0.9, 0.9, 0.95, 0.95, 0.95]  # 0.93 on average, with a standard error of 0.012
+    result, _ = moods(1.0, *clear, *[0.9] * 5)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 10)
+
+
+def test_the_batches_of_the_verdict_are_the_next_that_no_decision_has_seen(engine):
+    """With a tolerance of 0.9 an untrained network is above the threshold, so training ends at the first look."""
+    drawn = []
+
+    def recorded():
+        for batch in Batches(Recall(0.9), 3, 50, rng=7):
+            drawn.append(batch)
+            yield batch
+
+    learner = learner_of(evaluation=recorded(), task=Recall(0.9), threshold=0.7, engine=engine)
+    result = learner.fit(30, evaluate_every=10, evaluation_batches=2, final_batches=3, progress=False)
+    assert (result.outcome, result.update) == (Outcome.SOLVED, 10)
+    assert len(drawn) == 2 + 3 + 3
+    verdict, others = drawn[5:], drawn[:5]
+    assert not {batch.x.tobytes() for batch in verdict} & {batch.x.tobytes() for batch in others}
+    again = learner_of(model=learner.model, evaluation=iter(verdict), task=Recall(0.9), engine=engine).evaluate(3)
+    np.testing.assert_array_equal(result.evaluation.accuracies, again.accuracies)
+    np.testing.assert_array_equal(result.evaluation.losses, again.losses)
 
 
 def test_the_task_decides_what_is_correct():

@@ -88,6 +88,8 @@ def run(search: Search, options: RunOptions, *, quiet: bool) -> SearchResult:
         print_result(result)
         if options.figures:
             draw(lambda: save_span(result, output), output, options, needed=bool(begun[0].keys))
+        if result.failures and not options.retry_failed:
+            print(f"{same_command()} --retry-failed")
     return result
 
 
@@ -102,10 +104,9 @@ def as_json(result: SearchResult) -> str:
 
 
 def numbers(result: SearchResult) -> dict[str, Any]:
-    """Return the numbers of a search of one configuration."""
-    estimate = result.estimate
-    assert estimate is not None
+    """Return the numbers of a search of one configuration; None for what is unknown if every training failed."""
+    estimate, asked = result.estimate, {"level": result.search.level, "share": result.search.share}
     names = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits", "trainings")
-    found = {name: getattr(estimate, name) for name in names}
+    found = {name: getattr(estimate, name, asked.get(name)) for name in names}
     seconds = sum(trial.seconds for trial in result.trials)
     return found | {"steps_trained": result.steps_trained, "seconds": round(seconds, 3)}

@@ -1,6 +1,7 @@
 """The memory that training takes, counted from the shapes of its arrays, and the memory that is available."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -42,15 +43,17 @@ def available() -> int:
     return int(max(free, 0) * SHARE)
 
 
-def bytes_of(configuration: Configuration, length: int, members: int) -> int:
+def bytes_of(configuration: Configuration, length: int, members: int, test_lengths: tuple[int, ...] = ()) -> int:
     """Return the peak memory in bytes of training `members` networks of a configuration side by side.
+
+    After training they are scored at the `test_lengths` too.
 
     Raises
     ------
     TooLarge
         If a single network already exceeds the memory of the engine's buffers.
     """
-    return _bytes_of(Workload.of(configuration), configuration.updates, length, members)
+    return _bytes_of(Workload.of(configuration), configuration.updates, length, members, test_lengths)
 
 
 class Workload(NamedTuple):
@@ -72,15 +75,19 @@ class Workload(NamedTuple):
 
 
 @functools.lru_cache(maxsize=10_000)
-def _bytes_of(workload: Workload, updates: int, length: int, members: int) -> int:
-    return _Training(workload, updates, length, members).bytes
+def _bytes_of(workload: Workload, updates: int, length: int, members: int, test_lengths: tuple[int, ...]) -> int:
+    others = [_Training(workload, updates, other, members) for other in test_lengths]
+    return _Training(workload, updates, length, members, others).bytes
 
 
 class _Training:
     """The arrays that exist while networks are trained, counted in bytes."""
 
-    def __init__(self, workload: Workload, updates: int, length: int, members: int) -> None:
+    def __init__(
+        self, workload: Workload, updates: int, length: int, members: int, others: Sequence["_Training"] = ()
+    ) -> None:
         self.workload, self.updates, self.length, self.members = workload, updates, length, members
+        self.others = others  # the lengths at which the networks are scored after training
         self.task, self.cell = get_task(workload.task, **dict(workload.task_parameters)), CELLS[workload.cell]
         self.T, self.F, self.O, output_steps = self.task.shape(length)
         self.K, self.dtype = output_steps or 1, np.dtype(workload.dtype)
@@ -93,10 +100,15 @@ class _Training:
         held_out = one.evaluation_samples
         training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
         training += 2 * members * self.batch(one.batch)
-        evaluating = members * self.batch(held_out) + max(self.drawing(held_out), self.scoring(held_out))
         kept = COPIES * members * self.layout.size * size + 3 * NUMBER * members * self.updates
-        most = max(self.measuring(), evaluating, self.drawing(one.batch))
+        elsewhere = (other.passing(held_out, backward=False) + other.evaluating() for other in self.others)
+        most = max(self.measuring(), self.evaluating(), self.drawing(one.batch), *elsewhere)
         return int(ALLOCATED * (kept + training + most))
+
+    def evaluating(self) -> int:
+        """The bytes of a held-out batch for each network, while it is drawn or scored."""
+        held_out = self.workload.evaluation_samples
+        return self.members * self.batch(held_out) + max(self.drawing(held_out), self.scoring(held_out))
 
     def batch(self, sequences: int, itemsize: int | None = None) -> int:
         """The bytes of x and y."""

@@ -59,11 +59,13 @@ class Pace:
     flow: tuple[float, float]
     base: int
 
-    def seconds(self, configuration: Configuration, length: int) -> float:
+    def seconds(self, configuration: Configuration, length: int, test_lengths: Sequence[int] = ()) -> float:
         """Return the time of a trial of this or a similar configuration that trains to the end, unsolved."""
         evaluations = configuration.updates // configuration.evaluate_every + configuration.final_batches
         times = (configuration.updates, self.update), (evaluations, self.evaluation), (2, self.flow)
         seconds = sum(count * _on_a_line(self.lengths, values, length) for count, values in times)
+        tests = (_on_a_line(self.lengths, self.evaluation, other) for other in test_lengths)
+        seconds += configuration.final_batches * sum(tests)
         return seconds * _operations(configuration) / _operations(self.configuration)
 
 
@@ -123,8 +125,8 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
         After an interrupt.
     """
     places = Counter(key[:2] for key in keys)  # configuration and length
-    available = team.memory()
-    _demand_room(USUAL_BASE // 2 + _largest(study.configurations, dict.fromkeys(places, 1)), 1, available)
+    available, grid = team.memory(), (study.configurations, study.test_lengths)
+    _demand_room(USUAL_BASE // 2 + _largest(*grid, dict.fromkeys(places, 1)), 1, available)
     paces = _measure(study, sorted(places), team, interrupts)
     base = max((pace.base for pace in paces.values()), default=USUAL_BASE)
     room = None if available is None else available / team.slots - base
@@ -134,10 +136,10 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
     for place, count in places.items():
         by_time = max(1, round(SECONDS_OF_A_JOB / max(seconds[place] or 1.0, 1e-6)))
         most = min(count, fair, by_time, Board.MEMBERS)
-        while most > 1 and room is not None and _largest(study.configurations, {place: most}) > room:
+        while most > 1 and room is not None and _largest(*grid, {place: most}) > room:
             most //= 2
         widths[place] = -(-count // -(-count // most))  # the same number of groups, about equally wide
-    size = base + _largest(study.configurations, widths)
+    size = base + _largest(*grid, widths)
     _demand_room(size, team.slots, available)
     total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
     groups = groups_of(keys, lambda key: widths[key[:2]])
@@ -150,15 +152,19 @@ def groups_in_room(choices: Sequence[Configuration], keys: Sequence[Key], team: 
     Raises
     ------
     TooLarge
-        If the memory does not suffice for the longest length.
+        If the memory does not suffice for the longest length. Nothing of that size has been allocated.
     """
+    available, places = team.memory(), Counter(key[:2] for key in keys)
     width = min(max(1, len(keys) // (FAIR // 2 * team.slots)), Board.MEMBERS)
-    groups = list(groups_of(keys, lambda key: width))
-    widest = Counter[tuple[int, int]]()
-    for group in groups:
-        widest[group[0][:2]] = max(widest[group[0][:2]], len(group))
-    _demand_room(USUAL_BASE + _largest(choices, widest), team.slots, team.memory())
-    return groups
+
+    def size() -> int:
+        widths = {place: min(count, width) for place, count in places.items()}
+        return USUAL_BASE + _largest(choices, (), widths)
+
+    while width > 1 and available is not None and team.slots * size() > available:
+        width //= 2
+    _demand_room(size(), team.slots, available)
+    return list(groups_of(keys, lambda key: width))
 
 
 def measure(configuration: Configuration, lengths: tuple[int, int], version: str) -> Pace:
@@ -202,9 +208,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
 
 
-def _largest(choices: Sequence[Configuration], widths: Mapping[tuple[int, int], int]) -> int:
+def _largest(
+    choices: Sequence[Configuration], test_lengths: tuple[int, ...], widths: Mapping[tuple[int, int], int]
+) -> int:
     """The bytes of the largest group."""
-    return max((bytes_of(choices[place], length, width) for (place, length), width in widths.items()), default=0)
+    sizes = (bytes_of(choices[place], length, width, test_lengths) for (place, length), width in widths.items())
+    return max(sizes, default=0)
 
 
 def _demand_room(size: int, slots: int, available: int | None) -> None:
@@ -216,7 +225,7 @@ def _demand_room(size: int, slots: int, available: int | None) -> None:
         f"Use --workers {fitting}" if fitting else "Choose a smaller batch, network, length or number of updates"
     )
     raise TooLarge(
-        f"The study needs {each}{amount(slots * size)} of memory, but it may use only {amount(available)} "
+        f"Training needs {each}{amount(slots * size)} of memory, but it may use only {amount(available)} "
         f"({SHARE:.0%} of the free memory). {advice}."
     )
 
@@ -255,7 +264,7 @@ def _seconds(study: Study, paces: dict[Workload, Pace], configuration: int, leng
     one = study.configurations[configuration]
     similar = [pace for pace in paces.values() if pace.configuration.cell == one.cell] or list(paces.values())
     pace = paces.get(Workload.of(one)) or next(iter(similar), None)
-    return None if pace is None else pace.seconds(one, length)
+    return None if pace is None else pace.seconds(one, length, study.test_lengths)
 
 
 def _operations(configuration: Configuration) -> float:

@@ -150,9 +150,9 @@ def draw_sweep(record: SpanByQuantity) -> "Figure":
     ax.plot([], [], "o-", color=BLUE, label=f"{record.spans[0].estimate.name}, {_level(record)} interval")
     if record.slope is not None:
         x = np.geomspace(min(record.values), max(record.values), 100)
-        middle, low, high = record.slope.line(x)
+        middle, under, over = record.slope.line(x)
         ax.plot(x, middle, color=ORANGE, linewidth=1.5, label=f"{record.quantity} to the power {record.slope}")
-        ax.fill_between(x, low, high, color=ORANGE, alpha=0.15, linewidth=0)
+        ax.fill_between(x, under, over, color=ORANGE, alpha=0.15, linewidth=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set(xlabel=f"{record.quantity} (log scale)", ylabel=_axis(record.spans[0].estimate), ylim=edges)

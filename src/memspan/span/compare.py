@@ -88,10 +88,12 @@ class PairOfSpans:
     @property
     def _turned(self) -> SpanRatio:
         """The ratio of b to a."""
-        turned = (
-            None if value is None else 1 / value for value in (self.ratio.ratio, self.ratio.high, self.ratio.low)
-        )
-        return SpanRatio(*turned, self.ratio.level, self.ratio.p)
+        found = self.ratio
+        return SpanRatio(_inverse(found.ratio), _inverse(found.high), _inverse(found.low), found.level, found.p)
+
+
+def _inverse(value: float | None) -> float | None:
+    return None if value is None else 1 / value
 
 
 def compare_spans(a: Likelihood, b: Likelihood, level: float = 0.95) -> SpanRatio:

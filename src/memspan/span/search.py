@@ -14,9 +14,9 @@ a round, until a length is not solved. After it, the lengths of a round are quan
 
     sqrt(posterior of the span / time steps that a training at this length is expected to take).
 
-To allocate samples to strata by one over the root of their cost is best (Cochran, Sampling Techniques, 1977, section
-5.5). The root of the posterior spreads the lengths a little beyond it, where they show the shape of the curve.
-The benchmark `span_search.py` compares other rules.
+To allocate samples to strata by one over the root of their cost is best (Cochran, Sampling Techniques, 1977,
+section 5.5). The root of the posterior spreads the lengths a little beyond it, where they show the shape of the
+curve. The benchmark `span_search.py` compares other rules.
 """
 
 from collections import Counter

@@ -155,7 +155,7 @@ def span_record(result: StudySummary) -> SpanByLength:
     x = np.geomspace(min(shares), max(max(shares), min(shares) + 1), CURVE_POINTS)
     low, middle, high = probability_band(*counts, x, estimate.share, estimate.level)
     path = result.path.rounds if isinstance(result, SearchResult) else ()
-    rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path)
+    rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path if one.estimate is not None)
     return SpanByLength(
         _span_title(result),
         _threshold(result),

@@ -30,12 +30,12 @@ class Budget(NamedTuple):
     def of(cls, text: str) -> Self:
         """Read a budget: `160`, `160 trainings`, or `2e7 steps`, `20Msteps`."""
         found = BUDGET.fullmatch(text)
-        number = round(float(found[1]) * FACTORS[found[2]]) if found else 0
+        number = float(found[1]) * FACTORS[found[2]] if found else 0.0  # infinite if it has too many digits
         steps = found is not None and (found[3] or "").startswith("step")
         if not 1 <= number <= (MOST_STEPS if steps else MOST_TRIALS):
             rule = "a number of trainings, such as 160, or of time steps, such as 20Msteps"
             raise PydanticCustomError("budget", rule)
-        return cls(None, number) if steps else cls(number, None)
+        return cls(None, round(number)) if steps else cls(round(number), None)
 
 
 class Searches(Experiment):

@@ -1,7 +1,7 @@
 """The result of a search: its path, its trials, and the span that they give."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from memspan.errors import shown
@@ -78,7 +78,7 @@ class SearchResult(StudyResult):
     """
 
     search: Search
-    path: SpanSearch
+    path: SpanSearch = field(compare=False)  # it follows from the search and the trials
 
     @classmethod
     def found(cls, search: Search, trials: Iterable[Trial]) -> Self:
@@ -108,7 +108,7 @@ class SearchResult(StudyResult):
 
     @property
     def estimate(self) -> SpanEstimate | None:
-        """The span with its interval; None before the first round has ended."""
+        """The span with its interval; None before the end of the first round with a training that did not fail."""
         return self.path.estimate
 
     @property
@@ -120,5 +120,6 @@ class SearchResult(StudyResult):
     def sentence(self) -> str:
         """The answer in words."""
         if self.estimate is None:
-            return "No round has ended, so there is no answer yet."
+            why = "No training has run to its end" if self.path.rounds else "No round has ended"
+            return f"{why}, so there is no answer yet."
         return f"{self.estimate}." if self.complete else f"So far: {self.estimate}."
