@@ -8,9 +8,10 @@ Costs are in time steps trained, or, as "plain", as if every training took all u
 
 The grids have 12 lengths, from a sixth of T50 to 4.4 times T50, with 4 or 16 repetitions. So they are told where
 the span is, and the search is not. A *ratio* is what the search had cost (the median) when its interval was as
-narrow as that of the grid (the median), over the cost of the grid; narrow in log(high/low). Curves are those of
-`span_curves.py`, and a dip. A search ends at a width of 10 % (or, where a table says so, 20 %) or after 160
-trainings. A number is missing where it is infinite: where the median interval has an open end, for example.
+narrow as that of the grid (the median), over the cost of the grid; narrow in log(high/low). It may take up to 320
+trainings for that. Everything else is said of a search that ends at a width of 10 % (or, where a table says so,
+20 %) or after 160 trainings. Curves are those of `span_curves.py`, and a dip. A number is missing where it is
+infinite: where the median interval has an open end, for example.
 
 Rules, written before the final run:
 
@@ -45,7 +46,8 @@ SCALES = 0.5, 8.0
 LENGTHS = np.array(span_curves.DESIGNS["12 x 4"][0], float)  # for a T50 of 24
 GRIDS = 4, 16
 WIDTHS = 0.1, 0.2
-SEARCHES = 80  # on each curve
+SEARCHES = 120  # on each curve; on each of a variant, a third
+BUDGET, PATH = 160, 320  # trainings of a search, and of its continuation
 USUAL = {name: getattr(search, name) for name in ("FACTOR", "RUNGS")}
 
 
@@ -72,10 +74,20 @@ class Unlearned(SpanSearch):
         return np.ones_like(likelihood.tau)
 
 
+class Unladdered(SpanSearch):
+    """Leaves the ladder after its first round, whatever is solved."""
+
+    def _wanted(self, likelihood):
+        if likelihood is None:
+            return super()._wanted(likelihood)
+        return self._spread(likelihood)
+
+
 VARIANTS = {  # the class, constants of memspan.span.search, settings
     "as it is": (SpanSearch, {}, {}),
     "costs are taken to be equal": (Unlearned, {}, {}),
     "quantiles of the posterior": (Plain, {}, {}),
+    "no ladder after the first round": (Unladdered, {}, {}),
     "ladder by factors of 2": (SpanSearch, {"FACTOR": 2.0}, {}),
     "one rung of the ladder a round": (SpanSearch, {"RUNGS": 1}, {}),
     "factors of 2, quantiles of the posterior": (Plain, {"FACTOR": 2.0}, {}),
@@ -124,7 +136,7 @@ def search_of(variant, name, seed):
     kind, constants, settings = VARIANTS[variant]
     for constant, value in (USUAL | constants).items():
         setattr(search, constant, value)
-    path, rows, plain = kind(width=1e-9, **settings), [], 0
+    path, rows, plain = kind(width=1e-9, budget=PATH, **settings), [], 0
     while groups := path.ask():
         answers = []
         for length, first, count in groups:
@@ -149,7 +161,8 @@ def grid_of(repetitions, name, seed):
 
 
 def end_of(rows, width):
-    """Return how many rounds it takes until the interval is narrow enough, or all, and the row after them."""
+    """Return how many rounds a search takes, until its interval is narrow enough or to its budget, and its end."""
+    rows = [row for row in rows if row.trainings <= BUDGET]
     rounds = next((i for i, row in enumerate(rows, 1) if row.width <= width), len(rows))
     return rounds, rows[rounds - 1]
 
@@ -189,58 +202,107 @@ def measured(searches, grids):
     return found
 
 
-def rules(curves):
-    """Return for each rule: its text, the number, the bound, and whether it holds."""
-    small, large = ([found[f"steps ratio to 12 x {n}"] for found in curves.values()] for n in GRIDS)
-    covers = [found["at 0.1"]["covers"] for found in curves.values()]
-    excess = {abs(e["bias"]) - 2 * e["standard error"] for e in (found["at 0.1"] for found in curves.values())}
-    rows = [
-        ("median ratio to 12 x 4", np.nanmedian(small), 0.5),
-        ("median ratio to 12 x 16", np.nanmedian(large), 0.2),
-        ("largest ratio to 12 x 16", np.nanmax(large), 0.35),
-        ("coverage of all searches", np.mean(covers), 0.94),
-        ("least coverage of a curve", np.min(covers), 0.90),
-        ("largest bias less 2 standard errors", max(excess), 0.02),
-    ]
-    return [(t, n, bound, bool(n >= bound if "coverage" in t else n <= bound)) for t, n, bound in rows]
+def excess(found):
+    """Return by how much the bias exceeds twice its standard error."""
+    return abs(found["at 0.1"]["bias"]) - 2 * found["at 0.1"]["standard error"]
+
+
+RULES = {  # text: the number of a curve, how those of all are taken together, the sign of the bound, the bound
+    "median ratio to 12 x 4": (lambda found: found["steps ratio to 12 x 4"], np.nanmedian, 1, 0.5),
+    "median ratio to 12 x 16": (lambda found: found["steps ratio to 12 x 16"], np.nanmedian, 1, 0.2),
+    "largest ratio to 12 x 16": (lambda found: found["steps ratio to 12 x 16"], np.nanmax, 1, 0.35),
+    "coverage of all searches": (lambda found: found["at 0.1"]["covers"], np.mean, -1, 0.94),
+    "least coverage of a curve": (lambda found: found["at 0.1"]["covers"], np.min, -1, 0.90),
+    "largest bias less 2 standard errors": (excess, np.max, 1, 0.02),
+}
+
+
+def checked(curves):
+    """Return for each rule the number found, the bound, and the curves that are beyond it if no curve may be."""
+    result = {}
+    for text, (number, together, sign, bound) in RULES.items():
+        numbers = {name: number(found) for name, found in curves.items()}
+        beyond = [name for name, value in numbers.items() if sign * value > sign * bound]
+        total = float(together([*numbers.values()]))
+        each = together not in (np.nanmedian, np.mean)
+        result[text] = {
+            "found": total,
+            "at most" if sign > 0 else "at least": bound,
+            "holds": sign * total <= sign * bound,
+            "beyond": beyond if each else [],
+        }
+    return result
+
+
+def cell(number, form):
+    """Return a number as text; empty if it is not finite."""
+    return f"{number:{form}}" if np.isfinite(number) else ""
+
+
+def line(cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def rows_of_rules(curves):
+    yield from ("| rule | found | bound | | beyond it |", "|---|---:|---|---|---|")
+    for text, found in checked(curves).items():
+        kind = "at most" if "at most" in found else "at least"
+        holds = "holds" if found["holds"] else "**fails**"
+        yield line([text, cell(found["found"], ".3f"), f"{kind} {found[kind]}", holds, ", ".join(found["beyond"])])
 
 
 def rows_of_curves(curves):
-    lines = [
-        "| curve | 12 x 4: width | ratio | plain | 12 x 16: width | ratio | plain | trainings | rounds | steps "
-        "| +- | covers | bias | covers at 20 % |",
-        "|---|" + "---:|" * 13,
-    ]
+    grids = " | ".join(f"12 x {n}: width | ratio | plain" for n in GRIDS)
+    yield f"| curve | {grids} | at 20 %: covers | at 10 %: covers | bias | +- | trainings | rounds | steps |"
+    yield "|---|" + "---:|" * 13
     for name, found in curves.items():
         cells = [name]
         for n in GRIDS:
-            cells.append(f"{found[f'width of 12 x {n}']:.2f}")
-            cells += [f"{found[f'{cost} ratio to 12 x {n}']:.2f}" for cost in ("steps", "plain")]
-        end, rough = found["at 0.1"], found["at 0.2"]
-        cells += [f"{end[key]:.0f}" for key in ("trainings", "rounds", "steps")]
-        cells += [f"{100 * end['width']:.0f} %", f"{end['covers']:.2f}"]
-        cells += [f"{100 * end['bias']:+.1f} +- {100 * end['standard error']:.1f} %", f"{rough['covers']:.2f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+            keys = f"width of 12 x {n}", f"steps ratio to 12 x {n}", f"plain ratio to 12 x {n}"
+            cells += [cell(found[key], ".2f") for key in keys]
+        end = found["at 0.1"]
+        cells += [f"{found['at 0.2']['covers']:.2f}", f"{end['covers']:.2f}"]
+        cells += [
+            f"{100 * end['bias']:+.1f} ± {100 * end['standard error']:.1f} %",
+            cell(100 * end["width"], ".0f"),
+        ]
+        yield line([*cells, *(f"{end[key]:.0f}" for key in ("trainings", "rounds", "steps"))])
 
 
 def rows_of_variants(variants):
-    ends = "trainings | rounds | steps | covers | least | largest bias"
-    lines = [
-        f"| variant | ratio to 12 x 4 | to 12 x 16 | largest | at 20 %: {ends} | at 10 %: {ends} |",
-        "|---|" + "---:|" * 15,
-    ]
+    ends = "trainings | rounds | steps | covers | least | bias"
+    yield f"| variant | 12 x 4: ratio | 12 x 16: ratio | largest | at 20 %: {ends} | at 10 %: {ends} |"
+    yield "|---|" + "---:|" * 15
     for name, curves in variants.items():
         small, large = ([found[f"steps ratio to 12 x {n}"] for found in curves.values()] for n in GRIDS)
-        cells = [name, f"{np.nanmedian(small):.2f}", f"{np.nanmedian(large):.2f}", f"{np.nanmax(large):.2f}"]
+        cells = [name, *(cell(number, ".2f") for number in (np.nanmedian(small), np.nanmedian(large), max(large)))]
         for width in reversed(WIDTHS):
-            ends = [found[f"at {width:g}"] for found in curves.values()]
-            cells += [f"{np.mean([end[key] for end in ends]):.0f}" for key in ("trainings", "rounds", "steps")]
-            covers = [end["covers"] for end in ends]
+            each = [found[f"at {width:g}"] for found in curves.values()]
+            cells += [f"{np.mean([end[key] for end in each]):.0f}" for key in ("trainings", "rounds", "steps")]
+            covers = [end["covers"] for end in each]
             cells += [f"{np.mean(covers):.3f}", f"{np.min(covers):.2f}"]
-            cells.append(f"{100 * max(abs(end['bias']) for end in ends):.1f} %")
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+            cells.append(f"{100 * np.median([abs(end['bias']) for end in each]):.1f} %")
+        yield line(cells)
+
+
+def text_of(found, searches):
+    """Return the tables."""
+    curves = found["as it is"]
+    variants = {name: {n: each[n] for n in VARIED} for name, each in found.items()}
+    lines = [
+        f"{searches} searches on each of {len(curves)} curves. The docstring of `span_search.py` says what the columns",
+        "mean. Steps are in updates times T50.",
+        "",
+        *rows_of_rules(curves),
+        "",
+        *rows_of_curves(curves),
+        "",
+        f"Variants, {searches // 3} searches (as it is: {searches}) on each of the {len(VARIED)} curves on which the",
+        "method was made. Ratios are medians over the curves, the bias the median of its size, other numbers means.",
+        "",
+        *rows_of_variants(variants),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def simulated(pool, function, first, names, count):
@@ -250,40 +312,27 @@ def simulated(pool, function, first, names, count):
     return {name: found[i * count : (i + 1) * count] for i, name in enumerate(names)}
 
 
+def finite(value):
+    """Return what can be written as JSON: None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return value if not isinstance(value, float) or np.isfinite(value) else None
+
+
 def main():
     began, searches = time.perf_counter(), int(sys.argv[1]) if len(sys.argv) > 1 else SEARCHES
+    found = {}
     with Pool(2) as pool:
         grids = {n: simulated(pool, grid_of, n, CURVES, searches) for n in GRIDS}
-        found = {}
         for variant in VARIANTS:
-            names, count = (CURVES, searches) if variant == "as it is" else (VARIED, searches // 2)
+            names, count = (CURVES, searches) if variant == "as it is" else (VARIED, searches // 3)
             paths = simulated(pool, search_of, variant, names, count)
             found[variant] = {n: measured(paths[n], {g: grids[g][n] for g in GRIDS}) for n in names}
-    curves = found["as it is"]
-    variants = {name: {n: each[n] for n in VARIED} for name, each in found.items()}
-    checked = rules(curves)
-    text = "\n".join(
-        [
-            f"{searches} searches on each of {len(curves)} curves; the docstring of span_search.py says what the "
-            "columns mean, and has the rules. Steps are in updates times T50.",
-            "",
-            "| rule | found | at most (coverage: at least) | |",
-            "|---|---:|---:|---|",
-            *(f"| {t} | {n:.3f} | {bound:g} | {'holds' if ok else '**fails**'} |" for t, n, bound, ok in checked),
-            "",
-            *rows_of_curves(curves),
-            "",
-            f"Variants, {searches // 2} searches on each of the {len(VARIED)} curves that the method was made on "
-            f"(as it is: {searches}). Numbers are means over the curves, ratios medians:",
-            "",
-            *rows_of_variants(variants),
-            "",
-        ]
-    )
+    text = text_of(found, searches)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "span_search.md").write_text(text, encoding="utf-8")
-    record = {"searches": searches, "rules": checked, "found": found, "numpy": np.__version__}
-    (RESULTS / "span_search.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record = {"searches": searches, "rules": checked(found["as it is"]), "found": found, "numpy": np.__version__}
+    (RESULTS / "span_search.json").write_text(json.dumps(finite(record), indent=1) + "\n", encoding="utf-8")
     print(text)
     print(f"{time.perf_counter() - began:.0f} s")
 

@@ -283,6 +283,10 @@ class SpanSearch:
             return last * rungs
         if shares[first] < self.share:
             return first / rungs
+        return self._spread(likelihood)
+
+    def _spread(self, likelihood: Likelihood) -> np.ndarray:
+        """Return lengths where the span may be: for 4 groups, the 1/8, 3/8, 5/8 and 7/8 quantiles of the weights."""
         levels = (np.arange(self.groups) + 0.5) / self.groups
         return np.exp(quantiles(likelihood.tau, self._weights(likelihood), levels))
 
