@@ -248,7 +248,7 @@ def rows_of_rules(curves):
     for text, found in checked(curves).items():
         kind = "at most" if "at most" in found else "at least"
         holds = "holds" if found["holds"] else "**fails**"
-        yield line([text, cell(found["found"], ".3f"), f"{kind} {found[kind]}", holds, ", ".join(found["beyond"])])
+        yield line([text, cell(found["found"], ".3f"), f"{kind} {found[kind]}", holds, "; ".join(found["beyond"])])
 
 
 def rows_of_curves(curves):
@@ -262,10 +262,8 @@ def rows_of_curves(curves):
             cells += [cell(found[key], ".2f") for key in keys]
         end = found["at 0.1"]
         cells += [f"{found['at 0.2']['covers']:.2f}", f"{end['covers']:.2f}"]
-        cells += [
-            f"{100 * end['bias']:+.1f} ± {100 * end['standard error']:.1f} %",
-            cell(100 * end["width"], ".0f"),
-        ]
+        cells.append(f"{100 * end['bias']:+.1f} ± {100 * end['standard error']:.1f} %")
+        cells.append(cell(100 * end["width"], ".0f"))
         yield line([*cells, *(f"{end[key]:.0f}" for key in ("trainings", "rounds", "steps"))])
 
 
@@ -290,15 +288,16 @@ def text_of(found, searches):
     curves = found["as it is"]
     variants = {name: {n: each[n] for n in VARIED} for name, each in found.items()}
     lines = [
-        f"{searches} searches on each of {len(curves)} curves. The docstring of `span_search.py` says what the columns",
-        "mean. Steps are in updates times T50.",
+        f"{searches} searches on each of {len(curves)} curves. The docstring of `span_search.py` says what the",
+        "columns mean. Steps are in updates times T50.",
         "",
         *rows_of_rules(curves),
         "",
         *rows_of_curves(curves),
         "",
-        f"Variants, {searches // 3} searches (as it is: {searches}) on each of the {len(VARIED)} curves on which the",
-        "method was made. Ratios are medians over the curves, the bias the median of its size, other numbers means.",
+        f"Variants, {searches // 3} searches (as it is: {searches}) on each of the {len(VARIED)} curves on which",
+        "the method was made. Ratios are medians over the curves, the bias is the median of its size, and other",
+        "numbers are means.",
         "",
         *rows_of_variants(variants),
     ]

@@ -292,18 +292,19 @@ def test_no_limits():
 
 def test_failed_trainings_do_not_count_but_their_lengths_are_asked_for_again():
     search = SpanSearch()
-    search.tell(machine(25.0, failing=1.0)(search.ask()))
-    assert (search.estimate, search.counts, search.trainings) == (None, {}, 16)
-    assert search.ask() == [Group(length, 4, 4) for length in (4, 6, 9, 14)]
-    search.tell(cliff(100)(search.ask()))
-    search.tell(machine(25.0, failing=1.0)(search.ask()))
-    assert search.ask() == [Group(length, 4, 4) for length in (21, 32)]
-    assert search.estimate.trainings == 16
+    search.tell([a._replace(solved=None if a.length == 14 else True) for a in machine(25.0)(search.ask())])
+    assert search.counts == {4: (4, 4), 6: (4, 4), 9: (4, 4)}
+    assert (search.trainings, search.estimate.trainings) == (16, 12)
+    assert search.ask() == [Group(14, 4, 4), Group(20, 0, 4)]
 
 
-def test_if_the_machine_always_fails_the_search_ends():
-    search = followed(SpanSearch(), machine(25.0, failing=1.0))
-    assert (search.ended, search.trainings, search.estimate) == (Ended.BUDGET, 160, None)
+def test_it_ends_if_the_machine_always_fails():
+    search = followed(SpanSearch(budget=None), machine(25.0, failing=1.0))
+    assert (search.ended, search.trainings, search.estimate) == (Ended.FAILED, 16, None)
+    search = followed(SpanSearch(budget=None), cliff(100), rounds=1)
+    found = search.estimate
+    search = followed(search, machine(25.0, failing=1.0))
+    assert (search.ended, search.trainings, search.estimate) == (Ended.FAILED, 24, found)
 
 
 # The ends

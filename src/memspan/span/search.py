@@ -74,6 +74,7 @@ class Ended(StrEnum):
     LONGEST = "the interval lies beyond the longest length allowed"
     SHORTEST = "the interval lies below the shortest length allowed"
     BUDGET = "the next round could exceed the budget"
+    FAILED = "the machine failed in every training of the last round"
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ class SpanSearch:
         return self._spread(likelihood)
 
     def _spread(self, likelihood: Likelihood) -> np.ndarray:
-        """Return lengths where the span may be: for 4 groups, the 1/8, 3/8, 5/8 and 7/8 quantiles of the weights."""
+        """Return lengths around the span. For 4 groups: the 1/8, 3/8, 5/8 and 7/8 quantiles of the weights."""
         levels = (np.arange(self.groups) + 0.5) / self.groups
         return np.exp(quantiles(likelihood.tau, self._weights(likelihood), levels))
 
@@ -321,6 +322,8 @@ class SpanSearch:
                 return Ended.WIDTH
             if found.low is not None and found.high is not None and ceil(found.high) - floor(found.low) <= 1:
                 return Ended.NEIGHBOURS
+        if self._rounds and not self._rounds[-1].counts:
+            return Ended.FAILED  # the same lengths would be asked for again
         return Ended.BUDGET if self._exceeds_budget(groups) else ""
 
     def _exceeds_budget(self, groups: list[Group]) -> bool:
