@@ -94,8 +94,8 @@ def main() -> None:
     lines = [
         "# Comparisons of two spans",
         "",
-        f"{pairs} pairs in each cell: a curve, two designs and a ratio of the spans. The interval is that of 95",
-        "%; pairs are told apart at 5 %.",
+        f"{pairs} pairs in each cell: a curve, two designs and a ratio of the spans. The level of the",
+        "interval is 95 %; pairs are told apart at 5 %.",
         "",
         *table_of(rules),
     ]

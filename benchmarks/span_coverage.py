@@ -217,6 +217,17 @@ def report(cells: dict[float, list[Cell]], steps: list[Cell], checked: list[Rule
     return "\n".join(lines) + "\n"
 
 
+def of_docs(cells: dict[float, list[Cell]]) -> dict[str, str]:
+    """The numbers in docs/span.md: mean coverages."""
+    found = {}
+    for share, members in cells.items():
+        for name, group in groups_of(members).items():
+            kind, _, which = name.partition(", ")
+            mean = np.mean([cell.coverage for cell in group])
+            found[f"T{100 * share:g}.{kind.split()[-1]}.{which.split()[0]}"] = f"{mean:.2f}"
+    return found
+
+
 def main() -> None:
     simulations = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     cells = {}
@@ -233,7 +244,7 @@ def main() -> None:
     print(text)
     (RESULTS / "span_coverage.md").write_text(text)
     rows = {f"T{100 * share:g}": [asdict(cell) for cell in members] for share, members in cells.items()}
-    found = {"simulations": simulations, "rules": numbers_of(checked)}
+    found = {"simulations": simulations, "rules": numbers_of(checked), "docs": of_docs(cells)}
     (RESULTS / "span_coverage.json").write_text(json.dumps(found | rows, indent=1) + "\n")
     sys.exit(0 if all(rule.kept for rule in checked) else 1)
 

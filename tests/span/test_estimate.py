@@ -217,6 +217,19 @@ def test_the_posterior_is_a_distribution_whose_quantiles_are_the_estimate():
     np.testing.assert_allclose(found, [mean - 1.96 * deviation, mean, mean + 1.96 * deviation], atol=2e-4)
 
 
+@pytest.mark.parametrize("solved", [[10, 10, 9, 6, 3, 1, 0], [10, 8, 8, 7, 7, 1, 1], [9, 9, 8, 9, 8, 9, 0]])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_the_lattice_is_fine_enough(monkeypatch, solved, share):
+    """A finer one moves the ends by little of the interval's width."""
+    levels = [0.025, 0.975]
+    usual = Likelihood.of(LENGTHS, solved, 10, share)
+    monkeypatch.setattr("memspan.span.likelihood.POINTS", 1000)
+    monkeypatch.setattr("memspan.span.likelihood.NEGLECTED", 1e-8)
+    finer = Likelihood.of(LENGTHS, solved, 10, share)
+    ends, exact = (quantiles(one.tau, one.posterior, levels) for one in (usual, finer))
+    np.testing.assert_allclose(ends, exact, atol=0.02 * (exact[1] - exact[0]))
+
+
 def test_numbers_of_any_kind_are_counts():
     expected = estimate_span([10, 20, 40], [8, 5, 1], [8, 8, 8])
     for lengths in ((10, 20, 40), np.array([10, 20, 40], np.uint8), np.array([10.0, 20.0, 40.0], np.float32)):

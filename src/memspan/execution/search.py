@@ -65,7 +65,7 @@ def find_span(
     --------
     >>> result = find_span(Configuration(hidden=8, updates=20), budget=16, repetitions=2, groups=2, progress=False)
     >>> result.estimate.trainings
-    16
+    12
     """
     if not isinstance(configuration, Configuration):
         raise InvalidArgument("configuration", "a Configuration", shown(configuration))

@@ -182,7 +182,7 @@ def estimate_span(lengths: Any, solved: Any, trials: Any, share: float = 0.5, le
 
     Examples
     --------
-    >>> print(estimate_span([10, 20, 30, 40], [10, 7, 3, 0], 10))
-    T50 = 25.8 steps [18.1, 31.5] (95 %), from 40 trainings at 4 lengths
+    >>> print(estimate_span([5, 10, 15, 20, 25, 30, 40], [10, 10, 9, 7, 5, 2, 1], 10))
+    T50 = 23.7 steps [18.7, 29.4] (95 %), from 70 trainings at 7 lengths
     """
     return read_span(Likelihood.of(lengths, solved, trials, share), level)
