@@ -1,6 +1,6 @@
 """Curves p(T) and designs for the simulations of spans: what the method was made on, and more.
 
-`KNOWN` are the curves on which family, heat and interval were chosen. `FURTHER` were written down before the
+`KNOWN` are the curves on which the method was first made. `FURTHER` were written down before the
 method was measured on any of them, and before any of its constants was changed. The method was then bettered with
 an eye on them, and `RANDOM` were written down before that. A curve is a function of an array of lengths; `Cliff`
 and `RandomFalls` draw another curve for each simulation. A design is lengths, and the trainings of each.

@@ -110,8 +110,13 @@ def test_the_ladder_descends_if_less_than_the_share_solve_its_first_length(share
 
 
 def test_at_the_last_length_allowed_the_ladder_stays():
-    assert asked(followed(SpanSearch(groups=1, longest=7), cliff(100))) == [[4], [6], [7], [7]]
-    assert asked(followed(SpanSearch(groups=1, start=10, shortest=7), cliff(1))) == [[10], [7], [7]]
+    assert asked(followed(SpanSearch(groups=1, repetitions=1, longest=7), cliff(100))) == [[4], [6], [7], [7]]
+    assert asked(followed(SpanSearch(groups=1, repetitions=1, start=10, shortest=7), cliff(1))) == [
+        [10],
+        [7],
+        [7],
+        [7],
+    ]
 
 
 def test_equal_lengths_are_one_group():

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import beta, binom
 
 from memspan import InvalidArgument
 from memspan.span import SolvedShare, longest_solved
@@ -43,9 +44,33 @@ def test_none_and_all_of_n_reach_to_the_end_and_no_further(trials):
     assert every.high == pytest.approx(1, abs=1e-15)
 
 
+@pytest.mark.parametrize("trials", [1, 2, 3, 10, 30, 1000])
+def test_the_exact_interval_is_that_of_clopper_and_pearson(trials):
+    """Of beta quantiles; in closed form where none or all solved."""
+    for solved in range(0, trials + 1, max(1, trials // 10)):
+        low, high = SolvedShare.of(solved, trials).exact
+        assert low == pytest.approx(beta.ppf(0.025, solved, trials - solved + 1) if solved else 0, rel=1e-9)
+        assert high == pytest.approx(
+            beta.ppf(0.975, solved + 1, trials - solved) if solved < trials else 1, rel=1e-9
+        )
+    assert SolvedShare.of(0, trials).exact == (0, pytest.approx(1 - 0.025 ** (1 / trials), rel=1e-9))
+    assert SolvedShare.of(trials, trials).exact == (pytest.approx(0.025 ** (1 / trials), rel=1e-9), 1)
+
+
+@pytest.mark.parametrize("trials", [1, 4, 10])
+def test_the_exact_interval_covers_every_probability(trials):
+    """Wilson's covers it in the mean only."""
+    p = np.linspace(0, 1, 2001)
+    covered = np.zeros_like(p)
+    for solved in range(trials + 1):
+        low, high = SolvedShare.of(solved, trials).exact
+        covered += binom.pmf(solved, trials, p) * ((low <= p) & (p <= high))
+    assert covered.min() >= 0.95
+
+
 def test_without_trials_nothing_is_known():
     share = SolvedShare.of(0, 0)
-    assert (share.low, share.high) == (0, 1)
+    assert (share.low, share.high) == share.exact == (0, 1)
     assert math.isnan(share.share)
 
 

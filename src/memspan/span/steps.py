@@ -27,35 +27,38 @@ def gap_evidence(share: float, lengths: np.ndarray, solved: np.ndarray, trials: 
         Of a span below the first length, between the first two, ..., beyond the last.
     """
     cells = CELLS + int(np.sqrt(trials.max()))  # narrower than the likelihood of any count
-    failed = trials - solved
-    stays = np.exp(-RATE * np.concatenate([[1.0], np.diff(np.log(lengths))]))
-    above = _one_side(1 - share, cells, failed, solved, stays)
-    stays = np.exp(-RATE * np.concatenate([[1.0], np.diff(np.log(lengths))[::-1]]))
-    below = _one_side(share, cells, solved[::-1], failed[::-1], stays)
-    return above + below[::-1]
+    failed, gaps = trials - solved, np.diff(np.log(lengths))
+    most = np.array([1 - share, share])  # of failures before the span, and of successes beyond it
+    evidence = _two_sides(
+        most[:, None, None] * np.append(0.0, (np.arange(cells) + 0.5) / cells),
+        np.stack([failed, solved[::-1]]),
+        np.stack([solved, failed[::-1]]),
+        np.exp(-RATE * np.stack([np.append(1.0, gaps), np.append(1.0, gaps[::-1])])),
+    )
+    return evidence[0] + evidence[1, ::-1]
 
 
-def _one_side(most: float, cells: int, events: np.ndarray, others: np.ndarray, stays: np.ndarray) -> np.ndarray:
-    """Return the log evidence of the first 0, 1, ..., n counts.
+def _two_sides(p: np.ndarray, events: np.ndarray, others: np.ndarray, stays: np.ndarray) -> np.ndarray:
+    """Return the log evidence `[2, n + 1]` of the first 0, 1, ..., n counts of each side.
 
-    The probability of an event starts at 0 and rises towards `most`: before each count it stays with a probability
-    `stays`, or moves to a cell between where it was and `most`.
+    The probability p `[2, 1, cells + 1]` of an event begins in cell 0. Before each count it stays in its cell with
+    the probability `stays`, or moves to any cell but 0 from its own on.
     """
     from scipy.special import xlog1py, xlogy
 
-    p = most * np.concatenate([[0.0], (np.arange(cells) + 0.5) / cells])
-    logs = xlogy(events[:, None], p) + xlog1py(others[:, None], -p)
-    tops = logs.max(axis=1)
-    likelihoods = np.exp(logs - tops[:, None])
-    choices = 1 / np.concatenate([[cells], np.arange(cells, 0.0, -1.0)])
-    weights = np.zeros(cells + 1)
-    weights[0] = 1.0
-    evidence = [0.0]
-    for likelihood, top, stay in zip(likelihoods, tops.tolist(), stays.tolist(), strict=True):
-        moved = np.cumsum(weights * choices)
-        moved[0] = 0.0
-        weights = (stay * weights + (1 - stay) * moved) * likelihood
-        total = weights.sum()
-        weights /= total
-        evidence.append(evidence[-1] + top + np.log(total))
-    return np.array(evidence)
+    logs = xlogy(events[..., None], p) + xlog1py(others[..., None], -p)
+    tops = logs.max(axis=2)
+    likelihoods = np.exp(logs - tops[..., None])
+    cells = p.shape[2] - 1
+    choices = 1 / np.append(cells, np.arange(cells, 0.0, -1.0))
+    weights = np.zeros((2, cells + 1))
+    weights[:, 0] = 1.0
+    totals = np.ones((2, events.shape[1] + 1))
+    for i in range(events.shape[1]):
+        moved = np.cumsum(weights * choices, axis=1)
+        moved[:, 0] = 0.0
+        stay = stays[:, i, None]
+        weights = (stay * weights + (1 - stay) * moved) * likelihoods[:, i]
+        totals[:, i + 1] = weights.sum(axis=1)
+        weights /= totals[:, i + 1, None]
+    return np.cumsum(np.log(totals) + np.pad(tops, ((0, 0), (1, 0))), axis=1)
