@@ -120,7 +120,7 @@ def span() -> Iterator[tuple[str, str]]:
     yield "compared", " ".join(found["compared"]["sentence"].splitlines())
     head = "| cell | weights | T50 | interval | trainings |\n|---|---:|---:|---:|---:|"
     yield "cells.table", table(head, [_span_row(one) for one in found["compared"]["configurations"]])
-    for name in ("span_coverage", "span_search"):
+    for name in ("span_coverage",):
         for key, text in result(name).get("docs", {}).items():
             yield f"{name}.{key}", text
 
