@@ -109,7 +109,9 @@ def span() -> Iterator[tuple[str, str]]:
     found = result("span_answer")
     first = found["searches"]["0.1"][0]
     yield "sentence", first["sentence"]
-    yield "seconds", f"{first['seconds']:.0f}"
+    yield "others", " and ".join(one["short"] for one in found["searches"]["0.1"][1:])
+    mean = sum(one["steps"] for one in found["searches"]["0.1"]) / len(found["searches"]["0.1"])
+    yield "grid-16-ratio", f"{found['grids']['16']['steps'] / mean:.1f}"
     for width, searches in found["searches"].items():
         yield f"of-seeds-{width}", "; ".join(one["short"] for one in searches)
         yield f"trainings-{width}", ", ".join(str(one["trainings"]) for one in searches)
