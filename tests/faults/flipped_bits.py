@@ -46,7 +46,7 @@ SEARCH = Search(**SMALL, groups=1, repetitions=2, budget="4", name="search")
 
 
 def make_store(place: Path | str) -> None:
-    """Make a store of a search and two studies, with curves, weights, tests and a failed trial."""
+    """Make a store of a search and two studies, with weights, scores at other lengths and a failed trial."""
     for study in STUDIES:
         run_study(study, place, progress=False)
     run_search(SEARCH, place, progress=False)
