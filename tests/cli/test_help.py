@@ -35,6 +35,7 @@ HELP = {path: help_of(path) for path in [*GROUPS, *LEAVES]}
 ROWS = [(path, *row) for path in LEAVES for row in rows_of(HELP[path])]
 FLAGS = {
     "--dry-run",
+    "--reuse",
     "--retry-failed",
     "--figures",
     "--plot",

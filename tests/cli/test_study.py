@@ -87,6 +87,37 @@ def test_only_what_is_new_is_run(memspan_, small):
     assert {key: after[key] for key in before} == before
 
 
+def trained(out):
+    """The number of trials that were trained, from a run with `--progress json`."""
+    events = [json.loads(text) for text in out.splitlines()]
+    return sum(len(event["trials"]) for event in events if event["event"] == "finished")
+
+
+def test_what_another_study_has_is_copied_if_that_is_asked_for(memspan_, small):
+    assert memspan_(f"study run {small} {QUIET}")[0] == 0
+    line = f"study run {small} --workers 0 --progress json --name other --lengths 3,4"
+    assert memspan_(f"{line} --dry-run")[1].startswith("8 trials in 1 process")
+    assert memspan_(f"{line} --dry-run --reuse")[1].startswith("4 trials in 1 process")
+    code, out, _ = memspan_(f"{line} --reuse")
+    assert (code, trained(out)) == (0, 4)
+    assert stored("other").of_length(3) == stored().of_length(3)
+    code, out, _ = memspan_("study extend other --lengths 2 --reuse --workers 0 --progress json")
+    assert (code, trained(out)) == (0, 0)
+    with Store("memspan.sqlite") as store:
+        store.enter(stored("other").study.with_(name="third"))
+    code, out, _ = memspan_("study resume third --reuse --workers 0 --progress json")
+    assert (code, trained(out)) == (0, 0)
+    assert stored("third").trials == stored("other").trials
+    code, out, _ = memspan_(f"study run {small} --workers 0 --progress json --name unasked")
+    assert (code, trained(out)) == (0, 8)
+
+
+def test_a_search_takes_nothing_from_the_store(memspan_):
+    code, _, err = memspan_("span --reuse")
+    assert code == 2
+    assert err.startswith("memspan: Unknown option --reuse.")
+
+
 def test_another_study_of_that_name_is_refused(memspan_, small):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     code, out, err = memspan_(f"study run {small} {QUIET} --cell lstm --hidden 5")

@@ -6,13 +6,24 @@ import sys
 import pytest
 from rich.console import Console
 
-from memspan import InvalidArgument, Study
+from memspan import InvalidArgument, Search, Study
 from memspan.execution import listeners
-from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
+from memspan.execution.events import (
+    Advanced,
+    Elsewhere,
+    Ended,
+    Finished,
+    Planned,
+    Searching,
+    Stopping,
+    Waiting,
+    WorkerLost,
+)
 from memspan.execution.listeners import Bars, Json, Lines, listening, remark_on
 from memspan.execution.plan import Plan
-from memspan.execution.tally import Tally
+from memspan.execution.tally import SearchTally, Tally
 from memspan.study import Key
+from memspan.study.search_result import Paths
 
 STUDY = Study(lengths=(5, 10), repetitions=3, updates=100)
 DONE = {5: {"solved": 1}}
@@ -224,3 +235,148 @@ def test_a_notebook_gets_one_cell_that_is_rewritten(events, monkeypatch):
 def test_json_goes_to_standard_output_at_once(capsys):
     Json()(PLANNED)
     assert json.loads(capsys.readouterr().out)["at_most_seconds"] == 90
+
+
+# --- searches -------------------------------------------------------------------------------------------
+
+SEARCH = Search(hidden=4, groups=2, repetitions=2, budget="24")
+
+
+class Path:
+    """The path of a search, with its trials made by hand: lengths up to 5 are solved."""
+
+    def __init__(self, *searches):
+        self.searches, self.paths = searches, Paths(searches)
+
+    def begun(self):
+        """The event with which the next round begins."""
+        names = tuple(f"mine {k}" for k in range(len(self.searches)))
+        return Searching(self.searches, names, tuple(self.paths.paths), tuple(self.paths.missing()))
+
+    def finished(self, make_trial, keys):
+        """The event of trials that have ended; they have been told to the search, as a run does."""
+        trials = [
+            make_trial(key.length, key.repetition, "solved" if key.length <= 5 else "unsolved").model_copy(
+                update={"configuration": key.configuration}
+            )
+            for key in keys
+        ]
+        self.paths.add(trials)
+        return Finished(tuple(trials))
+
+    def events(self, make_trial, rounds, *more):
+        """Yield the events of some rounds and others, each only when the one before has been heard."""
+        for _ in range(rounds):
+            begun = self.begun()
+            yield begun
+            yield self.finished(make_trial, begun.keys)
+        yield from more
+
+
+def test_a_tally_of_a_search_is_that_of_its_round(make_trial):
+    path = Path(SEARCH)
+    begun = path.begun()
+    tally = SearchTally(begun)
+    assert (tally.share, tally.round, tally.state_of(0)[0]) == (0, 1, "–")
+    assert tally.line.startswith("round 1: 0 of 4 trainings, 0 before, ")
+    tally.add(Advanced({begun.keys[0]: 7, begun.keys[1]: 9}))
+    assert tally.under_way == f"T={begun.keys[0].length} update 9"
+    tally.add(path.finished(make_trial, begun.keys[:1]))
+    tally.add(Elsewhere(begun.keys[1:2]))
+    assert (tally.share, tally.under_way) == (0.5, "")
+    tally.add(WorkerLost(begun.keys[2:3], "it died"))
+    assert tally.line.endswith("workers lost: 1")
+    tally.add(path.finished(make_trial, begun.keys[1:]))
+    tally.add(path.begun())
+    assert (tally.share, tally.round) == (0, 2)
+    assert tally.line.startswith("round 2: 0 of 4 trainings, 4 before, ")
+    assert tally.state_of(0)[0] == path.paths.paths[0].estimate.short
+    assert tally.state_of(0)[1] == ", ".join(dict.fromkeys(str(g.length) for g in path.paths.paths[0].ask()))
+
+
+def test_lines_of_a_search_have_a_line_for_each_round(make_trial, monkeypatch, capsys):
+    monkeypatch.setattr(listeners, "SECONDS_BETWEEN_LINES", 0.0)
+    path = Path(SEARCH)
+    with listening("lines") as tell:
+        for event in path.events(make_trial, 2, Ended(True)):
+            tell(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("span: ") for line in lines)
+    first, second = (line for line in lines if "trainings at T=" in line)
+    lengths = sorted({key.length for key in Path(SEARCH).begun().keys})
+    assert first == f"span: mine 0, round 1: 4 trainings at T={', '.join(map(str, lengths))}"
+    assert second.startswith("span: mine 0, round 2: 4 trainings at T=")
+    assert f"; so far {path.paths.paths[0].rounds[0].estimate}" in second
+    assert any(line.startswith("span: round 1: 4 of 4 trainings, 0 before, ") for line in lines)
+
+
+def test_several_searches_say_how_many_are_found(make_trial, capsys):
+    path = Path(SEARCH, SEARCH.with_(cell="gru", budget="4"))
+    with listening("lines") as tell:
+        for event in path.events(make_trial, 2):
+            tell(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "span: 2 searches, round 1: 8 trainings; 2 of 2 spans are not yet precise enough"
+    assert lines[-1] == "span: 2 searches, round 2: 4 trainings; 1 of 2 spans are not yet precise enough"
+    tally = SearchTally(path.begun())
+    assert "1 of 2 spans found" in tally.line
+    assert tally.state_of(1)[1] == "found"
+
+
+def test_a_search_that_is_done_says_so(make_trial, capsys):
+    path = Path(SEARCH.with_(budget="4"))
+    assert len([*path.events(make_trial, 1)]) == 2
+    with listening("lines") as tell:
+        tell(path.begun())
+    assert capsys.readouterr().err == "span: mine 0: nothing to do, all 4 trainings are in the store\n"
+
+
+def test_json_of_a_search_has_the_span_so_far(make_trial, capsys):
+    path = Path(SEARCH)
+    with listening("json") as tell:
+        for event in path.events(make_trial, 1):
+            tell(event)
+        tell(path.begun())
+    first, finished, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["event"], first["round"], first["trials"]) == ("searching", 1, 4)
+    assert (first["searches"][0]["name"], first["searches"][0]["span"]) == ("mine 0", "–")
+    assert len(finished["trials"]) == 4
+    assert (second["round"], second["trials"]) == (2, 4)
+    assert second["searches"][0]["span"] == path.paths.paths[0].estimate.short
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_bars_of_a_search_show_its_span_and_next_lengths(make_trial, several):
+    searches = [SEARCH, SEARCH.with_(cell="gru")] if several else [SEARCH]
+    path, bars = Path(*searches), Bars()
+    bars.live.console = Console(file=(out := io.StringIO()), force_terminal=True, width=120)
+    for event in path.events(make_trial, 1):
+        bars(event)
+        bars(Advanced({Key(0, 4, 0): 7}))
+    bars(path.begun())
+    bars.close()
+    text = out.getvalue()
+    assert "span so far" in text
+    assert path.paths.paths[0].estimate.short in text
+    assert ("gru, 4 hidden" in text) == several
+    assert "round 2: 0 of" in text
+
+
+def test_a_notebook_shows_the_rounds_of_a_search(make_trial, monkeypatch):
+    shown = []
+
+    class Display:
+        @staticmethod
+        def display(data, raw, display_id):
+            shown.append(data["text/plain"])
+            return type("Handle", (), {"update": lambda self, data, raw: shown.append(data["text/plain"])})()
+
+    monkeypatch.setattr(listeners, "ipython_shell", lambda: type("IPython", (), {"display": Display}))
+    path = Path(SEARCH)
+    with listening("notebook") as tell:
+        for event in path.events(make_trial, 1):
+            tell(event)
+        tell(path.begun())
+        tell(Ended(True))
+    assert shown[0].startswith("mine 0, round 1: 4 trainings at T=")
+    assert "round 2: 0 of 4 trainings, 4 before" in shown[-1]

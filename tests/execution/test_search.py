@@ -3,9 +3,12 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from common import rows_in
 from processes import wait_for
 
 from memspan import (
@@ -309,6 +312,29 @@ def test_killed_workers_lose_nothing(store, alone):
     assert sorted(ran(heard)) == sorted(everything(alone.trials))
     assert_same(found, alone)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_killed_coordinator_loses_nothing_that_was_stored(tmp_path, store, workers):
+    """The command of `memspan span`, killed twice after a few trials, and then run to its end."""
+    search = SEARCH.with_(updates=1500, evaluate_every=1500)
+    options = search.model_dump(exclude_unset=True, exclude={"task_parameters"})
+    options |= {"task-parameters.tolerance": 0.5}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "memspan", "span", *words, "--store", str(store), "--workers", str(workers)]
+    for trials in (3, 9):
+        running = subprocess.Popen([*command, "--progress", "none", "--no-figures"], cwd=tmp_path)
+        wait_for(lambda trials=trials: rows_in(store) >= trials)
+        running.kill()
+        assert running.wait() == -signal.SIGKILL
+    with Store(store) as opened:
+        stored = {trial.key: trial for trial in opened.find(default_name(search)).trials()}
+    found, heard = run(search, store)
+    assert ran(heard)
+    assert sorted([*ran(heard), *stored]) == sorted(everything(found.trials))
+    assert stored.items() <= {trial.key: trial for trial in found.trials}.items()
+    assert_same(found, run(search)[0])
 
 
 def test_a_failed_trial_is_no_answer_and_may_be_run_again(store, alone, monkeypatch):

@@ -28,8 +28,10 @@ from memspan import (
     MemspanError,
     MSELoss,
     Recall,
+    Search,
     Store,
     Study,
+    run_search,
     run_study,
 )
 from memspan.store.repair import diagnose
@@ -38,14 +40,16 @@ from memspan.store.schema import METADATA
 SMALL = {"hidden": 4, "batch": 4, "updates": 3, "final_batches": 1}
 STUDIES = [
     Study(**SMALL, cell=("rnn", "gru"), lengths=(3, 6), repetitions=3, name="faults"),
-    Study(**SMALL, lengths=3, repetitions=2, keep_weights=2, name="another"),
+    Study(**SMALL, lengths=3, repetitions=2, keep_weights=2, test_lengths=(4, 5), name="another"),
 ]
+SEARCH = Search(**SMALL, groups=1, repetitions=2, budget="4", name="search")
 
 
 def make_store(place: Path | str) -> None:
-    """Make a store of two studies with curves and weights, and one failed trial."""
+    """Make a store of a search and two studies, with weights, scores at other lengths and a failed trial."""
     for study in STUDIES:
         run_study(study, place, progress=False)
+    run_search(SEARCH, place, progress=False)
     with Store(place) as store:
         trial = next(store.find("another").trials())
         failed = trial.model_copy(update={"repetition": 2, "outcome": "failed", "reason": "MemoryError: no room"})
@@ -57,7 +61,7 @@ def contents(place: Path | str) -> list:
     found: list = []
     with Store(place) as store:
         found += map(repr, store.overviews())
-        for name in ("faults", "another"):
+        for name in ("faults", "another", "search"):
             entry = store.find(name)
             found += [repr(entry.study), entry.done(), entry.done(but_failed=True), entry.counts()]
             found += [(trial.model_dump_json(), entry.weights(trial.key)) for trial in entry.trials()]

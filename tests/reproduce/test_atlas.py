@@ -1,7 +1,7 @@
 import pytest
 
 from memspan import CELLS
-from memspan.reproduce import REPRODUCTIONS, Options, Page, Verdict
+from memspan.reproduce import Options, Page, Verdict
 from memspan.reproduce import atlas as module
 from memspan.study.comparison import parameters_of
 
@@ -30,15 +30,15 @@ def small(monkeypatch):
 
 def test_what_is_measured_can_be_written_drawn_and_judged(small):
     assert [row["cell"] for row in small] == ["rnn", "lstm"]
-    page = Page.made(REPRODUCTIONS["atlas"], Options(), small, 1.0)
-    again = Page.read(REPRODUCTIONS["atlas"], page.json())
+    page = Page.made(module.REPRODUCTION, Options(), small, 1.0)
+    again = Page.read(module.REPRODUCTION, page.json())
     assert again.markdown() == page.markdown()
     assert f"| rnn | {small[0]['short']} |" in page.markdown()
     assert "![" in page.markdown()
     assert [finding.verdict for finding in page.findings] == [
         DIFFERS
     ]  # an LSTM of five updates has learnt nothing
-    assert len(REPRODUCTIONS["atlas"].picture(small).rows()) == 2
+    assert len(module.REPRODUCTION.picture(small).rows()) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """Running a study: plan the missing trials, run them on workers, and store the results."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from memspan.errors import InvalidArgument, shown
+from memspan.errors import InvalidArgument, shown, truth
 from memspan.execution.coordinator import Coordinator
 from memspan.execution.events import Listener, Planned
 from memspan.execution.jobs import Assignment
@@ -14,12 +15,15 @@ from memspan.execution.plan import Plan, make_plan
 from memspan.execution.running import Run, silent, team_of
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.renamed import checked_keywords
+from memspan.store.database import StoreFailed
 from memspan.store.entry import Entry
 from memspan.store.store import Store
 from memspan.study.identity import default_name
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
+
+COPIED_AT_ONCE = 1000  # trials of one transaction
 
 
 @checked_keywords()
@@ -31,6 +35,7 @@ def run_study(
     scheduler: str | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
     retry_failed: bool = False,
+    reuse: bool = False,
     progress: bool | str = True,
     listen: Listener | None = None,
 ) -> StudyResult:
@@ -56,6 +61,9 @@ def run_study(
         is given, memspan can replace an executor that breaks because a worker was killed.
     retry_failed : bool
         Whether to run failed trials again. A trial fails only if the machine fails.
+    reuse : bool
+        Whether to copy the missing trials that another study or search of the same store has: those with the same
+        configuration, length, repetition and code. They are those that would be trained, to the last bit.
     progress : bool or str
         Whether to show progress, or a kind from `memspan.execution.listeners.KINDS`.
     listen : callable, optional
@@ -81,7 +89,7 @@ def run_study(
     make_team = team_of(workers, scheduler, executor)
     with (
         listening(progress_kind(progress), listen) as tell,
-        StudyRun(study, store, make_team, retry_failed=retry_failed, tell=tell) as running,
+        StudyRun(study, store, make_team, retry_failed=retry_failed, reuse=reuse, tell=tell) as running,
     ):
         running.run()
         return running.result()
@@ -105,13 +113,18 @@ class StudyRun(Run):
         make_team: Callable[[], Team] = Alone,
         *,
         retry_failed: bool = False,
+        reuse: bool = False,
         tell: Listener = silent,
     ) -> None:
         if not isinstance(study, Study):
             raise InvalidArgument("study", "a Study", shown(study))
+        if truth("reuse", reuse) and store is None:
+            raise InvalidArgument("reuse", "left out without a store", shown(reuse))
         super().__init__(store, make_team, retry_failed=retry_failed, tell=tell)
         self.study, self.name = study, study.name or default_name(study)
+        self._reuse = reuse
         self._entry: Entry | None = None
+        self._sources: dict[Entry, set[Key]] = {}  # trials that will be copied, by the entry that has them
 
     def plan(self) -> Plan:
         """Return the plan of the missing trials. Nothing is written, and only measurements are run."""
@@ -132,8 +145,11 @@ class StudyRun(Run):
         return partial(self._train, keys, store) if keys else partial(self._show, store)
 
     def _show(self, store: Store | None) -> None:
-        """Tell that every trial is in the store."""
-        self._entry = self._existing_entry(store)
+        """Tell that every trial is in the store, after copying what is to be copied."""
+        if self._sources:
+            self._enter(store)
+        else:
+            self._entry = self._existing_entry(store)
         self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
 
     def summary(self) -> StudySummary:
@@ -151,11 +167,14 @@ class StudyRun(Run):
             return self._entry.result(curves=self.study.size <= MOST_WITH_CURVES)
 
     def _missing_from(self, store: Store | None) -> Sequence[Key]:
-        """Return the keys of all missing trials; failed trials are missing if they are to be retried."""
+        """Return the keys of the trials to run; failed trials are among them if they are to be retried."""
         if store is None:
             return self.study.keys
         with self._interrupts.raised(2):
-            return store.missing(self.study, but_failed=self._retry_failed)
+            missing = store.missing(self.study, but_failed=self._retry_failed)
+            self._sources = _shared_out(missing, store.sources(self.study)) if self._reuse and missing else {}
+        copied = set[Key]().union(*self._sources.values())
+        return [key for key in missing if key not in copied]
 
     def _train(self, keys: Sequence[Key], store: Store | None) -> None:
         team = self._new_team()
@@ -185,6 +204,20 @@ class StudyRun(Run):
                 self.name = self._entry.name
                 if self._retry_failed:
                     self._entry.forget_failed()
+            for source, keys in self._sources.items():
+                self._copy(source, keys)
+
+    def _copy(self, source: Entry, keys: set[Key]) -> None:
+        """Copy trials of another study or search."""
+        copies, left = source.copies(keys), len(keys)
+        while some := list(itertools.islice(copies, COPIED_AT_ONCE)):
+            if self._interrupts:
+                raise KeyboardInterrupt
+            self._keep(some)
+            left -= len(some)
+        if left:
+            why = "were deleted from the store before they could be copied. Give the command again."
+            raise StoreFailed(f"Trials of {source.name!r} {why}")
 
     def _missing(self, keys: Sequence[Key]) -> Sequence[Key]:
         """Return the keys that no other coordinator has stored meanwhile."""
@@ -202,3 +235,13 @@ class StudyRun(Run):
     def _counts(self) -> dict[int, dict[str, int]]:
         """Count the trials of each length by outcome."""
         return {} if self._entry is None else self._entry.counts()
+
+
+def _shared_out(keys: Iterable[Key], sources: Iterable[Entry]) -> dict[Entry, set[Key]]:
+    """Return for each source the keys to copy from it: each from the first source that has a whole trial of it."""
+    left, found = set(keys), dict[Entry, set[Key]]()
+    for source in sources:
+        if shared := left & source.done(but_failed=True):
+            found[source] = shared
+            left -= shared
+    return found

@@ -1,7 +1,7 @@
 """The entry of a study in a store: reads its trials and inserts new ones."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, or_, select, tuple_
@@ -164,6 +164,13 @@ class Entry:
         self._transact(self._demand_owners)
         for row in self._rows(curves_too=curves_too):
             yield self._trial(row)
+
+    def copies(self, keys: Collection[Key]) -> Iterator[Trial]:
+        """Yield the trials of these keys, with the weights that the study keeps."""
+        for trial in self.trials():
+            if trial.key in keys:
+                kept = trial.repetition < self.study.keep_weights
+                yield trial.model_copy(update={"weights": self.weights(trial.key)}) if kept else trial
 
     def _demand_owners(self, connection: Connection) -> None:
         """Refuse rows that belong to no other row, because a damaged key makes a row seem to be missing."""

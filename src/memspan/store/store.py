@@ -20,7 +20,7 @@ from memspan.store.checksums import seal, sealed
 from memspan.store.entry import Entry
 from memspan.store.schema import OUTCOMES, studies, trials
 from memspan.store.transactions import Transactions, database
-from memspan.study.fingerprint import fingerprints
+from memspan.study.fingerprint import RULES, fingerprints, parts_of
 from memspan.study.identity import UncheckedCode, canonical, grown_by, specified, unchecked_code
 from memspan.study.provenance import Provenance
 from memspan.study.results import StudyResult
@@ -228,6 +228,44 @@ class Store:
         entry = self.existing(study)
         done = set[Key]() if entry is None else entry.done(but_failed=but_failed)
         return [key for key in study.keys if key not in done]
+
+    def sources(self, study: Study) -> list[Entry]:
+        """Return the entries from which trials of a study can be copied. Nothing is written.
+
+        A trial is a function of its key, so a trial of another study or search is the same if its configuration,
+        its length, its repetition and the code are the same.
+
+        Returns
+        -------
+        list of Entry
+            One for each other study or search with a configuration of `study` that was run with the same code.
+            `Entry.study` is `study`, so `done` and `copies` know the trials by its keys, and leave out trials that
+            lack weights or scores that it should have.
+        """
+        code, entry = fingerprints(_a_study(study)), self.existing(study)
+        wanted = study if entry is None else entry.study
+        texts = [canonical(one) for one in wanted.configurations]
+        parts = [{name: code[name] for name in (*parts_of(one), RULES)} for one in wanted.configurations]
+
+        def work(connection: Connection) -> list[Entry]:
+            found = []
+            query = select(*self._catalogue.columns(connection, studies)).order_by(studies.c.id)
+            for row in connection.execute(query).mappings().all():
+                name = unescaped(str(row["name"]))
+                if entry is not None and row["id"] == entry.id:
+                    continue
+                self._catalogue.study(row, name)  # raises if the row is damaged
+                has = self._catalogue.code(row["specification"], name)
+                stored = self._catalogue.numbers(connection, row["id"], name)
+                numbers = [
+                    stored.get(text, -1 - k) if parts[k].items() <= has.items() else -1 - k
+                    for k, text in enumerate(texts)
+                ]
+                if max(numbers) >= 0:
+                    found.append(Entry(self.transact, row["id"], name, wanted, numbers))
+            return found
+
+        return self.transact(work)
 
     def names(self) -> list[str]:
         """The names of all studies, the oldest first."""

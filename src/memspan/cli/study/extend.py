@@ -22,6 +22,7 @@ def extend(
     ] = None,
     repetitions: Annotated[int | None, WHOLE] = None,
     options: RunOptions = OPTIONS,
+    reuse: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Add lengths or repetitions to a stored study, and run the missing trials.
 
@@ -39,10 +40,12 @@ def extend(
         Sequence lengths T to add to those of the study, such as 120,160.
     repetitions
         Number of networks trained at each length, including those already trained.
+    reuse
+        Copy the missing trials that another study or search of the store has, instead of training them again.
     """
     with Store(options.store) as opened:
         study = a_study(opened.find(name))
-    return run_and_print(extended(study, lengths, repetitions), options)
+    return run_and_print(extended(study, lengths, repetitions), options, reuse=reuse)
 
 
 def extended(study: Study, lengths: tuple[str, ...] | None, repetitions: int | None) -> Study:

@@ -1,5 +1,9 @@
 """`memspan study resume`."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
@@ -11,6 +15,7 @@ def resume(
     /,
     *,
     options: RunOptions = OPTIONS,
+    reuse: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Continue an unfinished study: run its missing trials.
 
@@ -26,6 +31,8 @@ def resume(
     ----------
     name
         Name of the study [default: the only unfinished study].
+    reuse
+        Copy the missing trials that another study or search of the store has, instead of training them again.
     """
     with Store(options.store) as opened:
         if name is None:
@@ -34,4 +41,4 @@ def resume(
             ]
             name = the_one(unfinished, f"Nothing to resume: every study in {opened.place} is finished.").name
         study = a_study(opened.find(name))
-    return run_and_print(study, options)
+    return run_and_print(study, options, reuse=reuse)

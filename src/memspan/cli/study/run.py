@@ -18,6 +18,7 @@ def run(
     *,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
     options: RunOptions = OPTIONS,
+    reuse: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Run a study: train every configuration at every length, several times.
@@ -38,6 +39,11 @@ def run(
 
         memspan study run gates.toml --cell lstm,gru --hidden 16,32,64 --seed 1
 
+    **A grid around a search**, whose trainings are used again:
+
+        memspan span --budget 64
+        memspan study run --lengths 20,22,24,26 --reuse
+
     **Another task** (`memspan tasks` lists them):
 
         memspan study run --task adding/any --cell gru --lengths 10,20,40,80
@@ -46,13 +52,15 @@ def run(
     ----------
     specification
         TOML file of a study. Its keys are the options below, with `_` for `-`; several values are a list.
+    reuse
+        Copy the missing trials that another study or search of the store has, instead of training them again.
     dry_run
         Only print how many trials are missing, the longest time that they can take, and the memory that they need.
     """
     study = specified(Study, specification, flags)
     if not dry_run:
-        return run_and_print(study, options)
+        return run_and_print(study, options, reuse=reuse)
     make_team = team_of(options.processes, options.scheduler)
-    with StudyRun(study, options.store, make_team, retry_failed=options.retry_failed) as running:
+    with StudyRun(study, options.store, make_team, retry_failed=options.retry_failed, reuse=reuse) as running:
         print(running.plan().sentence)
     return 0

@@ -27,7 +27,7 @@ from memspan.study.figures import draws_trials
 from memspan.study.identity import default_name, folder_name
 
 
-def run_and_print(study: Study, options: RunOptions) -> int:
+def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False) -> int:
     """Run a study, print its table and draw its figures; return the exit code."""
     output = figures_folder(study, options)
     as_json = options.progress == "json"  # for programs, which read neither tables nor figures
@@ -38,10 +38,11 @@ def run_and_print(study: Study, options: RunOptions) -> int:
             begun.append(event)
 
     make_team = team_of(options.processes, options.scheduler)
+    how = {"retry_failed": options.retry_failed, "reuse": reuse}
     with (
         told_how_to_continue(lambda: resume_command(begun[0].name, options.store) if begun else "", options),
         listening(options.progress, listen) as tell,
-        StudyRun(study, options.store, make_team, retry_failed=options.retry_failed, tell=tell) as running,
+        StudyRun(study, options.store, make_team, **how, tell=tell) as running,
     ):
         running.run()
         result = running.result() if options.figures and not as_json and draws_trials(study) else running.summary()
