@@ -36,7 +36,7 @@ def span(
 ) -> int:
     """Find the span: the length that a network solves with probability one half, with an interval.
 
-    The search doubles the length until trainings fail, and then trains where it learns most. Each round depends
+    The search raises the length until trainings fail, and then trains where it learns most. Each round depends
     on earlier results alone. So the same command gives the same trainings and the same span on any number of
     processes, and continues after an interruption.
 
