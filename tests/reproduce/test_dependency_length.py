@@ -10,7 +10,7 @@ from memspan.reproduce.dependency_length import LONGEST, MOST, SETTING, dependen
 from memspan.study.trial import Trial
 
 QUIET = Options(progress="none")
-AGREES, DIFFERS, UNDECIDED, NOT_COMPARED = Verdict
+AGREES, DIFFERS, UNDECIDED, _ = Verdict
 
 
 def searched(solved, most=MOST):
@@ -77,8 +77,13 @@ def test_a_run_that_ends_with_an_error_is_no_failure_to_learn(monkeypatch):
         search((SETTING, 0))
 
 
-def measured(lengths, interval=None):
-    return {"gru": {"lengths": lengths, "steps": [2_000_000, 4_000_000], "interval": interval}}
+def interval(low, high):
+    return {"low": low, "span": None, "high": high, "trainings": 20, "steps": 3_000_000}
+
+
+def measured(lengths, *intervals):
+    found = list(intervals) or [interval(None, None)] * 2
+    return {"gru": {"lengths": lengths, "steps": [2_000_000, 4_000_000], "intervals": found}}
 
 
 def verdicts(*arguments):
@@ -96,35 +101,43 @@ def verdicts(*arguments):
     ],
 )
 def test_lengths_are_held_to_the_papers_longest_and_noise_to_its_ratio(lengths, expected):
-    assert verdicts(lengths) == [*expected, NOT_COMPARED]
+    assert verdicts(lengths)[:2] == expected
 
 
 def test_an_interval_is_compared_with_the_range_of_the_searches():
-    assert verdicts([20, 30], [21.5, 26.5])[2] is AGREES
-    assert verdicts([20, 30], [20.0, 30.0])[2] is DIFFERS
-    *_, finding = module.judge(measured([20, 30], [21.5, 26.5]))
-    assert finding.ours == "5.0 (21.5 to 26.5)"
-    assert finding.quantity.endswith("at the cost of one search, 3 million time steps")
-    assert finding.published == "no interval; the searches range over 10"
+    assert verdicts([20, 30], interval(20.0, 30.0), interval(21.5, 26.5))[2:] == [DIFFERS, AGREES]
+    assert verdicts([20, 30], interval(None, 26.0), interval(21.5, None))[2:] == [DIFFERS, DIFFERS]
+    *_, one, many = module.judge(measured([20, 30], interval(20.0, None), interval(21.5, 26.5)))
+    assert (one.ours, many.ours) == ("open on one side", "5.0 (21.5 to 26.5)")
+    assert "at the cost of one search (3 million time steps, 20 trainings)" in one.quantity
+    assert "at the cost of all 10 searches" in many.quantity
+    assert many.published == "no interval; the searches range over 10"
 
 
-def test_our_own_search_gets_the_mean_cost_of_one_search(trials, monkeypatch):
+def test_our_own_search_gets_the_mean_cost_of_one_search_and_of_all(trials, monkeypatch):
     asked = []
 
-    def ours(cell, cost, options):
-        asked.append((cell, cost, options))
-        return 1.5, 2.5
+    def ours(configuration, cost, options):
+        asked.append((configuration.cell, cost, options))
+        return interval(1.5, 2.5)
 
-    monkeypatch.setattr(module, "OURS", ours)
+    monkeypatch.setattr(module, "ours", ours)
     monkeypatch.setattr(module, "prepared", lambda *key: None)
     found = module.measure(QUIET)
     assert list(found) == ["rnn", "gru", "lstm"]
-    for (cell, cost, options), its in zip(asked, found.items(), strict=True):
-        assert (cell, options) == (its[0], QUIET)
-        assert its[1]["lengths"] == [2] * 10
-        assert cost == np.mean(its[1]["steps"])
-        assert its[1]["interval"] == [1.5, 2.5]
+    for k, (cell, its) in enumerate(found.items()):
+        assert its["lengths"] == [2] * 10
+        mean = np.mean(its["steps"])
+        assert asked[2 * k : 2 * k + 2] == [(cell, mean, QUIET), (cell, 10 * mean, QUIET)]
+        assert its["intervals"] == [interval(1.5, 2.5)] * 2
     assert sorted(trials) == sorted((delay, k) for delay in (1, 2, 4, 3) for k in range(10) for _ in found)
+
+
+def test_our_own_search_costs_no_more_than_it_may():
+    short = SETTING.with_(updates=3, evaluate_every=1)
+    found = module.ours(short, 32 * 3 * 21 * 40, QUIET)
+    assert 0 < found["steps"] <= 32 * 3 * 21 * 40
+    assert found["trainings"] > 0
 
 
 def test_a_search_is_a_function_of_its_seed_and_number():

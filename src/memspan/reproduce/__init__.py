@@ -3,7 +3,7 @@
 import time
 
 from memspan.errors import InvalidArgument, shown
-from memspan.reproduce import assignment, bai2018, capacity, dependency_length, hs97
+from memspan.reproduce import assignment, atlas, bai2018, capacity, dependency_length, hs97
 from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 from memspan.reproduce.page import Page
 
@@ -15,6 +15,7 @@ _ALL = (
     bai2018.CURVE,
     capacity.REPRODUCTION,
     dependency_length.REPRODUCTION,
+    atlas.REPRODUCTION,
 )
 REPRODUCTIONS: dict[str, Reproduction] = {reproduction.name: reproduction for reproduction in _ALL}
 """All reproductions, by name."""
