@@ -104,27 +104,54 @@ def first_study() -> Iterator[tuple[str, str]]:
     yield "many-highest", f"{max(above_half):.2f}"
 
 
+SEARCH_RULES = {
+    "12x4": "median ratio to 12 x 4",
+    "12x16": "median ratio to 12 x 16",
+    "covers": "coverage of all searches",
+    "least": "least coverage of a curve",
+}
+"""Of the rules of `span_search.py`, those whose numbers the pages give."""
+
+
 def span() -> Iterator[tuple[str, str]]:
-    """Yield the span of the README: by searches and by grids, and of three cells."""
+    """Yield the span of the README: by searches and by grids, and of three cells; and how both are proved."""
     found = result("span_answer")
     first = found["searches"]["0.1"][0]
     yield "sentence", first["sentence"]
+    yield "seconds", f"{first['seconds']:.0f}"
     yield "others", " and ".join(one["short"] for one in found["searches"]["0.1"][1:])
+    yield "grid-16", found["grids"]["16"]["short"]
     mean = sum(one["steps"] for one in found["searches"]["0.1"]) / len(found["searches"]["0.1"])
     yield "grid-16-ratio", f"{found['grids']['16']['steps'] / mean:.1f}"
-    for width, searches in found["searches"].items():
-        yield f"of-seeds-{width}", "; ".join(one["short"] for one in searches)
-        yield f"trainings-{width}", ", ".join(str(one["trainings"]) for one in searches)
-        yield f"steps-{width}", f"{sum(one['steps'] for one in searches) / len(searches) / 1e6:.1f}"
-    for repetitions, grid in found["grids"].items():
-        yield f"grid-{repetitions}", grid["short"]
-        yield f"grid-{repetitions}-steps", f"{grid['steps'] / 1e6:.1f}"
+    yield "costs.table", _costs(found)
     yield "compared", " ".join(found["compared"]["sentence"].splitlines())
     head = "| cell | weights | T50 | interval | trainings |\n|---|---:|---:|---:|---:|"
     yield "cells.table", table(head, [_span_row(one) for one in found["compared"]["configurations"]])
-    for name in ("span_coverage",):
-        for key, text in result(name).get("docs", {}).items():
-            yield f"{name}.{key}", text
+    for key, text in result("span_coverage")["docs"].items():
+        yield f"span_coverage.{key}", text
+    searching = result("span_search")
+    for key, rule in SEARCH_RULES.items():
+        yield f"search.{key}", f"{searching['rules'][rule]['found']:.2f}"
+    biases = [abs(found["at 0.1"]["bias"]) for found in searching["found"]["as it is"].values()]
+    yield "search.bias", f"{100 * max(biases):.0f}"
+
+
+def _costs(found: dict[str, Any]) -> str:
+    """The spans of one network, and what they cost, by searches and by grids."""
+    rows = {
+        f"search, ± {100 * float(width):g} %, seed {seed}": one
+        for width, searches in found["searches"].items()
+        for seed, one in enumerate(searches)
+    }
+    rows |= {f"grid, 12 x {repetitions}": grid for repetitions, grid in found["grids"].items()}
+    head = "| | T50 | trainings | million time steps | seconds |\n|---|---:|---:|---:|---:|"
+    return table(
+        head,
+        [
+            [name, one["short"], str(one["trainings"]), f"{one['steps'] / 1e6:.1f}", f"{one['seconds']:.0f}"]
+            for name, one in rows.items()
+        ],
+    )
 
 
 def _span_row(one: dict[str, Any]) -> list[str]:
