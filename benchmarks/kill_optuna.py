@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests" / "faults"))
 from common import small_study
 from kill_workers import LENGTHS, kill_workers
 
-from memspan.study.trial import run_trial
+from memspan.study.group import run_trial
 
 RESULTS = Path(__file__).parent / "results"
 SECONDS_MORE = 40.0

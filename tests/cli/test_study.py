@@ -322,7 +322,7 @@ def test_one_configuration_can_be_shown_alone(memspan_, small):
 
 
 def test_failed_trials_are_told_and_run_again_if_asked(memspan_, small, monkeypatch):
-    from memspan.study import trial as module
+    from memspan.study import group as module
 
     sound = module.prepared
 

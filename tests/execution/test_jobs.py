@@ -6,7 +6,7 @@ import pytest
 from memspan.execution.jobs import HERE, Board, Job, OtherVersion, work
 from memspan.study.configuration import Configuration
 from memspan.study.fingerprint import fingerprints
-from memspan.study.trial import Stopped
+from memspan.study.group import Stopped
 
 
 def test_a_board_tells_of_each_worker_apart(monkeypatch):

@@ -19,7 +19,7 @@ from memspan.execution.run import StudyRun
 from memspan.execution.teams import ExecutorFailed
 from memspan.store import sqlite, transactions
 from memspan.store.database import StoreFailed
-from memspan.study import trial as trial_module
+from memspan.study import group as group_module
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.study import Key
 from memspan.study.trial import ACCIDENTAL
@@ -293,7 +293,7 @@ def no_room(task, length, batch, rng, dtype):
 
 def test_a_failed_trial_is_recorded_and_the_others_go_on(monkeypatch, store):
     whole = everything(run_study(SMALL, progress=False).trials)
-    monkeypatch.setattr(trial_module, "Batches", no_room)
+    monkeypatch.setattr(group_module, "Batches", no_room)
     result = run_study(SMALL, store, progress=False)
     failed = [trial for trial in result.trials if trial.outcome == "failed"]
     assert [(trial.key, trial.reason) for trial in failed] == [(Key(0, 3, 1), "MemoryError: no room")]
@@ -307,7 +307,7 @@ def test_a_failed_trial_is_recorded_and_the_others_go_on(monkeypatch, store):
 
 def test_a_failed_trial_is_run_again_only_if_it_is_wished(monkeypatch, store):
     with monkeypatch.context() as patch:
-        patch.setattr(trial_module, "Batches", no_room)
+        patch.setattr(group_module, "Batches", no_room)
         failed = run_study(SMALL, store, progress=False)
     again, heard = run(SMALL, store)
     assert (again, ran(heard)) == (failed, [])

@@ -30,10 +30,11 @@ from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Plann
 from memspan.execution.memory import TooLarge
 from memspan.execution.search import SearchRun
 from memspan.execution.teams import Alone
-from memspan.study import trial as trial_module
+from memspan.study import group as group_module
+from memspan.study.group import run_group
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.study import Key
-from memspan.study.trial import ACCIDENTAL, run_group
+from memspan.study.trial import ACCIDENTAL
 
 EASY = {"hidden": 4, "batch": 8, "updates": 40, "evaluate_every": 10, "final_batches": 2, "evaluation_samples": 50}
 ONE = Configuration(**EASY, task_parameters={"tolerance": 0.5}, threshold=0.65)
@@ -346,7 +347,7 @@ def test_a_failed_trial_is_no_answer_and_may_be_run_again(store, alone, monkeypa
         return Batches(task, length, batch, rng, dtype)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trial_module, "Batches", no_room)
+        patch.setattr(group_module, "Batches", no_room)
         failed, _ = run(SEARCH, store)
     assert failed.failures == ["MemoryError: no room"]
     assert failed.complete

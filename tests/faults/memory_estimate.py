@@ -29,7 +29,7 @@ import re, psutil
 from pathlib import Path
 from memspan import Configuration
 from memspan.execution.memory import bytes_of
-from memspan.study.trial import run_group
+from memspan.study.group import run_group
 fields, length, members = {fields!r}, {length}, {members}
 small = Configuration(**fields | {{"hidden": 2, "batch": 1, "evaluation_samples": 1}}, updates=1)
 warm = 21 if "task" in fields else 2

@@ -20,13 +20,13 @@ import multiprocessing, os, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "memspan.execution.jobs":  # now memspan.study.trial can be imported
+        if name == "memspan.execution.jobs":  # now memspan.study.group can be imported
             sys.meta_path.remove(self)
             poison()
 
 def poison():
-    from memspan.study import trial
-    sound = trial.prepared
+    from memspan.study import group
+    sound = group.prepared
 
     def prepared(study, length, repetitions):
         in_worker = multiprocessing.parent_process() is not None
@@ -34,7 +34,7 @@ def poison():
             os.kill(os.getpid(), signal.SIGKILL)
         return sound(study, length, repetitions)
 
-    trial.prepared = prepared
+    group.prepared = prepared
 
 sys.meta_path.insert(0, Finder())
 """

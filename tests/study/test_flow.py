@@ -3,7 +3,8 @@ import pytest
 
 from memspan import InvalidArgument, Study, StudyResult
 from memspan.study.flow import BEFORE, MOST_LENGTHS, NOT_SOLVED, SOLVED, flow_record, some_of, trained_record
-from memspan.study.trial import Flow, run_trial
+from memspan.study.group import run_trial
+from memspan.study.trial import Flow
 
 SMALL = Study(cell="rnn,lstm", gain=(1, 4), hidden=4, batch=4, lengths=5, dtype="float64", updates=2)
 

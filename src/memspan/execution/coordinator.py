@@ -13,8 +13,9 @@ from memspan.execution.events import Advanced, Elsewhere, Finished, Listener, St
 from memspan.execution.jobs import Assignment, Job, work
 from memspan.execution.teams import SECONDS_BETWEEN_LOOKS, ExecutorFailed, Team, deaths
 from memspan.runtime.interrupts import Interrupts
+from memspan.study.group import Stopped
 from memspan.study.study import Key
-from memspan.study.trial import Stopped, Trial
+from memspan.study.trial import Trial
 
 SECONDS_TO_STOP = 1.5
 """Seconds that running jobs get to end after an interrupt."""

@@ -14,9 +14,10 @@ from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.notices import MARKS, share_marks
 from memspan.study.configuration import Configuration
 from memspan.study.fingerprint import changed, fingerprints
+from memspan.study.group import Stopped, run_group
 from memspan.study.search import Search
 from memspan.study.study import Key, Study
-from memspan.study.trial import Stopped, Trial, run_group
+from memspan.study.trial import Trial
 
 Watcher = Callable[[int, int, int], None]
 """Called with a job's ticket, the number of a member, and the updates it has done. It may raise `Stopped`."""

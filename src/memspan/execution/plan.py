@@ -20,8 +20,8 @@ from memspan.execution.teams import Team
 from memspan.runtime.interrupts import Interrupts
 from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
+from memspan.study.group import flow_of, prepared
 from memspan.study.study import Key, Study
-from memspan.study.trial import flow_of, prepared
 from memspan.training.history import Outcome
 
 SECONDS_OF_A_JOB = 15.0

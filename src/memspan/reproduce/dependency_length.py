@@ -14,7 +14,7 @@ from memspan.execution import find_span
 from memspan.reproduce.base import Finding, Options, Reproduction, Verdict, run_each
 from memspan.runtime.interrupts import interrupts_deferred
 from memspan.study.configuration import Configuration
-from memspan.study.trial import prepared, run_trial
+from memspan.study.group import prepared, run_trial
 from memspan.training.history import Outcome
 
 CELLS = {"rnn": "tanh RNN", "gru": "GRU", "lstm": "LSTM"}

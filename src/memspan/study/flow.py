@@ -6,9 +6,10 @@ import numpy as np
 
 from memspan.figures.flow import Choices, FlowsByLag, demand_distinct
 from memspan.shapes import PerStep
+from memspan.study.group import gradient_flow, untrained
 from memspan.study.results import StudyResult
 from memspan.study.study import Study
-from memspan.study.trial import Flow, Trial, gradient_flow, untrained
+from memspan.study.trial import Flow, Trial
 from memspan.training.history import Outcome
 
 MOST_LENGTHS = 4

@@ -1,0 +1,235 @@
+"""Groups of trials: repetitions of a length, trained and scored side by side; a pure function of their keys."""
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from memspan.diagnostics import GradientFlow
+from memspan.losses import Loss, value_of
+from memspan.network import Network
+from memspan.runtime.floats import quiet
+from memspan.shapes import Array
+from memspan.study.configuration import Configuration
+from memspan.study.trial import ENGINE, Flow, Test, Trial, rounded
+from memspan.tasks import Batch, Batches
+from memspan.training.ensemble import Ensemble
+from memspan.training.history import Outcome
+from memspan.training.member import Member
+
+CURVE_POINTS = 150
+TESTED = 3
+"""The spawn key of sequences for tests at other lengths; `untrained` uses 0 to 2."""
+
+
+class Stopped(Exception):
+    """An observer raises this to end a trial without a result."""
+
+
+def run_trial(configuration: Configuration, length: int, repetition: int) -> Trial:
+    """Train and score one network."""
+    return run_group(configuration, length, [repetition])[0]
+
+
+@quiet
+def run_group(
+    configuration: Configuration,
+    length: int,
+    repetitions: Sequence[int],
+    observe: Callable[[int, int], None] = lambda repetition, updates: None,
+    *,
+    keep_weights: int = 0,
+    test_lengths: Sequence[int] = (),
+) -> list[Trial]:
+    """Train and score several repetitions of a length side by side.
+
+    All random numbers of a repetition come from `SeedSequence(seed, spawn_key=(length, repetition))` with the
+    configuration's seed. So its result does not depend on the other trials, their order, or the process.
+    Configurations share these streams, so they are compared on the same sequences.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    length : int
+    repetitions : sequence of int
+        The repetitions to run.
+    observe : callable
+        Called after each update, for each network that still trains, with its repetition and the number of its
+        updates. It may raise `Stopped`.
+    keep_weights : int
+        Repetitions below this number keep their trained weights.
+    test_lengths : sequence of int
+        Lengths at which the trained networks are also scored.
+
+    Returns
+    -------
+    list of Trial
+        One for each repetition. If the group raises an error, each repetition is run alone. A repetition that
+        raises an error again has `failed`.
+    """
+    started, began = time.perf_counter(), time.process_time()
+    try:
+        found = _train(configuration, length, repetitions, observe, keep_weights, test_lengths)
+    except Stopped:
+        raise
+    except Exception as error:  # one trial's error must not end the others
+        if len(repetitions) > 1:
+            kept: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths}
+            return [run_group(configuration, length, [one], observe, **kept)[0] for one in repetitions]
+        found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
+    each = {
+        "length": length,
+        "seconds": (time.perf_counter() - started) / len(repetitions),
+        "cpu_seconds": (time.process_time() - began) / len(repetitions),
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
+    }
+    pairs = zip(repetitions, found, strict=True)
+    return [Trial.model_validate({**each, "repetition": repetition, **its}) for repetition, its in pairs]
+
+
+def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
+    """Return the ensemble of some repetitions before training, with their batches."""
+    task = configuration.make_task()
+    models, streams, held_out = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
+    return Ensemble(
+        list(models),
+        task.make_loss(),
+        list(streams),
+        configuration.make_optimizer(),
+        evaluation=list(held_out),
+        threshold=configuration.threshold,
+        engine=ENGINE,
+    )
+
+
+def untrained(configuration: Configuration, length: int, repetition: int) -> tuple[Network, Batches, Batches]:
+    """Return the initial network of a trial, its training batches and its held-out batches."""
+    key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
+    for_weights, for_training, for_evaluation = key.spawn(3)
+    task, dtype = configuration.make_task(), configuration.dtype
+    return (
+        configuration.make_network(length, for_weights),
+        Batches(task, length, configuration.batch, for_training, dtype),
+        Batches(task, length, configuration.evaluation_samples, for_evaluation, dtype),
+    )
+
+
+def _train(
+    configuration: Configuration,
+    length: int,
+    repetitions: Sequence[int],
+    observe: Callable[[int, int], None],
+    keep_weights: int,
+    test_lengths: Sequence[int],
+) -> list[dict[str, object]]:
+    ensemble = prepared(configuration, length, repetitions)
+    starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
+    members = dict(zip(repetitions, ensemble.members, strict=True))
+
+    def watch() -> None:
+        for repetition, member in members.items():
+            if member.result is None:
+                observe(repetition, member.updates)
+
+    results = ensemble.fit(
+        configuration.updates,
+        evaluate_every=configuration.evaluate_every,
+        evaluation_batches=1,
+        final_batches=configuration.final_batches,
+        progress=False,
+        observe=watch,
+        flow_every=_curve_every(configuration) if 0 in members else 0,
+    )
+    if any(result.outcome is Outcome.INTERRUPTED for result in results):
+        raise KeyboardInterrupt
+    tests = _tests(ensemble, configuration, length, repetitions, test_lengths)
+    return [
+        _result(ensemble, configuration, repetition, member, start)
+        | {"weights": _saved(member.model) if repetition < keep_weights else None, "tests": scores}
+        for (repetition, member), start, scores in zip(members.items(), starts, tests, strict=True)
+    ]
+
+
+def _tests(
+    ensemble: Ensemble,
+    configuration: Configuration,
+    length: int,
+    repetitions: Sequence[int],
+    test_lengths: Sequence[int],
+) -> list[list[Test]]:
+    """Return for each trained network its scores at other lengths, each on sequences of its own."""
+    task, samples, dtype = configuration.make_task(), configuration.evaluation_samples, configuration.dtype
+    found: list[list[Test]] = [[] for _ in repetitions]
+    for other in test_lengths:
+        keys = ((length, repetition, TESTED, other) for repetition in repetitions)
+        seeds = [np.random.SeedSequence(configuration.seed, spawn_key=key) for key in keys]
+        streams = [Batches(task, other, samples, seed, dtype) for seed in seeds]
+        scores = ensemble.evaluate(configuration.final_batches, streams=streams)
+        for tests, score in zip(found, scores, strict=True):
+            tests.append(Test(length=other, accuracy=score.accuracy, loss=score.loss))
+    return found
+
+
+def _result(
+    ensemble: Ensemble,
+    configuration: Configuration,
+    repetition: int,
+    member: Member,
+    start: Flow,
+) -> dict[str, object]:
+    """Return the fields of a trial that describe its trained network."""
+    result, last, every = member.result, member.last, _curve_every(configuration)
+    assert result is not None
+    final = result.evaluation or ensemble.evaluate(configuration.final_batches, [member])[0]
+    parameters = member.model.parameters.astype(member.model.dtype.newbyteorder("<"), copy=False)
+    return {
+        "outcome": result.outcome,
+        "reason": result.tensor or "",
+        "updates": result.update,
+        "accuracy": final.accuracy,
+        "loss": final.loss,
+        "accuracies": final.accuracies.tolist(),
+        "losses": [float(f"{loss:.6g}") for loss in final.losses],
+        "digest": hashlib.sha256(parameters.tobytes()).hexdigest(),
+        "curve": rounded(_binned(np.array(member.history.loss), every)),
+        "curve_every": every,
+        "start": start,
+        "end": start if last is None else flow_of(member.model, ensemble.loss, last),
+        "flow_map": [rounded(flow) for flow in member.flows] if repetition == 0 else [],
+        "flow_every": every,
+    }
+
+
+def _curve_every(configuration: Configuration) -> int:
+    return -(-configuration.updates // CURVE_POINTS)
+
+
+def _saved(model: Network) -> bytes:
+    from safetensors.numpy import save
+
+    return save(
+        {name: np.ascontiguousarray(view) for name, view in model.layout.by_name(model.parameters).items()}
+    )
+
+
+def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
+    """Return `gradient_flow` in the form that a trial keeps."""
+    return Flow.of(gradient_flow(model, loss, batch))
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
+def gradient_flow(model: Network, loss: Loss, batch: Batch) -> GradientFlow:
+    """Return the gradient of a batch at every time step, for the present weights."""
+    twin = model.astype(model.dtype)  # a copy, so that the network itself does not keep the trace
+    value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))
+    return GradientFlow.of(twin.backpropagate(loss.backward()))
+
+
+def _binned(values: Array, width: int) -> Array:
+    """Return the means of `width` values each; the last mean may be over fewer."""
+    begins = np.arange(0, len(values), width)
+    return np.add.reduceat(values, begins) / np.diff([*begins, len(values)]) if len(values) else values
