@@ -46,6 +46,13 @@ def test_the_shares_the_curve_and_the_span_are_drawn():
     assert ax.get_xscale() == "log"
 
 
+def test_the_legend_says_that_no_smooth_curve_fits():
+    plateau = record((5, 10, 20, 40, 80, 160), (40, 40, 20, 20, 20, 0), [40] * 6)
+    assert not plateau.estimate.fits
+    assert "smooth curve\n(none fits the counts)" in legend(draw_span(plateau).axes[0])
+    assert "fitted curve" in legend(draw_span(record()).axes[0])
+
+
 def test_a_search_has_a_row_for_each_round():
     upper, lower = draw_span(record(rounds=path())).axes
     assert lower.get_ylabel() == "round of the search"

@@ -84,8 +84,10 @@ def _draw_shares(ax: Any, record: SpanByLength) -> None:
     low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))
     reach = np.clip([middle - low, high - middle], 0, None)  # rounding may put an end on the wrong side
     x, fitted, under, over = record.curve
+    # The band knows smooth curves only, so the legend says where none of them fits.
+    name = "fitted curve" if estimate.fits else "smooth curve\n(none fits the counts)"
     ax.fill_between(x, under, over, color=BLUE, alpha=0.15, linewidth=0, label=f"{100 * estimate.level:g} % band")
-    ax.plot(x, fitted, color=BLUE, linewidth=1.5, label="fitted curve")
+    ax.plot(x, fitted, color=BLUE, linewidth=1.5, label=name)
     ax.errorbar(lengths, middle, reach, fmt="o", color=ORANGE, capsize=2, linewidth=1, markersize=4,
                 label="share of trainings,\n95 % Wilson interval")  # fmt: skip
     ax.axhline(estimate.share, color=GREY, linestyle=":", linewidth=1)
