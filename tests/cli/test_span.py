@@ -128,7 +128,7 @@ def test_where_every_training_fails_that_is_said(memspan_, monkeypatch):
     def no_room(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("memspan.study.trial.Batches", no_room)
+    monkeypatch.setattr("memspan.study.group.Batches", no_room)
     code, out, _ = memspan_(f"{TINY} --json")
     found = json.loads(out)
     assert code == 1
