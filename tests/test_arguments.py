@@ -127,6 +127,7 @@ PUBLIC = {
     "update": (lambda lr: backwarded().update(lr), lambda: {"lr": 0.1}),
     "set_weights": (lambda weights: model().set_weights(weights), lambda: {"weights": model().get_weights()}),
     "astype": (lambda dtype: model().astype(dtype), lambda: {"dtype": "float32"}),
+    "with_output_steps": (lambda steps: model().with_output_steps(steps), lambda: {"steps": 2}),
     "a weight": (lambda W: setattr(model(), "W", W), lambda: {"W": np.ones((1, 4))}),
     "a gradient": (lambda d_V: backwarded().grads.update(d_V=d_V), lambda: {"d_V": np.ones((4, 1))}),
     "gate": (lambda name: forwarded(LSTM(1, 4, 1, rng=0)).trace.gate(name), lambda: {"name": "f"}),

@@ -105,7 +105,7 @@ def test_an_interrupted_search_is_told_how_it_goes_on(memspan_, monkeypatch):
 
     line = ["span", "--name", "my search", *TINY.split()[1:], "--store", "my.store"]
     with monkeypatch.context() as patched:
-        patched.setattr("memspan.cli.span.listening", listening)
+        patched.setattr("memspan.cli.study.runner.listening", listening)
         patched.setattr("memspan.cli.study.runner.ignore_interrupts", lambda: None)
         code, out, err = memspan_(line)
     assert (code, out) == (130, "")
@@ -128,7 +128,7 @@ def test_where_every_training_fails_that_is_said(memspan_, monkeypatch):
     def no_room(*arguments):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("memspan.study.trial.Batches", no_room)
+    monkeypatch.setattr("memspan.study.group.Batches", no_room)
     code, out, _ = memspan_(f"{TINY} --json")
     found = json.loads(out)
     assert code == 1

@@ -61,6 +61,24 @@ def test_a_file_is_run_and_options_change_it(memspan_, small):
     assert "solved.png" in out
 
 
+def test_networks_are_tested_at_other_lengths_than_those_they_were_trained_at(memspan_):
+    """On a task that wants more answers from longer sequences. A test length that comes later changes no score."""
+    line = f"study run {SMALL} --task copying/urnn --name a --workers 0 --progress none --test-lengths"
+    code, out, _ = memspan_(f"{line} 1,9")
+    assert code == 0
+    assert "accuracy-beyond.png" in out
+    first = stored("a")
+    table = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in out.splitlines() if "│" in row]
+    means = [[f"{sum(values) / 2:.3f}" for values in row.tests.values()] for row in first.summaries()]
+    assert [row for row in table if len(row) == 3] == [["2", *means[0]], ["3", *means[1]]]
+    assert memspan_(f"{line} 1,5,9 --no-figures")[0] == 0
+    for old, new in zip(first.trials, stored("a").trials, strict=True):
+        assert (new.digest, [new.tests[0], new.tests[2]]) == (old.digest, old.tests)
+    rule = "left out for memory-capacity, whose networks have another size at another length, got 9"
+    _, _, err = memspan_(f"study run --task memory-capacity --lengths 5 --test-lengths 9 {QUIET}")
+    assert err == f"memspan: --test-lengths must be {rule}\n"
+
+
 def test_what_is_there_is_not_run_again(memspan_, small, monkeypatch):
     assert memspan_(f"study run {small} {QUIET}")[0] == 0
     before = stored()

@@ -46,6 +46,17 @@ def test_the_shares_the_curve_and_the_span_are_drawn():
     assert ax.get_xscale() == "log"
 
 
+@pytest.mark.parametrize("rounds", [(), path()], ids=["study", "search"])
+def test_a_long_rule_fits_beside_the_axis(rounds):
+    rule = "accuracy ≥ 0.9, a probability above one half for the right answer, in every step of the sequence"
+    figure = draw_span(replace(record(rounds=rounds), rule=rule))
+    label = figure.axes[0].yaxis.label
+    assert " ".join(label.get_text().split("\n")) == f"share that solved T ({rule})"
+    figure.draw_without_rendering()
+    box = label.get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.y1
+
+
 def test_the_legend_says_that_no_smooth_curve_fits():
     plateau = record((5, 10, 20, 40, 80, 160), (40, 40, 20, 20, 20, 0), [40] * 6)
     assert not plateau.estimate.fits

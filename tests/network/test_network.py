@@ -426,6 +426,23 @@ def test_single_precision_rounds_the_weights_of_double_precision():
     np.testing.assert_array_equal(single.parameters, double.parameters.astype(np.float32))
 
 
+@pytest.mark.parametrize("steps", [None, 1, 3])
+def test_a_twin_with_other_output_steps_has_the_same_weights_and_forgets_the_rest(model, x, steps):
+    forwarded = ready(model, x)
+    twin = forwarded.with_output_steps(steps)
+    made = Network(model.cell, model.input_size, model.hidden_size, model.output_size, output_steps=steps)
+    made.parameters[:] = model.parameters
+    np.testing.assert_array_equal(twin.predict(x), made.predict(x))
+    assert (model.output_steps, twin.output_steps) == (None, steps)
+    assert type(twin) is type(model)
+    with pytest.raises(NotReady):
+        twin.backward(np.ones((5, 2)))
+    twin.W -= 1.0
+    np.testing.assert_array_equal(model.parameters, made.parameters)
+    with pytest.raises(InvalidArgument, match=r"^output_steps must be a whole number of at least 1, got 0$"):
+        model.with_output_steps(0)
+
+
 # --- how a network begins -------------------------------------------------------------------------------
 
 

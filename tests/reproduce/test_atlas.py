@@ -1,6 +1,7 @@
 import pytest
 
-from memspan import CELLS
+from memspan import CELLS, Configuration
+from memspan.figures.atlas import draw_atlas
 from memspan.reproduce import Options, Page, Verdict
 from memspan.reproduce import atlas as module
 from memspan.study.comparison import parameters_of
@@ -39,6 +40,28 @@ def test_what_is_measured_can_be_written_drawn_and_judged(small):
         DIFFERS
     ]  # an LSTM of five updates has learnt nothing
     assert len(module.REPRODUCTION.picture(small).rows()) == 2
+
+
+def test_a_cell_whose_trainings_all_fail_has_no_span(request, monkeypatch):
+    made = Configuration.make_network
+
+    def make_network(configuration, length, rng):
+        if configuration.cell == "rnn":
+            raise MemoryError("no room")
+        return made(configuration, length, rng)
+
+    monkeypatch.setattr(Configuration, "make_network", make_network)
+    failed, other = request.getfixturevalue("small")
+    assert {failed[name] for name in ("span", "low", "high", "fits", "trainings")} == {None}
+    assert other["trainings"] > 0
+    page = Page.made(module.REPRODUCTION, Options(), [failed, other], 1.0)
+    assert "| rnn | – |" in page.markdown()
+    assert [finding.verdict for finding in module.judge([failed | {"cell": "lstm"}])] == [UNDECIDED]
+    for rows, cells in (([failed, other], ["lstm", "rnn"]), ([failed], ["rnn"])):
+        ax = draw_atlas(module.picture(rows)).axes[0]
+        assert [label.get_text() for label in ax.get_yticklabels()] == cells
+        assert ax.texts[-1].get_text() == "–"
+        ax.figure.draw_without_rendering()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from memspan.study import figures as pictures
 from memspan.study.figures import (
     SEQUENCES,
     accuracy_record,
+    beyond_record,
     loss_record,
     map_record,
     norms_record,
@@ -49,6 +50,26 @@ def test_accuracies_and_shares_are_those_of_the_trials_that_ran(result):
     assert (record.threshold, record.chances) == (STUDY.threshold, {3: 0.1, 5: 0.1})
     assert STUDY.describe() in record.title
     assert "recall: After T random numbers in [-1, 1], answer with the first." in record.title
+
+
+def test_the_map_of_other_lengths_states_what_an_accuracy_means_at_these_lengths(make_trial):
+    """The trivial risk of the square wave falls with the length."""
+    study = Study(task="square-wave/km2024", lengths=3, repetitions=3, test_lengths=(2, 80))
+    task = study.configuration.make_task()
+    scores = [[{"length": n, "accuracy": a, "loss": 0.3} for n in (2, 80)] for a in (0.2, 0.4)]
+    trials = [make_trial(3, k, tests=tests) for k, tests in enumerate(scores)]
+    record = beyond_record(StudyResult.of(study, [*trials, make_trial(3, 2, "failed")]))
+    assert record.accuracies == {3: {2: (0.2, 0.4), 80: (0.2, 0.4)}}
+    what, network, *facts = record.title.splitlines()
+    assert what == "Accuracy at T' after training at T"
+    assert network == f"square-wave/km2024: {study.describe()}"
+    chance = task.chance_accuracy(2)
+    assert chance == task.chance_accuracy(80)
+    assert " ".join(facts) == (
+        f"solved: accuracy ≥ 0.9, {task.rule}; 2 repetitions a length; answers that ignore the input have an "
+        f"accuracy of at most {chance:.4g} and a loss of at least {task.trivial_risk(80):.4g} to "
+        f"{task.trivial_risk(2):.4g}"
+    )
 
 
 def test_a_curve_lies_in_the_middle_of_the_updates_that_it_averages(make_trial):

@@ -8,7 +8,18 @@ import pytest
 from safetensors.numpy import load
 
 import memspan
-from memspan import SGD, Batches, GradientFlow, MSELoss, Recall, SigmoidCrossEntropy, SoftmaxCrossEntropy, Study
+from memspan import (
+    SGD,
+    TASKS,
+    Batches,
+    GradientFlow,
+    MSELoss,
+    Recall,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    Study,
+    get_task,
+)
 from memspan.study import group as module
 from memspan.study.configuration import Configuration
 from memspan.study.group import Stopped, prepared, run_group, run_trial
@@ -352,9 +363,8 @@ def test_a_score_at_another_length_is_that_of_the_trained_network_on_its_own_seq
     assert [test.length for test in trial.tests] == [2, 9]
     network, task = trained(configuration, 3, trial), configuration.make_task()
     for test in trial.tests:
-        ensemble = prepared(configuration, 3, [1])
-        ensemble.members[0].model.parameters[:] = network.parameters
-        (score,) = ensemble.evaluate(3, streams=[sequences(configuration, 3, 1, test.length)])
+        stream = [sequences(configuration, 3, 1, test.length)]
+        (score,) = Ensemble([network.astype(dtype)], MSELoss(), stream, SGD(0.1), evaluation=stream).evaluate(3)
         assert (test.accuracy, test.loss) == (score.accuracy, score.loss)  # bit for bit
         drawn = [*itertools.islice(sequences(configuration, 3, 1, test.length), 3)]
         accuracies = [task.accuracy(network.predict(x), y) for x, y in drawn]
@@ -363,14 +373,31 @@ def test_a_score_at_another_length_is_that_of_the_trained_network_on_its_own_seq
         assert test.loss == pytest.approx(np.mean(losses), rel=1e-4)
 
 
-def test_both_engines_score_alike_at_another_length():
-    model, batches, held_out = module.untrained(LEARNS.with_(dtype="float64"), 3, 0)
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - {"memory-capacity"}))
+def test_every_task_is_scored_at_shorter_and_longer_lengths_by_both_engines(name, monkeypatch):
+    """Against networks made for the other length, which have as many answers as its task wants there."""
+    task = get_task(name)
+    least, length = task.least_length, task.least_length + 20
+    few = SMALL.with_(task=name, dtype="float64", updates=3, final_batches=2, evaluation_samples=20)
     scores = []
     for engine in ("compiled", "readable"):
-        ensemble = Ensemble([model], MSELoss(), [batches], SGD(0.1), evaluation=[held_out], engine=engine)
-        scores += ensemble.evaluate(3, streams=[sequences(LEARNS.with_(dtype="float64"), 3, 0, 50)])
-    np.testing.assert_allclose(scores[0].losses, scores[1].losses, rtol=1e-12)
-    np.testing.assert_array_equal(scores[0].accuracies, scores[1].accuracies)
+        monkeypatch.setattr(module, "ENGINE", engine)
+        (trial,) = run_group(few, length, [1], keep_weights=2, test_lengths=(least, length, length + 20))
+        scores.append([(test.length, test.accuracy, test.loss) for test in trial.tests])
+    expected = [(other, *score_by_hand(few, length, trial, other)) for other in (least, length, length + 20)]
+    assert scores[1] == expected
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
+
+
+def score_by_hand(configuration, length, trial, other):
+    """The mean accuracy and loss of a trained network at another length, by its own `predict`."""
+    task, network = configuration.make_task(), configuration.make_network(other, 0)
+    network.parameters[:] = trained(configuration, length, trial).parameters
+    found = []
+    for x, y in itertools.islice(sequences(configuration, length, 1, other), configuration.final_batches):
+        y_hat = network.predict(x)
+        found.append((task.accuracy(y_hat, task.noise_free(x, y)), task.make_loss().forward(y_hat, y)))
+    return np.mean(found, axis=0).tolist()
 
 
 @pytest.mark.parametrize("repetitions", [[2], [0, 2, 1]])

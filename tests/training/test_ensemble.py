@@ -15,14 +15,12 @@ from memspan import (
     Batches,
     Chain,
     ClipByNorm,
-    Copying,
     InvalidArgument,
     Learner,
     Momentum,
     MSELoss,
     Network,
     Outcome,
-    Parity,
     Recall,
     RMSprop,
     generate_samples,
@@ -395,40 +393,6 @@ def test_evaluation_may_have_streams_of_its_own(engine):
         x, y = next(stream(other, length))
         expected = np.mean((RNN(1, 6, 1, rng=seed).predict(x) - y) ** 2)
         assert scores[seed].loss == pytest.approx(float(expected), rel=1e-12)
-
-
-def test_networks_may_be_scored_on_other_streams_which_are_not_their_own(engine):
-    ensemble, twin = ensemble_of(range(2), engine=engine), ensemble_of(range(2), engine=engine)
-    scores = ensemble.evaluate(3, streams=[stream(7, 2), stream(8, 9)])
-    expected = ensemble_of(range(2), evaluation=[stream(7, 2), stream(8, 9)], engine=engine).evaluate(3)
-    assert scores == expected
-    for score, other in zip(scores, expected, strict=True):
-        np.testing.assert_array_equal(score.losses, other.losses)
-    assert ensemble.evaluate(2) == twin.evaluate(2)  # their own were not touched
-    (one,) = ensemble.evaluate(3, [ensemble.members[1]], [stream(8, 9)])
-    assert one == scores[1]
-
-
-@pytest.mark.parametrize(
-    ("streams", "message"),
-    [
-        ([stream(7)], "streams must be 2 different iterators, one for each model, got 1 "),
-        ([stream(7)] * 2, "streams must be 2 different iterators, one for each model, got 2 \\(1 different"),
-        (3, "streams must be a list of iterators"),
-        ([stream(7), Batches(Parity(), 3, 8, rng=1)], None),
-        (
-            [stream(7), Batches(Copying(), 3, 8, rng=1)],
-            "model.input_size must be 10 for copying/urnn at T = 3, got 1",
-        ),
-    ],
-)
-def test_the_other_streams_are_checked(streams, message):
-    ensemble = ensemble_of(range(2))
-    if message is None:  # of the same size
-        assert len(ensemble.evaluate(1, streams=streams)) == 2
-        return
-    with pytest.raises(InvalidArgument, match=f"^{message}"):
-        ensemble.evaluate(1, streams=streams)
 
 
 def test_observers_are_called_once_an_update(engine):

@@ -10,11 +10,10 @@ from memspan.cli.console import new_console
 from memspan.cli.fields import options_of
 from memspan.cli.span import same_command
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
-from memspan.cli.study.runner import draw, figures_folder, told_how_to_continue
+from memspan.cli.study.runner import draw, figures_folder, followed
 from memspan.errors import InvalidArgument
 from memspan.execution.compare import run_comparison
-from memspan.execution.events import Event, Searching
-from memspan.execution.listeners import listening
+from memspan.execution.events import Searching
 from memspan.execution.running import team_of
 from memspan.figures.forest import Forest, draw_forest, draw_sweep
 from memspan.figures.style import save
@@ -75,17 +74,8 @@ def compare(
 def run(comparison: Comparison, options: RunOptions, *, quiet: bool) -> Compared:
     """Run a comparison; unless `quiet`, print its tables and draw its figure."""
     output = figures_folder(comparison, options)
-    begun: list[Searching] = []
-
-    def listen(event: Event) -> None:
-        if isinstance(event, Searching):
-            begun.append(event)
-
     make_team = team_of(options.processes, options.scheduler)
-    with (
-        told_how_to_continue(lambda: same_command() if begun else "", options),
-        listening("none" if quiet and options.progress == "auto" else options.progress, listen) as tell,
-    ):
+    with followed(Searching, lambda _: same_command(), options, quiet=quiet) as (tell, begun):
         how: dict[str, Any] = {"retry_failed": options.retry_failed, "tell": tell}
         result = run_comparison(comparison, options.store, make_team, **how)
     if not quiet and options.progress != "json":

@@ -10,9 +10,8 @@ from cyclopts import Parameter
 
 from memspan.cli.fields import options_of
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
-from memspan.cli.study.runner import draw, figures_folder, print_result, told_how_to_continue
-from memspan.execution.events import Event, Searching
-from memspan.execution.listeners import listening
+from memspan.cli.study.runner import draw, figures_folder, followed, print_result
+from memspan.execution.events import Searching
 from memspan.execution.running import team_of
 from memspan.execution.search import SearchRun
 from memspan.runtime.passwords import without_passwords
@@ -71,15 +70,8 @@ def run(search: Search, options: RunOptions, *, quiet: bool) -> SearchResult:
     """Run a search; unless `quiet`, print its table and draw its figure."""
     output = figures_folder(search, options)
     make_team = team_of(options.processes, options.scheduler)
-    begun: list[Searching] = []
-
-    def listen(event: Event) -> None:
-        if isinstance(event, Searching):
-            begun.append(event)
-
     with (
-        told_how_to_continue(lambda: same_command() if begun else "", options),
-        listening("none" if quiet and options.progress == "auto" else options.progress, listen) as tell,
+        followed(Searching, lambda _: same_command(), options, quiet=quiet) as (tell, begun),
         SearchRun([search], options.store, make_team, retry_failed=options.retry_failed, tell=tell) as running,
     ):
         running.run()

@@ -2,28 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
 
 from memspan.execution.events import Advanced, Elsewhere, Event, Finished, Planned, Searching, WorkerLost
 from memspan.execution.plan import duration
 from memspan.study.study import Key
 
 
-class Tally:
-    """The progress of a study, added up from its events.
+class Running:
+    """The trials that run, and how many have ended: what the progress of a study and of searches share."""
 
-    Work is measured in updates times length.
-    """
-
-    def __init__(self, planned: Planned) -> None:
-        study = planned.study
-        self.name, self.plan = planned.name, planned.plan
-        each = study.repetitions * len(study.configurations)
-        self.totals = dict.fromkeys(study.lengths, each)
-        self.counts = {length: Counter(planned.done.get(length, {})) for length in study.lengths}
-        self.cost = {k: configuration.updates for k, configuration in enumerate(study.configurations)}
-        self.to_do = sum(self._cost(key) for group in planned.plan.groups for key in group)
-        self.done_cost, self.running = 0.0, dict[Key, int]()
+    def __init__(self) -> None:
+        self.running = dict[Key, int]()
         self.ended_here, self.lost = 0, 0
         self.started = time.monotonic()
 
@@ -32,18 +21,51 @@ class Tally:
         if isinstance(event, Advanced):
             self.running |= event.updates
         elif isinstance(event, Finished):
-            for trial in event.trials:
-                self.counts[trial.length][trial.outcome] += 1
-                self._end(trial.key)
             self.ended_here += len(event.trials)
+            for trial in event.trials:
+                self._end(trial.key, trial.outcome)
         elif isinstance(event, Elsewhere):
             for key in event.keys:
-                self.counts[key.length]["elsewhere"] += 1
-                self._end(key)
+                self._end(key, "elsewhere")
         elif isinstance(event, WorkerLost):
             self.lost += 1
             for key in event.keys:
                 self.running.pop(key, None)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self.started
+
+    @property
+    def under_way(self) -> str:
+        """The lengths of the running trials, each with the most updates done at that length."""
+        updates: dict[int, int] = {}
+        for key, done in sorted(self.running.items()):
+            updates[key.length] = max(done, updates.get(key.length, 0))
+        return ", ".join(f"T={length} update {done}" for length, done in updates.items())
+
+    def _end(self, key: Key, how: str) -> None:
+        """Count a trial that has ended: its outcome, or `elsewhere`."""
+        self.running.pop(key, None)
+
+
+class Tally(Running):
+    """The progress of a study, added up from its events.
+
+    Work is measured in updates times length.
+    """
+
+    def __init__(self, planned: Planned) -> None:
+        super().__init__()
+        study = planned.study
+        self.name, self.plan = planned.name, planned.plan
+        each = study.repetitions * len(study.configurations)
+        self.totals = dict.fromkeys(study.lengths, each)
+        self.counts = {length: Counter(planned.done.get(length, {})) for length in study.lengths}
+        self.cost = {k: configuration.updates for k, configuration in enumerate(study.configurations)}
+        self.to_do = sum(self._cost(key) for group in planned.plan.groups for key in group)
+        self.done_cost = 0.0
 
     @property
     def all(self) -> Counter[str]:
@@ -55,11 +77,6 @@ class Tally:
         """The share of this run's work that is done."""
         under_way = sum(key.length * done for key, done in self.running.items())
         return min(1.0, (self.done_cost + under_way) / self.to_do) if self.to_do else 1.0
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the plan was made."""
-        return time.monotonic() - self.started
 
     @property
     def line(self) -> str:
@@ -76,13 +93,9 @@ class Tally:
             parts.append(f"workers lost: {self.lost}")
         return ", ".join(parts)
 
-    @property
-    def under_way(self) -> str:
-        """The lengths of the running trials, each with the most updates done at that length."""
-        return lengths_under_way(self.running)
-
-    def _end(self, key: Key) -> None:
-        self.running.pop(key, None)
+    def _end(self, key: Key, how: str) -> None:
+        super()._end(key, how)
+        self.counts[key.length][how] += 1
         self.done_cost += self._cost(key)
 
     def _cost(self, key: Key) -> float:
@@ -90,37 +103,23 @@ class Tally:
         return float(key.length * self.cost[key.configuration])
 
 
-class SearchTally:
+class SearchTally(Running):
     """The progress of one or more searches, added up from their events."""
 
     def __init__(self, begun: Searching) -> None:
-        self.searches = begun.searches  # a comparison goes on with others after its tuning
-        self.running = dict[Key, int]()
-        self.ended_here, self.lost = 0, 0
-        self.started = time.monotonic()
+        super().__init__()
         self.add(begun)
 
     def add(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, Searching):
-            self.searches, self.paths = event.searches, event.paths
+            self.searches, self.paths = event.searches, event.paths  # a comparison has others after its tuning
             self.to_do, self.ended_in_round = len(event.keys), 0
             # The paths go on before the next event, so what describes this round is read here.
             self.round = 1 + max(len(path.rounds) for path in self.paths)
             self.before = sum(path.trainings for path in self.paths)
             self.found = sum(bool(path.ended) for path in self.paths)
-        elif isinstance(event, Advanced):
-            self.running |= event.updates
-        elif isinstance(event, Finished | Elsewhere):
-            keys = [trial.key for trial in event.trials] if isinstance(event, Finished) else event.keys
-            self.ended_in_round += len(keys)
-            self.ended_here += len(keys) if isinstance(event, Finished) else 0
-            for key in keys:
-                self.running.pop(key, None)
-        elif isinstance(event, WorkerLost):
-            self.lost += 1
-            for key in event.keys:
-                self.running.pop(key, None)
+        super().add(event)
 
     @property
     def share(self) -> float:
@@ -134,15 +133,10 @@ class SearchTally:
         parts += [f"{self.before:,} before"]
         if len(self.paths) > 1:
             parts.append(f"{self.found} of {len(self.paths)} spans found")
-        parts.append(duration(time.monotonic() - self.started))
+        parts.append(duration(self.elapsed))
         if self.lost:
             parts.append(f"workers lost: {self.lost}")
         return ", ".join(parts)
-
-    @property
-    def under_way(self) -> str:
-        """The lengths of the running trials, each with the most updates done at that length."""
-        return lengths_under_way(self.running)
 
     def state_of(self, place: int) -> tuple[str, str]:
         """The estimate of a search so far, and the lengths that it trains next."""
@@ -150,10 +144,6 @@ class SearchTally:
         lengths = ", ".join(str(length) for length in dict.fromkeys(group.length for group in path.ask()))
         return ("–" if path.estimate is None else path.estimate.short), lengths or "found"
 
-
-def lengths_under_way(running: Mapping[Key, int]) -> str:
-    """The lengths of the running trials, each with the most updates done at that length."""
-    updates: dict[int, int] = {}
-    for key, done in sorted(running.items()):
-        updates[key.length] = max(done, updates.get(key.length, 0))
-    return ", ".join(f"T={length} update {done}" for length, done in updates.items())
+    def _end(self, key: Key, how: str) -> None:
+        super()._end(key, how)
+        self.ended_in_round += 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float
 
 from memspan.figures.style import new_figure
 
@@ -53,17 +54,24 @@ def brief(found: Mapping[str, Any]) -> str:
     return "–" if found["high"] is None else f"< {found['high']:.3g}"
 
 
+def _mean_log(row: Float[np.ndarray, "tasks"]) -> float:
+    """The mean logarithm of the spans that are known; -inf without any, so that the cell comes last."""
+    spans = row[row > 0]
+    return float(np.log(spans).mean()) if spans.size else -np.inf
+
+
 def draw_atlas(record: Atlas) -> "Figure":
     """Draw a map with the span as the colour and as a number. The cells with the longest spans come first."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     values = np.array([[known(record.spans[cell, task]) for task in record.tasks] for cell in record.cells])
-    order = np.argsort(-np.nanmean(np.log(np.where(values > 0, values, np.nan)), axis=1), kind="stable")
+    order = np.argsort([-_mean_log(row) for row in values], kind="stable")
     values = values[order]
     figure = new_figure(2.6 + 1.7 * len(record.tasks), 1.5 + 0.36 * len(record.cells))
     ax = figure.subplots()
-    norm = LogNorm(max(np.nanmin(values), 0.5), np.nanmax(values))
+    spans = values[values > 0]
+    norm = LogNorm(max(min(spans, default=1), 0.5), max(spans, default=1))
     colours = ax.imshow(values, cmap="viridis", norm=norm, aspect="auto", interpolation="nearest")
     for row, place in enumerate(order):
         for column, task in enumerate(record.tasks):

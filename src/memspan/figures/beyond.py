@@ -56,7 +56,8 @@ def draw_beyond(record: AccuracyBeyond) -> "Figure":
         for j, column in enumerate(tested):
             if found := record.accuracies[row].get(column):
                 values[i, j] = np.mean(found)
-    figure = new_figure(min(4.4 + 0.62 * len(tested), 14), min(2.2 + 0.4 * len(trained), 12))
+    words = 0.2 * len(record.title.splitlines())
+    figure = new_figure(min(4.4 + 0.62 * len(tested), 14), min(2.6 + words + 0.4 * len(trained), 12))
     ax = figure.subplots()
     colours = ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for (i, j), value in np.ndenumerate(values):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from memspan.span import SolvedShare, SpanEstimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+RULE_WIDTH = 40  # characters of the rule that fit beside the lowest axis
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _draw_shares(ax: Any, record: SpanByLength) -> None:
                 label="share of trainings,\n95 % Wilson interval")  # fmt: skip
     ax.axhline(estimate.share, color=GREY, linestyle=":", linewidth=1)
     _mark_span(ax, estimate, record.curve)
-    ax.set(ylabel=f"share that solved T\n({record.rule})", ylim=(-0.05, 1.05))
+    ax.set(ylabel="share that solved T\n" + fill(f"({record.rule})", RULE_WIDTH), ylim=(-0.05, 1.05))
 
 
 def _mark_span(ax: Any, estimate: SpanEstimate, curve: Array) -> None:

@@ -125,7 +125,7 @@ class Network:
         self.hidden_size = whole_number("hidden_size", hidden_size)
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
-        self.output_steps = None if output_steps is None else whole_number("output_steps", output_steps)
+        self.output_steps = _checked_output_steps(output_steps)
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
         recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)
@@ -257,6 +257,15 @@ class Network:
         twin._forget()
         return twin
 
+    def with_output_steps(self, output_steps: int | None) -> Self:
+        """Return a network with the same weights and other `output_steps`, without trace and gradients.
+
+        So a trained network can be scored at a length at which its task wants another number of answers.
+        """
+        twin = self.astype(self.dtype)
+        twin.output_steps = _checked_output_steps(output_steps)
+        return twin
+
     def inputs(self, x: Array) -> Inputs:
         """Check `x` and return a copy `[T, B, F]` in the network's dtype."""
         x = self._checked_floats("x", x)
@@ -299,3 +308,7 @@ class Network:
 
     def _forget(self) -> None:
         self.trace, self.grads = None, None
+
+
+def _checked_output_steps(output_steps: int | None) -> int | None:
+    return None if output_steps is None else whole_number("output_steps", output_steps)

@@ -11,6 +11,7 @@ from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 from memspan.study.comparison import hidden_for, parameters_of
 from memspan.study.configuration import Configuration
 from memspan.study.search import Search
+from memspan.study.search_result import SearchResult
 
 PARAMETERS = 1100
 """The number of weights that every network has about."""
@@ -52,13 +53,22 @@ def measure(options: Options) -> list[dict[str, Any]]:
     ):
         running.run()
         results = running.results()
-    return [
-        {"task": name, "cell": search.cell, "hidden": search.hidden}
-        | {"parameters": parameters_of(search.configuration), "shortest": search.shortest}
-        | {end: getattr(result.estimate, end) for end in ("span", "low", "high", "fits", "trainings")}
-        | {"steps_trained": result.steps_trained, "short": result.estimate.short if result.estimate else ""}
-        for (name, search), result in zip(listed, results, strict=True)
-    ]
+    return [_row(name, result) for (name, _), result in zip(listed, results, strict=True)]
+
+
+def _row(task: str, result: SearchResult) -> dict[str, Any]:
+    """Return the numbers of a search; None for those of the estimate if every training failed."""
+    search, estimate = result.search, result.estimate
+    return {
+        "task": task,
+        "cell": search.cell,
+        "hidden": search.hidden,
+        "parameters": parameters_of(search.configuration),
+        "shortest": search.shortest,
+        **{name: getattr(estimate, name, None) for name in ("span", "low", "high", "fits", "trainings")},
+        "steps_trained": result.steps_trained,
+        "short": estimate.short if estimate else "–",
+    }
 
 
 def judge(measured: list[dict[str, Any]]) -> list[Finding]:
@@ -87,7 +97,7 @@ def table(measured: list[dict[str, Any]]) -> str:
     found = picture(measured)
     head = f"| cell | {' | '.join(found.tasks)} |\n|---|{'---:|' * len(found.tasks)}"
     rows = [
-        f"| {cell} | {' | '.join(found.spans[cell, task]['short'] or '–' for task in found.tasks)} |"
+        f"| {cell} | {' | '.join(found.spans[cell, task]['short'] for task in found.tasks)} |"
         for cell in found.cells
     ]
     return "\n".join([head, *rows])

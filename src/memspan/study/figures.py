@@ -1,7 +1,7 @@
 """The figures of a study: records computed from its trials, drawn and saved with their numbers."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
@@ -26,6 +26,7 @@ from memspan.study.flow import MOMENTS, flows_of, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.search_result import SearchResult
 from memspan.study.study import Study
+from memspan.study.table import range_of
 from memspan.study.trial import Trial
 from memspan.tasks import Task
 from memspan.training.history import Outcome
@@ -168,17 +169,18 @@ def span_record(result: StudySummary) -> SpanByLength:
 
 def _span_title(result: StudySummary) -> str:
     """The question, the network, the trivial risk and the number of repetitions."""
-    configuration, rows = result.study.configuration, result.summaries()
-    task = configuration.make_task()
-    least, most = (end(row.share.trials for row in rows if row.share.trials) for end in (min, max))
-    repetitions = f"{most}" if least == most else f"{least} to {most}"
-    risks = {f"{end(task.trivial_risk(row.length) for row in rows):.3g}" for end in (min, max)}
-    chances = {f"{end(task.chance_accuracy(row.length) for row in rows):.3g}" for end in (min, max)}
-    facts = (
-        f"{repetitions} repetitions a length; answers that ignore the input have an accuracy of at most "
-        f"{' to '.join(sorted(chances))} and a loss of at least {' to '.join(sorted(risks))}"
+    task, rows = result.study.configuration.make_task(), result.summaries()
+    facts = _facts(task, [row.length for row in rows], [row.share.trials for row in rows if row.share.trials])
+    return "\n".join([_title(f"{task.name}: {task.sentence}", result), *_lines(facts)])
+
+
+def _facts(task: Task, lengths: Sequence[int], repetitions: Sequence[int]) -> str:
+    """The number of repetitions, and how well answers can do that ignore the input, at some lengths."""
+    return (
+        f"{range_of(repetitions)} repetitions a length; answers that ignore the input have an accuracy of at most "
+        f"{range_of([task.chance_accuracy(length) for length in lengths])} and a loss of at least "
+        f"{range_of([task.trivial_risk(length) for length in lengths])}"
     )
-    return "\n".join([_title(f"{task.name}: {task.sentence}", result), *wrap(facts, WIDTH)])
 
 
 def _threshold(result: StudySummary) -> str:
@@ -212,8 +214,14 @@ def shares_record(result: StudySummary) -> SharesByLength:
 def beyond_record(result: StudySummary) -> AccuracyBeyond:
     """The accuracies at the test lengths, after training at each length."""
     tests = {row.length: row.tests for row in result.summaries() if row.tests}
-    title = _title("Accuracy at T' after training at T", result)
-    return AccuracyBeyond(title, result.study.configuration.threshold, tests)
+    facts = _facts(
+        result.study.configuration.make_task(),
+        result.study.test_lengths,
+        [len(accuracies) for row in tests.values() for accuracies in row.values()],
+    )
+    title = [_title("Accuracy at T' after training at T", result)]
+    title += _lines(f"solved: {_threshold(result)}; {facts}")
+    return AccuracyBeyond("\n".join(title), result.study.configuration.threshold, tests)
 
 
 def loss_record(result: StudyResult) -> LossByLength:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,14 +93,22 @@ def run_group(
 
 def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
     """Return the ensemble of some repetitions before training, with their batches."""
-    task = configuration.make_task()
-    models, streams, held_out = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
+    parts = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
+    return _ensemble(configuration, *parts)
+
+
+def _ensemble(
+    configuration: Configuration,
+    models: Sequence[Network],
+    batches: Sequence[Batches],
+    held_out: Sequence[Batches],
+) -> Ensemble:
     return Ensemble(
-        list(models),
-        task.make_loss(),
-        list(streams),
+        models,
+        configuration.make_task().make_loss(),
+        batches,
         configuration.make_optimizer(),
-        evaluation=list(held_out),
+        evaluation=held_out,
         threshold=configuration.threshold,
         engine=ENGINE,
     )
@@ -146,7 +154,7 @@ def _train(
     )
     if any(result.outcome is Outcome.INTERRUPTED for result in results):
         raise KeyboardInterrupt
-    tests = _tests(ensemble, configuration, length, repetitions, test_lengths)
+    tests = _tests(members, configuration, length, test_lengths)
     return [
         _result(ensemble, configuration, repetition, member, start)
         | {"weights": _saved(member.model) if repetition < keep_weights else None, "tests": scores}
@@ -155,20 +163,22 @@ def _train(
 
 
 def _tests(
-    ensemble: Ensemble,
-    configuration: Configuration,
-    length: int,
-    repetitions: Sequence[int],
-    test_lengths: Sequence[int],
+    members: Mapping[int, Member], configuration: Configuration, length: int, test_lengths: Sequence[int]
 ) -> list[list[Test]]:
-    """Return for each trained network its scores at other lengths, each on sequences of its own."""
+    """Return for each trained network its scores at other lengths, each on sequences of its own.
+
+    `members` are the networks by repetition. At another length the task may want another number of answers, so
+    copies of the networks give them.
+    """
     task, samples, dtype = configuration.make_task(), configuration.evaluation_samples, configuration.dtype
-    found: list[list[Test]] = [[] for _ in repetitions]
+    found: list[list[Test]] = [[] for _ in members]
     for other in test_lengths:
-        keys = ((length, repetition, TESTED, other) for repetition in repetitions)
+        steps = task.shape(other).output_steps
+        models = [member.model.with_output_steps(steps) for member in members.values()]
+        keys = ((length, repetition, TESTED, other) for repetition in members)
         seeds = [np.random.SeedSequence(configuration.seed, spawn_key=key) for key in keys]
-        streams = [Batches(task, other, samples, seed, dtype) for seed in seeds]
-        scores = ensemble.evaluate(configuration.final_batches, streams=streams)
+        fresh = [Batches(task, other, samples, seed, dtype) for seed in seeds]
+        scores = _ensemble(configuration, models, fresh, fresh).evaluate(configuration.final_batches)
         for tests, score in zip(found, scores, strict=True):
             tests.append(Test(length=other, accuracy=score.accuracy, loss=score.loss))
     return found

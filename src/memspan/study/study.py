@@ -76,7 +76,8 @@ class Study(Experiment):
             task.checked_length(length, "lengths")
         for task in tasks if self.test_lengths else []:
             tested = [task.checked_length(length, "test_lengths") for length in self.test_lengths]
-            if len({task.shape(length)[1:] for length in (*self.lengths, *tested)}) > 1:
+            shapes = [task.shape(length) for length in (*self.lengths, *tested)]
+            if len({(shape.features, shape.outputs) for shape in shapes}) > 1:
                 rule = f"left out for {task.name}, whose networks have another size at another length"
                 raise InvalidArgument("test_lengths", rule, ", ".join(map(str, self.test_lengths)))
         return self

@@ -30,7 +30,7 @@ from memspan.training.arguments import (
 )
 from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
 from memspan.training.history import Evaluation, FitResult, Outcome
-from memspan.training.member import Member, Stream, held_out_of
+from memspan.training.member import Member, held_out_of
 from memspan.training.optimizers import Chain, Rule
 from memspan.training.stack import Stack
 
@@ -182,24 +182,16 @@ class Ensemble:
         """The result of the last `fit` for each network."""
         return [member.result for member in self.members if member.result is not None]
 
-    def evaluate(
-        self,
-        batches: int = 20,
-        members: Sequence[Member] | None = None,
-        streams: Sequence[Iterator[Any]] | None = None,
-    ) -> list[Evaluation]:
-        """Score all networks, or only `members`, on their held-out batches, or on `streams`, one for each."""
+    def evaluate(self, batches: int = 20, members: Sequence[Member] | None = None) -> list[Evaluation]:
+        """Score all networks, or only `members`, on their held-out batches."""
         batches = whole_number("batches", batches)
         members = self.members if members is None else members
         own = {id(member) for member in self.members}
         if not isinstance(members, Sequence) or not members or not {*map(id, members)} <= own:  # type: ignore[redundant-expr]
             raise InvalidArgument("members", "a list of members of this ensemble", repr(members))
-        found = None if streams is None else checked_streams("streams", streams, len(members))
-        for member, stream in zip(members, found or (), strict=False):
-            check_fit(member.model, stream)
         with one_blas_thread():
             parameters = np.stack([member.model.parameters for member in members])
-            return self._scores(members, parameters, batches, found)
+            return self._scores(members, parameters, batches)
 
     def _engine(self, members: Sequence[Member]) -> Engine:
         """Return the engine for these networks."""
@@ -283,18 +275,13 @@ class Ensemble:
 
     @quiet  # an infinite loss is a valid result
     def _scores(
-        self,
-        members: Sequence[Member],
-        parameters: Inexact[np.ndarray, "models parameters"],
-        batches: int,
-        streams: Sequence[Stream] | None = None,
+        self, members: Sequence[Member], parameters: Inexact[np.ndarray, "models parameters"], batches: int
     ) -> list[Evaluation]:
-        """Score each network on the next batches of its stream, by default its own held-out batches."""
+        """Score each network on its next held-out batches."""
         engine = self._engine(members)
-        streams = streams or [member.evaluation for member in members]
         losses, accuracies = np.empty((2, len(members), batches))
         for i in range(batches):
-            held_out = [next(stream) for stream in streams]
+            held_out = [next(member.evaluation) for member in members]
             predictions = engine.predict(parameters, [x for x, _ in held_out])
             for k, (y_hat, (x, y)) in enumerate(zip(predictions, held_out, strict=True)):
                 y = y.astype(y_hat.dtype)

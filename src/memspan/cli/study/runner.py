@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from memspan.cli.console import new_console
 from memspan.cli.study.options import RunOptions
 from memspan.errors import MemspanError
-from memspan.execution.events import Event, Planned
+from memspan.execution.events import Event, Listener, Planned, Searching
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun
 from memspan.execution.running import team_of
@@ -26,22 +27,18 @@ from memspan.study.experiment import Experiment
 from memspan.study.figures import draws_trials
 from memspan.study.identity import default_name, folder_name
 
+Begun = TypeVar("Begun", Planned, Searching)
+"""The event with which work begins: before it, nothing is in the store."""
+
 
 def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False) -> int:
     """Run a study, print its table and draw its figures; return the exit code."""
     output = figures_folder(study, options)
     as_json = options.progress == "json"  # for programs, which read neither tables nor figures
-    begun: list[Planned] = []
-
-    def listen(event: Event) -> None:
-        if isinstance(event, Planned):
-            begun.append(event)
-
     make_team = team_of(options.processes, options.scheduler)
     how = {"retry_failed": options.retry_failed, "reuse": reuse}
     with (
-        told_how_to_continue(lambda: resume_command(begun[0].name, options.store) if begun else "", options),
-        listening(options.progress, listen) as tell,
+        followed(Planned, lambda plan: resume_command(plan.name, options.store), options) as (tell, begun),
         StudyRun(study, options.store, make_team, **how, tell=tell) as running,
     ):
         running.run()
@@ -78,19 +75,41 @@ def draw(save: Callable[[], list[Path]], output: Path, options: RunOptions, *, n
 
 
 @contextmanager
-def told_how_to_continue(command: Callable[[], str], options: RunOptions) -> Iterator[None]:
-    """Print the command that continues, on standard error, if an interrupt or an error ends the block.
+def followed(
+    kind: type[Begun], command: Callable[[Begun], str], options: RunOptions, *, quiet: bool = False
+) -> Iterator[tuple[Listener, list[Begun]]]:
+    """Show the events of a run. If an interrupt or an error ends the block, say how to continue.
 
-    `command` returns an empty text if nothing is in the store yet.
+    Parameters
+    ----------
+    kind : type
+        `Planned` or `Searching`.
+    command : callable
+        Returns the command that continues, from the first of these events.
+    options : RunOptions
+    quiet : bool
+        Whether to show nothing unless a kind of progress was asked for.
+
+    Yields
+    ------
+    listener, list
+        The listener to the run's events, and the events so far with which work began.
     """
+    begun: list[Begun] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, kind):
+            begun.append(event)
+
     try:
-        yield
+        with listening("none" if quiet and options.progress == "auto" else options.progress, listen) as tell:
+            yield tell, begun
     except (KeyboardInterrupt, MemspanError) as error:
         if isinstance(error, KeyboardInterrupt):
             ignore_interrupts()  # the program is ending
-        if (text := command()) and not isinstance(error, StoreLost):
+        if begun and not isinstance(error, StoreLost):
             more = f" --scheduler {shlex.quote(without_passwords(options.scheduler))}" if options.scheduler else ""
-            say(f"memspan: finished trials are stored. To continue:\n  {text}{more}")
+            say(f"memspan: finished trials are stored. To continue:\n  {command(begun[0])}{more}")
         raise
 
 
