@@ -3,9 +3,9 @@
     python benchmarks/span_comparison.py [pairs per cell, usually 400]
 
 Both networks of a pair have the same curve, stretched by the root of the ratio and squeezed by it; where the pair
-lies among the tried lengths is random. `OPEN_PAIRS` are designs of which one or both end before the span or begin
-beyond it: there, posteriors reach far beyond the tried lengths. The rules below are what `compare_spans` has to reach; the script ends with
-1 if one fails. It prints the table and writes it to benchmarks/results/. Three minutes on two cores.
+lies among the tried lengths is random. In `OPEN_PAIRS`, one or both designs end before the span or begin beyond it:
+there, posteriors reach far beyond the tried lengths. The rules below are what `compare_spans` has to reach; the
+script ends with 1 if one fails. It prints the table and writes it to benchmarks/results/. Five minutes on two cores.
 """
 
 import itertools
@@ -68,12 +68,16 @@ def cell_of(job: tuple[str, tuple[str, str], float, int]) -> Cell:
         width = np.median(np.log(high) - np.log(low))
     return Cell(
         name,
-        " and ".join(dict.fromkeys(designs)),
+        named(designs),
         ratio,
         told_apart=float(np.mean([one.p < 0.05 for one in found])),
         coverage=float(np.mean((low <= ratio) & (ratio <= high))),
         width=float(width),
     )
+
+
+def named(designs: tuple[str, str]) -> str:
+    return " and ".join(dict.fromkeys(designs))
 
 
 def table(cells: list[Cell], ratio: float, what: str) -> list[str]:
@@ -92,11 +96,15 @@ def main() -> None:
     jobs += [(*one, pairs) for one in itertools.product(POWER_OF, DESIGN_PAIRS, RATIOS)]
     with Pool(2) as pool:
         cells = pool.map(cell_of, jobs, chunksize=2)
-    equal = [cell.told_apart for cell in cells if cell.ratio == 1]
-    coverage = [cell.coverage for cell in cells]
+    is_open = set(map(named, OPEN_PAIRS))
+    closed = [cell for cell in cells if cell.designs not in is_open]
+    equal = [cell.told_apart for cell in closed if cell.ratio == 1]
+    at_open_ends = [cell.told_apart for cell in cells if cell.designs in is_open]
+    coverage = [cell.coverage for cell in closed]
     rules = [
         Rule("equal spans told apart at 5 %: mean", float(np.mean(equal)), "≤", 0.05),
         Rule("equal spans told apart at 5 %: most, of a cell", max(equal), "≤", 0.07),
+        Rule("likewise, with open ends: most, of a cell", max(at_open_ends), "≤", 0.07),
         Rule("coverage of the ratio: mean", float(np.mean(coverage)), "≥", 0.95),
     ]
     lines = [
