@@ -3,9 +3,10 @@
     python benchmarks/span_comparison.py [pairs per cell, usually 400]
 
 Both networks of a pair have the same curve, stretched by the root of the ratio and squeezed by it; where the pair
-lies among the tried lengths is random. In `OPEN_PAIRS`, one or both designs end before the span or begin beyond it:
-there, posteriors reach far beyond the tried lengths. The rules below are what `compare_spans` has to reach; the
-script ends with 1 if one fails. It prints the table and writes it to benchmarks/results/. Five minutes on two cores.
+lies among the tried lengths is random. In `OPEN_PAIRS`, one or both designs end before the span or begin beyond
+it: there, posteriors reach far beyond the tried lengths. The rules below are what `compare_spans` has to reach;
+the script ends with 1 if one fails. It prints the table and writes it to benchmarks/results/. Five minutes on two
+cores.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Comparisons of spans: the ratio of two with its interval, and which of several spans differ.
 
-Nothing is extrapolated. The posterior of a span reaches beyond the tried lengths, but the prior decides how far. So
-that part of it counts as a span anywhere beyond. An end of a ratio is known only if no such span can move it.
+Nothing is extrapolated. The posterior of a span reaches beyond the tried lengths, but the prior decides how far.
+So that part of it counts as a span anywhere beyond. An end of a ratio is known only if no such span can move it.
 """
 
 from collections.abc import Mapping, Sequence
