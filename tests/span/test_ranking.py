@@ -6,7 +6,7 @@ from memspan.span.ranking import rank
 KNOWN = estimate_span([80, 90, 100, 110], [8, 7, 2, 0], 8)
 BEYOND_100 = estimate_span([40, 70, 100], [8, 7, 5], 8)
 BEYOND_50 = estimate_span([30, 50], [8, 8], 8)
-SHORT = estimate_span([4, 5, 6], [20, 10, 0], 20)
+SHORT = estimate_span([4, 5, 6], [20, 6, 0], 20)
 BELOW_5 = estimate_span([5, 10], [1, 0], 8)
 BELOW_9 = estimate_span([9, 10], [1, 0], 8)
 
