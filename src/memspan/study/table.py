@@ -1,5 +1,6 @@
 """The table of a study's results."""
 
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
@@ -63,7 +64,7 @@ def _caption(summary: StudySummary) -> str:
     counts = {one.final_batches * one.evaluation_samples for one in choices}
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
-    thresholds = _range([one.threshold for one in choices])
+    thresholds = range_of([one.threshold for one in choices])
     error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
@@ -71,8 +72,8 @@ def _caption(summary: StudySummary) -> str:
             f"Solved: accuracy of at least {thresholds}."
         )
     task = choices[0].make_task()
-    chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
+    chance = range_of([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
+    trivial = range_of([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
     rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
@@ -97,7 +98,7 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
     ]
 
 
-def _range(values: list[float]) -> str:
+def range_of(values: Sequence[float]) -> str:
     """Write the smallest and the largest value, or one number if both look the same."""
     ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
     return " to ".join(ends)
