@@ -27,12 +27,15 @@ from span_curves import DESIGNS, FURTHER_STEPS, KNOWN, Cliff
 RESULTS = Path(__file__).parent / "results"
 DESIGN_PAIRS = (("7 x 10", "7 x 10"), ("12 x 4", "12 x 4"), ("4 x 50", "4 x 50"), ("7 x 10", "12 x 4"))
 OPEN_DESIGNS = {
+    "2-5": ((2, 3, 5), 8),
     "4-14": ((4, 6, 9, 14), 4),
     "4-20": ((4, 6, 9, 14, 20), 4),
-    "4-30": ((4, 6, 9, 14, 20, 30), 4),
-    "30-68": ((30, 45, 68), 8),
+    "100-220": ((100, 150, 220), 8),
 }
-OPEN_PAIRS = (("4-14", "12 x 4"), ("4-14", "4-30"), ("4-20", "7 x 10"), ("30-68", "7 x 10"), ("4-14", "30-68"))
+OPEN_PAIRS = (
+    *(("2-5", "12 x 4"), ("4-14", "12 x 4"), ("4-20", "7 x 10"), ("100-220", "7 x 10")),
+    *(("2-5", "4-14"), ("4-14", "100-220")),
+)
 CURVES = {name: curve for name, curve in (KNOWN | FURTHER_STEPS).items() if not isinstance(curve, Cliff)}
 RATIOS = (1.25, 1.5, 2.0)
 POWER_OF = ("medium", "steep", "medium, lapses 10 %", "two steps, 0.6 between")

@@ -48,6 +48,10 @@ def test_settings_that_are_none_are_refused():
     listed = [Configuration(**TINY), Configuration(**TINY, cell="gru")]
     with pytest.raises(InvalidArgument, match=r"^Unknown argument 'budge' of compare\. Did you mean 'budget'"):
         compare(listed, budge=3)
+    with pytest.raises(
+        InvalidArgument, match=r"^Unknown argument 'retry' of compare\. Did you mean 'retry_failed'"
+    ):
+        compare(listed, retry=True)
     with pytest.raises(InvalidArgument, match=r"^Unknown argument 'cell' of compare"):
         compare(listed, cell="lstm")
     with pytest.raises(InvalidArgument, match="width must be left out, because the Comparison has its own"):

@@ -12,6 +12,7 @@ LENGTHS = np.array([5, 10, 15, 20, 25, 30, 40])
 
 
 LADDER = np.array([4, 6, 9, 14, 20, 30, 46, 68])
+LONG = np.array([*LADDER, 100, 150])
 
 
 def known(span, trials=10, rng=None, slope=4.5, lengths=LENGTHS):
@@ -113,14 +114,14 @@ def test_equal_spans_are_seldom_told_apart_and_unequal_ones_often():
 def test_searches_that_ended_early_are_not_told_apart():
     """Two searches of equal spans climb the same ladder, and their budgets end below and beyond the span."""
     rng = np.random.default_rng(6)
-    pairs = [(known(40, 4, rng, lengths=LADDER[:4]), known(40, 4, rng, lengths=LADDER)) for _ in range(60)]
+    pairs = [(known(90, 4, rng, lengths=LADDER[:4]), known(90, 4, rng, lengths=LONG)) for _ in range(60)]
     assert np.mean([compare_spans(*pair).p < 0.05 for pair in pairs]) <= 0.05
     assert np.mean([compare_spans(*pair).high is None for pair in pairs]) >= 0.9
 
 
 def test_what_the_prior_says_beyond_the_tried_lengths_decides_nothing():
     """All of the longest lengths are solved: the spans may be anywhere beyond."""
-    slow, fast = Likelihood.of(LADDER[:4], [4] * 4, 4), known(60, 4, lengths=LADDER)
+    slow, fast = Likelihood.of(LADDER[:4], [4] * 4, 4), known(90, 4, lengths=LONG)
     found = compare_spans(slow, fast)
     assert (found.ratio, found.high, found.p) == (None, None, 1)
 

@@ -91,7 +91,7 @@ def test_an_equal_number_of_parameters_is_stated_with_the_difference(compared):
 
 def test_the_power_law_says_what_was_left_out(compared):
     result = compared(Comparison(hidden="8,16,32,64", **FIELDS), 5, 10, 20, 1000)
-    law = f"T50 ~ hidden^{result.slope} (95 %), from 3 of 4 spans; 1 with an open end left out."
+    law = f"T50 ~ hidden^{result.slope} (95 %), from the 3 spans that are closed on both sides; 1 left out."
     assert result.power_law == law
     assert law in result.figure().title
     assert isinstance(result.figure(), SpanByQuantity)

@@ -70,7 +70,7 @@ def _demand_settings(configurations: Any, settings: dict[str, Any]) -> None:
     known = Search.setting_names()
     for name, value in settings.items():
         if name not in known:
-            raise UnknownField.among(name, sorted(known), "compare")
+            raise UnknownField.among(name, sorted({*known, *(compare.__kwdefaults__ or ())}), "compare")
         if isinstance(configurations, Comparison):
             raise InvalidArgument(name, "left out, because the Comparison has its own", shown(value))
 

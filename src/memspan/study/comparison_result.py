@@ -132,7 +132,7 @@ class Compared:
         search = self.results[0].search
         text = f"T{100 * search.share:g} ~ {quantity}^{slope} ({100 * search.level:g} %)"
         if left_out := len(self.results) - slope.points:
-            text += f", from {slope.points} of {len(self.results)} spans; {left_out} with an open end left out"
+            text += f", from the {slope.points} spans that are closed on both sides; {left_out} left out"
         if slope.low <= 0 <= slope.high:
             text += f". These data cannot tell whether the span depends on {quantity}"
         return f"{text}."
@@ -185,28 +185,23 @@ class Compared:
         """Return the ratios of every two spans as a table."""
         from memspan.runtime.tables import TextTable
 
-        table = TextTable(caption="p: of equal spans, corrected for the number of pairs (Holm).")
-        for heading in ("pair", "ratio", "p", ""):
+        table = TextTable(caption="p of equal spans: corrected for the number of pairs (Holm).")
+        for heading in ("pair", "ratio", "equal spans", ""):
             table.add_column(heading, justify="left" if heading == "pair" else "right", overflow="fold")
         for pair in self.pairs:
             told = "told apart" if pair.told_apart else "cannot be told apart"
-            p = pair.p_text.removeprefix("p ").removeprefix("= ")
-            table.add_row(f"{pair.a} : {pair.b}", pair.ratio.short, p, told)
+            table.add_row(f"{pair.a} : {pair.b}", pair.ratio.short, pair.p_text, told)
         return table
 
     def numbers(self) -> dict[str, Any]:
         """Return the spans and their ratios for JSON. What is not known is None, such as an open end."""
-        configurations = [
-            {
-                "configuration": self.labels[place],
-                "parameters": parameters_of(self.results[place].search.configuration),
-            }
-            | {
-                name: getattr(self.results[place].estimate, name, None)
-                for name in ("span", "low", "high", "trainings", "fits")
-            }
-            for place in self._by_span
-        ]
+        configurations = []
+        for place in self._by_span:
+            result = self.results[place]
+            found = {"configuration": self.labels[place], "parameters": parameters_of(result.search.configuration)}
+            for name in ("span", "low", "high", "trainings", "fits"):
+                found[name] = getattr(result.estimate, name, None)
+            configurations.append(found)
         pairs = [
             {"a": pair.a, "b": pair.b, "ratio": pair.ratio.ratio, "low": pair.ratio.low, "high": pair.ratio.high}
             | {"p": pair.p, "told_apart": pair.told_apart}
