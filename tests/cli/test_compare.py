@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from memspan import Comparison, Configuration, InvalidArgument, compare, find_span
+from memspan import Batches, Comparison, Configuration, InvalidArgument, compare, find_span
 
 TINY = "compare --hidden 2,4 --updates 5 --budget 8 --repetitions 2 --groups 2 --workers 0"
 SAME = {"updates": 5, "budget": 8, "repetitions": 2, "groups": 2}
@@ -76,6 +76,26 @@ def test_a_parameter_of_the_task_may_vary(memspan_):
     assert code == 0
     assert "have an accuracy of at most 0.05 to 0.1 and" in " ".join(out.split())
     assert "│ tolerance 0.05 " in out
+
+
+def test_a_configuration_whose_trainings_all_fail_is_listed(memspan_, monkeypatch, tmp_path):
+    def no_room(task, *arguments):
+        if task.tolerance == 0.05:
+            raise MemoryError("no room")
+        return Batches(task, *arguments)
+
+    monkeypatch.setattr("memspan.study.group.Batches", no_room)
+    line = TINY.replace("--hidden 2,4", "--task-parameters.tolerance 0.1,0.05 --hidden 2")
+    code, out, _ = memspan_(line)
+    assert code == 1
+    assert "A trial failed: MemoryError: no room" in out
+    assert "No training counts, because the machine failed: tolerance 0.05." in out
+    assert list((tmp_path / "runs").glob("compare-*/spans.png"))
+    code, out, _ = memspan_(f"{line} --json")
+    found = json.loads(out)
+    assert code == 1
+    assert [one["span"] for one in found["configurations"] if one["configuration"] == "tolerance 0.05"] == [None]
+    assert found["pairs"] == []
 
 
 def test_why_a_search_ended_before_the_width_is_said(memspan_):
