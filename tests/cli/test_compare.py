@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from memspan import Comparison, Configuration, InvalidArgument, compare, find_span
+from memspan import Batches, Comparison, Configuration, InvalidArgument, compare, find_span
 
 TINY = "compare --hidden 2,4 --updates 5 --budget 8 --repetitions 2 --groups 2 --workers 0"
 SAME = {"updates": 5, "budget": 8, "repetitions": 2, "groups": 2}
@@ -59,6 +59,64 @@ def test_the_tuned_value_is_the_one_with_the_longest_span():
     assert {found.search.seed for found in result.results} == {0}
 
 
+def test_the_numbers_of_weights_are_made_equal_as_far_as_they_can_be(memspan_):
+    code, out, _ = memspan_(f"{TINY.replace('--hidden 2,4', '--cell rnn,gru')} --parameter-count 100 --no-figures")
+    assert code == 0
+    (head,) = (line for line in out.splitlines() if "configuration" in line)
+    assert "difference" in head
+    (row,) = (line for line in out.splitlines() if line.startswith("│ gru "))
+    assert " 116 " in row
+    assert " +16.0 % " in row
+    assert "Hidden sizes chosen for this number of weights, 100" in " ".join(out.split())
+
+
+def test_a_parameter_of_the_task_may_vary(memspan_):
+    line = TINY.replace("--hidden 2,4", "--task-parameters.tolerance 0.1,0.05 --hidden 2")
+    code, out, _ = memspan_(f"{line} --no-figures")
+    assert code == 0
+    assert "have an accuracy of at most 0.05 to 0.1 and" in " ".join(out.split())
+    assert "│ tolerance 0.05 " in out
+
+
+def test_a_configuration_whose_trainings_all_fail_is_listed(memspan_, monkeypatch, tmp_path):
+    def no_room(task, *arguments):
+        if task.tolerance == 0.05:
+            raise MemoryError("no room")
+        return Batches(task, *arguments)
+
+    monkeypatch.setattr("memspan.study.group.Batches", no_room)
+    line = TINY.replace("--hidden 2,4", "--task-parameters.tolerance 0.1,0.05 --hidden 2")
+    code, out, _ = memspan_(line)
+    assert code == 1
+    assert "A trial failed: MemoryError: no room" in out
+    assert "No training counts, because the machine failed: tolerance 0.05." in out
+    assert list((tmp_path / "runs").glob("compare-*/spans.png"))
+    code, out, _ = memspan_(f"{line} --json")
+    found = json.loads(out)
+    assert code == 1
+    assert [one["span"] for one in found["configurations"] if one["configuration"] == "tolerance 0.05"] == [None]
+    assert found["pairs"] == []
+
+
+def test_why_a_search_ended_before_the_width_is_said(memspan_):
+    _, out, _ = memspan_(f"{TINY} --no-figures")
+    assert "± 10 % not reached by any: the next round could exceed the budget" in " ".join(out.split())
+
+
+def test_a_power_law_is_said_where_there_are_three_spans(memspan_):
+    _, two, _ = memspan_(f"{TINY} --no-figures")
+    _, three, _ = memspan_(f"{TINY.replace('2,4', '2,3,4')} --no-figures")
+    assert "power" not in two
+    assert "No power of hidden is fitted, because fewer than 3 spans are closed on both sides." in three
+
+
+def test_the_help_says_what_tuning_costs_and_what_the_name_is_for(memspan_):
+    _, out, _ = memspan_("compare --help")
+    text = " ".join(out.replace("│", " ").split())
+    assert "a search to ± 25 %, of at most 64 trainings" in text
+    assert "Name of the folder for the figures" in text
+
+
 def test_configurations_may_be_listed():
     listed = [Configuration(hidden=2, updates=5), Configuration(hidden=4, updates=5, cell="gru")]
     result = compare(listed, width=5.0, progress=False)
@@ -76,7 +134,8 @@ def test_too_few_or_other_things_are_refused(wrong):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("compare", "the comparison must be one of several values in a field, such as --cell rnn,gru"),
+        ("compare", "the comparison must be of at least two configurations, such as two values of cell"),
+        ("compare --cell rnn,gru --tune learning_rate=0.1 --tune learning_rate=0.2", "--tune must be values of"),
         ("compare --cell rnn,gru --tune seed=1,2", "--tune must be a field of the training"),
         ("compare --cell rnn,gru --equal size", "--equal must be"),
         ("compare --cell rnn,gru --parameter-count 1", "--parameter-count must be at least"),

@@ -1,7 +1,6 @@
-from statistics import NormalDist
-
 import numpy as np
 import pytest
+from scipy import stats
 
 from memspan import InvalidArgument
 from memspan.span.likelihood import Likelihood
@@ -32,19 +31,25 @@ def test_a_power_law_is_found(exponent):
 
 def test_the_line_is_that_of_weighted_least_squares():
     statsmodels = pytest.importorskip("statsmodels.api")
-    known = spans(0.5, trials=10, rng=np.random.default_rng(3))
-    found = fit_slope(QUANTITY, known)
-    means = np.array([span.posterior @ span.tau for span in known])
-    variances = np.array([span.posterior @ (span.tau - m) ** 2 for span, m in zip(known, means, strict=True)])
-    design = statsmodels.add_constant(np.log(QUANTITY))
-    fit = statsmodels.WLS(means, design, weights=1 / variances).fit()
-    assert found.slope == pytest.approx(fit.params[1], rel=1e-9)
-    assert found.misfit == pytest.approx(fit.scale, rel=1e-9)
-    error = fit.bse[1] / np.sqrt(fit.scale) * np.sqrt(max(1, fit.scale))
-    reach = NormalDist().inv_cdf(0.975) * error
-    np.testing.assert_allclose((found.low, found.high), (fit.params[1] - reach, fit.params[1] + reach), rtol=1e-9)
-    middle, _, _ = found.line(np.array(QUANTITY))
-    np.testing.assert_allclose(np.log(middle), fit.fittedvalues, rtol=1e-9)
+    bent = [*spans(0.0)[:2], *spans(1.0)[2:]]
+    for known in (spans(0.5, trials=10), bent):
+        found = fit_slope(QUANTITY, known)
+        means = np.array([span.posterior @ span.tau for span in known])
+        variances = np.array([span.posterior @ (span.tau - m) ** 2 for span, m in zip(known, means, strict=True)])
+        design = statsmodels.add_constant(np.log(QUANTITY))
+        fit = statsmodels.WLS(means, design, weights=1 / variances).fit()
+        assert found.slope == pytest.approx(fit.params[1], rel=1e-9)
+        assert found.misfit == pytest.approx(fit.scale, rel=1e-9)
+        by_spans = stats.norm.ppf(0.975) * fit.bse[1] / np.sqrt(fit.scale)
+        by_scatter = fit.conf_int()[1, 1] - fit.params[1]
+        assert (by_scatter > by_spans) == (known is bent)
+        reach = max(by_spans, by_scatter)
+        np.testing.assert_allclose((found.low, found.high), fit.params[1] + [-reach, reach], rtol=1e-9)
+        middle, _, upper = found.line(np.array(QUANTITY))
+        np.testing.assert_allclose(np.log(middle), fit.fittedvalues, rtol=1e-9)
+        if known is bent:
+            band = fit.get_prediction(design).conf_int()[:, 1]
+            np.testing.assert_allclose(np.log(upper), band, rtol=1e-9)
 
 
 def test_spans_off_a_power_law_widen_the_interval():

@@ -1,7 +1,8 @@
 import pytest
 
 from memspan import CELLS, Comparison, Configuration, InvalidArgument, Network, get_task
-from memspan.study.comparison import hidden_for, parameters_of
+from memspan.study.choices import Choices
+from memspan.study.comparison import TUNABLE, hidden_for, parameters_of
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -86,6 +87,29 @@ def test_several_fields_are_tuned_in_all_combinations():
     assert len({tuple(t.values.items()) for t in trials}) == 6
 
 
+@pytest.mark.parametrize(
+    ("fields", "budget"),
+    [
+        ({}, "64"),
+        ({"budget": 1000}, "64"),
+        ({"budget": "20 trainings"}, "20"),
+        ({"budget": "2Msteps"}, "2Msteps"),
+        ({"budget": 1000, "groups": 10, "repetitions": 10}, "100"),  # one round
+        ({"budget": 80, "groups": 10, "repetitions": 10}, "80"),
+    ],
+)
+def test_tuning_never_spends_more_on_a_value_than_the_budget(fields, budget):
+    trials = Comparison(cell="rnn,gru", tune="learning_rate=0.001,0.01", **fields).tuning()
+    assert {trial.search.budget for trial in trials} == {budget}
+    assert {trial.search.width for trial in trials} == {0.25}
+
+
+def test_every_field_that_does_not_change_what_is_judged_may_be_tuned():
+    judged = {"task", "task_parameters", "threshold", "evaluate_every", "final_batches", "evaluation_samples"}
+    assert set(TUNABLE) == {*Choices.model_fields} - judged - {"seed", "cell"}
+    assert Comparison(cell="rnn,gru", tune="hidden=8,64").tuning()
+
+
 def test_what_was_chosen_is_searched_for():
     comparison = Comparison(cell="rnn,gru", tune="learning_rate=0.001,0.01")
     found = comparison.searches({0: {"learning_rate": "0.001"}, 1: {"learning_rate": "0.01"}})
@@ -100,6 +124,18 @@ def test_what_was_chosen_is_searched_for():
         ({"tune": "nonsense=1"}, "tune"),
         ({"tune": "cell=gru,lstm"}, "tune"),
         ({"tune": "learning_rate=0"}, "learning_rate"),
+        ({"tune": "task=recall,adding/any"}, "tune"),
+        ({"tune": "task_parameters.tolerance=0.1,0.9"}, "tune"),
+        ({"tune": "threshold=0.5,0.9"}, "tune"),
+        ({"tune": "evaluate_every=10,50"}, "tune"),
+        ({"tune": "final_batches=1,20"}, "tune"),
+        ({"tune": "evaluation_samples=10,500"}, "tune"),
+        ({"tune": "hidden=8,64", "equal": "parameters"}, "tune"),
+        ({"tune": "hidden=8,64", "parameter_count": 100}, "tune"),
+        ({"tune": ["learning_rate=0.1", "learning-rate=0.2"]}, "tune"),
+        ({"tune": "learning_rate=0.1,0.10"}, "tune"),
+        ({"tune": {"learning_rate": (0.1, "0.1")}}, "tune"),
+        ({"cell": "rnn"}, "the comparison"),
         ({"gain": "1,2", "tune": "gain=1,2"}, "tune"),
         ({"hidden": "8,16", "equal": "parameters"}, "hidden"),
         ({"equal": "weights"}, "equal"),

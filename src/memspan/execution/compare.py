@@ -5,31 +5,31 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from memspan.errors import InvalidArgument, shown
+from memspan.errors import InvalidArgument, UnknownField, shown
 from memspan.execution.events import Listener
 from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.running import silent, team_of
 from memspan.execution.search import SearchRun
 from memspan.execution.teams import Alone, Team
-from memspan.runtime.renamed import checked_keywords
 from memspan.study.comparison import Comparison
 from memspan.study.comparison_result import Compared, Tuning
 from memspan.study.configuration import Configuration
+from memspan.study.experiment import written
 from memspan.study.search import Search
+from memspan.tasks import parameters_of
 
 
-@checked_keywords()
 def compare(
     configurations: Comparison | Sequence[Configuration],
     store: str | Path | None = None,
     *,
-    width: float = 0.1,
     workers: int = 0,
     scheduler: str | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
     retry_failed: bool = False,
     progress: bool | str = True,
     listen: Listener | None = None,
+    **settings: Any,
 ) -> Compared:
     """Compare the spans of several configurations.
 
@@ -37,10 +37,11 @@ def compare(
     ----------
     configurations : Comparison, or sequence of Configuration
         A `Comparison` can also make the numbers of parameters equal, and tune.
-    width : float
-        As in `find_span`; a `Comparison` has its own.
     store, workers, scheduler, executor, retry_failed, progress, listen
         As in `run_study`.
+    **settings
+        How to search for the spans of a list: fields of a `Search` such as `width`, `budget`, `longest`, `share`
+        or `level`. A `Comparison` has its own.
 
     Returns
     -------
@@ -54,13 +55,24 @@ def compare(
         As in `run_study`.
     """
     make_team = team_of(workers, scheduler, executor)
+    _demand_settings(configurations, settings)
     with listening(progress_kind(progress), listen) as tell:
         how: dict[str, Any] = {"retry_failed": retry_failed, "tell": tell}
         if isinstance(configurations, Comparison):
             return run_comparison(configurations, store, make_team, **how)
         listed = _listed(configurations)
-        searches = [Search(**one.model_dump(exclude_unset=True), width=width) for one in listed]
+        searches = [Search(**one.model_dump(exclude_unset=True), **settings) for one in listed]
         return _compared(searches, labels_of(listed), store, make_team, **how)
+
+
+def _demand_settings(configurations: Any, settings: dict[str, Any]) -> None:
+    """Raise if a setting is unknown, or if a `Comparison` has it."""
+    known = Search.setting_names()
+    for name, value in settings.items():
+        if name not in known:
+            raise UnknownField.among(name, sorted({*known, *(compare.__kwdefaults__ or ())}), "compare")
+        if isinstance(configurations, Comparison):
+            raise InvalidArgument(name, "left out, because the Comparison has its own", shown(value))
 
 
 def _listed(configurations: Any) -> list[Configuration]:
@@ -68,20 +80,33 @@ def _listed(configurations: Any) -> list[Configuration]:
     for one in found:
         if not isinstance(one, Configuration):
             raise InvalidArgument("configurations", "a Comparison, or a list of Configurations", shown(one))
-    if len(found) < 2 or len(set(found)) < len(found):
+    if len(found) < 2 or len(set(labels_of(found))) < len(found):
         raise InvalidArgument("configurations", "at least two different ones", shown(configurations))
     return found
 
 
 def labels_of(configurations: Sequence[Configuration]) -> list[str]:
-    """Return the values of the fields in which some configurations differ, as in `cell lstm, hidden 16`."""
-    values = [one.values() for one in configurations]
-    names = list(dict.fromkeys(name for each in values for name in each))
+    """Return the values of the fields in which some configurations differ, as in `cell lstm, hidden 16`.
+
+    Two labels are equal only if the configurations train the same.
+    """
+    values = [_values(one) for one in configurations]
+    names = dict.fromkeys(name for one in configurations for name in one.values())
     differing = [name for name in names if len({each.get(name) for each in values}) > 1]
     return [
-        ", ".join(f"{Comparison.shown(name)} {each[name][0]}" for name in differing if name in each)
+        ", ".join(f"{Comparison.shown(name)} {_written(each[name])}" for name in differing if name in each)
         for each in values
     ]
+
+
+def _values(one: Configuration) -> dict[str, Any]:
+    """Return the value of each field, and of each parameter of the task, given or not."""
+    parameters = {f"task_parameters.{name}": value for name, value in parameters_of(one.make_task()).items()}
+    return parameters | {name: value for name, (value,) in one.values().items()}
+
+
+def _written(value: Any) -> str:
+    return "default" if value is None else written(value)
 
 
 def run_comparison(

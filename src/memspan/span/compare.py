@@ -1,4 +1,8 @@
-"""Comparisons of spans: the ratio of two with its interval, and which of several spans differ."""
+"""Comparisons of spans: the ratio of two with its interval, and which of several spans differ.
+
+Nothing is extrapolated. The posterior of a span reaches beyond the tried lengths, but the prior decides how far.
+So that part of it counts as a span anywhere beyond. An end of a ratio is known only if no such span can move it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,10 @@ import numpy as np
 from memspan.errors import InvalidArgument, real_number, shown
 from memspan.span.estimate import read_span
 from memspan.span.lattice import STEP
-from memspan.span.likelihood import Likelihood, quantiles
+from memspan.span.likelihood import NEGLECTED, Likelihood
+
+LEAST_P = 4 * NEGLECTED
+"""No p-value is smaller: it doubles a probability, of which either posterior leaves out as much as `NEGLECTED`."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +27,13 @@ class SpanRatio:
     Attributes
     ----------
     ratio : float or None
-        The median of its posterior; None if a span itself lies outside the tried lengths.
+        Of their medians; None if one of these lies outside the tried lengths.
     low, high : float or None
-        The ends of its interval; None where an end of a span is open on that side.
+        The ends of its interval; None where spans beyond the tried lengths decide.
     level : float
     p : float
-        Twice the smaller of the posterior probabilities that the ratio is below or above 1.
+        Twice the smaller of the probabilities that the ratio may be at most 1 and may be at least 1; not below
+        `LEAST_P`, and not above 1.
     """
 
     ratio: float | None
@@ -43,6 +51,15 @@ class SpanRatio:
         if low is not None:
             return f"at least {low}"
         return "unknown" if high is None else f"at most {high}"
+
+    @property
+    def turned(self) -> "SpanRatio":
+        """The ratio of the second span to the first."""
+        return SpanRatio(_inverse(self.ratio), _inverse(self.high), _inverse(self.low), self.level, self.p)
+
+
+def _inverse(value: float | None) -> float | None:
+    return None if value is None else 1 / value
 
 
 @dataclass(frozen=True)
@@ -66,40 +83,36 @@ class PairOfSpans:
 
     @property
     def told_apart(self) -> bool:
-        """Whether the corrected p-value is below 1 - level."""
-        return self.p < 1 - self.ratio.level
+        """Whether the corrected p-value is below 1 - level, and the interval excludes 1."""
+        return self.p < 1 - self.ratio.level and (self._a_is_longer or self._b_is_longer)
+
+    @property
+    def p_text(self) -> str:
+        """`p = 0.02`, or `p < 0.0012` where the posteriors do not tell how small it is."""
+        return f"p {'<' if self.ratio.p <= LEAST_P else '='} {self.p:.2g}"
 
     @property
     def sentence(self) -> str:
         """The comparison in words."""
         if not self.told_apart:
-            return f"These data cannot tell {self.a} from {self.b} (p = {self.p:.2g})."
-        longer, shorter, ratio = (
-            (self.a, self.b, self.ratio) if self._a_is_longer else (self.b, self.a, self._turned)
-        )
+            return f"These data cannot tell {self.a} from {self.b} ({self.p_text})."
+        longer, shorter, ratio = self.a, self.b, self.ratio
+        if self._b_is_longer:
+            longer, shorter, ratio = self.b, self.a, self.ratio.turned
         level = f"{100 * ratio.level:g} %"
-        return f"{longer} remembers {ratio.short} times as far as {shorter} ({level}; p = {self.p:.2g})."
+        return f"{longer} remembers {ratio.short} times as far as {shorter} ({level}; {self.p_text})."
 
     @property
     def _a_is_longer(self) -> bool:
-        known = (self.ratio.ratio, self.ratio.low, self.ratio.high)
-        return next((value > 1 for value in known if value is not None), True)
+        return self.ratio.low is not None and self.ratio.low > 1
 
     @property
-    def _turned(self) -> SpanRatio:
-        """The ratio of b to a."""
-        found = self.ratio
-        return SpanRatio(_inverse(found.ratio), _inverse(found.high), _inverse(found.low), found.level, found.p)
-
-
-def _inverse(value: float | None) -> float | None:
-    return None if value is None else 1 / value
+    def _b_is_longer(self) -> bool:
+        return self.ratio.high is not None and self.ratio.high < 1
 
 
 def compare_spans(a: Likelihood, b: Likelihood, level: float = 0.95) -> SpanRatio:
     """Return the ratio of the span of `a` to that of `b`.
-
-    Both posteriors lie on the same lattice of log spans, so the posterior of the log ratio is their convolution.
 
     Parameters
     ----------
@@ -119,20 +132,42 @@ def compare_spans(a: Likelihood, b: Likelihood, level: float = 0.95) -> SpanRati
     if a.share != b.share:
         raise InvalidArgument("b", f"of the same share as a, {a.share:g}", b.share)
     level = real_number("level", level, above=0, below=1)
-    density = np.convolve(a.posterior, b.posterior[::-1])
-    log_ratio = a.tau[0] - b.tau[-1] + STEP * np.arange(len(density))
-    tail = (1 - level) / 2
-    low, middle, high = np.exp(quantiles(log_ratio, density, [tail, 0.5, 1 - tail])).tolist()
-    below = float(np.interp(0, log_ratio, np.cumsum(density) - density / 2))
-    of_a, of_b = read_span(a, level), read_span(b, level)
-    known = of_a.span is not None and of_b.span is not None
+    low, at_most_1 = _least_ratio(a, b, (1 - level) / 2)
+    least_turned, at_least_1 = _least_ratio(b, a, (1 - level) / 2)
+    of_a, of_b = read_span(a, level).span, read_span(b, level).span
     return SpanRatio(
-        ratio=middle if known else None,
-        low=None if of_a.left_censored or of_b.right_censored else low,
-        high=None if of_a.right_censored or of_b.left_censored else high,
+        ratio=None if of_a is None or of_b is None else of_a / of_b,
+        low=low,
+        high=_inverse(least_turned),
         level=level,
-        p=min(1.0, 2 * min(below, 1 - below)),
+        p=min(1.0, max(LEAST_P, 2 * min(at_most_1, at_least_1))),
     )
+
+
+def _least_ratio(a: Likelihood, b: Likelihood, tail: float) -> tuple[float | None, float]:
+    """Return a bound of the ratio of a to b, and the probability that the ratio may be at most 1.
+
+    The ratio may be less than the bound with the probability `tail`; the bound is None if there is none.
+    """
+    first, last = np.log([(one.lengths[0], one.lengths[-1]) for one in (a, b)]).T
+    place_a, of_a = _least(a.tau, a.posterior, first[0], last[0])
+    place_b, of_b = _least(-b.tau, b.posterior, -last[1], -first[1])
+    density = np.convolve(of_a, of_b)
+    edges = STEP * (place_a + place_b + np.arange(len(density) + 1) - 0.5)
+    without_bound = 1 - float(density.sum())
+    below = without_bound + np.append(0.0, np.cumsum(density))
+    bound = float(np.exp(np.interp(tail, below, edges))) if without_bound < tail else None
+    return bound, float(np.interp(0, edges, below))
+
+
+def _least(tau: np.ndarray, posterior: np.ndarray, first: float, last: float) -> tuple[int, np.ndarray]:
+    """Return how small a log span may be: a place on the lattice, and the probabilities of it and those after it.
+
+    Beyond the tried lengths, which end at `last`, it may be as small as `last`. Below `first` it may be anything,
+    so that part of the posterior is left out.
+    """
+    places = np.rint(np.minimum(tau, last) / STEP).astype(int)
+    return int(places.min()), np.bincount(places - places.min(), posterior * (tau >= first))
 
 
 def compare_all(spans: Mapping[str, Likelihood], level: float = 0.95) -> list[PairOfSpans]:

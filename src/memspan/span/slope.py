@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 
@@ -14,21 +13,23 @@ from memspan.span.likelihood import Likelihood
 class Slope:
     """A weighted straight line through log spans against the logarithm of a quantity.
 
+    Its intervals are the wider of two: the one that follows from the uncertainty of the spans, and the one that
+    follows from how far they lie off the line, with the quantile of Student's t for n - 2 degrees of freedom.
+
     Attributes
     ----------
     slope, low, high : float
         The power of the quantity with which the span grows, and its interval.
     level : float
     points : int
-        The number of spans.
+        The number of spans, n.
     misfit : float
         The weighted mean square of the residuals. Above 1, the spans do not lie on a power law within their
-        uncertainty. The interval is then wider, by the root of the misfit (Birge 1932,
-        doi:10.1103/PhysRev.40.207).
+        uncertainty.
     centre : tuple of float
         The weighted means of the log quantity and the log span.
-    variance : tuple of float
-        The variances of the line's height at the centre and of its slope.
+    reach : tuple of float
+        Half the interval of the line's height at the centre, and of its slope.
     """
 
     slope: float
@@ -38,7 +39,7 @@ class Slope:
     points: int
     misfit: float
     centre: tuple[float, float]
-    variance: tuple[float, float]
+    reach: tuple[float, float]
 
     def __str__(self) -> str:
         return f"{self.slope:.2f} [{self.low:.2f}, {self.high:.2f}]"
@@ -47,7 +48,7 @@ class Slope:
         """Return the line and its pointwise interval at values of the quantity, in time steps."""
         x = np.log(quantity) - self.centre[0]
         middle = self.centre[1] + self.slope * x
-        reach = _quantile(self.level) * np.sqrt(self.variance[0] + self.variance[1] * x**2)
+        reach = np.hypot(self.reach[0], self.reach[1] * x)
         return np.exp(middle), np.exp(middle - reach), np.exp(middle + reach)
 
 
@@ -80,10 +81,9 @@ def fit_slope(quantity: Sequence[float], spans: Sequence[Likelihood], level: flo
     slope = float(weight @ ((x - centre[0]) * (y - centre[1]))) / spread
     residuals = y - centre[1] - slope * (x - centre[0])
     misfit = float(weight @ residuals**2) / (len(y) - 2)
-    factor = max(1.0, misfit)
-    reach = _quantile(level) * (factor / spread) ** 0.5
-    variances = factor / float(weight.sum()), factor / spread
-    return Slope(slope, slope - reach, slope + reach, level, len(y), misfit, centre, variances)
+    errors = _errors(level, len(y) - 2, misfit)
+    reach = errors / float(weight.sum()) ** 0.5, errors / spread**0.5
+    return Slope(slope, slope - reach[1], slope + reach[1], level, len(y), misfit, centre, reach)
 
 
 def _moments(span: Likelihood) -> tuple[float, float]:
@@ -92,5 +92,9 @@ def _moments(span: Likelihood) -> tuple[float, float]:
     return mean, float(span.posterior @ (span.tau - mean) ** 2)
 
 
-def _quantile(level: float) -> float:
-    return NormalDist().inv_cdf((1 + level) / 2)
+def _errors(level: float, freedom: int, misfit: float) -> float:
+    """Return half the interval in standard errors that follow from the spans' own variances."""
+    from scipy.special import ndtri, stdtrit
+
+    upper = (1 + level) / 2
+    return max(float(ndtri(upper)), misfit**0.5 * float(stdtrit(freedom, upper)))

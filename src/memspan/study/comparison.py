@@ -12,15 +12,21 @@ from pydantic_core import PydanticCustomError
 from memspan.cells import CELLS
 from memspan.engines.parameters import Layout
 from memspan.errors import MOST_SEED, InvalidArgument, shown
-from memspan.study.choices import Choices, Count, nested, split
+from memspan.study.choices import Count, nested, split
 from memspan.study.configuration import Configuration
-from memspan.study.search import Search, Searches
+from memspan.study.experiment import LONGEST_NAME
+from memspan.study.search import Budget, Search, Searches
 
 TUNING_SEED = 1 << 127
 """Added to the seed for tuning, so that no training of a tuning is one that is reported."""
 TUNING_WIDTH = 0.25
-TUNING_BUDGET = "64"
+TUNING_BUDGET = 64
 """A span for tuning needs only to tell good values from bad ones."""
+TUNABLE = (
+    *("init", "gain", "recurrent_gain", "hidden"),
+    *("optimizer", "learning_rate", "clip", "batch", "updates", "dtype"),
+)
+"""The fields that may differ between networks that are judged by the same rule on the same task."""
 NAME = re.compile(r"[a-z_-]+(?:\.[\w-]+)?")
 
 
@@ -52,7 +58,14 @@ class Comparison(Searches):
     tune: dict[str, tuple[Any, ...]] = Field(
         {},
         description="Values to choose from for each configuration, on other seeds, by span: "
-        "learning_rate=0.001,0.003,0.01.",
+        f"learning_rate=0.001,0.003,0.01. Each value takes a search to ± {100 * TUNING_WIDTH:g} %, of at most "
+        f"{TUNING_BUDGET} trainings, or of --budget if that is less or in time steps.",
+    )
+    name: str | None = Field(
+        None,
+        description="Name of the folder for the figures; by default made of task, cell and a checksum.",
+        min_length=1,
+        max_length=LONGEST_NAME,
     )
 
     @field_validator("equal", "parameter_count", mode="before")
@@ -71,7 +84,10 @@ class Comparison(Searches):
         for item in split(value):
             name, equals, text = str(item).partition("=")
             if equals and NAME.fullmatch(name):
-                found[name.replace("-", "_")] = [text]
+                name = name.replace("-", "_")
+                if name in found:
+                    raise PydanticCustomError("twice", "values of different fields; one field was given twice")
+                found[name] = [text]
             elif found and not equals:
                 [*found.values()][-1].append(str(item))
             else:
@@ -80,19 +96,27 @@ class Comparison(Searches):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if self.combinations < 2:
+            rule = "of at least two configurations, such as two values of cell"
+            raise InvalidArgument("the comparison", rule, "one")
         if self.equal is not None and self.parameter_count is not None:
             raise InvalidArgument("parameter_count", "left out with equal", self.parameter_count)
         if self.counted and len(self.values()["hidden"]) > 1:
             raise InvalidArgument("hidden", "one value if hidden sizes are chosen", shown(self.hidden))
         for name, values in self.tune.items():
-            if name.partition(".")[0] not in Choices.model_fields or name in ("seed", "task", "cell"):
-                raise InvalidArgument("tune", "a field of the training, such as learning_rate", shown(name))
-            if name in self.varying:
-                raise InvalidArgument("tune", "fields that are not compared", shown(name))
-            for value in values:
-                self._with(Configuration(), {name: value})  # raises if the value is wrong
+            self._demand_tunable(name, values)
         _ = self.chosen_configurations  # raises if no hidden size fits
         return self
+
+    def _demand_tunable(self, name: str, values: tuple[Any, ...]) -> None:
+        """Raise unless a field may be tuned with these values."""
+        if name not in TUNABLE:
+            rule = "a field of the training, such as learning_rate, which does not change what is judged"
+            raise InvalidArgument("tune", rule, shown(name))
+        if name in self.varying or (name == "hidden" and self.counted):
+            raise InvalidArgument("tune", "fields that are neither compared nor made equal", shown(name))
+        if len({getattr(self._with(Configuration(), {name: value}), name) for value in values}) < len(values):
+            raise InvalidArgument("tune", f"different values of {name}", shown(values))
 
     @property
     def counted(self) -> bool:
@@ -100,11 +124,16 @@ class Comparison(Searches):
         return self.equal is not None or self.parameter_count is not None
 
     @cached_property
+    def wanted_parameters(self) -> int | None:
+        """The number of parameters for which hidden sizes are chosen; None if they are not chosen."""
+        return self.parameter_count if self.equal is None else parameters_of(self.configurations[0])
+
+    @cached_property
     def chosen_configurations(self) -> tuple[Configuration, ...]:
         """The configurations, with hidden sizes chosen for an equal number of parameters if that is wanted."""
-        if not self.counted:
+        wanted = self.wanted_parameters
+        if wanted is None:
             return self.configurations
-        wanted = self.parameter_count or parameters_of(self.configurations[0])
         return tuple(one.with_(hidden=hidden_for(one, wanted)) for one in self.configurations)
 
     @property
@@ -112,7 +141,7 @@ class Comparison(Searches):
         """The varying values of each configuration: `lstm`, `hidden 32`, or `cell lstm, gain 2`."""
         if self.varying in (("cell",), ("task",)):
             return [self.chosen(place)[0] for place in range(self.combinations)]
-        return [self.label(place) or "the only configuration" for place in range(self.combinations)]
+        return [self.label(place) for place in range(self.combinations)]
 
     def searches(self, tuned: Mapping[int, Mapping[str, Any]] | None = None) -> list[Search]:
         """Return the search of each configuration; `tuned` has the values chosen for it, by its index."""
@@ -138,11 +167,18 @@ class Comparison(Searches):
     def _search(self, one: Configuration, *, for_tuning: bool = False) -> Search:
         settings, fields = self.settings(), one.model_dump(exclude_unset=True)
         if for_tuning:
-            settings |= {"width": max(self.width, TUNING_WIDTH), "budget": TUNING_BUDGET, "keep_weights": 0}
+            width = max(self.width, TUNING_WIDTH)
+            settings |= {"width": width, "budget": self._tuning_budget, "keep_weights": 0}
             fields["seed"] = (one.seed + TUNING_SEED) % (MOST_SEED + 1)
-        if self.combinations == 1 and not for_tuning:
-            fields["name"] = self.name
         return Search(**fields, **settings)
+
+    @property
+    def _tuning_budget(self) -> str:
+        """The budget for one tuned value: at least a round, and never more than that of a reported search."""
+        trainings, _ = Budget.of(self.budget)
+        if trainings is None:
+            return self.budget
+        return str(min(trainings, max(TUNING_BUDGET, self.groups * self.repetitions)))
 
 
 def parameters_of(configuration: Configuration) -> int:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from memspan.figures.forest import Forest, NamedSpan, SpanByQuantity, by_span, middle_of
+from memspan.figures.forest import Forest, NamedSpan, SpanByQuantity
 from memspan.span.compare import PairOfSpans, compare_all
 from memspan.span.likelihood import Likelihood
+from memspan.span.ranking import rank
 from memspan.span.slope import Slope, fit_slope
 from memspan.study.comparison import Comparison, Tried, parameters_of
 from memspan.study.experiment import written
 from memspan.study.search_result import SearchResult
+from memspan.study.table import range_of
 
 if TYPE_CHECKING:
     from memspan.runtime.tables import TextTable
@@ -35,12 +37,10 @@ class Tuning:
     @cached_property
     def chosen(self) -> Mapping[int, Mapping[str, Any]]:
         """For each configuration, by its index, the values with the longest span; the first of equal ones."""
-        best: dict[int, tuple[float, Mapping[str, Any]]] = {}
+        tried: dict[int, list[tuple[Tried, SearchResult]]] = {}
         for trial, result in zip(self.trials, self.results, strict=True):
-            span = 0.0 if result.estimate is None else middle_of(result.estimate)
-            if trial.configuration not in best or span > best[trial.configuration][0]:
-                best[trial.configuration] = span, trial.values
-        return {place: values for place, (_, values) in best.items()}
+            tried.setdefault(trial.configuration, []).append((trial, result))
+        return {place: max(each, key=lambda one: rank(one[1].estimate))[0].values for place, each in tried.items()}
 
     @property
     def trainings(self) -> int:
@@ -73,11 +73,12 @@ class Compared:
     comparison: Comparison | None = None
 
     def __repr__(self) -> str:
-        return f"<Compared: {'; '.join(f'{span.label} {span.estimate.short}' for span in self.spans)}>"
+        pairs = zip(self.labels, self.results, strict=True)
+        return f"<Compared: {'; '.join(f'{label} {_short(result)}' for label, result in pairs)}>"
 
     @cached_property
     def spans(self) -> list[NamedSpan]:
-        """The span of each configuration that has one."""
+        """The span of each configuration of which a training counts."""
         return [
             NamedSpan(label, parameters_of(result.search.configuration), result.estimate)
             for label, result in zip(self.labels, self.results, strict=True)
@@ -86,8 +87,12 @@ class Compared:
 
     @cached_property
     def pairs(self) -> Sequence[PairOfSpans]:
-        """The ratio of every two spans, with p-values corrected for their number (Holm 1979)."""
-        known = dict(zip(self.labels, map(likelihood_of, self.results), strict=True))
+        """The ratio of every two of `spans`, with p-values corrected for their number (Holm 1979)."""
+        known = {
+            label: likelihood_of(result)
+            for label, result in zip(self.labels, self.results, strict=True)
+            if result.estimate is not None
+        }
         return compare_all(known, self.results[0].search.level)
 
     @property
@@ -117,59 +122,86 @@ class Compared:
         return fit_slope(quantity, spans, self.results[0].search.level) if len(spans) >= 3 else None
 
     @property
+    def power_law(self) -> str:
+        """The power law in words, `T50 ~ hidden^0.43 [0.26, 0.61] (95 %)`; empty if there is none to fit."""
+        if self.quantity is None or self.comparison is None or len(self.results) < 3:
+            return ""
+        quantity, slope = self.comparison.shown(self.quantity), self.slope
+        if slope is None:
+            return f"No power of {quantity} is fitted, because fewer than 3 spans are closed on both sides."
+        search = self.results[0].search
+        text = f"T{100 * search.share:g} ~ {quantity}^{slope} ({100 * search.level:g} %)"
+        if left_out := len(self.results) - slope.points:
+            text += f", from the {slope.points} spans that are closed on both sides; {left_out} left out"
+        if slope.low <= 0 <= slope.high:
+            text += f". These data cannot tell whether the span depends on {quantity}"
+        return f"{text}."
+
+    @property
     def sentence(self) -> str:
-        """The answer in words: the ratios that are told apart, then the pairs that are not."""
+        """The answer in words: first the pairs that are told apart, then those that are not."""
         told = [pair.sentence for pair in self.pairs if pair.told_apart]
-        return "\n".join([*told, *(pair.sentence for pair in self.pairs if not pair.told_apart)])
+        untold = [pair.sentence for pair in self.pairs if not pair.told_apart]
+        return "\n".join([*told, *untold, *(f"{text}." for text in self._unknown)])
 
     def figure(self) -> Forest | SpanByQuantity:
         """Return the data of the figure: the span against `quantity` if there is one, else a forest plot."""
-        title = "\n".join([self._task, self._rule, *self._protocol])
+        title = "\n".join([self._task, self._rule, *self._protocol, *self._unknown])
         if self.quantity is None or self.comparison is None or len(self.spans) < len(self.results):
             return Forest(title, self.spans)
+        title = "\n".join([title, *filter(None, [self.power_law])])
         values = self.comparison.values()[self.quantity]
         return SpanByQuantity(title, self.comparison.shown(self.quantity), values, self.spans, self.slope)
 
     def table(self) -> "TextTable":
         """Return the spans as a table for `rich` or `print`, the longest first."""
+        from rich.markup import escape
+
         from memspan.runtime.tables import TextTable
 
-        table = TextTable(title=self._task, caption=". ".join([self._rule, *self._protocol]) + ".")
+        notes = [self._rule, *self._protocol, *self._too_wide]
+        table = TextTable(title=self._task, caption=". ".join(notes) + ".")
         tuned = list(self.comparison.tune) if self.comparison else []
         name = self.spans[0].estimate.name if self.spans else "span"
         table.add_column("configuration", overflow="fold")
         sized = ["hidden"] if self.comparison is None or "hidden" not in self.comparison.varying else []
-        for heading in (*map(Comparison.shown, tuned), *sized, "weights", name, "trainings", "time steps trained"):
+        counted = ["difference"] if self._wanted else []
+        headings = (*map(Comparison.shown, tuned), *sized, "weights", *counted, name)
+        for heading in (*headings, "trainings", "time steps trained"):
             table.add_column(heading, justify="right")
         for place in self._by_span:
             result = self.results[place]
-            one, estimate = result.search.configuration, result.estimate
+            one = result.search.configuration
             chosen = [written(one.values()[field][0]) for field in tuned]
-            span = "–" if estimate is None else estimate.short
-            cost = f"{result.path.trainings:,}", f"{result.steps_trained:,}"
             size = [f"{one.hidden}" for _ in sized]
-            table.add_row(self.labels[place], *chosen, *size, f"{parameters_of(one):,}", span, *cost)
+            weights = parameters_of(one)
+            difference = [f"{100 * (weights / self._wanted - 1):+.1f} %"] if self._wanted else []
+            cost = f"{result.path.trainings:,}", f"{result.steps_trained:,}"
+            span = escape(_short(result))  # `31 [at least 18.4]` looks like markup
+            table.add_row(self.labels[place], *chosen, *size, f"{weights:,}", *difference, span, *cost)
         return table
 
     def pair_table(self) -> "TextTable":
         """Return the ratios of every two spans as a table."""
         from memspan.runtime.tables import TextTable
 
-        table = TextTable(caption="p: of equal spans, corrected for the number of pairs (Holm).")
-        for heading in ("pair", "ratio", "p", ""):
+        table = TextTable(caption="p of equal spans: corrected for the number of pairs (Holm).")
+        for heading in ("pair", "ratio", "equal spans", ""):
             table.add_column(heading, justify="left" if heading == "pair" else "right", overflow="fold")
         for pair in self.pairs:
             told = "told apart" if pair.told_apart else "cannot be told apart"
-            table.add_row(f"{pair.a} : {pair.b}", pair.ratio.short, f"{pair.p:.2g}", told)
+            table.add_row(f"{pair.a} : {pair.b}", pair.ratio.short, pair.p_text, told)
         return table
 
     def numbers(self) -> dict[str, Any]:
-        """Return the spans and their ratios for JSON. An open end is None."""
-        configurations = [
-            {"configuration": span.label, "parameters": span.parameters}
-            | {name: getattr(span.estimate, name) for name in ("span", "low", "high", "trainings", "fits")}
-            for span in by_span(self.spans)
-        ]
+        """Return the spans and their ratios for JSON. What is not known is None, such as an open end."""
+        configurations = []
+        for place in self._by_span:
+            result = self.results[place]
+            found = {"configuration": self.labels[place], "parameters": parameters_of(result.search.configuration)}
+            for name in ("span", "low", "high", "trainings", "fits"):
+                found[name] = getattr(result.estimate, name, None)
+            configurations.append(found)
         pairs = [
             {"a": pair.a, "b": pair.b, "ratio": pair.ratio.ratio, "low": pair.ratio.low, "high": pair.ratio.high}
             | {"p": pair.p, "told_apart": pair.told_apart}
@@ -180,20 +212,22 @@ class Compared:
     @property
     def _by_span(self) -> list[int]:
         """The indices of the configurations, the longest span first."""
-        order = {id(span): place for place, span in enumerate(by_span(self.spans))}
-        known = {span.label: order[id(span)] for span in self.spans}
-        return sorted(range(len(self.labels)), key=lambda place: known.get(self.labels[place], len(known)))
+        places = range(len(self.results))
+        return sorted(places, key=lambda place: rank(self.results[place].estimate), reverse=True)
 
     @property
     def _task(self) -> str:
-        tasks = {result.search.configuration.make_task().name: result for result in self.results}
-        if len(tasks) > 1:
-            return ", ".join(tasks)
-        (task,) = {result.search.configuration.make_task() for result in self.results}
-        least = task.least_length
+        tasks = [result.search.configuration.make_task() for result in self.results]
+        names = dict.fromkeys(task.name for task in tasks)
+        if len(names) > 1:
+            return ", ".join(names)
+        sentences = dict.fromkeys(task.sentence for task in tasks)
+        what = f"{tasks[0].name}: {tasks[0].sentence}" if len(sentences) == 1 else f"{tasks[0].name}."
+        chance = range_of([task.chance_accuracy(task.least_length) for task in tasks])
+        trivial = range_of([task.trivial_risk(task.least_length) for task in tasks])
         return (
-            f"{task.name}: {task.sentence} Answers that ignore the input have an accuracy of at most "
-            f"{task.chance_accuracy(least):.3g} and a loss of at least {task.trivial_risk(least):.3g} (T={least})."
+            f"{what} Answers that ignore the input have an accuracy of at most {chance} and a loss of at least "
+            f"{trivial} (T={range_of([task.least_length for task in tasks])})."
         )
 
     @property
@@ -206,14 +240,45 @@ class Compared:
     def _protocol(self) -> list[str]:
         """What was made equal and what was tuned, at what cost."""
         found = []
-        if self.comparison is not None and self.comparison.counted:
-            counts = [parameters_of(result.search.configuration) for result in self.results]
-            found.append(f"Hidden sizes chosen for equal numbers of weights: {min(counts):,} to {max(counts):,}")
+        if self.comparison is not None and self._wanted is not None:
+            as_many = "as many weights as the first has" if self.comparison.equal else "this number of weights"
+            found.append(f"Hidden sizes chosen for {as_many}, {self._wanted:,}")
         if self.tuning is not None and self.comparison is not None:
             names = ", ".join(map(Comparison.shown, self.comparison.tune))
             cost = f"{self.tuning.trainings:,} trainings, {self.tuning.steps_trained:,} time steps"
             found.append(f"Tuned on other seeds, by span: {names} ({cost})")
         return found
+
+    @property
+    def _wanted(self) -> int | None:
+        """The number of weights for which hidden sizes are chosen."""
+        return None if self.comparison is None else self.comparison.wanted_parameters
+
+    @property
+    def _unknown(self) -> list[str]:
+        """Which configurations have no span."""
+        known = {span.label for span in self.spans}
+        missing = "; ".join(label for label in self.labels if label not in known)
+        return [f"No training counts, because the machine failed: {missing}"] if missing else []
+
+    @property
+    def _too_wide(self) -> list[str]:
+        """Why searches ended before the width was reached, each reason once."""
+        found: dict[str, list[str]] = {}
+        for label, result in zip(self.labels, self.results, strict=True):
+            if result.estimate is None or result.estimate.relative_width > result.search.width:
+                found.setdefault(result.path.ended, []).append(label)
+        width = f"± {100 * self.results[0].search.width:g} %"
+        return [
+            f"{width} not reached by {'; '.join(labels) if len(labels) < len(self.labels) else 'any'}: {reason}"
+            for reason, labels in found.items()
+            if reason
+        ]
+
+
+def _short(result: SearchResult) -> str:
+    """The span for tables; a dash if no training counts."""
+    return "–" if result.estimate is None else result.estimate.short
 
 
 def likelihood_of(result: SearchResult) -> Likelihood:

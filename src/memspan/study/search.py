@@ -86,10 +86,14 @@ class Searches(Experiment):
         """The fields of `PATH` with their values."""
         return {name: getattr(self, name) for name in self.PATH}
 
+    @staticmethod
+    def setting_names() -> set[str]:
+        """The fields that describe a search, without its configuration and name."""
+        return {*Searches.model_fields} - {*Experiment.model_fields} | {"keep_weights"}
+
     def settings(self) -> dict[str, Any]:
-        """The fields that describe a search, without its configuration and name, if they were given."""
-        names = {*Searches.model_fields} - {*Experiment.model_fields} | {"keep_weights"}
-        return self.model_dump(include=names, exclude_unset=True)
+        """The fields of `setting_names` that were given."""
+        return self.model_dump(include=self.setting_names(), exclude_unset=True)
 
 
 class Search(Searches):
