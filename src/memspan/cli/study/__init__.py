@@ -9,7 +9,7 @@ from memspan.cli.study.schema import schema
 from memspan.cli.study.show import show
 from memspan.cli.study.status import status
 
-HELP = """Train networks at several sequence lengths of a task, and estimate the length that half of the networks solve.
+HELP = """Train networks at several sequence lengths of a task, and estimate the length that half of them solve.
 
 **Two cells on the same sequences:**
 
