@@ -132,6 +132,7 @@ def span() -> Iterator[tuple[str, str]]:
     searching = result("span_search")
     for key, rule in SEARCH_RULES.items():
         yield f"search.{key}", f"{searching['rules'][rule]['found']:.2f}"
+    yield "search.curves", str(len(searching["found"]["as it is"]))
     biases = [abs(found["at 0.1"]["bias"]) for found in searching["found"]["as it is"].values()]
     yield "search.bias", f"{100 * max(biases):.0f}"
 
