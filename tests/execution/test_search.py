@@ -138,6 +138,14 @@ def test_two_processes_find_the_same(alone, store):
     assert heard[-1] == Ended(True)
 
 
+@pytest.mark.slow
+def test_a_dask_cluster_finds_the_same(alone, store, dask):
+    found, heard = run(SEARCH, store, scheduler=dask.address)
+    assert_same(found, alone)
+    assert {trial.worker for trial in found.trials}.isdisjoint({trial.worker for trial in alone.trials})
+    assert heard[-1] == Ended(True)
+
+
 def test_a_listener_hears_each_round_and_then_its_trials(alone):
     result, heard = run(SEARCH)
     assert len(result.path.rounds) == sum(isinstance(event, Searching) for event in heard)

@@ -25,6 +25,7 @@ from memspan.study import Study, StudySummary, save_figures
 from memspan.study.experiment import Experiment
 from memspan.study.figures import draws_trials
 from memspan.study.identity import default_name, folder_name
+from memspan.study.search_result import SearchResult
 
 
 def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False) -> int:
@@ -108,7 +109,7 @@ def place(store: str) -> str:
 
 
 def print_result(result: StudySummary) -> None:
-    """Print the table, the reasons of failed trials, and the answer."""
+    """Print the table, the reasons of failed trials, the answer, and why a search ended."""
     console = new_console()
     console.print(result.table())
     if (tests := result.table_of_tests()) is not None:
@@ -116,6 +117,8 @@ def print_result(result: StudySummary) -> None:
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
     console.print(result.sentence, style="bold", markup=False)
+    if isinstance(result, SearchResult) and result.ended:
+        console.print(f"The search ended: {result.ended}.", markup=False)
 
 
 def print_paths(figures: list[Path]) -> None:
