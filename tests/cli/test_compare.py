@@ -139,6 +139,10 @@ def test_too_few_or_other_things_are_refused(wrong):
         ("compare --cell rnn,gru --tune seed=1,2", "--tune must be a field of the training"),
         ("compare --cell rnn,gru --equal size", "--equal must be"),
         ("compare --cell rnn,gru --parameter-count 1", "--parameter-count must be at least"),
+        (
+            "compare --cell rnn,gru --tune clip=0,1 --budget 9ksteps",
+            "--budget must be at least 198,000 time steps",
+        ),
     ],
 )
 def test_wrong_options_are_named(memspan_, tmp_path, line, message):

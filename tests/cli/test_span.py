@@ -28,9 +28,10 @@ def test_json_has_the_numbers_and_nothing_else_is_printed(memspan_, tmp_path):
     found = json.loads(out)
     estimate = find_span(Configuration(hidden=4, updates=5), **SAME, progress=False).estimate
     names = ["span", "low", "high", "level", "share", "left_censored", "right_censored", "fits", "trainings"]
-    assert list(found) == [*names, "steps_trained", "seconds"]
+    assert list(found) == [*names, "steps_trained", "ended", "seconds"]
     assert {name: found[name] for name in names} == {name: getattr(estimate, name) for name in names}
     assert found["steps_trained"] > 0
+    assert found["ended"] == "the interval lies below the shortest length allowed"
     assert (code, err) == (0, "")
     assert not (tmp_path / "runs").exists()
 
@@ -40,7 +41,24 @@ def test_the_same_command_trains_nothing_again(memspan_):
     code, again, err = memspan_(f"{TINY} --no-figures")
     assert code == 0
     assert "nothing to do, all" in err
+    assert "The search ended: the interval lies below the shortest length allowed." in again.splitlines()
     assert f"{json.loads(first)['trainings']} trainings" in again
+
+
+def test_the_seconds_are_those_of_the_command(memspan_, monkeypatch):
+    """However long the stored trainings took."""
+    memspan_(f"{TINY} --json")
+    clock = iter([100.0, 107.25])
+    monkeypatch.setattr("memspan.cli.span.time.perf_counter", lambda: next(clock))
+    assert json.loads(memspan_(f"{TINY} --json")[1])["seconds"] == 7.25
+
+
+def test_why_a_search_ended_is_said(memspan_):
+    easy = f"{TINY} --name mine --threshold 0.02"  # solved by chance
+    ended = "the next round could exceed the budget"
+    assert json.loads(memspan_(f"{easy} --json")[1])["ended"] == ended
+    assert f"The search ended: {ended}." in memspan_(f"{easy} --no-figures")[1].splitlines()
+    assert f"finished: {ended}" in memspan_("study status mine")[1]
 
 
 def test_a_larger_budget_continues(memspan_, tmp_path):
@@ -58,7 +76,7 @@ def test_a_larger_budget_continues(memspan_, tmp_path):
 
 def test_a_search_is_listed_and_shown_like_a_study(memspan_):
     _, out, _ = memspan_(TINY)
-    answer = out.splitlines()[-2]
+    answer = out.splitlines()[-3]
     _, listed, _ = memspan_("store ls")
     assert "search" in listed
     assert answer in memspan_("study show")[1]
@@ -134,12 +152,14 @@ def test_where_every_training_fails_that_is_said(memspan_, monkeypatch):
     assert code == 1
     assert [found[name] for name in ("span", "low", "fits")] == [None] * 3
     assert (found["share"], found["level"]) == (0.5, 0.95)
+    assert (found["trainings"], found["ended"]) == (4, "the machine failed in every training of the last round")
     code, out, _ = memspan_(TINY)
     assert code == 1
     lines = out.splitlines()
     assert "A trial failed: MemoryError: no room" in lines
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "No training has run to its end, so there is no answer yet.",
+        "The search ended: the machine failed in every training of the last round.",
         f"memspan {TINY} --retry-failed",
     ]
 
@@ -153,8 +173,8 @@ def test_rounds_are_events_for_other_programs(memspan_):
     finished = [trial for event in events if event["event"] == "finished" for trial in event["trials"]]
     assert sum(event["trials"] for event in begun) == len(finished) > 0
     (first,) = begun[0]["searches"]
-    assert (first["name"], first["span"], first["next"].split(", ")[0]) == ("mine", "–", "4")
-    assert begun[1]["searches"][0]["span"] != "–"
+    assert (first["name"], first["span"], first["next"]) == ("mine", None, [4, 6])
+    assert isinstance(begun[1]["searches"][0]["high"], float)
     assert events[-1]["complete"] is True
 
 
@@ -175,7 +195,13 @@ def test_a_search_is_no_study_to_resume(memspan_):
         ("--cell rnn,gru", "--cell must be one value; `memspan compare` takes several"),
         (
             "--budget lots",
-            "--budget must be a number of trainings, such as 160, or of time steps, such as 20Msteps",
+            "--budget must be a whole number of trainings, such as 160, or of time steps, such as 20Msteps",
+        ),
+        ("--budget 1.5", "--budget must be a whole number"),
+        ("--budget 8", "--budget must be at least 16, the trainings of the first round, got 8"),
+        (
+            "--budget 9ksteps",
+            "--budget must be at least 198,000 time steps, the most that the first round",
         ),
         ("--budget 0", "--budget must be"),
         ("--width 0", "--width must be"),

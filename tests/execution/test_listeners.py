@@ -317,10 +317,26 @@ def test_several_searches_say_how_many_are_found(make_trial, capsys):
             tell(event)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "span: 2 searches, round 1: 8 trainings; 2 of 2 spans are not yet precise enough"
-    assert lines[-1] == "span: 2 searches, round 2: 4 trainings; 1 of 2 spans are not yet precise enough"
+    second = path.paths.paths[0].rounds[1]
+    lengths = ", ".join(f"{group.length}" for group in second.groups)
+    assert lines[1:] == [
+        "span: 2 searches, round 2: 4 trainings; 1 of 2 spans are not yet precise enough",
+        f"span: mine 0: {path.paths.paths[0].rounds[0].estimate.short}, next T={lengths}",
+    ]
     tally = SearchTally(path.begun())
     assert "1 of 2 spans found" in tally.line
     assert tally.state_of(1)[1] == "found"
+
+
+def test_of_many_searches_some_spans_are_shown(make_trial, capsys):
+    path = Path(*(SEARCH.with_(seed=seed) for seed in range(6)))
+    with listening("lines") as tell:
+        for event in path.events(make_trial, 2):
+            tell(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("span: 6 searches, round 1: ")
+    assert [line.partition(":")[2].partition(":")[0] for line in lines[2:6]] == [f" mine {k}" for k in range(4)]
+    assert lines[6:] == ["span: and 2 more searches"]
 
 
 def test_a_search_that_is_done_says_so(make_trial, capsys):
@@ -339,10 +355,23 @@ def test_json_of_a_search_has_the_span_so_far(make_trial, capsys):
         tell(path.begun())
     first, finished, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["event"], first["round"], first["trials"]) == ("searching", 1, 4)
-    assert (first["searches"][0]["name"], first["searches"][0]["span"]) == ("mine 0", "–")
+    lengths = [group.length for group in Path(SEARCH).paths.paths[0].ask()]
+    assert first["searches"] == [{"name": "mine 0", "span": None, "low": None, "high": None, "next": lengths}]
     assert len(finished["trials"]) == 4
     assert (second["round"], second["trials"]) == (2, 4)
-    assert second["searches"][0]["span"] == path.paths.paths[0].estimate.short
+    found = path.paths.paths[0].estimate
+    (search,) = second["searches"]
+    assert (search["span"], search["low"], search["high"]) == (found.span, found.low, found.high)
+    assert found.span is not None
+
+
+def test_json_of_a_search_that_has_ended_counts_its_rounds(make_trial, capsys):
+    path = Path(SEARCH.with_(budget="8"))
+    assert len([*path.events(make_trial, 2)]) == 4
+    with listening("json") as tell:
+        tell(path.begun())
+    event = json.loads(capsys.readouterr().out)
+    assert (event["round"], event["trials"], event["searches"][0]["next"]) == (2, 0, [])
 
 
 @pytest.mark.parametrize("several", [False, True])

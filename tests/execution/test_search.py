@@ -109,6 +109,20 @@ def test_of_a_configuration_the_span_is_found_with_the_same_search(alone):
     assert_same(found, alone)
 
 
+def test_the_configuration_is_not_contradicted():
+    for field, value, got in (("cell", "gru", "'gru'"), ("hidden", 4, "4")):
+        with pytest.raises(InvalidArgument) as caught:
+            find_span(ONE, **{field: value})
+        assert str(caught.value) == f"{field} must be given in the configuration, and not beside it, got {got}"
+
+
+def test_a_budget_too_small_for_the_first_round_is_refused_before_anything_is_stored(store):
+    for budget, least in (("3", "4, the trainings"), ("399 steps", "400 time steps, the most that")):
+        with pytest.raises(InvalidArgument, match=rf"^budget must be at least {least}"):
+            run(SEARCH.with_(budget=budget), store)
+    assert not store.exists()
+
+
 @pytest.mark.parametrize("make", [lambda pool: pool, lambda pool: lambda: pool], ids=["one", "what makes one"])
 def test_any_executor_will_do(alone, make):
     with ThreadPoolExecutor(1) as pool:
@@ -121,6 +135,14 @@ def test_two_processes_find_the_same(alone, store):
     assert_same(found, alone)
     assert {trial.worker for trial in found.trials}.isdisjoint({trial.worker for trial in alone.trials})
     assert multiprocessing.active_children() == []
+    assert heard[-1] == Ended(True)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_finds_the_same(alone, store, dask):
+    found, heard = run(SEARCH, store, scheduler=dask.address)
+    assert_same(found, alone)
+    assert {trial.worker for trial in found.trials}.isdisjoint({trial.worker for trial in alone.trials})
     assert heard[-1] == Ended(True)
 
 
@@ -176,13 +198,20 @@ def test_what_is_stored_is_not_trained_again(store, monkeypatch):
     assert store.read_bytes() == before
 
 
-@pytest.mark.parametrize("fields", [{"budget": "32"}, {"width": 0.02, "budget": "28"}, {"budget": "9k steps"}])
+MORE = [
+    *({"budget": "32"}, {"width": 0.02, "budget": "28"}, {"budget": "20k steps"}),
+    {"level": 0.99, "budget": "28"},
+]
+
+
+@pytest.mark.parametrize("fields", MORE)
 def test_a_search_that_is_to_be_more_precise_goes_on(store, alone, fields):
     run(SEARCH, store)
     more = SEARCH.with_(**fields)
     found, heard = run(more, store)
     assert_same(found, run(more)[0])
-    assert found.path.rounds[: len(alone.path.rounds)] == alone.path.rounds
+    trained = [(one.groups, one.answers) for one in found.path.rounds]
+    assert trained[: len(alone.path.rounds)] == [(one.groups, one.answers) for one in alone.path.rounds]
     assert sorted([*ran(heard), *everything(alone.trials)]) == sorted(everything(found.trials))
     assert ran(heard)
     with Store(store) as opened:
@@ -211,10 +240,10 @@ def test_trials_that_no_search_asked_for_change_nothing(store, alone, make_trial
     assert Key(0, 39, 0) not in ran(heard)
 
 
-@pytest.mark.parametrize("field", ["share", "level", "groups", "repetitions", "first_length", "longest"])
+@pytest.mark.parametrize("field", ["share", "groups", "repetitions", "first_length", "longest"])
 def test_another_path_is_another_search(store, field):
     run(SEARCH.with_(name="mine", budget="8"), store)
-    other = {"share": 0.9, "level": 0.5, "groups": 3, "repetitions": 3, "first_length": 3, "longest": 41}[field]
+    other = {"share": 0.9, "groups": 3, "repetitions": 3, "first_length": 3, "longest": 41}[field]
     with pytest.raises(AnotherStudy, match=rf"^Search 'mine' exists with other settings \({field}: .*, now "):
         run(SEARCH.with_(name="mine", **{field: other}), store)
 
@@ -475,7 +504,8 @@ def test_a_span_is_that_of_a_configuration(configuration):
     ("options", "message"),
     [
         ({"width": 0}, "width must be above 0, got 0"),
-        ({"budget": "much"}, "budget must be a number of trainings"),
+        ({"budget": "much"}, "budget must be a whole number of trainings"),
+        ({"retry_failed": "yes"}, "retry_failed must be True or False"),
         ({"lengths": 3}, "Unknown field 'lengths'."),
         ({"workers": -1}, "workers must be a whole number of at least 0"),
         ({"progress": "loud"}, "progress must be one of auto, bar, notebook, lines, json, none, got 'loud'"),

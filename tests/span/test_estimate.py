@@ -155,6 +155,7 @@ def test_nothing_is_extrapolated(counts):
             "T50 is at least 10 steps (95 %), from 20 trainings at 2 lengths",
         ),
         (([5, 10], [0, 0], 10), "below 5", "T50 is below 5 steps (95 %), from 20 trainings at 2 lengths"),
+        (([1, 2], [0, 0], 10), "below 1", "T50 is below 1 step (95 %), from 20 trainings at 2 lengths"),
         (([5], [1], 1), "unknown", "T50 is unknown (95 %), from 1 training at 1 length"),
         (([5, 10, 20], [8, 8, 3], 8), "19.1 [at least 10.8]", "T50 = 19.1 steps [at least 10.8] (95 %), from 24"),
         (([10, 20, 40], [5, 0, 0], 8), "11.3 [below 18.5]", "T50 = 11.3 steps [below 18.5] (95 %), from 24"),

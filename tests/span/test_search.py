@@ -11,10 +11,11 @@ from memspan.span import Answer, Ended, Group, Likelihood, SpanSearch
 UPDATES = 1000
 
 
-def machine(span, slope=8.0, lapse=0.0, failing=0.0, seed=0):
+def machine(span, slope=8.0, lapse=0.0, failing=0.0, seed=0, more=0):
     """Trainings whose results are functions of length and repetition, as they are in a study.
 
-    `lapse` is the probability that a training fails to solve any length, `failing` that the machine fails.
+    `lapse` is the probability that a training fails to solve any length, `failing` that the machine fails. A
+    sequence has `more` time steps than its length.
     """
 
     def train(groups):
@@ -25,7 +26,8 @@ def machine(span, slope=8.0, lapse=0.0, failing=0.0, seed=0):
                 luck, speed, health = np.random.default_rng([seed, length, repetition]).random(3)
                 solved = bool(luck < p)
                 updates = 1 + int(speed * 0.2 * UPDATES) if solved else UPDATES
-                answers.append(Answer(length, repetition, None if health < failing else solved, updates * length))
+                steps = updates * (length + more)
+                answers.append(Answer(length, repetition, None if health < failing else solved, steps))
         return answers
 
     return train
@@ -55,7 +57,7 @@ def asked(search):
 SETTINGS = st.fixed_dictionaries(
     {
         "share": st.sampled_from([0.5, 0.8]),
-        "budget": st.integers(1, 60),
+        "budget": st.integers(20, 60),  # enough for every first round
         "groups": st.integers(1, 5),
         "repetitions": st.integers(1, 5),
         "start": st.integers(1, 60),
@@ -196,14 +198,16 @@ def test_limits_only_decide_where_the_path_ends(arguments, train, data):
             [
                 {"width": 0.3, "budget": 60},
                 {"width": 0.02, "budget": 30},
-                {"width": 0.02, "budget": 60, "most_steps": 200_000},
+                {"width": 0.02, "budget": 60, "level": 0.7},
+                {"width": 0.02, "budget": 60, "most_steps": 10**7, "most_updates": UPDATES},
             ]
         )
     )
     wide = followed(SpanSearch(**arguments, **limit), train)
-    assert narrow.rounds[: len(wide.rounds)] == wide.rounds
+    for one, other in zip(narrow.rounds, wide.rounds, strict=False):
+        assert (one.groups, one.answers) == (other.groups, other.answers)
     assert wide.ended
-    assert len(wide.rounds) < len(narrow.rounds) or wide.ask() == narrow.ask() == []
+    assert len(wide.rounds) <= len(narrow.rounds)
 
 
 # What is asked for
@@ -253,34 +257,47 @@ def test_the_sums_are_those_of_the_answers(arguments, train):
 
 
 @few
-@given(SETTINGS, MACHINES, st.integers(10**4, 10**6))
-def test_time_steps_stay_within_their_limit_once_a_training_took_all_updates(arguments, train, most):
-    search, bounded = SpanSearch(**arguments, most_steps=most), False
-    while groups := search.ask():
-        answers = train(groups)
-        search.tell(answers)
-        assert not bounded or search.steps <= most
-        bounded = bounded or any(answer.steps == UPDATES * answer.length for answer in answers)
+@given(SETTINGS, MACHINES, st.integers(0, 10**7))
+def test_time_steps_stay_within_their_limit(arguments, train, more):
+    first = sum(group.count * group.length for group in SpanSearch(**arguments).ask()) * UPDATES
+    limits = {"most_steps": first + more, "most_updates": UPDATES}
+    search = followed(SpanSearch(**arguments, **limits), train)
+    assert search.rounds
+    assert search.steps <= first + more
 
 
-def test_the_limit_of_time_steps_is_not_kept_too_strictly():
-    """A round begins if it fits exactly."""
+def test_a_round_begins_if_its_most_time_steps_just_fit():
     first = followed(SpanSearch(), cliff(7), rounds=1)
     most = first.steps + UPDATES * sum(group.count * group.length for group in first.ask())
-    assert followed(SpanSearch(most_steps=most), cliff(7), rounds=1).ask() == first.ask()
-    assert followed(SpanSearch(most_steps=most - 1), cliff(7), rounds=1).ended == Ended.BUDGET
+    for limit, ended in ((most, ""), (most - 1, Ended.BUDGET)):
+        search = SpanSearch(most_steps=limit, most_updates=UPDATES)
+        assert followed(search, cliff(7), rounds=1).ended == ended
 
 
-def test_the_limit_of_time_steps_remembers_the_longest_training():
-    """Its steps need not be a multiple of its length, because a sequence may have more steps."""
-    slow = Answer(4, 0, True, 1000 * 4 + 1)
-    first = 4 * 10 + slow.steps
-    second = 6 * 10 * 2
-    third = 9 * 1001 * 2
-    for most, ends in ((first + second + third, False), (first + second + third - 1, True)):
-        search = SpanSearch(groups=1, repetitions=2, most_steps=most)
-        search.tell([slow, Answer(4, 1, True, 40)])
-        assert told(search, 2).ended == (Ended.BUDGET if ends else "")
+def test_a_sequence_may_have_more_time_steps_than_its_length():
+    for most, ended in ((9 * 2 * (24 + 26), ""), (9 * 2 * (24 + 26) - 1, Ended.BUDGET)):
+        limits = {"most_steps": most, "most_updates": 9}
+        search = SpanSearch(groups=1, repetitions=2, steps_of=lambda length: length + 20, **limits)
+        search.tell([Answer(4, 0, True, 9 * 24), Answer(4, 1, True, 9 * 24)])
+        assert search.ended == ended
+
+
+def test_between_whole_lengths_the_steps_are_interpolated():
+    search = SpanSearch(steps_of=lambda length: length + 20, shortest=2, longest=50)
+    lengths = np.array([2.0, 2.5, 3.0, 1.0, 100.0])
+    assert search._sequence_steps(lengths).tolist() == [22, 22.5, 23, 22 / 2, 70 * 2]
+    assert np.array_equal(SpanSearch()._sequence_steps(lengths), lengths)
+
+
+def test_the_less_the_cost_grows_with_the_length_the_longer_the_lengths():
+    means = []
+    for more in (0, 20):
+        search = SpanSearch(groups=8, steps_of=lambda length, more=more: length + more)
+        search = followed(search, machine(12.0, slope=3.0, more=more), rounds=1)
+        lengths = [group.length for group in search.ask() for _ in range(group.count)]
+        assert len(set(lengths)) > 4  # after the ladder
+        means.append(np.mean(np.log(lengths)))
+    assert means[0] < means[1]
 
 
 def test_no_limits():
@@ -352,7 +369,6 @@ def test_it_ends_with_the_budget():
     search = followed(SpanSearch(width=1e-6, budget=50), machine(100.0, slope=3.0))
     assert search.ended == Ended.BUDGET
     assert 34 < search.trainings <= 50
-    assert followed(SpanSearch(budget=15), cliff(20)).rounds == ()
     assert len(followed(SpanSearch(budget=16), cliff(20)).rounds) == 1
 
 
@@ -421,8 +437,10 @@ def test_numbers_of_numpy_are_numbers():
         *[("share", value) for value in (0, 1, "half", math.nan)],
         *[("level", value) for value in (0.0, 1.0, None)],
         *[("width", value) for value in (0, -0.1, math.inf)],
-        *[("budget", value) for value in (0, 1.5, "160")],
+        *[("budget", value) for value in (0, 1.5, 15, "160")],
         *[("most_steps", value) for value in (0, 1e6)],
+        *[("most_updates", value) for value in (0, 1.5)],
+        ("steps_of", 20),
         *[
             (name, value)
             for name in ("groups", "repetitions", "start", "shortest", "longest")
@@ -434,6 +452,21 @@ def test_wrong_arguments_are_refused(name, value):
     with pytest.raises(InvalidArgument) as caught:
         SpanSearch(**{name: value})
     assert caught.value.name == name
+
+
+def test_a_budget_has_room_for_the_first_round():
+    assert SpanSearch(budget=16).ask()
+    with pytest.raises(
+        InvalidArgument, match=r"^budget must be at least 16, the trainings of the first round, got 15"
+    ):
+        SpanSearch(budget=15)
+    first = 4 * (4 + 6 + 9 + 14)
+    assert SpanSearch(most_steps=10 * first, most_updates=10).ask()
+    rule = r"^budget must be at least 1,320 time steps, the most that the first round can take, got 1,319$"
+    with pytest.raises(InvalidArgument, match=rule):
+        SpanSearch(most_steps=10 * first - 1, most_updates=10)
+    with pytest.raises(InvalidArgument, match=r"^most_updates must be given with most_steps, got None"):
+        SpanSearch(most_steps=10**9)
 
 
 def test_the_lengths_allowed_are_some():

@@ -44,6 +44,13 @@ def test_trials_are_put_in_order(mixed):
     assert [trial.repetition for trial in mixed.of_length(20)] == [0, 1, 2]
 
 
+def test_counts_are_those_of_trials_that_did_not_fail(make_trial):
+    trials = [make_trial(4), make_trial(4, 1, "failed"), make_trial(6, 0, "unsolved"), make_trial(9, 0, "failed")]
+    study = Study(lengths=(4, 6, 9), repetitions=2)
+    assert StudyResult.of(study, trials).counts() == ([4, 6], [1, 0], [1, 1])
+    assert StudyResult.of(study, []).counts() == ([], [], [])
+
+
 def test_a_summary_counts_solved_among_those_that_ran(mixed):
     first, second, third = mixed.summaries()
     assert (first.length, first.share.solved, first.share.trials) == (5, 3, 3)

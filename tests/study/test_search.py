@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memspan import InvalidArgument, Search, Study
-from memspan.span.search import Answer
+from memspan.span import Answer
 from memspan.study.configuration import Configuration
 from memspan.study.experiment import LONGEST_NAME
 from memspan.study.identity import (
@@ -25,7 +25,6 @@ from memspan.study.study import MOST_TRIALS
 
 OTHERS = {
     "share": 0.9,
-    "level": 0.5,
     "groups": 3,
     "repetitions": 2,
     "first_length": 7,
@@ -145,6 +144,7 @@ def test_a_search_is_read_from_a_file(tmp_path):
         ("1 training", 1, None),
         ("160 trainings", 160, None),
         ("1.5k", 1500, None),
+        ("2.3M", 2_300_000, None),
         ("1e3 trainings", 1000, None),
         (" 24 ", 24, None),
         ("20Msteps", None, 20_000_000),
@@ -164,6 +164,7 @@ def test_a_budget_is_trainings_or_time_steps(text, trainings, steps):
     "text",
     [
         *("", "0", "-5", "much", "10 000", "1,000", "20m steps", "20 Mtrainings steps", "0.4", "steps", "0x10"),
+        *("1.5", "2.5 trainings", "0.0001k steps", "1.00001e3"),
         *("١٦", "1e30", "1e999999", "1" * 5000, str(MOST_TRIALS + 1), "1e19 steps", "1e999999steps"),
         *(None, {}, b"16", float("inf"), float("nan")),
     ],
@@ -171,7 +172,7 @@ def test_a_budget_is_trainings_or_time_steps(text, trainings, steps):
 def test_other_budgets_are_refused(text):
     with pytest.raises(InvalidArgument) as caught:
         Search(budget=text)
-    rule = "a number of trainings, such as 160, or of time steps, such as 20Msteps"
+    rule = "a whole number of trainings, such as 160, or of time steps, such as 20Msteps"
     assert str(caught.value).startswith(f"budget must be {rule}, got ")
     assert len(str(caught.value)) < 300
 
@@ -180,6 +181,37 @@ def test_other_budgets_are_refused(text):
 def test_any_number_of_trainings_is_a_budget(number):
     assert Budget.of(f"{number}") == Budget.of(f"{number} trainings") == (number, None)
     assert Budget.of(f"{number}k steps") == (None, 1000 * number)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"budget": 15}, "at least 16, the trainings of the first round, got 15"),
+        ({"budget": 5, "groups": 3, "repetitions": 2}, "at least 6, the trainings of the first round, got 5"),
+        (
+            {"budget": "131ksteps", "updates": 1000},  # 4 trainings at 4, 6, 9 and 14
+            "at least 132,000 time steps, the most that the first round can take, got 131,000",
+        ),
+        (
+            {"budget": "45 steps", "updates": 2, "task": "square-wave/km2024", "groups": 1, "repetitions": 1},
+            "at least 48 time steps, the most that the first round can take, got 45",
+        ),
+    ],
+)
+def test_a_budget_too_small_for_the_first_round_is_refused(fields, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Search(**fields).new_search()
+    assert str(caught.value) == f"budget must be {message}"
+    assert caught.value.name == "budget"
+
+
+def test_a_search_counts_the_time_steps_of_its_task():
+    """A training at a delay of T takes T + 20 time steps an update."""
+    fields = {"task": "square-wave/km2024", "updates": 100, "groups": 1, "repetitions": 1, "first_length": 10}
+    for budget, ends in ((100 * (30 + 35), False), (100 * (30 + 35) - 1, True)):
+        path = Search(**fields, budget=f"{budget} steps").new_search()
+        path.tell([Answer(10, 0, True, 100 * 30)])
+        assert bool(path.ended) == ends
 
 
 def test_a_budget_ends_a_search():
@@ -210,18 +242,20 @@ def test_a_search_without_a_name_gets_one_of_its_own():
         assert default_name(Search(**{field: value})) != name, field
 
 
-@pytest.mark.parametrize("fields", [{"width": 0.2}, {"budget": "8"}, {"keep_weights": 0}, {"budget": "1Msteps"}])
+@pytest.mark.parametrize(
+    "fields", [{"width": 0.2}, {"level": 0.5}, {"budget": "8"}, {"keep_weights": 0}, {"budget": "1Msteps"}]
+)
 def test_what_only_ends_a_search_is_no_part_of_its_name(fields):
     assert default_name(Search(**fields)) == default_name(Search())
 
 
 def test_a_default_that_is_given_makes_the_same_name():
-    every = {name: getattr(Search(), name) for name in (*OTHERS, "width", "budget", "hidden", "seed")}
+    every = {name: getattr(Search(), name) for name in (*OTHERS, "width", "level", "budget", "hidden", "seed")}
     assert default_name(Search(**every)) == default_name(Search())
 
 
 def test_a_search_is_restored_from_what_is_stored_of_it():
-    search = Search(**OTHERS, cell="gru", width=0.3, budget="2ksteps", keep_weights=2)
+    search = Search(**OTHERS, cell="gru", width=0.3, level=0.9, budget="2ksteps", keep_weights=2)
     text = specified(search)["specification"]
     assert json.loads(text)["kind"] == "search"
     assert restored(text, "mine") == search.with_(name="mine")
@@ -230,7 +264,9 @@ def test_a_search_is_restored_from_what_is_stored_of_it():
     assert restored(json.dumps(named)) == Study()
 
 
-@pytest.mark.parametrize("fields", [{"width": 0.2}, {"budget": "8"}, {"keep_weights": 0}, {"longest": 9}])
+@pytest.mark.parametrize(
+    "fields", [{"width": 0.2}, {"level": 0.5}, {"budget": "8"}, {"keep_weights": 0}, {"longest": 9}]
+)
 def test_the_checksum_covers_every_field(fields):
     assert specified(Search(**fields))["hash"] != specified(Search())["hash"]
 
@@ -239,8 +275,10 @@ def test_the_configuration_of_a_search_is_that_of_a_study():
     assert canonical(Search(hidden=7, width=0.3).configuration) == canonical(Study(hidden=7).configuration)
 
 
-@pytest.mark.parametrize("fields", [{"width": 0.01}, {"width": 1}, {"budget": "8"}, {"budget": "9 steps"}])
-def test_width_and_budget_continue_a_search(fields):
+@pytest.mark.parametrize(
+    "fields", [{"width": 0.01}, {"width": 1}, {"level": 0.5}, {"budget": "8"}, {"budget": "9 steps"}]
+)
+def test_width_level_and_budget_continue_a_search(fields):
     old, new = Search(keep_weights=2), Search(**fields)
     demand_contained(old, new, "mine")
     grown = grown_by(old, new)

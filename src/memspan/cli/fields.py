@@ -1,4 +1,4 @@
-"""Options made from the fields of a study or search, with the type, choices, default and description of each."""
+"""Options made from the fields of a study, search or comparison: type, choices, default, description of each."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -19,7 +19,7 @@ def options_of(
     Parameters
     ----------
     model : type of Choices
-        `Study` or `Search`.
+        `Study`, `Search` or `Comparison`.
     fields : iterable of str, optional
         The names of some of its fields; by default all, those of `model` itself first.
     defaults : mapping of str to str, optional

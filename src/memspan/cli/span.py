@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,10 @@ def span(
     on earlier results alone. So the same command gives the same trainings and the same span on any number of
     processes, and continues after an interruption.
 
+    It ends when half of the interval is at most --width of the span, when the next round could exceed the
+    --budget, or when the span lies beyond --longest. A round could take all updates of all its trainings, so a
+    budget in time steps may end a search before it is spent.
+
     **The tanh network on the memory task:**
 
         memspan span
@@ -58,11 +63,15 @@ def span(
         TOML file of a search. Its keys are the options below, with `_` for `-`.
     json
         Print the result as JSON on standard output: `span`, `low`, `high`, `level`, `share`, `left_censored`,
-        `right_censored`, `fits`, `trainings`, `steps_trained`, `seconds`. An open end is null.
+        `right_censored`, `fits`, `trainings`, `steps_trained`, `ended`, `seconds`. An open end is null.
+        `trainings` and `steps_trained` include stored and failed trainings; `ended` says why the search ended;
+        `seconds` is the time that this command took. If all trainings failed there is no estimate, and
+        `left_censored`, `right_censored` and `fits` are null too.
     """
+    began = time.perf_counter()
     result = run(specified(Search, specification, flags), options, quiet=json)
     if json:
-        print(as_json(result))
+        print(as_json(result, time.perf_counter() - began))
     return 1 if result.failures else 0
 
 
@@ -90,15 +99,10 @@ def same_command() -> str:
     return without_passwords(shlex.join(["memspan", *sys.argv[1:]]))
 
 
-def as_json(result: SearchResult) -> str:
-    """Return the result of a search of one configuration as JSON."""
-    return json.dumps(numbers(result), allow_nan=False)
-
-
-def numbers(result: SearchResult) -> dict[str, Any]:
-    """Return the numbers of a search of one configuration; None for what is unknown if every training failed."""
+def as_json(result: SearchResult, seconds: float) -> str:
+    """Return the result of a search as JSON. What is unknown, because every training failed, is null."""
     estimate, asked = result.estimate, {"level": result.search.level, "share": result.search.share}
-    names = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits", "trainings")
+    names = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits")
     found = {name: getattr(estimate, name, asked.get(name)) for name in names}
-    seconds = sum(trial.seconds for trial in result.trials)
-    return found | {"steps_trained": result.steps_trained, "seconds": round(seconds, 3)}
+    found |= {"trainings": result.path.trainings, "steps_trained": result.steps_trained}
+    return json.dumps(found | {"ended": result.ended, "seconds": round(seconds, 3)}, allow_nan=False)

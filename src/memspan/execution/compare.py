@@ -120,6 +120,8 @@ def run_comparison(
     """Run the searches of a comparison, after those that tune it. The parameters are as in `Run`."""
     how: dict[str, Any] = {"retry_failed": retry_failed, "tell": tell}
     tuning = None
+    for search in comparison.searches():
+        search.new_search()  # refuses a budget that is too small, before anything is tuned
     if trials := comparison.tuning():
         with SearchRun([trial.search for trial in trials], store, make_team, **how) as running:
             running.run()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from memspan.execution.plan import Plan
-from memspan.span.search import SpanSearch
+from memspan.span import SpanSearch
 from memspan.study.search import Search
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial

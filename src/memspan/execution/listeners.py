@@ -1,7 +1,6 @@
 """Displays of a running study or search: bars in a terminal, lines in a log, a notebook cell, or JSON."""
 
 import json
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from memspan.errors import InvalidArgument, one_of, shown
+from memspan.execution.encoding import contents
 from memspan.execution.events import (
-    Advanced,
-    Elsewhere,
     Ended,
     Event,
     Finished,
@@ -32,14 +30,13 @@ from memspan.execution.plan import duration
 from memspan.execution.tally import SearchTally, Tally
 from memspan.runtime.notices import say
 from memspan.runtime.progress import ipython_shell, plain, surroundings
-from memspan.study.study import Key
-from memspan.study.trial import Trial
 from memspan.training.history import Outcome
 
 KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_DISPLAYS = 0.25
 MOST_LENGTHS = 16  # bars in a terminal
+MOST_SPANS = 4  # lines about several searches, in each round
 
 
 class Shown(Protocol):
@@ -117,10 +114,9 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
         self.tally = self.tally or begun(event)
-        if line := begins(event):
+        lines = [begins(event), *spans_so_far(event), remark_on(event)]
+        for line in filter(None, lines):
             self._print(line)
-        if remark := remark_on(event):
-            self._print(remark)
         if self.tally is None:
             return
         self.tally.add(event)
@@ -229,9 +225,9 @@ class Json:
     (`name`, `trials` to run, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their
     `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost`
     (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`,
-    `reason`). A search has `searching` instead of `planned`, once a round (`round`, `trials` to run, and
-    `searches` with the `name`, the `span` so far and the `next` lengths of each). NaN and infinite numbers become
-    null.
+    `reason`). A search has `searching` instead of `planned`, once a round: `round`, `trials` to run, and
+    `searches`, with the `name` of each, its `span`, `low` and `high` so far, and the list of its `next` lengths,
+    which is empty once it has ended. NaN, infinite and unknown numbers become null.
     """
 
     def __init__(self) -> None:
@@ -240,7 +236,7 @@ class Json:
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
         name = "worker-lost" if isinstance(event, WorkerLost) else type(event).__name__.lower()
-        line = {"event": name, "seconds": round(time.monotonic() - self.started, 3), **_contents(event)}
+        line = {"event": name, "seconds": round(time.monotonic() - self.started, 3), **contents(event)}
         print(json.dumps(line, allow_nan=False), flush=True)
 
     def close(self) -> None:
@@ -280,6 +276,17 @@ def _round_begins(event: Searching) -> str:
     return f"{head} at T={lengths}" + (f"; so far {event.paths[0].estimate}" if span != "–" else "")
 
 
+def spans_so_far(event: Event) -> list[str]:
+    """Return a line for some of several searches that go on: the estimate and the next lengths."""
+    if not isinstance(event, Searching) or len(event.paths) == 1 or not any(path.rounds for path in event.paths):
+        return []
+    tally = SearchTally(event)
+    going = [place for place, path in enumerate(event.paths) if not path.ended]
+    states = [(event.names[place], *tally.state_of(place)) for place in going[:MOST_SPANS]]
+    lines = [f"{plain(name)}: {span}, next T={lengths}" for name, span, lengths in states]
+    return [*lines, f"and {len(going) - MOST_SPANS} more searches"] if len(going) > MOST_SPANS else lines
+
+
 def _named_searches(event: Searching) -> str:
     return plain(event.names[0]) if len(event.names) == 1 else f"{len(event.names)} searches"
 
@@ -311,41 +318,3 @@ def remark_on(event: Event) -> str:
         failed = [trial for trial in event.trials if trial.outcome is Outcome.FAILED]
         return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
     return ""
-
-
-def _contents(event: Event) -> dict[str, Any]:
-    if isinstance(event, Planned):
-        plan = event.plan
-        done = sum(sum(counts.values()) for counts in event.done.values())
-        found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
-        return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
-    if isinstance(event, Searching):
-        tally = SearchTally(event)
-        spans = [dict(zip(("span", "next"), tally.state_of(k), strict=True)) for k in range(len(event.paths))]
-        named = [{"name": name, **span} for name, span in zip(event.names, spans, strict=True)]
-        return {"round": tally.round, "trials": len(event.keys), "searches": named}
-    if isinstance(event, Advanced):
-        return {"trials": [{**_named(key), "updates": done} for key, done in event.updates.items()]}
-    if isinstance(event, Finished):
-        return {"trials": [_brief(trial) for trial in event.trials]}
-    if isinstance(event, Elsewhere):
-        return {"trials": [_named(key) for key in event.keys]}
-    if isinstance(event, WorkerLost):
-        return {"trials": [_named(key) for key in event.keys], "reason": event.reason}
-    if isinstance(event, Waiting):
-        return {"reason": event.reason, "at_most_seconds": event.seconds}
-    if isinstance(event, Ended):
-        return {"complete": event.complete, "reason": event.reason}
-    return {}
-
-
-def _brief(trial: Trial) -> dict[str, Any]:
-    names = ("outcome", "reason", "updates", "accuracy", "loss", "seconds", "attempts", "worker", "digest")
-    numbers = {name: getattr(trial, name) for name in names}
-    plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
-    return {**_named(trial.key), **plain}
-
-
-def _named(key: Key) -> dict[str, int]:
-    """Return the fields of a key, with configurations counted from 1 as in `memspan study show` and exports."""
-    return {**key._asdict(), "configuration": key.configuration + 1}

@@ -14,9 +14,10 @@ from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import groups_in_room
 from memspan.execution.running import Run, silent, team_of
 from memspan.execution.teams import Alone, Team
-from memspan.runtime.renamed import checked_keywords
+from memspan.runtime.renamed import checked_keywords, with_new_names
 from memspan.store.entry import Entry
 from memspan.store.store import Store
+from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
 from memspan.study.identity import default_name
 from memspan.study.search import Search
@@ -33,6 +34,7 @@ def find_span(
     workers: int = 0,
     scheduler: str | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
+    retry_failed: bool = False,
     progress: bool | str = True,
     listen: Listener | None = None,
     **fields: Any,
@@ -44,10 +46,10 @@ def find_span(
     configuration : Configuration
     width : float
         Stop when half of the interval is at most this part of the span.
-    store, workers, scheduler, executor, progress, listen
+    store, workers, scheduler, executor, retry_failed, progress, listen
         As in `run_study`.
     **fields
-        Other fields of `Search`, such as `budget`, `longest` or `share`.
+        Other fields of `Search`, such as `budget`, `longest` or `share`, but none of the configuration.
 
     Returns
     -------
@@ -69,9 +71,21 @@ def find_span(
     """
     if not isinstance(configuration, Configuration):
         raise InvalidArgument("configuration", "a Configuration", shown(configuration))
+    fields = with_new_names(fields, RENAMED)
+    for name, value in fields.items():
+        if name in Configuration.model_fields:
+            raise InvalidArgument(name, "given in the configuration, and not beside it", shown(value))
     search = Search(**configuration.model_dump(exclude_unset=True), width=width, **fields)
-    where: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "executor": executor}
-    return run_search(search, store, **where, progress=progress, listen=listen)
+    return run_search(
+        search,
+        store,
+        workers=workers,
+        scheduler=scheduler,
+        executor=executor,
+        retry_failed=retry_failed,
+        progress=progress,
+        listen=listen,
+    )
 
 
 @checked_keywords()

@@ -116,7 +116,7 @@ class SearchTally(Running):
             self.searches, self.paths = event.searches, event.paths  # a comparison has others after its tuning
             self.to_do, self.ended_in_round = len(event.keys), 0
             # The paths go on before the next event, so what describes this round is read here.
-            self.round = 1 + max(len(path.rounds) for path in self.paths)
+            self.round = max(len(path.rounds) for path in self.paths) + bool(event.keys)
             self.before = sum(path.trainings for path in self.paths)
             self.found = sum(bool(path.ended) for path in self.paths)
         super().add(event)

@@ -143,6 +143,7 @@ def ours(configuration: Configuration, cost: float, options: Options) -> dict[st
     workers = 0 if options.workers == 1 else options.workers
     seed = configuration.seed + 1  # other networks than those of the searches above
     how: dict[str, Any] = {"longest": MOST, "workers": workers, "progress": options.progress}
+    how["repetitions"] = 1  # small rounds, because the cost of one search would pay for few large ones
     found = find_span(configuration.with_(seed=seed), 0.02, budget=budget, first_length=1, **how)
     estimate = found.estimate
     ends = {end: getattr(estimate, end, None) for end in ("low", "span", "high")}

@@ -2,7 +2,8 @@
 
 from memspan.span.estimate import SpanEstimate, estimate_span, read_span
 from memspan.span.likelihood import Likelihood, quantiles
-from memspan.span.search import Answer, Ended, Group, Round, SpanSearch, Summary
+from memspan.span.rounds import Answer, Ended, Group, Round, Summary
+from memspan.span.search import SpanSearch
 from memspan.span.shares import SolvedShare, longest_solved
 
 __all__ = [

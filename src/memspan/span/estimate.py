@@ -1,5 +1,6 @@
 """The span: the length that is solved with probability one half, say, as one number with an interval."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,31 +95,36 @@ class SpanEstimate:
     @property
     def short(self) -> str:
         """`24.7 [18.4, 36.2]`, `31 [at least 18.4]`, `at least 182`, `below 5` or `unknown`, for tables."""
-        return self._text("")
+        return self._text(str)
 
     def __str__(self) -> str:
         """`T50 = 24.7 steps [18.4, 36.2] (95 %), from 40 trainings at 4 lengths`, or what else can be said."""
-        text = self._text(" steps")
+        text = self._text(_in_steps)
         text = f"{self.name} {'is' if self.span is None else '='} {text} ({100 * self.level:g} %)"
         trainings, lengths = _many(self.trainings, "training"), _many(len(self.lengths), "length")
         text = f"{text}, from {trainings} at {lengths}"
         return text if self.fits else f"{text}; no smooth curve fits these counts"
 
-    def _text(self, unit: str) -> str:
+    def _text(self, with_unit: Callable[[str], str]) -> str:
         low, high = (None if end is None else _digits(end) for end in (self.low, self.high))
         if self.span is None:
             if low is not None:
-                return f"at least {low}{unit}"
-            return "unknown" if high is None else f"below {high}{unit}"
+                return f"at least {with_unit(low)}"
+            return "unknown" if high is None else f"below {with_unit(high)}"
+        span = with_unit(_digits(self.span))
         if low is None or high is None:
             bound = f"at least {low}" if low is not None else f"below {high}" if high is not None else "no bounds"
-            return f"{_digits(self.span)}{unit} [{bound}]"
-        return f"{_digits(self.span)}{unit} [{low}, {high}]"
+            return f"{span} [{bound}]"
+        return f"{span} [{low}, {high}]"
 
 
 def _digits(length: float) -> str:
     """Return a length with three digits, or as a whole number."""
     return f"{length:.3g}" if length < 1000 else f"{length:.0f}"
+
+
+def _in_steps(digits: str) -> str:
+    return f"{digits} step" + "s" * (digits != "1")
 
 
 def _many(count: int, noun: str) -> str:

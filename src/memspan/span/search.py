@@ -20,92 +20,25 @@ curve. The benchmark `span_search.py` compares other rules.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable
 from math import ceil, floor
-from typing import NamedTuple
 
 import numpy as np
 
-from memspan.errors import InvalidArgument, real_number, shown, truth, whole_number
+from memspan.errors import InvalidArgument, real_number, shown, whole_number
 from memspan.span.estimate import SpanEstimate, read_span
 from memspan.span.likelihood import Likelihood, quantiles
+from memspan.span.rounds import MOST_STEPS, Answer, Ended, Group, Round, Summary, checked, summary_of
 
 FACTOR = 1.5  # from one length of the ladder to the next
 FOOT, RUNGS = 4, 2  # groups in the first round of the ladder, and in each of its other rounds
-MOST_STEPS = 2**63 - 1
-
-
-class Group(NamedTuple):
-    """Trainings to run: the repetitions `first`, ..., `first + count - 1` of a length."""
-
-    length: int
-    first: int
-    count: int  # type: ignore[assignment]  # tuple has a method of that name
-
-
-class Answer(NamedTuple):
-    """A training that has ended.
-
-    `solved` is None if the machine failed: then it says nothing about the length. `steps` are the time steps
-    trained: updates times the steps of a sequence.
-    """
-
-    length: int
-    repetition: int
-    solved: bool | None
-    steps: int
-
-
-class Summary(NamedTuple):
-    """The answers of a round about one length; `steps` are also those of trainings in which the machine failed."""
-
-    solved: int
-    trials: int
-    steps: int
-
-
-class Ended(StrEnum):
-    """Why a search has ended."""
-
-    WIDTH = "the interval is as narrow as asked for"
-    NEIGHBOURS = "the interval lies between two neighbouring whole lengths"
-    LONGEST = "the interval lies beyond the longest length allowed"
-    SHORTEST = "the interval lies below the shortest length allowed"
-    BUDGET = "the next round could exceed the budget"
-    FAILED = "the machine failed in every training of the last round"
-
-
-@dataclass(frozen=True)
-class Round:
-    """A round of a search.
-
-    Attributes
-    ----------
-    groups : tuple of Group
-        What was asked for.
-    answers : dict of int to Summary
-        What was told, for each length.
-    estimate : SpanEstimate or None
-        The span, given this round and those before it; None as long as no training has counted.
-    """
-
-    groups: tuple[Group, ...]
-    answers: dict[int, Summary]
-    estimate: SpanEstimate | None
-
-    @property
-    def counts(self) -> dict[int, tuple[int, int]]:
-        """For each length: how many trainings of this round solved it, of how many that count."""
-        return {length: (told.solved, told.trials) for length, told in self.answers.items() if told.trials}
 
 
 class SpanSearch:
     """Rounds of trainings until the interval of the span is narrow enough.
 
-    `width`, `budget` and `most_steps` decide where the rounds end, and nothing else. So a search with a smaller
-    width begins with the rounds of one with a larger width, and stored trainings are used again.
+    `width`, `level`, `budget` and `most_steps` decide where the rounds end, and nothing else. So a search with a
+    smaller width begins with the rounds of one with a larger width, and stored trainings are used again.
 
     Parameters
     ----------
@@ -118,9 +51,13 @@ class SpanSearch:
     budget : int or None
         The most trainings, including those in which the machine fails; None for no limit. It is never exceeded.
     most_steps : int or None
-        The most time steps trained; None for no limit. No round begins that could exceed them if each of its
-        trainings took as many updates as the longest one so far. So they are not exceeded once any training has
-        gone on to its last update.
+        A budget in time steps trained; None for no limit. It is never exceeded: no round begins that could exceed
+        it if each of its trainings went on to the last update.
+    most_updates : int or None
+        The last update of a training. A budget in time steps needs it, and nothing else does.
+    steps_of : callable
+        Takes a length, and returns the time steps of a sequence; by default the length itself. Only allowed
+        lengths are passed.
     groups : int
         A round has at most this many groups, which can be trained at the same time.
     repetitions : int
@@ -133,7 +70,8 @@ class SpanSearch:
     Raises
     ------
     InvalidArgument
-        If an argument is of another kind, or `shortest` is above `longest`.
+        If an argument is of another kind, `shortest` is above `longest`, or a budget is too small for the first
+        round.
 
     Examples
     --------
@@ -153,6 +91,8 @@ class SpanSearch:
         width: float = 0.1,
         budget: int | None = 160,
         most_steps: int | None = None,
+        most_updates: int | None = None,
+        steps_of: Callable[[int], int] = int,
         groups: int = 4,
         repetitions: int = 4,
         start: int = 4,
@@ -163,15 +103,22 @@ class SpanSearch:
         self.level = real_number("level", level, above=0, below=1)
         self.width = real_number("width", width, above=0)
         self.budget = None if budget is None else whole_number("budget", budget)
-        self.most_steps = None if most_steps is None else _steps("most_steps", most_steps, least=1)
+        self.most_steps = None if most_steps is None else whole_number("most_steps", most_steps, most=MOST_STEPS)
+        self.most_updates = None if most_updates is None else whole_number("most_updates", most_updates)
+        if self.most_steps is not None and self.most_updates is None:
+            raise InvalidArgument("most_updates", "given with most_steps", None)
+        if not callable(steps_of):
+            raise InvalidArgument("steps_of", "a callable that takes a length", shown(steps_of))
+        self._steps_of = steps_of
         self.groups, self.repetitions = whole_number("groups", groups), whole_number("repetitions", repetitions)
         self.shortest, self.longest = whole_number("shortest", shortest), whole_number("longest", longest)
         if self.shortest > self.longest:
             raise InvalidArgument("shortest", f"at most the longest length, {self.longest}", self.shortest)
         self.start = self._allowed(whole_number("start", start))
         self._rounds: list[Round] = []
-        self._most_updates = 0  # of a training so far: time steps over its length
-        self._lengths, self._steps = Counter[bool](), Counter[bool]()  # sums over solved and unsolved trainings
+        # Sums over solved and unsolved trainings: the time steps of one sequence, and those trained.
+        self._one_each, self._steps = Counter[bool](), Counter[bool]()
+        self._demand_budget(self._groups(None))
         self._prepare(None)
 
     def ask(self) -> list[Group]:
@@ -192,14 +139,13 @@ class SpanSearch:
             If a training is missing, occurs twice or was not asked for, or if an answer is of another kind. Then
             nothing was told.
         """
-        told = [_checked(answer) for answer in answers]
+        told = [checked(answer) for answer in answers]
         self._match(told)
-        summaries = {group.length: _summary(told, group.length) for group in self._next}
+        summaries = {group.length: summary_of(told, group.length) for group in self._next}
         counts = self._counts(summaries)
-        self._most_updates = max([self._most_updates, *(-(-answer.steps // answer.length) for answer in told)])
         for answer in told:
             if answer.solved is not None:
-                self._lengths[answer.solved] += answer.length
+                self._one_each[answer.solved] += self._steps_of(answer.length)
                 self._steps[answer.solved] += answer.steps
         likelihood = self._likelihood(counts) if counts else None
         estimate = None if likelihood is None else read_span(likelihood, self.level)
@@ -264,14 +210,19 @@ class SpanSearch:
 
     def _prepare(self, likelihood: Likelihood | None) -> None:
         """Decide on the next round, and whether the search ends before it."""
+        groups = self._groups(likelihood)
+        self._ended = self._reason(groups)
+        self._next = () if self._ended else groups
+
+    def _groups(self, likelihood: Likelihood | None) -> tuple[Group, ...]:
+        """Return the groups of the next round, by length. Equal lengths are one group."""
         trained = Counter[int]()
         for each in self._rounds:
             for group in each.groups:
                 trained[group.length] += group.count
         wanted = Counter(map(self._allowed, self._wanted(likelihood)))
-        groups = [Group(length, trained[length], self.repetitions * times) for length, times in wanted.items()]
-        self._ended = self._reason(groups)
-        self._next = () if self._ended else tuple(sorted(groups))
+        groups = (Group(length, trained[length], self.repetitions * times) for length, times in wanted.items())
+        return tuple(sorted(groups))
 
     def _wanted(self, likelihood: Likelihood | None) -> np.ndarray:
         """Return a length for each group of the next round."""
@@ -293,7 +244,17 @@ class SpanSearch:
 
     def _weights(self, likelihood: Likelihood) -> np.ndarray:
         """Return how densely the lengths exp(tau) are to be trained."""
-        return np.sqrt(likelihood.posterior / (np.exp(likelihood.tau) * self._updates(likelihood)))
+        steps = self._sequence_steps(np.exp(likelihood.tau)) * self._updates(likelihood)
+        return np.sqrt(likelihood.posterior / steps)
+
+    def _sequence_steps(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the time steps of sequences of any lengths: linear between whole lengths.
+
+        Beyond the lengths allowed, they are proportional to the length.
+        """
+        allowed = np.clip(lengths, self.shortest, self.longest)
+        whole = np.unique([np.floor(allowed), np.ceil(allowed)]).astype(int).tolist()
+        return np.interp(allowed, whole, [self._steps_of(length) for length in whole]) * (lengths / allowed)
 
     def _updates(self, likelihood: Likelihood) -> np.ndarray:
         """Return the updates that a training at exp(tau) is expected to take, from those so far.
@@ -302,7 +263,7 @@ class SpanSearch:
         """
         if not (self._steps[True] and self._steps[False]):
             return np.ones_like(likelihood.tau)
-        solved, unsolved = (self._steps[outcome] / self._lengths[outcome] for outcome in (True, False))
+        solved, unsolved = (self._steps[outcome] / self._one_each[outcome] for outcome in (True, False))
         beyond = np.cumsum(likelihood.posterior)
         return solved * (1 - beyond) + unsolved * beyond
 
@@ -310,7 +271,7 @@ class SpanSearch:
         """Return the nearest whole length that is allowed."""
         return min(max(round(length), self.shortest), self.longest)
 
-    def _reason(self, groups: list[Group]) -> str:
+    def _reason(self, groups: tuple[Group, ...]) -> str:
         """Return why the search ends before these groups; empty if it goes on."""
         found = self.estimate
         if found is not None:
@@ -326,31 +287,24 @@ class SpanSearch:
             return Ended.FAILED  # the same lengths would be asked for again
         return Ended.BUDGET if self._exceeds_budget(groups) else ""
 
-    def _exceeds_budget(self, groups: list[Group]) -> bool:
+    def _exceeds_budget(self, groups: tuple[Group, ...]) -> bool:
         """Whether these groups could cost more than is left."""
-        trainings = self.trainings + sum(group.count for group in groups)
-        steps = self.steps + sum(group.count * group.length for group in groups) * self._most_updates
-        too_many = self.budget is not None and trainings > self.budget
-        return too_many or (self.most_steps is not None and steps > self.most_steps)
+        trainings, steps = self._most_cost(groups)
+        too_many = self.budget is not None and self.trainings + trainings > self.budget
+        return too_many or (self.most_steps is not None and self.steps + steps > self.most_steps)
 
+    def _most_cost(self, groups: tuple[Group, ...]) -> tuple[int, int]:
+        """Return the trainings of these groups, and the most time steps that they can take, if that is known."""
+        trainings = sum(group.count for group in groups)
+        sequences = sum(group.count * self._steps_of(group.length) for group in groups)
+        return trainings, sequences * (self.most_updates or 0)
 
-def _steps(name: str, value: object, least: int) -> int:
-    return whole_number(name, value, least=least, most=MOST_STEPS)
-
-
-def _checked(answer: object) -> Answer:
-    """Return an answer; raise unless it is one."""
-    if not isinstance(answer, Answer):
-        raise InvalidArgument("answers", "an Answer for each training", shown(answer))
-    return Answer(
-        whole_number("length", answer.length),
-        whole_number("repetition", answer.repetition, least=0),
-        None if answer.solved is None else truth("solved", answer.solved),
-        _steps("steps", answer.steps, least=0),
-    )
-
-
-def _summary(told: list[Answer], length: int) -> Summary:
-    of_length = [answer for answer in told if answer.length == length]
-    counted = [answer.solved for answer in of_length if answer.solved is not None]
-    return Summary(sum(counted), len(counted), sum(answer.steps for answer in of_length))
+    def _demand_budget(self, first: tuple[Group, ...]) -> None:
+        """Refuse a budget that is too small for the first round."""
+        trainings, steps = self._most_cost(first)
+        if self.budget is not None and self.budget < trainings:
+            rule = f"at least {trainings:,}, the trainings of the first round"
+            raise InvalidArgument("budget", rule, self.budget)
+        if self.most_steps is not None and self.most_steps < steps:
+            rule = f"at least {steps:,} time steps, the most that the first round can take"
+            raise InvalidArgument("budget", rule, f"{self.most_steps:,}")

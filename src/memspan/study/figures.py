@@ -148,13 +148,8 @@ def span_record(result: StudySummary) -> SpanByLength:
     estimate = result.estimate
     assert estimate is not None
     shares = {row.length: row.share for row in rows}
-    counts = (
-        list(shares),
-        [share.solved for share in shares.values()],
-        [share.trials for share in shares.values()],
-    )
     x = np.geomspace(min(shares), max(max(shares), min(shares) + 1), CURVE_POINTS)
-    low, middle, high = probability_band(*counts, x, estimate.share, estimate.level)
+    low, middle, high = probability_band(*result.counts(), x, estimate.share, estimate.level)
     path = result.path.rounds if isinstance(result, SearchResult) else ()
     rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path if one.estimate is not None)
     return SpanByLength(

@@ -110,7 +110,8 @@ def _extent(experiment: Experiment) -> dict[str, Any]:
     """The trials of each configuration, for the checksum."""
     kept: dict[str, Any] = {"keep_weights": experiment.keep_weights}
     if isinstance(experiment, Search):
-        return kept | experiment.path() | {"width": experiment.width, "budget": experiment.budget}
+        ends = {name: getattr(experiment, name) for name in ("width", "level", "budget")}
+        return kept | experiment.path() | ends
     assert isinstance(experiment, Study)
     tested = (
         {"test_lengths": experiment.test_lengths} if experiment.test_lengths else {}
@@ -159,7 +160,7 @@ def demand_contained(old: Experiment, new: Experiment, name: str) -> None:
     """Raise `AnotherStudy` unless each field of `new` has all values that it has in `old`.
 
     Lengths and repetitions of a study are free: a run may use fewer or other ones, and the store keeps all of
-    them. So are the width and the budget of a search, which end the same path sooner or later.
+    them. So are the width, the level and the budget of a search, which end the same path sooner or later.
     """
     if type(old) is not type(new):
         raise AnotherStudy(f"{name!r} is the name of a {old.what}, not of a {new.what}. Choose another --name.")

@@ -129,6 +129,23 @@ class StudySummary:
         """The longest length that at least half of the repetitions solved, for a study of one configuration."""
         return longest_solved({row.length: row.share for row in self.summaries()})
 
+    def counts(self) -> tuple[list[int], list[int], list[int]]:
+        """Return the lengths, how many trials solved each, and of how many that count, for one configuration.
+
+        Failed trials do not count. A length without any that counts is left out.
+
+        Raises
+        ------
+        InvalidArgument
+            When the study has several configurations.
+        """
+        shares = {row.length: row.share for row in self.summaries() if row.share.trials}
+        return (
+            list(shares),
+            [share.solved for share in shares.values()],
+            [share.trials for share in shares.values()],
+        )
+
     def span(self, share: float = 0.5, level: float = 0.95) -> SpanEstimate | None:
         """Estimate the span: the length that is solved with probability `share`, for one configuration.
 
@@ -142,15 +159,8 @@ class StudySummary:
         InvalidArgument
             When there are several configurations, or an argument is no number between 0 and 1.
         """
-        ran = [row for row in self.summaries() if row.share.trials]
-        if not ran:
-            return None
-        counts = (
-            [row.length for row in ran],
-            [row.share.solved for row in ran],
-            [row.share.trials for row in ran],
-        )
-        return estimate_span(*counts, share, level)
+        lengths, solved, trials = self.counts()
+        return estimate_span(lengths, solved, trials, share, level) if lengths else None
 
     @property
     def estimate(self) -> SpanEstimate | None:

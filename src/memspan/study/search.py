@@ -2,26 +2,29 @@
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from memspan.errors import InvalidArgument, shown
-from memspan.span.search import SpanSearch
+from memspan.span import SpanSearch
 from memspan.study.choices import Count
 from memspan.study.experiment import Experiment, single
 from memspan.study.study import MOST_TRIALS, Study
+from memspan.tasks import Task
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
-BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?) *([kMG]?) *(trainings?|steps?)?", re.ASCII)
+BUDGET = re.compile(r"(\d+(?:\.\d+)?(?:e\d{1,2})?) *([kMG]?) *(trainings?|steps?)?", re.ASCII)
 FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 MOST_STEPS = 10**18
 
 
 class Budget(NamedTuple):
-    """The most that a search may spend: trainings, or time steps trained (updates times length)."""
+    """The most that a search may spend: trainings, or time steps trained (updates times steps of a sequence)."""
 
     trainings: int | None
     steps: int | None
@@ -30,26 +33,27 @@ class Budget(NamedTuple):
     def of(cls, text: str) -> Self:
         """Read a budget: `160`, `160 trainings`, or `2e7 steps`, `20Msteps`."""
         found = BUDGET.fullmatch(text)
-        number = float(found[1]) * FACTORS[found[2]] if found else 0.0  # infinite if it has too many digits
+        number = Decimal(found[1]) * FACTORS[found[2]] if found else Decimal(0)
         steps = found is not None and (found[3] or "").startswith("step")
-        if not 1 <= number <= (MOST_STEPS if steps else MOST_TRIALS):
-            rule = "a number of trainings, such as 160, or of time steps, such as 20Msteps"
+        if not 1 <= number <= (MOST_STEPS if steps else MOST_TRIALS) or number % 1:
+            rule = "a whole number of trainings, such as 160, or of time steps, such as 20Msteps"
             raise PydanticCustomError("budget", rule)
-        return cls(None, round(number)) if steps else cls(round(number), None)
+        return cls(None, int(number)) if steps else cls(int(number), None)
 
 
 class Searches(Experiment):
     """How to search for spans. A `Search` has one configuration, and a `Comparison` several."""
 
-    PATH: ClassVar[tuple[str, ...]] = ("share", "level", "groups", "repetitions", "first_length", "longest")
-    """The fields that decide which lengths are trained. `width` and `budget` only decide when that ends."""
+    PATH: ClassVar[tuple[str, ...]] = ("share", "groups", "repetitions", "first_length", "longest")
+    """The fields that decide which lengths are trained. `width`, `level` and `budget` only end the path."""
 
     width: Annotated[float, Field(gt=0, le=10)] = Field(
         0.1, description="Stop when half of the interval is at most this part of the span; 0.1 is ± 10 %."
     )
     budget: str = Field(
         "160",
-        description="Most trainings of a configuration, such as 160, or time steps trained, such as 20Msteps.",
+        description="Most trainings of a configuration, such as 160, or time steps trained, such as 20Msteps. The "
+        "search ends before a round that could exceed it.",
     )
     longest: Count = Field(1000, description="Longest sequence length T to train at.")
     share: Fraction = Field(
@@ -99,8 +103,8 @@ class Searches(Experiment):
 class Search(Searches):
     """An adaptive search for the span of one configuration.
 
-    `memspan.span.SpanSearch` chooses the lengths. A search with a smaller `width` or a larger `budget` continues
-    one that is stored.
+    `memspan.span.SpanSearch` chooses the lengths. A search with another `width`, `level` or `budget` continues one
+    that is stored.
     """
 
     model_config = ConfigDict(title="memspan search")
@@ -115,7 +119,13 @@ class Search(Searches):
         return self
 
     def new_search(self) -> SpanSearch:
-        """Return the search before its first round."""
+        """Return the search before its first round.
+
+        Raises
+        ------
+        InvalidArgument
+            If the budget is too small for the first round.
+        """
         trainings, steps = Budget.of(self.budget)
         return SpanSearch(
             share=self.share,
@@ -123,6 +133,8 @@ class Search(Searches):
             width=self.width,
             budget=trainings,
             most_steps=steps,
+            most_updates=self.configuration.updates,
+            steps_of=partial(time_steps, self.configuration.make_task()),
             groups=self.groups,
             repetitions=self.repetitions,
             start=max(self.first_length, self.shortest),
@@ -140,3 +152,8 @@ class Search(Searches):
         fields = self.model_dump(exclude_unset=True, include={*Experiment.model_fields})
         usual = max(self.first_length, self.shortest)
         return Study(**fields, lengths=tuple(lengths) or (usual,), repetitions=repetitions)
+
+
+def time_steps(task: Task, length: int) -> int:
+    """Return the time steps of a sequence of a task."""
+    return task.shape(length).steps

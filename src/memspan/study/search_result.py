@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from memspan.errors import shown
-from memspan.span.estimate import SpanEstimate
-from memspan.span.search import Answer, SpanSearch
+from memspan.span import Answer, SpanEstimate, SpanSearch
 from memspan.study.configuration import Configuration
 from memspan.study.results import StudyResult, summed
-from memspan.study.search import Search
+from memspan.study.search import Search, time_steps
 from memspan.study.study import Key
 from memspan.study.trial import Trial
 from memspan.training.history import Outcome
@@ -18,7 +17,7 @@ from memspan.training.history import Outcome
 def answer_of(trial: Trial, configuration: Configuration) -> Answer:
     """Return what a search is told of a trial. A failed one does not count, because the machine failed."""
     solved = None if trial.outcome is Outcome.FAILED else trial.outcome is Outcome.SOLVED
-    steps = trial.updates * configuration.make_task().shape(trial.length).steps
+    steps = trial.updates * time_steps(configuration.make_task(), trial.length)
     return Answer(trial.length, trial.repetition, solved, steps)
 
 
@@ -104,7 +103,12 @@ class SearchResult(StudyResult):
     @property
     def complete(self) -> bool:
         """Whether the search has ended."""
-        return bool(self.path.ended)
+        return bool(self.ended)
+
+    @property
+    def ended(self) -> str:
+        """Why the search has ended, a `memspan.span.Ended`; empty while it goes on."""
+        return self.path.ended
 
     @property
     def estimate(self) -> SpanEstimate | None:

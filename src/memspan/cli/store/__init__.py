@@ -8,9 +8,9 @@ from memspan.cli.store.ls import ls
 from memspan.cli.store.rm import rm
 from memspan.cli.store.show import show
 
-HELP = """List, inspect, export, delete and repair stored studies.
+HELP = """List, inspect, export, delete and repair stored studies and searches.
 
-**The studies in `memspan.sqlite`:**
+**The studies and searches in `memspan.sqlite`:**
 
     memspan store ls
 """

@@ -24,7 +24,7 @@ def export(
     force: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Write the trials of a study to a file, one row for each trial.
+    """Write the trials of a study or search to a file, one row for each trial.
 
     **A table for a spreadsheet:**
 
@@ -33,7 +33,7 @@ def export(
     Parameters
     ----------
     name
-        Name of the study.
+        Name of the study or search.
     output
         File for the trials, such as gates.csv, gates.json or gates.parquet. It must be new, unless with --force.
     format

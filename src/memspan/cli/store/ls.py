@@ -8,7 +8,7 @@ from memspan.store import Store
 
 
 def ls(*, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """List the studies in a store.
+    """List the studies and searches in a store.
 
     **A store in another file:**
 

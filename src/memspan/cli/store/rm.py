@@ -16,7 +16,7 @@ def rm(
     yes: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:
-    """Delete studies from a store, with all their trials. This cannot be undone.
+    """Delete studies and searches from a store, with all their trials. This cannot be undone.
 
     A SQLite file does not shrink; later trials use the freed space.
 
@@ -27,7 +27,7 @@ def rm(
     Parameters
     ----------
     names
-        Names of the studies, one or several.
+        Names of the studies or searches, one or several.
     yes
         Delete without asking for confirmation.
     """

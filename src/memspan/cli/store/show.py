@@ -10,7 +10,7 @@ from memspan.study.choices import Choices
 
 
 def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """Show the stored record of a study: its settings, software versions, machine, and the outcomes of its trials.
+    """Show the stored record of a study or search: settings, software versions, machine, and outcomes of trials.
 
     **One study:**
 
@@ -19,7 +19,7 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     Parameters
     ----------
     name
-        Name of the study.
+        Name of the study or search.
     """
     with Store(store) as opened:
         entry = opened.find(name)

@@ -24,12 +24,12 @@ Kind = TypeVar("Kind", Study, Search, Comparison)
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RunOptions:
-    """Options about running a study or search and saving its results.
+    """Options about running a study, search or comparison and saving its results.
 
     Attributes
     ----------
     output
-        Folder for the figures [default: a folder with the name of the study in runs/].
+        Folder for the figures [default: a folder in runs/ with the name of the study, search or comparison].
     figures
         Draw the figures at the end.
     workers
@@ -63,7 +63,7 @@ OPTIONS = RunOptions()
 
 
 def specified(kind: type[Kind], specification: Path | None, flags: Any) -> Kind:
-    """Return the study or search of the file, changed by the options."""
+    """Return the study, search or comparison of the file, changed by the options."""
     typed = given(flags)
     for name, values in typed.items():
         if specification is None and name != "name" and any(value.endswith(".toml") for value in values):

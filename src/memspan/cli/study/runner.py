@@ -26,6 +26,7 @@ from memspan.study import Study, StudySummary, save_figures
 from memspan.study.experiment import Experiment
 from memspan.study.figures import draws_trials
 from memspan.study.identity import default_name, folder_name
+from memspan.study.search_result import SearchResult
 
 Begun = TypeVar("Begun", Planned, Searching)
 """The event with which work begins: before it, nothing is in the store."""
@@ -127,7 +128,7 @@ def place(store: str) -> str:
 
 
 def print_result(result: StudySummary) -> None:
-    """Print the table, the reasons of failed trials, and the answer."""
+    """Print the table, the reasons of failed trials, the answer, and why a search ended."""
     console = new_console()
     console.print(result.table())
     if (tests := result.table_of_tests()) is not None:
@@ -135,6 +136,8 @@ def print_result(result: StudySummary) -> None:
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
     console.print(result.sentence, style="bold", markup=False)
+    if isinstance(result, SearchResult) and result.ended:
+        console.print(f"The search ended: {result.ended}.", markup=False)
 
 
 def print_paths(figures: list[Path]) -> None:

@@ -22,7 +22,7 @@ def show(
     store: Annotated[str, STORE] = "memspan.sqlite",
     output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
 ) -> int:
-    """Print the results of a stored study, and draw its figures if --output is given.
+    """Print the results of a stored study or search, and draw its figures if --output is given.
 
     **The table, and the figures in the folder `figures`:**
 
@@ -31,14 +31,14 @@ def show(
     Parameters
     ----------
     name
-        Name of the study [default: the only one in the store].
+        Name of the study or search [default: the only one in the store].
     configuration
         Number of a single configuration to show, counted from 1 [default: all].
     output
         Folder for the figures. Without it none are drawn.
     """
     with Store(store) as opened:
-        empty = f"No study in {opened.place} yet. Run `memspan study run` first."
+        empty = f"No study in {opened.place} yet. Run `memspan study run` or `memspan span` first."
         entry = opened.find(name if name is not None else the_one(opened.overviews(), empty).name)
         if configuration is not None:
             number, most = whole_number("configuration", configuration), len(entry.study.configurations)

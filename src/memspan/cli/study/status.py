@@ -10,10 +10,11 @@ from memspan.cli.study.runner import resume_command
 from memspan.runtime.progress import plain
 from memspan.store import Store
 from memspan.store.entry import Entry
+from memspan.study.search_result import SearchResult
 
 
 def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
-    """Show how many trials of a study, or of all studies, are done.
+    """Show how many trials of a study or search, or of all, are done.
 
     **One study, length by length:**
 
@@ -22,7 +23,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     Parameters
     ----------
     name
-        Name of the study. Without a name all studies in the store are listed.
+        Name of the study or search. Without a name, all in the store are listed.
     """
     with Store(store) as opened:
         if name is None:
@@ -54,9 +55,11 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
 
 
 def _search_status(entry: Entry) -> int:
-    """Print the estimate of each configuration so far, and whether its search has ended."""
+    """Print the estimate so far, and whether and why the search has ended."""
     result = entry.summary()
-    state = "finished" if result.complete else "unfinished: give the command again with which it began"
+    assert isinstance(result, SearchResult)
+    again = "unfinished: give the command again with which it began"
+    state = f"finished: {result.ended}" if result.ended else again
     console = new_console()
     console.print(f"{shown(entry.name)}: {result.done:,} trainings, {state}", soft_wrap=True)
     console.print(result.sentence, markup=False)
