@@ -283,6 +283,4 @@ def _short(result: SearchResult) -> str:
 
 def likelihood_of(result: SearchResult) -> Likelihood:
     """Return what the counts of a search say about its span."""
-    ran = [row for row in result.summaries() if row.share.trials]
-    lengths, solved, trials = zip(*((row.length, row.share.solved, row.share.trials) for row in ran), strict=True)
-    return Likelihood.of(lengths, solved, trials, result.search.share)
+    return Likelihood.of(*result.counts(), result.search.share)
