@@ -11,6 +11,7 @@ from memspan.span.likelihood import Likelihood
 from memspan.span.slope import Slope, fit_slope
 from memspan.study.comparison import Comparison, Tried, parameters_of
 from memspan.study.experiment import written
+from memspan.study.facts import facts
 from memspan.study.search_result import SearchResult
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class Compared:
 
     def figure(self) -> Forest | SpanByQuantity:
         """Return the data of the figure: the span against `quantity` if there is one, else a forest plot."""
-        title = "\n".join([self._task, self._rule, *self._protocol])
+        tasks = dict.fromkeys(result.search.configuration.make_task() for result in self.results)
+        whats = [f"{task.name}: {task.sentence}" for task in tasks]
+        title = "\n".join([*whats, *facts(self.results), *self._protocol])
         if self.quantity is None or self.comparison is None or len(self.spans) < len(self.results):
             return Forest(title, self.spans)
         values = self.comparison.values()[self.quantity]

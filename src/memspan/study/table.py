@@ -6,6 +6,7 @@ import numpy as np
 
 from memspan.runtime.tables import TextTable
 from memspan.study.experiment import written
+from memspan.study.facts import value_range
 from memspan.study.results import LengthSummary, StudySummary
 
 
@@ -63,7 +64,7 @@ def _caption(summary: StudySummary) -> str:
     counts = {one.final_batches * one.evaluation_samples for one in choices}
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
-    thresholds = _range([one.threshold for one in choices])
+    thresholds = value_range([one.threshold for one in choices])
     error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
@@ -71,8 +72,8 @@ def _caption(summary: StudySummary) -> str:
             f"Solved: accuracy of at least {thresholds}."
         )
     task = choices[0].make_task()
-    chance = _range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = _range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
+    chance = value_range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
+    trivial = value_range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
     rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
@@ -95,12 +96,6 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
         _shown(loss, ".3g"),
         *([] if trivial is None else [_shown(100 * loss / trivial, ".3g", " %")]),
     ]
-
-
-def _range(values: list[float]) -> str:
-    """Write the smallest and the largest value, or one number if both look the same."""
-    ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
-    return " to ".join(ends)
 
 
 def _shown(number: float, form: str, unit: str = "") -> str:
