@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from memspan.shapes import Array
 from memspan.span import SolvedShare
 
 INTERVALS = ("wilson low", "wilson high", "clopper-pearson low", "clopper-pearson high")
@@ -16,7 +17,7 @@ def intervals(share: SolvedShare) -> tuple[float, float, float, float]:
     return (share.low, share.high, *share.exact)
 
 
-def draw_intervals(ax: Any, at: Sequence[float], shares: Sequence[SolvedShare], **look: Any) -> None:
+def draw_intervals(ax: Any, at: Sequence[float] | Array, shares: Sequence[SolvedShare], **look: Any) -> None:
     """Draw shares as points, with the Wilson intervals as bars; `look` is that of `Axes.errorbar`."""
     middle = np.array([share.share for share in shares])
     low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))

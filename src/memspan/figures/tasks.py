@@ -74,12 +74,14 @@ class TaskSamples:
 
 def draw_task(record: TaskSamples) -> "Figure":
     """Draw the sequences below each other, each with its inputs above and its labels below."""
+    from textwrap import fill
+
     steps, samples, features = record.x.shape
     of_symbols = features > 2
     of_classes = record.y.shape[-1] > 1 and not _too_many(record.y)
     answer_height = 1.6 if of_classes else 0.7
     labels = (min(0.0, float(np.nanmin(record.y))), max(1.0, float(np.nanmax(record.y))))
-    figure = new_figure(8.4, 1.1 + samples * (2.1 + answer_height), record.title)
+    figure = new_figure(8.4, 1.3 + samples * (2.1 + answer_height))
     axes = figure.subplots(
         2 * samples, 1, sharex=True, height_ratios=[1.6, answer_height] * samples, squeeze=False
     )
@@ -93,6 +95,7 @@ def draw_task(record: TaskSamples) -> "Figure":
     axes[0, 0].set_xlim(0.3, steps + 0.7)
     axes[-1, 0].set_xlabel("time step")
     axes[-1, 0].locator_params(axis="x", integer=True, min_n_ticks=1)
+    figure.suptitle(fill(record.title, 100), fontsize="medium")
     _legend(figure, record)
     return figure
 
