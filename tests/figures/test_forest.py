@@ -23,10 +23,10 @@ def test_the_longest_span_is_at_the_top():
     figure = draw_forest(Forest("title", ALL))
     ax = figure.axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == [
-        "at least  (102 weights, 24 trainings)",
-        "long  (101 weights, 24 trainings)",
-        "short  (100 weights, 24 trainings)",
-        "below  (103 weights, 16 trainings)",
+        "at least\n102 weights, 24 trainings",
+        "long\n101 weights, 24 trainings",
+        "short\n100 weights, 24 trainings",
+        "below\n103 weights, 16 trainings",
     ]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     drawn = lines(ax)[1]
@@ -124,3 +124,16 @@ def test_where_no_smooth_curve_fits_the_dot_is_hollow_and_the_axis_says_so():
     assert hollow == [by_span([SHORT, plateau]).index(plateau)]
     assert "hollow: no smooth curve fits" in ax.get_xlabel()
     assert "hollow" not in draw_forest(Forest("title", ALL)).axes[0].get_xlabel()
+
+
+def test_a_long_label_leaves_room_for_the_intervals():
+    long = NamedSpan(
+        "task order/pascanu-2, cell lstm-peephole, init orthogonal, hidden 32, gain 2", 9, LONG.estimate
+    )
+    figure = draw_forest(Forest("title", [SHORT, long]))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    upper, lower = (text.get_window_extent() for text in ax.get_yticklabels())
+    assert upper.y0 > lower.y1
+    assert upper.x0 >= 0
+    assert ax.get_window_extent().width > figure.bbox.width / 3

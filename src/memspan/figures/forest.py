@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memspan.figures.style import BLUE, ORANGE, new_figure, tidy
+from memspan.figures.style import BLUE, ORANGE, balanced, new_figure, tidy
 from memspan.span import SpanEstimate
 from memspan.span.slope import Slope
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LETTERS = 50  # of a label in a line
 COLUMNS = ("configuration", "parameters", "span", "low", "high", "share", "level", "trainings", "fits")
 
 
@@ -103,14 +104,16 @@ def middle_of(estimate: SpanEstimate) -> float:
 def draw_forest(record: Forest) -> "Figure":
     """Draw an interval for each configuration, the longest span at the top, on a logarithmic axis."""
     spans = by_span(record.spans)
-    figure = new_figure(9.4, 1.1 + 0.36 * len(spans), record.title)
+    labels = [_label(span) for span in spans]
+    row_height = 0.08 + 0.15 * max(len(label.splitlines()) for label in labels)
+    figure = new_figure(9.4, 1.1 + row_height * len(spans), record.title)
     ax = figure.subplots()
     edges = _edges([span.estimate for span in spans])
     for row, span in enumerate(spans):
         _draw_interval(ax, span.estimate, row, edges)
     ax.set_xscale("log")
     ax.set(xlim=edges, ylim=(len(spans) - 0.4, -0.6), xlabel=_axis(record.spans))
-    ax.set_yticks(range(len(spans)), [_label(span) for span in spans])
+    ax.set_yticks(range(len(spans)), labels, fontsize="small")
     right = ax.secondary_yaxis("right")
     right.set_yticks(range(len(spans)), [span.estimate.short for span in spans])
     right.tick_params(length=0, pad=10)
@@ -121,7 +124,8 @@ def draw_forest(record: Forest) -> "Figure":
 
 
 def _label(span: NamedSpan) -> str:
-    return f"{span.label}  ({span.parameters:,} weights, {span.estimate.trainings:,} trainings)"
+    cost = f"{span.parameters:,} weights, {span.estimate.trainings:,} trainings"
+    return "\n".join([*balanced(span.label, LETTERS), cost])
 
 
 def _draw_interval(
