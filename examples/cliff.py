@@ -10,22 +10,24 @@ before and after training.
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from memspan import Study, run_study
-from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, own_style, save_picture, tidy
+from memspan.figures.shares import draw_intervals
+from memspan.figures.style import BLUE, GREY, ORANGE, mark_lengths, new_figure, own_style, save_picture, tidy
+from memspan.study.facts import facts
 
 LENGTH = 30
 result = run_study(Study(), progress=False)
+configuration = result.study.configuration
+task = configuration.make_task()
 
 
 def draw_shares(ax) -> None:
     """Draw the solved share against sequence length, with its 95 % interval."""
     rows = result.summaries()
     lengths = [row.length for row in rows]
-    shares = np.array([(row.share.share, row.share.low, row.share.high) for row in rows]).T
-    errors = np.abs(shares[1:] - shares[0])
-    ax.errorbar(lengths, shares[0], errors, fmt="o-", color=BLUE, capsize=3, label="95 % interval")
+    look = {"fmt": "o-", "color": BLUE, "capsize": 3, "label": "95 % Wilson interval"}
+    draw_intervals(ax, lengths, [row.share for row in rows], **look)
+    mark_lengths(ax, lengths)
     ax.axhline(0.5, color="black", linewidth=1, linestyle=":", label="half of the networks")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share of networks that solve T", ylim=(-0.03, 1.03))
     ax.set_title("How far back?")
@@ -39,7 +41,7 @@ def draw_gradients(ax) -> None:
     for trial in result.of_length(LENGTH):
         after = "after training, solved" if trial.outcome == "solved" else "after training, not solved"
         for label, flow in {"before training": trial.start, after: trial.end}.items():
-            ax.plot(np.arange(LENGTH), flow.d_a[::-1], color=looks[label], linewidth=1.1)
+            ax.plot(range(LENGTH), flow.d_a[::-1], color=looks[label], linewidth=1.1)
     for label, colour in looks.items():
         ax.plot([], [], color=colour, label=label)
     ax.set(xlabel="lag (time steps before the end)", ylabel="gradient ‖dL/da[t]‖", yscale="log")
@@ -49,7 +51,8 @@ def draw_gradients(ax) -> None:
 
 
 with own_style():
-    figure = new_figure(10.0, 3.6)
+    title = [f"{task.name}: {task.sentence}", configuration.describe(), *facts([result])]
+    figure = new_figure(10.0, 3.6, "\n".join(title))
     left, right = figure.subplots(1, 2)
     draw_shares(left)
     draw_gradients(right)

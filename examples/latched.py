@@ -16,6 +16,7 @@ import numpy as np
 from memspan import Batches, Ensemble, Study
 from memspan.figures.style import new_figure
 from memspan.figures.training import Predictions, draw_predictions
+from memspan.study.facts import demands
 
 LENGTH, PARTS = 40, (1, 2, 3)
 study = Study()
@@ -39,7 +40,12 @@ def trained() -> Ensemble:
 
 ensemble = trained()
 losses = np.array([member.history.evaluation_loss[-1] for member in ensemble.members])
-figure = new_figure(12.0, 3.8)
+title = [
+    f"{task.name}: {task.sentence} T = {LENGTH}, {len(PARTS)} of {study.repetitions} repetitions",
+    f"{configuration.describe()}. Solved: accuracy of at least {configuration.threshold:g}",
+    *demands([(task, LENGTH)]),
+]
+figure = new_figure(12.0, 3.8, "\n".join(title))
 for ax, parts in zip(figure.subplots(1, len(PARTS), sharey=True), PARTS, strict=True):
     repetition = int(np.abs(np.log(losses * 3 * parts**2)).argmin())
     member = ensemble.members[repetition]

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from memspan import Batches, Comparison, Configuration, InvalidArgument, compare, find_span
+from memspan.study.facts import facts
 
 TINY = "compare --hidden 2,4 --updates 5 --budget 8 --repetitions 2 --groups 2 --workers 0"
 SAME = {"updates": 5, "budget": 8, "repetitions": 2, "groups": 2}
@@ -18,6 +19,9 @@ def test_spans_and_pairs_are_printed_and_drawn(memspan_, tmp_path):
     (picture,) = (tmp_path / "runs").glob("compare-*/spans.png")
     assert str(picture.relative_to(tmp_path)) in out
     assert "2 searches, round 1: 8 trainings" in err
+    what, *others = result.figure().title.splitlines()
+    assert what == "recall: After T random numbers in [-1, 1], answer with the first."
+    assert others == facts(result.results)
 
 
 def test_json_has_configurations_and_pairs(memspan_):

@@ -44,8 +44,9 @@ def test_mean_and_deviation():
 def test_rows_are_what_is_drawn():
     rows = RECORD.rows()
     assert [row[0] for row in rows] == [5, 10, 20]
-    low, high = RECORD.shares[10].low, RECORD.shares[10].high
-    assert rows[1] == pytest.approx((10, 3, 0.5, np.std([0.1, 1.0, 0.4], ddof=1), 1, low, high))
+    share = RECORD.shares[10]
+    expected = (10, 3, 0.5, np.std([0.1, 1.0, 0.4], ddof=1), 1, share.low, share.high, *share.exact)
+    assert rows[1] == pytest.approx(expected)
     assert len(rows[0]) == len(RECORD.columns)
 
 
@@ -59,7 +60,7 @@ def test_accuracies_are_drawn_with_every_repetition():
     drawn = dots(upper)
     np.testing.assert_allclose(drawn[:, 1], [0.9, 1.0, 0.95, 0.1, 1.0, 0.4, 0.1, 0.1, 0.1])
     np.testing.assert_allclose(drawn[:, 0], np.repeat([5, 10, 20], 3), atol=0.02 * 15)
-    assert upper.get_title() == "title"
+    assert upper.figure.get_suptitle() == "title"
 
 
 def test_no_bar_leaves_the_possible():

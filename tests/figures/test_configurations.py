@@ -35,7 +35,7 @@ def many(count):
 def test_rows_are_what_is_drawn():
     assert len(RECORD.rows()) == 5
     share = SolvedShare.of(1, 4)
-    assert RECORD.rows()[3] == ("cell gru", 10, 4, 1, 0.25, share.low, share.high)
+    assert RECORD.rows()[3] == ("cell gru", 10, 4, 1, 0.25, share.low, share.high, *share.exact)
     assert all(len(row) == len(RECORD.columns) for row in RECORD.rows())
     assert SharesByLength("", {"cell rnn": {}}).rows() == []
 
@@ -63,8 +63,7 @@ def test_the_legend_names_each_and_the_line_at_a_half():
     assert sorted(words) == sorted([*RECORD.shares, "half of the repetitions"])
     (half,) = (line for line in ax.get_lines() if line.get_label() == "half of the repetitions")
     assert set(half.get_ydata()) == {0.5}
-    assert ax.get_title().startswith(RECORD.title)
-    assert "95 % Wilson interval" in ax.get_title()
+    assert ax.figure.get_suptitle() == f"{RECORD.title}\nBars: 95 % Wilson interval"
 
 
 def test_as_many_as_can_be_told_apart_have_colours_and_markers_of_their_own():

@@ -82,6 +82,13 @@ def test_panels_are_headed_and_those_in_a_row_share_their_scale():
     assert left.get_shared_y_axes().joined(left, right)
 
 
+def test_an_empty_panel_says_so_and_has_no_scale():
+    panels = {("T = 2", "before"): {("rnn",): [np.ones(3)]}, ("T = 2", "after"): {}}
+    _, empty = draw_flows(FlowsByLag("", ("cell",), panels)).axes
+    assert [text.get_text() for text in empty.texts] == ["none"]
+    assert empty.get_xticks().size == 0
+
+
 def test_every_line_that_is_allowed_looks_different():
     choices = [(str(a), str(b)) for a in range(len(COLOURS)) for b in range(len(DASHES))]
     demand_distinct(choices, FIELDS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memspan import estimate_span
-from memspan.figures.atlas import Atlas, brief, draw_atlas
+from memspan.figures.atlas import Atlas, draw_atlas
 from memspan.figures.forest import Forest, NamedSpan, SpanByQuantity, by_span, draw_forest, draw_sweep
 from memspan.span.likelihood import Likelihood
 from memspan.span.slope import fit_slope
@@ -23,7 +23,10 @@ def test_the_longest_span_is_at_the_top():
     figure = draw_forest(Forest("title", ALL))
     ax = figure.axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == [
-        f"{span.label}  ({span.parameters:,} weights)" for span in by_span(ALL)
+        "at least\n102 weights, 24 trainings",
+        "long\n101 weights, 24 trainings",
+        "short\n100 weights, 24 trainings",
+        "below\n103 weights, 16 trainings",
     ]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     drawn = lines(ax)[1]
@@ -54,7 +57,7 @@ def test_a_sweep_is_drawn_on_logarithmic_axes(slope):
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert [text.get_text() for text in ax.get_xticklabels()] == ["8", "16", "32"]
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert any("hidden to the power" in text for text in texts) == slope
+    assert ("fitted power law" in texts) == slope
     assert record.columns[0] == "hidden"
     assert [row[0] for row in record.rows()] == [8, 16, 32]
     assert all(len(row) == len(record.columns) for row in record.rows())
@@ -67,19 +70,70 @@ def atlas():
         ("rnn", "adding"): BELOW,
         ("gru", "adding"): LONG,
     }
+    names = ("span", "low", "high", "short", "fits", "trainings")
     rows = {
-        key: {"span": s.estimate.span, "low": s.estimate.low, "high": s.estimate.high, "short": s.estimate.short}
-        for key, s in spans.items()
+        key: {name: getattr(span.estimate, name) for name in names} | {"parameters": span.parameters}
+        for key, span in spans.items()
     }
-    return Atlas("title", ["rnn", "gru"], ["recall", "adding"], rows)
+    return Atlas("title", ["rnn", "gru"], {"recall": "Correct: near", "adding": "Correct: far"}, rows)
 
 
 def test_the_atlas_has_a_number_in_every_field_and_the_best_cell_first():
     record = atlas()
     ax = draw_atlas(record).axes[0]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["gru", "rnn"]
-    texts = {(text.get_position()): text.get_text() for text in ax.texts}
-    assert texts[0, 0] == brief(record.spans["gru", "recall"]) == "≥ 80"
-    assert texts[1, 1].startswith("< ")
-    assert texts[0, 1] == f"{SHORT.estimate.span:.3g}"
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["recall\nCorrect: near", "adding\nCorrect: far"]
+    shown: dict[tuple[float, float], list[str]] = {}
+    for text in ax.texts:
+        column, row = text.get_position()
+        shown.setdefault((column, round(row)), []).append(text.get_text())
+    assert shown[0, 0] == ["at least 80"]
+    assert shown[1, 1] == ["below 4"]
+    for place, span in (((0, 1), SHORT), ((1, 0), LONG)):
+        assert shown[place] == [
+            f"{span.estimate.span:.3g}",
+            f"[{span.estimate.low:.3g}, {span.estimate.high:.3g}]",
+        ]
+    assert record.rows()[0] == (
+        "rnn",
+        "recall",
+        SHORT.estimate.span,
+        SHORT.estimate.low,
+        SHORT.estimate.high,
+        True,
+        100,
+        24,
+    )
     assert len(record.rows()) == 4
+
+
+def test_an_upright_interval_is_the_horizontal_one_turned():
+    record = SpanByQuantity("title", "hidden", (8, 16, 32, 64), ALL, None)
+    drawn = [line for line in draw_sweep(record).axes[0].get_lines() if len(line.get_xdata())]
+    markers = {(line.get_marker(), line.get_xdata()[0]) for line in drawn if line.get_marker() != "None"}
+    assert markers == {("o", 8), ("^", 16), ("v", 32), ("o", 64)}
+    first = next(line for line in drawn if len(line.get_ydata()) == 2)
+    np.testing.assert_allclose(first.get_ydata(), [SHORT.estimate.low, SHORT.estimate.high])
+
+
+def test_where_no_smooth_curve_fits_the_dot_is_hollow_and_the_axis_says_so():
+    plateau = NamedSpan("plateau", 9, estimate_span([5, 10, 20, 40, 80, 160], [40, 40, 20, 20, 20, 0], [40] * 6))
+    assert not plateau.estimate.fits
+    ax = draw_forest(Forest("title", [SHORT, plateau])).axes[0]
+    hollow = [line.get_ydata()[0] for line in ax.get_lines() if line.get_markerfacecolor() == "white"]
+    assert hollow == [by_span([SHORT, plateau]).index(plateau)]
+    assert "hollow: no smooth curve fits" in ax.get_xlabel()
+    assert "hollow" not in draw_forest(Forest("title", ALL)).axes[0].get_xlabel()
+
+
+def test_a_long_label_leaves_room_for_the_intervals():
+    long = NamedSpan(
+        "task order/pascanu-2, cell lstm-peephole, init orthogonal, hidden 32, gain 2", 9, LONG.estimate
+    )
+    figure = draw_forest(Forest("title", [SHORT, long]))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    upper, lower = (text.get_window_extent() for text in ax.get_yticklabels())
+    assert upper.y0 > lower.y1
+    assert upper.x0 >= 0
+    assert ax.get_window_extent().width > figure.bbox.width / 3

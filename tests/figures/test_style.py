@@ -11,8 +11,17 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from memspan import get_task
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
-from memspan.figures.style import axes_or_new, new_figure, ordered_colours, save, tidy
+from memspan.figures.style import (
+    axes_or_new,
+    mark_lengths,
+    name_height,
+    new_figure,
+    ordered_colours,
+    save,
+    tidy,
+)
 from memspan.figures.training import Predictions, draw_predictions
 from memspan.span import SolvedShare
 
@@ -179,3 +188,35 @@ def test_tidy_axes_have_two_spines_and_a_grid_behind_the_data():
     assert [side for side, spine in ax.spines.items() if spine.get_visible()] == ["left", "bottom"]
     assert ax.xaxis.get_gridlines()[0].get_visible()
     assert ax.get_axisbelow() is True
+
+
+def test_a_title_is_wrapped_to_the_figure_and_above_its_height():
+    sentence = get_task("copying/urnn").sentence
+    figure = new_figure(6.0, 3.0, f"short\n{sentence} {sentence}")
+    figure.subplots()
+    figure.draw_without_rendering()
+    first, *others = figure.get_suptitle().splitlines()
+    assert first == "short"
+    assert " ".join(others) == f"{sentence} {sentence}"
+    assert max(map(len, others)) - min(map(len, others)) < 20
+    box, whole = figure._suptitle.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+    assert box.y1 <= whole.y1
+    assert box.y0 >= figure.dpi * 3.0 - 10  # pixels
+    assert new_figure(6.0, 3.0).get_figheight() == 3.0
+
+
+def test_a_label_of_all_panels_is_beside_them_and_not_beside_the_title():
+    figure = new_figure(6.0, 3.0, "title\n" * 6)
+    name_height(figure, "height")
+    assert figure._supylabel.get_position()[1] == pytest.approx(0.5 * 3.0 / figure.get_figheight())
+
+
+@pytest.mark.parametrize(("scale", "named"), [("linear", [1000, 70, 3]), ("log", [1000, 70, 3, 2, 1])])
+def test_ticks_have_labels_where_there_is_room(scale, named):
+    ax = new_figure().subplots()
+    ax.set_xscale(scale)
+    lengths = [1, 2, 3, 60, 70, 1000]
+    mark_lengths(ax, lengths)
+    assert [text.get_text() for text in ax.get_xticklabels()] == [str(length) for length in named]
+    assert {*ax.get_xticks(), *ax.get_xticks(minor=True)} == {*lengths}

@@ -8,6 +8,7 @@ from memspan.figures.configurations import MOST_CONFIGURATIONS
 from memspan.span import SolvedShare
 from memspan.study import StudySummary
 from memspan.study import figures as pictures
+from memspan.study.facts import facts
 from memspan.study.figures import (
     SEQUENCES,
     accuracy_record,
@@ -17,6 +18,7 @@ from memspan.study.figures import (
     norms_record,
     relevance,
     save_figures,
+    save_span,
     shares_record,
     span_record,
 )
@@ -60,16 +62,10 @@ def test_the_map_of_other_lengths_states_what_an_accuracy_means_at_these_lengths
     trials = [make_trial(3, k, tests=tests) for k, tests in enumerate(scores)]
     record = beyond_record(StudyResult.of(study, [*trials, make_trial(3, 2, "failed")]))
     assert record.accuracies == {3: {2: (0.2, 0.4), 80: (0.2, 0.4)}}
-    what, network, *facts = record.title.splitlines()
+    what, *_, ours = record.title.splitlines()
     assert what == "Accuracy at T' after training at T"
-    assert network == f"square-wave/km2024: {study.describe()}"
-    chance = task.chance_accuracy(2)
-    assert chance == task.chance_accuracy(80)
-    assert " ".join(facts) == (
-        f"solved: accuracy ≥ 0.9, {task.rule}; 2 repetitions a length; answers that ignore the input have an "
-        f"accuracy of at most {chance:.4g} and a loss of at least {task.trivial_risk(80):.4g} to "
-        f"{task.trivial_risk(2):.4g}"
-    )
+    assert task.chance_accuracy(2) == task.chance_accuracy(80)
+    assert f"trivial risk {task.trivial_risk(80):.3g} to {task.trivial_risk(2):.3g} (" in ours
 
 
 def test_a_curve_lies_in_the_middle_of_the_updates_that_it_averages(make_trial):
@@ -161,7 +157,10 @@ def test_of_another_task_every_record_has_the_risks_and_steps_of_its_lengths(mak
     norms_by_lag = norms_record(result, {"d_a": "a"}, "The gradient")
     for record in (losses, accuracies, flow, norms_by_lag):
         assert "copying/urnn: " in record.title
-        assert record.title.endswith(study.describe())
+        assert study.describe() in record.title
+        assert (
+            "(correct: the right class, in the last 2 steps), trivial risk 0.308 to 0.396 (cross-e" in record.title
+        )
     assert "Read 2 symbols of 4 kinds" in accuracies.title.replace("\n", " ")
 
 
@@ -173,15 +172,6 @@ def test_a_chance_that_depends_on_the_length_is_that_of_each(make_trial):
     assert accuracy_record(result).chances == chances
     assert len({*chances.values()}) == 2
     assert loss_record(result).trivial_risks == {length: task.trivial_risk(length) for length in (20, 40)}
-
-
-def test_a_long_sentence_is_wrapped(make_trial):
-    result = StudyResult.of(Study(task="copying/tcn", lengths=(3,)), [make_trial(3)])
-    *sentence, network = accuracy_record(result).title.splitlines()
-    assert len(sentence) == 2
-    assert max(map(len, sentence)) <= 95
-    assert " ".join(sentence) == f"copying/tcn: {get_task('copying/tcn').sentence}"
-    assert network == result.study.describe()
 
 
 def rows_of(path):
@@ -272,7 +262,8 @@ def test_shares_are_those_of_each_configuration_and_of_lengths_with_trials(make_
         *(make_trial(5, k, "unsolved" if k else "solved", configuration=1) for k in range(2)),
     ]
     record = shares_record(StudyResult.of(SEVERAL, trials))
-    assert record.title == "recall: 2 configurations of cell"
+    assert record.title.splitlines()[0] == "recall: 2 configurations of cell"
+    assert record.title.splitlines()[1:] == facts(StudyResult.of(SEVERAL, trials).parts)
     assert record.shares == {
         "cell rnn": {3: SolvedShare.of(2, 2), 5: SolvedShare.of(0, 1)},
         "cell gru": {5: SolvedShare.of(1, 2)},
@@ -332,5 +323,29 @@ def test_titles_and_folders_name_what_varies(monkeypatch, tmp_path, make_trial):
 @pytest.mark.parametrize(("result", "folder"), [(3, "x"), (Study(), "x"), (None, None), ("result", 3)])
 def test_figures_are_of_a_result_and_in_a_folder(result, folder):
     found = StudyResult.of(Study(lengths=3), []) if result == "result" else result
-    with pytest.raises(InvalidArgument, match=r"^(result must be a StudyResult|folder must be a path).*, got "):
-        save_figures(found, folder)
+    for draw in (save_figures, save_span):
+        with pytest.raises(
+            InvalidArgument, match=r"^(result must be a StudyResult|folder must be a path).*, got "
+        ):
+            draw(found, folder)
+
+
+def test_a_span_is_that_of_one_configuration(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"^study must be one of a single configuration"):
+        save_span(StudyResult.of(SEVERAL, []), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_title_of_every_figure_states_the_facts(make_trial):
+    """What is solved, the numbers of repetitions, chance and trivial risk."""
+    trials = [make_trial(length, k) for _, length, k in STUDY.keys]
+    result = StudyResult.of(STUDY.with_(test_lengths=3), trials)
+    records = [record for _, record, _ in pictures._figures(result)]
+    assert len(records) == len(NAMES) + 1
+    for record in records:
+        assert "recall: After T random numbers in [-1, 1], answer with the first." in record.title
+        assert record.title.splitlines()[-2:] == facts([result])
+    together = [record for _, record, _ in pictures._figures_of_all(StudyResult.of(SEVERAL, []))]
+    assert len(together) == 2
+    for record in together:
+        assert "Solved: accuracy of at least 0.9 on 10,000 sequences drawn after training" in record.title

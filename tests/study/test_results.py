@@ -310,6 +310,8 @@ def test_records_have_a_row_for_each_trial_or_each_length(six):
     ]
     assert summary[0]["accuracy"] == 0.95
     assert (summary[0]["low"], summary[0]["high"]) == (six.rows[0][0].share.low, six.rows[0][0].share.high)
+    # Clopper and Pearson, 1 of 1: low^1 = 0.025.
+    assert (summary[0]["exact_low"], summary[0]["exact_high"]) == (pytest.approx(0.025), 1)
 
 
 def test_records_have_the_scores_at_other_lengths(make_trial):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memspan.figures.shares import INTERVALS, draw_intervals, intervals
 from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, mark_lengths, new_figure, tidy
 from memspan.span import SolvedShare
 
@@ -36,14 +37,14 @@ class AccuracyByLength:
     threshold: float
     chances: Mapping[int, float]
 
-    columns = ("length", "repetitions", "mean", "standard deviation", "solved", "wilson low", "wilson high")
+    columns = ("length", "repetitions", "mean", "standard deviation", "solved", *INTERVALS)
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per length."""
         rows = []
         for length, values in self.accuracies.items():
             share, (mean, deviation) = self.shares[length], mean_and_deviation(values)
-            rows.append((length, share.trials, mean, deviation, share.solved, share.low, share.high))
+            rows.append((length, share.trials, mean, deviation, share.solved, *intervals(share)))
         return rows
 
 
@@ -55,7 +56,7 @@ def mean_and_deviation(values: tuple[float, ...]) -> tuple[float, float]:
 
 def draw_accuracy(record: AccuracyByLength) -> "Figure":
     """Draw the accuracies of the repetitions above, and the solved share with its interval below."""
-    figure = new_figure(9.4, 6.2)
+    figure = new_figure(9.4, 5.8, record.title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     lengths = np.array(list(record.accuracies))
     width = float(lengths.max() - lengths.min() or lengths.max())
@@ -70,7 +71,7 @@ def draw_accuracy(record: AccuracyByLength) -> "Figure":
     upper.errorbar(lengths, means, within, fmt="o-", label="mean ± standard deviation\n(cut at 0 and 1)", **bars)
     upper.axhline(record.threshold, color=BLACK, linestyle=":", linewidth=1, label=f"solved: {record.threshold:g}")
     _draw_chance(upper, record.chances)
-    upper.set(ylabel="accuracy on held-out sequences", ylim=(-0.03, 1.05), title=record.title)
+    upper.set(ylabel="accuracy on held-out sequences", ylim=(-0.03, 1.05))
     _draw_shares(lower, lengths, record)
     lower.set(xlim=(lengths.min() - 0.05 * width, lengths.max() + 0.05 * width))
     mark_lengths(lower, [*record.accuracies])
@@ -91,12 +92,8 @@ def _draw_chance(ax: Any, chances: Mapping[int, float]) -> None:
 
 
 def _draw_shares(ax: Any, lengths: Any, record: AccuracyByLength) -> None:
-    shares = [record.shares[int(length)] for length in lengths]
-    middle = np.array([share.share for share in shares])
-    low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))
-    # Rounding may put the Wilson interval of 0/n slightly above 0, and error bars must not be negative.
-    reach = np.clip([middle - low, high - middle], 0, None)
     bars = {"color": ORANGE, "capsize": 3, "linewidth": 1.5, "markersize": 6}
-    ax.errorbar(lengths, middle, reach, fmt="s-", label="95 % Wilson interval", **bars)
+    shares = [record.shares[int(length)] for length in lengths]
+    draw_intervals(ax, lengths, shares, fmt="s-", label="95 % Wilson interval", **bars)
     ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))

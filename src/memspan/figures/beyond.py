@@ -56,8 +56,8 @@ def draw_beyond(record: AccuracyBeyond) -> "Figure":
         for j, column in enumerate(tested):
             if found := record.accuracies[row].get(column):
                 values[i, j] = np.mean(found)
-    words = 0.2 * len(record.title.splitlines())
-    figure = new_figure(min(4.4 + 0.62 * len(tested), 14), min(2.6 + words + 0.4 * len(trained), 12))
+    size = min(max(7.0, 4.4 + 0.62 * len(tested)), 14), min(2.2 + 0.4 * len(trained), 12)
+    figure = new_figure(*size, record.title)
     ax = figure.subplots()
     colours = ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for (i, j), value in np.ndenumerate(values):
@@ -68,6 +68,5 @@ def draw_beyond(record: AccuracyBeyond) -> "Figure":
     ax.set_yticks(range(len(trained)), [str(length) for length in trained])
     ax.set(xlabel="tested at length T' (time steps)", ylabel="trained at length T (time steps)")
     ax.spines[:].set_visible(False)
-    figure.suptitle(record.title, fontsize="medium")
     figure.colorbar(colours, ax=ax, label="mean accuracy over repetitions")
     return figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from memspan.figures.shares import INTERVALS, draw_intervals, intervals
 from memspan.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, mark_lengths, new_figure, tidy
 from memspan.span import SolvedShare
 
@@ -34,12 +35,12 @@ class SharesByLength:
     title: str
     shares: Mapping[str, Mapping[int, SolvedShare]]
 
-    columns = ("configuration", "length", "repetitions", "solved", "share", "wilson low", "wilson high")
+    columns = ("configuration", "length", "repetitions", "solved", "share", *INTERVALS)
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return the drawn numbers."""
         return [
-            (label, length, share.trials, share.solved, share.share, share.low, share.high)
+            (label, length, share.trials, share.solved, share.share, *intervals(share))
             for label, shares in self.shares.items()
             for length, share in shares.items()
         ]
@@ -55,20 +56,16 @@ def draw_shares(record: SharesByLength) -> "Figure":
 
 def _draw_lines(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], lengths: list[int]) -> "Figure":
     """Draw one line per configuration, shifted a little so that the intervals do not overlap."""
-    figure = new_figure(9.4, 5.0)
+    figure = new_figure(9.4, 4.6, f"{title}\nBars: 95 % Wilson interval")
     ax = figure.subplots()
     width = lengths[-1] - lengths[0] or lengths[-1]
     for k, (label, shares) in enumerate(drawn.items()):
         at = np.array([*shares]) + 0.008 * width * (k - (len(drawn) - 1) / 2)
-        middle = np.array([share.share for share in shares.values()])
-        low, high = (np.array([getattr(share, end) for share in shares.values()]) for end in ("low", "high"))
-        reach = np.clip([middle - low, high - middle], 0, None)
         look: dict[str, Any] = {"color": COLOURS[k], "marker": MARKERS[k], "linewidth": 1.5, "elinewidth": 0.8}
-        ax.errorbar(at, middle, reach, markersize=5, capsize=2, label=fill(label, 40), **look)
+        draw_intervals(ax, at, [*shares.values()], markersize=5, capsize=2, label=fill(label, 40), **look)
     ax.axhline(0.5, color=BLACK, linestyle=":", linewidth=1, label="half of the repetitions")
     ax.set(xlabel="sequence length T (time steps)", ylabel="share that solved", ylim=(-0.05, 1.05))
     mark_lengths(ax, lengths)
-    ax.set_title(fill(f"{title}; bars: 95 % Wilson interval", 90))
     ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     tidy(ax)
     return figure
@@ -79,7 +76,9 @@ def _draw_map(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], length
     table = np.array(
         [[row[n].share if n in row else np.nan for n in lengths] for row in drawn.values()], np.float64
     )
-    figure = new_figure(min(5.5 + 0.35 * len(lengths), 14.0), 1.6 + 0.2 * min(len(drawn), MOST_ROWS))
+    figure = new_figure(
+        min(max(7.0, 5.5 + 0.35 * len(lengths)), 14.0), 1.3 + 0.2 * min(len(drawn), MOST_ROWS), title
+    )
     ax = figure.subplots()
     colours = ax.imshow(table, cmap="viridis_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     every = -(-len(drawn) // MOST_ROWS)
@@ -89,6 +88,5 @@ def _draw_map(title: str, drawn: Mapping[str, Mapping[int, SolvedShare]], length
     columns = range(0, len(lengths), -(-len(lengths) // 25))
     ax.set_xticks(columns, [str(lengths[k]) for k in columns])
     ax.set(xlabel="sequence length T (time steps)")
-    figure.suptitle(fill(title, 12 * int(figure.get_figwidth())), fontsize="large")
     figure.colorbar(colours, ax=ax, label="share that solved")
     return figure

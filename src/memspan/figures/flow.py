@@ -8,7 +8,7 @@ from memspan.diagnostics import GradientFlow
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import draw_line, marks_of
-from memspan.figures.style import BLACK, axes_or_new, ink_of_user, new_figure, tidy
+from memspan.figures.style import BLACK, axes_or_new, ink_of_user, name_height, new_figure, tidy
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 
@@ -83,7 +83,7 @@ def parts_of(choices: Sequence[Choices]) -> tuple[list[str], list[Choices]]:
 def draw_flows(record: FlowsByLag) -> "Figure":
     """Draw norm against lag on a log axis; the panels of a row share their scale."""
     rows, columns = ([*dict.fromkeys(panel[k] for panel in record.panels)] for k in (0, 1))
-    figure = new_figure(3.4 + 4.6 * len(columns), 1.2 + 3.2 * len(rows))
+    figure = new_figure(3.4 + 4.6 * len(columns), 0.8 + 3.2 * len(rows), record.title)
     axes = figure.subplots(len(rows), len(columns), sharey="row", squeeze=False)
     for (row, column), networks in record.panels.items():
         ax = axes[rows.index(row), columns.index(column)]
@@ -92,10 +92,12 @@ def draw_flows(record: FlowsByLag) -> "Figure":
                 draw_line(ax, norms, **look_of(values, record.choices()))
         ax.set(title=", ".join(filter(None, (row, column))), yscale="log")
         ax.locator_params(axis="x", integer=True)
+        if not networks:
+            ax.text(0.5, 0.5, "none", transform=ax.transAxes, ha="center")
+            ax.set_xticks([])
         tidy(ax)
-    figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel(LAG, fontsize="medium")
-    figure.supylabel(record.quantity, fontsize="medium")
+    name_height(figure, record.quantity)
     drawn = [line for networks in record.panels.values() for lines in networks.values() for line in lines]
     handles = [*keys_of(record.choices(), record.fields), *marks_of(drawn)]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small", handlelength=3)

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memspan.figures.style import BLUE, ORANGE, new_figure, tidy
+from memspan.figures.style import BLUE, ORANGE, balanced, new_figure, tidy
 from memspan.span import SpanEstimate
+from memspan.span.ranking import rank
 from memspan.span.slope import Slope
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LETTERS = 50  # of a label in a line
 COLUMNS = ("configuration", "parameters", "span", "low", "high", "share", "level", "trainings", "fits")
 
 
@@ -91,86 +92,89 @@ class SpanByQuantity:
 
 
 def by_span(spans: Sequence[NamedSpan]) -> list[NamedSpan]:
-    """Sort by span, the longest first. A span of which only a bound is known counts by the bound."""
-    return sorted(spans, key=lambda span: middle_of(span.estimate), reverse=True)
-
-
-def middle_of(estimate: SpanEstimate) -> float:
-    """The span, or the bound that is known of it."""
-    known = (estimate.span, estimate.low, estimate.high)
-    return next((value for value in known if value is not None), 0.0)
+    """Sort by span, the longest first. A span beyond its tried lengths comes before all within theirs."""
+    return sorted(spans, key=lambda span: rank(span.estimate), reverse=True)
 
 
 def draw_forest(record: Forest) -> "Figure":
     """Draw an interval for each configuration, the longest span at the top, on a logarithmic axis."""
     spans = by_span(record.spans)
-    figure = new_figure(9.4, 1.7 + 0.36 * len(spans))
+    labels = [_label(span) for span in spans]
+    row_height = 0.08 + 0.15 * max(len(label.splitlines()) for label in labels)
+    figure = new_figure(9.4, 1.1 + row_height * len(spans), record.title)
     ax = figure.subplots()
     edges = _edges([span.estimate for span in spans])
     for row, span in enumerate(spans):
         _draw_interval(ax, span.estimate, row, edges)
     ax.set_xscale("log")
-    ax.set(xlim=edges, ylim=(len(spans) - 0.4, -0.6), xlabel=_axis(spans[0].estimate))
-    ax.set_yticks(range(len(spans)), [f"{span.label}  ({span.parameters:,} weights)" for span in spans])
+    ax.set(xlim=edges, ylim=(len(spans) - 0.4, -0.6), xlabel=_axis(record.spans))
+    ax.set_yticks(range(len(spans)), labels, fontsize="small")
     right = ax.secondary_yaxis("right")
     right.set_yticks(range(len(spans)), [span.estimate.short for span in spans])
     right.tick_params(length=0, pad=10)
     right.spines[:].set_visible(False)
     _plain_ticks(ax)
-    figure.suptitle(record.title, fontsize="medium")
     tidy(ax)
     return figure
 
 
-def _draw_interval(ax: Any, estimate: SpanEstimate, row: float, edges: tuple[float, float]) -> None:
-    """Draw the interval as a line, with an arrow to the edge where it is open, and the span as a dot."""
-    low, high = (edges[0] if estimate.low is None else estimate.low), (estimate.high or edges[1])
-    ax.plot([low, high], [row, row], color=BLUE, linewidth=2.5, solid_capstyle="butt")
-    for open_end, marker, place in ((estimate.left_censored, "<", low), (estimate.right_censored, ">", high)):
-        if open_end:
-            ax.plot(place, row, marker, color=BLUE, markersize=8, clip_on=False)
+def _label(span: NamedSpan) -> str:
+    cost = f"{span.parameters:,} weights, {span.estimate.trainings:,} trainings"
+    return "\n".join([*balanced(span.label, LETTERS), cost])
+
+
+def _draw_interval(
+    ax: Any, estimate: SpanEstimate, at: float, edges: tuple[float, float], *, upright: bool = False
+) -> None:
+    """Draw the interval as a line, with an arrow to the edge where it is open, and the span as a dot.
+
+    The dot is hollow if no smooth curve fits. The interval is horizontal at `at`, or `upright`.
+    """
+
+    def plot(lengths: list[float], *style: str, **look: Any) -> None:
+        where = [at] * len(lengths)
+        ax.plot(*((where, lengths) if upright else (lengths, where)), *style, color=BLUE, **look)
+
+    low, high = edges[0] if estimate.low is None else estimate.low, estimate.high or edges[1]
+    plot([low, high], linewidth=2.5, solid_capstyle="butt")
+    backward, forward = "v^" if upright else "<>"
+    for is_open, arrow, end in ((estimate.left_censored, backward, low), (estimate.right_censored, forward, high)):
+        if is_open:
+            plot([end], arrow, markersize=8, clip_on=False)
     if estimate.span is not None:
-        look = {"color": BLUE} if estimate.fits else {"color": "white", "markeredgecolor": BLUE}
-        ax.plot(estimate.span, row, "o", markersize=7, **look)
+        plot([estimate.span], "o", markersize=7, markerfacecolor=BLUE if estimate.fits else "white")
 
 
 def draw_sweep(record: SpanByQuantity) -> "Figure":
     """Draw the span against the quantity on logarithmic axes, with the fitted power law and its band."""
-    figure = new_figure(7.6, 4.8)
+    figure = new_figure(7.6, 4.2, record.title)
     ax = figure.subplots()
     edges = _edges([span.estimate for span in record.spans])
     for value, span in zip(record.values, record.spans, strict=True):
-        found = span.estimate
-        low, high = (edges[0] if found.low is None else found.low), (found.high or edges[1])
-        ax.plot([value, value], [low, high], color=BLUE, linewidth=2, solid_capstyle="butt")
-        if found.right_censored or found.left_censored:
-            ax.plot(value, high if found.right_censored else low, "^" if found.right_censored else "v", color=BLUE)
-        if found.span is not None:
-            ax.plot(value, found.span, "o", color=BLUE, markersize=6)
-    ax.plot([], [], "o-", color=BLUE, label=f"{record.spans[0].estimate.name}, {_level(record)} interval")
+        _draw_interval(ax, span.estimate, value, edges, upright=True)
+    first = record.spans[0].estimate
+    ax.plot([], [], "o-", color=BLUE, label=f"{first.name}, {100 * first.level:g} % interval")
     if record.slope is not None:
         x = np.geomspace(min(record.values), max(record.values), 100)
         middle, under, over = record.slope.line(x)
-        ax.plot(x, middle, color=ORANGE, linewidth=1.5, label=f"{record.quantity} to the power {record.slope}")
-        ax.fill_between(x, under, over, color=ORANGE, alpha=0.15, linewidth=0)
+        ax.plot(x, middle, color=ORANGE, linewidth=1.5, label="fitted power law")
+        look: dict[str, Any] = {"color": ORANGE, "alpha": 0.15, "linewidth": 0}
+        ax.fill_between(x, under, over, label=f"{100 * record.slope.level:g} % band", **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.set(xlabel=f"{record.quantity} (log scale)", ylabel=_axis(record.spans[0].estimate), ylim=edges)
+    ax.set(xlabel=f"{record.quantity} (log scale)", ylabel=_axis(record.spans), ylim=edges)
     ax.set_xticks(record.values, [f"{value:g}" for value in record.values])
     ax.minorticks_off()
     _plain_ticks(ax, "y")
-    ax.set_title(record.title, fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper left")
     tidy(ax)
     return figure
 
 
-def _level(record: SpanByQuantity) -> str:
-    return f"{100 * record.spans[0].estimate.level:g} %"
-
-
-def _axis(estimate: SpanEstimate) -> str:
-    return f"span {estimate.name} (time steps, log scale), {100 * estimate.level:g} % interval"
+def _axis(spans: Sequence[NamedSpan]) -> str:
+    first = spans[0].estimate
+    hollow = "" if all(span.estimate.fits for span in spans) else "\nhollow: no smooth curve fits the counts"
+    return f"span {first.name} (time steps, log scale), {100 * first.level:g} % interval{hollow}"
 
 
 def _edges(estimates: Sequence[SpanEstimate]) -> tuple[float, float]:
@@ -193,8 +197,3 @@ def _plain_ticks(ax: Any, axis: str = "x") -> None:
     scale.set_major_locator(LogLocator(subs=subs))
     scale.set_major_formatter(ScalarFormatter())
     scale.set_minor_formatter(NullFormatter())
-
-
-def title_of(what: str, facts: Sequence[str]) -> str:
-    """Return a title of several lines, each wrapped."""
-    return "\n".join(fill(line, 100) for line in (what, *facts))

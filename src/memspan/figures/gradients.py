@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, GREY, ORANGE, new_figure, ordered_colours, tidy
+from memspan.figures.style import BLACK, GREY, ORANGE, name_height, new_figure, ordered_colours, tidy
 from memspan.shapes import Array, PerStep
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class NormsDuringTraining:
 def draw_norms(record: NormsByLag) -> "Figure":
     """Draw norm against lag on a log axis, with one line per length; the panels of a row share their scale."""
     headings = [list(dict.fromkeys(panel[k] for panel in record.panels)) for k in (0, 1)]
-    figure = new_figure(max(5.4, 2.4 + 3.4 * len(headings[1])), 1.0 + 3.3 * len(headings[0]))
+    size = max(7.0, 2.4 + 3.4 * len(headings[1])), 0.6 + 3.3 * len(headings[0])
+    figure = new_figure(*size, record.title)
     axes = figure.subplots(len(headings[0]), len(headings[1]), sharex=True, sharey="row", squeeze=False)
     lengths = sorted({length for lines in record.panels.values() for length in lines})
     colours = dict(zip(lengths, ordered_colours(len(lengths)), strict=True))
@@ -102,7 +103,6 @@ def draw_norms(record: NormsByLag) -> "Figure":
         tidy(ax)
     for row, ax in zip(headings[0], axes[:, 0], strict=True):
         ax.set_ylabel(record.quantity[row])
-    figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel("lag: time steps before the end of the sequence", fontsize="medium")
     _legend_of_norms(figure, record, colours)
     return figure
@@ -149,7 +149,8 @@ def draw_map(record: NormsDuringTraining) -> "Figure":
     from matplotlib.colors import Normalize
 
     rows, columns = grid(len(record.maps))
-    figure = new_figure(max(6.0, 1.6 + 2.6 * columns), max(4.0, 1.0 + 2.3 * rows))  # room for the legend
+    size = max(7.0, 1.6 + 2.6 * columns), max(3.6, 0.6 + 2.3 * rows)  # room for the legend
+    figure = new_figure(*size, record.title)
     panels = figure.subplots(rows, columns, squeeze=False)
     logs = {length: _log10(norms) for length, norms in record.maps.items()}
     finite = np.concatenate([log[np.isfinite(log)] for log in logs.values()] + [np.zeros(0)])
@@ -162,9 +163,8 @@ def draw_map(record: NormsDuringTraining) -> "Figure":
         ax.set_title(f"T = {length}: {record.outcomes[length]}", fontsize="medium")
     for ax in panels.flat[len(record.maps) :]:
         ax.set_visible(False)
-    figure.suptitle(record.title, fontsize="medium")
     figure.supxlabel("update", fontsize="medium")
-    figure.supylabel("time step t (orange: the answer)", fontsize="medium")
+    name_height(figure, "time step t (orange: the answer)")
     figure.colorbar(image, ax=panels, label="log₁₀ ‖dL/da[t]‖", extend="min" if low < darkest else "neither")
     _legend_of_exceptions(figure, record)
     return figure

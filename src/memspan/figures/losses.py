@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, tidy
+from memspan.figures.style import BLUE, GREY, ORANGE, name_height, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def grid(count: int) -> tuple[int, int]:
 def draw_losses(record: LossByLength) -> "Figure":
     """Draw solved repetitions blue with a dot at the end, others orange; a cross ends the diverged ones."""
     rows, columns = grid(len(record.curves))
-    figure = new_figure(max(6.0, 1.0 + 2.6 * columns), 0.9 + 2.3 * rows)  # room for the legend
+    figure = new_figure(max(7.0, 1.0 + 2.6 * columns), 0.6 + 2.3 * rows, record.title)  # room for the legend
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (length, curves) in zip(panels.flat, record.curves.items(), strict=False):
         for curve in sorted(curves, key=lambda curve: curve.outcome == "solved"):
@@ -70,11 +70,10 @@ def draw_losses(record: LossByLength) -> "Figure":
         tidy(ax)
     for ax in panels.flat[len(record.curves) :]:
         ax.set_visible(False)
-    figure.suptitle(record.title, fontsize="medium")
     for ax in panels.flat[: len(record.curves)][-columns:]:  # the lowest panel of each column
         ax.set_xlabel("update")
         ax.tick_params(labelbottom=True)
-    figure.supylabel(record.label, fontsize="medium")
+    name_height(figure, record.label)
     _legend(figure, record)
     return figure
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, new_figure, tidy
+from memspan.figures.shares import INTERVALS, draw_intervals, intervals
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, mark_lengths, new_figure, tidy
 from memspan.shapes import Array
 from memspan.span import SolvedShare, SpanEstimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-RULE_WIDTH = 40  # characters of the rule that fit beside the lowest axis
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,6 @@ class SpanByLength:
     Attributes
     ----------
     title : str
-    rule : str
-        What counts as solved.
     shares : mapping of int to SolvedShare
         The share of trainings that solved each length.
     estimate : SpanEstimate
@@ -44,26 +40,25 @@ class SpanByLength:
     """
 
     title: str
-    rule: str
     shares: Mapping[int, SolvedShare]
     estimate: SpanEstimate
     curve: Array
     rounds: Sequence[RoundOfSearch] = field(default=())
 
-    columns = ("length", "trainings", "solved", "share", "wilson low", "wilson high", "fitted")
+    columns = ("length", "trainings", "solved", "share", *INTERVALS, "fitted")
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per length."""
         fitted = np.interp(np.log(list(self.shares)), np.log(self.curve[0]), self.curve[1]).tolist()
         return [
-            (length, share.trials, share.solved, share.share, share.low, share.high, p)
+            (length, share.trials, share.solved, share.share, *intervals(share), p)
             for (length, share), p in zip(self.shares.items(), fitted, strict=True)
         ]
 
 
 def draw_span(record: SpanByLength) -> "Figure":
     """Draw shares, fitted curve and span; below them, if there was a search, its rounds on the same axis."""
-    figure = new_figure(9.4, 6.4 if record.rounds else 4.4)
+    figure = new_figure(9.4, 5.8 if record.rounds else 3.8, record.title)
     if record.rounds:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
         _draw_path(lower, record)
@@ -73,8 +68,7 @@ def draw_span(record: SpanByLength) -> "Figure":
     lengths = list(record.shares)
     lower.set_xscale("log")
     lower.set(xlabel="sequence length T (time steps, log scale)", xlim=(0.85 * lengths[0], 1.18 * lengths[-1]))
-    _name_lengths(lower, lengths)
-    upper.set_title(record.title, fontsize="medium")
+    mark_lengths(lower, lengths)
     for ax in dict.fromkeys((upper, lower)):
         ax.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
         tidy(ax)
@@ -82,27 +76,24 @@ def draw_span(record: SpanByLength) -> "Figure":
 
 
 def _draw_shares(ax: Any, record: SpanByLength) -> None:
-    lengths, shares, estimate = np.array(list(record.shares)), list(record.shares.values()), record.estimate
-    middle = np.array([share.share for share in shares])
-    low, high = (np.array([getattr(share, end) for share in shares]) for end in ("low", "high"))
-    reach = np.clip([middle - low, high - middle], 0, None)  # rounding may put an end on the wrong side
+    estimate = record.estimate
     x, fitted, under, over = record.curve
     # The band knows smooth curves only, so the legend says where none of them fits.
     name = "fitted curve" if estimate.fits else "smooth curve\n(none fits the counts)"
     ax.fill_between(x, under, over, color=BLUE, alpha=0.15, linewidth=0, label=f"{100 * estimate.level:g} % band")
     ax.plot(x, fitted, color=BLUE, linewidth=1.5, label=name)
-    ax.errorbar(lengths, middle, reach, fmt="o", color=ORANGE, capsize=2, linewidth=1, markersize=4,
-                label="share of trainings,\n95 % Wilson interval")  # fmt: skip
+    look: dict[str, Any] = {"fmt": "o", "color": ORANGE, "capsize": 2, "linewidth": 1, "markersize": 4}
+    label = "share of trainings,\n95 % Wilson interval"
+    draw_intervals(ax, [*record.shares], [*record.shares.values()], label=label, **look)
     ax.axhline(estimate.share, color=GREY, linestyle=":", linewidth=1)
     _mark_span(ax, estimate, record.curve)
-    ax.set(ylabel="share that solved T\n" + fill(f"({record.rule})", RULE_WIDTH), ylim=(-0.05, 1.05))
+    ax.set(ylabel="share that solved T", ylim=(-0.05, 1.05))
 
 
 def _mark_span(ax: Any, estimate: SpanEstimate, curve: Array) -> None:
     """Draw the interval on the level of the share, to the edge of the data where it is open."""
-    low = estimate.low if estimate.low is not None else float(curve[0, 0])
-    high = estimate.high if estimate.high is not None else float(curve[0, -1])
-    label = f"{estimate.name}: {estimate.short}"
+    low, high = _ends(estimate, curve)
+    label = f"{estimate.name}: {estimate.short},\n{100 * estimate.level:g} % interval"
     ax.plot(
         [low, high], [estimate.share] * 2, color=BLACK, linewidth=4, alpha=0.85, label=label, solid_capstyle="butt"
     )
@@ -131,18 +122,8 @@ def _draw_path(ax: Any, record: SpanByLength) -> None:
 
 
 def _ends(estimate: SpanEstimate, curve: Array) -> tuple[float, float]:
+    """The ends of an interval, or those of the data where it is open."""
     return (
         float(curve[0, 0]) if estimate.low is None else estimate.low,
         float(curve[0, -1]) if estimate.high is None else estimate.high,
     )
-
-
-def _name_lengths(ax: Any, lengths: Sequence[int]) -> None:
-    """Put a tick at every length, and name those that have room on a logarithmic axis."""
-    named: list[int] = []
-    room = 0.05 * np.log(1.4 * lengths[-1] / lengths[0])
-    for length in sorted(lengths, reverse=True):
-        if not named or np.log(named[-1] / length) >= room:
-            named.append(length)
-    ax.set_xticks(lengths, [""] * len(lengths), minor=True)
-    ax.set_xticks(named, [str(length) for length in named])

@@ -5,7 +5,10 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from memspan.errors import InvalidArgument
 from memspan.runtime.files import replaced, write_text
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 # Okabe & Ito 2008: colours that colour-blind readers can distinguish, also in print.
 BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "#000000"
+POINTS = 9  # size of the letters of a title
+LETTERS = 13.5  # of a title in one inch
+LINE = 0.155  # inches that a line of a title takes
 
 
 class Record(Protocol):
@@ -44,11 +50,32 @@ def own_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float = 7.0, height: float = 4.5) -> "Figure":
-    """Return a figure of that size in inches. It is unknown to pyplot, so it changes no global state."""
+def new_figure(width: float = 7.0, height: float = 4.5, title: str = "") -> "Figure":
+    """Return a figure of that size in inches. It is unknown to pyplot, so it changes no global state.
+
+    The lines of the title are wrapped to the width of the figure. The title is above the given height.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    lines = [line for text in title.splitlines() for line in balanced(text, int(LETTERS * width))]
+    figure = Figure(figsize=(width, height + LINE * len(lines)), layout="constrained")
+    if lines:
+        figure.suptitle("\n".join(lines), fontsize=POINTS)
+    return figure
+
+
+def name_height(figure: "Figure", label: str) -> None:
+    """Label the vertical axis of all panels, in the middle of what is below the title."""
+    title = LINE * len(figure.get_suptitle().splitlines())
+    figure.supylabel(label, y=0.5 * (1 - title / figure.get_figheight()), fontsize="medium")
+
+
+def balanced(text: str, most: int) -> list[str]:
+    """Wrap a text into the fewest lines of at most `most` characters, all of about the same length."""
+    if not text.strip():
+        return []
+    count = len(wrap(text, most))
+    return next(lines for width in range(len(text) // count, most + 1) if len(lines := wrap(text, width)) == count)
 
 
 def axes_or_new(ax: "Axes | None") -> "Axes":
@@ -79,14 +106,18 @@ def tidy(ax: "Axes") -> None:
 
 
 def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
-    """Put a tick at every length, and label the longest and all others for which there is room."""
-    distance = 0.045 * (max(lengths) - min(lengths) or max(lengths))
+    """Put a tick at every length, and label the longest and all others for which there is room.
+
+    The horizontal axis may be logarithmic.
+    """
+    place = dict(zip(lengths, np.log(lengths) if ax.get_xscale() == "log" else lengths, strict=True))
+    distance = 0.05 * (max(place.values()) - min(place.values()))
     named: list[int] = []
     for length in sorted(lengths, reverse=True):
-        if not named or named[-1] - length >= distance:
+        if not named or place[named[-1]] - place[length] >= distance:
             named.append(length)
-    ax.set_xticks(lengths, minor=True)
-    ax.set_xticks(named)
+    ax.set_xticks(lengths, [""] * len(lengths), minor=True)
+    ax.set_xticks(named, [str(length) for length in named])
 
 
 def ordered_colours(count: int) -> list[Any]:

@@ -10,6 +10,7 @@ from memspan.figures.atlas import Atlas
 from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 from memspan.study.comparison import hidden_for, parameters_of
 from memspan.study.configuration import Configuration
+from memspan.study.facts import demands, value_range
 from memspan.study.search import Search
 from memspan.study.search_result import SearchResult
 
@@ -86,10 +87,26 @@ def _trained_enough(row: dict[str, Any]) -> Finding:
 
 def picture(measured: list[dict[str, Any]]) -> Atlas:
     """Return the data of the picture: a map of cells and tasks."""
-    title = f"T50 in time steps, networks of about {PARAMETERS:,} weights; ≥ or <: a bound"
     cells = list(dict.fromkeys(row["cell"] for row in measured))
-    tasks = list(dict.fromkeys(row["task"] for row in measured))
-    return Atlas(title, cells, tasks, {(row["cell"], row["task"]): row for row in measured})
+    chosen = {name: Search(**TASKS[name], **SEARCH) for name in dict.fromkeys(row["task"] for row in measured)}
+    first = next(iter(chosen.values()))
+    weights, trainings = (
+        value_range([row[name] or 0 for row in measured], ",") for name in ("parameters", "trainings")
+    )
+    title = (
+        f"T50 in time steps with its {100 * first.level:g} % interval, of networks with {weights} weights\n"
+        f"Solved: {first.configuration.solved}\n"
+        f"Trainings for each number: {trainings}. A star: no smooth curve fits the counts"
+    )
+    spans = {(row["cell"], row["task"]): row for row in measured}
+    return Atlas(title, cells, {name: _note(search) for name, search in chosen.items()}, spans)
+
+
+def _note(search: Search) -> str:
+    """What is demanded of the networks at the lengths of a search, and how long they are trained."""
+    task = search.configuration.make_task()
+    (demand,) = demands((task, length) for length in (search.shortest, search.longest))
+    return f"{demand}; at most {search.configuration.updates:,} updates"
 
 
 def table(measured: list[dict[str, Any]]) -> str:

@@ -12,8 +12,8 @@ from memspan.span.ranking import rank
 from memspan.span.slope import Slope, fit_slope
 from memspan.study.comparison import Comparison, Tried, parameters_of
 from memspan.study.experiment import written
+from memspan.study.facts import facts, value_range
 from memspan.study.search_result import SearchResult
-from memspan.study.table import range_of
 
 if TYPE_CHECKING:
     from memspan.runtime.tables import TextTable
@@ -146,7 +146,9 @@ class Compared:
 
     def figure(self) -> Forest | SpanByQuantity:
         """Return the data of the figure: the span against `quantity` if there is one, else a forest plot."""
-        title = "\n".join([self._task, self._rule, *self._protocol, *self._unknown])
+        tasks = dict.fromkeys(result.search.configuration.make_task() for result in self.results)
+        whats = [f"{task.name}: {task.sentence}" for task in tasks]
+        title = "\n".join([*whats, *facts(self.results), *self._protocol, *self._unknown])
         if self.quantity is None or self.comparison is None or len(self.spans) < len(self.results):
             return Forest(title, self.spans)
         title = "\n".join([title, *filter(None, [self.power_law])])
@@ -223,11 +225,11 @@ class Compared:
             return ", ".join(names)
         sentences = dict.fromkeys(task.sentence for task in tasks)
         what = f"{tasks[0].name}: {tasks[0].sentence}" if len(sentences) == 1 else f"{tasks[0].name}."
-        chance = range_of([task.chance_accuracy(task.least_length) for task in tasks])
-        trivial = range_of([task.trivial_risk(task.least_length) for task in tasks])
+        chance = value_range([task.chance_accuracy(task.least_length) for task in tasks])
+        trivial = value_range([task.trivial_risk(task.least_length) for task in tasks])
         return (
             f"{what} Answers that ignore the input have an accuracy of at most {chance} and a loss of at least "
-            f"{trivial} (T={range_of([task.least_length for task in tasks])})."
+            f"{trivial} (T={value_range([task.least_length for task in tasks])})."
         )
 
     @property

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +21,11 @@ from memspan.runtime.files import make_folder
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 from memspan.span.band import probability_band
-from memspan.study.flow import MOMENTS, flows_of, trained_record
+from memspan.study.facts import facts
+from memspan.study.flow import MOMENTS, flows_of, headline, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.search_result import SearchResult
 from memspan.study.study import Study
-from memspan.study.table import range_of
 from memspan.study.trial import Trial
 from memspan.tasks import Task
 from memspan.training.history import Outcome
@@ -34,7 +33,6 @@ from memspan.training.history import Outcome
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 80  # characters of a title that fit onto the narrowest figure
 CURVE_POINTS = 200  # of a fitted curve
 SEQUENCES = 1000  # sample that estimates which steps hold the answer
 
@@ -64,11 +62,7 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     InvalidArgument
         When `result` or `folder` has another type, or the folder cannot be made.
     """
-    if not isinstance(result, StudySummary):
-        raise InvalidArgument("result", "a StudyResult or a StudySummary", shown(result))
-    if not isinstance(folder, str | Path) or str(folder) == "":  # type: ignore[redundant-expr]
-        raise InvalidArgument("folder", "a path", shown(folder))
-    folder = Path(folder)
+    folder = _checked(result, folder)
     make_folder(folder, "folder")
     if len(result.study.configurations) == 1:
         return _saved(_figures(result), folder)
@@ -88,7 +82,7 @@ def folder_of(label: str) -> str:
 
 def _headed(record: Any, label: str) -> Any:
     """Return the record with the label of its configuration above its title."""
-    return replace(record, title="\n".join([*wrap(label, WIDTH), record.title]))
+    return replace(record, title=f"{label}\n{record.title}")
 
 
 def _figures_of_all(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
@@ -130,11 +124,21 @@ def save_span(result: StudySummary, folder: str | Path) -> list[Path]:
     Raises
     ------
     InvalidArgument
-        As in `save_figures`.
+        As in `save_figures`, and when the study has several configurations.
     """
-    folder = Path(folder)
+    folder = _checked(result, folder)
+    _ = result.study.configuration  # raises if there are several
     make_folder(folder, "folder")
     return _saved(_span_figure(result), folder)
+
+
+def _checked(result: StudySummary, folder: str | Path) -> Path:
+    """Check the types of what is drawn and where to. Return the folder."""
+    if not isinstance(result, StudySummary):
+        raise InvalidArgument("result", "a StudyResult or a StudySummary", shown(result))
+    if not isinstance(folder, str | Path) or str(folder) == "":  # type: ignore[redundant-expr]
+        raise InvalidArgument("folder", "a path", shown(folder))
+    return Path(folder)
 
 
 def _span_figure(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
@@ -153,8 +157,7 @@ def span_record(result: StudySummary) -> SpanByLength:
     path = result.path.rounds if isinstance(result, SearchResult) else ()
     rounds = tuple(RoundOfSearch(one.counts, one.estimate) for one in path if one.estimate is not None)
     return SpanByLength(
-        _span_title(result),
-        _threshold(result),
+        _title(result),
         shares,
         estimate,
         np.array([x, middle, low, high]),
@@ -162,33 +165,12 @@ def span_record(result: StudySummary) -> SpanByLength:
     )
 
 
-def _span_title(result: StudySummary) -> str:
-    """The question, the network, the trivial risk and the number of repetitions."""
-    task, rows = result.study.configuration.make_task(), result.summaries()
-    facts = _facts(task, [row.length for row in rows], [row.share.trials for row in rows if row.share.trials])
-    return "\n".join([_title(f"{task.name}: {task.sentence}", result), *_lines(facts)])
-
-
-def _facts(task: Task, lengths: Sequence[int], repetitions: Sequence[int]) -> str:
-    """The number of repetitions, and how well answers can do that ignore the input, at some lengths."""
-    return (
-        f"{range_of(repetitions)} repetitions a length; answers that ignore the input have an accuracy of at most "
-        f"{range_of([task.chance_accuracy(length) for length in lengths])} and a loss of at least "
-        f"{range_of([task.trivial_risk(length) for length in lengths])}"
-    )
-
-
-def _threshold(result: StudySummary) -> str:
-    configuration = result.study.configuration
-    return f"accuracy ≥ {configuration.threshold:g}, {configuration.make_task().rule}"
-
-
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
     """The accuracies and solved shares by length, for lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
     task = result.study.configuration.make_task()
     return AccuracyByLength(
-        _title(f"{task.name}: {task.sentence}", result),
+        _title(result),
         {row.length: row.accuracies for row in rows},
         {row.length: row.share for row in rows},
         result.study.configuration.threshold,
@@ -202,21 +184,14 @@ def shares_record(result: StudySummary) -> SharesByLength:
         result.study.label(number): {row.length: row.share for row in part.summaries() if row.share.trials}
         for number, part in enumerate(result.parts)
     }
-    tasks = ", ".join(result.study.values()["task"])
-    return SharesByLength(f"{tasks}: {result.study.describe()}", shares)
+    return SharesByLength("\n".join([headline(result.study), *facts(result.parts)]), shares)
 
 
 def beyond_record(result: StudySummary) -> AccuracyBeyond:
     """The accuracies at the test lengths, after training at each length."""
     tests = {row.length: row.tests for row in result.summaries() if row.tests}
-    facts = _facts(
-        result.study.configuration.make_task(),
-        result.study.test_lengths,
-        [len(accuracies) for row in tests.values() for accuracies in row.values()],
-    )
-    title = [_title("Accuracy at T' after training at T", result)]
-    title += _lines(f"solved: {_threshold(result)}; {facts}")
-    return AccuracyBeyond("\n".join(title), result.study.configuration.threshold, tests)
+    title = _title(result, "Accuracy at T' after training at T", result.study.test_lengths)
+    return AccuracyBeyond(title, result.study.configuration.threshold, tests)
 
 
 def loss_record(result: StudyResult) -> LossByLength:
@@ -224,7 +199,7 @@ def loss_record(result: StudyResult) -> LossByLength:
     curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
     task = result.study.configuration.make_task()
     risks = {length: task.trivial_risk(length) for length in curves}
-    return LossByLength(_title("Training loss of every repetition", result), curves, risks, task.make_loss().label)
+    return LossByLength(_title(result, "Training loss of every repetition"), curves, risks, task.make_loss().label)
 
 
 def norms_record(result: StudyResult, quantities: dict[str, str], title: str) -> NormsByLag:
@@ -243,7 +218,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
         for field in quantities
         for heading in headings
     }
-    return NormsByLag(_title(f"{title} (median over repetitions)", result), panels, quantities)
+    return NormsByLag(_title(result, f"{title} (median over repetitions)"), panels, quantities)
 
 
 def map_record(result: StudyResult) -> NormsDuringTraining:
@@ -251,7 +226,7 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
     first = {length: trials[0] for length, trials in _by_length(result) if trials[0].flow_map}
     maps = {length: np.array(trial.flow_map) for length, trial in first.items()}
     every = max((trial.flow_every for trial in first.values()), default=1)
-    title = _title("The gradient during training, first repetition of each length", result)
+    title = _title(result, "The gradient during training, first repetition of each length")
     outcomes = {length: trial.outcome for length, trial in first.items()}
     relevant = {length: relevance(result.study.configuration.make_task(), length) for length in first}
     return NormsDuringTraining(title, maps, outcomes, every, relevant)
@@ -263,20 +238,12 @@ def relevance(task: Task, length: int) -> PerStep:
     return np.asarray(task.relevant(x).mean(axis=1))
 
 
-def _title(what: str, result: StudySummary) -> str:
-    """The wrapped title: what the figure shows, and of which study."""
-    task = result.study.configuration.make_task()
-    parts = result.study.describe().replace(" ", "\u00a0").replace(",\u00a0", ", ")  # break lines at commas only
-    network = parts if what.startswith(task.name) else f"{task.name}: {parts}"
-    return "\n".join([*_lines(what), *_lines(network)]).replace("\u00a0", " ")
-
-
-def _lines(text: str) -> list[str]:
-    """Wrap a text into the fewest lines that fit, all of about the same length."""
-    count = len(wrap(text, WIDTH))
-    return next(
-        lines for width in range(len(text) // count, WIDTH + 1) if len(lines := wrap(text, width)) == count
-    )
+def _title(result: StudySummary, what: str = "", lengths: Sequence[int] | None = None) -> str:
+    """What the figure shows, unless it is the answer; the task, the network, and the facts of the scores."""
+    configuration = result.study.configuration
+    task = configuration.make_task()
+    lines = [what, f"{task.name}: {task.sentence}", configuration.describe(), *facts([result], lengths)]
+    return "\n".join(filter(None, lines))
 
 
 def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:

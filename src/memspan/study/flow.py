@@ -6,6 +6,7 @@ import numpy as np
 
 from memspan.figures.flow import Choices, FlowsByLag, demand_distinct
 from memspan.shapes import PerStep
+from memspan.study.facts import facts
 from memspan.study.group import gradient_flow, untrained
 from memspan.study.results import StudyResult
 from memspan.study.study import Study
@@ -36,7 +37,7 @@ def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
             network, batches, _ = untrained(configuration.with_(seed=seed), length, 0)
             loss = configuration.make_task().make_loss()
             lines.setdefault(values, []).append(gradient_flow(network, loss, next(batches)).d_a)
-    many = f"; {len(seeds)} networks each" if len(seeds) > 1 else ""
+    many = f"; {len(seeds)} network{'s' if len(seeds) > 1 else ''} each"
     title = f"The gradient on its way back before training, T = {length}{many}\n{headline(study)}"
     return FlowsByLag(title, fields_of(study), {("", ""): lines})
 
@@ -60,7 +61,8 @@ def trained_record(result: StudyResult) -> FlowsByLag:
                 median = np.median([flow.d_a for flow in flows[heading]], axis=0)
                 panels[f"T = {length}", heading][values] = [median]
     few = "" if len(shown) == len(study.lengths) else f"; {len(shown)} of {len(study.lengths)} lengths"
-    title = f"The gradient on its way back (median over repetitions{few})\n{headline(study)}"
+    what = f"The gradient on its way back (median over repetitions{few})"
+    title = "\n".join([what, headline(study), *facts(result.parts)])
     return FlowsByLag(title, fields_of(study), panels)
 
 

@@ -199,7 +199,8 @@ class StudySummary:
     def records(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each configuration and length: varying fields, solved share, mean scores.
 
-        The item `configuration` is the index in `study.configurations`.
+        The item `configuration` is the index in `study.configurations`. The share has two 95 % intervals: `low` to
+        `high` is Wilson's, and `exact_low` to `exact_high` is that of Clopper and Pearson.
         """
         found = []
         for number, row in ((number, row) for number, rows in enumerate(self.rows) for row in rows):
@@ -207,7 +208,9 @@ class StudySummary:
             found.append(
                 self._varying(number)
                 | {"length": row.length, "solved": share.solved, "trials": share.trials, "share": share.share}
-                | {"low": share.low, "high": share.high, "diverged": row.diverged, "failed": row.failed}
+                | {"low": share.low, "high": share.high}
+                | dict(zip(("exact_low", "exact_high"), share.exact, strict=True))
+                | {"diverged": row.diverged, "failed": row.failed}
                 | {"accuracy": _mean(row.accuracies), "spread": row.spread, "loss": _mean(row.losses)}
             )
         return found

@@ -1,12 +1,12 @@
 """The table of a study's results."""
 
-from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 
 from memspan.runtime.tables import TextTable
 from memspan.study.experiment import written
+from memspan.study.facts import value_range
 from memspan.study.results import LengthSummary, StudySummary
 
 
@@ -64,7 +64,7 @@ def _caption(summary: StudySummary) -> str:
     counts = {one.final_batches * one.evaluation_samples for one in choices}
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
-    thresholds = range_of([one.threshold for one in choices])
+    thresholds = value_range([one.threshold for one in choices])
     error = f"standard error at most {0.5 / samples**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
@@ -72,8 +72,8 @@ def _caption(summary: StudySummary) -> str:
             f"Solved: accuracy of at least {thresholds}."
         )
     task = choices[0].make_task()
-    chance = range_of([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = range_of([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
+    chance = value_range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
+    trivial = value_range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
     rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
@@ -96,12 +96,6 @@ def _cells(row: LengthSummary, worse: list[str], trivial: float | None) -> list[
         _shown(loss, ".3g"),
         *([] if trivial is None else [_shown(100 * loss / trivial, ".3g", " %")]),
     ]
-
-
-def range_of(values: Sequence[float]) -> str:
-    """Return the smallest and the largest value in words, or one number if both look the same."""
-    ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
-    return " to ".join(ends)
 
 
 def _shown(number: float, form: str, unit: str = "") -> str:
