@@ -47,7 +47,7 @@ def gridded(repetitions: int) -> dict[str, Any]:
 
 def main() -> None:
     find_span(Configuration(updates=1), budget=16, progress=False)  # compiles the kernel
-    compared = compare(Comparison(cell=CELLS, width=0.2), workers=PROCESSES, progress=False)
+    compared = compare(Comparison(cell=CELLS), workers=PROCESSES, progress=False)
     found = {
         "machine": f"{platform.machine()}, {PROCESSES} processes, Python {platform.python_version()}",
         "searches": {f"{width}": [searched(seed, width) for seed in SEEDS] for width in WIDTHS},
