@@ -47,6 +47,11 @@ class Comparison(Searches):
     model_config = ConfigDict(title="memspan comparison")
     what: ClassVar[str] = "comparison"
     prefix: ClassVar[str] = "compare-"
+    NAMED: ClassVar[tuple[str, ...]] = (
+        *Searches.PATH,
+        *("width", "level", "budget", "equal", "parameter_count", "tune"),
+    )
+    """All that changes the answer, because a comparison is not stored: its name is that of its figures."""
 
     equal: Literal["parameters"] | None = Field(
         None,
