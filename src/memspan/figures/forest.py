@@ -220,11 +220,12 @@ def _widened(edges: tuple[float, float], line: Sequence[np.ndarray]) -> tuple[fl
 
 def _plain_ticks(ax: Any, axis: str = "x") -> None:
     """Write the numbers on a logarithmic axis as 20 and not as 2 x 10^1: enough of them, none over another."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
     scale = ax.xaxis if axis == "x" else ax.yaxis
     low, high = ax.get_xlim() if axis == "x" else ax.get_ylim()
     multiples = next((subs for most, subs in TICKS if high / low <= most), (1.0,))
-    scale.set_major_locator(LogLocator(subs=multiples) if multiples else MaxNLocator(6))
+    even = MaxNLocator(6, steps=[1, 2, 5, 10])
+    scale.set_major_locator(LogLocator(subs=multiples) if multiples else even)
     scale.set_major_formatter(StrMethodFormatter("{x:g}"))
-    scale.set_minor_formatter(NullFormatter())
+    scale.set_minor_locator(NullLocator())
