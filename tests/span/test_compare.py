@@ -209,6 +209,12 @@ def test_where_an_open_end_decides_the_sentence_says_so():
     )
 
 
+@pytest.mark.parametrize(("inside", "decides"), [(0.001, True), (0.02, True), (0.045, False), (0.08, False)])
+def test_an_open_end_decides_only_if_most_of_the_p_value_comes_from_it(inside, decides):
+    pair = PairOfSpans("rnn", "gru", SpanRatio(0.5, 0.2, 1.1, 0.95, 0.08, inside), 0.08)
+    assert pair.open_end_decides == decides
+
+
 def test_where_closed_spans_are_compared_no_open_end_decides():
     for ratio in (compare_spans(known(26, 200), known(13, 200)), compare_spans(known(20), known(20))):
         assert not PairOfSpans("rnn", "gru", ratio, ratio.p).open_end_decides

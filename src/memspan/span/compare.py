@@ -97,8 +97,12 @@ class PairOfSpans:
 
     @property
     def open_end_decides(self) -> bool:
-        """Whether the two cannot be told apart only because a span may lie outside its tried lengths."""
-        return not self.told_apart and self.p * self.ratio.p_inside < (1 - self.ratio.level) * self.ratio.p
+        """Whether they cannot be told apart because a span may lie outside its tried lengths.
+
+        Most of `p` then comes from such spans, and the rest would tell the two apart.
+        """
+        rest = self.ratio.p_inside / self.ratio.p
+        return not self.told_apart and rest < 0.5 and rest * self.p < 1 - self.ratio.level
 
     def sentence(self, place: str = "") -> str:
         """Return the comparison in words.

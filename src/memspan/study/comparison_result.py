@@ -81,10 +81,11 @@ class Compared:
     @cached_property
     def spans(self) -> list[NamedSpan]:
         """The span of each configuration of which a training counts."""
+        searched = [(result.search.configuration, result.estimate) for result in self.results]
         return [
-            NamedSpan(label, one.hidden, parameters_of(one), result.estimate, self._sized(one) | self._tuned(one))
-            for label, result in zip(self.labels, self.results, strict=True)
-            if result.estimate is not None and (one := result.search.configuration)
+            NamedSpan(label, one.hidden, parameters_of(one), estimate, self._sized(one) | self._tuned(one))
+            for label, (one, estimate) in zip(self.labels, searched, strict=True)
+            if estimate is not None
         ]
 
     def _sized(self, one: Configuration) -> dict[str, Any]:
@@ -206,9 +207,8 @@ class Compared:
         """Return the ratios of every two spans as a table."""
         from memspan.runtime.tables import TextTable
 
-        several = ". The p-values are corrected for the number of pairs (Holm), the intervals are not"
-        caption = f"p: of equal spans{several if len(self.pairs) > 1 else ''}."
-        table = TextTable(caption=caption)
+        several = "The p-values are corrected for the number of pairs (Holm), the intervals are not."
+        table = TextTable(caption=several if len(self.pairs) > 1 else None)
         for heading in ("pair", "ratio", "equal spans", ""):
             table.add_column(heading, justify="left" if heading == "pair" else "right", overflow="fold")
         for pair in self.pairs:
