@@ -1,25 +1,8 @@
 import pytest
 
 from memspan import Comparison, Configuration, InvalidArgument, compare
-from memspan.execution.compare import labels_of
 
 TINY = {"hidden": 2, "updates": 5}
-
-
-@pytest.mark.parametrize(
-    ("fields", "labels"),
-    [
-        ([{}, {"task_parameters": {"tolerance": 0.05}}], ["tolerance 0.1", "tolerance 0.05"]),
-        ([{"init": "orthogonal"}, {}], ["init orthogonal", "init default"]),
-        ([{"cell": "gru"}, {"hidden": 8}], ["cell gru, hidden 32", "cell rnn, hidden 8"]),
-        (
-            [{"task_parameters": {"tolerance": 0.05}}, {"task": "parity"}],
-            ["task recall, tolerance 0.05", "task parity"],
-        ),
-    ],
-)
-def test_labels_say_in_what_configurations_differ(fields, labels):
-    assert labels_of([Configuration(**each) for each in fields]) == labels
 
 
 def test_configurations_that_train_the_same_are_refused():
@@ -54,5 +37,7 @@ def test_settings_that_are_none_are_refused():
         compare(listed, retry=True)
     with pytest.raises(InvalidArgument, match=r"^Unknown argument 'cell' of compare"):
         compare(listed, cell="lstm")
+    with pytest.raises(InvalidArgument, match="tune must be left out, because only a Comparison has it"):
+        compare(listed, tune={"learning_rate": (0.1, 0.2)})
     with pytest.raises(InvalidArgument, match="width must be left out, because the Comparison has its own"):
         compare(Comparison(cell="rnn,gru"), width=0.2)

@@ -2,6 +2,7 @@ import io
 import json
 import math
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -326,6 +327,18 @@ def test_several_searches_say_how_many_are_found(make_trial, capsys):
     tally = SearchTally(path.begun())
     assert "1 of 2 spans found" in tally.line
     assert tally.state_of(1)[1] == "found"
+
+
+def test_a_phase_that_is_all_in_the_store_has_one_line(make_trial, monkeypatch, capsys):
+    """The progress of no trainings says nothing."""
+    monkeypatch.setattr(listeners, "SECONDS_BETWEEN_LINES", 0.0)
+    stored = replace(Path(SEARCH).begun(), keys=())
+    with listening("lines") as tell:
+        tell(stored)
+        tell(Ended(True))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nothing to do, all 0 trainings are in the store" in line
+    assert SearchTally(stored).line.startswith("0 trainings in the store, ")
 
 
 def test_of_many_searches_some_spans_are_shown(make_trial, capsys):

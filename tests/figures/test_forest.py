@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,10 @@ from memspan.figures.forest import Forest, NamedSpan, SpanByQuantity, by_span, d
 from memspan.span.likelihood import Likelihood
 from memspan.span.slope import fit_slope
 
-SHORT = NamedSpan("short", 100, estimate_span([5, 10, 20], [8, 4, 0], 8))
-LONG = NamedSpan("long", 101, estimate_span([10, 20, 40], [8, 4, 0], 8))
-AT_LEAST = NamedSpan("at least", 102, estimate_span([10, 20, 80], [8, 8, 8], 8))
-BELOW = NamedSpan("below", 103, estimate_span([4, 8], [0, 0], 8))
+SHORT = NamedSpan("short", 8, 100, estimate_span([5, 10, 20], [8, 4, 0], 8))
+LONG = NamedSpan("long", 8, 101, estimate_span([10, 20, 40], [8, 4, 0], 8))
+AT_LEAST = NamedSpan("at least", 8, 102, estimate_span([10, 20, 80], [8, 8, 8], 8))
+BELOW = NamedSpan("below", 8, 103, estimate_span([4, 8], [0, 0], 8))
 ALL = [SHORT, AT_LEAST, BELOW, LONG]
 
 
@@ -31,7 +33,7 @@ def test_the_longest_span_is_at_the_top():
     assert ax.get_ylim()[0] > ax.get_ylim()[1]
     drawn = lines(ax)[1]
     np.testing.assert_allclose(drawn.get_xdata(), [LONG.estimate.low, LONG.estimate.high])
-    assert Forest("", ALL).rows()[1][:3] == ("long", 101, LONG.estimate.span)
+    assert Forest("", ALL).rows()[1][:4] == ("long", 8, 101, LONG.estimate.span)
 
 
 def test_an_open_end_has_an_arrow_and_no_dot():
@@ -45,7 +47,7 @@ def test_an_open_end_has_an_arrow_and_no_dot():
 def sweep(slope=True):
     quantity = (8, 16, 32)
     counts = [([k, 2 * k, 4 * k], [8, 4, 0], 8) for k in (5, 8, 12)]
-    spans = [NamedSpan(str(q), q, estimate_span(*one)) for q, one in zip(quantity, counts, strict=True)]
+    spans = [NamedSpan(str(q), q, q, estimate_span(*one)) for q, one in zip(quantity, counts, strict=True)]
     fitted = fit_slope(quantity, [Likelihood.of(*one) for one in counts]) if slope else None
     return SpanByQuantity("title", "hidden", quantity, spans, fitted)
 
@@ -117,7 +119,9 @@ def test_an_upright_interval_is_the_horizontal_one_turned():
 
 
 def test_where_no_smooth_curve_fits_the_dot_is_hollow_and_the_axis_says_so():
-    plateau = NamedSpan("plateau", 9, estimate_span([5, 10, 20, 40, 80, 160], [40, 40, 20, 20, 20, 0], [40] * 6))
+    plateau = NamedSpan(
+        "plateau", 8, 9, estimate_span([5, 10, 20, 40, 80, 160], [40, 40, 20, 20, 20, 0], [40] * 6)
+    )
     assert not plateau.estimate.fits
     ax = draw_forest(Forest("title", [SHORT, plateau])).axes[0]
     hollow = [line.get_ydata()[0] for line in ax.get_lines() if line.get_markerfacecolor() == "white"]
@@ -128,7 +132,7 @@ def test_where_no_smooth_curve_fits_the_dot_is_hollow_and_the_axis_says_so():
 
 def test_a_long_label_leaves_room_for_the_intervals():
     long = NamedSpan(
-        "task order/pascanu-2, cell lstm-peephole, init orthogonal, hidden 32, gain 2", 9, LONG.estimate
+        "task order/pascanu-2, cell lstm-peephole, init orthogonal, hidden 32, gain 2", 32, 9, LONG.estimate
     )
     figure = draw_forest(Forest("title", [SHORT, long]))
     figure.draw_without_rendering()
@@ -137,3 +141,41 @@ def test_a_long_label_leaves_room_for_the_intervals():
     assert upper.y0 > lower.y1
     assert upper.x0 >= 0
     assert ax.get_window_extent().width > figure.bbox.width / 3
+
+
+@pytest.mark.parametrize(
+    "lengths", [(7, 8, 9), (8, 8.5, 9), (6, 9, 14), (9, 40, 90), (5, 100, 1000), (2, 20, 50_000)]
+)
+def test_the_numbers_on_an_axis_are_enough_and_do_not_overlap(lengths):
+    spans = [NamedSpan(str(n), 8, 9, estimate_span([0.8 * n, n, 1.2 * n], [80, 40, 0], 80)) for n in lengths]
+    figure = draw_forest(Forest("title", spans))
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    (low, high), scale = ax.get_xlim(), ax.xaxis
+    inside = [tick.label1 for tick in scale.get_major_ticks() if low <= tick.get_loc() <= high]
+    boxes = [text.get_window_extent() for text in inside]
+    assert 3 <= len(boxes) <= 8
+    assert all(left.x1 + 3 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_a_band_is_shown_to_its_ends_unless_it_dwarfs_the_spans():
+    good = sweep()
+    low, high = draw_sweep(good).axes[0].get_ylim()
+    _, under, over = good.slope.line(np.array([8, 32]))
+    assert low < under.min() < over.max() < high
+    counts = [([k, 2 * k, 4 * k], [8, 4, 0], 8) for k in (5, 20, 6)]
+    fitted = fit_slope((8, 16, 32), [Likelihood.of(*one) for one in counts])
+    spans = [NamedSpan("", 8, 9, estimate_span(*one)) for one in counts]
+    without, with_band = (
+        draw_sweep(SpanByQuantity("title", "hidden", (8, 16, 32), spans, slope)).axes[0].get_ylim()
+        for slope in (None, fitted)
+    )
+    assert fitted.line(np.array([8, 32]))[2].max() > 10 * without[1]
+    assert with_band == pytest.approx((without[0] / 2, without[1] * 2))
+
+
+def test_a_label_has_the_values_that_were_chosen():
+    tuned = NamedSpan("gru", 17, 1101, LONG.estimate, {"hidden": 17, "learning_rate": 0.003})
+    (text,) = draw_forest(Forest("title", [tuned])).axes[0].get_yticklabels()
+    lines = " ".join(text.get_text().split())
+    assert lines == "gru hidden 17, learning rate 0.003, 1,101 weights, 24 trainings"

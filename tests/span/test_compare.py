@@ -71,7 +71,7 @@ def test_the_other_way_round_everything_is_inverted(seed):
     assert one.p == other.p
     pairs = PairOfSpans("a", "b", one, one.p), PairOfSpans("b", "a", other, other.p)
     assert pairs[0].told_apart == pairs[1].told_apart
-    assert not pairs[0].told_apart or pairs[0].sentence == pairs[1].sentence
+    assert not pairs[0].told_apart or pairs[0].sentence() == pairs[1].sentence()
 
 
 @given(st.integers(0, 2**32), st.integers(-100, 300))
@@ -156,21 +156,21 @@ def test_pairs_are_corrected_together_and_said_in_words():
     assert [(pair.a, pair.b) for pair in pairs] == [("rnn", "gru"), ("rnn", "lstm"), ("gru", "lstm")]
     assert [pair.p for pair in pairs] == holm([pair.ratio.p for pair in pairs])
     assert [pair.told_apart for pair in pairs] == [True, True, False]
-    assert pairs[0].sentence.startswith("gru remembers 2.")
-    assert "times as far as rnn (95 %; p < 0.0012)" in pairs[0].sentence
-    assert pairs[2].sentence.startswith("These data cannot tell gru from lstm (p = ")
+    assert pairs[0].sentence().startswith("gru remembers 2.")
+    assert "times as far as rnn (95 %; p < 0.0012)" in pairs[0].sentence()
+    assert pairs[2].sentence().startswith("These data cannot tell gru from lstm (p = ")
 
 
 def test_a_ratio_known_on_one_side_is_said_so():
-    pair = PairOfSpans("a", "b", SpanRatio(None, None, 0.5, 0.95, 0.001), 0.001)
-    assert pair.sentence == "b remembers at least 2 times as far as a (95 %; p = 0.001)."
+    pair = PairOfSpans("a", "b", SpanRatio(None, None, 0.5, 0.95, 0.001, 0.001), 0.001)
+    assert pair.sentence() == "b remembers at least 2 times as far as a (95 %; p = 0.001)."
 
 
 def test_a_claim_needs_an_interval_that_excludes_equal_spans():
     for low, high in ((None, 6.0), (0.2, None), (None, None), (0.5, 2.0)):
-        pair = PairOfSpans("a", "b", SpanRatio(None, low, high, 0.95, 0.001), 0.001)
+        pair = PairOfSpans("a", "b", SpanRatio(None, low, high, 0.95, 0.001, 0.001), 0.001)
         assert not pair.told_apart
-        assert pair.sentence.startswith("These data cannot tell a from b")
+        assert pair.sentence().startswith("These data cannot tell a from b")
 
 
 def test_a_p_value_that_the_posteriors_do_not_tell_is_a_bound():
@@ -186,3 +186,36 @@ def test_what_cannot_be_compared_is_refused():
     for arguments in ((half, 3), (3, half), (half, ninety), (half, half, 1.0)):
         with pytest.raises(InvalidArgument):
             compare_spans(*arguments)
+
+
+def test_the_sentence_about_tasks_is_about_the_span_on_them():
+    """A task does not remember."""
+    pair = PairOfSpans("recall", "parity", SpanRatio(None, 2.29, None, 0.95, 0.001, 0.001), 0.001)
+    assert pair.sentence("on") == ("The span on recall is at least 2.29 times that on parity (95 %; p = 0.001).")
+    same = PairOfSpans("recall", "parity", SpanRatio(1, 0.5, 2, 0.95, 0.5, 0.5), 0.5)
+    assert same.sentence("on") == "These data cannot tell the span on recall from that on parity (p = 0.5)."
+
+
+def test_where_an_open_end_decides_the_sentence_says_so():
+    """The spans are about 12 and 37, but the first may lie beyond 14."""
+    spans = {
+        "rnn": Likelihood.of([4, 6, 9, 14], [8, 8, 7, 1], 8),
+        "gru": Likelihood.of([20, 30, 46, 68], [12, 10, 2, 0], 12),
+    }
+    (pair,) = compare_all(spans)
+    assert pair.ratio.p_inside < 0.001 < 0.05 < pair.ratio.p
+    assert pair.sentence() == (
+        f"These data cannot tell rnn from gru ({pair.p_text}), because a span may lie outside the lengths tried."
+    )
+
+
+@pytest.mark.parametrize(("inside", "decides"), [(0.001, True), (0.02, True), (0.045, False), (0.08, False)])
+def test_an_open_end_decides_only_if_most_of_the_p_value_comes_from_it(inside, decides):
+    pair = PairOfSpans("rnn", "gru", SpanRatio(0.5, 0.2, 1.1, 0.95, 0.08, inside), 0.08)
+    assert pair.open_end_decides == decides
+
+
+def test_where_closed_spans_are_compared_no_open_end_decides():
+    for ratio in (compare_spans(known(26, 200), known(13, 200)), compare_spans(known(20), known(20))):
+        assert not PairOfSpans("rnn", "gru", ratio, ratio.p).open_end_decides
+        assert ratio.p_inside <= ratio.p + 1e-9

@@ -100,7 +100,7 @@ def test_the_power_law_says_what_was_left_out(compared):
 def test_a_power_that_may_be_0_is_said_so(compared):
     result = compared(Comparison(gain="1,2,4", **FIELDS), 10, 10, 10)
     assert result.slope.low < 0 < result.slope.high
-    assert result.power_law.endswith("(95 %). These data cannot tell whether the span depends on gain.")
+    assert result.power_law.endswith("(95 %). The power may be 0.")
 
 
 def test_without_three_closed_spans_there_is_no_power_law(compared):
@@ -113,9 +113,65 @@ def test_without_three_closed_spans_there_is_no_power_law(compared):
 
 def test_parameters_of_the_task_may_vary(compared):
     result = compared(Comparison(task_parameters={"tolerance": (0.1, 0.05)}, **FIELDS), 10, 8)
-    assert "an accuracy of at most 0.05 to 0.1 and a loss of at least 0.3333 (T=1)" in words(result.table())
+    lengths = [row.length for one in result.results for row in one.summaries()]
+    chance = f"an accuracy of at most 0.05 to 0.1 and a loss of at least 0.3333 (T=4 to {max(lengths)})"
+    assert chance in words(result.table())
     of_items = compared(Comparison(task="copying/urnn", task_parameters={"items": (2, 3)}, **FIELDS), 20, 20)
-    assert str(of_items.table()).strip().startswith("copying/urnn. Answers that ignore")
+    first, second = (task.sentence for task in of_items.comparison.tasks())
+    assert f"copying/urnn: {first} Or: {second} Answers that ignore" in words(of_items.table())
+
+
+def test_json_says_what_was_compared_and_how_each_search_ended(compared):
+    comparison = Comparison(cell="rnn,gru", parameter_count=300, level=0.9, **FIELDS)
+    result = compared(comparison, 10, 1000)
+    numbers = json.loads(json.dumps(result.numbers(), allow_nan=False))
+    assert (numbers["tasks"], numbers["share"], numbers["level"]) == (["recall"], 0.5, 0.9)
+    assert numbers["power_law"] is None
+    gru, rnn = numbers["configurations"]
+    assert (gru["configuration"], gru["right_censored"], gru["left_censored"]) == ("gru", True, False)
+    assert (rnn["hidden"], gru["hidden"]) == tuple(search.hidden for search in comparison.searches())
+    assert rnn["tuned"] == {}
+    assert rnn["ended"] == result.results[0].ended
+    assert rnn["steps_trained"] == result.results[0].steps_trained
+
+
+def test_json_has_the_power_law_of_a_sweep(compared):
+    result = compared(Comparison(hidden="8,16,32", **FIELDS), 5, 10, 20)
+    law = {"quantity": "hidden", "power": result.slope.slope, "low": result.slope.low, "high": result.slope.high}
+    assert result.numbers()["power_law"] == law
+
+
+def test_tuned_values_and_chosen_sizes_are_in_json_the_csv_and_the_figure(found):
+    comparison = Comparison(cell="rnn,gru", tune="learning_rate=0.1,0.2", parameter_count=300, **FIELDS)
+    searches = comparison.searches({0: {"learning_rate": "0.1"}, 1: {"learning_rate": "0.2"}})
+    result = Compared(comparison.labels, [found(search, 10) for search in searches], None, comparison)
+    rnn, gru = result.numbers()["configurations"]
+    assert (rnn["tuned"], gru["tuned"]) == ({"learning_rate": 0.1}, {"learning_rate": 0.2})
+    record = result.figure()
+    rows = [dict(zip(record.columns, row, strict=True)) for row in record.rows()]
+    assert [row["learning_rate"] for row in rows] == [0.1, 0.2]
+    assert [row["hidden"] for row in rows] == [search.hidden for search in searches]
+    assert [span.chosen for span in record.spans] == [
+        {"hidden": search.hidden, "learning_rate": search.learning_rate} for search in searches
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "beginning"),
+    [
+        ({"task": "recall,parity"}, "The span on parity is "),
+        ({"task_parameters": {"tolerance": (0.1, 0.05)}}, "The span with tolerance 0.05 is "),
+        ({"cell": "rnn,gru"}, "gru remembers "),
+    ],
+)
+def test_networks_remember_and_tasks_do_not(compared, fields, beginning):
+    assert compared(Comparison(**fields, **FIELDS), 5, 40).sentence.startswith(beginning)
+
+
+def test_the_caption_says_that_intervals_are_not_corrected(compared):
+    several = words(compared(Comparison(cell="rnn,gru,lstm", **FIELDS), 10, 12, 14).pair_table())
+    assert "corrected for the number of pairs (Holm), the intervals are not." in several
+    assert "corrected" not in words(compared(Comparison(cell="rnn,gru", **FIELDS), 10, 12).pair_table())
 
 
 def test_tuning_takes_the_longest_span_and_the_first_of_equal_ones(found):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memspan import Study
+from memspan import Comparison, Study
 from memspan.study import identity
 from memspan.study.configuration import Configuration
 from memspan.study.identity import (
@@ -64,6 +64,18 @@ def test_the_usual_name_depends_on_all_but_the_size():
     assert default_name(Study(lengths=3, repetitions=99, keep_weights=0)) == name
     assert default_name(Study(seed=1)) != name
     assert default_name(Study(cell="rnn,gru", task="adding/any")).startswith("adding-any-several-")
+
+
+def test_comparisons_with_other_answers_have_other_names():
+    """Otherwise the figures of one would replace those of the other."""
+    changes = (
+        *({}, {"equal": "parameters"}, {"parameter_count": 500}),
+        *({"tune": "learning_rate=0.003,0.01"}, {"tune": "learning_rate=0.003,0.1"}),
+        *({"level": 0.8}, {"width": 0.2}, {"budget": "2Msteps"}, {"longest": 50}, {"share": 0.9}, {"seed": 1}),
+    )
+    names = [default_name(Comparison(cell="rnn,gru", **each)) for each in changes]
+    assert len(set(names)) == len(names)
+    assert names[0] == default_name(Comparison(cell="rnn,gru", keep_weights=0))
 
 
 def test_the_baseline_has_every_field_and_its_default():

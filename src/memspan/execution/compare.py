@@ -14,9 +14,8 @@ from memspan.execution.teams import Alone, Team
 from memspan.study.comparison import Comparison
 from memspan.study.comparison_result import Compared, Tuning
 from memspan.study.configuration import Configuration
-from memspan.study.experiment import written
+from memspan.study.labels import labels_of
 from memspan.study.search import Search
-from memspan.tasks import parameters_of
 
 
 def compare(
@@ -67,9 +66,11 @@ def compare(
 
 def _demand_settings(configurations: Any, settings: dict[str, Any]) -> None:
     """Raise if a setting is unknown, or if a `Comparison` has it."""
-    known = Search.setting_names()
+    known, protocol = Search.setting_names(), Comparison.protocol_names()
     for name, value in settings.items():
-        if name not in known:
+        if name in protocol and not isinstance(configurations, Comparison):
+            raise InvalidArgument(name, "left out, because only a Comparison has it", shown(value))
+        if name not in known | protocol:
             raise UnknownField.among(name, sorted({*known, *(compare.__kwdefaults__ or ())}), "compare")
         if isinstance(configurations, Comparison):
             raise InvalidArgument(name, "left out, because the Comparison has its own", shown(value))
@@ -83,30 +84,6 @@ def _listed(configurations: Any) -> list[Configuration]:
     if len(found) < 2 or len(set(labels_of(found))) < len(found):
         raise InvalidArgument("configurations", "at least two different ones", shown(configurations))
     return found
-
-
-def labels_of(configurations: Sequence[Configuration]) -> list[str]:
-    """Return the values of the fields in which some configurations differ, as in `cell lstm, hidden 16`.
-
-    Two labels are equal only if the configurations train the same.
-    """
-    values = [_values(one) for one in configurations]
-    names = dict.fromkeys(name for one in configurations for name in one.values())
-    differing = [name for name in names if len({each.get(name) for each in values}) > 1]
-    return [
-        ", ".join(f"{Comparison.shown(name)} {_written(each[name])}" for name in differing if name in each)
-        for each in values
-    ]
-
-
-def _values(one: Configuration) -> dict[str, Any]:
-    """Return the value of each field, and of each parameter of the task, given or not."""
-    parameters = {f"task_parameters.{name}": value for name, value in parameters_of(one.make_task()).items()}
-    return parameters | {name: value for name, (value,) in one.values().items()}
-
-
-def _written(value: Any) -> str:
-    return "default" if value is None else written(value)
 
 
 def run_comparison(

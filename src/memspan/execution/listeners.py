@@ -120,7 +120,7 @@ class Lines:
         if self.tally is None:
             return
         self.tally.add(event)
-        if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
+        if self.tally.to_do and time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
             self.last = time.monotonic()
             self._print("  ".join([self.tally.line, self.tally.under_way]).rstrip())
 

@@ -129,8 +129,10 @@ class SearchTally(Running):
     @property
     def line(self) -> str:
         """The progress in one line."""
-        parts = [f"round {self.round}: {self.ended_in_round} of {self.to_do} trainings"]
-        parts += [f"{self.before:,} before"]
+        parts = [f"{self.before:,} trainings in the store"]
+        if self.to_do:
+            ended = f"{self.ended_in_round} of {self.to_do} trainings"
+            parts = [f"round {self.round}: {ended}, {self.before:,} before"]
         if len(self.paths) > 1:
             parts.append(f"{self.found} of {len(self.paths)} spans found")
         parts.append(duration(self.elapsed))

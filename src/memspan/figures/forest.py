@@ -1,7 +1,7 @@
 """The spans of several configurations: a forest plot, and a span against one quantity."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LETTERS = 50  # of a label in a line
-COLUMNS = ("configuration", "parameters", "span", "low", "high", "share", "level", "trainings", "fits")
+TICKS = ((4, ()), (10, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (100, (1.0, 2.0, 5.0)), (1000, (1.0, 3.0)))
+"""The ticks of an axis up to some ratio of its ends: multiples of powers of ten; where none, in even steps."""
+MOST_BAND = 2.0
+"""A band widens its axis by at most this factor on each side, because that of three spans may be very wide."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +28,26 @@ class NamedSpan:
     Attributes
     ----------
     label : str
+    hidden : int
     parameters : int
         The number of its weights.
     estimate : SpanEstimate
+    chosen : mapping of str to any
+        The values that were chosen for it, by field: tuned ones, and the hidden size that makes the numbers of
+        weights equal.
     """
 
     label: str
+    hidden: int
     parameters: int
     estimate: SpanEstimate
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
-    def row(self) -> tuple[Any, ...]:
-        """Return the values of `COLUMNS`."""
-        found = self.estimate
-        numbers = found.span, found.low, found.high, found.share, found.level, found.trainings, found.fits
-        return self.label, self.parameters, *numbers
+    def row(self) -> dict[str, Any]:
+        """Return the numbers by column."""
+        size = {"configuration": self.label, "hidden": self.hidden, "parameters": self.parameters}
+        names = ("span", "low", "high", "share", "level", "trainings", "fits")
+        return {**size, **self.chosen, **{name: getattr(self.estimate, name) for name in names}}
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,14 @@ class Forest:
     title: str
     spans: Sequence[NamedSpan]
 
-    columns = COLUMNS
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column names of `rows`."""
+        return tuple(self.spans[0].row())
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per configuration, the longest span first."""
-        return [span.row() for span in by_span(self.spans)]
+        return [tuple(span.row().values()) for span in by_span(self.spans)]
 
 
 @dataclass(frozen=True)
@@ -84,11 +96,20 @@ class SpanByQuantity:
     @property
     def columns(self) -> tuple[str, ...]:
         """The column names of `rows`."""
-        return self.quantity, *COLUMNS[1:]
+        return tuple(self._table[0])
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per value."""
-        return [(value, *span.row()[1:]) for value, span in zip(self.values, self.spans, strict=True)]
+        return [tuple(row.values()) for row in self._table]
+
+    @property
+    def _table(self) -> list[dict[str, Any]]:
+        found = []
+        for value, span in zip(self.values, self.spans, strict=True):
+            row = span.row()
+            del row["configuration"]
+            found.append({self.quantity: value} | row)
+        return found
 
 
 def by_span(spans: Sequence[NamedSpan]) -> list[NamedSpan]:
@@ -119,8 +140,9 @@ def draw_forest(record: Forest) -> "Figure":
 
 
 def _label(span: NamedSpan) -> str:
+    chosen = [f"{name.replace('_', ' ')} {value}" for name, value in span.chosen.items()]
     cost = f"{span.parameters:,} weights, {span.estimate.trainings:,} trainings"
-    return "\n".join([*balanced(span.label, LETTERS), cost])
+    return "\n".join([*balanced(span.label, LETTERS), *balanced(", ".join([*chosen, cost]), LETTERS)])
 
 
 def _draw_interval(
@@ -155,6 +177,7 @@ def draw_sweep(record: SpanByQuantity) -> "Figure":
     first = record.spans[0].estimate
     ax.plot([], [], "o-", color=BLUE, label=f"{first.name}, {100 * first.level:g} % interval")
     if record.slope is not None:
+        edges = _widened(edges, record.slope.line(np.array([min(record.values), max(record.values)])))
         x = np.geomspace(min(record.values), max(record.values), 100)
         middle, under, over = record.slope.line(x)
         ax.plot(x, middle, color=ORANGE, linewidth=1.5, label="fitted power law")
@@ -186,14 +209,23 @@ def _edges(estimates: Sequence[SpanEstimate]) -> tuple[float, float]:
     return 0.75 * min(known), 1.4 * max(known)
 
 
+def _widened(edges: tuple[float, float], line: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The ends of an axis that also holds the band of a line, as far as `MOST_BAND` allows."""
+    (low, high), (_, under, over) = edges, line
+    return (
+        min(low, max(0.95 * under.min(), low / MOST_BAND)),
+        max(high, min(1.05 * over.max(), high * MOST_BAND)),
+    )
+
+
 def _plain_ticks(ax: Any, axis: str = "x") -> None:
-    """Write the numbers on a logarithmic axis as 20 and not as 2 x 10^1, and enough of them."""
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    """Write the numbers on a logarithmic axis as 20 and not as 2 x 10^1: enough of them, none over another."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
     scale = ax.xaxis if axis == "x" else ax.yaxis
     low, high = ax.get_xlim() if axis == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
-    subs = (1.0,) if decades > 3 else (1.0, 2.0, 5.0) if decades > 0.8 else tuple(np.arange(1.0, 10.0, 0.5))
-    scale.set_major_locator(LogLocator(subs=subs))
-    scale.set_major_formatter(ScalarFormatter())
-    scale.set_minor_formatter(NullFormatter())
+    multiples = next((subs for most, subs in TICKS if high / low <= most), (1.0,))
+    even = MaxNLocator(6, steps=[1, 2, 5, 10])
+    scale.set_major_locator(LogLocator(subs=multiples) if multiples else even)
+    scale.set_major_formatter(StrMethodFormatter("{x:g}"))
+    scale.set_minor_locator(NullLocator())

@@ -34,6 +34,8 @@ class SpanRatio:
     p : float
         Twice the smaller of the probabilities that the ratio may be at most 1 and may be at least 1; not below
         `LEAST_P`, and not above 1.
+    p_inside : float
+        The part of `p` that does not come from spans outside the tried lengths.
     """
 
     ratio: float | None
@@ -41,6 +43,7 @@ class SpanRatio:
     high: float | None
     level: float
     p: float
+    p_inside: float
 
     @property
     def short(self) -> str:
@@ -55,7 +58,8 @@ class SpanRatio:
     @property
     def turned(self) -> "SpanRatio":
         """The ratio of the second span to the first."""
-        return SpanRatio(_inverse(self.ratio), _inverse(self.high), _inverse(self.low), self.level, self.p)
+        ratio, low, high = _inverse(self.ratio), _inverse(self.high), _inverse(self.low)
+        return SpanRatio(ratio, low, high, self.level, self.p, self.p_inside)
 
 
 def _inverse(value: float | None) -> float | None:
@@ -92,15 +96,34 @@ class PairOfSpans:
         return f"p {'<' if self.ratio.p <= LEAST_P else '='} {self.p:.2g}"
 
     @property
-    def sentence(self) -> str:
-        """The comparison in words."""
+    def open_end_decides(self) -> bool:
+        """Whether they cannot be told apart because a span may lie outside its tried lengths.
+
+        Most of `p` then comes from such spans, and the rest would tell the two apart.
+        """
+        rest = self.ratio.p_inside / self.ratio.p
+        return not self.told_apart and rest < 0.5 and rest * self.p < 1 - self.ratio.level
+
+    def sentence(self, place: str = "") -> str:
+        """Return the comparison in words.
+
+        Parameters
+        ----------
+        place : str
+            What leads from a span to a name, such as "on" if the names are those of tasks; empty if they are those
+            of networks.
+        """
         if not self.told_apart:
-            return f"These data cannot tell {self.a} from {self.b} ({self.p_text})."
+            names = f"the span {place} {self.a} from that {place} {self.b}" if place else f"{self.a} from {self.b}"
+            why = ", because a span may lie outside the lengths tried" if self.open_end_decides else ""
+            return f"These data cannot tell {names} ({self.p_text}){why}."
         longer, shorter, ratio = self.a, self.b, self.ratio
         if self._b_is_longer:
             longer, shorter, ratio = self.b, self.a, self.ratio.turned
-        level = f"{100 * ratio.level:g} %"
-        return f"{longer} remembers {ratio.short} times as far as {shorter} ({level}; {self.p_text})."
+        evidence = f"({100 * ratio.level:g} %; {self.p_text})"
+        if place:
+            return f"The span {place} {longer} is {ratio.short} times that {place} {shorter} {evidence}."
+        return f"{longer} remembers {ratio.short} times as far as {shorter} {evidence}."
 
     @property
     def _a_is_longer(self) -> bool:
@@ -141,7 +164,19 @@ def compare_spans(a: Likelihood, b: Likelihood, level: float = 0.95) -> SpanRati
         high=_inverse(least_turned),
         level=level,
         p=min(1.0, max(LEAST_P, 2 * min(at_most_1, at_least_1))),
+        p_inside=min(1.0, 2 * min(_inside(a, b))),
     )
+
+
+def _inside(a: Likelihood, b: Likelihood) -> tuple[float, float]:
+    """The probabilities that the ratio of a to b is at most 1, and at least 1, with both within their lengths."""
+    of_a, of_b = (
+        one.posterior * ((one.tau >= np.log(one.lengths[0])) & (one.tau <= np.log(one.lengths[-1])))
+        for one in (a, b)
+    )
+    below = np.append(0.0, np.cumsum(of_b))
+    from_here, to_here = (np.searchsorted(b.tau, a.tau, side) for side in ("left", "right"))
+    return float(of_a @ (below[-1] - below[from_here])), float(of_a @ below[to_here])
 
 
 def _least_ratio(a: Likelihood, b: Likelihood, tail: float) -> tuple[float | None, float]:

@@ -15,6 +15,7 @@ from memspan.errors import MOST_SEED, InvalidArgument, shown
 from memspan.study.choices import Count, nested, split
 from memspan.study.configuration import Configuration
 from memspan.study.experiment import LONGEST_NAME
+from memspan.study.labels import labels_of
 from memspan.study.search import Budget, Search, Searches
 
 TUNING_SEED = 1 << 127
@@ -47,6 +48,11 @@ class Comparison(Searches):
     model_config = ConfigDict(title="memspan comparison")
     what: ClassVar[str] = "comparison"
     prefix: ClassVar[str] = "compare-"
+    NAMED: ClassVar[tuple[str, ...]] = (
+        *(*Searches.PATH, "width", "level", "budget"),
+        *("equal", "parameter_count", "tune"),
+    )
+    """All that changes the answer, because a comparison is not stored: its name is that of its figures."""
 
     equal: Literal["parameters"] | None = Field(
         None,
@@ -139,9 +145,12 @@ class Comparison(Searches):
     @property
     def labels(self) -> list[str]:
         """The varying values of each configuration: `lstm`, `hidden 32`, or `cell lstm, gain 2`."""
-        if self.varying in (("cell",), ("task",)):
-            return [self.chosen(place)[0] for place in range(self.combinations)]
-        return [self.label(place) for place in range(self.combinations)]
+        return labels_of(self.configurations)
+
+    @staticmethod
+    def protocol_names() -> set[str]:
+        """The fields that say what is made equal and what is tuned. A `Search` has none of them."""
+        return {*Comparison.model_fields} - {*Searches.model_fields}
 
     def searches(self, tuned: Mapping[int, Mapping[str, Any]] | None = None) -> list[Search]:
         """Return the search of each configuration; `tuned` has the values chosen for it, by its index."""

@@ -11,8 +11,10 @@ from memspan.span.likelihood import Likelihood
 from memspan.span.ranking import rank
 from memspan.span.slope import Slope, fit_slope
 from memspan.study.comparison import Comparison, Tried, parameters_of
+from memspan.study.configuration import Configuration
 from memspan.study.experiment import written
 from memspan.study.facts import facts, value_range
+from memspan.study.labels import differing
 from memspan.study.search_result import SearchResult
 
 if TYPE_CHECKING:
@@ -79,11 +81,20 @@ class Compared:
     @cached_property
     def spans(self) -> list[NamedSpan]:
         """The span of each configuration of which a training counts."""
+        searched = [(result.search.configuration, result.estimate) for result in self.results]
         return [
-            NamedSpan(label, parameters_of(result.search.configuration), result.estimate)
-            for label, result in zip(self.labels, self.results, strict=True)
-            if result.estimate is not None
+            NamedSpan(label, one.hidden, parameters_of(one), estimate, self._sized(one) | self._tuned(one))
+            for label, (one, estimate) in zip(self.labels, searched, strict=True)
+            if estimate is not None
         ]
+
+    def _sized(self, one: Configuration) -> dict[str, Any]:
+        """The hidden size of a configuration, if it was chosen for a number of weights."""
+        return {"hidden": one.hidden} if self._wanted else {}
+
+    def _tuned(self, one: Configuration) -> dict[str, Any]:
+        """The tuned values of a configuration."""
+        return {name: one.values()[name][0] for name in (self.comparison.tune if self.comparison else ())}
 
     @cached_property
     def pairs(self) -> Sequence[PairOfSpans]:
@@ -134,15 +145,24 @@ class Compared:
         if left_out := len(self.results) - slope.points:
             text += f", from the {slope.points} spans that are closed on both sides; {left_out} left out"
         if slope.low <= 0 <= slope.high:
-            text += f". These data cannot tell whether the span depends on {quantity}"
+            text += ". The power may be 0"
         return f"{text}."
 
     @property
     def sentence(self) -> str:
         """The answer in words: first the pairs that are told apart, then those that are not."""
-        told = [pair.sentence for pair in self.pairs if pair.told_apart]
-        untold = [pair.sentence for pair in self.pairs if not pair.told_apart]
+        told = [pair.sentence(self._place) for pair in self.pairs if pair.told_apart]
+        untold = [pair.sentence(self._place) for pair in self.pairs if not pair.told_apart]
         return "\n".join([*told, *untold, *(f"{text}." for text in self._unknown)])
+
+    @property
+    def _place(self) -> str:
+        """What leads from a span to a label if the configurations differ by task alone: no task remembers."""
+        compared = self.comparison.configurations if self.comparison else None
+        names = differing(compared or [result.search.configuration for result in self.results])
+        if not all(name.startswith("task") for name in names):
+            return ""
+        return "on" if "task" in names else "with"
 
     def figure(self) -> Forest | SpanByQuantity:
         """Return the data of the figure: the span against `quantity` if there is one, else a forest plot."""
@@ -174,7 +194,7 @@ class Compared:
         for place in self._by_span:
             result = self.results[place]
             one = result.search.configuration
-            chosen = [written(one.values()[field][0]) for field in tuned]
+            chosen = [written(value) for value in self._tuned(one).values()]
             size = [f"{one.hidden}" for _ in sized]
             weights = parameters_of(one)
             difference = [f"{100 * (weights / self._wanted - 1):+.1f} %"] if self._wanted else []
@@ -187,7 +207,8 @@ class Compared:
         """Return the ratios of every two spans as a table."""
         from memspan.runtime.tables import TextTable
 
-        table = TextTable(caption="p of equal spans: corrected for the number of pairs (Holm).")
+        several = "The p-values are corrected for the number of pairs (Holm), the intervals are not."
+        table = TextTable(caption=several if len(self.pairs) > 1 else None)
         for heading in ("pair", "ratio", "equal spans", ""):
             table.add_column(heading, justify="left" if heading == "pair" else "right", overflow="fold")
         for pair in self.pairs:
@@ -197,19 +218,40 @@ class Compared:
 
     def numbers(self) -> dict[str, Any]:
         """Return the spans and their ratios for JSON. What is not known is None, such as an open end."""
-        configurations = []
-        for place in self._by_span:
-            result = self.results[place]
-            found = {"configuration": self.labels[place], "parameters": parameters_of(result.search.configuration)}
-            for name in ("span", "low", "high", "trainings", "fits"):
-                found[name] = getattr(result.estimate, name, None)
-            configurations.append(found)
+        search, slope = self.results[0].search, self.slope
         pairs = [
             {"a": pair.a, "b": pair.b, "ratio": pair.ratio.ratio, "low": pair.ratio.low, "high": pair.ratio.high}
             | {"p": pair.p, "told_apart": pair.told_apart}
             for pair in self.pairs
         ]
-        return {"configurations": configurations, "pairs": pairs}
+        return {
+            "tasks": self._tasks,
+            "share": search.share,
+            "level": search.level,
+            "configurations": [self._row(place) for place in self._by_span],
+            "pairs": pairs,
+            "power_law": slope
+            and {"quantity": self.quantity, "power": slope.slope, "low": slope.low, "high": slope.high},
+        }
+
+    def _row(self, place: int) -> dict[str, Any]:
+        """What JSON has of a configuration."""
+        result = self.results[place]
+        one = result.search.configuration
+        known = ("span", "low", "high", "trainings", "fits", "left_censored", "right_censored")
+        return {
+            "configuration": self.labels[place],
+            "parameters": parameters_of(one),
+            **{name: getattr(result.estimate, name, None) for name in known},
+            "hidden": one.hidden,
+            "tuned": self._tuned(one),
+            "steps_trained": result.steps_trained,
+            "ended": result.ended,
+        }
+
+    @property
+    def _tasks(self) -> list[str]:
+        return list(dict.fromkeys(result.search.configuration.make_task().name for result in self.results))
 
     @property
     def _by_span(self) -> list[int]:
@@ -219,17 +261,19 @@ class Compared:
 
     @property
     def _task(self) -> str:
-        tasks = [result.search.configuration.make_task() for result in self.results]
-        names = dict.fromkeys(task.name for task in tasks)
-        if len(names) > 1:
-            return ", ".join(names)
-        sentences = dict.fromkeys(task.sentence for task in tasks)
-        what = f"{tasks[0].name}: {tasks[0].sentence}" if len(sentences) == 1 else f"{tasks[0].name}."
-        chance = value_range([task.chance_accuracy(task.least_length) for task in tasks])
-        trivial = value_range([task.trivial_risk(task.least_length) for task in tasks])
+        if len(self._tasks) > 1:
+            return ", ".join(self._tasks)
+        trained = [
+            (result.search.configuration.make_task(), row.length)
+            for result in self.results
+            for row in result.summaries()
+        ]
+        sentences = " Or: ".join(dict.fromkeys(task.sentence for task, _ in trained))
+        chance = value_range([task.chance_accuracy(length) for task, length in trained])
+        trivial = value_range([task.trivial_risk(length) for task, length in trained])
         return (
-            f"{what} Answers that ignore the input have an accuracy of at most {chance} and a loss of at least "
-            f"{trivial} (T={value_range([task.least_length for task in tasks])})."
+            f"{self._tasks[0]}: {sentences} Answers that ignore the input have an accuracy of at most {chance} "
+            f"and a loss of at least {trivial} (T={value_range([length for _, length in trained])})."
         )
 
     @property

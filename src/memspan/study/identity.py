@@ -66,11 +66,14 @@ class UncheckedCode(UserWarning):
 
 
 def default_name(experiment: Experiment) -> str:
-    """The name of an experiment that was given none: task, cell, and a checksum of what decides its trials."""
+    """The name of an experiment that was given none: task, cell, and a checksum of what decides its trials.
+
+    That of a comparison covers all that changes its answer.
+    """
     values, text = experiment.values(), canonical(experiment)
     names = values["task"], values["cell"]
     parts = [each[0].replace("/", "-") if len(each) == 1 else "several" for each in names]
-    if isinstance(experiment, Searches) and (unusual := _unusual_path(experiment)):
+    if isinstance(experiment, Searches) and (unusual := _unusual(experiment)):
         text += _sorted(unusual)
     return experiment.prefix + "-".join([*parts, checksum(text)[:8]])
 
@@ -209,8 +212,9 @@ def _path(experiment: Experiment) -> dict[str, tuple[Any, ...]]:
     return {name: (value,) for name, value in path.items()}
 
 
-def _unusual_path(search: Searches) -> dict[str, Any]:
-    return {name: value for name, value in search.path().items() if value != Searches.model_fields[name].default}
+def _unusual(searches: Searches) -> dict[str, Any]:
+    """The fields of `NAMED` that differ from their defaults, ready for JSON."""
+    return searches.model_dump(mode="json", include={*searches.NAMED}, exclude_defaults=True)
 
 
 def _listed(values: Iterable[Any] | None) -> str:

@@ -46,6 +46,8 @@ class Searches(Experiment):
 
     PATH: ClassVar[tuple[str, ...]] = ("share", "groups", "repetitions", "first_length", "longest")
     """The fields that decide which lengths are trained. `width`, `level` and `budget` only end the path."""
+    NAMED: ClassVar[tuple[str, ...]] = PATH
+    """The fields that decide the default name, besides those of the configurations."""
 
     width: Annotated[float, Field(gt=0, le=10)] = Field(
         0.1, description="Stop when half of the interval is at most this part of the span; 0.1 is ± 10 %."
