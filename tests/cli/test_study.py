@@ -5,6 +5,7 @@ import re
 import tomllib
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -253,8 +254,8 @@ def test_a_study_that_was_stopped_is_found_and_resumed(memspan_, small, monkeypa
     assert "8 of 8 trials, finished" in memspan_(["study", "status", "from a file"])[1]
     code, _, err = memspan_(f"study resume {QUIET}")
     assert (code, err) == (
-        2,
-        "memspan: Nothing to resume: every study in memspan.sqlite is finished.\n",
+        0,
+        "memspan: nothing to resume: every study in memspan.sqlite is finished\n",
     )
 
 
@@ -289,6 +290,27 @@ def test_a_study_grows_by_its_name_alone(memspan_, small):
         assert memspan_([*name, *options.split(), *QUIET.split()]) == (2, "", f"memspan: {message}\n")
     assert memspan_(f"study extend your --repetitions 9 {QUIET}")[0] == 2
     assert stored() == result
+
+
+def test_the_only_study_grows_without_its_name(memspan_, small):
+    memspan_("span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0 --json")
+    line = f"study extend --repetitions 3 {QUIET}"
+    message = "No study in memspan.sqlite yet. Run `memspan study run` first."
+    assert memspan_(line) == (2, "", f"memspan: {message}\n")
+    memspan_(f"study run {small} {QUIET}")
+    assert memspan_(line)[0] == 0
+    assert stored().study.repetitions == 3
+    memspan_(f"{RUN} --name second")
+    assert memspan_(line)[2] == "memspan: Which study? Choose one of from a file, second.\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can create anything")
+@pytest.mark.parametrize("command", ["study run", "span", "compare --hidden 4,8"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(memspan_, tmp_path, command):
+    code, out, err = memspan_(f"{command} --output /proc/x")
+    assert (code, out) == (2, "")
+    assert err.startswith("memspan: --output must be a folder that memspan can write to, got /proc/x: ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_name_of_a_study_names_the_folder_of_its_figures(memspan_, monkeypatch):

@@ -12,7 +12,7 @@ from memspan.study import Study
 MOST_NAMED = 10  # the most studies to name in a message
 
 
-def the_one(found: list[Overview], otherwise: str) -> Overview:
+def the_one(found: list[Overview], otherwise: str = "") -> Overview:
     """Return the only study of the list. `otherwise` is the message if the list is empty."""
     if not found:
         raise NotFound(otherwise)
