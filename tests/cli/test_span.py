@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from memspan import Configuration, Store, find_span
+from memspan import Configuration, Store, find_span, load_study
 from memspan.execution.events import Finished
 
 TINY = "span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0"
@@ -176,6 +176,10 @@ def test_rounds_are_events_for_other_programs(memspan_):
     assert (first["name"], first["span"], first["next"]) == ("mine", None, [4, 6])
     assert isinstance(begun[1]["searches"][0]["high"], float)
     assert events[-1]["complete"] is True
+    result = load_study("memspan.sqlite", "mine")
+    names = ("span", "low", "high", "level", "share")
+    answer = {name: getattr(result.estimate, name) for name in names}
+    assert events[-1]["spans"] == [{"name": "mine", **answer, "ended": result.ended}]
 
 
 def test_a_search_is_no_study_to_resume(memspan_):

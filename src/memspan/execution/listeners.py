@@ -225,9 +225,11 @@ class Json:
     (`name`, `trials` to run, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their
     `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost`
     (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`,
-    `reason`). A search has `searching` instead of `planned`, once a round: `round`, `trials` to run, and
+    `reason`, `spans`). A search has `searching` instead of `planned`, once a round: `round`, `trials` to run, and
     `searches`, with the `name` of each, its `span`, `low` and `high` so far, and the list of its `next` lengths,
-    which is empty once it has ended. NaN, infinite and unknown numbers become null.
+    which is empty once it has ended. The `spans` are those that a complete run has found, of each search or of a
+    study with one configuration: `name`, `span`, `low`, `high`, `level`, `share`, and `ended`, which says why a
+    search ended. NaN, infinite and unknown numbers become null.
     """
 
     def __init__(self) -> None:

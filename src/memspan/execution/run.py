@@ -8,13 +8,14 @@ from pathlib import Path
 
 from memspan.errors import InvalidArgument, shown, truth
 from memspan.execution.coordinator import Coordinator
-from memspan.execution.events import Listener, Planned
+from memspan.execution.events import Listener, Planned, SpanFound
 from memspan.execution.jobs import Assignment
 from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.running import Run, silent, team_of
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.renamed import checked_keywords
+from memspan.span import estimate_span
 from memspan.store.database import StoreFailed
 from memspan.store.entry import Entry
 from memspan.store.store import Store
@@ -234,7 +235,22 @@ class StudyRun(Run):
 
     def _counts(self) -> dict[int, dict[str, int]]:
         """Count the trials of each length by outcome."""
-        return {} if self._entry is None else self._entry.counts()
+        if self._entry is not None:
+            return self._entry.counts()
+        found: dict[int, dict[str, int]] = {}
+        for trial in self._trials.values():
+            counts = found.setdefault(trial.length, {})
+            counts[trial.outcome] = counts.get(trial.outcome, 0) + 1
+        return found
+
+    def _spans(self) -> tuple[SpanFound, ...]:
+        """As in `Run`."""
+        if self.study.combinations > 1:
+            return ()
+        counts = self._counts()
+        solved = [outcomes.get("solved", 0) for outcomes in counts.values()]
+        trials = [sum(outcomes.values()) - outcomes.get("failed", 0) for outcomes in counts.values()]
+        return (SpanFound(self.name, estimate_span([*counts], solved, trials) if any(trials) else None),)
 
 
 def _shared_out(keys: Iterable[Key], sources: Iterable[Entry]) -> dict[Entry, set[Key]]:
