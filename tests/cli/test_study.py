@@ -98,7 +98,9 @@ def test_only_what_is_new_is_run(memspan_, small):
     assert code == 0
     events = [json.loads(text) for text in out.splitlines()]
     assert (events[0]["event"], events[0]["trials"], events[0]["done"]) == ("planned", 27 - 8, 8)
-    assert events[-1] == {"event": "ended", "seconds": events[-1]["seconds"], "complete": True, "reason": ""}
+    assert events[-1] == {"event": "ended", "seconds": events[-1]["seconds"], "complete": True, "reason": ""} | {
+        "spans": []
+    }
     new = [trial for event in events if event["event"] == "finished" for trial in event["trials"]]
     assert len(new) == 19
     after = {trial.key: trial for trial in stored().trials}
@@ -119,6 +121,7 @@ def test_what_another_study_has_is_copied_if_that_is_asked_for(memspan_, small):
     assert memspan_(f"{line} --dry-run --reuse")[1].startswith("4 trials in 1 process")
     code, out, _ = memspan_(f"{line} --reuse")
     assert (code, trained(out)) == (0, 4)
+    assert json.loads(out.splitlines()[0])["copied"] == {"from a file": 4}
     assert stored("other").of_length(3) == stored().of_length(3)
     code, out, _ = memspan_("study extend other --lengths 2 --reuse --workers 0 --progress json")
     assert (code, trained(out)) == (0, 0)
@@ -127,6 +130,10 @@ def test_what_another_study_has_is_copied_if_that_is_asked_for(memspan_, small):
     code, out, _ = memspan_("study resume third --reuse --workers 0 --progress json")
     assert (code, trained(out)) == (0, 0)
     assert stored("third").trials == stored("other").trials
+    _, _, err = memspan_(f"study run {small} --workers 0 --no-figures --progress lines --name fourth --reuse")
+    assert err.startswith(
+        "study: fourth: 8 trials copied from from a file, nothing to train, all 8 trials are in "
+    )
     code, out, _ = memspan_(f"study run {small} --workers 0 --progress json --name unasked")
     assert (code, trained(out)) == (0, 8)
 

@@ -26,8 +26,8 @@ def contents(event: Event) -> dict[str, Any]:
     if isinstance(event, Planned):
         plan = event.plan
         done = sum(sum(counts.values()) for counts in event.done.values())
-        found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
-        return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
+        found = {"name": event.name, "trials": plan.trials, "done": done, "copied": event.copied}
+        return found | {"processes": plan.slots, "at_most_seconds": plan.seconds, "bytes": plan.bytes}
     if isinstance(event, Searching):
         round_ = max(len(path.rounds) for path in event.paths) + bool(event.keys)
         searches = [{"name": name, **_so_far(path)} for name, path in zip(event.names, event.paths, strict=True)]

@@ -12,12 +12,16 @@ from memspan.study.trial import Trial
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan is made. `done` counts the trials that were already in the store, by length and outcome."""
+    """The plan is made. `done` counts the trials that are in the store already, by length and outcome.
+
+    `copied` counts those that were copied just now, by the name of the study or search that had them.
+    """
 
     study: Study
     name: str
     plan: Plan
     done: dict[int, dict[str, int]] = field(default_factory=dict)
+    copied: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ class StudyRun(Run):
             self._enter(store)
         else:
             self._entry = self._existing_entry(store)
-        self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
+        self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts(), self._copied()))
 
     def summary(self) -> StudySummary:
         """Return a summary of the trials."""
@@ -183,7 +183,7 @@ class StudyRun(Run):
         try:
             plan = make_plan(self.study, keys, team, self._interrupts)
             self._enter(store)
-            self._tell(Planned(self.study, self.name, plan, self._counts()))
+            self._tell(Planned(self.study, self.name, plan, self._counts(), self._copied()))
             # The stored study may keep more weights.
             assignment = Assignment.of_study(self.study if self._entry is None else self._entry.study)
             arguments = self._keep, self._missing, self._tell, self._interrupts
@@ -242,6 +242,10 @@ class StudyRun(Run):
             counts = found.setdefault(trial.length, {})
             counts[trial.outcome] = counts.get(trial.outcome, 0) + 1
         return found
+
+    def _copied(self) -> dict[str, int]:
+        """Count the trials that were copied from each other study and search."""
+        return {source.name: len(keys) for source, keys in self._sources.items()}
 
     def _spans(self) -> tuple[SpanFound, ...]:
         """As in `Run`."""

@@ -132,7 +132,8 @@ def place(store: str) -> str:
 def print_result(result: StudySummary) -> None:
     """Print the table, the reasons of failed trials, the answer, and why a search ended."""
     console = new_console()
-    console.print(result.table())
+    if any(result.rows):  # a search has none before the end of its first round
+        console.print(result.table())
     if (tests := result.table_of_tests()) is not None:
         console.print(tests)
     for reason in result.failures:
