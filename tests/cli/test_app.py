@@ -131,7 +131,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ("study run --threshold 1.1", "--threshold must be at most 1, got '1.1'"),
         ("study run --hidden 1.5", "--hidden takes integers, got '1.5'."),
         ("study run --hidden 8,0", "--hidden must be at least 1, got '0'"),
-        ("study run --repetitions 2 3", "--repetitions takes one integer, got ('2', '3')."),
+        ("study run --repetitions 2 3", "--repetitions must be one value, got '2,3'"),
         ("study run --workers -1", "--workers must be a whole number of at least 0, got -1"),
         ("study run --workers two", "--workers must be a whole number, got 'two'"),
         ("study run --workers 1.5", "--workers must be a whole number, got '1.5'"),

@@ -81,6 +81,16 @@ def test_a_wrong_value_is_answered_with_the_one_that_was_meant(memspan_, line, m
         ("study run --task-parameters.tolerance 2", "--task-parameters.tolerance must be "),
         ("gradcheck --recurrent-gain 0", "--recurrent-gain must be "),
         ("flow --length 0", "--length must be "),
+        ("compare --cell rnn,rnn", "--cell must be different from each other, got 'rnn,rnn'"),
+        (
+            "compare --cell rnn gru --tune clip",
+            "--tune must be a field with its values, such as learning_rate=0.001,",
+        ),
+        (
+            "span --budget abc",
+            "--budget must be a whole number of trainings, such as 160, or of time steps, such as ",
+        ),
+        ("span --first-length 50 --longest 20", "--first-length must be at most 20, the longest length, got 50"),
     ],
 )
 def test_an_error_names_the_option_that_was_typed(memspan_, line, begin):

@@ -4,7 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from memspan import Configuration, Store, find_span
+from memspan import Configuration, Search, Store, Study, find_span, load_study
+from memspan.cli.study.choose import settings_of
 from memspan.execution.events import Finished
 
 TINY = "span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0"
@@ -104,9 +105,19 @@ def test_kinds_are_listed(memspan_):
     for line in ("store ls", "study status"):
         code, out, _ = memspan_(line)
         assert code == 0
-        rows = [row.strip("│ ").split("│") for row in out.splitlines() if row.startswith("│")]
-        cells = [[row[k].strip() for k in (0, 1, 5)] for row in rows]
+        rows = [row.strip("│").split("│") for row in out.splitlines() if row.startswith("│")]
+        cells = [[row[k].strip() for k in (0, 1, 6)] for row in rows if row[0].strip()]
         assert cells == [["a", "search", done], ["b", "study", "1/1"]]
+
+
+def test_the_list_tells_searches_apart():
+    assert settings_of(Search(hidden=8, gain=2, width=0.2, task_parameters={"tolerance": 0.1})) == (
+        "gain 2, hidden 8, width 0.2, tolerance 0.1"
+    )
+    assert settings_of(Search()) == settings_of(Study(lengths=(5, 10), cell=("rnn", "gru"))) == ""
+    assert settings_of(Study(hidden=(8, 16))) == "hidden 8,16"
+    long = settings_of(Study(seed=tuple(range(100))))
+    assert (long[:9], long[-3:], len(long)) == ("seed 0,1,", "...", 80)
 
 
 def test_an_interrupted_search_is_told_how_it_goes_on(memspan_, monkeypatch):
@@ -137,6 +148,9 @@ def test_an_interrupted_search_is_told_how_it_goes_on(memspan_, monkeypatch):
     assert "my search" in out
     code, out, _ = memspan_(["study", "status", "my search", "--store", "my.store"])
     assert "unfinished: give the command again with which it began" in out
+    with Store("my.store") as store:
+        stored = len([*store.find("my search").trials()])
+    assert f"my search: {stored} trainings stored, 1 round complete, unfinished" in out
     code, out, err = memspan_(line)
     assert code == 0
     assert find_span(Configuration(hidden=4, updates=5), **SAME, progress=False).sentence in out
@@ -176,6 +190,10 @@ def test_rounds_are_events_for_other_programs(memspan_):
     assert (first["name"], first["span"], first["next"]) == ("mine", None, [4, 6])
     assert isinstance(begun[1]["searches"][0]["high"], float)
     assert events[-1]["complete"] is True
+    result = load_study("memspan.sqlite", "mine")
+    names = ("span", "low", "high", "level", "share")
+    answer = {name: getattr(result.estimate, name) for name in names}
+    assert events[-1]["spans"] == [{"name": "mine", **answer, "ended": result.ended}]
 
 
 def test_a_search_is_no_study_to_resume(memspan_):
@@ -195,7 +213,8 @@ def test_a_search_is_no_study_to_resume(memspan_):
         ("--cell rnn,gru", "--cell must be one value; `memspan compare` takes several"),
         (
             "--budget lots",
-            "--budget must be a whole number of trainings, such as 160, or of time steps, such as 20Msteps",
+            "--budget must be a whole number of trainings, such as 160, or of time steps, such as 20Msteps, "
+            "got 'lots'",
         ),
         ("--budget 1.5", "--budget must be a whole number"),
         ("--budget 8", "--budget must be at least 16, the trainings of the first round, got 8"),
@@ -203,7 +222,7 @@ def test_a_search_is_no_study_to_resume(memspan_):
             "--budget 9ksteps",
             "--budget must be at least 198,000 time steps, the most that the first round",
         ),
-        ("--budget 0", "--budget must be"),
+        ("--budget 0", "--budget must be at least 1, got '0'"),
         ("--width 0", "--width must be"),
         ("--share 1", "--share must be"),
         ("--task order/pascanu-2 --longest 9", "--longest must be at least 10"),

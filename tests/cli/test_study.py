@@ -5,6 +5,7 @@ import re
 import tomllib
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,9 @@ def test_only_what_is_new_is_run(memspan_, small):
     assert code == 0
     events = [json.loads(text) for text in out.splitlines()]
     assert (events[0]["event"], events[0]["trials"], events[0]["done"]) == ("planned", 27 - 8, 8)
-    assert events[-1] == {"event": "ended", "seconds": events[-1]["seconds"], "complete": True, "reason": ""}
+    assert events[-1] == {"event": "ended", "seconds": events[-1]["seconds"], "complete": True, "reason": ""} | {
+        "spans": []
+    }
     new = [trial for event in events if event["event"] == "finished" for trial in event["trials"]]
     assert len(new) == 19
     after = {trial.key: trial for trial in stored().trials}
@@ -118,6 +121,7 @@ def test_what_another_study_has_is_copied_if_that_is_asked_for(memspan_, small):
     assert memspan_(f"{line} --dry-run --reuse")[1].startswith("4 trials in 1 process")
     code, out, _ = memspan_(f"{line} --reuse")
     assert (code, trained(out)) == (0, 4)
+    assert json.loads(out.splitlines()[0])["copied"] == {"from a file": 4}
     assert stored("other").of_length(3) == stored().of_length(3)
     code, out, _ = memspan_("study extend other --lengths 2 --reuse --workers 0 --progress json")
     assert (code, trained(out)) == (0, 0)
@@ -126,6 +130,10 @@ def test_what_another_study_has_is_copied_if_that_is_asked_for(memspan_, small):
     code, out, _ = memspan_("study resume third --reuse --workers 0 --progress json")
     assert (code, trained(out)) == (0, 0)
     assert stored("third").trials == stored("other").trials
+    _, _, err = memspan_(f"study run {small} --workers 0 --no-figures --progress lines --name fourth --reuse")
+    assert err.startswith(
+        "study: fourth: 8 trials copied from from a file, nothing to train, all 8 trials are in "
+    )
     code, out, _ = memspan_(f"study run {small} --workers 0 --progress json --name unasked")
     assert (code, trained(out)) == (0, 8)
 
@@ -253,8 +261,8 @@ def test_a_study_that_was_stopped_is_found_and_resumed(memspan_, small, monkeypa
     assert "8 of 8 trials, finished" in memspan_(["study", "status", "from a file"])[1]
     code, _, err = memspan_(f"study resume {QUIET}")
     assert (code, err) == (
-        2,
-        "memspan: Nothing to resume: every study in memspan.sqlite is finished.\n",
+        0,
+        "memspan: nothing to resume: every study in memspan.sqlite is finished\n",
     )
 
 
@@ -289,6 +297,27 @@ def test_a_study_grows_by_its_name_alone(memspan_, small):
         assert memspan_([*name, *options.split(), *QUIET.split()]) == (2, "", f"memspan: {message}\n")
     assert memspan_(f"study extend your --repetitions 9 {QUIET}")[0] == 2
     assert stored() == result
+
+
+def test_the_only_study_grows_without_its_name(memspan_, small):
+    memspan_("span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0 --json")
+    line = f"study extend --repetitions 3 {QUIET}"
+    message = "No study in memspan.sqlite yet. Run `memspan study run` first."
+    assert memspan_(line) == (2, "", f"memspan: {message}\n")
+    memspan_(f"study run {small} {QUIET}")
+    assert memspan_(line)[0] == 0
+    assert stored().study.repetitions == 3
+    memspan_(f"{RUN} --name second")
+    assert memspan_(line)[2] == "memspan: Which study? Choose one of from a file, second.\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can create anything")
+@pytest.mark.parametrize("command", ["study run", "span", "compare --hidden 4,8"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(memspan_, tmp_path, command):
+    code, out, err = memspan_(f"{command} --output /proc/x")
+    assert (code, out) == (2, "")
+    assert err.startswith("memspan: --output must be a folder that memspan can write to, got /proc/x: ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_name_of_a_study_names_the_folder_of_its_figures(memspan_, monkeypatch):

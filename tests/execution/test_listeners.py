@@ -20,7 +20,7 @@ from memspan.execution.events import (
     Waiting,
     WorkerLost,
 )
-from memspan.execution.listeners import Bars, Json, Lines, listening, remark_on
+from memspan.execution.listeners import Bars, Json, Lines, begins, listening, remark_on
 from memspan.execution.plan import Plan
 from memspan.execution.tally import SearchTally, Tally
 from memspan.study import Key
@@ -102,6 +102,15 @@ def test_a_study_that_is_done_says_so(capsys):
     with listening("lines") as tell:
         tell(Planned(STUDY, "mine", Plan((), 0.0, 0, 0, None), {5: {"solved": 3}, 10: {"solved": 3}}))
     assert capsys.readouterr().err == "study: mine: nothing to do, all 6 trials are in the store\n"
+
+
+def test_what_was_copied_is_said():
+    nothing, some = Plan((), 0.0, 0, 0, None), PLANNED.plan
+    said = begins(Planned(STUDY, "mine", nothing, {5: {"solved": 6}}, {"a": 4, "b": 2}))
+    assert said == "mine: 6 trials copied from a, b, nothing to train, all 6 trials are in the store"
+    assert begins(Planned(STUDY, "mine", some, DONE, {"a": 1})).endswith(
+        " (1 more in the store, 1 trial copied from a)"
+    )
 
 
 def test_json_is_a_line_for_each_event(events, capsys):

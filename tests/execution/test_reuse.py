@@ -59,7 +59,7 @@ def test_what_another_study_has_is_copied_and_the_rest_is_trained(place, trained
     assert everything(found.trials) == everything(trained.trials)
     begun = next(event for event in heard if isinstance(event, Planned))
     assert (begun.plan.trials, begun.done) == (len(NEW.keys) - 2, {3: {"unsolved": 2}})
-    assert heard[-1] == Ended(True)
+    assert heard[-1].complete
     old = {trial.key: trial for trial in load_study(place, "old").trials}
     for trial in load_study(place, "new").trials:
         if trial.key in SHARED:

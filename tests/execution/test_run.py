@@ -13,7 +13,17 @@ from memspan import Batches, InvalidArgument, MemspanError, NotFound, Store, Stu
 from memspan.execution import plan as plan_module
 from memspan.execution import run as running
 from memspan.execution import teams as executors
-from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Stopping, Waiting, WorkerLost
+from memspan.execution.events import (
+    Advanced,
+    Elsewhere,
+    Ended,
+    Finished,
+    Planned,
+    SpanFound,
+    Stopping,
+    Waiting,
+    WorkerLost,
+)
 from memspan.execution.memory import TooLarge
 from memspan.execution.run import StudyRun
 from memspan.execution.teams import ExecutorFailed
@@ -161,7 +171,7 @@ def test_a_second_run_of_a_finished_study_runs_nothing(store, monkeypatch):
     assert isinstance(begun, Planned)
     assert (begun.plan.groups, begun.name) == ((), default_name(SMALL))
     assert {length: sum(counts.values()) for length, counts in begun.done.items()} == {2: 2, 3: 2}
-    assert ended == Ended(True)
+    assert ended == Ended(True, spans=(SpanFound(default_name(SMALL), first.estimate),))
 
 
 @pytest.mark.parametrize(
@@ -350,7 +360,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(store):
     assert result.failures == []
     assert sorted(ran(heard)) == sorted(study.keys)
     assert everything(result.trials) == everything(run_study(study, progress=False).trials)
-    assert heard[-1] == Ended(True)
+    assert heard[-1].complete
     assert multiprocessing.active_children() == []
     assert issubclass(ExecutorFailed, MemspanError)
 
@@ -410,7 +420,7 @@ def test_a_listener_hears_the_plan_then_the_trials_then_the_end(store):
     assert sorted(trial.key for trial in trials) == sorted(SEVERAL.keys)
     assert everything(trials) == everything(result.trials)
     assert not any(isinstance(event, Elsewhere | WorkerLost | Stopping | Ended) for event in finished)
-    assert ended == Ended(True)
+    assert ended.complete
 
 
 def test_trials_are_in_the_store_when_they_are_told_of(store):
@@ -429,7 +439,8 @@ def test_trials_are_in_the_store_when_they_are_told_of(store):
 
 def test_without_a_store_the_same_is_heard():
     result, heard = run(SMALL)
-    assert (heard[0].name, heard[0].done, heard[-1]) == (default_name(SMALL), {}, Ended(True))
+    assert heard[-1].spans == (SpanFound(default_name(SMALL), result.estimate),)
+    assert (heard[0].name, heard[0].done, heard[-1].complete) == (default_name(SMALL), {}, True)
     assert sorted(ran(heard)) == [trial.key for trial in result.trials]
 
 

@@ -26,7 +26,17 @@ from memspan import (
     run_study,
 )
 from memspan.execution import search as module
-from memspan.execution.events import Advanced, Elsewhere, Ended, Finished, Planned, Searching, Stopping, WorkerLost
+from memspan.execution.events import (
+    Advanced,
+    Elsewhere,
+    Ended,
+    Finished,
+    Planned,
+    Searching,
+    SpanFound,
+    Stopping,
+    WorkerLost,
+)
 from memspan.execution.memory import TooLarge
 from memspan.execution.search import SearchRun
 from memspan.execution.teams import Alone
@@ -135,7 +145,7 @@ def test_two_processes_find_the_same(alone, store):
     assert_same(found, alone)
     assert {trial.worker for trial in found.trials}.isdisjoint({trial.worker for trial in alone.trials})
     assert multiprocessing.active_children() == []
-    assert heard[-1] == Ended(True)
+    assert heard[-1].complete
 
 
 @pytest.mark.slow
@@ -143,14 +153,14 @@ def test_a_dask_cluster_finds_the_same(alone, store, dask):
     found, heard = run(SEARCH, store, scheduler=dask.address)
     assert_same(found, alone)
     assert {trial.worker for trial in found.trials}.isdisjoint({trial.worker for trial in alone.trials})
-    assert heard[-1] == Ended(True)
+    assert heard[-1].complete
 
 
 def test_a_listener_hears_each_round_and_then_its_trials(alone):
     result, heard = run(SEARCH)
     assert len(result.path.rounds) == sum(isinstance(event, Searching) for event in heard)
     assert isinstance(heard[0], Searching)
-    assert heard[-1] == Ended(True)
+    assert heard[-1].complete
     assert not any(isinstance(event, Planned | Elsewhere | WorkerLost | Stopping) for event in heard)
     asked = None
     for event in heard:
@@ -193,7 +203,8 @@ def test_what_is_stored_is_not_trained_again(store, monkeypatch):
     assert again == first
     assert [trial.seconds for trial in again.trials] == [trial.seconds for trial in first.trials]
     (begun, ended) = heard
-    assert (begun.keys, begun.names, ended) == ((), (default_name(SEARCH),), Ended(True))
+    assert (begun.keys, begun.names) == ((), (default_name(SEARCH),))
+    assert ended == Ended(True, spans=(SpanFound(default_name(SEARCH), first.estimate, first.ended),))
     assert bool(begun.paths[0].ended)
     assert store.read_bytes() == before
 

@@ -2,11 +2,12 @@ import os
 import socket
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
 from memspan.errors import InvalidArgument, NotFound
-from memspan.runtime.files import demand_folder, make_folder, replaced, special, write_text
+from memspan.runtime.files import demand_folder, demand_writable, make_folder, replaced, special, write_text
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
 
@@ -143,4 +144,19 @@ def test_what_is_no_folder_is_refused(tmp_path):
 
 def test_a_folder_that_could_be_made_is_not_made_yet(tmp_path):
     demand_folder(tmp_path / "folder")
+    demand_writable(tmp_path / "folder")
     assert names(tmp_path) == []
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    demand_writable(tmp_path)
+    assert names(tmp_path) == ["file"]
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    for folder in (tmp_path, tmp_path / "new"):
+        with pytest.raises(InvalidArgument, match=r"^out must be a folder .* write to, got .*: No space left"):
+            demand_writable(folder, "out")

@@ -55,7 +55,7 @@ def test_a_search_is_that_of_its_fields():
     asked = search.new_search().ask()
     assert sum(group.count for group in asked) == 3 * 2
     assert min(group.length for group in asked) == 7
-    assert max(group.length for group in Search(longest=3, first_length=9).new_search().ask()) == 3
+    assert max(group.length for group in Search(longest=3).new_search().ask()) == 3
 
 
 def test_a_task_has_a_shortest_length():
@@ -82,8 +82,11 @@ def test_a_task_has_a_shortest_length():
         ({"groups": 1.5}, "groups takes integers, got 1.5."),
         ({"repetitions": 0}, "repetitions must be at least 1, got 0"),
         ({"first_length": 0}, "first_length must be at least 1, got 0"),
+        ({"first_length": 50, "longest": 20}, "first_length must be at most 20, the longest length, got 50"),
+        ({"budget": 0}, "budget must be at least 1, got 0"),
+        ({"width": "0.1,0.2"}, "width must be one value, got '0.1,0.2'"),
         ({"longest": 2**31}, "longest must be at most 2,147,483,647, got 2147483648"),
-        ({"longest": [3, 4]}, "longest takes one integer, got [3, 4]."),
+        ({"longest": [3, 4]}, "longest must be one value, got [3, 4]"),
         ({"keep_weights": -1}, "keep_weights must be at least 0, got -1"),
         ({"name": ""}, "name must be a text of at least 1 characters, got ''"),
         ({"name": "é" * LONGEST_NAME}, "name must be a text of at most 1,000 bytes in UTF-8, got 'é"),
@@ -163,7 +166,7 @@ def test_a_budget_is_trainings_or_time_steps(text, trainings, steps):
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "0", "-5", "much", "10 000", "1,000", "20m steps", "20 Mtrainings steps", "0.4", "steps", "0x10"),
+        *("", "-5", "much", "10 000", "1,000", "20m steps", "20 Mtrainings steps", "0.4", "steps", "0x10"),
         *("1.5", "2.5 trainings", "0.0001k steps", "1.00001e3"),
         *("١٦", "1e30", "1e999999", "1" * 5000, str(MOST_TRIALS + 1), "1e19 steps", "1e999999steps"),
         *(None, {}, b"16", float("inf"), float("nan")),

@@ -156,7 +156,7 @@ COUNTS = (
             for field in (*COUNTS, "seed", "keep_weights", "clip")
         ),
         ("keep_weights", -1, "must be at least 0"),
-        ("repetitions", [3, 4], "takes one integer"),
+        ("repetitions", [3, 4], "must be one value"),
         ("task_parameters", 3, "takes a table of names and values"),
     ],
 )

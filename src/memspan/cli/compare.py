@@ -56,7 +56,8 @@ def compare(
     Parameters
     ----------
     specification
-        TOML file of a comparison. Its keys are the options below, with `_` for `-`; several values are a list.
+        TOML file of a comparison. Its keys are the options that describe the comparison, with `_` for `-`; several
+        values are a list. Options of the run, such as --workers, are no keys.
     json
         Print the result as JSON on standard output: `configurations` with their spans, `pairs` with their ratios,
         and the `power_law` of a sweep. An open end is null, and so is all about a span of which no training

@@ -60,7 +60,8 @@ def span(
     Parameters
     ----------
     specification
-        TOML file of a search. Its keys are the options below, with `_` for `-`.
+        TOML file of a search. Its keys are the options that describe the search, with `_` for `-`.
+        Options of the run, such as --workers, are no keys.
     json
         Print the result as JSON on standard output: `span`, `low`, `high`, `level`, `share`, `left_censored`,
         `right_censored`, `fits`, `trainings`, `steps_trained`, `ended`, `seconds`. An open end is null.

@@ -14,9 +14,11 @@ from memspan.execution.events import (
     Waiting,
     WorkerLost,
 )
-from memspan.span import SpanSearch
+from memspan.span import SpanEstimate, SpanSearch
 from memspan.study.study import Key
 from memspan.study.trial import Trial
+
+ANSWER = ("span", "low", "high", "level", "share")
 
 
 def contents(event: Event) -> dict[str, Any]:
@@ -24,8 +26,8 @@ def contents(event: Event) -> dict[str, Any]:
     if isinstance(event, Planned):
         plan = event.plan
         done = sum(sum(counts.values()) for counts in event.done.values())
-        found = {"name": event.name, "trials": plan.trials, "done": done, "processes": plan.slots}
-        return found | {"at_most_seconds": plan.seconds, "bytes": plan.bytes}
+        found = {"name": event.name, "trials": plan.trials, "done": done, "copied": event.copied}
+        return found | {"processes": plan.slots, "at_most_seconds": plan.seconds, "bytes": plan.bytes}
     if isinstance(event, Searching):
         round_ = max(len(path.rounds) for path in event.paths) + bool(event.keys)
         searches = [{"name": name, **_so_far(path)} for name, path in zip(event.names, event.paths, strict=True)]
@@ -41,14 +43,21 @@ def contents(event: Event) -> dict[str, Any]:
     if isinstance(event, Waiting):
         return {"reason": event.reason, "at_most_seconds": event.seconds}
     if isinstance(event, Ended):
-        return {"complete": event.complete, "reason": event.reason}
+        spans = [
+            {"name": one.name, **_numbers(one.estimate, *ANSWER), "ended": one.ended or None}
+            for one in event.spans
+        ]
+        return {"complete": event.complete, "reason": event.reason, "spans": spans}
     return {}
 
 
 def _so_far(path: SpanSearch) -> dict[str, Any]:
     """Return the estimate of a search, and the lengths that it trains next. What is unknown is None."""
-    ends = {name: getattr(path.estimate, name, None) for name in ("span", "low", "high")}
-    return ends | {"next": [group.length for group in path.ask()]}
+    return _numbers(path.estimate, "span", "low", "high") | {"next": [group.length for group in path.ask()]}
+
+
+def _numbers(estimate: SpanEstimate | None, *names: str) -> dict[str, float | None]:
+    return {name: getattr(estimate, name, None) for name in names}
 
 
 def _brief(trial: Trial) -> dict[str, Any]:

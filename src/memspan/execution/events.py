@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from memspan.execution.plan import Plan
-from memspan.span import SpanSearch
+from memspan.span import SpanEstimate, SpanSearch
 from memspan.study.search import Search
 from memspan.study.study import Key, Study
 from memspan.study.trial import Trial
@@ -12,12 +12,16 @@ from memspan.study.trial import Trial
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan is made. `done` counts the trials that were already in the store, by length and outcome."""
+    """The plan is made. `done` counts the trials that are in the store already, by length and outcome.
+
+    `copied` counts those that were copied just now, by the name of the study or search that had them.
+    """
 
     study: Study
     name: str
     plan: Plan
     done: dict[int, dict[str, int]] = field(default_factory=dict)
+    copied: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,24 @@ class Stopping:
 
 
 @dataclass(frozen=True)
+class SpanFound:
+    """The span of a search and why it ended, or the span of a study. It is None if no training counts."""
+
+    name: str
+    estimate: SpanEstimate | None
+    ended: str = ""
+
+
+@dataclass(frozen=True)
 class Ended:
-    """The run has ended. Either it is complete, or `reason` says why not."""
+    """The run has ended. Either it is complete, or `reason` says why not.
+
+    A complete run of searches has the span of each, and that of a study with one configuration has its span.
+    """
 
     complete: bool
     reason: str = ""
+    spans: tuple[SpanFound, ...] = ()
 
 
 Event = Planned | Searching | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended

@@ -222,12 +222,14 @@ class Json:
     """A line of JSON on standard output for each event, for other programs.
 
     Each object has `event`, and `seconds` since the beginning. The other fields depend on the event: `planned`
-    (`name`, `trials` to run, `done`, `processes`, `at_most_seconds`, `bytes`), `advanced` (`trials` with their
-    `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere` (`trials`), `worker-lost`
-    (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`), `stopping`, `ended` (`complete`,
-    `reason`). A search has `searching` instead of `planned`, once a round: `round`, `trials` to run, and
-    `searches`, with the `name` of each, its `span`, `low` and `high` so far, and the list of its `next` lengths,
-    which is empty once it has ended. NaN, infinite and unknown numbers become null.
+    (`name`, `trials` to run, `done`, `copied` by source, `processes`, `at_most_seconds`, `bytes`), `advanced`
+    (`trials` with their `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere`
+    (`trials`), `worker-lost` (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`),
+    `stopping`, `ended` (`complete`, `reason`, `spans`). A search has `searching` instead of `planned`, once a
+    round: `round`, `trials` to run, and `searches`, with the `name` of each, its `span`, `low` and `high` so far,
+    and the list of its `next` lengths, which is empty once it has ended. The `spans` are those that a complete run
+    has found, of each search or of a study with one configuration: `name`, `span`, `low`, `high`, `level`,
+    `share`, and `ended`, which says why a search ended. NaN, infinite and unknown numbers become null.
     """
 
     def __init__(self) -> None:
@@ -257,10 +259,16 @@ def begins(event: Event) -> str:
     if not isinstance(event, Planned):
         return ""
     done = sum(sum(counts.values()) for counts in event.done.values())
-    stored = f" ({done:,} more in the store)" if done else ""
+    copied = f"{_trials(sum(event.copied.values()))} copied from {', '.join(map(plain, event.copied))}"
     if not event.plan.groups:
-        return f"{plain(event.name)}: nothing to do, all {done:,} trials are in the store"
-    return f"{plain(event.name)}: {event.plan.sentence}{stored}"
+        done_so = f"{copied}, nothing to train" if event.copied else "nothing to do"
+        return f"{plain(event.name)}: {done_so}, all {done:,} trials are in the store"
+    more = f"{done:,} more in the store" + (f", {copied}" if event.copied else "")
+    return f"{plain(event.name)}: {event.plan.sentence}" + (f" ({more})" if done else "")
+
+
+def _trials(count: int) -> str:
+    return f"{count:,} trial" + "s" * (count != 1)
 
 
 def _round_begins(event: Searching) -> str:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from memspan.errors import InvalidArgument, shown, truth
 from memspan.execution.coordinator import Coordinator
-from memspan.execution.events import Listener, Planned
+from memspan.execution.events import Listener, Planned, SpanFound
 from memspan.execution.jobs import Assignment
 from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import Plan, make_plan
 from memspan.execution.running import Run, silent, team_of
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.renamed import checked_keywords
+from memspan.span import estimate_span
 from memspan.store.database import StoreFailed
 from memspan.store.entry import Entry
 from memspan.store.store import Store
@@ -150,7 +151,7 @@ class StudyRun(Run):
             self._enter(store)
         else:
             self._entry = self._existing_entry(store)
-        self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts()))
+        self._tell(Planned(self.study, self.name, Plan.of_nothing(), self._counts(), self._copied()))
 
     def summary(self) -> StudySummary:
         """Return a summary of the trials."""
@@ -182,7 +183,7 @@ class StudyRun(Run):
         try:
             plan = make_plan(self.study, keys, team, self._interrupts)
             self._enter(store)
-            self._tell(Planned(self.study, self.name, plan, self._counts()))
+            self._tell(Planned(self.study, self.name, plan, self._counts(), self._copied()))
             # The stored study may keep more weights.
             assignment = Assignment.of_study(self.study if self._entry is None else self._entry.study)
             arguments = self._keep, self._missing, self._tell, self._interrupts
@@ -234,7 +235,26 @@ class StudyRun(Run):
 
     def _counts(self) -> dict[int, dict[str, int]]:
         """Count the trials of each length by outcome."""
-        return {} if self._entry is None else self._entry.counts()
+        if self._entry is not None:
+            return self._entry.counts()
+        found: dict[int, dict[str, int]] = {}
+        for trial in self._trials.values():
+            counts = found.setdefault(trial.length, {})
+            counts[trial.outcome] = counts.get(trial.outcome, 0) + 1
+        return found
+
+    def _copied(self) -> dict[str, int]:
+        """Count the trials that were copied from each other study and search."""
+        return {source.name: len(keys) for source, keys in self._sources.items()}
+
+    def _spans(self) -> tuple[SpanFound, ...]:
+        """As in `Run`."""
+        if self.study.combinations > 1:
+            return ()
+        counts = self._counts()
+        solved = [outcomes.get("solved", 0) for outcomes in counts.values()]
+        trials = [sum(outcomes.values()) - outcomes.get("failed", 0) for outcomes in counts.values()]
+        return (SpanFound(self.name, estimate_span([*counts], solved, trials) if any(trials) else None),)
 
 
 def _shared_out(keys: Iterable[Key], sources: Iterable[Entry]) -> dict[Entry, set[Key]]:

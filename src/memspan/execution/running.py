@@ -9,7 +9,7 @@ from typing import Self
 
 from memspan.errors import InvalidArgument, MemspanError, shown, truth, whole_number
 from memspan.execution.dask import Dask
-from memspan.execution.events import Ended, Event, Listener, Waiting
+from memspan.execution.events import Ended, Event, Listener, SpanFound, Waiting
 from memspan.execution.local import Local, end_quietly_in_a_starting_worker
 from memspan.execution.teams import Alone, Team
 from memspan.runtime.interrupts import noted_interrupts
@@ -115,7 +115,7 @@ class Run(ABC):
         work = self._prepared(self._existing_store())
         try:
             work()
-            self._tell(Ended(True))
+            self._tell(Ended(True, spans=self._spans()))
         except (KeyboardInterrupt, MemspanError) as error:
             self._tell(Ended(False, str(error) or "interrupted"))
             raise
@@ -123,6 +123,10 @@ class Run(ABC):
     @abstractmethod
     def _prepared(self, store: Store | None) -> Callable[[], None]:
         """Find out what is missing, without writing anything, and return a function that runs it."""
+
+    @abstractmethod
+    def _spans(self) -> tuple[SpanFound, ...]:
+        """Return the spans that a complete run has found."""
 
     def _existing_store(self) -> Store | None:
         """Return the store if it exists; raise if none could be created there."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from memspan.errors import InvalidArgument, shown
 from memspan.execution.coordinator import Coordinator
-from memspan.execution.events import Listener, Searching
+from memspan.execution.events import Listener, Searching, SpanFound
 from memspan.execution.jobs import Assignment
 from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import groups_in_room
@@ -171,6 +171,11 @@ class SearchRun(Run):
                 self._entries = [store.existing(search) for search in self.searches]
                 self._paths.add(self._whole_trials())
         return partial(self._train, store) if self._paths.missing() else partial(self._announce, ())
+
+    def _spans(self) -> tuple[SpanFound, ...]:
+        """As in `Run`."""
+        pairs = zip(self.names, self._paths.paths, strict=True)
+        return tuple(SpanFound(name, path.estimate, path.ended) for name, path in pairs)
 
     def _announce(self, keys: tuple[Key, ...]) -> None:
         """Tell which trials are run next; none if every search had ended before."""

@@ -116,6 +116,7 @@ def _draw_path(ax: Any, record: SpanByLength) -> None:
             ax.plot(length, number, "o", markersize=size, color=BLUE, alpha=share, markeredgewidth=0)
     look: dict[str, Any] = {"color": BLUE, "linestyle": "none", "marker": "o", "markersize": 6}
     ax.plot([], [], **look, label="all trainings solved T")
+    ax.plot([], [], **look, markerfacecolor=(BLUE, 0.5), label="some solved T")
     ax.plot([], [], **look, fillstyle="none", label="none solved T")
     ax.set(ylabel="round of the search", ylim=(len(record.rounds) + 0.6, 0.4))
     ax.set_yticks([n for n in numbers if len(numbers) <= 12 or n % 5 == 0])

@@ -85,6 +85,17 @@ def demand_folder(folder: Path, name: str = "output") -> None:
         raise NotFound(f"No folder at {above}. Create it first; memspan creates only the last folder of a path.")
 
 
+def demand_writable(folder: Path, name: str = "output") -> None:
+    """Raise if no files could be written to this folder, which may be a new one. Nothing is left there."""
+    demand_folder(folder, name)
+    probe = folder / f".memspan-{os.getpid()}-{secrets.token_hex(4)}" if folder.is_dir() else folder
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise InvalidArgument(name, "a folder that memspan can write to", f"{folder}: {error.strerror}") from None
+
+
 def make_folder(folder: Path, name: str = "output") -> None:
     """Create a folder if it does not exist, and print a line. Its parent must exist, to catch mistyped paths.
 

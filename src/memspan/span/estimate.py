@@ -11,6 +11,7 @@ from memspan.span.likelihood import Likelihood, quantiles
 from memspan.span.smooth import Curve
 
 FITS = 0.1  # a smooth curve fits if it is at least that probable
+RISES = 0.001  # the probability of a false alarm, at most
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class SpanEstimate:
         What was asked for.
     smooth : float
         The probability that the curve is smooth, and does not fall in steps.
+    falls : float
+        The most that the probability of counts which rise as much as these can be, if the curve falls.
     lengths : tuple of float
         The tried lengths, rising.
     trainings : int
@@ -43,6 +46,7 @@ class SpanEstimate:
     share: float
     level: float
     smooth: float
+    falls: float
     lengths: tuple[float, ...] = field(repr=False)
     trainings: int
     best: Curve = field(repr=False)
@@ -59,8 +63,13 @@ class SpanEstimate:
 
     @property
     def fits(self) -> bool:
-        """Whether a smooth curve fits. If not, the interval is wider, and the counts deserve a look."""
-        return self.smooth >= FITS
+        """Whether a smooth curve fits. If not, the counts deserve a look: they fall in steps, or rise."""
+        return self.smooth >= FITS and not self.rises
+
+    @property
+    def rises(self) -> bool:
+        """Whether short lengths are clearly solved less often than longer ones. Then the span means little."""
+        return self.falls < RISES
 
     @property
     def name(self) -> str:
@@ -103,6 +112,8 @@ class SpanEstimate:
         text = f"{self.name} {'is' if self.span is None else '='} {text} ({100 * self.level:g} %)"
         trainings, lengths = _many(self.trainings, "training"), _many(len(self.lengths), "length")
         text = f"{text}, from {trainings} at {lengths}"
+        if self.rises:
+            return f"{text}; short lengths are solved less often than longer ones"
         return text if self.fits else f"{text}; no smooth curve fits these counts"
 
     def _text(self, with_unit: Callable[[str], str]) -> str:
@@ -161,6 +172,7 @@ def read_span(likelihood: Likelihood, level: float = 0.95) -> SpanEstimate:
         share=likelihood.share,
         level=level,
         smooth=likelihood.smooth,
+        falls=likelihood.falls,
         lengths=tuple(likelihood.lengths.tolist()),
         trainings=likelihood.trainings,
         best=likelihood.best,

@@ -7,6 +7,7 @@ import numpy as np
 
 from memspan.errors import real_number
 from memspan.span.counts import merged_counts
+from memspan.span.falling import falling_bound
 from memspan.span.lattice import Lattice
 from memspan.span.smooth import Curve, SmoothCurves
 from memspan.span.steps import gap_evidence
@@ -42,6 +43,8 @@ class Likelihood:
         The posterior probability of the cell around each tau; its sum is 1.
     smooth : float
         The posterior probability that the curve is smooth.
+    falls : float
+        The most that the probability of counts which rise as much as these can be, if the curve falls.
     best : Curve
         The most likely smooth curve.
     """
@@ -52,6 +55,7 @@ class Likelihood:
     tau: np.ndarray
     posterior: np.ndarray
     smooth: float
+    falls: float
     best: Curve
 
     @classmethod
@@ -99,6 +103,7 @@ class Likelihood:
             tau=lattice.tau,
             posterior=posterior / total,
             smooth=float(smooth.sum()) / total,
+            falls=falling_bound(*counts[1:]),
             best=curves.best,
         )
 

@@ -176,9 +176,11 @@ class Experiment(Choices):
 
 
 def single(value: Any) -> Any:
-    """Refuse True, which pydantic takes for 1, and unpack the list that the command line passes."""
+    """Return the value of a field that takes only one; refuse True, which pydantic takes for 1."""
     items = split(value)
-    return items[0] if len(items) == 1 else value
+    if len(items) > 1:
+        raise PydanticCustomError("several", "one value")
+    return items[0]
 
 
 def written(value: Any) -> str:

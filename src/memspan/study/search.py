@@ -31,9 +31,11 @@ class Budget(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Read a budget: `160`, `160 trainings`, or `2e7 steps`, `20Msteps`."""
+        """Read a budget: `160`, `160 trainings`, or `2e7 steps`, `20Msteps`; the singular means the same."""
         found = BUDGET.fullmatch(text)
         number = Decimal(found[1]) * FACTORS[found[2]] if found else Decimal(0)
+        if found and number == 0:
+            raise PydanticCustomError("budget", "at least 1")
         steps = found is not None and (found[3] or "").startswith("step")
         if not 1 <= number <= (MOST_STEPS if steps else MOST_TRIALS) or number % 1:
             rule = "a whole number of trainings, such as 160, or of time steps, such as 20Msteps"
@@ -76,7 +78,7 @@ class Searches(Experiment):
     @field_validator("budget", mode="before")
     @classmethod
     def _written(cls, value: Any) -> Any:
-        text = str(single(value)).strip()
+        text = str(value if isinstance(value, str) else single(value)).strip()
         Budget.of(text)
         return text
 
@@ -86,6 +88,9 @@ class Searches(Experiment):
             if self.longest < task.least_length:
                 rule = f"at least {task.least_length}, the shortest length of {task.name}"
                 raise InvalidArgument("longest", rule, self.longest)
+        # The default begins at the longest length if that is shorter. The store keeps it as if it had been given.
+        if self.first_length > self.longest and self.first_length != Searches.model_fields["first_length"].default:
+            raise InvalidArgument("first_length", f"at most {self.longest}, the longest length", self.first_length)
         return self
 
     def path(self) -> dict[str, Any]:

@@ -8,11 +8,15 @@ from memspan.runtime.progress import plain
 from memspan.store.entry import Entry
 from memspan.store.store import Overview
 from memspan.study import Study
+from memspan.study.experiment import written
+from memspan.study.search import Search
 
 MOST_NAMED = 10  # the most studies to name in a message
+APART = {"name", "task", "cell", "lengths", "test_lengths", "task_parameters"}  # in other columns, long, or split
+LONGEST_SETTINGS = 80  # characters
 
 
-def the_one(found: list[Overview], otherwise: str) -> Overview:
+def the_one(found: list[Overview], otherwise: str = "") -> Overview:
     """Return the only study of the list. `otherwise` is the message if the list is empty."""
     if not found:
         raise NotFound(otherwise)
@@ -26,7 +30,7 @@ def the_one(found: list[Overview], otherwise: str) -> Overview:
 def overview_table(overviews: list[Overview]) -> Table:
     """A row for each study and search."""
     table = Table()
-    for heading in ("name", "kind", "task", "cell"):
+    for heading in ("name", "kind", "task", "cell", "other settings"):
         table.add_column(heading, overflow="fold")
     for heading in ("configurations", "done", "solved", "failed"):
         table.add_column(heading, justify="right")
@@ -37,9 +41,23 @@ def overview_table(overviews: list[Overview]) -> Table:
         done = f"{found.done:,}" if found.trials is None else f"{found.done:,}/{found.trials:,}"
         number = str(len(found.study.configurations))
         table.add_row(
-            shown(found.name), found.study.what, *names, number, done, *counts, shown(found.created[:10])
+            *(shown(found.name), found.study.what, *names, shown(settings_of(found.study))),
+            *(number, done, *counts, shown(found.created[:10])),
         )
     return table
+
+
+def settings_of(experiment: Study | Search) -> str:
+    """Return the settings that differ from the defaults, without name, task, cell and lengths: `hidden 8, ...`."""
+    fields = {name: getattr(experiment, name) for name in type(experiment).model_fields} | experiment.values()
+    defaults = {name: field.default for name, field in type(experiment).model_fields.items()}
+    texts = []
+    for name, value in fields.items():
+        values = value if isinstance(value, tuple) else (value,)
+        if name not in APART and values != (defaults.get(name),):
+            texts.append(f"{experiment.shown(name)} {','.join(map(written, values))}")
+    text = ", ".join(texts)
+    return text if len(text) <= LONGEST_SETTINGS else f"{text[: LONGEST_SETTINGS - 3]}..."
 
 
 def a_study(entry: Entry) -> Study:

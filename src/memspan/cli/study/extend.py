@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import WHOLE
-from memspan.cli.study.choose import a_study
+from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
 from memspan.errors import InvalidArgument, NotFound
@@ -14,7 +14,7 @@ from memspan.study import Study
 
 
 def extend(
-    name: str,
+    name: str | None = None,
     /,
     *,
     lengths: Annotated[
@@ -28,14 +28,18 @@ def extend(
 
     All other settings are those of the stored study.
 
-    **Up to 40 repetitions, and two more lengths:**
+    **Up to 20 repetitions of the only study** in the store:
+
+        memspan study extend --repetitions 20
+
+    **Up to 40 repetitions, and two more lengths, of a study chosen by its name:**
 
         memspan study extend gates --repetitions 40 --lengths 120,160
 
     Parameters
     ----------
     name
-        Name of the study.
+        Name of the study [default: the only one in the store].
     lengths
         Sequence lengths T to add to those of the study, such as 120,160.
     repetitions
@@ -44,6 +48,9 @@ def extend(
         Copy the missing trials that another study or search of the store has, instead of training them again.
     """
     with Store(options.store) as opened:
+        if name is None:
+            studies = [found for found in opened.overviews() if found.trials is not None]
+            name = the_one(studies, f"No study in {opened.place} yet. Run `memspan study run` first.").name
         study = a_study(opened.find(name))
     return run_and_print(extended(study, lengths, repetitions), options, reuse=reuse)
 

@@ -70,6 +70,12 @@ def specified(kind: type[Kind], specification: Path | None, flags: Any) -> Kind:
             raise Conflict(
                 f"The {kind.what} file must come before the options; it was taken as a value of {name}."
             )
-    if "name" in typed:
-        typed["name"] = " ".join(typed["name"])
+    typed = {name: _as_typed(name, values) for name, values in typed.items()}
     return kind(**typed) if specification is None else kind.read(specification, **typed)
+
+
+def _as_typed(name: str, values: Any) -> Any:
+    """Return the values of an option as one text, so that a message shows what was typed."""
+    if isinstance(values, dict) or not values:
+        return values
+    return (" " if name == "name" else ",").join(values)

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
+from memspan.runtime.notices import say
 from memspan.store import Store
 
 
@@ -39,6 +40,9 @@ def resume(
             unfinished = [
                 found for found in opened.overviews() if found.trials is not None and found.done < found.trials
             ]
-            name = the_one(unfinished, f"Nothing to resume: every study in {opened.place} is finished.").name
+            if not unfinished:
+                say(f"memspan: nothing to resume: every study in {opened.place} is finished")
+                return 0
+            name = the_one(unfinished).name
         study = a_study(opened.find(name))
     return run_and_print(study, options, reuse=reuse)

@@ -51,7 +51,8 @@ def run(
     Parameters
     ----------
     specification
-        TOML file of a study. Its keys are the options below, with `_` for `-`; several values are a list.
+        TOML file of a study. Its keys are the options that describe the study, with `_` for `-`; several values
+        are a list. Options of the run, such as --workers, are no keys.
     reuse
         Copy the missing trials that another study or search of the store has, instead of training them again.
     dry_run

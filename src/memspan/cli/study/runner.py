@@ -15,7 +15,7 @@ from memspan.execution.events import Event, Listener, Planned, Searching
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun
 from memspan.execution.running import team_of
-from memspan.runtime.files import demand_folder
+from memspan.runtime.files import demand_folder, demand_writable
 from memspan.runtime.interrupts import ignore_interrupts
 from memspan.runtime.notices import say
 from memspan.runtime.passwords import without_passwords
@@ -55,11 +55,13 @@ def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False) -> 
 
 
 def figures_folder(experiment: Experiment, options: RunOptions) -> Path:
-    """Return the folder for the figures, and check that it can be made before hours are spent on its contents."""
+    """Return the folder for the figures, and check it before hours are spent on its contents."""
     name = experiment.name or default_name(experiment)
     output = options.output or Path("runs") / folder_name(name)
-    if options.figures:
-        demand_folder(output if options.output else output.parent)
+    if options.figures and options.output:
+        demand_writable(output)
+    elif options.figures:
+        demand_folder(output.parent)  # on a read-only disk too, where a finished study may lie
     return output
 
 
@@ -130,7 +132,8 @@ def place(store: str) -> str:
 def print_result(result: StudySummary) -> None:
     """Print the table, the reasons of failed trials, the answer, and why a search ended."""
     console = new_console()
-    console.print(result.table())
+    if any(result.rows):  # a search has none before the end of its first round
+        console.print(result.table())
     if (tests := result.table_of_tests()) is not None:
         console.print(tests)
     for reason in result.failures:

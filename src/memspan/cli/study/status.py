@@ -32,7 +32,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
         entry = opened.find(name)
         counts, reasons = entry.counts(), entry.reasons()
     if entry.search is not None:
-        return _search_status(entry)
+        return _search_status(entry, sum(sum(outcomes.values()) for outcomes in counts.values()))
     each = entry.study.repetitions * len(entry.study.configurations)
     done = sum(sum(outcomes.values()) for outcomes in counts.values())
     total = each * len(entry.study.lengths)
@@ -54,14 +54,16 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     return 0
 
 
-def _search_status(entry: Entry) -> int:
-    """Print the estimate so far, and whether and why the search has ended."""
+def _search_status(entry: Entry, stored: int) -> int:
+    """Print what is stored, the estimate so far, and whether and why the search has ended."""
     result = entry.summary()
     assert isinstance(result, SearchResult)
     again = "unfinished: give the command again with which it began"
     state = f"finished: {result.ended}" if result.ended else again
     console = new_console()
-    console.print(f"{shown(entry.name)}: {result.done:,} trainings, {state}", soft_wrap=True)
+    rounds = len(result.path.rounds)
+    done = f"{stored:,} trainings stored, {rounds} round{'s' * (rounds != 1)} complete"
+    console.print(f"{shown(entry.name)}: {done}, {state}", soft_wrap=True)
     console.print(result.sentence, markup=False)
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
