@@ -84,7 +84,7 @@ def _write(ax: Any, column: int, row: int, found: Mapping[str, Any], colour: str
     """Write the span, with its interval below it in small letters, and a star if no smooth curve fits."""
     number, bracket, interval = found["short"].partition(" [")
     look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
-    star = "" if found["fits"] else "*"
+    star = "*" if found["fits"] is False else ""  # None if every training failed
     ax.text(column, row - 0.18 * bool(bracket), (number or "–") + star, fontsize=9, **look)
     if bracket:
         ax.text(column, row + 0.24, f"[{interval}", fontsize=7, **look)
