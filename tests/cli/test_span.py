@@ -4,8 +4,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from memspan import Configuration, Search, Store, Study, find_span, load_study
+from memspan import Configuration, Search, SearchResult, Store, Study, find_span, load_study
 from memspan.cli.study.choose import settings_of
+from memspan.cli.study.runner import print_result
 from memspan.execution.events import Finished
 
 TINY = "span --hidden 4 --updates 5 --budget 16 --repetitions 2 --groups 2 --workers 0"
@@ -154,6 +155,11 @@ def test_an_interrupted_search_is_told_how_it_goes_on(memspan_, monkeypatch):
     code, out, err = memspan_(line)
     assert code == 0
     assert find_span(Configuration(hidden=4, updates=5), **SAME, progress=False).sentence in out
+
+
+def test_no_table_is_printed_before_the_first_round_has_ended(capsys):
+    print_result(SearchResult.found(Search(), []))
+    assert capsys.readouterr().out == "No round has ended, so there is no answer yet.\n"
 
 
 def test_where_every_training_fails_that_is_said(memspan_, monkeypatch):

@@ -63,6 +63,7 @@ def test_a_search_has_a_row_for_each_round():
     }
     assert marks == {(5, 1): 1.0, (40, 1): 0.0, (10, 2): 1.0, (20, 2): 0.75}
     assert upper.get_xlim() == lower.get_xlim()
+    assert legend(lower) == ["interval so far", "all trainings solved T", "some solved T", "none solved T"]
 
 
 @pytest.mark.parametrize("solved", [(4, 4, 4, 4), (0, 0, 0, 0)])
