@@ -107,7 +107,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
         ),
         ("study run --lengths 0", "--lengths must be at least 1, got '0'"),
         ("study run --lengths", "--lengths must be at least one value, got ()"),
-        ("study run --lengths 5 5", "--lengths must be different from each other, got ('5', '5')"),
+        ("study run --lengths 5 5", "--lengths must be different from each other, got '5,5'"),
         (
             "study run --lengths five",
             "--lengths takes integers, got 'five'.",
