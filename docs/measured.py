@@ -132,6 +132,11 @@ def span() -> Iterator[tuple[str, str]]:
     searching = result("span_search")
     for key, rule in SEARCH_RULES.items():
         yield f"search.{key}", f"{searching['rules'][rule]['found']:.2f}"
+    wide = searching["found"]["16 groups a round"]  # on fewer curves than "as it is"
+    for groups, variant in {4: "as it is", 16: "16 groups a round"}.items():
+        ends = [searching["found"][variant][curve]["at 0.2"] for curve in wide]
+        for cost in ("rounds", "trainings"):
+            yield f"search.{cost}.{groups}", f"{sum(end[cost] for end in ends) / len(ends):.0f}"
     yield "search.curves", str(len(searching["found"]["as it is"]))
     biases = [abs(found["at 0.1"]["bias"]) for found in searching["found"]["as it is"].values()]
     yield "search.bias", f"{100 * max(biases):.0f}"

@@ -311,7 +311,7 @@ def test_the_only_study_grows_without_its_name(memspan_, small):
     assert memspan_(line)[2] == "memspan: Which study? Choose one of from a file, second.\n"
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can create anything")
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where no folder can be created")
 @pytest.mark.parametrize("command", ["study run", "span", "compare --hidden 4,8"])
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(memspan_, tmp_path, command):
     code, out, err = memspan_(f"{command} --output /proc/x")

@@ -1,4 +1,4 @@
-"""Trials that another study or search of the store has are copied instead of trained, if that is asked for."""
+"""With `reuse`, trials that another study or search of the store has are copied and not trained again."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A round of a search for the span: what was asked for, what was told, and why no other round follows."""
+"""The data of a search for the span: the trainings of a round, their results, and the reasons to end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
 class Ended(StrEnum):
     """Why a search has ended."""
 
-    WIDTH = "the interval is as narrow as asked for"
+    WIDTH = "the interval is no wider than the width that was set"
     NEIGHBOURS = "the interval lies between two neighbouring whole lengths"
     LONGEST = "the interval lies beyond the longest length allowed"
     SHORTEST = "the interval lies below the shortest length allowed"
@@ -57,9 +57,9 @@ class Round:
     Attributes
     ----------
     groups : tuple of Group
-        What was asked for.
+        The trainings of the round.
     answers : dict of int to Summary
-        What was told, for each length.
+        Their results, for each length.
     estimate : SpanEstimate or None
         The span, given this round and those before it; None as long as no training has counted.
     """

@@ -284,7 +284,7 @@ class SpanSearch:
             if found.low is not None and found.high is not None and ceil(found.high) - floor(found.low) <= 1:
                 return Ended.NEIGHBOURS
         if self._rounds and not self._rounds[-1].counts:
-            return Ended.FAILED  # the same lengths would be asked for again
+            return Ended.FAILED  # the next round would be the same
         return Ended.BUDGET if self._exceeds_budget(groups) else ""
 
     def _exceeds_budget(self, groups: tuple[Group, ...]) -> bool:

@@ -238,13 +238,14 @@ class Compared:
         """What JSON has of a configuration."""
         result = self.results[place]
         one = result.search.configuration
-        known = ("span", "low", "high", "trainings", "fits", "left_censored", "right_censored")
+        known = ("span", "low", "high", "fits", "left_censored", "right_censored")
         return {
             "configuration": self.labels[place],
             "parameters": parameters_of(one),
             **{name: getattr(result.estimate, name, None) for name in known},
             "hidden": one.hidden,
             "tuned": self._tuned(one),
+            "trainings": result.path.trainings,
             "steps_trained": result.steps_trained,
             "ended": result.ended,
         }

@@ -91,7 +91,7 @@ def followed(
         Returns the command that continues, from the first of these events.
     options : RunOptions
     quiet : bool
-        Whether to show nothing unless a kind of progress was asked for.
+        Whether to show progress only if the user chose a kind of progress.
 
     Yields
     ------
