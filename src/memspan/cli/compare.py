@@ -61,7 +61,8 @@ def compare(
     json
         Print the result as JSON on standard output: `configurations` with their spans, `pairs` with their ratios,
         and the `power_law` of a sweep. An open end is null, and so is all about a span of which no training
-        counts. `trainings` includes those that failed. A `p` of 0.0004 times the number of pairs is an upper bound.
+        counts. `trainings` includes those that failed. A `p` of 0.0004 times the number of pairs is an upper
+        bound.
     """
     result = run(specified(Comparison, specification, flags), options, quiet=json)
     if json:
