@@ -59,6 +59,12 @@ def test_what_is_compared_with_theory_is_not_called_reproduced():
     assert page(AGREES, against="theory").columns[1] == "theory"
 
 
+def test_what_has_no_paper_has_limits_and_no_differences_from_it():
+    how = page(AGREES, against="rule").how
+    assert any(line.startswith("Limit: ") for line in how)
+    assert not any("the paper:" in line for line in how)
+
+
 def test_a_page_says_when_it_is_short_where_it_is_not_the_paper_and_what_was_changed():
     short, whole = page(AGREES), page(AGREES, full=True)
     assert any(line.startswith("Shortened: 1500 updates") and "--full" in line for line in short.how)

@@ -108,7 +108,7 @@ class Reproduction:
     setting : str
         The models, the training and the number of runs.
     differences : tuple of str
-        The known differences from the published experiment.
+        The known differences from the published experiment; the limits, where a rule takes its place.
     measure : callable
         Takes `Options` and returns the measurements, as lists and dictionaries that JSON can represent.
     judge : callable

@@ -97,12 +97,13 @@ class Page:
 
     @property
     def how(self) -> list[str]:
-        """The setting, its differences from the paper, other settings, and changes after results had been seen."""
+        """The setting, differences from the paper or limits, other settings, changes after results had been seen."""
         short = self.of.shortened and not self.full
+        limit = "Limit" if self.of.against == "rule" else "Difference from the paper"
         return [
             f"Setting: {self.of.setting}",
             *([f"Shortened: {self.of.shortened} `--full` runs the whole experiment."] if short else []),
-            *(f"Difference from the paper: {difference}" for difference in self.of.differences),
+            *(f"{limit}: {difference}" for difference in self.of.differences),
             *(f"Also tried: {other}" for other in self.of.tried),
             *(f"Changed after results had been seen: {change}" for change in self.of.changed),
         ]
