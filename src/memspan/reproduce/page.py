@@ -97,7 +97,7 @@ class Page:
 
     @property
     def how(self) -> list[str]:
-        """The setting, differences from the paper or limits, other settings, changes after results had been seen."""
+        """The setting, differences from the paper or limits, other settings, changes after results were seen."""
         short = self.of.shortened and not self.full
         limit = "Limit" if self.of.against == "rule" else "Difference from the paper"
         return [
