@@ -3,6 +3,7 @@
 from memspan.losses.base import Loss, MeanLoss, check_loss, value_of
 from memspan.losses.compiled import evaluate
 from memspan.losses.mse import MSELoss
+from memspan.losses.product import MeanProduct
 from memspan.losses.sigmoid import SigmoidCrossEntropy
 from memspan.losses.softmax import SoftmaxCrossEntropy
 
@@ -18,6 +19,7 @@ __all__ = [
     "Loss",
     "MSELoss",
     "MeanLoss",
+    "MeanProduct",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "check_loss",

@@ -1,0 +1,166 @@
+"""The label signal and the label gradient: what an untrained network keeps of the label, and what it can learn from.
+
+Let y be the label, with mean 0, a[t] the state, and ŷ = Vᵀ a[T] + b_y the prediction. For the squared error of a
+network whose ŷ is small, the loss is E y² - 2 E[y ŷ] + E ŷ². Only the middle term depends on the label. So these
+two quantities decide whether a network can start to learn:
+
+- the *label signal* s[t] = E[y a[t]], and its power P = |s|² / E y², the variance of the state along the label;
+- the *label gradient* g = ∇E[y ŷ] with respect to all weights, and Θ = |g|².
+
+For another loss, -½ dL/dŷ at the trivial answer takes the place of y. Both are measured with `Twins`, so their
+error is relative to the signal, not to the state.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from memspan.diagnostics.twins import Twins
+from memspan.engines.compiled import CompiledEngine
+from memspan.engines.parameters import Layout, Weights
+from memspan.engines.readable import backpropagate, unroll
+from memspan.errors import one_of
+from memspan.losses import MeanProduct
+from memspan.network import Network
+from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.floats import quiet
+from memspan.shapes import Flat
+
+ENGINES = ("compiled", "readable")
+
+
+@dataclass(frozen=True, repr=False)
+class LabelGradient:
+    """The label gradient of a network, from the independent parts of some twins.
+
+    Attributes
+    ----------
+    parts : array [parts, P]
+        The estimate of g from each part.
+    """
+
+    parts: Float[np.ndarray, "parts parameters"]
+
+    @property
+    def gradient(self) -> Flat:
+        """g = ∇E[y ŷ], `[P]`, the mean of all parts."""
+        return np.asarray(self.parts.mean(axis=0))
+
+    @property
+    def theta(self) -> float:
+        """Θ = |g|² without bias: the mean product of two different parts. It is below 0 if noise is all there is."""
+        count = len(self.parts)
+        return float((count**2 * _square(self.gradient) - _square(self.parts)) / (count * (count - 1)))
+
+    @property
+    def noise(self) -> float:
+        """The expected squared error of `gradient`, from the spread of the parts."""
+        count = len(self.parts)
+        return float(_square(self.parts - self.gradient) / (count * (count - 1)))
+
+    @property
+    def z(self) -> float:
+        """√(Θ / noise). A label that does not depend on the input gives less than 2.5 in 99 % of the cases."""
+        theta = max(self.theta, 0.0)
+        if theta == 0:
+            return 0.0
+        return float(np.sqrt(theta / self.noise)) if self.noise > 0 else float("inf")
+
+    def __repr__(self) -> str:
+        return f"<LabelGradient: Θ = {self.theta:.3g}, z = {self.z:.3g}>"
+
+
+@dataclass(frozen=True, repr=False)
+class LabelSignal:
+    """The label signal of a network after every time step.
+
+    Attributes
+    ----------
+    s : array [T, H, O]
+        -½ E[dL/dŷ a[t]], which is E[y a[t]] for the squared error of one number. If the network answers after each
+        of the last K steps, it is the sum over the answers, each counted back from its own step, and `[T-K+1, H, O]`.
+    power : array [T]
+        |s[t]|² divided by the variance of the label's part of dL/dŷ, which is |s[t]|² / E y².
+    """
+
+    s: Float[np.ndarray, "time hidden outputs"]
+    power: Float[np.ndarray, "time"]
+
+    def __repr__(self) -> str:
+        return f"<LabelSignal over {len(self.power)} steps: P = {self.power[-1]:.3g} after the last one>"
+
+
+def label_engine(network: Network) -> CompiledEngine:
+    """Return the engine that measures label gradients of networks of this shape, at any length."""
+    return CompiledEngine(network.layout, np.dtype(np.float64), MeanProduct(), output_steps=network.output_steps)
+
+
+@quiet
+def label_gradient(network: Network, twins: Twins, *, engine: str | CompiledEngine = "compiled") -> LabelGradient:
+    """Measure the label gradient of a network, in float64.
+
+    Parameters
+    ----------
+    network : Network
+    twins : Twins
+        Of the network's task, at the length in question.
+    engine : str or CompiledEngine
+        `compiled`, `readable`, or the result of `label_engine`, which saves the preparation of the engine when
+        there are several networks of one shape or several lengths.
+    """
+    network = network.astype(np.float64)
+    each = [twins.part(number) for number in range(twins.parts)]
+    if isinstance(engine, str) and one_of("engine", engine, ENGINES) == "readable":
+        found = np.stack([_readable(network, twins, part) for part in each])
+    else:
+        compiled = label_engine(network) if isinstance(engine, str) else engine
+        same = np.repeat(network.parameters[np.newaxis], twins.parts, axis=0)
+        upstream = twins.weights * np.prod([*twins.weights[..., each[0], :].shape])  # the loss is a mean
+        batches = [(twins.x[:, part], upstream[..., part, :]) for part in each]
+        with one_blas_thread():
+            found = compiled.differentiate(same, batches).gradients
+    return LabelGradient(-found / 2)
+
+
+def _readable(network: Network, twins: Twins, part: slice) -> Flat:
+    weights = twins.weights[..., part, :]
+    trace = unroll(network.cell, network.weights, twins.x[:, part], network.output_steps or 1)
+    return backpropagate(network.weights, trace, weights.reshape(trace.y_hat.shape)).total()
+
+
+@quiet
+def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") -> LabelSignal:
+    """Measure the label signal of a network after every time step, in float64.
+
+    If the label is decided by the first steps, as in the task `recall`, the signal after step t is that of a
+    sequence of t steps, so one forward pass gives it for all lengths.
+    """
+    network = network.astype(np.float64)
+    if one_of("engine", engine, ENGINES) == "readable":
+        states = unroll(network.cell, network.weights, twins.x).a
+    else:
+        states = _compiled_states(network, twins.x)
+    weights = twins.weights.reshape(-1, *twins.weights.shape[-2:])
+    count, steps = len(weights), len(states)
+    s = -sum(np.einsum("tbh,bo->tho", states[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
+        2 * twins.parts
+    )
+    return LabelSignal(s, _square(s.reshape(len(s), -1)[:, np.newaxis]) / twins.variance)
+
+
+def _compiled_states(network: Network, x: Any) -> Any:
+    """Return a[t] `[T, B, H]`: the predictions of a network with V = 1 after each of the T steps."""
+    H, weights = network.hidden_size, network.weights
+    layout = Layout(network.cell, network.input_size, H, H)
+    engine = CompiledEngine(layout, np.dtype(np.float64), MeanProduct(), output_steps=len(x))
+    readout = Weights(weights.W, weights.R, weights.bs, np.eye(H), np.zeros((H, 1)), weights.U)
+    flat = np.concatenate([matrix.ravel() for matrix in readout])
+    with one_blas_thread():
+        return engine.predict(flat[np.newaxis], [x])[0]
+
+
+def _square(values: Any) -> Any:
+    """The sum of squares over the last axis but one and the last, or of a vector."""
+    return (values**2).sum(axis=(-2, -1) if values.ndim > 1 else -1)

@@ -1,0 +1,1 @@
+"""Why memory stops: the limit of the span, predicted before training."""

@@ -1,0 +1,271 @@
+"""The plateau, on which training begins: how many updates gradient descent needs to leave it, without training.
+
+At first a network answers every sequence alike, and its loss is the trivial risk. The mean update of its weights θ
+has three parts, for a learning rate η (divided by 1 - μ for momentum μ) and batches of B sequences:
+
+    dθ/dn = -η ∇L₀(θ) + 2 η g(θ) - (η² τ / 4B) ∇ E|∇v(θ)|²
+
+- L₀ is the loss of labels that do not depend on the input. It pulls the prediction back to the trivial answer.
+- g is the label gradient (`memspan.diagnostics.label`), the only part that leads off the plateau. It is a product of
+  as many factors as the label is steps away, and grows with them.
+- The last part is the noise of the batches. Where L₀ is flat, gradient descent drifts to where its gradients are
+  small (label noise: Blanc, Gupta, Valiant & Valiant 2020, arXiv:1904.09080). Here E|∇v|² is the mean squared
+  gradient of one prediction, scaled with the curvature of the loss, and τ the variance of dL/dŷ in units of that
+  curvature: 2 E y² for the squared error of one number. This part makes the readout decay, so that beyond some
+  length no number of updates is enough.
+
+`Plateau` integrates this equation in steps that double where little happens. Some twenty evaluations give the
+result of thousands of updates, with no constant that was fitted to trained networks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from memspan.diagnostics.label import label_engine
+from memspan.diagnostics.twins import Twins
+from memspan.engines.compiled import CompiledEngine
+from memspan.engines.parameters import Layout
+from memspan.losses import MeanProduct
+from memspan.network import Network
+from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.floats import quiet
+from memspan.shapes import Array
+from memspan.tasks import Task
+
+LEFT = 0.9
+"""A network has left the plateau when its loss, as a share of the trivial risk, falls below this."""
+WINDOW = 25
+"""The number of updates over which the loss is averaged in training before it is compared with `LEFT`."""
+DISTANCE = 0.08  # all weights but the readout move at most this far in a step of the integration
+READOUT = 0.2  # the readout moves at most this far in a step
+FIRST, GROWTH = 2.0, 2.0  # the length of the first step, in updates, and the most by which a step grows
+MOST_STEPS = 200  # of the integration; a network that takes more of them moves to and fro and does not leave
+NOISE = 8  # sequences for the noise
+NUDGE = 1e-4  # of the weights, for the derivative of the squared gradient
+TINY = 1e-300
+DTYPE = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What gradient descent is: the numbers of the optimiser on which the plateau depends.
+
+    Attributes
+    ----------
+    rate : float
+        η, the learning rate divided by 1 - μ.
+    batch : int
+        B; infinity leaves out the noise of the batches.
+    clip : float
+        The norm to which gradients are clipped; infinity without clipping.
+    delay : float
+        μ / (1 - μ), the updates by which momentum lags behind.
+    """
+
+    rate: float
+    batch: float
+    clip: float = np.inf
+    delay: float = 0.0
+
+
+class Plateau:
+    """The plateau of networks of one shape, for a task at one length.
+
+    Parameters
+    ----------
+    network : Network
+        Any network of the shape; its weights do not matter.
+    task : Task
+    length : int
+    twins : Twins
+        Of the task, at the length.
+
+    Attributes
+    ----------
+    engine : CompiledEngine
+        The engine of these networks, as `label_engine` returns it.
+    """
+
+    def __init__(self, network: Network, task: Task, length: int, twins: Twins) -> None:
+        layout, K = network.layout, network.output_steps
+        self.layout, self.twins = layout, twins
+        self.engine = label_engine(network)
+        of_states = Layout(layout.cell, layout.features, layout.hidden, layout.hidden)
+        self._states_engine = CompiledEngine(of_states, DTYPE, MeanProduct(), output_steps=K)
+        self._loss, self._risk = task.make_loss(), task.trivial_risk(length)
+        self._answer = np.broadcast_to(task.trivial_answer(length)[..., np.newaxis, :], twins.y.shape)
+        self._at_answer = self._loss_of(self._answer)
+        self._label = twins.weights / twins.parts
+        self._counted = ~np.isnan(twins.y).all(axis=-1)
+        self._curvature = self._mean_curvature()
+        sequences = twins.y.shape[-2]
+        each = self._at_answer[1] * sequences  # dL/dŷ of each sequence, for the loss of that sequence alone
+        self._tau = float((each**2).sum() / sequences / np.trace(self._curvature))
+        self._singles = self._single_predictions()
+
+    @quiet
+    def leave(
+        self, parameters: Float[np.ndarray, "models parameters"], descent: Descent, limit: float
+    ) -> Float[np.ndarray, "models"]:
+        """Return after how many updates each network leaves the plateau; infinity for more than `limit`.
+
+        Parameters
+        ----------
+        parameters : array [M, P]
+            The initial weights of each network.
+        descent : Descent
+        limit : float
+            The number of updates given.
+        """
+        theta, here = parameters.astype(np.float64), np.arange(len(parameters))
+        left, done, step = np.full(len(theta), np.inf), np.zeros(len(theta)), np.full(len(theta), FIRST)
+        lag = WINDOW / 2 + descent.delay
+        with one_blas_thread():
+            for _ in range(MOST_STEPS):
+                states = self._states(theta)
+                share, pull = self._pull(theta, states)
+                gone = ~(share >= LEFT)  # a network whose numbers overflow has left too
+                left[here[gone]] = done[gone] + lag
+                stay = ~gone & (done < limit - lag)
+                if not stay.any():
+                    break
+                theta, here, done, step, states, pull = (a[stay] for a in (theta, here, done, step, states, pull))
+                theta, step = self._advance(theta, states, pull, descent, step)
+                done = done + step
+        return np.where(left <= limit, left, np.inf)
+
+    @quiet
+    def decay(
+        self, parameters: Float[np.ndarray, "models parameters"], descent: Descent
+    ) -> Float[np.ndarray, "models"]:
+        """Return κ, the share by which the noise of the batches shortens the readout V in one update, `[M]`."""
+        with one_blas_thread():
+            _, drift = self._noise(parameters.astype(np.float64))
+        V, along = (self._readout(flats)[:, :-1] for flats in (parameters, drift))
+        size = np.maximum((V**2).sum(axis=(1, 2)), TINY)
+        return descent.rate**2 * self._tau / (4 * descent.batch) * (V * along).sum(axis=(1, 2)) / size
+
+    def _advance(self, theta: Array, states: Array, pull: Array, descent: Descent, step: Array) -> Any:
+        """Take one step of the integration. Return the new weights and the length of the step, in updates.
+
+        The readout follows the label and L₀ at once, which would force tiny steps. So it is moved by the exact
+        solution of its linear equation, with the states held (an exponential Euler step); all other weights move
+        along a straight line.
+        """
+        square, drift = self._noise(theta) if np.isfinite(descent.batch) else (0.0, np.zeros_like(theta))
+        norm = np.sqrt((pull**2).sum(axis=1) + self._tau * square / descent.batch)
+        rate = descent.rate * np.minimum(1, descent.clip / norm)
+        speed = rate[:, np.newaxis] * pull - (rate**2 * self._tau / (4 * descent.batch))[:, np.newaxis] * drift
+        readout = self._readout(speed)
+        rest = speed.copy()
+        self._set_readout(rest, np.zeros_like(readout))
+        step = np.minimum(GROWTH * step, DISTANCE / np.maximum(np.linalg.norm(rest, axis=1), TINY))
+        values, vectors = self._modes(states)
+        rates = rate[:, np.newaxis, np.newaxis] * values
+        along = self._into(vectors, readout)
+        moved = along * _relaxed(rates, step)
+        size = np.sqrt((moved**2).sum(axis=(1, 2)))
+        step = step * np.minimum(1, READOUT / np.maximum(size, TINY))
+        change = rest * step[:, np.newaxis]
+        self._set_readout(change, self._back(vectors, along * _relaxed(rates, step)))
+        return theta + change, step
+
+    def _loss_of(self, y_hat: Array) -> tuple[float, Array]:
+        """The loss of predictions for all sequences, and its derivative."""
+        return self._loss.forward(np.ascontiguousarray(y_hat), self.twins.y), self._loss.backward()
+
+    def _mean_curvature(self) -> Float[np.ndarray, "outputs outputs"]:
+        """d²L/dŷ² of one sequence at the trivial answer, summed over its answers."""
+        outputs = self.layout.outputs
+        columns = []
+        for o in range(outputs):
+            up, down = (self._loss_of(self._answer + sign * NUDGE * np.eye(outputs)[o])[1] for sign in (1, -1))
+            columns.append((up - down).reshape(-1, outputs).sum(axis=0) / (2 * NUDGE))
+        return np.stack(columns, axis=1)
+
+    def _single_predictions(self) -> list[tuple[Array, Array]]:
+        """One sequence from each of some parts, with dL/dŷ drawn so that its covariance is the curvature of the loss."""
+        twins, rng = self.twins, np.random.default_rng(0)
+        values, vectors = np.linalg.eigh(self._curvature)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+        found = []
+        for number in np.linspace(0, twins.parts - 1, min(NOISE, twins.parts)).round().astype(int):
+            one = slice(twins.part(number).start, twins.part(number).start + 1)
+            counted = self._counted[..., one]
+            normal = rng.choice([-1.0, 1.0], (*counted.shape, len(values)))
+            upstream = normal @ root.T * counted[..., np.newaxis] / np.sqrt(max(counted.sum(), 1))
+            found.append((twins.x[:, one], upstream * upstream.size))
+        return found
+
+    def _states(self, theta: Array) -> Array:
+        """The states that the readout reads, and 1: `[M, K, 2N, H + 1]` or `[M, 2N, H + 1]`."""
+        H, weights = self.layout.hidden, [self.layout.views(row) for row in theta]
+        readout = np.concatenate([np.eye(H).ravel(), np.zeros(H)])
+        rows = [np.concatenate([w.W.ravel(), w.R.ravel(), w.bs.ravel(), readout, w.U.ravel()]) for w in weights]
+        states = self._states_engine.predict(np.stack(rows), [self.twins.x] * len(rows))
+        return np.concatenate([states, np.ones((*states.shape[:-1], 1))], axis=-1)
+
+    def _pull(self, theta: Array, states: Array) -> tuple[Array, Array]:
+        """The loss as a share of the trivial risk `[M]`, and -∇L₀ + 2 g `[M, P]`."""
+        upstream, share = [], []
+        loss, derivative = self._at_answer
+        for row, read in zip(theta, states, strict=True):
+            weights = self.layout.views(row)
+            y_hat = read @ np.concatenate([weights.V, weights.by.T])
+            new, d_y_hat = self._loss_of(y_hat)
+            away = y_hat - self._answer
+            excess = new - loss - (derivative * away).sum() + (self._label * away).sum()
+            share.append(1 + excess / self._risk)
+            upstream.append((d_y_hat - derivative + self._label) * self._label.size)
+        found = self.engine.differentiate(theta, [(self.twins.x, y) for y in upstream])
+        return np.array(share), -found.gradients
+
+    def _noise(self, theta: Array) -> tuple[Array, Array]:
+        """E|∇v|² `[M]`, and its gradient `[M, P]`, by central differences of the backward pass."""
+        count, (M, P) = len(self._singles), theta.shape
+        rows = np.repeat(theta, count, axis=0)
+        batches = self._singles * M
+        gradients = self.engine.differentiate(rows, batches).gradients
+        size = np.linalg.norm(gradients, axis=1, keepdims=True)
+        nudge = NUDGE * gradients / np.maximum(size, TINY)
+        up, down = (self.engine.differentiate(rows + sign * nudge, batches).gradients for sign in (1, -1))
+        drift = (size * (up - down) / NUDGE).reshape(M, count, P).mean(axis=1)
+        return (size**2).reshape(M, count).mean(axis=1), drift
+
+    def _modes(self, states: Array) -> tuple[Array, tuple[Array, Array]]:
+        """The decay rates of the readout `[M, H + 1, O]` for η = 1, and the bases in which it decays."""
+        read = states[:, self._counted]
+        moments = read.transpose(0, 2, 1) @ read / read.shape[1]
+        of_states, left = np.linalg.eigh(moments)
+        of_loss, right = np.linalg.eigh(self._curvature)
+        values = np.maximum(of_states, 0)[:, :, np.newaxis] * np.maximum(of_loss, 0)
+        return values, (left, right)
+
+    @staticmethod
+    def _into(vectors: tuple[Array, Array], readout: Array) -> Array:
+        left, right = vectors
+        return left.transpose(0, 2, 1) @ readout @ right
+
+    @staticmethod
+    def _back(vectors: tuple[Array, Array], along: Array) -> Array:
+        left, right = vectors
+        return left @ along @ right.T
+
+    def _readout(self, flats: Array) -> Array:
+        """V and b_y `[M, H + 1, O]` of flat vectors `[M, P]`."""
+        views = [self.layout.views(flat) for flat in flats]
+        return np.stack([np.concatenate([view.V, view.by.T]) for view in views])
+
+    def _set_readout(self, flats: Array, readout: Array) -> None:
+        for flat, values in zip(flats, readout, strict=True):
+            view = self.layout.views(flat)
+            view.V[:], view.by[:] = values[:-1], values[-1:].T
+
+
+def _relaxed(rates: Array, step: Array) -> Array:
+    """(1 - exp(-r n)) / r for rates r and steps n; n where r is 0."""
+    n = step[:, np.newaxis, np.newaxis]
+    return np.where(rates * n > 1e-9, -np.expm1(-rates * n) / np.maximum(rates, TINY), n)
