@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memspan import CELLS, INITIALIZERS, InvalidArgument, Jacobians, Network
+from memspan.errors import FaultyPart
 from memspan.runtime import memory
 
 every_cell = pytest.mark.parametrize("name", CELLS)
@@ -276,3 +277,16 @@ def test_lags_that_do_not_fit_are_refused(method, lags):
 
 def test_jacobians_say_in_one_line_what_they_are():
     assert repr(random_matrices(0)) == "<Jacobians of 7 steps: B = 2, 4 x 4>"
+
+
+def test_a_backward_that_fails_is_named():
+    """Only for the arrays of all rows: a cell is called once on small arrays when it is made."""
+
+    def backward(d_state, residuals, previous, state, unit):
+        if state[0].ndim > 2:
+            raise KeyError("gate")
+        return CELLS["rnn"].backward(d_state, residuals, previous, state, unit)
+
+    network = network_of(replace(CELLS["rnn"], name="mine", backward=backward))
+    with pytest.raises(FaultyPart, match="The cell mine failed with KeyError: 'gate'"):
+        Jacobians.of(network, inputs())

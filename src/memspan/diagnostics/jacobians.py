@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from memspan.diagnostics.tracing import traced
 from memspan.engines.parameters import split
-from memspan.engines.readable import step_back, store
+from memspan.engines.readable import assign, step_back
 from memspan.errors import InvalidArgument, float_array, naming, shown, whole_number
 from memspan.network import Network
 from memspan.runtime.floats import quiet
@@ -111,7 +111,7 @@ class Jacobians:
                 for_every_row(trace.states[:, 1:]),
                 d_s,
             )
-        store(split(J, H), rows)
+        assign(split(J, H), rows)
         return cls(J)
 
     @quiet

@@ -211,8 +211,8 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
         for t in range(T):
             s = pre_activations(cell, weights, unit, from_input[t], state)
             state, kept = cell.forward(s, state, unit)
-            store(states[:, t + 1], state)
-            store(residuals[:, t], kept)
+            assign(states[:, t + 1], state)
+            assign(residuals[:, t], kept)
     y_hat = states[0, -output_steps:] @ weights.V + weights.by.T
     return Trace(cell, x, states, residuals, y_hat)
 
@@ -264,14 +264,14 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
         for t in reversed(range(T)):
             if t >= unread:
                 d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
-            store(d_states[:, t], d_state)
+            assign(d_states[:, t], d_state)
             previous, state, residuals = (
                 tuple(trace.states[:, t]),
                 tuple(trace.states[:, t + 1]),
                 tuple(trace.residuals[:, t]),
             )
             d_state, d_unit = step_back(cell, weights, unit, d_state, residuals, previous, state, d_s[t])
-            store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
+            assign(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
     return Gradients(trace, d_y_hat, d_s, d_states, d_U)
 
 
@@ -304,7 +304,7 @@ def step_back(
     """
     H = weights.V.shape[-2]
     d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
-    store(split(d_s, H), d_gates)
+    assign(split(d_s, H), d_gates)
     first, last = cell.fed(H)
     R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]
     if cell.reset is not None:
@@ -322,7 +322,7 @@ def _side_by_side(states: Any) -> Inexact[np.ndarray, "... read"]:
     return states[0] if len(states) == 1 else np.concatenate(tuple(states), axis=-1)
 
 
-def store(targets: Array | Values, values: Values) -> None:
+def assign(targets: Array | Values, values: Values) -> None:
     """Write each value into its target, broadcast to the target's shape."""
     for target, value in zip(targets, values, strict=True):
         target[:] = value
