@@ -1,11 +1,12 @@
 """Measure what each diagnostic costs, in training steps of the same network.
 
-    python benchmarks/diagnostics.py [--rounds 15]
+    python benchmarks/diagnostics.py [--rounds 25]
 
 A training step draws a batch of 64 sequences of the task recall, differentiates the loss of one network with the
 compiled engine in float32, clips the gradient and takes a step of gradient descent with momentum. In each round
 the step and every diagnostic are timed in turn, so that a slow phase of the machine slows all of them alike; the
-cost is the median over the rounds of a diagnostic's time divided by the step's time in the same round. The script
+cost is the median over the rounds of a diagnostic's time divided by the step's time in the same round. Times are
+processor times, so other programs disturb them little. The script
 takes about a minute and writes results/diagnostics.json and .md.
 
 To add a diagnostic, write a function that prepares it for a `Case`, and enter it in `DIAGNOSTICS`.
@@ -159,11 +160,11 @@ DIAGNOSTICS: dict[str, Callable[[Case], Callable[[], object]]] = {
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
-    """The time of one call, as the mean of several."""
-    began = time.perf_counter()
+    """The processor time of one call, as the mean of several. All calls run in one thread."""
+    began = time.process_time()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - began) / repeats
+    return (time.process_time() - began) / repeats
 
 
 def measure(case: Case, rounds: int) -> dict[str, object]:
@@ -200,12 +201,12 @@ def table(found: list[dict[str, object]]) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=25)
     rounds = parser.parse_args().rounds
     with one_blas_thread():
         found = [measure(case, rounds) for case in CASES]
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    about = f"{machine}, numpy {np.__version__}; medians of {rounds} rounds; {HIDDEN} units."
+    about = f"{machine}, numpy {np.__version__}; processor time, medians of {rounds} rounds; {HIDDEN} units."
     text = f"# What the diagnostics cost, in training steps\n\n{about}\n\n{table(found)}\n"
     print(text)
     result = {"about": about, "batch": BATCH, "table": table(found), "cases": found}

@@ -120,7 +120,9 @@ class Jacobians:
 
         It is -inf where a direction is annihilated: by inactive relu units, for example, or with R = 0.
         """
-        return orthogonalised(self.J)[1].sum(axis=-1)
+        _, by_size, rounding = _rows_by_size(self.J)
+        r = np.asarray(np.linalg.qr(by_size, mode="r"))
+        return _log_diagonal(r, rounding).sum(axis=-1)
 
     @quiet
     def products(self, lags: Iterable[int]) -> Products:
@@ -165,21 +167,35 @@ class Jacobians:
 def orthogonalised(
     matrices: Float[np.ndarray, "*rows width directions"],
 ) -> tuple[Float[np.ndarray, "*rows width directions"], Float[np.ndarray, "*rows directions"]]:
-    """Return Q and ln |r_ii| of the QR decomposition of each matrix, with -inf where r_ii is 0 up to rounding.
+    """Return Q and ln |r_ii| of the QR decomposition of each matrix, with -inf where r_ii is 0 up to rounding."""
+    order, by_size, rounding = _rows_by_size(matrices)
+    q_by_size, r = np.linalg.qr(by_size)
+    q = np.empty_like(q_by_size)
+    np.put_along_axis(q, order, q_by_size, axis=-2)
+    return q, _log_diagonal(r, rounding)
 
-    The rows are sorted by size first, so that the error of each row is small beside that row (Higham 2002,
+
+def _rows_by_size(
+    matrices: Float[np.ndarray, "*rows width directions"],
+) -> tuple[Array, Float[np.ndarray, "*rows width directions"], Float[np.ndarray, "*rows directions"]]:
+    """Sort the rows of each matrix by size; return their order, the sorted matrix and the rounding of each r_ii.
+
+    In the QR decomposition of a sorted matrix, the error of each row is small beside that row (Higham 2002,
     Accuracy and Stability of Numerical Algorithms, section 19.4). A unit with a slope of 1e-30 then still has its
     own logarithm, and rows of zeros give r_ii = 0 exactly.
     """
     N, k = matrices.shape[-2:]
-    sizes = np.abs(matrices).max(axis=-1)
-    order = np.argsort(-sizes, axis=-1, kind="stable")
-    q_sorted, r = np.linalg.qr(np.take_along_axis(matrices, order[..., np.newaxis], axis=-2))
-    q = np.empty_like(q_sorted)
-    np.put_along_axis(q, order[..., np.newaxis], q_sorted, axis=-2)
+    sizes = np.abs(matrices).max(axis=-1, keepdims=True)
+    order = np.argsort(-sizes, axis=-2, kind="stable")
+    rounding = N * np.finfo(np.float64).eps * np.take_along_axis(sizes, order, axis=-2)
+    return order, np.take_along_axis(matrices, order, axis=-2), rounding[..., :k, 0]
+
+
+def _log_diagonal(
+    r: Float[np.ndarray, "*rows directions directions"], rounding: Float[np.ndarray, "*rows directions"]
+) -> Float[np.ndarray, "*rows directions"]:
     diagonal = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
-    rounding = N * np.finfo(np.float64).eps * np.take_along_axis(sizes, order, axis=-1)[..., :k]
-    return q, np.log(np.where(diagonal > rounding, diagonal, 0))
+    return np.asarray(np.log(np.where(diagonal > rounding, diagonal, 0)))
 
 
 def _checked_lags(lags: Any, T: int) -> tuple[int, ...]:
