@@ -38,6 +38,8 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/span_search.py
 	$(BIN)/python benchmarks/span_comparison.py
 	$(BIN)/python benchmarks/span_answer.py
+	$(BIN)/python benchmarks/diagnostics.py
+	$(BIN)/python benchmarks/exponent_coverage.py
 	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
 
 $(VENV)/ready: pyproject.toml

@@ -314,6 +314,23 @@ def checkers() -> Iterator[tuple[str, str]]:
         yield "planted", planted
 
 
+def diagnostics() -> Iterator[tuple[str, str]]:
+    """Yield the costs of the diagnostics in training steps: the table, and each one by function and case."""
+    found = result("diagnostics")
+    yield "table", found["table"]
+    yield "batch", str(found["batch"])
+    for case in found["cases"]:
+        for name, steps in case["steps"].items():
+            yield f"{name}.{case['case'].replace(' ', '-')}", _two_digits(steps)
+
+
+def exponents() -> Iterator[tuple[str, str]]:
+    """Yield the coverage of the intervals of Lyapunov exponents."""
+    found = result("exponent_coverage")
+    yield "repetitions", str(found["repetitions"])
+    yield "coverage.table", found["table"]
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "first-study": first_study,
     "span": span,
@@ -327,4 +344,6 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "compiling": compiling,
     "calibration": calibration,
     "checkers": checkers,
+    "diagnostics": diagnostics,
+    "exponents": exponents,
 }

@@ -19,7 +19,9 @@ from memspan import (
     Copying,
     Ensemble,
     GradientFlow,
+    Jacobians,
     Learner,
+    LyapunovExponents,
     MemoryCapacity,
     MemspanError,
     Momentum,
@@ -27,6 +29,7 @@ from memspan import (
     Network,
     Recall,
     RMSprop,
+    Saturation,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
     SolvedShare,
@@ -39,6 +42,7 @@ from memspan import (
     leaky,
     longest_solved,
     lstm,
+    recurrent_spectra,
 )
 from memspan.figures.style import new_figure
 from memspan.training.optimizers import NoState
@@ -112,6 +116,10 @@ def parts_of_ensemble():
     return {"models": [given.pop("model")], **given, "batches": [stream()]}
 
 
+def jacobians():
+    return Jacobians.of(model(), X)
+
+
 def axes():
     return new_figure().subplots()
 
@@ -165,6 +173,21 @@ PUBLIC = {
         lambda: {"gradient": np.ones(3)},
     ),
     "GradientFlow.of": (GradientFlow.of, lambda: {"gradients": backwarded().grads}),
+    "Jacobians": (Jacobians, lambda: {"J": np.ones((3, 1, 2, 2))}),
+    "Jacobians.of": (Jacobians.of, lambda: {"network": model(), "x": X}),
+    "products": (lambda lags: jacobians().products(lags), lambda: {"lags": [1, 3]}),
+    "singular_values": (lambda lags: jacobians().singular_values(lags), lambda: {"lags": [1, 3]}),
+    "LyapunovExponents.of": (
+        LyapunovExponents.of,
+        lambda: {"jacobians": jacobians(), "k": 2, "discard": 1, "rng": 0},
+    ),
+    "LyapunovExponents.largest": (
+        LyapunovExponents.largest,
+        lambda: {"network": model(), "x": X, "discard": 1, "rng": 0},
+    ),
+    "interval": (lambda level: LyapunovExponents.of(jacobians()).interval(level), lambda: {"level": 0.9}),
+    "recurrent_spectra": (recurrent_spectra, lambda: {"network": model()}),
+    "Saturation.of": (Saturation.of, lambda: {"network": model(), "x": X}),
     "gradient_check": (gradient_check, lambda: {"model": model(), "x": X, "y": Y, "loss": MSELoss(), "rng": 0}),
     "SolvedShare.of": (SolvedShare.of, lambda: {"solved": 1, "trials": 2}),
     "estimate_span": (

@@ -15,9 +15,13 @@ from memspan import (
     ClipByNorm,
     Ensemble,
     GradientFlow,
+    Jacobians,
     Learner,
+    LyapunovExponents,
     MSELoss,
     Recall,
+    Saturation,
+    recurrent_spectra,
 )
 from memspan.training.optimizers import RULES
 
@@ -26,10 +30,13 @@ NETWORK.forward(np.ones((50, 8, 1)))
 GRADS = NETWORK.backward(np.ones((8, 1)))
 BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
+JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 THINGS = [
     *(NETWORK, NETWORK.trace, GRADS, GradientFlow.of(GRADS), BATCHES, OPTIMIZER, LEARNER),
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
+    *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
+    *recurrent_spectra(NETWORK).values(),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),
     *(loss() for loss in LOSSES.values()),

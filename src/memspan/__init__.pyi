@@ -6,6 +6,12 @@ from .cells import cornn as cornn
 from .cells import leaky as leaky
 from .cells import lstm as lstm
 from .diagnostics import GradientFlow as GradientFlow
+from .diagnostics import Jacobians as Jacobians
+from .diagnostics import LyapunovExponents as LyapunovExponents
+from .diagnostics import Products as Products
+from .diagnostics import RecurrentSpectrum as RecurrentSpectrum
+from .diagnostics import Saturation as Saturation
+from .diagnostics import recurrent_spectra as recurrent_spectra
 from .errors import Conflict as Conflict
 from .errors import InvalidArgument as InvalidArgument
 from .errors import MemspanError as MemspanError

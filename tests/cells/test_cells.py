@@ -24,6 +24,27 @@ def test_names(cell):
     assert CELLS[cell].name == cell
 
 
+RELATIVE = {"i", "f"}
+"""The gates of the sLSTM that are saved relative to the larger of the two."""
+
+
+@every_cell
+def test_every_gate_between_0_and_1_is_declared(cell):
+    """Found by trying: for large pre-activations of either sign, the gate is all but closed and all but open."""
+    cell, rng = CELLS[cell], np.random.default_rng(0)
+    s, previous, weights = (
+        scale * rng.standard_normal((len(group), 50, 20))
+        for scale, group in ((20, cell.gates), (1, cell.states), (1, cell.unit_weights))
+    )
+    _, residuals = cell.forward(tuple(s), tuple(previous), (*weights, *cell.constants.values()))
+    bounded = {
+        name
+        for name, value in zip(cell.residuals, residuals, strict=True)
+        if name in cell.gates and 0 <= value.min() < 1e-6 and 1 - 1e-6 < value.max() <= 1
+    }
+    assert set(cell.sigmoid_gates) == bounded - (RELATIVE if cell.name == "slstm" else set())
+
+
 @every_cell
 def test_own_weights_are_drawn_one_by_one(cell):
     U = Network(cell, 1, 7, 1, rng=5).U
@@ -39,6 +60,8 @@ def test_own_weights_are_drawn_one_by_one(cell):
         ({"reset": Reset(("i",), None, None), "residuals": ("q",)}, "reset.gates must be the last gates"),
         ({"reset": Reset(("o",), None, None)}, "reset.gates must be the last gates, and residuals must"),
         ({"bias": {"F": 1.0}}, "bias must name only the gates"),
+        ({"sigmoid_gates": ("i", "c")}, "sigmoid_gates must be gates that residuals contain"),
+        ({"residuals": ("i", "f", "g", "x")}, "sigmoid_gates must be gates that residuals contain"),
     ],
 )
 def test_a_cell_whose_names_are_out_of_order_is_refused(change, complaint):

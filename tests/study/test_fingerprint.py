@@ -5,7 +5,7 @@ import functools
 import importlib
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -261,3 +261,9 @@ def test_objects_of_a_library_count_by_their_kind(imported):
     module = imported("FACTOR = 0.5", "FACTOR = np.random.default_rng(0)")
     assert fingerprint(module.forward) == fingerprint(module.forward)
     assert isinstance(module.FACTOR, np.random.Generator)
+
+
+def test_what_only_the_diagnostics_read_does_not_count():
+    lstm = CELLS["lstm"]
+    assert fingerprint(replace(lstm, sigmoid_gates=("f",))) == fingerprint(lstm)
+    assert fingerprint(replace(lstm, bias={"f": 2.0})) != fingerprint(lstm)

@@ -133,6 +133,7 @@ def test_a_right_cell_keeps_every_contract():
             "<lambda> is not the",
         ),
         (own(forward=double_precision), "precision", "forward returns float64 for float32"),
+        (own(sigmoid_gates=("a",)), "sigmoid gates", "a from -1 to 1"),
         (own(forward=looking_aside), "neighbours", "a unit alone is off by"),
         (own(forward=looking_aside), "batch", "the answer is off by"),
         (own(forward=losing), "derivative", "gate a is off by"),

@@ -94,6 +94,9 @@ class Cell:
         `unit_init(rng, hidden) -> array [K, H]`, the initial `U`; zeros without it.
     reset : Reset, optional
         Required for a cell with two linear maps in a time step.
+    sigmoid_gates : tuple of str
+        The gates whose saved value lies between 0, closed, and 1, open. Only the diagnostics read it
+        (`memspan.Saturation`).
 
     Raises
     ------
@@ -118,6 +121,7 @@ class Cell:
     bias: Mapping[str, float] = field(default_factory=dict)
     unit_init: Callable[[np.random.Generator, int], Array] | None = None
     reset: Reset | None = None
+    sigmoid_gates: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Cell {self.name}: gates {', '.join(self.gates)}; states {', '.join(self.states)}>"
@@ -136,6 +140,9 @@ class Cell:
             raise ValueError(f"{self.name}: reset.gates must be the last gates, and residuals must contain 'q'")
         if not set(self.bias) <= set(self.gates):
             raise ValueError(f"{self.name}: bias must name only the gates {self.gates}, got {dict(self.bias)}")
+        if not set(self.sigmoid_gates) <= set(self.gates) & set(self.residuals):
+            rule = "sigmoid_gates must be gates that residuals contain"
+            raise ValueError(f"{self.name}: {rule}, got {self.sigmoid_gates}")
         one_of("init", self.init, INITIALIZERS)
         self._try()
 

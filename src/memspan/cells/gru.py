@@ -46,4 +46,5 @@ GRU = Cell(
     "Cho et al. 2014, as in cuDNN",
     input_gates=("n", "r", "z"),
     recurrent_gates=("r", "z", "u"),
+    sigmoid_gates=("r", "z"),
 )

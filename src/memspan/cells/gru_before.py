@@ -55,4 +55,5 @@ GRU_BEFORE = Cell(
     "Cho et al. 2014",
     residuals=("r", "z", "n", "q"),
     reset=Reset(("n",), reset, reset_back),
+    sigmoid_gates=("r", "z"),
 )

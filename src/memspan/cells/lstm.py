@@ -56,4 +56,5 @@ def lstm(forget_bias: float = 1.0) -> Cell:
     """
     bias = {"f": real_number("forget_bias", forget_bias)}
     source = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
-    return Cell("lstm", ("i", "f", "g", "o"), ("a", "c"), forward, backward, source, bias=bias)
+    gates = ("i", "f", "g", "o")
+    return Cell("lstm", gates, ("a", "c"), forward, backward, source, bias=bias, sigmoid_gates=("i", "f", "o"))

@@ -50,4 +50,5 @@ LSTM_1997 = Cell(
     backward,
     "Hochreiter & Schmidhuber 1997",
     constants={"two": 2.0, "half": 0.5},
+    sigmoid_gates=("i", "o"),
 )

@@ -69,4 +69,5 @@ LSTM_PEEPHOLE = Cell(
     unit_weights=("p_i", "p_f", "p_o"),
     bias={"f": 1.0},
     unit_init=small,
+    sigmoid_gates=("i", "f", "o"),
 )

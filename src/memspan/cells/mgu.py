@@ -53,4 +53,5 @@ MGU = Cell(
     "Zhou, Wu, Zhang & Zhou 2016",
     residuals=("f", "h", "q"),
     reset=Reset(("h",), reset, reset_back),
+    sigmoid_gates=("f",),
 )

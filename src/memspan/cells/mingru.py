@@ -29,4 +29,6 @@ def backward(
     return (d_z, d_a * z), (d_a * one_minus(z),), ()
 
 
-MINGRU = Cell("mingru", ("z", "h"), ("a",), forward, backward, "Feng et al. 2024", recurrent_gates=())
+MINGRU = Cell(
+    "mingru", ("z", "h"), ("a",), forward, backward, "Feng et al. 2024", recurrent_gates=(), sigmoid_gates=("z",)
+)

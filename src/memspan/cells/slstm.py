@@ -71,4 +71,12 @@ def backward(
     return d_gates, (0.0, d_c * f, d_n * f, begun * d_f), ()
 
 
-SLSTM = Cell("slstm", ("i", "f", "g", "o"), ("a", "c", "n", "m"), forward, backward, "Beck et al. 2024")
+SLSTM = Cell(
+    "slstm",
+    ("i", "f", "g", "o"),
+    ("a", "c", "n", "m"),
+    forward,
+    backward,
+    "Beck et al. 2024",
+    sigmoid_gates=("o",),  # the saved i and f are relative to the larger of the two exponentials
+)

@@ -29,4 +29,6 @@ def backward(
     return (d_g, d_a * one_minus(g) * tanh_derivative(h)), (d_a * g,), ()
 
 
-UGRNN = Cell("ugrnn", ("g", "h"), ("a",), forward, backward, "Collins, Sohl-Dickstein & Sussillo 2017")
+UGRNN = Cell(
+    "ugrnn", ("g", "h"), ("a",), forward, backward, "Collins, Sohl-Dickstein & Sussillo 2017", sigmoid_gates=("g",)
+)

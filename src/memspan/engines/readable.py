@@ -211,8 +211,8 @@ def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Tr
         for t in range(T):
             s = pre_activations(cell, weights, unit, from_input[t], state)
             state, kept = cell.forward(s, state, unit)
-            _store(states[:, t + 1], state)
-            _store(residuals[:, t], kept)
+            assign(states[:, t + 1], state)
+            assign(residuals[:, t], kept)
     y_hat = states[0, -output_steps:] @ weights.V + weights.by.T
     return Trace(cell, x, states, residuals, y_hat)
 
@@ -264,47 +264,65 @@ def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients
         for t in reversed(range(T)):
             if t >= unread:
                 d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
-            _store(d_states[:, t], d_state)
+            assign(d_states[:, t], d_state)
             previous, state, residuals = (
                 tuple(trace.states[:, t]),
                 tuple(trace.states[:, t + 1]),
                 tuple(trace.residuals[:, t]),
             )
-            d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
-            _store(split(d_s[t], H), d_gates)
-            _store(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
-            d_state = _pre_activations_back(cell, weights, unit, d_s[t], d_previous, residuals, previous)
+            d_state, d_unit = step_back(cell, weights, unit, d_state, residuals, previous, state, d_s[t])
+            assign(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
     return Gradients(trace, d_y_hat, d_s, d_states, d_U)
 
 
-def _pre_activations_back(
+def step_back(
     cell: Cell,
     weights: Weights,
     unit: Values,
-    d_s: Inexact[np.ndarray, "batch columns"],
-    d_previous: Values,
+    d_state: Values,
     residuals: Values,
     previous: Values,
-) -> Values:
-    """Return dL/d(previous states), also through `s[t]`. For a cell with a reset, add q's part to `d_s`."""
+    state: Values,
+    d_s: Inexact[np.ndarray, "*rows columns"],
+) -> tuple[Values, Values]:
+    """Take one step of back-propagation, for any leading axes: from dL/d(new states) to dL/d(previous states).
+
+    The arrays of `d_state`, `residuals`, `previous` and `state` only have to broadcast to those of `d_s`, so one
+    call can take several gradients back through the same step, or one through several steps.
+
+    Parameters
+    ----------
+    d_state, residuals, previous, state
+        As for `Cell.backward`.
+    d_s : array [..., G·H]
+        Receives dL/ds.
+
+    Returns
+    -------
+    tuple
+        dL/d(previous states), also through `s`, and dL/d(unit weights) before their sum over the samples.
+    """
     H = weights.V.shape[-2]
+    d_gates, d_previous, d_unit = cell.backward(d_state, residuals, previous, state, unit)
+    assign(split(d_s, H), d_gates)
     first, last = cell.fed(H)
     R, R_last = weights.R[:, : last - first], weights.R[:, last - first :]
     if cell.reset is not None:
-        d_q = d_s[:, last:] @ R_last.T
+        d_q = d_s[..., last:] @ R_last.T
         d_gates, d_more = cell.reset.backward(d_q, residuals, previous, unit)
-        for target, through_q in zip(split(d_s[:, :last], H), d_gates, strict=True):
+        for target, through_q in zip(split(d_s[..., :last], H), d_gates, strict=True):
             target += through_q
         d_previous = tuple(direct + through_q for direct, through_q in zip(d_previous, d_more, strict=True))
-    d_read = split(d_s[:, first:last] @ R.T, H)
+    d_read = split(d_s[..., first:last] @ R.T, H)
     read = tuple(direct + through_s for direct, through_s in zip(d_previous, d_read, strict=False))
-    return read + d_previous[len(read) :]
+    return read + d_previous[len(read) :], d_unit
 
 
 def _side_by_side(states: Any) -> Inexact[np.ndarray, "... read"]:
     return states[0] if len(states) == 1 else np.concatenate(tuple(states), axis=-1)
 
 
-def _store(targets: Array | Values, values: Values) -> None:
+def assign(targets: Array | Values, values: Values) -> None:
+    """Write each value into its target, broadcast to the target's shape."""
     for target, value in zip(targets, values, strict=True):
         target[:] = value

@@ -132,7 +132,7 @@ class _Reader:
             case tuple() | list():
                 return self.list(value)
             case Cell():
-                left_out = {"name", "source"}
+                left_out = {"name", "source", "sigmoid_gates"}
                 kept = {
                     item.name: getattr(value, item.name) for item in fields(value) if item.name not in left_out
                 }

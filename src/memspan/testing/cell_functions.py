@@ -164,6 +164,15 @@ def check_reset(cell: Cell) -> None:
             demand_near(derivative + 0 * expected, expected, 1e-12 * np.abs(expected) + 1e-15, what)
 
 
+def check_sigmoid_gates(cell: Cell) -> None:
+    """The saved values of the declared sigmoid gates lie between 0 and 1."""
+    _, (s, previous, weights) = inputs_of(cell, 0)
+    _, residuals = cell.forward(tuple(20 * s), tuple(previous), (*weights, *constants_of(cell)))
+    for name in cell.sigmoid_gates:
+        gate = residuals[cell.residuals.index(name)]
+        demand(np.all((gate >= 0) & (gate <= 1)), f"{name} from {np.min(gate):.3g} to {np.max(gate):.3g}")
+
+
 def check_neighbours(cell: Cell) -> None:
     """The results of a unit do not depend on other units or samples."""
     _, groups = inputs_of(cell, 1)

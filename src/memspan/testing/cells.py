@@ -50,6 +50,7 @@ CELL_CONTRACTS: dict[str, Contract[Cell]] = {
     "inputs kept": Contract.of(alone.check_inputs_kept),
     "precision": Contract.of(alone.check_precision),
     "reset": Contract.of(alone.check_reset),
+    "sigmoid gates": Contract.of(alone.check_sigmoid_gates),
     "neighbours": Contract.of(alone.check_neighbours),
     "feeds": Contract.of(inside.check_feeds),
     "unit weights": Contract.of(inside.check_unit_weights),

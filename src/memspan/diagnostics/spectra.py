@@ -1,0 +1,77 @@
+"""The eigenvalues and singular values of the recurrent weights R."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from memspan.engines.parameters import split
+from memspan.errors import InvalidArgument, shown
+from memspan.network import Network
+from memspan.runtime.floats import quiet
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RecurrentSpectrum:
+    """The spectrum of the part of R that feeds one gate from one state.
+
+    With |f'| ≤ γ (tanh 1, logistic 1/4), gradients of the simple recurrent cell vanish if γ `norm` < 1, and can
+    explode only if γ `norm` > 1 (Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063). Linear units have
+    the first Lyapunov exponent ln `radius`.
+
+    Attributes
+    ----------
+    eigenvalues : complex array [H]
+        By descending modulus.
+    singular_values : array [H]
+        Descending.
+    """
+
+    eigenvalues: Complex[np.ndarray, "hidden"]
+    singular_values: Float[np.ndarray, "hidden"]
+
+    def __repr__(self) -> str:
+        return f"<RecurrentSpectrum: H = {len(self.eigenvalues)}, radius {self.radius:.4g}, norm {self.norm:.4g}>"
+
+    @property
+    def radius(self) -> float:
+        """The spectral radius, the largest modulus of an eigenvalue."""
+        return float(np.abs(self.eigenvalues[0]))
+
+    @property
+    def norm(self) -> float:
+        """The spectral norm, the largest singular value."""
+        return float(self.singular_values[0])
+
+
+@quiet
+def recurrent_spectra(network: Network) -> dict[str, RecurrentSpectrum]:
+    """Return the spectrum of each square block of R, in float64; empty for a cell without R.
+
+    The keys are the gates that R feeds: `a` for the simple recurrent cell, `i`, `f`, `g` and `o` for the LSTM. If
+    R reads several states there is one block for each, under keys such as `h from a` and `h from z` (`cornn`).
+
+    Parameters
+    ----------
+    network : Network
+
+    Raises
+    ------
+    InvalidArgument
+        If `network` is no network, or a weight of R is complex or not finite.
+    """
+    if not isinstance(network, Network):
+        raise InvalidArgument("network", "a Network", shown(network))
+    R, H, cell = network.R, network.hidden_size, network.cell
+    if R.dtype.kind == "c" or not np.isfinite(R).all():
+        raise InvalidArgument("network", "one with real and finite recurrent weights", repr(network))
+    found = {}
+    for gate, columns in zip(cell.recurrent_gates, split(R.astype(np.float64), H), strict=True):
+        for k, state in enumerate(cell.reads):
+            block = columns[k * H : (k + 1) * H]
+            eigenvalues = np.linalg.eigvals(block).astype(complex)
+            by_modulus = np.argsort(-np.abs(eigenvalues), kind="stable")
+            key = f"{gate} from {state}" if len(cell.reads) > 1 else gate
+            values = np.linalg.svd(block, compute_uv=False)
+            found[key] = RecurrentSpectrum(eigenvalues[by_modulus], values)
+    return found
