@@ -32,6 +32,7 @@ LAYERS = [
         "study",
         "store",
         "execution",
+        "why",
         "reproduce",
         "bench",
         "cli",

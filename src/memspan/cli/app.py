@@ -180,9 +180,9 @@ def new_app() -> "App":
 
 def commands() -> tuple[Callable[..., Any], ...]:
     """Return the function or group of every command."""
-    from memspan.cli import bench, cells, compare, flow, gradcheck, reproduce, span, store, study, tasks
+    from memspan.cli import bench, cells, compare, flow, gradcheck, predict, reproduce, span, store, study, tasks
 
-    listed = (span.span, compare.compare, study.study, store.store, tasks.tasks, cells.cells)
+    listed = (span.span, compare.compare, predict.predict, study.study, store.store, tasks.tasks, cells.cells)
     return (*listed, flow.flow, gradcheck.gradcheck, reproduce.reproduce, bench.bench)
 
 

@@ -120,7 +120,10 @@ class Plateau:
         limit : float
             The number of updates given.
         """
-        theta, here = parameters.astype(np.float64), np.arange(len(parameters))
+        theta: Array = parameters.astype(np.float64)
+        here: Array = np.arange(len(theta))
+        done: Array
+        step: Array
         left, done, step = np.full(len(theta), np.inf), np.zeros(len(theta)), np.full(len(theta), FIRST)
         lag = WINDOW / 2 + descent.delay
         with one_blas_thread():

@@ -1,0 +1,206 @@
+"""Measure how long networks stay on the plateau, and compare it with the prediction before training.
+
+    python benchmarks/plateau.py
+
+For every setting, 16 networks are trained at lengths 10 % apart, with momentum 0.9, learning rate 0.03, batches of
+64 and gradients clipped to norm 1, for at most 1500 updates. A network has left the plateau when its loss over the
+last 25 updates, as a share of the trivial risk, has fallen below 0.9. `memspan.why` predicts for the same networks
+when that is. No number in the prediction was fitted. The rules at the end were written before the results.
+
+The script takes about half an hour on one core, and writes results/plateau.json and results/plateau.md.
+"""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rules import Rule, numbers_of, table_of
+
+from memspan import ClipByNorm, Chain, Momentum, Network, estimate_span, get_task
+from memspan.cells.lstm import lstm
+from memspan.engines.compiled import CompiledEngine
+from memspan.tasks import Batches
+from memspan.why.plateau import LEFT, WINDOW, Descent
+from memspan.why.predict import needed_by
+
+RESULTS = Path(__file__).parent / "results"
+NETWORKS, BUDGETS, SEED = 16, (200, 600, 1500), 7000
+RATE, BATCH, CLIP = 0.03, 64, 1.0
+DESCENT = Descent(RATE / (1 - 0.9), BATCH, CLIP, 9.0)
+SPACING, FIRST, LONGEST = 1.1, 5, 160
+DTYPE = np.dtype(np.float32)
+Make = Callable[[np.random.SeedSequence, int], Network]
+
+
+class Setting(NamedTuple):
+    """Some networks and a task."""
+
+    group: str
+    name: str
+    task: str
+    make: Make
+
+
+def tanh(variance: float, hidden: int) -> Make:
+    """Tanh networks whose R has elements of this variance, divided by the number of units."""
+    gain = math.sqrt(3 * variance / hidden) / 0.2  # memspan's initial R is uniform in [-0.2, 0.2]
+    return lambda seed, inputs: Network("rnn", inputs, hidden, 1, recurrent_gain=gain, dtype=DTYPE, rng=seed)
+
+
+def cell(kind: Any) -> Make:
+    """Networks of 32 units with memspan's initial weights."""
+    return lambda seed, inputs: Network(kind, inputs, 32, 1, dtype=DTYPE, rng=seed)
+
+
+SETTINGS = [
+    *(
+        Setting("tanh", f"variance {variance}, H = {hidden}", "recall", tanh(variance, hidden))
+        for hidden in (16, 32, 64)
+        for variance in (0.25, 0.4, 0.6, 0.8)
+    ),
+    *(
+        Setting("gates", name, "recall", cell(kind))
+        for name, kind in (("gru", "gru"), ("mgu", "mgu"), ("lstm, b_f = 0", lstm(0.0)), ("lstm", "lstm"))
+    ),
+    Setting("tasks", "rnn, adding/any", "adding/any", cell("rnn")),
+    Setting("fast", "lru", "recall", cell("lru")),
+    Setting("fast", "rnn, variance 1", "recall", tanh(1.0, 32)),
+]
+
+
+def lengths() -> Iterator[int]:
+    """Lengths 10 % apart."""
+    found, length = 0, float(FIRST)
+    while length <= LONGEST:
+        if round(length) > found:
+            found = round(length)
+            yield found
+        length *= SPACING
+
+
+def measured(networks: list[Network], task_name: str, length: int, seeds: list[Any]) -> np.ndarray:
+    """Train until every network has left the plateau; the update at which it has, infinity for never."""
+    task = get_task(task_name)
+    loss, rule = task.make_loss(), Chain(ClipByNorm(CLIP), Momentum(RATE, 0.9))
+    engine = CompiledEngine(networks[0].layout, DTYPE, loss)
+    theta = np.stack([network.parameters for network in networks])
+    state, here = rule.init(theta), np.arange(len(theta))
+    batches = [Batches(task, length, BATCH, seed, "float32") for seed in seeds]
+    left, shares = np.full(len(theta), np.inf), np.full((BUDGETS[-1], len(theta)), np.nan)
+    answer = task.trivial_answer(length).astype(DTYPE)
+    for update in range(BUDGETS[-1]):
+        drawn = [next(batches[k]) for k in here]
+        found = engine.differentiate(theta, drawn)
+        step = rule.step(found.gradients, state)
+        theta, state = theta + step.change, step.state
+        trivial = [loss.forward(np.broadcast_to(answer, y.shape).astype(DTYPE), y) for _, y in drawn]
+        shares[update, here] = found.losses / trivial
+        if update + 1 < WINDOW:
+            continue
+        mean = shares[update + 1 - WINDOW : update + 1, here].mean(axis=0)
+        stay = mean >= LEFT
+        left[here[~stay]] = update + 1
+        theta, here = theta[stay], here[stay]
+        state = type(state)(*(part[stay] for part in state))
+        if not len(here):
+            break
+    return left
+
+
+def compared(setting: Setting) -> dict[str, Any]:
+    """Measure and predict at every length, until hardly any network leaves."""
+    task, rows, few = get_task(setting.task), [], 0
+    for length in lengths():
+        seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
+        inputs = task.shape(length).features
+        networks = [setting.make(weights, inputs) for weights, _ in seeds]
+        needed = needed_by(networks, task, length, DESCENT, BUDGETS[-1], SEED)
+        left = measured(networks, setting.task, length, [data for _, data in seeds])
+        rows.append({"length": length, "measured": _listed(left), "predicted": _listed(needed.updates)})
+        few = few + 1 if min((left <= BUDGETS[-1]).sum(), (needed.updates <= BUDGETS[-1]).sum()) < 2 else 0
+        if few == 2:
+            break
+    return {"group": setting.group, "name": setting.name, "rows": rows, "spans": spans_of(rows)}
+
+
+def spans_of(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """For each budget, the length at which half of the networks leave: measured and predicted."""
+    found = []
+    for budget in BUDGETS:
+        spans = {}
+        for kind in ("measured", "predicted"):
+            counts = [sum(n is not None and n <= budget for n in row[kind]) for row in rows]
+            estimate = estimate_span([row["length"] for row in rows], counts, [NETWORKS] * len(rows))
+            spans[kind] = estimate.span
+        found.append({"budget": budget, **spans, "ratio": spans["predicted"] / spans["measured"]})
+    return found
+
+
+def single_ratios(settings: list[dict[str, Any]]) -> np.ndarray:
+    """Measured over predicted updates of every network for which both are known."""
+    pairs = [
+        pair
+        for setting in settings
+        for row in setting["rows"]
+        for pair in zip(row["measured"], row["predicted"], strict=True)
+    ]
+    return np.array([m / p for m, p in pairs if m is not None and p is not None and p > WINDOW])
+
+
+def rules_of(settings: list[dict[str, Any]]) -> list[Rule]:
+    """The rules, written before the results."""
+
+    def worst(group: str) -> float:
+        ratios = [span["ratio"] for one in settings if one["group"] == group for span in one["spans"]]
+        return max(max(ratio, 1 / ratio) for ratio in ratios)
+
+    known = [one for one in settings if one["group"] in ("tanh", "gates")]
+    ratios = single_ratios(known)
+    within = float(np.mean((ratios > 1 / 3) & (ratios < 3)))
+    return [
+        Rule("tanh: largest ratio of a predicted to a measured length, or its inverse", worst("tanh"), "≤", 1.25),
+        Rule("gru, mgu, lstm: the same", worst("gates"), "≤", 1.3),
+        Rule("single networks: share predicted within a factor of 3", within, "≥", 0.75),
+    ]
+
+
+def _listed(values: np.ndarray) -> list[float | None]:
+    return [round(float(value), 1) if np.isfinite(value) else None for value in values]
+
+
+def page(settings: list[dict[str, Any]], rules: list[Rule]) -> str:
+    """The tables."""
+    lines = ["# Leaving the plateau: measured and predicted", "", "Made by `python benchmarks/plateau.py`.", ""]
+    heads = [f"{budget} updates" for budget in BUDGETS]
+    lines += [f"| setting | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for one in settings:
+        cells = [f"{s['measured']:.1f} / {s['predicted']:.1f} ({s['ratio']:.2f})" for s in one["spans"]]
+        lines.append(f"| {one['name']} | {' | '.join(cells)} |")
+    lines += ["", "Length at which half of 16 networks leave the plateau: measured / predicted (ratio).", ""]
+    return "\n".join([*lines, *table_of(rules), ""])
+
+
+def main() -> None:
+    chosen = [one for one in SETTINGS if not sys.argv[1:] or one.group in sys.argv[1:]]
+    path = RESULTS / "plateau.json"
+    kept = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else []
+    found = {one["name"]: one for one in kept}
+    for setting in chosen:
+        began = time.perf_counter()
+        found[setting.name] = compared(setting)
+        spans = "; ".join(f"{s['measured']:.1f} / {s['predicted']:.1f}" for s in found[setting.name]["spans"])
+        print(f"{setting.name}: {spans} ({time.perf_counter() - began:.0f} s)", flush=True)
+        settings = [found[one.name] for one in SETTINGS if one.name in found]
+        groups = {one["group"] for one in settings}
+        rules = rules_of(settings) if {"tanh", "gates"} <= groups else []
+        path.write_text(json.dumps({"settings": settings, "rules": numbers_of(rules)}, indent=1) + "\n", "utf-8")
+        (RESULTS / "plateau.md").write_text(page(settings, rules), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The updates needed to leave the plateau against the sequence length, for one or several configurations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memspan.errors import InvalidArgument
+from memspan.figures.configurations import COLOURS, MARKERS
+from memspan.figures.style import BLACK, mark_lengths, new_figure, tidy
+from memspan.span import SpanEstimate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class NeededByLength:
+    """The updates that the networks of a configuration need, by length.
+
+    Attributes
+    ----------
+    label : str
+    lengths : sequence of int
+        In ascending order.
+    low, median, high : sequence of float
+        The quartiles over the networks, at each length; infinity where they are too large to be known.
+    given : int
+        The updates given.
+    estimate : SpanEstimate
+        The length at which half of the networks leave the plateau in time.
+    """
+
+    label: str
+    lengths: Sequence[int]
+    low: Sequence[float]
+    median: Sequence[float]
+    high: Sequence[float]
+    given: int
+    estimate: SpanEstimate
+
+
+@dataclass(frozen=True)
+class NeededUpdates:
+    """The same for several configurations."""
+
+    title: str
+    configurations: Sequence[NeededByLength]
+
+    columns = ("configuration", "length", "low", "median", "high", "given")
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return one row per configuration and length."""
+        return [
+            (one.label, *numbers, one.given)
+            for one in self.configurations
+            for numbers in zip(one.lengths, one.low, one.median, one.high, strict=True)
+        ]
+
+
+def demand_few(count: int) -> None:
+    """Raise `InvalidArgument` if there are more configurations than colours."""
+    if count > len(COLOURS):
+        raise InvalidArgument("configurations", f"at most {len(COLOURS)} in one figure", count)
+
+
+def draw_needed(record: NeededUpdates) -> "Figure":
+    """Draw median and quartiles of the updates needed, on logarithmic axes, and the updates given as a line.
+
+    A triangle at the upper edge stands for a median that is too large to be known.
+    """
+    figure = new_figure(8.6, 4.4, record.title)
+    ax = figure.subplots()
+    finite = [n for one in record.configurations for n in (*one.median, one.given) if np.isfinite(n)]
+    top, bottom = 2.2 * max(finite), 0.7 * min(finite)
+    for one, colour, marker in zip(record.configurations, COLOURS, MARKERS, strict=False):
+        lengths, median = np.array(one.lengths), np.array(one.median)
+        low, high = (np.minimum(values, top) for values in (one.low, one.high))
+        known = np.isfinite(median)
+        ax.fill_between(lengths, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(lengths[known], median[known], marker + "-", color=colour, ms=4.5, label=one.label)
+        ax.plot(lengths[~known], np.full((~known).sum(), 0.9 * top), "^", color=colour, ms=6, mfc="none")
+        span, ends = one.estimate.span, (one.estimate.low, one.estimate.high)
+        if span is not None:
+            low_end, high_end = (abs(span - (span if end is None else end)) for end in ends)
+            ax.errorbar(span, one.given, xerr=[[low_end], [high_end]], color=colour, capsize=4)
+            ax.plot(span, one.given, "D", color=colour, ms=7, mec=BLACK)
+    for given in dict.fromkeys(one.given for one in record.configurations):
+        ax.axhline(given, color=BLACK, linestyle="--", linewidth=1)
+        ax.annotate(
+            "updates given", (0.005, given), xycoords=("axes fraction", "data"), va="bottom", fontsize="small"
+        )
+    ax.set(xscale="log", yscale="log", ylim=(bottom, top))
+    ax.set(xlabel="sequence length T (time steps, log scale)", ylabel="updates needed to leave the plateau")
+    mark_lengths(ax, sorted({length for one in record.configurations for length in one.lengths}))
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
+    tidy(ax)
+    return figure
