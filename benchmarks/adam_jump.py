@@ -243,7 +243,7 @@ def remedies() -> Iterator[Setting]:
 
 GROUPS: dict[str, Callable[[], Iterator[Setting]]] = {
     "single": single,
-    "joint": lambda: drawn(18, 19, 2000),
+    "joint": lambda: drawn(18, 21, 2000),
     "held-out": lambda: drawn(1900, 24, 300_000),
     "ablations": ablations,
     "remedies": remedies,
@@ -484,18 +484,40 @@ def tested(formula: Formula, rows: list[tuple[Setting, np.ndarray]]) -> list[dic
     return found
 
 
-def report(group: str, formula: Formula) -> None:
-    """Print measured against predicted."""
-    found = tested(formula, rows_of(group))
-    for row in found:
-        s = row["setting"]
-        changed = {k: v for k, v in s.items() if v != getattr(BASE, k) and k not in ("seed", "nets")}
-        verdict = "" if row["right"] else "WRONG "
-        print(f"{row['jumped']}/{s['nets']} {row['measured']} predicted {row['predicted']} {verdict}{changed}")
-    ratios = np.log([row["predicted"] / row["measured"] for row in found if row["measured"]])
-    print(f"{group}: right {sum(row['right'] for row in found)} of {len(found)};", end=" ")
-    if len(ratios):
-        print(f"ratio {np.exp(ratios.mean()):.2f}, sd of log {ratios.std():.2f} in {len(ratios)} with a median")
+def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many predictions are right, of all settings and of those with a measured median."""
+    known = [row for row in rows if row["measured"]]
+    ratios = np.log([row["predicted"] / row["measured"] for row in known])
+    return {
+        "right": sum(row["right"] for row in rows),
+        "of": len(rows),
+        "right_known": sum(row["right"] for row in known),
+        "known": len(known),
+        "ratio": float(np.exp(ratios.mean())),
+        "sd_of_log": float(ratios.std()),
+    }
+
+
+def constant_right(rows: list[dict[str, Any]], guess: float) -> int:
+    """Return how many of the measured medians one number for all settings would predict within a factor of 2."""
+    return sum(bool(row["measured"]) and 0.5 <= guess / row["measured"] <= 2 for row in rows)
+
+
+def report() -> None:
+    """Compare measured with predicted medians, store the comparison, and print it."""
+    formula = Formula(results()["formula"])
+    tables = {group: tested(formula, rows_of(group)) for group in GROUPS}
+    scores = {group: judged(tables[group]) for group in ("single", "joint", "held-out")}
+    guess = float(np.exp(np.mean([np.log(row["measured"]) for row in tables["joint"] if row["measured"]])))
+    scores["held-out"]["constant_right"] = constant_right(tables["held-out"], guess)
+    store(tested=tables, scores=scores)
+    for group, rows in tables.items():
+        for row in rows:
+            s = row["setting"]
+            changed = {k: v for k, v in s.items() if v != getattr(BASE, k) and k not in ("seed", "nets")}
+            verdict = "" if row["right"] else "WRONG "
+            print(f"{row['jumped']}/{s['nets']} {row['measured']} predicted {row['predicted']} {verdict}{changed}")
+        print(group, scores.get(group))
 
 
 def main() -> None:
@@ -513,8 +535,7 @@ def main() -> None:
             store(formula=formula.terms)
             print(json.dumps(formula.terms, indent=1))
         else:
-            for group in ("single", "joint", "held-out"):
-                report(group, Formula(results()["formula"]))
+            report()
 
 
 if __name__ == "__main__":
