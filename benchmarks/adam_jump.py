@@ -4,6 +4,7 @@
     python benchmarks/adam_jump.py fit          fit the formula to the groups `single` and `joint`
     python benchmarks/adam_jump.py anatomy      look at every update of the baseline around the jump
     python benchmarks/adam_jump.py true         train on true labels: plateau, jump and what is solved
+    python benchmarks/adam_jump.py thrown       give true labels to networks that noise has thrown
     python benchmarks/adam_jump.py report       print measured against predicted, with the held-out test
 
 Tanh networks on the task recall with *shuffled* labels: R ~ N(0, sw2/H), W and V ~ U(-0.2, 0.2) times a factor,
@@ -314,6 +315,48 @@ def anatomy() -> dict[str, Any]:
     return {"setting": asdict(setting), "networks": len(rows), "medians": medians, "rows": rows}
 
 
+def accuracies(training: Training) -> np.ndarray:
+    """Return the share of 2000 fresh sequences that each network answers within the tolerance."""
+    s = training.setting
+    x = np.random.default_rng([s.seed, 6]).uniform(-1, 1, (s.length, 2000, 1)).astype(np.float32)
+    y_hat = training.engine.predict(training.theta, [x] * s.nets)
+    return (np.abs(y_hat - x[0]) < training.task.tolerance).mean(axis=(1, 2))
+
+
+def rescued(setting: Setting, lr: float, updates: int, after: int = 100) -> dict[str, Any]:
+    """Let noise throw R, then give the true labels: shuffled ones until 100 updates after the jump, then true ones.
+
+    Adam keeps its state. So every jump is one by noise, and is over when the labels come.
+    """
+    training, jump = Training(setting), np.full(setting.nets, np.inf)
+    for update in range(setting.updates + 1):
+        if update % EVERY == 0:
+            thrown = np.array([radius(training.R(k)) > THROWN for k in training.here])
+            jump[training.here[thrown & np.isinf(jump[training.here])]] = update
+            training.here = training.here[update < jump[training.here] + after]
+        if not training.here.size:
+            break
+        training.step()
+    before = [round(radius(training.R(k)), 2) for k in range(setting.nets)]
+    training.here = np.flatnonzero(np.isfinite(jump))
+    training.setting = replace(setting, shuffled=False, lr=lr)
+    training.rule = training.setting.rule()
+    for _ in range(updates):
+        training.step()
+    accuracy = [round(float(a), 3) for a in accuracies(training)]
+    given = {"lr": lr, "updates": updates, "radius": before, "accuracy": accuracy}
+    return {"setting": asdict(setting), "jump": kept(jump), "true": given}
+
+
+def thrown_by_noise() -> list[dict[str, Any]]:
+    """Networks that noise has thrown, trained on true labels, at three lengths and two learning rates."""
+    found = []
+    for length in (10, 20, 30):
+        setting = Setting(length=length, updates=4000 if length < 20 else 2500, seed=6200)
+        found += [rescued(setting, 0.01, 1500), rescued(setting, 0.01 / 3, 4500)]
+    return found
+
+
 def labelled(setting: Setting, window: int = 25) -> dict[str, Any]:
     """Train on true labels; return when the plateau is left, when R jumps, and what is solved at the end."""
     training, losses = Training(setting), []
@@ -328,10 +371,7 @@ def labelled(setting: Setting, window: int = 25) -> dict[str, Any]:
     means = np.cumsum(losses, axis=0)
     means = (means[window:] - means[:-window]) / window
     left = np.array([np.flatnonzero(m < 0.9 / 3)[0] + window if (m < 0.9 / 3).any() else np.inf for m in means.T])
-    rng = np.random.default_rng([setting.seed, 6])
-    x = rng.uniform(-1, 1, (setting.length, 2000, 1)).astype(np.float32)
-    y_hat = training.engine.predict(training.theta, [x] * setting.nets)
-    accuracy = (np.abs(y_hat - x[0]) < training.task.tolerance).mean(axis=(1, 2))
+    accuracy = accuracies(training)
     radii = [radius(training.R(k)) for k in training.here]
     return {
         "setting": asdict(setting),
@@ -537,6 +577,8 @@ def main() -> None:
         elif what == "anatomy":
             store(anatomy=anatomy())
             print(json.dumps(results()["anatomy"]["medians"], indent=1))
+        elif what == "thrown":
+            store(thrown=thrown_by_noise())
         elif what == "true":
             store(true=true_labels())
         elif what == "fit":
