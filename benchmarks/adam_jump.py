@@ -324,7 +324,7 @@ def accuracies(training: Training) -> np.ndarray:
 
 
 def rescued(setting: Setting, lr: float, updates: int, after: int = 100) -> dict[str, Any]:
-    """Let noise throw R, then give the true labels: shuffled ones until 100 updates after the jump, then true ones.
+    """Let noise throw R, then give true labels: shuffled ones up to `after` updates past the jump, then true ones.
 
     Adam keeps its state. So every jump is one by noise, and is over when the labels come.
     """

@@ -365,6 +365,7 @@ def adam() -> Iterator[tuple[str, str]]:
     yield "beta1-0", medians["beta1 0"]
     yield "true.table", _labelled(found["true"])
     yield from _thrown(found["true"])
+    yield "thrown.table", _rescued(found["thrown"], found["true"])
 
 
 def _drawn(rows: list[dict[str, Any]]) -> str:
@@ -405,7 +406,7 @@ def _changed(row: dict[str, Any]) -> str:
     s = row["setting"]
     base = {"lr": 0.01, "batch": 64, "hidden": 32, "sw2": 0.4, "length": 30, "v": 1, "w": 1}
     base |= {"epsilon": 1e-8, "beta1": 0.9, "beta2": 0.999}
-    words = [f"{ADAM[name]} {s[name]:.3g}" for name in base if s[name] != base[name]]
+    words = [f"{ADAM[name]} {s[name]:.4g}" for name in base if s[name] != base[name]]
     words += [f"{s['frozen'].replace(' ', ', ')} frozen"] if s["frozen"] else []
     words += ["AMSGrad"] if s["largest"] else []
     return ", ".join(words) or "baseline"
@@ -428,6 +429,37 @@ def _labelled(found: list[dict[str, Any]]) -> str:
         n = len(solved)
         counts = [f"{sum(thrown)}/{n}", f"{sum(solved)}/{n}", f"{both}/{sum(thrown)}" if any(thrown) else "-"]
         rows.append([_changed(one), str(last), *cells, *counts])
+    return table(head, rows)
+
+
+def _rescued(found: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> str:
+    """What true labels bring to networks that noise has thrown, beside fresh networks with the same training."""
+    head = (
+        "| T | lr | updates | spectral radius before | solved, thrown by noise | solved, fresh |\n"
+        + "|---:" * 6
+        + "|"
+    )
+    rows = []
+    for one in found:
+        length, true = one["setting"]["length"], one["true"]
+        there = [k for k, jump in enumerate(one["jump"]) if jump is not None]
+        solved = sum(true["accuracy"][k] >= 0.9 for k in there)
+        same = [
+            sum(a >= 0.9 for a in other["accuracy"])
+            for other in fresh
+            if _changed(other) == _changed({"setting": one["setting"] | {"lr": true["lr"]}})
+            and other["setting"]["updates"] == true["updates"]
+        ]
+        rows.append(
+            [
+                str(length),
+                f"{true['lr']:.3g}",
+                str(true["updates"]),
+                f"{median(true['radius'][k] for k in there):.1f}",
+                f"{solved}/{len(there)}",
+                f"{same[0]}/{one['setting']['nets']}" if same else "-",
+            ]
+        )
     return table(head, rows)
 
 
