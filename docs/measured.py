@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from memspan import CELLS, TASKS
 from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
@@ -331,7 +333,170 @@ def exponents() -> Iterator[tuple[str, str]]:
     yield "coverage.table", found["table"]
 
 
+ADAM = {
+    "lr": "lr",
+    "batch": "B",
+    "hidden": "H",
+    "sw2": "sw2",
+    "length": "T",
+    "v": "V x",
+    "w": "W x",
+    "epsilon": "epsilon",
+    "beta1": "beta1",
+    "beta2": "beta2",
+}
+"""What the settings of `adam_jump.py` change, as the page calls it."""
+
+
+def adam() -> Iterator[tuple[str, str]]:
+    """Yield the numbers of the jump of Adam: the formula, its test, its cause, and the remedies."""
+    found = result("adam-jump")
+    tested, scores, close = found["tested"], found["scores"], found["anatomy"]["medians"]
+    for name, value in found["formula"].items():
+        yield f"formula.{name}", f"{value:.0f}" if value > 100 else f"{value:.2g}"
+    for group, score in scores.items():
+        for name, value in score.items():
+            yield f"{group}.{name}", str(value) if isinstance(value, int) else f"{value:.2f}"
+    for name, value in close.items():
+        yield (
+            f"close.{name}",
+            f"{value:.0f}" if name in ("jump", "passes_1", "updates_1_to_1.5") else f"{value:.2g}",
+        )
+    yield "close.share_percent", f"{100 * close['share']:.0f}"
+    yield "close.networks", str(found["anatomy"]["networks"])
+    yield "close.ratio", f"{close['step_before'] / close['step_quiet']:.0f}"
+    for group in ("held-out", "held-out-again"):
+        yield f"{group}.table", _drawn(tested[group])
+    head = "| change of one quantity | measured | predicted |\n|---|---:|---:|"
+    yield "single.table", table(head, [[_changed(r), _jumped(r), str(r["predicted"])] for r in tested["single"]])
+    head = "| what is trained | jumped within 2500 updates | median update |\n|---|---:|---:|"
+    yield "ablations.table", table(head, [[_changed(r), _count(r), _jumped(r)] for r in tested["ablations"]])
+    head = "| change | updates | jumped | median update | predicted |\n|---|---:|---:|---:|---:|"
+    rows = [
+        [_changed(r), str(r["setting"]["updates"]), _count(r), _jumped(r), _predicted(r)]
+        for r in tested["remedies"]
+    ]
+    yield "remedies.table", table(head, rows)
+    medians = {_changed(row): _jumped(row) for row in tested["single"]}
+    yield "baseline-median", medians["baseline"]
+    yield "beta1-0", medians["beta1 0"]
+    yield "true.table", _labelled(found["true"])
+    yield from _thrown(found["true"])
+    yield "thrown.table", _rescued(found["thrown"], found["true"])
+
+
+def _drawn(rows: list[dict[str, Any]]) -> str:
+    """Settings drawn at random: measured, predicted, and whether the test calls them the same."""
+    names = [name for name in ADAM if name not in ("w", "beta1")]
+    heads = [ADAM[name] for name in names]
+    rule = "|---:" * (len(heads) + 2) + "|---|"
+    verdict = {True: "yes", False: "**no**"}
+    cells = [
+        [
+            *(f"{row['setting'][name]:g}" for name in names),
+            _jumped(row),
+            str(row["predicted"]),
+            verdict[row["right"]],
+        ]
+        for row in rows
+    ]
+    return table(f"| {' | '.join(heads)} | measured | predicted | right |\n{rule}", cells)
+
+
+def _jumped(row: dict[str, Any]) -> str:
+    """The median update of the jump, or the update that it is later than."""
+    return f"{row['measured']:.0f}" if row["measured"] else f"> {row['setting']['updates']}"
+
+
+def _count(row: dict[str, Any]) -> str:
+    """How many networks have jumped."""
+    return f"{row['jumped']}/{row['setting']['nets']}"
+
+
+def _predicted(row: dict[str, Any]) -> str:
+    """The predicted median, where the formula knows the change."""
+    return "-" if row["setting"]["frozen"] or row["setting"]["largest"] else str(row["predicted"])
+
+
+def _changed(row: dict[str, Any]) -> str:
+    """What a setting changes in the baseline."""
+    s = row["setting"]
+    base = {"lr": 0.01, "batch": 64, "hidden": 32, "sw2": 0.4, "length": 30, "v": 1, "w": 1}
+    base |= {"epsilon": 1e-8, "beta1": 0.9, "beta2": 0.999}
+    words = [f"{ADAM[name]} {s[name]:.4g}" for name in base if s[name] != base[name]]
+    words += [f"{s['frozen'].replace(' ', ', ')} frozen"] if s["frozen"] else []
+    words += ["AMSGrad"] if s["largest"] else []
+    return ", ".join(words) or "baseline"
+
+
+def _labelled(found: list[dict[str, Any]]) -> str:
+    """What happens with true labels."""
+    head = (
+        "| change | updates | plateau left (median) | R jumps (median) | jumped | solved | of the jumped |\n"
+        "|---|---:|---:|---:|---:|---:|---:|"
+    )
+    rows = []
+    for one in found:
+        last = one["setting"]["updates"]
+        solved = [accuracy >= 0.9 for accuracy in one["accuracy"]]
+        thrown = [jump is not None for jump in one["jump"]]
+        both = sum(a and b for a, b in zip(solved, thrown, strict=True))
+        left, jump = (median(u if u is not None else 2 * last for u in one[name]) for name in ("left", "jump"))
+        cells = [f"{u:.0f}" if u <= last else f"> {last}" for u in (left, jump)]
+        n = len(solved)
+        counts = [f"{sum(thrown)}/{n}", f"{sum(solved)}/{n}", f"{both}/{sum(thrown)}" if any(thrown) else "-"]
+        rows.append([_changed(one), str(last), *cells, *counts])
+    return table(head, rows)
+
+
+def _rescued(found: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> str:
+    """What true labels bring to networks that noise has thrown, beside fresh networks with the same training."""
+    head = (
+        "| T | lr | updates | spectral radius before | solved, thrown by noise | solved, fresh |\n"
+        + "|---:" * 6
+        + "|"
+    )
+    rows = []
+    for one in found:
+        length, true = one["setting"]["length"], one["true"]
+        there = [k for k, jump in enumerate(one["jump"]) if jump is not None]
+        solved = sum(true["accuracy"][k] >= 0.9 for k in there)
+        same = [
+            sum(a >= 0.9 for a in other["accuracy"])
+            for other in fresh
+            if _changed(other) == _changed({"setting": one["setting"] | {"lr": true["lr"]}})
+            and other["setting"]["updates"] == true["updates"]
+        ]
+        rows.append(
+            [
+                str(length),
+                f"{true['lr']:.3g}",
+                str(true["updates"]),
+                f"{median(true['radius'][k] for k in there):.1f}",
+                f"{solved}/{len(there)}",
+                f"{same[0]}/{one['setting']['nets']}" if same else "-",
+            ]
+        )
+    return table(head, rows)
+
+
+def _thrown(found: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield how the jump goes with the end of the plateau and with success, on true labels."""
+    base = next(one for one in found if _changed(one) == "baseline")
+    pairs = [(a, b) for a, b in zip(base["left"], base["jump"], strict=True) if a is not None and b is not None]
+    x, y = (np.argsort(np.argsort(values)) for values in zip(*pairs, strict=True))
+    longer = next(one for one in found if _changed(one) == "T 20")
+    for name, wanted in (("solved", True), ("failed", False)):
+        radii = [r for r, a in zip(longer["radius"], longer["accuracy"], strict=True) if (a >= 0.9) is wanted]
+        yield f"true.radius-{name}", f"{median(radii):.1f}"
+    yield "true.both", str(len(pairs))
+    yield "true.rank", f"{np.corrcoef(x, y)[0, 1]:.2f}"
+    yield "true.gap", f"{median(b - a for a, b in pairs):.0f}"
+    yield "true.spread", f"{median(abs(b - a - median(d - c for c, d in pairs)) for a, b in pairs):.0f}"
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "adam": adam,
     "first-study": first_study,
     "span": span,
     "studies": studies,
