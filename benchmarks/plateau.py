@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rules import Rule, numbers_of, table_of
 
-from memspan import ClipByNorm, Chain, Momentum, Network, estimate_span, get_task
+from memspan import Chain, ClipByNorm, Momentum, Network, estimate_span, get_task
 from memspan.cells.lstm import lstm
 from memspan.engines.compiled import CompiledEngine
 from memspan.tasks import Batches
 from memspan.why.plateau import LEFT, WINDOW, Descent
 from memspan.why.predict import needed_by
+from rules import Rule, numbers_of, table_of
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS, BUDGETS, SEED = 16, (200, 600, 1500), 7000

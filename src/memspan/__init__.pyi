@@ -7,10 +7,15 @@ from .cells import leaky as leaky
 from .cells import lstm as lstm
 from .diagnostics import GradientFlow as GradientFlow
 from .diagnostics import Jacobians as Jacobians
+from .diagnostics import LabelGradient as LabelGradient
+from .diagnostics import LabelSignal as LabelSignal
 from .diagnostics import LyapunovExponents as LyapunovExponents
 from .diagnostics import Products as Products
 from .diagnostics import RecurrentSpectrum as RecurrentSpectrum
 from .diagnostics import Saturation as Saturation
+from .diagnostics import Twins as Twins
+from .diagnostics import label_gradient as label_gradient
+from .diagnostics import label_signal as label_signal
 from .diagnostics import recurrent_spectra as recurrent_spectra
 from .errors import Conflict as Conflict
 from .errors import InvalidArgument as InvalidArgument
@@ -90,3 +95,5 @@ from .training.optimizers import ClipByNorm as ClipByNorm
 from .training.optimizers import ClipByValue as ClipByValue
 from .training.optimizers import Momentum as Momentum
 from .training.optimizers import RMSprop as RMSprop
+from .why import Prediction as Prediction
+from .why import predict as predict

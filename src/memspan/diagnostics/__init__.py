@@ -3,15 +3,22 @@
 from memspan.diagnostics.exponents import LyapunovExponents
 from memspan.diagnostics.flow import GradientFlow
 from memspan.diagnostics.jacobians import Jacobians, Products
+from memspan.diagnostics.label import LabelGradient, LabelSignal, label_gradient, label_signal
 from memspan.diagnostics.saturation import Saturation
 from memspan.diagnostics.spectra import RecurrentSpectrum, recurrent_spectra
+from memspan.diagnostics.twins import Twins
 
 __all__ = [
     "GradientFlow",
     "Jacobians",
+    "LabelGradient",
+    "LabelSignal",
     "LyapunovExponents",
     "Products",
     "RecurrentSpectrum",
     "Saturation",
+    "Twins",
+    "label_gradient",
+    "label_signal",
     "recurrent_spectra",
 ]

@@ -1,4 +1,4 @@
-"""The label signal and the label gradient: what an untrained network keeps of the label, and what it can learn from.
+"""The label signal and the label gradient: what an untrained network keeps of the label, and how it can learn it.
 
 Let y be the label, with mean 0, a[t] the state, and ŷ = Vᵀ a[T] + b_y the prediction. For the squared error of a
 network whose ŷ is small, the loss is E y² - 2 E[y ŷ] + E ŷ². Only the middle term depends on the label. So these
@@ -50,7 +50,7 @@ class LabelGradient:
 
     @property
     def theta(self) -> float:
-        """Θ = |g|² without bias: the mean product of two different parts. It is below 0 if noise is all there is."""
+        """Θ = |g|² without bias, the mean product of two different parts. Where g is 0 it may fall below 0."""
         count = len(self.parts)
         return float((count**2 * _square(self.gradient) - _square(self.parts)) / (count * (count - 1)))
 
@@ -62,7 +62,7 @@ class LabelGradient:
 
     @property
     def z(self) -> float:
-        """√(Θ / noise). A label that does not depend on the input gives less than 2.5 in 99 % of the cases."""
+        """√(Θ / noise): by how much g stands out of its error. Below 2.5 it may be noise."""
         theta = max(self.theta, 0.0)
         if theta == 0:
             return 0.0
@@ -79,8 +79,9 @@ class LabelSignal:
     Attributes
     ----------
     s : array [T, H, O]
-        -½ E[dL/dŷ a[t]], which is E[y a[t]] for the squared error of one number. If the network answers after each
-        of the last K steps, it is the sum over the answers, each counted back from its own step, and `[T-K+1, H, O]`.
+        -½ E[dL/dŷ a[t]], which is E[y a[t]] for the squared error of one number. If the network answers after
+        each of the last K steps, it is the sum over the answers, each counted back from its own step, and
+        `[T-K+1, H, O]`.
     power : array [T]
         |s[t]|² divided by the variance of the label's part of dL/dŷ, which is |s[t]|² / E y².
     """

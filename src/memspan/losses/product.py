@@ -1,4 +1,4 @@
-"""The mean product of labels and predictions, whose gradient is the label gradient. It is not a loss to train with."""
+"""The mean product of labels and predictions. It is not a loss to train with: its gradient is the label gradient."""
 
 from memspan.losses.base import MeanLoss
 from memspan.losses.compiled import PRODUCT, evaluate

@@ -6,8 +6,8 @@ has three parts, for a learning rate η (divided by 1 - μ for momentum μ) and 
     dθ/dn = -η ∇L₀(θ) + 2 η g(θ) - (η² τ / 4B) ∇ E|∇v(θ)|²
 
 - L₀ is the loss of labels that do not depend on the input. It pulls the prediction back to the trivial answer.
-- g is the label gradient (`memspan.diagnostics.label`), the only part that leads off the plateau. It is a product of
-  as many factors as the label is steps away, and grows with them.
+- g is the label gradient (`memspan.diagnostics.label`), the only part that leads off the plateau. It is a product
+  of as many factors as the label is steps away, and grows with them.
 - The last part is the noise of the batches. Where L₀ is flat, gradient descent drifts to where its gradients are
   small (label noise: Blanc, Gupta, Valiant & Valiant 2020, arXiv:1904.09080). Here E|∇v|² is the mean squared
   gradient of one prediction, scaled with the curvature of the loss, and τ the variance of dL/dŷ in units of that
@@ -190,7 +190,7 @@ class Plateau:
         return np.stack(columns, axis=1)
 
     def _single_predictions(self) -> list[tuple[Array, Array]]:
-        """One sequence from each of some parts, with dL/dŷ drawn so that its covariance is the curvature of the loss."""
+        """One sequence from each of some parts, with a random dL/dŷ whose covariance is the curvature of the loss."""
         twins, rng = self.twins, np.random.default_rng(0)
         values, vectors = np.linalg.eigh(self._curvature)
         root = vectors * np.sqrt(np.maximum(values, 0))

@@ -1,4 +1,4 @@
-"""The prediction of the span before training: the length at which half of the networks leave the plateau in time."""
+"""The prediction before training: the length at which half of the networks leave the plateau in time."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace

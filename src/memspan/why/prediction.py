@@ -1,4 +1,4 @@
-"""What is predicted: the updates needed by length, the length at which half of the networks leave, and its limit."""
+"""What is predicted: the updates needed by length, the length at which half of the networks leave, and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
