@@ -1,6 +1,6 @@
 """Measure how long networks stay on the plateau, and compare it with the prediction before training.
 
-    python benchmarks/plateau.py
+    python benchmarks/plateau.py [GROUP or NAME of settings ...]
 
 For every setting, 16 networks are trained at lengths 10 % apart, with momentum 0.9, learning rate 0.03, batches of
 64 and gradients clipped to norm 1, for at most 1500 updates. A network has left the plateau when its loss over the
@@ -68,6 +68,7 @@ SETTINGS = [
         for name, kind in (("gru", "gru"), ("mgu", "mgu"), ("lstm, b_f = 0", lstm(0.0)), ("lstm", "lstm"))
     ),
     Setting("tasks", "rnn, adding/any", "adding/any", cell("rnn")),
+    Setting("tasks", "rnn, delayed-xor", "delayed-xor", cell("rnn")),
     Setting("fast", "lru", "recall", cell("lru")),
     Setting("fast", "rnn, variance 1", "recall", tanh(1.0, 32)),
 ]
@@ -87,12 +88,12 @@ def measured(networks: list[Network], task_name: str, length: int, seeds: list[A
     """Train until every network has left the plateau; the update at which it has, infinity for never."""
     task = get_task(task_name)
     loss, rule = task.make_loss(), Chain(ClipByNorm(CLIP), Momentum(RATE, 0.9))
-    engine = CompiledEngine(networks[0].layout, DTYPE, loss)
+    engine = CompiledEngine(networks[0].layout, DTYPE, loss, output_steps=networks[0].output_steps)
     theta = np.stack([network.parameters for network in networks])
     state, here = rule.init(theta), np.arange(len(theta))
     batches = [Batches(task, length, BATCH, seed, "float32") for seed in seeds]
     left, shares = np.full(len(theta), np.inf), np.full((BUDGETS[-1], len(theta)), np.nan)
-    answer = task.trivial_answer(length).astype(DTYPE)
+    answer = task.trivial_answer(length)[..., np.newaxis, :].astype(DTYPE)
     for update in range(BUDGETS[-1]):
         drawn = [next(batches[k]) for k in here]
         found = engine.differentiate(theta, drawn)
@@ -119,6 +120,7 @@ def compared(setting: Setting) -> dict[str, Any]:
         seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
         inputs = task.shape(length).features
         networks = [setting.make(weights, inputs) for weights, _ in seeds]
+        networks = [network.with_output_steps(task.shape(length).output_steps) for network in networks]
         needed = needed_by(networks, task, length, DESCENT, BUDGETS[-1], SEED)
         left = measured(networks, setting.task, length, [data for _, data in seeds])
         rows.append({"length": length, "measured": _listed(left), "predicted": _listed(needed.updates)})
@@ -137,7 +139,10 @@ def spans_of(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
             counts = [sum(n is not None and n <= budget for n in row[kind]) for row in rows]
             estimate = estimate_span([row["length"] for row in rows], counts, [NETWORKS] * len(rows))
             spans[kind] = estimate.span
-        found.append({"budget": budget, **spans, "ratio": spans["predicted"] / spans["measured"]})
+        both = all(spans.values())
+        found.append(
+            {"budget": budget, **spans, "ratio": spans["predicted"] / spans["measured"] if both else None}
+        )
     return found
 
 
@@ -157,7 +162,7 @@ def rules_of(settings: list[dict[str, Any]]) -> list[Rule]:
 
     def worst(group: str) -> float:
         ratios = [span["ratio"] for one in settings if one["group"] == group for span in one["spans"]]
-        return max(max(ratio, 1 / ratio) for ratio in ratios)
+        return max(max(ratio, 1 / ratio) if ratio else math.inf for ratio in ratios)
 
     known = [one for one in settings if one["group"] in ("tanh", "gates")]
     ratios = single_ratios(known)
@@ -173,27 +178,36 @@ def _listed(values: np.ndarray) -> list[float | None]:
     return [round(float(value), 1) if np.isfinite(value) else None for value in values]
 
 
+def _text(span: float | None) -> str:
+    return "-" if span is None else f"{span:.1f}"
+
+
 def page(settings: list[dict[str, Any]], rules: list[Rule]) -> str:
     """The tables."""
     lines = ["# Leaving the plateau: measured and predicted", "", "Made by `python benchmarks/plateau.py`.", ""]
     heads = [f"{budget} updates" for budget in BUDGETS]
     lines += [f"| setting | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
     for one in settings:
-        cells = [f"{s['measured']:.1f} / {s['predicted']:.1f} ({s['ratio']:.2f})" for s in one["spans"]]
+        cells = [
+            f"{_text(s['measured'])} / {_text(s['predicted'])}" + (f" ({s['ratio']:.2f})" if s["ratio"] else "")
+            for s in one["spans"]
+        ]
         lines.append(f"| {one['name']} | {' | '.join(cells)} |")
     lines += ["", "Length at which half of 16 networks leave the plateau: measured / predicted (ratio).", ""]
     return "\n".join([*lines, *table_of(rules), ""])
 
 
 def main() -> None:
-    chosen = [one for one in SETTINGS if not sys.argv[1:] or one.group in sys.argv[1:]]
+    chosen = [one for one in SETTINGS if not sys.argv[1:] or {one.group, one.name} & {*sys.argv[1:]}]
     path = RESULTS / "plateau.json"
     kept = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else []
     found = {one["name"]: one for one in kept}
     for setting in chosen:
         began = time.perf_counter()
         found[setting.name] = compared(setting)
-        spans = "; ".join(f"{s['measured']:.1f} / {s['predicted']:.1f}" for s in found[setting.name]["spans"])
+        spans = "; ".join(
+            f"{_text(s['measured'])} / {_text(s['predicted'])}" for s in found[setting.name]["spans"]
+        )
         print(f"{setting.name}: {spans} ({time.perf_counter() - began:.0f} s)", flush=True)
         settings = [found[one.name] for one in SETTINGS if one.name in found]
         groups = {one["group"] for one in settings}

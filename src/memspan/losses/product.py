@@ -1,4 +1,4 @@
-"""The mean product of labels and predictions. It is not a loss to train with: its gradient is the label gradient."""
+"""The mean product of labels and predictions: not a loss to train with, but a way to their covariance."""
 
 from memspan.losses.base import MeanLoss
 from memspan.losses.compiled import PRODUCT, evaluate

@@ -190,7 +190,7 @@ class Plateau:
         return np.stack(columns, axis=1)
 
     def _single_predictions(self) -> list[tuple[Array, Array]]:
-        """One sequence from each of some parts, with a random dL/dŷ whose covariance is the curvature of the loss."""
+        """One sequence from each of some parts, with random dL/dŷ whose covariance is the loss's curvature."""
         twins, rng = self.twins, np.random.default_rng(0)
         values, vectors = np.linalg.eigh(self._curvature)
         root = vectors * np.sqrt(np.maximum(values, 0))
