@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from memspan.diagnostics import FlowSpread
 from memspan.network import Network
 from memspan.runtime.renamed import RenamedAttribute
 from memspan.shapes import PerStep
@@ -42,8 +43,12 @@ class Member:
         The number of updates so far.
     result : FitResult or None
         How the last `fit` ended.
+    flow_every : int
+        The number of updates from one measurement of dL/da to the next; 0 for none.
     flows : list of array [T]
-        Σ_b ‖dL/da[t]‖ of each measured update (`flow_every` of `fit`).
+        Σ_b ‖dL/da[t]‖ of each measured update.
+    spreads : list of FlowSpread
+        How ‖dL/da[t]‖ is spread over the batch, for each measured update.
     last : Batch or None
         The batch of the last update.
     waiting : Batch or None
@@ -57,7 +62,9 @@ class Member:
     history: History = field(default_factory=History)
     updates: int = 0
     result: FitResult | None = None
+    flow_every: int = 0
     flows: list[PerStep] = field(default_factory=list)
+    spreads: list[FlowSpread] = field(default_factory=list)
     last: Batch | None = None
     waiting: Batch | None = None
 
@@ -66,6 +73,11 @@ class Member:
         return f"<Member {self.model!r}, {self.updates} updates{how}>"
 
     outcome = RenamedAttribute("result")
+
+    @property
+    def due(self) -> bool:
+        """Whether dL/da is measured in the next update."""
+        return self.flow_every > 0 and self.updates % self.flow_every == 0
 
     def draw(self) -> Batch:
         """Return the batch of the next update; the same one until an update has used it, so Ctrl-C loses none."""
