@@ -8,7 +8,7 @@ the whole gradient nor its norm needs the matrix itself.
 import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float, Inexact
@@ -20,10 +20,13 @@ from memspan.shapes import Array, PerStep
 
 HELD = 0.9
 """The part of all contributions that lies within the horizon."""
-BLOCK = 1 << 20  # numbers in a temporary array, which has at least one step
+BLOCK = 1 << 17  # numbers in a temporary array, which has at least one step
 
-Factors = tuple[Inexact[np.ndarray, "time batch rows"], Inexact[np.ndarray, "time batch columns"]]
-"""A weight gradient's two factors: the contribution of step t is `Σ_b left[t, b] right[t, b]ᵀ`."""
+Factors = tuple[Array, Array]
+"""A weight gradient's two factors, left `[T, B, rows]` and right `[T, B, columns]`.
+
+The contribution of step t is `Σ_b left[t, b] right[t, b]ᵀ`.
+"""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ class Attribution:
 
         The inner product with G of a contribution with factors `left` and `right` is `Σ_b (left[b] G) · right[b]`,
         and its norm is that of the products of the samples, `Σ_bc (left[b] · left[c]) (right[b] · right[c])`. The
-        temporary arrays take O(B²) numbers for one step, and at most about a million for several. The norm of a
-        step is exact up to rounding relative to Σ_b ‖left[b]‖ ‖right[b]‖ times √ε, if its samples cancel.
+        temporary arrays take O(B²) numbers for one step, and a fixed number for several. If the samples of a step
+        cancel each other, the norm of their sum is exact to √ε = 1e-8 of the sum of their norms.
 
         Parameters
         ----------
@@ -111,7 +114,8 @@ class Attribution:
             rule = "the grads of a network, after its backward pass"
             raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
         factors = _factors(gradients)
-        return cls(_shares(factors["R"]), _shares(factors["W"]), _shares(sum(factors.values(), [])))
+        parts = {name: [_Part.of(*pair) for pair in pairs] for name, pairs in factors.items()}
+        return cls(_shares(parts["R"]), _shares(parts["W"]), _shares(sum(parts.values(), [])))
 
     def __repr__(self) -> str:
         whole = self.together
@@ -136,16 +140,27 @@ def _factors(gradients: Gradients) -> dict[str, list[Factors]]:
     }
 
 
-def _shares(factors: list[Factors]) -> StepShares:
-    """Return the shares in the gradient whose parts have these factors."""
-    wholes = [_whole(*pair) for pair in factors]
-    total = float(np.hypot.reduce([_norm(whole) for whole in wholes]))
-    T = len(factors[0][0])
-    sizes = np.hypot.reduce([_norms(*pair) for pair in factors])
-    if total == 0:
-        return StepShares(np.zeros(T), sizes, total)
-    inner = sum(_inner(*pair, whole / total) for pair, whole in zip(factors, wholes, strict=True))
-    return StepShares(inner / total, sizes, total)
+class _Part(NamedTuple):
+    """A part G of a gradient: ‖G‖, the norm of each step's contribution, and its inner product with G / ‖G‖."""
+
+    total: float
+    sizes: PerStep
+    along: PerStep
+
+    @classmethod
+    def of(cls, left: Array, right: Array) -> Self:
+        """Measure the part with these factors."""
+        whole = _whole(left, right)
+        total = _norm(whole)
+        return cls(total, _norms(left, right), _inner(left, right, whole / total if total else whole))
+
+
+def _shares(parts: list[_Part]) -> StepShares:
+    """Return the shares in the gradient that consists of these parts."""
+    totals, sizes, along = (np.array(values) for values in zip(*parts, strict=True))
+    total, sizes = float(np.hypot.reduce(totals)), np.hypot.reduce(sizes)
+    shares = (totals / total) @ along / total if total else np.zeros_like(sizes)
+    return StepShares(shares, sizes, total)
 
 
 def _whole(left: Array, right: Array) -> Inexact[np.ndarray, "rows columns"]:

@@ -57,8 +57,8 @@ class FlowSpread:
 
     def __repr__(self) -> str:
         T, low, middle, high = len(self.zero), *self.quantiles[:, 0]
-        far = f"{middle:.3g} ({low:.3g} to {high:.3g}) at lag {T - 1}"
-        return f"<FlowSpread over {T} steps: median and quantiles {far}; {self.zero[0]:.0%} of the samples get 0>"
+        far = f"median {middle:.3g} ({low:.3g} to {high:.3g}) at lag {T - 1}"
+        return f"<FlowSpread over {T} steps: {far}; {self.zero[0]:.0%} of the samples get 0>"
 
 
 @dataclass(frozen=True)
