@@ -4,8 +4,9 @@
 
 Networks are trained with and without recording, in turns, in one process with one thread. A recorded training
 measures the norm of every sample's dL/da[t] in every tenth update, as a study with 1,500 updates does, and keeps
-quantiles and shares. Only updates are timed: no evaluation and no final score. The script prints a table and writes
-it to benchmarks/results/flow_cost.json. It fails if recording takes more than 3 % of the time, for any cell or size.
+quantiles and shares. A study would record one of several networks; here it is the only one. There are no
+evaluations, apart from one batch at the end. The script takes about five minutes, prints a table and writes it to
+benchmarks/results/flow_cost.json. It fails if recording takes more than 3 % of the time, for any cell or size.
 """
 
 import json
@@ -15,12 +16,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rules import Rule, numbers_of, table_of
 
 from memspan import Adam, Batches, Chain, ClipByNorm, MSELoss, Network, Recall
 from memspan.bench.measure import machine
 from memspan.runtime.blas import one_blas_thread
 from memspan.training.ensemble import Ensemble
+from rules import Rule, numbers_of, table_of
 
 RESULTS = Path(__file__).parent / "results"
 CELLS = ("rnn", "gru", "lstm")
@@ -40,7 +41,7 @@ def ensemble_of(cell: str, length: int, batch: int, hidden: int) -> Ensemble:
 
 
 def seconds(ensemble: Ensemble, every: int) -> float:
-    """Return the processor time of a training, without the forward passes of its final score."""
+    """Return the processor time of a training."""
     began = time.process_time()
     ensemble.fit(
         UPDATES, evaluate_every=10**9, final_batches=1, stop_when_solved=False, progress=False, flow_every=every
@@ -49,7 +50,7 @@ def seconds(ensemble: Ensemble, every: int) -> float:
 
 
 def cost(cell: str, length: int, batch: int, hidden: int) -> dict[str, object]:
-    """Return the share of time that recording adds: the median of rounds in which both are timed, and quartiles."""
+    """Return the share of time that recording adds: median and quartiles of rounds that time both."""
     both = {every: ensemble_of(cell, length, batch, hidden) for every in (0, EVERY)}
     for every, ensemble in both.items():
         seconds(ensemble, every)
@@ -67,10 +68,7 @@ def main() -> int:
     """Measure, write the result, and return the exit status."""
     with one_blas_thread():
         rows = [cost(cell, *sizes) for cell in CELLS for sizes in SIZES]
-    rules = [
-        Rule(NAME.format(**row), row["extra"], "≤", LIMIT)
-        for row in rows
-    ]
+    rules = [Rule(NAME.format(**row), row["extra"], "≤", LIMIT) for row in rows]
     print("\n".join(table_of(rules)))
     found = {"machine": machine(()), "threads": 1, "cores": os.cpu_count(), "every": EVERY, "updates": UPDATES}
     found |= {"rounds": ROUNDS, "rows": rows, "rules": numbers_of(rules)}

@@ -10,6 +10,7 @@ from memspan import (
     LSTM,
     TASKS,
     Adam,
+    Attribution,
     Batches,
     Chain,
     ClipByNorm,
@@ -28,7 +29,17 @@ BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 THINGS = [
-    *(NETWORK, NETWORK.trace, GRADS, GradientFlow.of(GRADS), BATCHES, OPTIMIZER, LEARNER),
+    *(Attribution.of(GRADS), Attribution.of(GRADS).R),
+    *(
+        NETWORK,
+        NETWORK.trace,
+        GRADS,
+        GradientFlow.of(GRADS),
+        GradientFlow.of(GRADS).spread,
+        BATCHES,
+        OPTIMIZER,
+        LEARNER,
+    ),
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),

@@ -21,7 +21,7 @@ def backward_pass(cell="rnn", dtype="float64", *, T=12, B=7, F=2, H=5, K=None, s
 
 
 def contributions(gradients, names=WEIGHTS):
-    """The contributions of each step to the gradients of some weights, in one row of double precision for each step."""
+    """The contributions of each step to some weight gradients, in double precision, one row for each step."""
     wide = np.result_type(gradients.d_s.dtype, np.float64)
     parts = (np.asarray(getattr(gradients, f"d_{name}"), wide) for name in names)
     return np.concatenate([part.reshape(len(gradients.d_s), -1) for part in parts], axis=1)

@@ -8,10 +8,11 @@ the whole gradient nor its norm needs the matrix itself.
 import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float, Inexact
+from jaxtyping import Inexact
 
 from memspan.engines.readable import Gradients
 from memspan.errors import InvalidArgument
@@ -36,8 +37,8 @@ class StepShares:
     Attributes
     ----------
     shares : array [T]
-        The signed share of each step, `⟨d[t], G⟩ / ‖G‖²`, where `d[t]` is the step's contribution. The shares sum to
-        1. A negative share works against the whole. All are 0 if G is exactly 0.
+        The signed share of each step, `⟨d[t], G⟩ / ‖G‖²`, where `d[t]` is the step's contribution. The shares sum
+        to 1. A negative share works against the whole. All are 0 if G is exactly 0.
     sizes : array [T]
         ‖d[t]‖, the Frobenius norm of each contribution.
     total : float
@@ -61,7 +62,7 @@ class StepShares:
 
     @property
     def cancellation(self) -> float:
-        """The cancellation index ‖G‖ / Σ_t ‖d[t]‖: 1 if all contributions point the same way, near 0 if they cancel.
+        """The cancellation index ‖G‖ / Σ_t ‖d[t]‖: 1 if all contributions point one way, near 0 if they cancel.
 
         1 if every contribution is 0, because nothing cancels.
         """
@@ -80,7 +81,8 @@ class Attribution:
     Attributes
     ----------
     R, W : StepShares
-        Of dL/dR and dL/dW. At t = 0 the share in R is 0 because a[-1] = 0. For a cell without R all its shares are 0.
+        Of dL/dR and dL/dW. At t = 0 the share in R is 0 because a[-1] = 0. For a cell without R all
+        its shares are 0.
     together : StepShares
         Of the gradient of W, R, b_s and U as one vector: all weights but those of the readout.
     """
@@ -115,7 +117,7 @@ class Attribution:
             raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
         factors = _factors(gradients)
         parts = {name: [_Part.of(*pair) for pair in pairs] for name, pairs in factors.items()}
-        return cls(_shares(parts["R"]), _shares(parts["W"]), _shares(sum(parts.values(), [])))
+        return cls(_shares(parts["R"]), _shares(parts["W"]), _shares([*chain(*parts.values())]))
 
     def __repr__(self) -> str:
         whole = self.together
@@ -185,7 +187,9 @@ def _norms(left: Array, right: Array) -> PerStep:
     found = np.zeros(len(left))
     for steps, a, b in _blocks(left, right):
         largest = [np.abs(one).max(axis=(1, 2), initial=0.0) for one in (a, b)]
-        a, b = (one / np.where(size > 0, size, 1)[:, None, None] for one, size in zip((a, b), largest, strict=True))
+        a, b = (
+            one / np.where(size > 0, size, 1)[:, None, None] for one, size in zip((a, b), largest, strict=True)
+        )
         of_samples = [one @ one.conj().transpose(0, 2, 1) for one in (a, b)]
         squares = (of_samples[0] * of_samples[1]).sum(axis=(1, 2)).real
         found[steps] = largest[0] * largest[1] * np.sqrt(np.maximum(squares, 0))
@@ -204,4 +208,5 @@ def _blocks(left: Array, right: Array) -> Iterator[tuple[slice, Array, Array]]:
     together = max(1, BLOCK // (B * width))
     for begin in range(0, T, together):
         steps = slice(begin, begin + together)
-        yield steps, *(np.asarray(part[steps], np.result_type(part, np.float64)) for part in (left, right))
+        a, b = (np.asarray(part[steps], np.result_type(part, np.float64)) for part in (left, right))
+        yield steps, a, b

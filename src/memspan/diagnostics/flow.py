@@ -56,9 +56,8 @@ class FlowSpread:
         return cls(quantiles, *(found.mean(axis=1) for found in exceptions))
 
     def __repr__(self) -> str:
-        T, low, middle, high = len(self.zero), *self.quantiles[:, 0]
-        far = f"median {middle:.3g} ({low:.3g} to {high:.3g}) at lag {T - 1}"
-        return f"<FlowSpread over {T} steps: {far}; {self.zero[0]:.0%} of the samples get 0>"
+        T, median, zero = len(self.zero), self.quantiles[1, 0], self.zero[0]
+        return f"<FlowSpread over {T} steps: median {median:.3g} at lag {T - 1}, 0 for {zero:.0%} of the samples>"
 
 
 @dataclass(frozen=True)

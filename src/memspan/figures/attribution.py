@@ -97,7 +97,7 @@ def _keys(record: SharesByLag) -> list[Any]:
 def plot_attribution(attribution: Attribution, *, weights: str = "together", ax: "Axes | None" = None) -> "Axes":
     """Plot the signed share of each time step in a weight gradient against its lag, as bars.
 
-    Shares below 0 work against the gradient. A dashed line shows the horizon, and the title the cancellation index.
+    Shares below 0 work against the gradient. A dashed line shows the horizon, the title the cancellation index.
 
     Parameters
     ----------

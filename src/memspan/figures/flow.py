@@ -139,8 +139,8 @@ def plot_flow(
 ) -> "Axes":
     """Plot the norm of the gradient at each time step against the lag, the number of steps to the sequence's end.
 
-    The vertical axis is logarithmic. A band behind a single flow shows the 10 to 90 % quantiles over the samples of
-    the batch, for `d_a`. Norms that are exactly 0 are marked at the lower edge, and norms that are not
+    The vertical axis is logarithmic. A band behind `d_a` of a single flow shows the 10 to 90 % quantiles over the
+    samples of the batch. Norms that are exactly 0 are marked at the lower edge, and norms that are not
     finite at the upper edge.
 
     Parameters
@@ -196,7 +196,7 @@ def plot_flow(
 
 
 def _band(ax: "Axes", flow: GradientFlow, colour: str) -> Any:
-    """Draw the 10 to 90 % quantiles over the samples; return the legend's entry. There is no band at and below 0."""
+    """Draw the 10 to 90 % quantiles over the samples, where they are positive; return the legend's entry."""
     low, _, high = flow.spread.quantiles
     lags = len(low) - 1 - np.arange(len(low))
     shown = (low > 0) & np.isfinite(high)

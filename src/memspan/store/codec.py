@@ -17,8 +17,10 @@ from memspan.errors import UnreadableFile
 from memspan.runtime.parsing import parsed_object
 from memspan.study.trial import Flow, FlowSpreads, Trial
 
-LARGEST = 1 << 30
-"""The most bytes that a blob may unpack to: enough for 200,000 time steps. A damaged blob could claim any size."""
+LARGEST = 1 << 28
+"""The most bytes that a blob may unpack to: enough for 200,000 time steps. A damaged blob could claim any size.
+
+The maps of the spread are left out where they might exceed it, above 28,000 time steps."""
 MAPS = {name: f"flow_spread.{name}" for name in FlowSpreads.model_fields}
 AXES = {"curve": 1, "flow_map": 2} | dict.fromkeys(MAPS.values(), 2)
 """The number of axes of an array; all others have one."""
@@ -29,12 +31,13 @@ def pack(trial: Trial) -> bytes:
     from safetensors.numpy import save
 
     arrays: dict[str, list[Any]] = {"curve": trial.curve, "flow_map": trial.flow_map}
-    if trial.flow_spread is not None:
-        arrays |= {array: getattr(trial.flow_spread, name) for name, array in MAPS.items()}
     for moment in ("start", "end"):
         flow: Flow | None = getattr(trial, moment)
         arrays |= {f"{moment}.{name}": norms for name, norms in (flow.model_dump() if flow else {}).items()}
     every = {"curve_every": str(trial.curve_every), "flow_every": str(trial.flow_every)}
+    spread = {array: getattr(trial.flow_spread, name, []) for name, array in MAPS.items()}
+    numbers = len(trial.flow_map) * max(map(len, trial.flow_map), default=0) * (1 + len(MAPS))
+    arrays |= spread if 8 * numbers < 0.9 * LARGEST else {}
     return zlib.compress(save({name: np.array(a, "<f8") for name, a in arrays.items() if len(a)}, every))
 
 

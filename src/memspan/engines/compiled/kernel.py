@@ -233,7 +233,7 @@ def scaled_norm(values: Array, b: int, width: int) -> float:
 
 
 def measure_norms(values: Array, width: int, norms: Array) -> None:
-    """`norms[b] = ‖row b‖` of the first `width` columns. Only a norm near the ends of float64 is computed scaled."""
+    """`norms[b] = ‖row b‖` of the first `width` columns, scaled only if a square is near the ends of float64."""
     sum_squares(values, width, norms)
     for b in range(values.shape[0]):
         norms[b] = np.sqrt(norms[b])
