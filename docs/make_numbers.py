@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measured import measured, reproduced
 
 DOCS = Path(__file__).parent
-NAMES = "architecture", "first-study", "gradient-check", "reproductions", "span", "studies"
+NAMES = "architecture", "diagnostics", "first-study", "gradient-check", "reproductions", "span", "studies"
 PAGES = [
     DOCS.parent / "README.md",
     *(DOCS / f"{name}.md" for name in NAMES),

@@ -221,7 +221,7 @@ def scaled_norm(values: Array, b: int, width: int) -> float:
     largest = 0.0
     for h in range(width):
         size = abs(np.float64(values[b, h]))
-        if not size <= largest:  # also if it is NaN, which then stays
+        if size > largest or size != size:  # NaN stays, because nothing is larger
             largest = size
     if not 0.0 < largest < np.inf:
         return largest
