@@ -315,7 +315,7 @@ def checkers() -> Iterator[tuple[str, str]]:
 
 
 def flow_cost() -> Iterator[tuple[str, str]]:
-    """Yield what recording the gradient costs, in per cent of the time of training, and a measurement in updates."""
+    """Yield what recording the gradient costs, in per cent of training, and a measurement in updates."""
     found = result("flow_cost")
     rows = found["rows"]
     head = "| cell | T, B, H | an update, ms | recording, % | `GradientFlow`, updates | `Attribution`, updates |"

@@ -55,6 +55,11 @@ class FlowSpread:
         exceptions = norms == 0, (norms > 0) & (norms < tiny), ~np.isfinite(norms)
         return cls(quantiles, *(found.mean(axis=1) for found in exceptions))
 
+    def of_steps(self, steps: slice) -> Self:
+        """Return the spread of some of the time steps."""
+        shares = (self.zero, self.underflow, self.not_finite)
+        return type(self)(self.quantiles[:, steps], *(share[steps] for share in shares))
+
     def __repr__(self) -> str:
         T, median, zero = len(self.zero), self.quantiles[1, 0], self.zero[0]
         return f"<FlowSpread over {T} steps: median {median:.3g} at lag {T - 1}, 0 for {zero:.0%} of the samples>"

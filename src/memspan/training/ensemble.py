@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Inexact
 
-from memspan.diagnostics.flow import FlowSpread, summed
 from memspan.engines.base import Engine
 from memspan.engines.compiled import MEMORY
 from memspan.errors import InvalidArgument, real_number, shown, truth, whole_number
@@ -250,8 +249,7 @@ class Ensemble:
             member.last, member.waiting = member.waiting, None
         for k, norms in zip(measured, found.norms, strict=True):
             if here[k].result is None:
-                here[k].flows.append(summed(norms))
-                here[k].spreads.append(FlowSpread.of(norms, here[k].model.dtype))
+                here[k].record.add(norms)
 
     def _evaluate_those_due(self, stack: Stack, every: int, few: int, many: int) -> None:
         """Score the networks whose number of updates is a multiple of `every`, on `few` held-out batches.
