@@ -532,6 +532,29 @@ def _thrown(found: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     yield "true.spread", f"{median(abs(b - a - median(d - c for c, d in pairs)) for a, b in pairs):.0f}"
 
 
+def flow_cost() -> Iterator[tuple[str, str]]:
+    """Yield what recording the gradient costs, in per cent of training, and a measurement in updates."""
+    found = result("flow_cost")
+    rows = found["rows"]
+    head = "| cell | T, B, H | an update, ms | recording, % | `GradientFlow`, updates | `Attribution`, updates |"
+    cells = [
+        [
+            row["cell"],
+            f"{row['length']}, {row['batch']}, {row['hidden']}",
+            f"{row['update_ms']:.3g}",
+            "{extra:.1f} ({low:.1f} to {high:.1f})".format(**{k: 100 * row[k] for k in ("extra", "low", "high")}),
+            f"{row['updates']['GradientFlow']:.0f}",
+            f"{row['updates']['Attribution']:.0f}",
+        ]
+        for row in rows
+    ]
+    yield "table", table(f"{head}\n|---|---|---:|---:|---:|---:|", cells)
+    extra = [100 * row["extra"] for row in rows]
+    yield "least", f"{min(extra):.1f}"
+    yield "most", f"{max(extra):.1f}"
+    yield "rounds", str(found["rounds"])
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "adam": adam,
     "plateau": plateau,
@@ -542,6 +565,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "kills": kills,
     "reproductions": reproductions,
     "engine": engine,
+    "flow-cost": flow_cost,
     "in-torch": in_torch,
     "activations": activations,
     "compiling": compiling,
