@@ -52,13 +52,13 @@ class LabelGradient:
     def theta(self) -> float:
         """Θ = |g|² without bias, the mean product of two different parts. Where g is 0 it may fall below 0."""
         count = len(self.parts)
-        return float((count**2 * _square(self.gradient) - _square(self.parts)) / (count * (count - 1)))
+        return float(((self.gradient**2).sum() - (self.parts**2).sum() / count**2) * count / (count - 1))
 
     @property
     def noise(self) -> float:
         """The expected squared error of `gradient`, from the spread of the parts."""
         count = len(self.parts)
-        return float(_square(self.parts - self.gradient) / (count * (count - 1)))
+        return float(((self.parts - self.gradient) ** 2).sum() / (count * (count - 1)))
 
     @property
     def z(self) -> float:
@@ -81,9 +81,11 @@ class LabelSignal:
     s : array [T, H, O]
         -½ E[dL/dŷ a[t]], which is E[y a[t]] for the squared error of one number. If the network answers after
         each of the last K steps, it is the sum over the answers, each counted back from its own step, and
-        `[T-K+1, H, O]`.
-    power : array [T]
-        |s[t]|² divided by the variance of the label's part of dL/dŷ, which is |s[t]|² / E y².
+        `[T-K+1, H, O]`. After the last step it is the label gradient with respect to V.
+    power : array [T] or [T-K+1]
+        P[t], the part of the states' variance along the label: |s[t]|² / E y² for one number. For several outputs
+        it is the mean over them, weighted by their variance. For K answers it is that mean over all answers if
+        they have the same direction in the states, and less if not.
     """
 
     s: Float[np.ndarray, "time hidden outputs"]
@@ -148,7 +150,7 @@ def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") ->
     s = -sum(np.einsum("tbh,bo->tho", states[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
         2 * twins.parts
     )
-    return LabelSignal(s, _square(s.reshape(len(s), -1)[:, np.newaxis]) / twins.variance)
+    return LabelSignal(s, (s**2).sum(axis=(1, 2)) / (count * twins.variance))
 
 
 def _compiled_states(network: Network, x: Any) -> Any:
@@ -160,8 +162,3 @@ def _compiled_states(network: Network, x: Any) -> Any:
     flat = np.concatenate([matrix.ravel() for matrix in readout])
     with one_blas_thread():
         return engine.predict(flat[np.newaxis], [x])[0]
-
-
-def _square(values: Any) -> Any:
-    """The sum of squares over the last axis but one and the last, or of a vector."""
-    return (values**2).sum(axis=(-2, -1) if values.ndim > 1 else -1)
