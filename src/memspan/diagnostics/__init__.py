@@ -4,6 +4,7 @@ from memspan.diagnostics.exponents import LyapunovExponents
 from memspan.diagnostics.flow import GradientFlow
 from memspan.diagnostics.jacobians import Jacobians, Products
 from memspan.diagnostics.label import LabelGradient, LabelSignal, label_gradient, label_signal
+from memspan.diagnostics.mean_field import MeanField
 from memspan.diagnostics.saturation import Saturation
 from memspan.diagnostics.spectra import RecurrentSpectrum, recurrent_spectra
 from memspan.diagnostics.twins import Twins
@@ -14,6 +15,7 @@ __all__ = [
     "LabelGradient",
     "LabelSignal",
     "LyapunovExponents",
+    "MeanField",
     "Products",
     "RecurrentSpectrum",
     "Saturation",
