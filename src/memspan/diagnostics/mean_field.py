@@ -21,8 +21,8 @@ E y² e[1]. Together,
 
     Θ[T] = E y² P[T] (1 + |V|² ((T - 1) / σ_R² + 1 / (H σ_W²)))
 
-γ is the slope of the correlation map at correlation 0. χ₁ = σ_R² E tanh'(√q z)² at the fixed point of q is its slope
-at correlation 1: what a small difference between two sequences is multiplied by in a step, in the mean square. By
+γ is the slope of the correlation map at correlation 0. χ₁ = σ_R² E tanh'(√q z)² at the fixed point of q is its
+slope at correlation 1, by which a step multiplies the square of a small difference between two sequences. By
 Jensen's inequality γ ≤ χ₁. Moreover γ < 1 at every gain, so the label fades in chaotic networks as well.
 """
 
