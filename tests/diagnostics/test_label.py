@@ -9,6 +9,7 @@ from memspan import CELLS, InvalidArgument, LabelGradient, LabelSignal, Network,
 from memspan import label_gradient as gradient_of
 from memspan import label_signal as signal_of
 from memspan.diagnostics.label import label_engine
+from memspan.runtime import memory
 
 OF_EACH_STRUCTURE = ("rnn", "lstm", "gru", "gru-before", "lstm-peephole", "lru")
 """Cells whose kernel in float64 the tests of the engine need as well; compiling takes long."""
@@ -233,6 +234,38 @@ def test_an_unknown_engine_is_refused():
     for measure in (gradient_of, signal_of):
         with pytest.raises(InvalidArgument, match="engine must be one of compiled, readable, got 'fast'"):
             measure(network, twins, engine="fast")
+
+
+@pytest.mark.parametrize(
+    ("network", "rule"),
+    [
+        (Network("rnn", 2, 4, 1, rng=0), "network must be one whose input_size is 1, got 2"),
+        (None, "network must be a Network, got None"),
+        (Network("rnn", 1, 4, 1, rng=0, dtype="complex128"), "network must be one with real weights"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused(network, rule):
+    for measure in (gradient_of, signal_of):
+        with pytest.raises(InvalidArgument, match=rule):
+            measure(network, recall(3, 16))
+
+
+def test_a_network_with_other_answers_has_no_label_gradient():
+    for network in (Network("rnn", 1, 4, 2, rng=0), Network("rnn", 1, 4, 1, output_steps=2, rng=0)):
+        with pytest.raises(InvalidArgument, match="those of the twins, 1 and None, got"):
+            gradient_of(network, recall(3, 16))
+
+
+def test_an_engine_for_another_shape_is_refused():
+    with pytest.raises(InvalidArgument, match="engine must be one for networks of this shape"):
+        gradient_of(gaussian(1.0, 6), recall(3, 16), engine=label_engine(gaussian(1.0, 5)))
+
+
+def test_states_larger_than_the_memory_are_refused(monkeypatch):
+    twins = recall(100, 64)
+    monkeypatch.setattr(memory, "total", lambda: 1 << 20)
+    with pytest.raises(InvalidArgument, match="twins must be small enough for the memory of this machine"):
+        signal_of(gaussian(1.0, 32), twins)
 
 
 def test_reprs():

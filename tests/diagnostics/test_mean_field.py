@@ -159,10 +159,12 @@ def test_the_variances_come_from_the_weights():
     assert (field.hidden, field.length) == (16, 5)
 
 
-@pytest.mark.parametrize("network", [Network("lstm", 1, 4, 1, rng=0), Network("rnn-relu", 1, 4, 1, rng=0), None])
-def test_other_networks_are_refused(network):
+@pytest.mark.parametrize("cell", ["lstm", "rnn-relu", "rnn-linear"])
+def test_other_networks_are_refused(cell):
     with pytest.raises(InvalidArgument, match="network must be a network of the cell rnn"):
-        MeanField.of(network, 5)
+        MeanField.of(Network(cell, 1, 4, 1, rng=0), 5)
+    with pytest.raises(InvalidArgument, match="network must be a Network"):
+        MeanField.of(cell, 5)
 
 
 def test_networks_with_several_inputs_are_refused():
@@ -180,3 +182,7 @@ def test_numbers_that_are_not_positive_are_refused(name):
 def test_one_step_has_no_best_variance():
     with pytest.raises(InvalidArgument, match="length must be at least 2"):
         MeanField(1.0, 1).most_signal()
+
+
+def test_repr():
+    assert repr(MeanField(1.0, 10)) == "<MeanField of σ_R² = 1, T = 10, H = 32: P = 0.0934, Θ = 0.182>"

@@ -21,11 +21,12 @@ from memspan.diagnostics.twins import Twins
 from memspan.engines.compiled import CompiledEngine
 from memspan.engines.parameters import Layout, Weights
 from memspan.engines.readable import backpropagate, unroll
-from memspan.errors import one_of
+from memspan.errors import InvalidArgument, one_of, shown
 from memspan.losses import MeanProduct
 from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
+from memspan.runtime.memory import demand_memory
 from memspan.shapes import Flat
 
 ENGINES = ("compiled", "readable")
@@ -112,19 +113,43 @@ def label_gradient(network: Network, twins: Twins, *, engine: str | CompiledEngi
     engine : str or CompiledEngine
         `compiled`, `readable`, or the result of `label_engine`, which saves the preparation of the engine when
         there are several networks of one shape or several lengths.
+
+    Raises
+    ------
+    InvalidArgument
+        If the network does not fit the twins or the engine, or has complex weights.
     """
-    network = network.astype(np.float64)
+    network = _checked(network, twins)
+    answers = (twins.weights.shape[-1], len(twins.weights) if twins.weights.ndim == 3 else None)
+    if answers != (network.output_size, network.output_steps):
+        rule = f"one whose output_size and output_steps are those of the twins, {answers[0]} and {answers[1]}"
+        raise InvalidArgument("network", rule, f"{network.output_size} and {network.output_steps}")
     each = [twins.part(number) for number in range(twins.parts)]
-    if isinstance(engine, str) and one_of("engine", engine, ENGINES) == "readable":
+    if not isinstance(engine, CompiledEngine) and one_of("engine", engine, ENGINES) == "readable":
         found = np.stack([_readable(network, twins, part) for part in each])
     else:
-        compiled = label_engine(network) if isinstance(engine, str) else engine
+        compiled = engine if isinstance(engine, CompiledEngine) else label_engine(network)
+        if (compiled.layout, compiled.output_steps) != (network.layout, network.output_steps):
+            raise InvalidArgument("engine", "one for networks of this shape", "one for another shape")
         same = np.repeat(network.parameters[np.newaxis], twins.parts, axis=0)
         upstream = twins.weights * np.prod([*twins.weights[..., each[0], :].shape])  # the loss is a mean
         batches = [(twins.x[:, part], upstream[..., part, :]) for part in each]
         with one_blas_thread():
             found = compiled.differentiate(same, batches).gradients
     return LabelGradient(-found / 2)
+
+
+def _checked(network: Network, twins: Twins) -> Network:
+    """Return the network in float64; raise unless it can read the twins."""
+    if not isinstance(network, Network):
+        raise InvalidArgument("network", "a Network", shown(network))
+    if not isinstance(twins, Twins):
+        raise InvalidArgument("twins", "Twins", shown(twins))
+    if network.dtype.kind == "c":
+        raise InvalidArgument("network", "one with real weights", repr(network))
+    if network.input_size != twins.x.shape[-1]:
+        raise InvalidArgument("network", f"one whose input_size is {twins.x.shape[-1]}", network.input_size)
+    return network.astype(np.float64)
 
 
 def _readable(network: Network, twins: Twins, part: slice) -> Flat:
@@ -139,15 +164,23 @@ def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") ->
 
     If the label is decided by the first steps, as in the task `recall`, the signal after step t is that of a
     sequence of t steps, so one forward pass gives it for all lengths.
+
+    Raises
+    ------
+    InvalidArgument
+        If the network does not fit the twins, has complex weights, or has more states than fit in the memory.
     """
-    network = network.astype(np.float64)
+    network = _checked(network, twins)
+    steps, sequences, _ = twins.x.shape
+    states = 8 * steps * sequences * network.hidden_size * len(network.cell.states)
+    demand_memory("twins", f"{sequences} sequences of {steps} steps", 3 * states)
     if one_of("engine", engine, ENGINES) == "readable":
-        states = unroll(network.cell, network.weights, twins.x).a
+        a = unroll(network.cell, network.weights, twins.x).a
     else:
-        states = _compiled_states(network, twins.x)
+        a = _compiled_states(network, twins.x)
     weights = twins.weights.reshape(-1, *twins.weights.shape[-2:])
-    count, steps = len(weights), len(states)
-    s = -sum(np.einsum("tbh,bo->tho", states[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
+    count = len(weights)
+    s = -sum(np.einsum("tbh,bo->tho", a[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
         2 * twins.parts
     )
     return LabelSignal(s, (s**2).sum(axis=(1, 2)) / (count * twins.variance))

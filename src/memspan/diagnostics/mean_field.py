@@ -33,7 +33,7 @@ from typing import Self
 import numpy as np
 from jaxtyping import Float
 
-from memspan.errors import InvalidArgument, real_number, whole_number
+from memspan.errors import InvalidArgument, real_number, shown, whole_number
 from memspan.network import Network
 from memspan.shapes import PerStep
 
@@ -49,7 +49,7 @@ _WEIGHTS /= (
 )  # the trapezoidal rule, exact to rounding for even functions that are smooth beside its step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MeanField:
     """The closed form for wide tanh networks with Gaussian weights, from the variances of the weights.
 
@@ -92,6 +92,10 @@ class MeanField:
         for name in ("recurrent", "input", "readout", "x2", "y2"):
             object.__setattr__(self, name, real_number(name, getattr(self, name), above=0))
 
+    def __repr__(self) -> str:
+        sizes = f"σ_R² = {self.recurrent:.3g}, T = {self.length}, H = {self.hidden}"
+        return f"<MeanField of {sizes}: P = {self.power[-1]:.3g}, Θ = {self.theta[-1]:.3g}>"
+
     @classmethod
     def of(cls, network: Network, length: int) -> Self:
         """Take the variances from the weights of a network with tanh units, one input and one output.
@@ -101,7 +105,9 @@ class MeanField:
         InvalidArgument
             If the network has another cell, or other sizes.
         """
-        if not isinstance(network, Network) or network.cell.name != "rnn":
+        if not isinstance(network, Network):
+            raise InvalidArgument("network", "a Network", shown(network))
+        if network.cell.name != "rnn":
             raise InvalidArgument("network", "a network of the cell rnn", repr(network))
         if (network.input_size, network.output_size) != (1, 1):
             raise InvalidArgument("network", "a network with one input and one output", repr(network))

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool
 
-from memspan.errors import InvalidArgument, generator, whole_number
+from memspan.errors import InvalidArgument, generator, shown, whole_number
 from memspan.shapes import Array
 from memspan.tasks import Task
 from memspan.tasks.base import Draws, Labels, Sequences
@@ -84,8 +84,10 @@ class Twins:
         Raises
         ------
         InvalidArgument
-            If a number is too small, or `pairs` is not a multiple of `parts`.
+            If a number is too small, `pairs` is not a multiple of `parts`, or the memory does not suffice.
         """
+        if not isinstance(task, Task):
+            raise InvalidArgument("task", "a Task", shown(task))
         length, parts = task.checked_length(length), whole_number("parts", parts, least=2)
         pairs = whole_number("pairs", pairs, least=parts)
         if pairs % parts:
