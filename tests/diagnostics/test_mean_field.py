@@ -144,6 +144,12 @@ def test_the_largest_signal_is_found():
         assert signals[2] >= max(others)
 
 
+def test_the_largest_signal_is_above_the_critical_gain_and_the_nearer_the_longer_the_sequences():
+    best = [MeanField(1.0, length).most_signal() for length in (5, 10, 20, 40, 80, 200)]
+    assert best == sorted(best, reverse=True)
+    assert MeanField(best[-1], 200).chi_1 > 1
+
+
 def test_a_signal_below_the_smallest_number_keeps_its_logarithm():
     field = MeanField(0.1, 1000)
     assert field.power[-1] == 0
