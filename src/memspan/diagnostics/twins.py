@@ -17,7 +17,7 @@ from memspan.tasks import Task
 from memspan.tasks.base import Draws, Labels, Sequences
 
 PROBES = 8
-"""The sequences in which `Twins` first looks for the random numbers on which a label depends."""
+"""The number of sequences in which `Twins` first looks for the random numbers on which a label depends."""
 AT_ONCE = 2**14
 """About how many random numbers `task.make` gets in one call of this search."""
 PURPOSE = "twins"
@@ -96,10 +96,10 @@ class Twins:
         rng = generator("rng", rng, PURPOSE)
         draws, each = task.draws(length), pairs // parts
         u, other = (_stratified(rng, draws, parts, each) for _ in range(2))
-        same = _dependence(task, length, u[:, :PROBES], other[:, :PROBES])
-        exchangeable = bool((same == same[:, :1]).all())
-        depends = same[:, :1] if exchangeable else _dependence(task, length, u, other)
         first = task.make(u, length)
+        fixed = _fixed_dependence(task, length, u, other, first.y)
+        exchangeable = fixed is not None
+        depends = _dependence(task, length, u, other) if fixed is None else fixed
         second = task.make(np.where(depends, _mirrored(u) if exchangeable else other, u), length)
         d, d_other = (_label_part(task, length, batch.y) for batch in (first, second))
         factor = 0.25
@@ -124,6 +124,23 @@ def _stratified(rng: np.random.Generator, draws: int, parts: int, each: int) -> 
     """Draw uniform numbers `[draws, parts·each]`, each stratified over the sequences of a part."""
     strata = rng.permuted(np.tile(np.arange(each), (draws, parts, 1)), axis=-1)
     return ((strata + rng.random(strata.shape)) / each).reshape(draws, -1)
+
+
+def _fixed_dependence(
+    task: Task, length: int, u: Draws, other: Draws, y: Labels
+) -> Bool[np.ndarray, "draws 1"] | None:
+    """Return on which random numbers the label depends, or None if these differ from sequence to sequence.
+
+    They are found in a few sequences. All sequences then have to keep their labels if everything else is redrawn.
+    """
+    few = u[:, :PROBES]
+    found = _dependence(
+        task, length, few, (few + 0.5) % 1
+    )  # moved by one half, every choice among classes changes
+    fixed = found[:, :1]
+    if (found != fixed).any():
+        return None
+    return fixed if _equal(task.make(np.where(fixed, u, other), length).y, y).all() else None
 
 
 def _mirrored(u: Draws) -> Draws:
