@@ -7,7 +7,8 @@ compiled engine in float32, clips the gradient and takes a step of gradient desc
 the step and every diagnostic are timed in turn, so that a slow phase of the machine slows all of them alike; the
 cost is the median over the rounds of a diagnostic's time divided by the step's time in the same round. Times are
 processor times, so other programs disturb them little. The script
-takes about a minute and writes results/diagnostics.json and .md.
+takes about two minutes and writes results/diagnostics.json and .md. It ends with an error if a rule of `LIMITS` is
+broken.
 
 To add a diagnostic, write a function that prepares it for a `Case`, and enter it in `DIAGNOSTICS`.
 """
@@ -17,6 +18,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,13 +39,19 @@ from memspan import (
     Network,
     Recall,
     Saturation,
+    Twins,
+    label_gradient,
+    label_signal,
     recurrent_spectra,
 )
+from memspan.diagnostics.label import label_engine
 from memspan.engines.compiled import CompiledEngine
 from memspan.runtime.blas import one_blas_thread
+from rules import Rule, numbers_of, table_of
 
 RESULTS = Path(__file__).parent / "results"
 BATCH, HIDDEN, FEW = 64, 32, 2
+PAIRS, LENGTHS = 128, 10
 LEAST_SECONDS = 0.005  # one timing repeats a short call for at least so long
 
 
@@ -76,6 +84,10 @@ class Case:
     def jacobians(self) -> Jacobians:
         """The Jacobians of these two sequences."""
         return Jacobians.of(self.network, self.few)
+
+    def twins(self, length: int | None = None) -> Twins:
+        """Twins of the task, at this length or another one."""
+        return Twins.of(Recall(), length or self.length, PAIRS)
 
 
 def training_step(case: Case) -> Callable[[], object]:
@@ -144,7 +156,34 @@ def spectra(case: Case) -> Callable[[], object]:
     return partial(recurrent_spectra, case.network)
 
 
-CASES = Case("rnn", 50), Case("lstm", 50), Case("rnn", 200)
+def twins(case: Case) -> Callable[[], object]:
+    """Drawing the twins."""
+    return case.twins
+
+
+def of_label_gradient(case: Case) -> Callable[[], object]:
+    """The label gradient in 16 parts, from twins and with an engine that are there already."""
+    return partial(label_gradient, case.network, case.twins(), engine=label_engine(case.network))
+
+
+def theta(case: Case) -> Callable[[], object]:
+    """The label gradient with the drawing of its twins."""
+    engine = label_engine(case.network)
+    return lambda: label_gradient(case.network, case.twins(), engine=engine)
+
+
+def theta_at_ten_lengths(case: Case) -> Callable[[], object]:
+    """The same at ten lengths up to T, from one engine."""
+    engine, lengths = label_engine(case.network), np.geomspace(5, case.length, LENGTHS).round().astype(int)
+    return lambda: [label_gradient(case.network, case.twins(int(length)), engine=engine) for length in lengths]
+
+
+def signal(case: Case) -> Callable[[], object]:
+    """The label signal at all lengths up to T, with the drawing of its twins."""
+    return lambda: label_signal(case.network, case.twins())
+
+
+CASES = Case("rnn", 50), Case("lstm", 50), Case("rnn", 100), Case("lstm", 100), Case("rnn", 200)
 DIAGNOSTICS: dict[str, Callable[[Case], Callable[[], object]]] = {
     "gradient flow of a backward pass, batch of 64": gradient_flow,
     "Jacobians, 2 sequences": jacobians,
@@ -155,8 +194,15 @@ DIAGNOSTICS: dict[str, Callable[[Case], Callable[[], object]]] = {
     "largest exponent alone, 2 sequences": largest_exponent,
     "saturation, batch of 64": saturation,
     "spectra of R": spectra,
+    f"drawing twins, {PAIRS} pairs": twins,
+    f"label gradient of {PAIRS} pairs, 16 parts": of_label_gradient,
+    "both together: Θ at one length": theta,
+    f"Θ at {LENGTHS} lengths from 5 to T": theta_at_ten_lengths,
+    f"label signal at all lengths up to T, {PAIRS} pairs with their drawing": signal,
 }
 """What is measured, by the row of the table. The name of the function is the key in the JSON file."""
+LIMITS = {theta: 10.0, signal: 100.0}
+"""The most that a diagnostic may cost in every case, in training steps."""
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
@@ -184,6 +230,15 @@ def measure(case: Case, rounds: int) -> dict[str, object]:
     }
 
 
+def rules_of(found: list[dict[str, object]]) -> list[Rule]:
+    """The largest cost of each limited diagnostic over the cases."""
+    rows = {prepared: row for row, prepared in DIAGNOSTICS.items()}
+    return [
+        Rule(rows[prepared], max(one["steps"][prepared.__name__] for one in found), "≤", limit)
+        for prepared, limit in LIMITS.items()
+    ]
+
+
 def table(found: list[dict[str, object]]) -> str:
     """The costs as a Markdown table, a column for each case."""
     milliseconds = (f"{one['step_ms']:.2f}" for one in found)
@@ -207,11 +262,15 @@ def main() -> None:
         found = [measure(case, rounds) for case in CASES]
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     about = f"{machine}, numpy {np.__version__}; processor time, medians of {rounds} rounds; {HIDDEN} units."
-    text = f"# What the diagnostics cost, in training steps\n\n{about}\n\n{table(found)}\n"
+    rules = rules_of(found)
+    lines = "\n".join(table_of(rules))
+    text = f"# What the diagnostics cost, in training steps\n\n{about}\n\n{table(found)}\n\n{lines}\n"
     print(text)
-    result = {"about": about, "batch": BATCH, "table": table(found), "cases": found}
+    result = {"about": about, "batch": BATCH, "table": table(found), "rules": numbers_of(rules), "cases": found}
     (RESULTS / "diagnostics.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     (RESULTS / "diagnostics.md").write_text(text, "utf-8")
+    if not all(rule.kept for rule in rules):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,13 @@ from memspan import (
     Jacobians,
     Learner,
     LyapunovExponents,
+    MeanField,
     MSELoss,
     Recall,
     Saturation,
+    Twins,
+    label_gradient,
+    label_signal,
     recurrent_spectra,
 )
 from memspan.training.optimizers import RULES
@@ -33,6 +37,7 @@ BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
+TWINS = Twins.of(Recall(), 3, 16)
 THINGS = [
     *(Attribution.of(GRADS), Attribution.of(GRADS).R),
     *(
@@ -47,7 +52,8 @@ THINGS = [
     ),
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
     *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
-    *recurrent_spectra(NETWORK).values(),
+    *(TWINS, label_gradient(NETWORK, TWINS, engine="readable"), label_signal(NETWORK, TWINS, engine="readable")),
+    *(MeanField(1.0, 100), *recurrent_spectra(NETWORK).values()),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),
     *(loss() for loss in LOSSES.values()),

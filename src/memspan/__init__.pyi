@@ -11,6 +11,7 @@ from .diagnostics import Jacobians as Jacobians
 from .diagnostics import LabelGradient as LabelGradient
 from .diagnostics import LabelSignal as LabelSignal
 from .diagnostics import LyapunovExponents as LyapunovExponents
+from .diagnostics import MeanField as MeanField
 from .diagnostics import Products as Products
 from .diagnostics import RecurrentSpectrum as RecurrentSpectrum
 from .diagnostics import Saturation as Saturation

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from memspan import CELLS, InvalidArgument, MSELoss, Network, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from memspan.gradcheck import gradient_check
-from memspan.losses import LOSSES
+from memspan.losses import LOSSES, MeanProduct
 
 SHAPES = [(1, 2), (5, 3), (2, 4, 3), (3, 1, 2)]
-every_loss = pytest.mark.parametrize("loss", LOSSES.values())
+EVERY = (*LOSSES.values(), MeanProduct)
+every_loss = pytest.mark.parametrize("loss", EVERY)
 
 
 def labels_for(loss, shape, rng):
@@ -211,7 +212,9 @@ def test_a_loss_says_what_it_is(loss):
     assert repr(loss()) == f"{loss.__name__}()"
     assert repr(loss(masked=True)) == f"{loss.__name__}(masked=True)"
     assert loss().label
-    assert len({its(masked=mask).kind for its in LOSSES.values() for mask in (False, True)}) == 2 * len(LOSSES)
+    assert len(
+        {its(masked=mask).kind for its in [*LOSSES.values(), MeanProduct] for mask in (False, True)}
+    ) == 2 * (len(LOSSES) + 1)
 
 
 @every_loss

@@ -3,6 +3,7 @@ import pytest
 
 from memspan import CELLS, LOSSES, InvalidArgument, MSELoss, Network, NotReady, SigmoidCrossEntropy
 from memspan.gradcheck import gradient_check
+from memspan.losses import MeanProduct
 
 
 def test_value_and_derivative_by_hand():
@@ -97,7 +98,7 @@ def test_what_is_not_floating_point_is_refused_by_name(name, values):
         MSELoss().forward(pair["y_hat"], pair["y"])
 
 
-@pytest.mark.parametrize("kind", LOSSES.values(), ids=list(LOSSES))
+@pytest.mark.parametrize("kind", [*LOSSES.values(), MeanProduct])
 @pytest.mark.parametrize("scale", [1, 1e3, 1e30])
 def test_what_kernels_compute_is_the_same_also_where_answers_are_certain(kind, scale):
     """`into`, as Python: nothing overflows on the way."""
@@ -110,7 +111,7 @@ def test_what_kernels_compute_is_the_same_also_where_answers_are_certain(kind, s
         np.testing.assert_allclose(derivative, loss.backward(), rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("kind", [MSELoss, SigmoidCrossEntropy])
+@pytest.mark.parametrize("kind", [MSELoss, SigmoidCrossEntropy, MeanProduct])
 def test_of_numbers_each_may_be_left_out_by_itself(kind):
     """N is the number of those that are asked for, and not of rows."""
     rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ from memspan.diagnostics.exponents import LyapunovExponents
 from memspan.diagnostics.flow import FlowSpread, GradientFlow, gains
 from memspan.diagnostics.jacobians import Jacobians, Products
 from memspan.diagnostics.label import LabelGradient, LabelSignal, label_gradient, label_signal
+from memspan.diagnostics.mean_field import MeanField
 from memspan.diagnostics.saturation import Saturation
 from memspan.diagnostics.spectra import RecurrentSpectrum, recurrent_spectra
 from memspan.diagnostics.twins import Twins
@@ -17,6 +18,7 @@ __all__ = [
     "LabelGradient",
     "LabelSignal",
     "LyapunovExponents",
+    "MeanField",
     "Products",
     "RecurrentSpectrum",
     "Saturation",

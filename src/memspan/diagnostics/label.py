@@ -21,11 +21,12 @@ from memspan.diagnostics.twins import Twins
 from memspan.engines.compiled import CompiledEngine
 from memspan.engines.parameters import Layout, Weights
 from memspan.engines.readable import backpropagate, unroll
-from memspan.errors import one_of
+from memspan.errors import InvalidArgument, one_of, shown
 from memspan.losses import MeanProduct
 from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
+from memspan.runtime.memory import demand_memory
 from memspan.shapes import Flat
 
 ENGINES = ("compiled", "readable")
@@ -52,13 +53,13 @@ class LabelGradient:
     def theta(self) -> float:
         """Θ = |g|² without bias, the mean product of two different parts. Where g is 0 it may fall below 0."""
         count = len(self.parts)
-        return float((count**2 * _square(self.gradient) - _square(self.parts)) / (count * (count - 1)))
+        return float(((self.gradient**2).sum() - (self.parts**2).sum() / count**2) * count / (count - 1))
 
     @property
     def noise(self) -> float:
         """The expected squared error of `gradient`, from the spread of the parts."""
         count = len(self.parts)
-        return float(_square(self.parts - self.gradient) / (count * (count - 1)))
+        return float(((self.parts - self.gradient) ** 2).sum() / (count * (count - 1)))
 
     @property
     def z(self) -> float:
@@ -81,9 +82,11 @@ class LabelSignal:
     s : array [T, H, O]
         -½ E[dL/dŷ a[t]], which is E[y a[t]] for the squared error of one number. If the network answers after
         each of the last K steps, it is the sum over the answers, each counted back from its own step, and
-        `[T-K+1, H, O]`.
-    power : array [T]
-        |s[t]|² divided by the variance of the label's part of dL/dŷ, which is |s[t]|² / E y².
+        `[T-K+1, H, O]`. After the last step it is the label gradient with respect to V.
+    power : array [T] or [T-K+1]
+        P[t], the part of the states' variance along the label: |s[t]|² / E y² for one number. For several outputs
+        it is the mean over them, weighted by their variance. For K answers it is that mean over all answers if
+        they have the same direction in the states, and less if not.
     """
 
     s: Float[np.ndarray, "time hidden outputs"]
@@ -110,19 +113,43 @@ def label_gradient(network: Network, twins: Twins, *, engine: str | CompiledEngi
     engine : str or CompiledEngine
         `compiled`, `readable`, or the result of `label_engine`, which saves the preparation of the engine when
         there are several networks of one shape or several lengths.
+
+    Raises
+    ------
+    InvalidArgument
+        If the network does not fit the twins or the engine, or has complex weights.
     """
-    network = network.astype(np.float64)
+    network = _checked(network, twins)
+    answers = (twins.weights.shape[-1], len(twins.weights) if twins.weights.ndim == 3 else None)
+    if answers != (network.output_size, network.output_steps):
+        rule = f"one whose output_size and output_steps are those of the twins, {answers[0]} and {answers[1]}"
+        raise InvalidArgument("network", rule, f"{network.output_size} and {network.output_steps}")
     each = [twins.part(number) for number in range(twins.parts)]
-    if isinstance(engine, str) and one_of("engine", engine, ENGINES) == "readable":
+    if not isinstance(engine, CompiledEngine) and one_of("engine", engine, ENGINES) == "readable":
         found = np.stack([_readable(network, twins, part) for part in each])
     else:
-        compiled = label_engine(network) if isinstance(engine, str) else engine
+        compiled = engine if isinstance(engine, CompiledEngine) else label_engine(network)
+        if (compiled.layout, compiled.output_steps) != (network.layout, network.output_steps):
+            raise InvalidArgument("engine", "one for networks of this shape", "one for another shape")
         same = np.repeat(network.parameters[np.newaxis], twins.parts, axis=0)
         upstream = twins.weights * np.prod([*twins.weights[..., each[0], :].shape])  # the loss is a mean
         batches = [(twins.x[:, part], upstream[..., part, :]) for part in each]
         with one_blas_thread():
             found = compiled.differentiate(same, batches).gradients
     return LabelGradient(-found / 2)
+
+
+def _checked(network: Network, twins: Twins) -> Network:
+    """Return the network in float64; raise unless it can read the twins."""
+    if not isinstance(network, Network):
+        raise InvalidArgument("network", "a Network", shown(network))
+    if not isinstance(twins, Twins):
+        raise InvalidArgument("twins", "Twins", shown(twins))
+    if network.dtype.kind == "c":
+        raise InvalidArgument("network", "one with real weights", repr(network))
+    if network.input_size != twins.x.shape[-1]:
+        raise InvalidArgument("network", f"one whose input_size is {twins.x.shape[-1]}", network.input_size)
+    return network.astype(np.float64)
 
 
 def _readable(network: Network, twins: Twins, part: slice) -> Flat:
@@ -137,18 +164,26 @@ def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") ->
 
     If the label is decided by the first steps, as in the task `recall`, the signal after step t is that of a
     sequence of t steps, so one forward pass gives it for all lengths.
+
+    Raises
+    ------
+    InvalidArgument
+        If the network does not fit the twins, has complex weights, or has more states than fit in the memory.
     """
-    network = network.astype(np.float64)
+    network = _checked(network, twins)
+    steps, sequences, _ = twins.x.shape
+    states = 8 * steps * sequences * network.hidden_size * len(network.cell.states)
+    demand_memory("twins", f"{sequences} sequences of {steps} steps", 3 * states)
     if one_of("engine", engine, ENGINES) == "readable":
-        states = unroll(network.cell, network.weights, twins.x).a
+        a = unroll(network.cell, network.weights, twins.x).a
     else:
-        states = _compiled_states(network, twins.x)
+        a = _compiled_states(network, twins.x)
     weights = twins.weights.reshape(-1, *twins.weights.shape[-2:])
-    count, steps = len(weights), len(states)
-    s = -sum(np.einsum("tbh,bo->tho", states[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
+    count = len(weights)
+    s = -sum(np.einsum("tbh,bo->tho", a[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
         2 * twins.parts
     )
-    return LabelSignal(s, _square(s.reshape(len(s), -1)[:, np.newaxis]) / twins.variance)
+    return LabelSignal(s, (s**2).sum(axis=(1, 2)) / (count * twins.variance))
 
 
 def _compiled_states(network: Network, x: Any) -> Any:
@@ -160,8 +195,3 @@ def _compiled_states(network: Network, x: Any) -> Any:
     flat = np.concatenate([matrix.ravel() for matrix in readout])
     with one_blas_thread():
         return engine.predict(flat[np.newaxis], [x])[0]
-
-
-def _square(values: Any) -> Any:
-    """The sum of squares over the last axis but one and the last, or of a vector."""
-    return (values**2).sum(axis=(-2, -1) if values.ndim > 1 else -1)

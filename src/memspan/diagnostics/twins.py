@@ -11,13 +11,15 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool
 
-from memspan.errors import InvalidArgument, generator, whole_number
+from memspan.errors import InvalidArgument, generator, shown, whole_number
 from memspan.shapes import Array
 from memspan.tasks import Task
 from memspan.tasks.base import Draws, Labels, Sequences
 
 PROBES = 8
-"""The sequences in which `Twins` first looks for the random numbers on which a label depends."""
+"""The number of sequences in which `Twins` first looks for the random numbers on which a label depends."""
+AT_ONCE = 2**14
+"""About how many random numbers `task.make` gets in one call of this search."""
 PURPOSE = "twins"
 """The purpose of a seed for twins: see `memspan.errors.generator`."""
 
@@ -82,9 +84,11 @@ class Twins:
         Raises
         ------
         InvalidArgument
-            If a number is too small, or `pairs` is not a multiple of `parts`.
+            If a number is too small, `pairs` is not a multiple of `parts`, or the memory does not suffice.
         """
-        length, parts = task.checked_length(length), whole_number("parts", parts)
+        if not isinstance(task, Task):
+            raise InvalidArgument("task", "a Task", shown(task))
+        length, parts = task.checked_length(length), whole_number("parts", parts, least=2)
         pairs = whole_number("pairs", pairs, least=parts)
         if pairs % parts:
             raise InvalidArgument("pairs", f"a multiple of the number of parts, {parts}", pairs)
@@ -92,11 +96,11 @@ class Twins:
         rng = generator("rng", rng, PURPOSE)
         draws, each = task.draws(length), pairs // parts
         u, other = (_stratified(rng, draws, parts, each) for _ in range(2))
-        same = _dependence(task, length, u[:, :PROBES], other[:, :PROBES])
-        exchangeable = bool((same == same[:, :1]).all())
-        depends = same[:, :1] if exchangeable else _dependence(task, length, u, other)
         first = task.make(u, length)
-        second = task.make(np.where(depends, 1 - u if exchangeable else other, u), length)
+        fixed = _fixed_dependence(task, length, u, other, first.y)
+        exchangeable = fixed is not None
+        depends = _dependence(task, length, u, other) if fixed is None else fixed
+        second = task.make(np.where(depends, _mirrored(u) if exchangeable else other, u), length)
         d, d_other = (_label_part(task, length, batch.y) for batch in (first, second))
         factor = 0.25
         if exchangeable and not _opposite(d, d_other):
@@ -122,15 +126,39 @@ def _stratified(rng: np.random.Generator, draws: int, parts: int, each: int) -> 
     return ((strata + rng.random(strata.shape)) / each).reshape(draws, -1)
 
 
+def _fixed_dependence(
+    task: Task, length: int, u: Draws, other: Draws, y: Labels
+) -> Bool[np.ndarray, "draws 1"] | None:
+    """Return on which random numbers the label depends, or None if these differ from sequence to sequence.
+
+    They are found in a few sequences. All sequences then have to keep their labels if everything else is redrawn.
+    """
+    few = u[:, :PROBES]
+    found = _dependence(
+        task, length, few, (few + 0.5) % 1
+    )  # moved by one half, every choice among classes changes
+    fixed = found[:, :1]
+    if (found != fixed).any():
+        return None
+    return fixed if _equal(task.make(np.where(fixed, u, other), length).y, y).all() else None
+
+
+def _mirrored(u: Draws) -> Draws:
+    """1 - u, but below 1."""
+    return np.minimum(1 - u, np.nextafter(1, 0))
+
+
 def _dependence(task: Task, length: int, u: Draws, other: Draws) -> Bool[np.ndarray, "draws batch"]:
     """Return for each random number of each sequence whether another value of it alone changes the label."""
     y = task.make(u, length).y
     found = np.empty(u.shape, bool)
-    for i in range(len(u)):
-        changed = u.copy()
-        changed[i] = other[i]
-        different = ~_equal(task.make(changed, length).y, y)
-        found[i] = different.reshape(-1, *different.shape[-2:]).any(axis=(0, 2))
+    for some in np.array_split(np.arange(len(u)), min(len(u), -(-u.size * len(u) // AT_ONCE))):
+        changed = np.repeat(u[:, np.newaxis], len(some), axis=1)  # [draws, some, batch]: in each, one is redrawn
+        changed[some, np.arange(len(some))] = other[some]
+        labels = task.make(changed.reshape(len(u), -1), length).y
+        labels = labels.reshape(*y.shape[:-2], len(some), *y.shape[-2:])
+        different = ~_equal(labels, y[..., np.newaxis, :, :])
+        found[some] = different.reshape(-1, *different.shape[-3:]).any(axis=(0, 3))
     return found
 
 

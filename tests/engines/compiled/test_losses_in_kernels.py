@@ -5,7 +5,9 @@ import pytest
 
 from memspan import InvalidArgument, Network
 from memspan.engines.compiled import CompiledEngine
-from memspan.losses import LOSSES, SoftmaxCrossEntropy
+from memspan.losses import LOSSES, MeanProduct, SoftmaxCrossEntropy
+
+EVERY = (*LOSSES.values(), MeanProduct)
 
 
 def labels_for(loss, shape, rng, mask):
@@ -19,7 +21,7 @@ def labels_for(loss, shape, rng, mask):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("loss", LOSSES.values())
+@pytest.mark.parametrize("loss", EVERY)
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("output_steps", [None, 1, 4, 12])
 @pytest.mark.parametrize("outputs", [2, 4])
@@ -46,13 +48,13 @@ def test_all_losses_share_a_kernel():
     network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
     kernels = {
         id(CompiledEngine(network.layout, network.dtype, loss(masked=mask))._kernel)
-        for loss in LOSSES.values()
+        for loss in EVERY
         for mask in (False, True)
     }
     assert len(kernels) == 1
 
 
-@pytest.mark.parametrize("loss", LOSSES.values())
+@pytest.mark.parametrize("loss", EVERY)
 def test_the_labels_of_the_first_batch_are_looked_at(loss):
     network = Network("rnn", 1, 4, 2, dtype="float32", rng=0)
     engine = CompiledEngine(network.layout, network.dtype, loss(masked=True))
