@@ -33,8 +33,9 @@ class Twins:
 
     - if the label depends on the same random numbers in every sequence, both twins have the same distribution, and
       the estimate is the mean of ½ (d - d') (h - h');
-    - if d' = -d as well, for twins whose random numbers are mirrored (u' = 1 - u), it is the mean of
-      ¼ (d - d') (h - h'), whose variance is least: the label is an odd function, as in the task `recall`;
+    - if d' = -d for twins whose random numbers are mirrored (u' = 1 - u), it is the mean of ¼ (d - d') (h - h'),
+      whose variance is least: the label is an odd function, as in the task `recall`. Random numbers that decide
+      where the others stand, as the markers of `adding` do, are the same in both twins: given them, d has mean 0;
     - otherwise it is the mean of d (h - h').
 
     So in each case it is the sum of `weights` times h over all sequences.
@@ -98,15 +99,17 @@ class Twins:
         u, other = (_stratified(rng, draws, parts, each) for _ in range(2))
         first = task.make(u, length)
         fixed = _fixed_dependence(task, length, u, other, first.y)
-        exchangeable = fixed is not None
         depends = _dependence(task, length, u, other) if fixed is None else fixed
-        second = task.make(np.where(depends, _mirrored(u) if exchangeable else other, u), length)
-        d, d_other = (_label_part(task, length, batch.y) for batch in (first, second))
-        factor = 0.25
-        if exchangeable and not _opposite(d, d_other):
+        d = _label_part(task, length, first.y)
+        mirrored = np.where(_values(depends), _mirrored(u), u)
+        second = task.make(mirrored, length)
+        if _opposite(d, _label_part(task, length, second.y)) and (
+            fixed is not None or (_dependence(task, length, mirrored, other) == depends).all()
+        ):
+            share = d / 2  # ¼ (d - d')
+        else:
             second = task.make(np.where(depends, other, u), length)
-            d_other, factor = _label_part(task, length, second.y), 0.5
-        share = factor * (d - d_other) if exchangeable else d
+            share = d if fixed is None else (d - _label_part(task, length, second.y)) / 2
         weights = _paired(share, -share, parts) / each
         variance = float((d**2).sum() / (4 * pairs))
         return cls(_paired(first.x, second.x, parts), weights, _paired(first.y, second.y, parts), parts, variance)
@@ -141,6 +144,16 @@ def _fixed_dependence(
     if (found != fixed).any():
         return None
     return fixed if _equal(task.make(np.where(fixed, u, other), length).y, y).all() else None
+
+
+def _values(depends: Bool[np.ndarray, "draws batch"]) -> Bool[np.ndarray, "draws batch"]:
+    """Leave out the random numbers on which most labels depend, if others depend on the sequence.
+
+    These decide on which of the others the label depends, as the positions of the markers in `adding` do. (Not all
+    labels depend on them: another number may give the same position.)
+    """
+    most = depends.mean(axis=1, keepdims=True) > 0.5
+    return depends if (depends == most).all() else depends & ~most
 
 
 def _mirrored(u: Draws) -> Draws:
