@@ -99,7 +99,7 @@ def overhead(length: int) -> list[Finding]:
         seconds["batch"].append(median_seconds(lambda: next(batches), 0.1))
         seconds["pass"].append(median_seconds(lambda: engine.differentiate(parameters, [batch]), 0.1))
         seconds["kernel"].append(
-            median_seconds(lambda: work.run(engine._kernel, parameters, *found[1::-1], found.norms, 3), 0.1)
+            median_seconds(lambda: work.run(engine._kernel, parameters, *found[1::-1], work.whole), 0.1)
         )
     micro = {name: 1e6 * np.array(values) for name, values in seconds.items()}
     what = f"rnn T={length} B=64 H=32"

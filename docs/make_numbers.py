@@ -19,7 +19,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measured import measured, reproduced
 
 DOCS = Path(__file__).parent
-NAMES = "adam", "architecture", "diagnostics", "first-study", "gradient-check", "reproductions", "span", "studies"
+NAMES = (
+    "adam",
+    "architecture",
+    "diagnostics",
+    "first-study",
+    "gradient-check",
+    "reproductions",
+    "span",
+    "studies",
+    "why",
+)
 PAGES = [
     DOCS.parent / "README.md",
     *(DOCS / f"{name}.md" for name in NAMES),

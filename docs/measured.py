@@ -333,6 +333,43 @@ def exponents() -> Iterator[tuple[str, str]]:
     yield "coverage.table", found["table"]
 
 
+def plateau() -> Iterator[tuple[str, str]]:
+    """Yield the lengths at which half of the networks leave the plateau: measured, predicted, and by the law."""
+    found = result("plateau")
+    settings = found["settings"]
+    budgets = [span["budget"] for span in settings[0]["spans"]]
+    head = f"| setting | {' | '.join(f'{budget} updates' for budget in budgets)} |\n|---|" + "---:|" * len(budgets)
+
+    def text(span: dict[str, Any]) -> str:
+        measured, predicted = (f"{n:.1f}" if n else "-" for n in (span["measured"], span["predicted"]))
+        return f"{measured} / {predicted}"
+
+    yield "table", table(head, [[one["name"], *map(text, one["spans"])] for one in settings])
+    rules = [[r["what"], f"{r['value']:.2f}", f"{r['sign']} {r['limit']:g}", _kept(r)] for r in found["rules"]]
+    yield "rules.table", table("| rule | measured | limit | |\n|---|---:|---:|---|", rules)
+    tanh = [one for one in settings if one["group"] == "tanh"]
+    yield "worst-tanh", f"{min(span['ratio'] for one in tanh for span in one['spans']):.2f}"
+    calm = [one for one in tanh if "variance 0.8" not in one["name"]]
+    yield "calm-tanh", f"{100 * (max(map(_off, _spans(calm, 'predicted'))) - 1):.0f}"
+    yield "law-tanh", f"{100 * (max(map(_off, _spans(calm, 'law'))) - 1):.0f}"
+    gates = [one for one in settings if one["group"] == "gates"]
+    yield "gates", f"{100 * (max(map(_off, _spans(gates, 'predicted'))) - 1):.0f}"
+    yield "law-gates", f"{max(_spans(gates, 'law')):.2f}"
+
+
+def _spans(settings: list[dict[str, Any]], kind: str) -> list[float]:
+    """The ratios of the lengths of a kind to the measured ones."""
+    return [span[kind] / span["measured"] for one in settings for span in one["spans"]]
+
+
+def _off(ratio: float) -> float:
+    return max(ratio, 1 / ratio)
+
+
+def _kept(rule: dict[str, Any]) -> str:
+    return "kept" if rule["kept"] else "**broken**"
+
+
 ADAM = {
     "lr": "lr",
     "batch": "B",
@@ -495,8 +532,32 @@ def _thrown(found: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     yield "true.spread", f"{median(abs(b - a - median(d - c for c, d in pairs)) for a, b in pairs):.0f}"
 
 
+def flow_cost() -> Iterator[tuple[str, str]]:
+    """Yield what recording the gradient costs, in per cent of training, and a measurement in updates."""
+    found = result("flow_cost")
+    rows = found["rows"]
+    head = "| cell | T, B, H | an update, ms | recording, % | `GradientFlow`, updates | `Attribution`, updates |"
+    cells = [
+        [
+            row["cell"],
+            f"{row['length']}, {row['batch']}, {row['hidden']}",
+            f"{row['update_ms']:.3g}",
+            "{extra:.1f} ({low:.1f} to {high:.1f})".format(**{k: 100 * row[k] for k in ("extra", "low", "high")}),
+            f"{row['updates']['GradientFlow']:.0f}",
+            f"{row['updates']['Attribution']:.0f}",
+        ]
+        for row in rows
+    ]
+    yield "table", table(f"{head}\n|---|---|---:|---:|---:|---:|", cells)
+    extra = [100 * row["extra"] for row in rows]
+    yield "least", f"{min(extra):.1f}"
+    yield "most", f"{max(extra):.1f}"
+    yield "rounds", str(found["rounds"])
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "adam": adam,
+    "plateau": plateau,
     "first-study": first_study,
     "span": span,
     "studies": studies,
@@ -504,6 +565,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "kills": kills,
     "reproductions": reproductions,
     "engine": engine,
+    "flow-cost": flow_cost,
     "in-torch": in_torch,
     "activations": activations,
     "compiling": compiling,

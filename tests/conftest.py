@@ -13,7 +13,8 @@ from processes import without_compiling
 
 from memspan import Store
 from memspan.cli import main
-from memspan.study.trial import Flow, Trial
+from memspan.diagnostics import FlowSpread
+from memspan.study.trial import Flow, FlowSpreads, Trial
 
 settings.register_profile("memspan", derandomize=True, deadline=None)
 settings.load_profile("memspan")
@@ -79,6 +80,8 @@ def make_trial():
             return Trial(**identity, outcome=outcome, **({"reason": "MemoryError: no room"} | fields))
         norms = scale * 10.0 ** np.arange(1 - length, 1)
         flow = Flow(d_a=list(norms), d_R=[0.0, *(2 * norms[1:])], d_W=list(3 * norms))
+        samples = norms[:, np.newaxis] * [0.0, 0.25, 0.5, 1.0]
+        spread = FlowSpread.of(samples, np.float32)
         ran = {
             "updates": 4,
             "accuracy": 0.95 if outcome == "solved" else 0.1,
@@ -89,6 +92,7 @@ def make_trial():
             "start": flow,
             "end": flow,
             "flow_map": [list(norms)] * 4 if repetition == 0 else [],
+            "flow_spread": FlowSpreads.of([spread] * 4) if repetition == 0 else None,
         }
         return Trial(**identity, outcome=outcome, **(ran | fields))
 

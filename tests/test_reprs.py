@@ -10,6 +10,7 @@ from memspan import (
     LSTM,
     TASKS,
     Adam,
+    Attribution,
     Batches,
     Chain,
     ClipByNorm,
@@ -33,7 +34,17 @@ OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 THINGS = [
-    *(NETWORK, NETWORK.trace, GRADS, GradientFlow.of(GRADS), BATCHES, OPTIMIZER, LEARNER),
+    *(Attribution.of(GRADS), Attribution.of(GRADS).R),
+    *(
+        NETWORK,
+        NETWORK.trace,
+        GRADS,
+        GradientFlow.of(GRADS),
+        GradientFlow.of(GRADS).spread,
+        BATCHES,
+        OPTIMIZER,
+        LEARNER,
+    ),
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
     *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
     *recurrent_spectra(NETWORK).values(),

@@ -107,6 +107,7 @@ CALLS = {
     "Learner": ({"optim": 3}, "Unknown argument 'optim' of Learner. Did you mean 'optimizer'?"),
     "Ensemble": ({"networks": 3}, "Unknown argument 'networks' of Ensemble. Did you mean 'models'?"),
     "run_study": ({"jobs": 3}, "Unknown argument 'jobs' of run_study. Did you mean 'workers'?"),
+    "plot_attribution": ({"axes": 3}, "Unknown argument 'axes' of plot_attribution. Did you mean 'ax'?"),
     "plot_flow": ({"axes": 3}, "Unknown argument 'axes' of plot_flow. Did you mean 'ax'?"),
     "lstm": ({"bias": 3}, "Unknown argument 'bias' of lstm. Did you mean 'forget_bias'?"),
     "Study": ({"lr": 3}, "Unknown field 'lr'. Did you mean 'learning_rate'?"),

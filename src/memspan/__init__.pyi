@@ -5,6 +5,7 @@ from .cells import Cell as Cell
 from .cells import cornn as cornn
 from .cells import leaky as leaky
 from .cells import lstm as lstm
+from .diagnostics import Attribution as Attribution
 from .diagnostics import GradientFlow as GradientFlow
 from .diagnostics import Jacobians as Jacobians
 from .diagnostics import LabelGradient as LabelGradient
@@ -28,6 +29,7 @@ from .execution import compare as compare
 from .execution import find_span as find_span
 from .execution import run_search as run_search
 from .execution import run_study as run_study
+from .figures import plot_attribution as plot_attribution
 from .figures import plot_flow as plot_flow
 from .gradcheck import GradientReport as GradientReport
 from .gradcheck import StepSweep as StepSweep

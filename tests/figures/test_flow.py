@@ -114,7 +114,21 @@ def test_a_flow_is_drawn_against_its_lag(flows):
     (line,) = lines_of(ax)
     np.testing.assert_array_equal(line.get_xdata(), [5, 4, 3, 2, 1, 0])
     np.testing.assert_array_equal(line.get_ydata(), flows["rnn"].d_a)
-    assert (ax.get_yscale(), ax.get_ylabel(), ax.get_legend()) == ("log", "‖dL/da[t]‖", None)
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("log", "‖dL/da[t]‖")
+
+
+def test_a_band_shows_the_quantiles_of_a_single_flow(flows):
+    network = RNN(1, 4, 1, rng=0)
+    x = np.random.default_rng(0).normal(size=(6, 30, 1))
+    flow = GradientFlow.of(network.backward(np.ones_like(network.forward(x))))
+    ax = plot_flow(flow)
+    assert words(ax.get_legend()) == ["10 to 90 % of the samples"]
+    (band,) = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert {heights.min(), heights.max()} == {flow.spread.quantiles[0].min(), flow.spread.quantiles[2].max()}
+    _, other = plt.subplots()
+    assert not plot_flow(flow, quantity="d_W", ax=other).collections
+    assert not plot_flow(flows, ax=other).collections
 
 
 def test_several_flows_are_drawn_in_the_axes_that_are_given(flows):

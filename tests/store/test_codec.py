@@ -27,6 +27,22 @@ def test_flows_and_maps_come_back(make_trial):
     assert {name: getattr(trial, name) for name in found} == found
     assert found["start"].d_a == trial.start.d_a
     assert len(found["flow_map"]) == 4
+    assert len(found["flow_spread"].q50) == len(found["flow_spread"].zero) == 4
+    assert found["flow_spread"].underflow == []
+
+
+def test_a_trial_without_a_spread_has_none(make_trial):
+    """As in stores of older versions."""
+    assert unpack(pack(make_trial(5, 0).model_copy(update={"flow_spread": None})))["flow_spread"] is None
+    assert unpack(pack(make_trial(5, 1)))["flow_spread"] is None
+
+
+def test_a_spread_that_would_make_a_blob_too_large_is_left_out(make_trial, monkeypatch):
+    trial = make_trial(200, 0)
+    monkeypatch.setattr("memspan.store.codec.LARGEST", 20_000)
+    found = unpack(pack(trial))
+    assert found["flow_spread"] is None
+    assert (found["flow_map"], found["start"]) == (trial.flow_map, trial.start)
 
 
 @given(numbers)
@@ -42,7 +58,8 @@ def test_six_digits_are_kept_and_half_of_the_bits(values):
 
 def test_a_blob_takes_half_of_what_the_numbers_take(make_trial):
     curve = rounded(np.random.default_rng(0).lognormal(size=150))
-    trial = make_trial(5, 0).model_copy(update={"curve": curve, "flow_map": [], "start": None, "end": None})
+    without = {"flow_map": [], "flow_spread": None, "start": None, "end": None}
+    trial = make_trial(5, 0).model_copy(update={"curve": curve, **without})
     assert len(pack(trial)) < 0.55 * 8 * 150 + 200
 
 

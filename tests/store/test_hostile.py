@@ -77,6 +77,13 @@ HARMFUL = {
     "whole numbers": ("curves", "data", blob(curve=np.zeros(2, np.int64))),
     "no metadata": ("curves", "data", zlib.compress(save({"curve": np.zeros(2)}))),
     "half a flow": ("curves", "data", blob(**{"start.d_a": np.zeros(2)})),
+    "half a spread": ("curves", "data", blob(**{"flow_map": np.ones((2, 3)), "flow_spread.q10": np.ones((2, 3))})),
+    "a spread of no map": ("curves", "data", blob(**{f"flow_spread.q{q}": np.ones((2, 3)) for q in (10, 50, 90)})),
+    "a spread of another shape": (
+        "curves",
+        "data",
+        blob(flow_map=np.ones((2, 3)), **{f"flow_spread.q{q}": np.ones((2, 4)) for q in (10, 50, 90)}),
+    ),
     "a text": ("curves", "data", "text"),
     "every": (
         "curves",

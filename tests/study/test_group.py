@@ -20,6 +20,7 @@ from memspan import (
     Study,
     get_task,
 )
+from memspan.engines.compiled.processor import X86
 from memspan.study import group as module
 from memspan.study.configuration import Configuration
 from memspan.study.group import Stopped, prepared, run_group, run_trial
@@ -158,6 +159,32 @@ def test_the_map_shows_the_gradient_of_each_update_that_it_has():
     shorter = run_trial(SMALL.with_(updates=3), 5, 0)
     assert shorter.flow_map == trial.flow_map[:3]
     assert trial.flow_map[3] != trial.flow_map[2]
+
+
+def test_the_spread_belongs_to_the_map():
+    """Before the first update it is that of the untrained network on the first batch, to three digits."""
+    trial = run_trial(SMALL.with_(updates=7), 5, 0)
+    untrained = SMALL.make_network(5, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[0])
+    batch = next(Batches(Recall(), 5, 6, np.random.SeedSequence(0, spawn_key=(5, 0)).spawn(3)[1], "float32"))
+    spread = flow_of(untrained, batch).spread
+    maps = trial.flow_spread
+    for name, expected in zip(("q10", "q50", "q90"), spread.quantiles, strict=True):
+        found = np.array(getattr(maps, name))
+        assert found.shape == np.shape(trial.flow_map) == (7, 5)
+        np.testing.assert_allclose(found[0], expected, rtol=2e-3)
+    assert (maps.zero, maps.underflow, maps.not_finite) == ([], [], [])
+    assert run_trial(SMALL.with_(updates=7), 5, 1).flow_spread is None
+
+
+def test_a_gradient_that_vanishes_within_the_sequence_is_zero_for_all_samples_there():
+    """In the compiled engine, on x86 processors, underflow is 0."""
+    trial = run_trial(SMALL.with_(updates=2, recurrent_gain=1e-3), 40, 0)
+    lost = np.array(trial.flow_map) == 0
+    zero = np.array(trial.flow_spread.zero) + (np.array(trial.flow_spread.underflow) if not X86 else 0)
+    assert lost[:, 0].all()
+    assert not lost[:, -1].any()
+    np.testing.assert_array_equal(zero[lost], 1)
+    assert (zero[~lost] < 1).all()
 
 
 def test_the_map_has_a_row_every_so_many_updates_of_the_first_repetition():

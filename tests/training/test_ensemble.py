@@ -95,6 +95,33 @@ def test_a_network_is_bit_identical_alone_and_in_any_company(optimizer, engine):
     assert member.history.evaluated_at == [10, 20, 30, 35, 40, 50, 60, 70]
 
 
+def test_each_network_has_its_interval_of_measurements(engine):
+    """Those that are measured train as if they were not, and the others are not measured."""
+    some, none = ensemble_of(range(3), engine=engine), ensemble_of(range(3), engine=engine)
+    some.fit(10, flow_every=[0, 4, 3], **TINY)
+    none.fit(10, **TINY)
+    assert [len(member.flows) for member in some.members] == [0, 3, 4]
+    for one, other in zip(some.members, none.members, strict=True):
+        np.testing.assert_array_equal(one.model.parameters, other.model.parameters)
+        assert len(one.spreads) == len(one.flows)
+    for member in some.members:
+        for flow, spread in zip(member.flows, member.spreads, strict=True):
+            assert spread.quantiles.shape == (3, 3)
+            assert (spread.quantiles[0] <= flow).all()
+            assert (np.diff(spread.quantiles, axis=0) >= 0).all()
+
+
+def test_intervals_must_be_one_for_each_network(engine):
+    ensemble = ensemble_of(range(3), engine=engine)
+    for wrong in ([1, 2], [1, 2, 3, 4], []):
+        with pytest.raises(
+            InvalidArgument, match="flow_every must be a whole number, or one for each of 3 networks"
+        ):
+            ensemble.fit(10, flow_every=wrong, **TINY)
+    with pytest.raises(InvalidArgument, match="flow_every must be a whole number of at least 0"):
+        ensemble.fit(10, flow_every=[1, 2, -1], **TINY)
+
+
 def test_a_learner_is_an_ensemble_of_one(engine):
     ensemble = ensemble_of([0, 1], engine=engine)
     learner = Learner(RNN(1, 6, 1, rng=1), MSELoss(), stream(1), OPTIMIZERS["adam"], engine=engine)

@@ -289,8 +289,11 @@ def test_flows_are_measured_every_so_many_updates(engine):
     learner.fit(4, flow_every=3, **TINY)
     learner.fit(4, flow_every=3, **TINY)  # before updates 1, 4 and 7
     expected = []
-    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.grads).d_a), **TINY)
-    np.testing.assert_allclose(learner.flows, expected[::3], rtol=1e-9)
+    twin.fit(8, observe=lambda twin: expected.append(GradientFlow.of(twin.model.grads)), **TINY)
+    np.testing.assert_allclose(learner.flows, [flow.d_a for flow in expected[::3]], rtol=1e-9)
+    for spread, flow in zip(learner.spreads, expected[::3], strict=True):
+        np.testing.assert_allclose(spread.quantiles, flow.spread.quantiles, rtol=1e-9)
+        assert not any(share.any() for share in (spread.zero, spread.underflow, spread.not_finite))
     learner.fit(5, **TINY)
     assert len(learner.flows) == 3
     np.testing.assert_array_equal(learner.last_batch.x, [*islice(Batches(Recall(), 3, 8, rng=1), 13)][-1].x)

@@ -10,7 +10,17 @@ from memspan.shapes import Array, Outputs
 
 
 class Differentiated(NamedTuple):
-    """The result of a pass: `losses [M]` in float64, `gradients [M, P]`, and for `norms=True` ‖dL/da‖ `[M, T]`."""
+    """The result of a pass.
+
+    Attributes
+    ----------
+    losses : array [M]
+        In float64.
+    gradients : array [M, P]
+    norms : array [N, T, B]
+        ‖dL/da[t]‖ of every sample in float64, for the N networks for which it was measured. A list of N arrays if
+        the batches have different shapes.
+    """
 
     losses: Float[np.ndarray, "models"]
     gradients: Inexact[np.ndarray, "models parameters"]
@@ -25,7 +35,7 @@ class Engine(Protocol):
         parameters: Inexact[np.ndarray, "models parameters"],
         batches: Sequence[tuple[Array, Array]],
         *,
-        norms: bool = False,
+        norms: Sequence[int] = (),
     ) -> Differentiated:
         """Return the loss of each network on its batch, and its gradient.
 
@@ -34,8 +44,8 @@ class Engine(Protocol):
         parameters : array [M, P]
             The weights of each network.
         batches : M pairs of x [T, B, F] and y [B, O] or [K, B, O]
-        norms : bool
-            Whether to measure Σ_b ‖dL/da[t]‖ at every time step as well.
+        norms : sequence of int
+            The networks, as rows of `parameters`, for which ‖dL/da[t]‖ is measured as well.
         """
 
     def predict(

@@ -15,12 +15,14 @@ from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, MemspanError
 from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
+from memspan.study.group import CURVE_POINTS
 from memspan.tasks import get_task
 
 SHARE = 0.8
 """The share of the free memory that a study may use."""
 NUMBER = 32  # bytes of a float in a list
 ALLOCATED = 1.05  # measured: bytes that the allocator holds for each byte in use
+MAPS = 4  # of the gradient, one row for each measured update: its norm and the quantiles of its norms
 COPIES = 12  # arrays of the weights' size: weights, gradients, the optimiser's state, temporaries of a step
 
 
@@ -101,6 +103,7 @@ class _Training:
         training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
         training += 2 * members * self.batch(one.batch)
         kept = COPIES * members * self.layout.size * size + 3 * NUMBER * members * self.updates
+        kept += MAPS * NUMBER * min(self.updates, CURVE_POINTS) * self.T
         elsewhere = (other.passing(held_out, backward=False) + other.evaluating() for other in self.others)
         most = max(self.measuring(), self.evaluating(), self.drawing(one.batch), *elsewhere)
         return int(ALLOCATED * (kept + training + most))

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from memspan.diagnostics import GradientFlow
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.configurations import COLOURS
@@ -137,7 +139,8 @@ def plot_flow(
 ) -> "Axes":
     """Plot the norm of the gradient at each time step against the lag, the number of steps to the sequence's end.
 
-    The vertical axis is logarithmic. Norms that are exactly 0 are marked at the lower edge, and norms that are not
+    The vertical axis is logarithmic. A band behind `d_a` of a single flow shows the 10 to 90 % quantiles over the
+    samples of the batch. Norms that are exactly 0 are marked at the lower edge, and norms that are not
     finite at the upper edge.
 
     Parameters
@@ -181,11 +184,21 @@ def plot_flow(
     norms = [getattr(one, quantity) for one in flows.values()]
     for choice, line in zip(choices, norms, strict=True):
         draw_line(ax, line, **look_of(choice, choices))
+    bands = [_band(ax, one, COLOURS[0]) for one in flows.values() if quantity == "d_a" and len(flows) == 1]
     ax.set(yscale="log", xlabel=LAG, ylabel=label)
     ax.locator_params(axis="x", integer=True)
     tidy(ax)
-    handles = [*keys_of(choices, ("",)), *marks_of(norms)]
+    handles = [*keys_of(choices, ("",)), *bands, *marks_of(norms)]
     if handles:
         ax.legend(handles=handles, frameon=False, fontsize="small")
     ink_of_user(ax)
     return ax
+
+
+def _band(ax: "Axes", flow: GradientFlow, colour: str) -> Any:
+    """Draw the 10 to 90 % quantiles over the samples, where they are positive; return the legend's entry."""
+    low, _, high = flow.spread.quantiles
+    lags = len(low) - 1 - np.arange(len(low))
+    shown = (low > 0) & np.isfinite(high)
+    label = "10 to 90 % of the samples"
+    return ax.fill_between(lags, low, high, where=shown, color=colour, alpha=0.2, linewidth=0, label=label)

@@ -15,7 +15,7 @@ from memspan.network import Network
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
-from memspan.study.trial import ENGINE, Flow, Test, Trial, rounded
+from memspan.study.trial import ENGINE, Flow, FlowSpreads, Test, Trial, rounded
 from memspan.tasks import Batch, Batches
 from memspan.training.ensemble import Ensemble
 from memspan.training.history import Outcome
@@ -150,7 +150,7 @@ def _train(
         final_batches=configuration.final_batches,
         progress=False,
         observe=watch,
-        flow_every=_curve_every(configuration) if 0 in members else 0,
+        flow_every=[0 if repetition else _curve_every(configuration) for repetition in members],
     )
     if any(result.outcome is Outcome.INTERRUPTED for result in results):
         raise KeyboardInterrupt
@@ -209,8 +209,9 @@ def _result(
         "curve_every": every,
         "start": start,
         "end": start if last is None else flow_of(member.model, ensemble.loss, last),
-        "flow_map": [rounded(flow) for flow in member.flows] if repetition == 0 else [],
+        "flow_map": [rounded(flow) for flow in member.flows],
         "flow_every": every,
+        "flow_spread": FlowSpreads.of(member.spreads),
     }
 
 

@@ -1,20 +1,23 @@
 """The trial: the result of training one network, as a record."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from memspan._version import __version__
-from memspan.diagnostics import GradientFlow
+from memspan.diagnostics import FlowSpread, GradientFlow
+from memspan.diagnostics.flow import PERCENTS
 from memspan.errors import shown
 from memspan.shapes import Array
 from memspan.study.study import Key
 from memspan.training.history import Outcome
 
 DIGITS = 20  # binary digits kept of a number in a curve, about six decimal digits
+SPREAD_DIGITS = 10  # of a quantile, about three decimal digits
+SHARES = ("zero", "underflow", "not_finite")
 ENGINE = "compiled"
 VERSION = 2
 """The version of the rules by which a trial ends and is judged.
@@ -43,6 +46,42 @@ class Flow(_Record):
     def of(cls, flow: GradientFlow) -> Self:
         """Return a `GradientFlow` as lists, rounded to about six digits."""
         return cls(d_a=rounded(flow.d_a), d_R=rounded(flow.d_R), d_W=rounded(flow.d_W))
+
+
+class FlowSpreads(_Record):
+    """A `FlowSpread` for each row of a `flow_map`: maps with one row for each measured update.
+
+    Attributes
+    ----------
+    q10, q50, q90 : list of list of float
+        The quantiles over the batch of the norm of dL/da[t], to about three digits.
+    zero, underflow, not_finite : list of list of float
+        The shares of samples with such a gradient; empty if all are 0.
+    """
+
+    q10: list[list[float]]
+    q50: list[list[float]]
+    q90: list[list[float]]
+    zero: list[list[float]] = []
+    underflow: list[list[float]] = []
+    not_finite: list[list[float]] = []
+
+    def __repr__(self) -> str:
+        return f"<FlowSpreads of {len(self.q50)} updates>"
+
+    __str__ = __repr__
+
+    @classmethod
+    def of(cls, spreads: Sequence[FlowSpread]) -> Self | None:
+        """Return the maps of some updates; None without any."""
+        if not spreads:
+            return None
+        q10, q50, q90 = (
+            [rounded(spread.quantiles[k], SPREAD_DIGITS) for spread in spreads] for k in range(len(PERCENTS))
+        )
+        shares = {name: np.array([getattr(spread, name) for spread in spreads]) for name in SHARES}
+        maps = {name: [rounded(row) for row in share] for name, share in shares.items() if share.any()}
+        return cls(q10=q10, q50=q50, q90=q90, **maps)
 
 
 class Test(_Record):
@@ -96,6 +135,9 @@ class Trial(_Record):
         The gradient at every time step: for the first batch before training, and for the last batch after it.
     flow_map : list of list of float
         For repetition 0: ‖dL/da[t]‖ at every time step, one row every `flow_every` updates, from the first update.
+    flow_spread : FlowSpreads or None
+        For repetition 0: how these norms are spread over the batch. None in trials that were trained before
+        memspan measured it.
     weights : bytes or None
         The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions.
     """
@@ -125,6 +167,7 @@ class Trial(_Record):
     end: Flow | None = None
     flow_map: list[list[float]] = []
     flow_every: int = 1
+    flow_spread: FlowSpreads | None = None
     weights: bytes | None = Field(None, repr=False, exclude=True)
 
     def __repr__(self) -> str:
@@ -155,8 +198,8 @@ ACCIDENTAL = frozenset({"seconds", "cpu_seconds", "worker", "attempts"})
 """The fields of a trial that differ from one run to the next. All others are a function of the key."""
 
 
-def rounded(values: Array) -> list[float]:
-    """Round each value to about six digits, which is enough for a plot and compresses well."""
+def rounded(values: Array, digits: int = DIGITS) -> list[float]:
+    """Round each value, by default to about six digits, which is enough for a plot and compresses well."""
     mantissa, exponent = np.frexp(np.asarray(values, np.float64))
-    kept: list[float] = np.ldexp(np.trunc(mantissa * 2**DIGITS) / 2**DIGITS, exponent).tolist()
+    kept: list[float] = np.ldexp(np.trunc(mantissa * 2**digits) / 2**digits, exponent).tolist()
     return kept

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Inexact
 
-from memspan.diagnostics import GradientFlow
+from memspan.diagnostics.flow import norms_of
 from memspan.engines.base import Differentiated
 from memspan.engines.compiled import CompiledEngine
 from memspan.errors import one_of
@@ -48,17 +48,17 @@ class ReadableEngine:
         parameters: Inexact[np.ndarray, "models parameters"],
         batches: Sequence[tuple[Array, Array]],
         *,
-        norms: bool = False,
+        norms: Sequence[int] = (),
     ) -> Differentiated:
         """See `Engine`."""
-        losses, gradients, flows = np.empty(len(parameters)), np.empty_like(parameters), []
+        losses, gradients, measured = np.empty(len(parameters)), np.empty_like(parameters), {}
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
             losses[k] = value_of(self.loss, network.forward(x), y)
             grads = network.backpropagate(self.loss.backward())
             gradients[k] = grads.total()
-            if norms:
-                flows.append(GradientFlow.of(grads).d_a)
-        return Differentiated(losses, gradients, flows)
+            if k in norms:
+                measured[k] = norms_of(grads.d_a)
+        return Differentiated(losses, gradients, [measured[k] for k in norms])
 
     def predict(
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
@@ -92,19 +92,19 @@ class AnyShapes:
         parameters: Inexact[np.ndarray, "models parameters"],
         batches: Sequence[tuple[Array, Array]],
         *,
-        norms: bool = False,
+        norms: Sequence[int] = (),
     ) -> Differentiated:
         """See `Engine`."""
         batches = [(self._inputs(x), y) for x, y in batches]
         if len({(x.shape, y.shape) for x, y in batches}) == 1:
             return self.engine.differentiate(parameters, batches, norms=norms)
         alone = [
-            self.engine.differentiate(parameters[k : k + 1], [batch], norms=norms)
+            self.engine.differentiate(parameters[k : k + 1], [batch], norms=[0] if k in norms else [])
             for k, batch in enumerate(batches)
         ]
         losses = np.concatenate([found.losses for found in alone])
         gradients = np.concatenate([found.gradients for found in alone])
-        return Differentiated(losses, gradients, [found.norms[0] for found in alone])
+        return Differentiated(losses, gradients, [alone[k].norms[0] for k in norms])
 
     def predict(
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]

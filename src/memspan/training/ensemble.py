@@ -1,6 +1,5 @@
 """Training of many networks side by side."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from jaxtyping import Inexact
 
 from memspan.engines.base import Engine
 from memspan.engines.compiled import MEMORY
-from memspan.errors import InvalidArgument, real_number, truth, whole_number
+from memspan.errors import InvalidArgument, real_number, shown, truth, whole_number
 from memspan.losses import Loss, check_loss, value_of
 from memspan.network import Network
 from memspan.runtime.blas import one_blas_thread
@@ -122,14 +121,16 @@ class Ensemble:
         stop_when_solved: bool = True,
         progress: bool | str = True,
         observe: Callable[[], object] | None = None,
-        flow_every: int = 0,
+        flow_every: int | Sequence[int] = 0,
     ) -> list[FitResult]:
         """Train each network for `updates` more updates, or until it has solved the task.
 
         Parameters
         ----------
-        updates, evaluate_every, evaluation_batches, final_batches, stop_when_solved, progress, flow_every
+        updates, evaluate_every, evaluation_batches, final_batches, stop_when_solved, progress
             As in `Learner.fit`. Each network is scored on its own held-out batches.
+        flow_every : int, or sequence of int
+            As in `Learner.fit`; the same for all networks, or one for each. The members then have the results.
         observe : callable, optional
             Called without arguments after every update. Training ends when it returns True.
 
@@ -141,14 +142,14 @@ class Ensemble:
         updates, every = whole_number("updates", updates), whole_number("evaluate_every", evaluate_every)
         few = whole_number("evaluation_batches", evaluation_batches)
         many = whole_number("final_batches", final_batches)
-        flow_every = whole_number("flow_every", flow_every, least=0)
+        intervals = self._intervals(flow_every)
         stop_when_solved = truth("stop_when_solved", stop_when_solved)
         kind = kind_of(progress)
         if observe is not None and not callable(observe):
             raise InvalidArgument("observe", "a function without arguments", repr(observe))
         done = self.members[0].updates
-        for member in self.members:
-            member.result = None
+        for member, interval in zip(self.members, intervals, strict=True):
+            member.result, member.flow_every = None, interval
         with (
             noted_interrupts(raised_from=2) as interrupted,
             show_progress(done + updates, "training", "updates", kind=kind, done=done) as report,
@@ -156,7 +157,7 @@ class Ensemble:
             Stack(self.members) as stack,
         ):
             for step in range(1, updates + 1):
-                self._step(stack, flow_every)
+                self._step(stack)
                 ended = False
                 if stack.members:
                     if observe is not None:
@@ -197,19 +198,28 @@ class Ensemble:
         """Return the engine for these networks."""
         return self._compiled or ReadableEngine([member.model for member in members], self.loss)
 
-    def _step(self, stack: Stack, flow_every: int) -> None:
+    def _intervals(self, flow_every: int | Sequence[int]) -> list[int]:
+        """Return the interval of the measurements of each network."""
+        M = len(self.members)
+        each = flow_every if isinstance(flow_every, list | tuple) else [flow_every] * M
+        if len(each) != M:
+            rule = f"a whole number, or one for each of {M} networks"
+            raise InvalidArgument("flow_every", rule, shown(flow_every))
+        return [whole_number("flow_every", interval, least=0) for interval in each]
+
+    def _step(self, stack: Stack) -> None:
         """Draw batches and update every network, or end with the outcome that prevents the update.
 
         If Ctrl-C or an error prevents the update, `Member.draw` returns the same batches again.
         """
         try:
             batches = [member.draw() for member in stack.members]
-            self._update(stack, batches, flow_every)
+            self._update(stack, batches)
         except KeyboardInterrupt:  # raised by the data, or by a second Ctrl-C
             stack.leave_all(Outcome.INTERRUPTED)
 
     @quiet  # overflow is detected below, and reported with the name of the tensor
-    def _update(self, stack: Stack, batches: Sequence[Batch], flow_every: int) -> None:
+    def _update(self, stack: Stack, batches: Sequence[Batch]) -> None:
         """Take one optimiser step. A network with a tensor that is not finite stays unchanged and leaves."""
         x, y = zip(*batches, strict=True)
         if getattr(self.loss, "masked", False):
@@ -219,8 +229,8 @@ class Ensemble:
         here = stack.members
         if not here:
             return
-        measured = [flow_every > 0 and member.updates % flow_every == 0 for member in here]
-        found = self._engine(here).differentiate(stack.parameters, batches, norms=any(measured))
+        measured = [k for k, member in enumerate(here) if member.due]
+        found = self._engine(here).differentiate(stack.parameters, batches, norms=measured)
         step = self.optimizer.step(found.gradients, stack.state)
         parameters = stack.parameters + step.change
 
@@ -237,9 +247,9 @@ class Ensemble:
             member.history.of_update(*numbers)
             member.updates += 1
             member.last, member.waiting = member.waiting, None
-        for member, flow in itertools.compress(zip(here, found.norms, strict=False), measured):
-            if member.result is None:
-                member.flows.append(flow)
+        for k, norms in zip(measured, found.norms, strict=True):
+            if here[k].result is None:
+                here[k].record.add(norms)
 
     def _evaluate_those_due(self, stack: Stack, every: int, few: int, many: int) -> None:
         """Score the networks whose number of updates is a multiple of `every`, on `few` held-out batches.

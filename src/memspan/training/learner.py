@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from memspan.cells import Cell
+from memspan.diagnostics import FlowSpread
 from memspan.engines.compiled import MEMORY
 from memspan.errors import InvalidArgument, a_path, whole_number
 from memspan.figures.training import LossCurve, draw_confusion, draw_loss, draw_predictions
@@ -160,6 +161,11 @@ class Learner:
         return self._member.flows
 
     @property
+    def spreads(self) -> list[FlowSpread]:
+        """How ‖dL/da[t]‖ is spread over the batch, for each measured update."""
+        return self._member.spreads
+
+    @property
     def last_batch(self) -> Batch | None:
         """The batch of the last update."""
         return self._member.last
@@ -204,8 +210,9 @@ class Learner:
             Called with this learner after every update. Training ends when it returns True. With the readable
             engine, `learner.model.grads` then has the gradients of the update.
         flow_every : int
-            Measure dL/da every `flow_every` updates, starting with the first; the results are in `flows`. If 0,
-            never.
+            Measure dL/da every `flow_every` updates, starting with the first; the results are in `flows` and
+            `spreads`. If 0, never. An update whose weight gradient is not finite ends the training and is not
+            measured.
 
         Returns
         -------

@@ -12,6 +12,7 @@ from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.engines.base import Differentiated
 from memspan.engines.compiled.compiling import first_call, kernel_of, reason
+from memspan.engines.compiled.structures import Norms
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
@@ -67,7 +68,7 @@ class CompiledEngine:
         self.__init__(**state)  # type: ignore[misc]
 
     def differentiate(
-        self, parameters: Array, batches: Sequence[tuple[Array, Array]], *, norms: bool = False
+        self, parameters: Array, batches: Sequence[tuple[Array, Array]], *, norms: Sequence[int] = ()
     ) -> Differentiated:
         """Return the loss and its gradient for each row of `parameters [M, P]`, each on its own batch.
 
@@ -76,28 +77,32 @@ class CompiledEngine:
         parameters : array [M, P]
         batches : M pairs of x [T, B, F] and y [B, O] or [K, B, O]
             All of the same shape; the engine casts them to its dtype.
-        norms : bool
-            Whether to measure Σ_b ‖dL/da[t]‖ at every time step as well.
+        norms : sequence of int
+            The networks, as rows of `parameters`, for which ‖dL/da[t]‖ is measured as well.
 
         Raises
         ------
         InvalidArgument
             If even segments do not fit in `memory`. Nothing has been allocated then.
         """
-        M, T = self._count(parameters), len(batches[0][0])
-        found = Differentiated(np.empty(M), np.empty_like(parameters), np.empty((M, T if norms else 0)))
-        work = self._workspace(batches[0][0].shape, M, backward=True)
+        M, shape = self._count(parameters), batches[0][0].shape
+        work = self._workspace(shape, M, backward=True)
+        measured = np.empty((len(norms), *shape[:2]))
+        found = Differentiated(np.empty(M), np.empty_like(parameters), measured)
+        places = np.full(M, -1)
+        places[list(norms)] = range(len(norms))
         for part in work.parts(M):
             x, y = zip(*batches[part], strict=True)
             work.fill(x, [self._checked(labels, work) for labels in y] if self._loss_inside else ())
-            models = (parameters[part], found.gradients[part], found.losses[part], found.norms[part])
+            models = parameters[part], found.gradients[part], found.losses[part]
             if self._loss_inside:
                 self._check_labels(y, work)
-                work.run(self._kernel, *models, work.whole)
+                work.run(self._kernel, *models, work.whole, norms=Norms(measured, places[part]))
             else:
                 for k, labels in enumerate(y):
-                    one = [model[k : k + 1] for model in models]
-                    self._differentiate_one(work, k, labels, *one)
+                    weights, gradient, loss = (model[k : k + 1] for model in models)
+                    its_norms = Norms(measured, places[part][k : k + 1])
+                    self._differentiate_one(work, k, labels, weights, gradient, loss, its_norms)
         return found
 
     def predict(
@@ -107,10 +112,10 @@ class CompiledEngine:
         M = self._count(parameters)
         work = self._workspace(inputs[0].shape, M, backward=False)
         y_hat = np.empty((M, *work.data.y_hat.shape[1:]), self.dtype)
-        losses, norms = np.empty(M), np.empty((M, 0))
+        losses = np.empty(M)
         for part in work.parts(M):
             work.fill(inputs[part])
-            work.run(self._kernel, parameters[part], parameters[part], losses[part], norms[part], work.forward)
+            work.run(self._kernel, parameters[part], parameters[part], losses[part], work.forward)
             y_hat[part] = work.data.y_hat[: part.stop - part.start]
         return y_hat if self.output_steps else y_hat[:, 0]
 
@@ -120,7 +125,7 @@ class CompiledEngine:
         plan = PassPlan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
         work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan, self._kind)
         weights = np.zeros((1, self.layout.size), self.dtype)
-        name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1), np.zeros((1, 0)))
+        name, models = self.layout.cell.name, (weights, weights.copy(), np.zeros(1))
         try:
             first_call(
                 self._kernel,
@@ -139,10 +144,10 @@ class CompiledEngine:
         parameters: Inexact[np.ndarray, "1 parameters"],
         gradient: Inexact[np.ndarray, "1 parameters"],
         loss: Float[np.ndarray, "1"],
-        norms: Float[np.ndarray, "1 time"],
+        norms: Norms,
     ) -> None:
         """Run the forward pass, call the loss from Python, and run the backward pass."""
-        work.run(self._kernel, parameters, gradient, loss, norms, work.forward, k)
+        work.run(self._kernel, parameters, gradient, loss, work.forward, k)
         value = value_of(self.loss, self._answer(work.data.y_hat[k]).copy(), y.astype(self.dtype))
         if np.ndim(value) or not isinstance(value, Real | np.number):
             raise InvalidArgument("what loss.forward returns", "a number", shown(value))
@@ -152,7 +157,7 @@ class CompiledEngine:
         if d_loss.shape != d_y_hat.shape:
             raise InvalidArgument("d_loss", f"of the prediction's shape {d_y_hat.shape}", f"shape {d_loss.shape}")
         d_y_hat[:] = d_loss
-        work.run(self._kernel, parameters, gradient, loss, norms, work.backward, k)
+        work.run(self._kernel, parameters, gradient, loss, work.backward, k, norms)
 
     def _answer(self, y_hat: Answers) -> Outputs:
         """Drop the leading axis of `[K, B, O]` unless `output_steps` is set."""

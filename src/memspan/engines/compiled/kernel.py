@@ -27,6 +27,8 @@ from memspan.losses.compiled import (
 )
 from memspan.shapes import Array
 
+SMALL, LARGE = 1e-140, 1e140  # squares of numbers between them are far from the ends of float64
+
 
 def copy_rows(rows: Array, into: Array) -> None:
     """`into[:] = rows`, in loops: for the assignment Numba would take seconds to compile an error message."""
@@ -203,22 +205,41 @@ def add_products(x: Array, row: int, trace: Tape, gradient: Gradient, one: Array
         transposed_product(q, d_s[:, last:columns], one, one, d_R[:, from_states : from_states + columns - last])
 
 
-def summed_norms(values: Array) -> float:
-    """Σ_b ‖row b‖ in float64, scaled so that no square underflows."""
-    total = 0.0
+def sum_squares(values: Array, width: int, sums: Array) -> None:
+    """`sums[b] = Σ_h values[b, h]²` over the first `width` columns, in whichever order of the terms is fastest."""
+    prefer_widest_vectors()
     for b in range(values.shape[0]):
-        largest = 0.0
-        for h in range(values.shape[1]):
-            largest = max(largest, abs(float(values[b, h])))
-        if largest > 0.0 and largest < np.inf:
-            squares = 0.0
-            for h in range(values.shape[1]):
-                part = float(values[b, h]) / largest
-                squares += part * part
-            total += largest * np.sqrt(squares)
-        else:
-            total += largest
-    return total
+        total = 0.0
+        for h in range(width):
+            value = np.float64(values[b, h])
+            total += value * value
+        sums[b] = total
+
+
+def scaled_norm(values: Array, b: int, width: int) -> float:
+    """‖row b‖ in float64, scaled so that no square underflows or overflows; NaN if there is a NaN."""
+    largest = 0.0
+    for h in range(width):
+        size = abs(np.float64(values[b, h]))
+        if size > largest or size != size:  # NaN stays, because nothing is larger
+            largest = size
+    if not 0.0 < largest < np.inf:
+        return largest
+    squares = 0.0
+    for h in range(width):
+        part = np.float64(values[b, h]) / largest
+        squares += part * part
+    return largest * np.sqrt(squares)
+
+
+def measure_norms(values: Array, width: int, norms: Array) -> None:
+    """`norms[b] = ‖row b‖` of the first `width` columns, scaled only if a square is near the ends of float64."""
+    sum_squares(values, width, norms)
+    for b in range(values.shape[0]):
+        norms[b] = np.sqrt(norms[b])
+    for b in range(values.shape[0]):
+        if not SMALL < norms[b] < LARGE:
+            norms[b] = scaled_norm(values, b, width)
 
 
 def back_through_segment(
@@ -228,12 +249,16 @@ def back_through_segment(
     x: Array,
     d_y_hat: Answers,
     norms: Array,
+    place: int,
     model: Model,
     trace: Tape,
     gradient: Gradient,
     sizes: Sizes,
 ) -> None:
-    """Back-propagate through the steps of the segment that begins at step `begin`; x `[steps, B, F + 1]`."""
+    """Back-propagate through the steps of the segment that begins at step `begin`; x `[steps, B, F + 1]`.
+
+    `norms[place]` receives the norms of dL/da, unless `place` is negative.
+    """
     prefer_widest_vectors()
     B, width, block, steps = sizes.batch, sizes.width, sizes.block, x.shape[0]
     d_a, unread = gradient.d_state[:, :width], sizes.time - sizes.output_steps
@@ -242,8 +267,8 @@ def back_through_segment(
         if begin + t >= unread:
             after = trace.states[(t + 1) * B : (t + 2) * B, :width]
             read_out_back(d_y_hat[begin + t - unread], after, d_a, gradient, model.one)
-        if norms.shape[0] > 0:
-            norms[begin + t] = summed_norms(d_a)
+        if place >= 0:
+            measure_norms(gradient.d_state, width, norms[place, begin + t])
         run_back(backward, reset_back, t, slot * B, model, trace, gradient, sizes)
         if slot == 0:
             add_products(x[t : t + min(block, steps - t)], t * B, trace, gradient, model.one, sizes)
@@ -255,13 +280,14 @@ def back_through_segment(
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, back_through_segment)
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(unpack, pack, copy, copy_rows, transpose, begin_segment, begin_segment_again, begin_back),
-    *(read_out, read_out_back, add_products, summed_norms),
+    *(read_out, read_out_back, add_products, scaled_norm, measure_norms),
     *(count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
 )
 for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
 for function in OF_ALL:
     register_jitable(function)
+register_jitable(fastmath={"contract", "reassoc"})(sum_squares)
 
 
 def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerprint: str) -> Callable[..., Any]:
@@ -304,8 +330,10 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
                 elif phase == BACK:
                     if begin + steps == sizes.time:
                         begin_back(model, gradient, sizes)
+                    place = norms.places[m]
                     back_through_segment(
-                        backward, reset_back, begin, x_segment, d_y_hat, norms[m], model, trace, gradient, sizes
+                        *(backward, reset_back, begin, x_segment, d_y_hat, norms.values, place),
+                        *(model, trace, gradient, sizes),
                     )
                     if segment == 0:
                         pack(gradient, model.runs, gradients[m])

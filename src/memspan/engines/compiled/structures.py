@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Inexact, Int
+from jaxtyping import Float, Inexact, Int
 
 Offsets = tuple[int, ...]
 """The first column of each gate, or of each state, in a row."""
@@ -46,6 +46,13 @@ class Data(NamedTuple):
     y: Inexact[np.ndarray, "models output_steps batch outputs"]
     y_hat: Inexact[np.ndarray, "models output_steps batch outputs"]
     d_y_hat: Inexact[np.ndarray, "models output_steps batch outputs"]
+
+
+class Norms(NamedTuple):
+    """‖dL/da[t]‖ of every sample, and for each model the row of `values` that receives it, -1 for none."""
+
+    values: Float[np.ndarray, "measured time batch"]
+    places: Int[np.ndarray, "models"]
 
 
 # Three tuples instead of one, because reading a field makes Numba load the whole tuple, and a call passes all of

@@ -12,7 +12,7 @@ from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
 from memspan.engines.compiled.processor import denormals_back
 from memspan.engines.compiled.schedule import Schedule, backward_schedule, forward_schedule, whole_schedule
-from memspan.engines.compiled.structures import Data, Gradient, Model, Sizes, Tape
+from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
@@ -174,13 +174,14 @@ class Workspace:
         parameters: Inexact[np.ndarray, "models parameters"],
         gradients: Inexact[np.ndarray, "models parameters"],
         losses: Float[np.ndarray, "models"],
-        norms: Float[np.ndarray, "models time"],
         schedule: Schedule,
         k: int = 0,
+        norms: Norms | None = None,
     ) -> None:
         """Call the kernel for several models; the first uses row `k` of `data`."""
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
         work = self.model, self.trace, self.gradient, self.plan.sizes
+        norms = norms or Norms(np.empty((0, 0, 0)), np.full(len(parameters), -1))
         try:
             kernel(parameters, gradients, losses, norms, data, *work, self.kind, schedule)
         except Exception:
