@@ -143,7 +143,7 @@ def predict(
     )
     found: dict[int, list[Needed]] = {}
     done = 0
-    with show_progress(budget, "predicting", "networks at most", kind=kind_of(progress)) as report:
+    with show_progress(budget, "predicting", "networks", kind=kind_of(progress)) as report:
         while groups := search.ask():
             answers: list[Answer] = []
             for group in groups:
