@@ -83,7 +83,7 @@ def draw_needed(record: NeededUpdates) -> "Figure":
         _draw_one(ax, one, colour, marker, top)
     for given in sorted({one.given for one in record.configurations}):
         ax.axhline(given, color=BLACK, linestyle="--", linewidth=1)
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (4, 3), "textcoords": "offset points"}
+        place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (4, 3), "textcoords": "offset points"}
         shade = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         ax.annotate(f"{given:,} updates given", (0, given), **place, va="bottom", fontsize="small", bbox=shade)
     ax.set(xscale="log", yscale="log", ylim=(bottom, top))
@@ -92,7 +92,13 @@ def draw_needed(record: NeededUpdates) -> "Figure":
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
     mark_lengths(ax, sorted({length for one in record.configurations for length in one.lengths}))
-    figure.legend(handles=_legend(ax, record), loc="outside right upper", frameon=False, fontsize="small")
+    ax.legend(
+        handles=_legend(ax, record),
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize="small",
+    )
     tidy(ax)
     return figure
 

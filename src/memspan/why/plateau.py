@@ -21,7 +21,6 @@ straight line; then the readout follows the exact solution of its linear equatio
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -104,12 +103,13 @@ class Plateau:
         self._answer = np.broadcast_to(task.trivial_answer(length)[..., np.newaxis, :], twins.y.shape)
         self._at_answer = self._loss_of(self._answer)
         self._label = twins.weights / twins.parts
-        self._counted = ~np.isnan(twins.y).all(axis=-1)
-        self._curvature = self._mean_curvature()
-        sequences = twins.y.shape[-2]
+        sequences, curvatures = twins.y.shape[-2], self._curvatures()
+        self._curvature = curvatures.reshape(-1, layout.outputs, layout.outputs).sum(axis=0) / sequences
+        weights = np.trace(curvatures, axis1=-2, axis2=-1)
+        self._weights = weights / weights.sum()  # of the answers, in the moments of the states
         each = self._at_answer[1] * sequences  # dL/dŷ of each sequence, for the loss of that sequence alone
         self._tau = float((each**2).sum() / sequences / np.trace(self._curvature))
-        self._singles = self._single_predictions()
+        self._singles = self._single_predictions(curvatures)
 
     @quiet
     def leave(
@@ -179,13 +179,13 @@ class Plateau:
         """How far the readout moves in a step `[M, H + 1, O]`, with the states held: an exponential Euler step."""
         _, upstream = self._errors(theta, states)
         M, width, outputs = len(theta), states.shape[-1], upstream.shape[-1]
-        pull = -states.reshape(M, -1, width).transpose(0, 2, 1) @ upstream.reshape(M, -1, outputs)
-        read = states[:, self._counted]
-        moments = read.transpose(0, 2, 1) @ read / read.shape[1]
+        read = states.reshape(M, -1, width)
+        moments = read.transpose(0, 2, 1) @ (read * self._weights.reshape(-1, 1))
         moments[~np.isfinite(moments).all(axis=(1, 2))] = 0  # `eigh` refuses them; `pull` is not finite either
         of_states, left = np.linalg.eigh(moments)
         of_loss, right = np.linalg.eigh(self._curvature)
         r = rate[:, np.newaxis, np.newaxis] * np.maximum(of_states, 0)[:, :, np.newaxis] * np.maximum(of_loss, 0)
+        pull = -read.transpose(0, 2, 1) @ upstream.reshape(M, -1, outputs)
         along = left.transpose(0, 2, 1) @ (rate[:, np.newaxis, np.newaxis] * pull - noise) @ right
         return np.asarray(left @ (along * _response(r, step[:, np.newaxis, np.newaxis])) @ right.T)
 
@@ -193,27 +193,31 @@ class Plateau:
         """The loss of predictions for all sequences, and its derivative."""
         return self._loss.forward(np.ascontiguousarray(y_hat), self.twins.y), self._loss.backward()
 
-    def _mean_curvature(self) -> Float[np.ndarray, "outputs outputs"]:
-        """d²L/dŷ² of one sequence at the trivial answer, summed over its answers."""
-        outputs = self.layout.outputs
+    def _curvatures(self) -> Array:
+        """d²L/dŷ² of each answer at the trivial one, for the loss of its sequence alone, `[2N, O, O]`."""
         columns = []
-        for o in range(outputs):
-            up, down = (self._loss_of(self._answer + sign * NUDGE * np.eye(outputs)[o])[1] for sign in (1, -1))
-            columns.append((up - down).reshape(-1, outputs).sum(axis=0) / (2 * NUDGE))
-        return np.stack(columns, axis=1)
+        for one in np.eye(self.layout.outputs):
+            up, down = (self._loss_of(self._answer + sign * NUDGE * one)[1] for sign in (1, -1))
+            columns.append((up - down) / (2 * NUDGE))
+        return np.stack(columns, axis=-1) * self._answer.shape[-2]
 
-    def _single_predictions(self) -> list[tuple[Array, Array]]:
-        """One sequence from each of some parts, with random dL/dŷ whose covariance is the loss's curvature."""
-        twins, rng = self.twins, np.random.default_rng(0)
-        values, vectors = np.linalg.eigh(self._curvature)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        found = []
-        for number in np.linspace(0, twins.parts - 1, min(NOISE, twins.parts)).round().astype(int):
+    def _single_predictions(self, curvatures: Array) -> list[tuple[Array, Array]]:
+        """One sequence from each of some parts, with a dL/dŷ for one of its answers.
+
+        The answer, and the direction of ŷ if there are several outputs, have a chance in proportion to their
+        curvature. So the mean of the squared gradients is E|∇v|², without products of different answers.
+        """
+        twins, found = self.twins, []
+        numbers = np.linspace(0, twins.parts - 1, min(NOISE, twins.parts)).round().astype(int).tolist()
+        for i, number in enumerate(numbers):
             one = slice(twins.part(number).start, twins.part(number).start + 1)
-            counted = self._counted[..., one]
-            normal = rng.choice([-1.0, 1.0], (*counted.shape, len(values)))
-            upstream = normal @ root.T * counted[..., np.newaxis] / np.sqrt(max(counted.sum(), 1))
-            found.append((twins.x[:, one], upstream * upstream.size))
+            values, vectors = np.linalg.eigh(curvatures[..., one, :, :])
+            sums = np.cumsum(np.maximum(values, 0))
+            at = int(np.searchsorted(sums, (i + 0.5) / len(numbers) * sums[-1]))  # evenly over the answers
+            *answer, direction = np.unravel_index(at, values.shape)
+            upstream = np.zeros(values.shape)
+            upstream[tuple(answer)] = np.sqrt(sums[-1]) * vectors[(*answer, slice(None), direction)]
+            found.append((twins.x[:, one], upstream * upstream.size))  # the loss of the engine is a mean
         return found
 
     def _states(self, theta: Array) -> Array:
