@@ -214,10 +214,10 @@ class Plateau:
             values, vectors = np.linalg.eigh(curvatures[..., one, :, :])
             sums = np.cumsum(np.maximum(values, 0))
             at = int(np.searchsorted(sums, (i + 0.5) / len(numbers) * sums[-1]))  # evenly over the answers
-            *answer, direction = np.unravel_index(at, values.shape)
-            upstream = np.zeros(values.shape)
-            upstream[tuple(answer)] = np.sqrt(sums[-1]) * vectors[(*answer, slice(None), direction)]
-            found.append((twins.x[:, one], upstream * upstream.size))  # the loss of the engine is a mean
+            answer, direction = divmod(at, values.shape[-1])
+            upstream = np.zeros((values.size // values.shape[-1], values.shape[-1]))
+            upstream[answer] = np.sqrt(sums[-1]) * vectors.reshape(-1, *vectors.shape[-2:])[answer, :, direction]
+            found.append((twins.x[:, one], upstream.reshape(values.shape) * upstream.size))  # the loss is a mean
         return found
 
     def _states(self, theta: Array) -> Array:

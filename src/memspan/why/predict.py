@@ -20,7 +20,7 @@ from memspan.training.optimizers import RULES, Momentum
 from memspan.why.plateau import Descent, Plateau
 from memspan.why.prediction import FAR, SEEN, Needed, Prediction
 
-PAIRS = 64
+PAIRS, BUDGET = 64, 96
 TWINS = 4
 """The last part of the spawn key of the twins; trials use 0 to 3."""
 EXPONENT_STEPS, EXPONENT_NETWORKS = 300, 4
@@ -103,7 +103,7 @@ def predict(
     *,
     width: float = 0.25,
     longest: int = 300,
-    budget: int = 96,
+    budget: int = BUDGET,
     progress: bool | str = True,
 ) -> Prediction:
     """Predict the span of a configuration without training, as far as the plateau limits it.
@@ -130,17 +130,8 @@ def predict(
     InvalidArgument
         If an argument is wrong, or the equation does not hold for the optimiser.
     """
-    if not isinstance(configuration, Configuration):
-        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
-    descent_of(configuration)
+    search = search_of(configuration, width, longest, budget)
     task, given = configuration.make_task(), configuration.updates
-    search = SpanSearch(
-        width=real_number("width", width, above=0),
-        budget=whole_number("budget", budget, least=16),
-        shortest=task.least_length,
-        longest=task.checked_length(longest, "longest"),
-        steps_of=lambda length: task.shape(length).steps,
-    )
     found: dict[int, list[Needed]] = {}
     done = 0
     with show_progress(budget, "predicting", "networks", kind=kind_of(progress)) as report:
@@ -158,6 +149,21 @@ def predict(
     assert search.estimate is not None  # every network has an answer
     joined = {length: _joined(parts) for length, parts in found.items()}
     return Prediction(configuration, search.estimate, joined, largest_exponent(configuration))
+
+
+def search_of(configuration: Configuration, width: float, longest: int, budget: int = BUDGET) -> SpanSearch:
+    """Return the search that chooses the lengths. Raise `InvalidArgument` as `predict` does."""
+    if not isinstance(configuration, Configuration):
+        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
+    descent_of(configuration)
+    task = configuration.make_task()
+    return SpanSearch(
+        width=real_number("width", width, above=0),
+        budget=whole_number("budget", budget, least=16),
+        shortest=task.least_length,
+        longest=task.checked_length(longest, "longest"),
+        steps_of=lambda length: task.shape(length).steps,
+    )
 
 
 def largest_exponent(configuration: Configuration) -> float:

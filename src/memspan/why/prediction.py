@@ -117,7 +117,7 @@ class Prediction:
         return max(dict.fromkeys(reasons), key=reasons.count)
 
     def __repr__(self) -> str:
-        return f"<Prediction: {self}>"
+        return f"<Prediction: {self.estimate.short} steps, limit {self.limit}>"
 
     def __str__(self) -> str:
         estimate, given = self.estimate, self.configuration.updates
@@ -194,5 +194,5 @@ def needed_record(predictions: Sequence[Prediction]) -> NeededUpdates:
     return NeededUpdates(title, lines)
 
 
-def _finite(number: float) -> float | None:
-    return float(number) if np.isfinite(number) else None
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else float(number)
