@@ -1,6 +1,6 @@
 """Measure how long networks stay on the plateau, and compare it with the prediction before training.
 
-    python benchmarks/plateau.py [--keep] [GROUP or NAME of settings ...]
+    python benchmarks/plateau.py [--keep] [GROUP or NAME of settings, or extra ...]
 
 With --keep, lengths that have been trained are not trained again, but predicted again.
 
@@ -18,6 +18,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ NETWORKS, BUDGETS, SEED = 16, (200, 600, 1500), 7000
 RATE, BATCH, CLIP = 0.03, 64, 1.0
 DESCENT = Descent(RATE / (1 - 0.9), BATCH, CLIP, 9.0)
 LAW = 0.17  # C of the law
+BATCH_UPDATES, LARGE, LARGE_LENGTHS = (50, 100, 200, 300), 1024, (49, 60)
+COSTS = ("variance 0.4, H = 32", 17), ("variance 0.6, H = 32", 30), ("gru", 12), ("lstm", 35)
 SPACING, FIRST, LONGEST = 1.1, 5, 160
 DTYPE = np.dtype(np.float32)
 Make = Callable[[np.random.SeedSequence, int], Network]
@@ -88,17 +91,24 @@ def lengths() -> Iterator[int]:
         length *= SPACING
 
 
-def measured(networks: list[Network], task_name: str, length: int, seeds: list[Any]) -> np.ndarray:
+def measured(
+    networks: list[Network],
+    task_name: str,
+    length: int,
+    seeds: list[Any],
+    batch: int = BATCH,
+    most: int = BUDGETS[-1],
+) -> np.ndarray:
     """Train until every network has left the plateau; the update at which it has, infinity for never."""
     task = get_task(task_name)
     loss, rule = task.make_loss(), Chain(ClipByNorm(CLIP), Momentum(RATE, 0.9))
     engine = CompiledEngine(networks[0].layout, DTYPE, loss, output_steps=networks[0].output_steps)
     theta = np.stack([network.parameters for network in networks])
     state, here = rule.init(theta), np.arange(len(theta))
-    batches = [Batches(task, length, BATCH, seed, "float32") for seed in seeds]
-    left, shares = np.full(len(theta), np.inf), np.full((BUDGETS[-1], len(theta)), np.nan)
+    batches = [Batches(task, length, batch, seed, "float32") for seed in seeds]
+    left, shares = np.full(len(theta), np.inf), np.full((most, len(theta)), np.nan)
     answer = task.trivial_answer(length)[..., np.newaxis, :].astype(DTYPE)
-    for update in range(BUDGETS[-1]):
+    for update in range(most):
         drawn = [next(batches[k]) for k in here]
         found = engine.differentiate(theta, drawn)
         step = rule.step(found.gradients, state)
@@ -165,6 +175,37 @@ def single_ratios(settings: list[dict[str, Any]]) -> np.ndarray:
     return np.array([m / p for m, p in pairs if m is not None and p is not None and p > WINDOW])
 
 
+def batches_of(setting: Setting, length: int, batch: int) -> dict[str, Any]:
+    """How many of the networks leave within some updates, measured and predicted, for another batch size."""
+    task = get_task(setting.task)
+    seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
+    networks = [setting.make(weights, task.shape(length).features) for weights, _ in seeds]
+    needed = needed_by(networks, task, length, replace(DESCENT, batch=batch), BATCH_UPDATES[-1], SEED).updates
+    left = measured(networks, setting.task, length, [data for _, data in seeds], batch, BATCH_UPDATES[-1])
+    counts = {
+        name: [int((updates <= given).sum()) for given in BATCH_UPDATES]
+        for name, updates in (("measured", left), ("predicted", needed))
+    }
+    return {"name": setting.name, "length": length, "batch": batch, "updates": BATCH_UPDATES, **counts}
+
+
+def cost_of(setting: Setting, length: int) -> dict[str, Any]:
+    """The processor time of a prediction of one network at one length, in updates of its training."""
+    task = get_task(setting.task)
+    seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
+    networks = [setting.make(weights, task.shape(length).features) for weights, _ in seeds]
+
+    def seconds(call: Callable[[], object]) -> float:
+        call()  # compiles
+        began = time.process_time()
+        call()
+        return (time.process_time() - began) / NETWORKS
+
+    predicted = seconds(lambda: needed_by(networks, task, length, DESCENT, BUDGETS[-1], SEED))
+    trained = seconds(lambda: measured(networks, setting.task, length, [one for _, one in seeds], most=WINDOW - 1))
+    return {"name": setting.name, "length": length, "updates": predicted / trained * (WINDOW - 1)}
+
+
 def rules_of(settings: list[dict[str, Any]]) -> list[Rule]:
     """The rules, written before the results."""
 
@@ -216,6 +257,17 @@ def main() -> None:
     path = RESULTS / "plateau.json"
     kept = json.loads(path.read_text("utf-8"))["settings"] if path.exists() else []
     found = {one["name"]: one for one in kept}
+    if not names or "extra" in names:
+        by_name = {one.name: one for one in SETTINGS}
+        extra = {
+            "batches": [
+                batches_of(by_name["variance 0.8, H = 64"], length, batch)
+                for length in LARGE_LENGTHS
+                for batch in (BATCH, LARGE)
+            ],
+            "costs": [cost_of(by_name[name], length) for name, length in COSTS],
+        }
+        (RESULTS / "plateau_extra.json").write_text(json.dumps(extra, indent=1) + "\n", "utf-8")
     for setting in chosen:
         began = time.perf_counter()
         old = found[setting.name]["rows"] if "--keep" in sys.argv and setting.name in found else []
