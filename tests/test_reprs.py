@@ -14,6 +14,7 @@ from memspan import (
     Batches,
     Chain,
     ClipByNorm,
+    Configuration,
     Ensemble,
     GradientFlow,
     Jacobians,
@@ -22,6 +23,7 @@ from memspan import (
     MSELoss,
     Recall,
     Saturation,
+    predict,
     recurrent_spectra,
 )
 from memspan.training.optimizers import RULES
@@ -32,6 +34,7 @@ GRADS = NETWORK.backward(np.ones((8, 1)))
 BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
+PREDICTION = predict(Configuration(hidden=2, optimizer="sgd", updates=30), longest=3, budget=16, progress=False)
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 THINGS = [
     *(Attribution.of(GRADS), Attribution.of(GRADS).R),
@@ -48,6 +51,7 @@ THINGS = [
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
     *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
     *recurrent_spectra(NETWORK).values(),
+    *(PREDICTION, *PREDICTION.needed.values()),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),
     *(loss() for loss in LOSSES.values()),

@@ -65,7 +65,7 @@ def test_there_are_examples():
 
 
 def test_the_figure_is_written_where_it_is_asked_for(memspan_, tmp_path):
-    code, out, _ = memspan_(f"predict {SMALL} --updates 30,60 -o new")
+    code, out, _ = memspan_("predict --hidden 8 --longest 6 --updates 30,60 -o new")
     assert code == 0
     assert out.splitlines()[-1].replace("\\", "/") == "new/needed.png"
     folder = tmp_path / "new"
