@@ -241,3 +241,35 @@ def test_networks_that_overflow_have_left_and_nothing_is_said():
     network = Network("rnn-linear", 1, 4, 1, recurrent_gain=1e15, rng=0)
     plateau = Plateau(network, task, length, Twins.of(task, length, 16, 0))
     assert plateau.leave(network.parameters[None], Descent(0.3, 64), 1000.0)[0] == WINDOW / 2
+
+
+@pytest.mark.parametrize("name", ["recall", "order/pascanu-2"])
+@pytest.mark.parametrize("clip", [np.inf, 0.05])
+def test_a_short_step_is_the_equation(name, clip):
+    plateau, theta, _ = case(name)
+    _, pull = plateau._pull(theta, plateau._states(theta))
+    square, drift = plateau._noise(theta)
+    rate, batch, tiny = 0.7, 2, np.full(len(theta), 1e-5)
+    found, states, step, longest = plateau._advance(theta, pull, Descent(rate, batch, clip), tiny)
+    norm = np.sqrt((pull**2).sum(axis=1) + plateau._tau * square / batch)
+    assert (norm > 0.05).all()
+    rate = rate * np.minimum(1, clip / norm)[:, None]
+    expected = rate * pull - rate**2 * plateau._tau / (4 * batch) * drift
+    assert np.linalg.norm(rate**2 * plateau._tau / (4 * batch) * drift) > 1e-3 * np.linalg.norm(expected)
+    np.testing.assert_allclose((found - theta) / step[:, None], expected, atol=1e-4 * abs(expected).max())
+    np.testing.assert_array_equal(states, plateau._states(theta + (found - theta)))
+    np.testing.assert_array_equal(step, tiny)
+    np.testing.assert_array_equal(longest, 2 * tiny)
+
+
+def test_the_squared_norm_of_a_batchs_gradient_is_that_of_the_pull_and_the_noise():
+    plateau, theta, task = case("recall", pairs=128, hidden=16)
+    B, count, row = 8, 400, theta[:1]
+    plateau._readout(row)[:] *= 0.3  # on the plateau ŷ is small
+    _, pull = plateau._pull(row, plateau._states(row))
+    engine = CompiledEngine(plateau.layout, np.dtype(float), MSELoss())
+    batches = Batches(task, TASKS["recall"], B, 0)
+    found = engine.differentiate(np.repeat(row, count, axis=0), [next(batches) for _ in range(count)]).gradients
+    expected = np.sum(pull**2) + plateau._tau * plateau._noise(row)[0][0] / B
+    assert np.mean(np.sum(found**2, axis=1)) == pytest.approx(expected, rel=0.25)
+    assert np.sum(pull**2) < 0.5 * expected

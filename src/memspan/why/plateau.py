@@ -123,7 +123,7 @@ class Plateau:
             The initial weights of each network.
         descent : Descent
         limit : float
-            The number of updates given.
+            The most updates to look for.
         """
         theta: Array = parameters.astype(np.float64)
         here: Array = np.arange(len(theta))

@@ -169,7 +169,8 @@ SENTENCES = {
     "vanishing": f"Beyond it most networks need more than {FAR:g} times as many updates.",
     "noise": "Beyond it the noise of the batches keeps networks on the plateau: larger batches, or a smaller "
     "learning rate with more updates, would lift this limit.",
-    "no signal": "The label gradient cannot be told from 0, so this method says nothing: train instead.",
+    "no signal": "Beyond it the label gradient cannot be told from 0, so the method says nothing: "
+    "train there instead.",
     "none": "",
 }
 """What each limit means."""
