@@ -23,9 +23,9 @@ TASKS = {
 every_task = pytest.mark.parametrize("name", TASKS)
 
 
-def network_for(name, length, seed=0, hidden=5, **gains):
+def network_for(name, length, seed=0, hidden=5, cell="rnn"):
     shape = get_task(name).shape(length)
-    network = Network("rnn", shape.features, hidden, shape.outputs, rng=seed, **gains)
+    network = Network(cell, shape.features, hidden, shape.outputs, rng=seed)
     return network.with_output_steps(shape.output_steps)
 
 
@@ -57,9 +57,13 @@ def expected_loss(plateau, theta, task):
     return np.array(found)
 
 
-@every_task
-def test_the_pull_is_the_slope_of_the_expected_loss(name):
-    plateau, theta, task = case(name)
+CASES = [*((name, "rnn") for name in TASKS), ("recall", "lstm"), ("recall", "lru")]
+
+
+@pytest.mark.parametrize(("name", "cell"), CASES)
+def test_the_pull_is_the_slope_of_the_expected_loss(name, cell):
+    """The linear recurrent unit has per-unit weights, which stand behind the readout in the flat vector."""
+    plateau, theta, task = case(name, cell=cell)
     share, pull = plateau._pull(theta, plateau._states(theta))
     np.testing.assert_allclose(share * task.trivial_risk(TASKS[name]), expected_loss(plateau, theta, task), 1e-12)
     u, h = direction(theta), 1e-5
