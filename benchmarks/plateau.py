@@ -39,7 +39,7 @@ DESCENT = Descent(RATE / (1 - 0.9), BATCH, CLIP, 9.0)
 LAW = 0.17  # C of the law
 BATCH_UPDATES, LARGE, LARGE_LENGTHS = (50, 100, 200, 300), 1024, (49, 60)
 COSTS = ("variance 0.4, H = 32", 17), ("variance 0.6, H = 32", 30), ("gru", 12), ("lstm", 35)
-SPACING, FIRST, LONGEST = 1.1, 5, 160
+SPACING, FIRST, LONGEST = 1.1, 5, 100
 DTYPE = np.dtype(np.float32)
 Make = Callable[[np.random.SeedSequence, int], Network]
 
@@ -128,7 +128,7 @@ def measured(
 
 
 def compared(setting: Setting, known: dict[int, list[float | None]]) -> dict[str, Any]:
-    """Predict at every length, and measure where it is not known, until hardly any network leaves."""
+    """Predict at every length, and measure where it is not known, until hardly any network leaves, or is predicted to leave."""
     task, rows, few = get_task(setting.task), [], 0
     for length in lengths():
         seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
@@ -142,7 +142,7 @@ def compared(setting: Setting, known: dict[int, list[float | None]]) -> dict[str
         left = np.array([np.inf if update is None else update for update in known[length]])
         row = {"measured": known[length], "predicted": _listed(needed.updates), "law": _listed(law)}
         rows.append({"length": length, **row})
-        few = few + 1 if min((left <= BUDGETS[-1]).sum(), (needed.updates <= BUDGETS[-1]).sum()) < 2 else 0
+        few = few + 1 if max((left <= BUDGETS[-1]).sum(), (needed.updates <= BUDGETS[-1]).sum()) < 2 else 0
         if few == 2:
             break
     return {"group": setting.group, "name": setting.name, "rows": rows, "spans": spans_of(rows)}

@@ -17,6 +17,7 @@ from memspan import (
     Chain,
     ClipByNorm,
     ClipByValue,
+    Configuration,
     Copying,
     Ensemble,
     GradientFlow,
@@ -47,6 +48,7 @@ from memspan import (
     leaky,
     longest_solved,
     lstm,
+    predict,
     recurrent_spectra,
 )
 from memspan.figures.style import new_figure
@@ -129,6 +131,7 @@ def axes():
     return new_figure().subplots()
 
 
+DESCENT = Configuration(hidden=2, optimizer="sgd", updates=30)
 PUBLIC = {
     "Network": (Network, lambda: {"cell": "rnn", **SIZES, **NETWORK}),
     "RNN": (RNN, lambda: {**SIZES, **NETWORK, "activation": "tanh"}),
@@ -219,6 +222,10 @@ PUBLIC = {
     "leaky": (leaky, lambda: {"alpha": 0.5}),
     "cornn": (cornn, lambda: {"dt": 0.1, "gamma": 1.0, "epsilon": 1.0}),
     "lstm": (lstm, lambda: {"forget_bias": 1.0}),
+    "predict before training": (
+        predict,
+        lambda: {"configuration": DESCENT, "width": 0.5, "longest": 3, "budget": 16, "progress": False},
+    ),
     "only": (Study().only, lambda: {"place": 0}),
     "label": (Study().label, lambda: {"configuration": 0}),
     "with_": (Study().with_, lambda: {"hidden": 3, "gain": 1.0, "cell": "rnn", "lengths": (3, 4), "name": "mine"}),

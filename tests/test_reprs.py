@@ -14,6 +14,7 @@ from memspan import (
     Batches,
     Chain,
     ClipByNorm,
+    Configuration,
     Ensemble,
     GradientFlow,
     Jacobians,
@@ -26,6 +27,7 @@ from memspan import (
     Twins,
     label_gradient,
     label_signal,
+    predict,
     recurrent_spectra,
 )
 from memspan.training.optimizers import RULES
@@ -36,6 +38,7 @@ GRADS = NETWORK.backward(np.ones((8, 1)))
 BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
+PREDICTION = predict(Configuration(hidden=2, optimizer="sgd", updates=30), longest=3, budget=16, progress=False)
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 TWINS = Twins.of(Recall(), 3, 16)
 THINGS = [
@@ -54,6 +57,7 @@ THINGS = [
     *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
     *(TWINS, label_gradient(NETWORK, TWINS, engine="readable"), label_signal(NETWORK, TWINS, engine="readable")),
     *(MeanField(1.0, 100), *recurrent_spectra(NETWORK).values()),
+    *(PREDICTION, *PREDICTION.needed.values()),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),
     *(loss() for loss in LOSSES.values()),

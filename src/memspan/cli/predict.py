@@ -12,8 +12,8 @@ from memspan.figures.needed import demand_few, draw_needed
 from memspan.figures.style import save
 from memspan.runtime.files import make_folder
 from memspan.study.study import Study
-from memspan.why.predict import descent_of
 from memspan.why.predict import predict as predict_one
+from memspan.why.predict import search_of
 from memspan.why.prediction import needed_record
 
 FIELDS = (
@@ -70,7 +70,7 @@ def predict(
     """
     configurations = Study(**{**USUAL, **given(options)}).configurations
     for configuration in configurations:
-        descent_of(configuration)  # an error comes before any work
+        search_of(configuration, width, longest)  # an error comes before any work
     if output is not None:
         demand_few(len(configurations))
         make_folder(output)

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memspan.errors import InvalidArgument
 from memspan.figures.configurations import COLOURS, MARKERS
-from memspan.figures.style import BLACK, mark_lengths, new_figure, tidy
+from memspan.figures.style import BLACK, GREY, mark_lengths, new_figure, tidy
 from memspan.span import SpanEstimate
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -66,35 +69,65 @@ def demand_few(count: int) -> None:
 
 
 def draw_needed(record: NeededUpdates) -> "Figure":
-    """Draw median and quartiles of the updates needed, on logarithmic axes, and the updates given as a line.
+    """Draw median and quartiles of the updates needed, on logarithmic axes, and the updates given as lines.
 
     A triangle at the upper edge stands for a median that is too large to be known.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     figure = new_figure(8.6, 4.4, record.title)
     ax = figure.subplots()
     finite = [n for one in record.configurations for n in (*one.median, one.given) if np.isfinite(n)]
-    top, bottom = 2.2 * max(finite), 0.7 * min(finite)
+    top, bottom = 3 * max(finite), 0.7 * min(finite)
     for one, colour, marker in zip(record.configurations, COLOURS, MARKERS, strict=False):
-        lengths, median = np.array(one.lengths), np.array(one.median)
-        low, high = (np.minimum(values, top) for values in (one.low, one.high))
-        known = np.isfinite(median)
-        ax.fill_between(lengths, low, high, color=colour, alpha=0.15, linewidth=0)
-        ax.plot(lengths[known], median[known], marker + "-", color=colour, ms=4.5, label=one.label)
-        ax.plot(lengths[~known], np.full((~known).sum(), 0.9 * top), "^", color=colour, ms=6, mfc="none")
-        span, ends = one.estimate.span, (one.estimate.low, one.estimate.high)
-        if span is not None:
-            low_end, high_end = (abs(span - (span if end is None else end)) for end in ends)
-            ax.errorbar(span, one.given, xerr=[[low_end], [high_end]], color=colour, capsize=4)
-            ax.plot(span, one.given, "D", color=colour, ms=7, mec=BLACK)
-    for given in dict.fromkeys(one.given for one in record.configurations):
+        _draw_one(ax, one, colour, marker, top)
+    for given in sorted({one.given for one in record.configurations}):
         ax.axhline(given, color=BLACK, linestyle="--", linewidth=1)
-        ax.annotate(
-            "updates given", (0.005, given), xycoords=("axes fraction", "data"), va="bottom", fontsize="small"
-        )
+        place: Any = {"xycoords": ("axes fraction", "data"), "xytext": (4, 3), "textcoords": "offset points"}
+        shade = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+        ax.annotate(f"{given:,} updates given", (0, given), **place, va="bottom", fontsize="small", bbox=shade)
     ax.set(xscale="log", yscale="log", ylim=(bottom, top))
-    ax.set(xlabel="sequence length T (time steps, log scale)", ylabel="updates needed to leave the plateau")
+    ax.set(xlabel="sequence length T (time steps, log scale)", ylabel="updates needed (log scale)")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < 1000 else (1,)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     mark_lengths(ax, sorted({length for one in record.configurations for length in one.lengths}))
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
+    ax.legend(
+        handles=_legend(ax, record),
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        frameon=False,
+        fontsize="small",
+    )
     tidy(ax)
     return figure
+
+
+def _draw_one(ax: "Axes", one: NeededByLength, colour: str, marker: str, top: float) -> None:
+    lengths, median = np.array(one.lengths), np.array(one.median)
+    low, high = (np.minimum(values, top) for values in (one.low, one.high))
+    known = np.isfinite(median)
+    ax.fill_between(lengths, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.plot(lengths[known], median[known], marker + "-", color=colour, ms=4.5, label=fill(one.label, 30))
+    ax.plot(lengths[~known], np.full((~known).sum(), 0.85 * top), "^", color=colour, ms=6, mfc="none")
+    span, ends = one.estimate.span, (one.estimate.low, one.estimate.high)
+    if span is not None:
+        widths = [[abs(span - (span if end is None else end))] for end in ends]
+        ax.errorbar(span, one.given, xerr=widths, color=colour, capsize=4, zorder=3)
+        ax.plot(span, one.given, "D", color=colour, ms=7, mec=BLACK, zorder=4)
+
+
+def _legend(ax: "Axes", record: NeededUpdates) -> list["Artist"]:
+    """The configurations, and what the other marks mean that occur in the figure."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")]
+    handles.append(Patch(color=GREY, alpha=0.3, linewidth=0, label="quartiles"))
+    if any(one.estimate.span is not None for one in record.configurations):
+        meaning = "half of the networks\nleave in time (95 %)"
+        handles.append(Line2D([], [], marker="D", color=GREY, ms=7, mec=BLACK, label=meaning))
+    if not all(np.isfinite(one.median).all() for one in record.configurations):
+        meaning = "median too large\nto be known"
+        handles.append(Line2D([], [], marker="^", color=GREY, ms=6, mfc="none", linestyle="", label=meaning))
+    return handles

@@ -149,7 +149,8 @@ class _Pace:
     def rate(self, done: float) -> str:
         """Return the amount done per second."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        return f"{(done - self.first) / elapsed:,.0f} {self.unit}/s"
+        rate = (done - self.first) / elapsed
+        return f"{rate:,.0f} {self.unit}/s" if rate >= 1 else f"{rate:.1g} {self.unit}/s"
 
     def line(self, done: float, note: str | Callable[[], str]) -> str:
         """Return the share done, the time elapsed and left, the speed and the note."""

@@ -14,12 +14,13 @@ has three parts, for a learning rate η (divided by 1 - μ for momentum μ) and 
   curvature: 2 E y² for the squared error of one number. This part makes the readout decay, so that beyond some
   length no number of updates is enough.
 
-`Plateau` integrates this equation in steps that double where little happens. Some twenty evaluations give the
-result of thousands of updates, with no constant that was fitted to trained networks.
+`Plateau` integrates this equation in steps that double where little happens. Some forty evaluations give the
+result of thousands of updates, with no constant that was fitted to trained networks. The readout follows the label
+and L₀ at once, which would force tiny steps. Therefore each step has two parts: all other weights move along a
+straight line; then the readout follows the exact solution of its linear equation, with the new states held.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -39,12 +40,12 @@ LEFT = 0.9
 """A network has left the plateau when its loss, as a share of the trivial risk, falls below this."""
 WINDOW = 25
 """The number of updates over which the loss is averaged in training before it is compared with `LEFT`."""
-DISTANCE = 0.08  # all weights but the readout move at most this far in a step of the integration
-READOUT = 0.2  # the readout moves at most this far in a step
-FIRST, GROWTH = 2.0, 2.0  # the length of the first step, in updates, and the most by which a step grows
-MOST_STEPS = 200  # of the integration; a network that takes more of them moves to and fro and does not leave
+DISTANCE = 0.04  # all weights but the readout move at most this far in a step of the integration
+READOUT = 0.1  # where the readout moves this far in a step, the steps stop growing
+FIRST, GROWTH = 4.0, 2.0  # the longest first step, in updates, and the most by which a step grows
+MOST_STEPS = 400  # of the integration; a network that takes more of them moves to and fro and does not leave
 NOISE = 8  # sequences for the noise
-NUDGE = 1e-4  # of the weights, for the derivative of the squared gradient
+NUDGE = 1e-6  # of the weights or of ŷ, for a difference in place of a derivative
 TINY = 1e-300
 DTYPE = np.dtype(np.float64)
 
@@ -94,17 +95,21 @@ class Plateau:
         self.layout, self.twins = layout, twins
         self.engine = label_engine(network)
         of_states = Layout(layout.cell, layout.features, layout.hidden, layout.hidden)
+        shapes = layout.views(np.empty(layout.size))
+        begin = shapes.W.size + shapes.R.size + shapes.bs.size
+        self._place = slice(begin, begin + shapes.V.size + shapes.by.size)  # of V and b_y, in a flat vector
         self._states_engine = CompiledEngine(of_states, DTYPE, MeanProduct(), output_steps=K)
         self._loss, self._risk = task.make_loss(), task.trivial_risk(length)
         self._answer = np.broadcast_to(task.trivial_answer(length)[..., np.newaxis, :], twins.y.shape)
         self._at_answer = self._loss_of(self._answer)
         self._label = twins.weights / twins.parts
-        self._counted = ~np.isnan(twins.y).all(axis=-1)
-        self._curvature = self._mean_curvature()
-        sequences = twins.y.shape[-2]
+        sequences, curvatures = twins.y.shape[-2], self._curvatures()
+        self._curvature = curvatures.reshape(-1, layout.outputs, layout.outputs).sum(axis=0) / sequences
+        weights = np.trace(curvatures, axis1=-2, axis2=-1)
+        self._weights = weights / weights.sum()  # of the answers, in the moments of the states
         each = self._at_answer[1] * sequences  # dL/dŷ of each sequence, for the loss of that sequence alone
         self._tau = float((each**2).sum() / sequences / np.trace(self._curvature))
-        self._singles = self._single_predictions()
+        self._singles = self._single_predictions(curvatures)
 
     @quiet
     def leave(
@@ -118,25 +123,25 @@ class Plateau:
             The initial weights of each network.
         descent : Descent
         limit : float
-            The number of updates given.
+            The most updates to look for.
         """
         theta: Array = parameters.astype(np.float64)
         here: Array = np.arange(len(theta))
         done: Array
-        step: Array
-        left, done, step = np.full(len(theta), np.inf), np.zeros(len(theta)), np.full(len(theta), FIRST)
+        longest: Array
+        left, done, longest = np.full(len(theta), np.inf), np.zeros(len(theta)), np.full(len(theta), FIRST)
         lag = WINDOW / 2 + descent.delay
         with one_blas_thread():
+            states = self._states(theta)
             for _ in range(MOST_STEPS):
-                states = self._states(theta)
                 share, pull = self._pull(theta, states)
                 gone = ~(share >= LEFT)  # a network whose numbers overflow has left too
                 left[here[gone]] = done[gone] + lag
                 stay = ~gone & (done < limit - lag)
                 if not stay.any():
                     break
-                theta, here, done, step, states, pull = (a[stay] for a in (theta, here, done, step, states, pull))
-                theta, step = self._advance(theta, states, pull, descent, step)
+                theta, here, done, longest, pull = (a[stay] for a in (theta, here, done, longest, pull))
+                theta, states, step, longest = self._advance(theta, pull, descent, longest)
                 done = done + step
         return np.where(left <= limit, left, np.inf)
 
@@ -151,124 +156,117 @@ class Plateau:
         size = np.maximum((V**2).sum(axis=(1, 2)), TINY)
         return descent.rate**2 * self._tau / (4 * descent.batch) * (V * along).sum(axis=(1, 2)) / size
 
-    def _advance(self, theta: Array, states: Array, pull: Array, descent: Descent, step: Array) -> Any:
-        """Take one step of the integration. Return the new weights and the length of the step, in updates.
+    def _advance(self, theta: Array, pull: Array, descent: Descent, longest: Array) -> tuple[Array, ...]:
+        """Take one step of the integration, of at most `longest` updates.
 
-        The readout follows the label and L₀ at once, which would force tiny steps. So it is moved by the exact
-        solution of its linear equation, with the states held (an exponential Euler step); all other weights move
-        along a straight line.
+        Return the new weights, their states, the length of the step, and the longest next one.
         """
         square, drift = self._noise(theta) if np.isfinite(descent.batch) else (0.0, np.zeros_like(theta))
-        norm = np.sqrt((pull**2).sum(axis=1) + self._tau * square / descent.batch)
-        rate = descent.rate * np.minimum(1, descent.clip / norm)
-        speed = rate[:, np.newaxis] * pull - (rate**2 * self._tau / (4 * descent.batch))[:, np.newaxis] * drift
-        readout = self._readout(speed)
-        rest = speed.copy()
-        self._set_readout(rest, np.zeros_like(readout))
-        step = np.minimum(GROWTH * step, DISTANCE / np.maximum(np.linalg.norm(rest, axis=1), TINY))
-        values, vectors = self._modes(states)
-        rates = rate[:, np.newaxis, np.newaxis] * values
-        along = self._into(vectors, readout)
-        moved = along * _relaxed(rates, step)
-        size = np.sqrt((moved**2).sum(axis=(1, 2)))
-        step = step * np.minimum(1, READOUT / np.maximum(size, TINY))
-        change = rest * step[:, np.newaxis]
-        self._set_readout(change, self._back(vectors, along * _relaxed(rates, step)))
-        return theta + change, step
+        norm = np.sqrt((pull**2).sum(axis=1) + self._tau * square / descent.batch)  # of a batch's gradient
+        rate = descent.rate * np.minimum(1, descent.clip / np.maximum(norm, TINY))
+        noise = (rate**2 * self._tau / (4 * descent.batch))[:, np.newaxis] * drift
+        speed = rate[:, np.newaxis] * pull - noise
+        self._readout(speed)[:] = 0
+        step = np.minimum(longest, DISTANCE / np.maximum(np.linalg.norm(speed, axis=1), TINY))
+        theta = theta + speed * step[:, np.newaxis]
+        states = self._states(theta)
+        change = self._relaxed(theta, states, rate, self._readout(noise), step)
+        self._readout(theta)[:] += change
+        moved = np.sqrt((change**2).sum(axis=(1, 2)))
+        return theta, states, step, step * np.minimum(GROWTH, READOUT / np.maximum(moved, TINY))
+
+    def _relaxed(self, theta: Array, states: Array, rate: Array, noise: Array, step: Array) -> Array:
+        """How far the readout moves in a step `[M, H + 1, O]`, with the states held: an exponential Euler step."""
+        _, upstream = self._errors(theta, states)
+        M, width, outputs = len(theta), states.shape[-1], upstream.shape[-1]
+        read = states.reshape(M, -1, width)
+        moments = read.transpose(0, 2, 1) @ (read * self._weights.reshape(-1, 1))
+        moments[~np.isfinite(moments).all(axis=(1, 2))] = 0  # `eigh` refuses them; `pull` is not finite either
+        of_states, left = np.linalg.eigh(moments)
+        of_loss, right = np.linalg.eigh(self._curvature)
+        r = rate[:, np.newaxis, np.newaxis] * np.maximum(of_states, 0)[:, :, np.newaxis] * np.maximum(of_loss, 0)
+        pull = -read.transpose(0, 2, 1) @ upstream.reshape(M, -1, outputs)
+        along = left.transpose(0, 2, 1) @ (rate[:, np.newaxis, np.newaxis] * pull - noise) @ right
+        return np.asarray(left @ (along * _response(r, step[:, np.newaxis, np.newaxis])) @ right.T)
 
     def _loss_of(self, y_hat: Array) -> tuple[float, Array]:
         """The loss of predictions for all sequences, and its derivative."""
         return self._loss.forward(np.ascontiguousarray(y_hat), self.twins.y), self._loss.backward()
 
-    def _mean_curvature(self) -> Float[np.ndarray, "outputs outputs"]:
-        """d²L/dŷ² of one sequence at the trivial answer, summed over its answers."""
-        outputs = self.layout.outputs
+    def _curvatures(self) -> Array:
+        """d²L/dŷ² of each answer at the trivial one, for the loss of its sequence alone, `[2N, O, O]`."""
         columns = []
-        for o in range(outputs):
-            up, down = (self._loss_of(self._answer + sign * NUDGE * np.eye(outputs)[o])[1] for sign in (1, -1))
-            columns.append((up - down).reshape(-1, outputs).sum(axis=0) / (2 * NUDGE))
-        return np.stack(columns, axis=1)
+        for one in np.eye(self.layout.outputs):
+            up, down = (self._loss_of(self._answer + sign * NUDGE * one)[1] for sign in (1, -1))
+            columns.append((up - down) / (2 * NUDGE))
+        return np.stack(columns, axis=-1) * self._answer.shape[-2]
 
-    def _single_predictions(self) -> list[tuple[Array, Array]]:
-        """One sequence from each of some parts, with random dL/dŷ whose covariance is the loss's curvature."""
-        twins, rng = self.twins, np.random.default_rng(0)
-        values, vectors = np.linalg.eigh(self._curvature)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        found = []
-        for number in np.linspace(0, twins.parts - 1, min(NOISE, twins.parts)).round().astype(int):
+    def _single_predictions(self, curvatures: Array) -> list[tuple[Array, Array]]:
+        """One sequence from each of some parts, with a dL/dŷ for one of its answers.
+
+        The answer, and the direction of ŷ if there are several outputs, have a chance in proportion to their
+        curvature. So the mean of the squared gradients is E|∇v|², without products of different answers.
+        """
+        twins, found = self.twins, []
+        numbers = np.linspace(0, twins.parts - 1, min(NOISE, twins.parts)).round().astype(int).tolist()
+        for i, number in enumerate(numbers):
             one = slice(twins.part(number).start, twins.part(number).start + 1)
-            counted = self._counted[..., one]
-            normal = rng.choice([-1.0, 1.0], (*counted.shape, len(values)))
-            upstream = normal @ root.T * counted[..., np.newaxis] / np.sqrt(max(counted.sum(), 1))
-            found.append((twins.x[:, one], upstream * upstream.size))
+            values, vectors = np.linalg.eigh(curvatures[..., one, :, :])
+            sums = np.cumsum(np.maximum(values, 0))
+            at = int(np.searchsorted(sums, (i + 0.5) / len(numbers) * sums[-1]))  # evenly over the answers
+            answer, direction = divmod(at, values.shape[-1])
+            upstream = np.zeros((values.size // values.shape[-1], values.shape[-1]))
+            upstream[answer] = np.sqrt(sums[-1]) * vectors.reshape(-1, *vectors.shape[-2:])[answer, :, direction]
+            found.append((twins.x[:, one], upstream.reshape(values.shape) * upstream.size))  # the loss is a mean
         return found
 
     def _states(self, theta: Array) -> Array:
         """The states that the readout reads, and 1: `[M, K, 2N, H + 1]` or `[M, 2N, H + 1]`."""
-        H, weights = self.layout.hidden, [self.layout.views(row) for row in theta]
-        readout = np.concatenate([np.eye(H).ravel(), np.zeros(H)])
-        rows = [np.concatenate([w.W.ravel(), w.R.ravel(), w.bs.ravel(), readout, w.U.ravel()]) for w in weights]
-        states = self._states_engine.predict(np.stack(rows), [self.twins.x] * len(rows))
+        place, H = self._place, self.layout.hidden
+        each = np.broadcast_to(np.eye(H + 1, H).ravel(), (len(theta), (H + 1) * H))  # V = 1 and b_y = 0
+        rows = np.concatenate([theta[:, : place.start], each, theta[:, place.stop :]], axis=1)
+        states = self._states_engine.predict(rows, [self.twins.x] * len(rows))
         return np.concatenate([states, np.ones((*states.shape[:-1], 1))], axis=-1)
+
+    def _errors(self, theta: Array, states: Array) -> tuple[Array, Array]:
+        """The expected loss as a share of the trivial risk `[M]`, and its derivative by ŷ, `[M, 2N, O]`.
+
+        The label's part of both comes from the weights of the twins, which makes it exact for tiny signals. What
+        remains of the loss of the sequences, after its linear part, does not depend on their labels.
+        """
+        loss, derivative = self._at_answer
+        share, upstream = np.empty(len(theta)), np.empty((len(theta), *self._label.shape))
+        for k, (readout, read) in enumerate(zip(self._readout(theta), states, strict=True)):
+            y_hat = read @ readout
+            away = y_hat - self._answer
+            new, d_y_hat = self._loss_of(y_hat)
+            share[k] = 1 + (new - loss + ((self._label - derivative) * away).sum()) / self._risk
+            upstream[k] = d_y_hat - derivative + self._label
+        return share, upstream
 
     def _pull(self, theta: Array, states: Array) -> tuple[Array, Array]:
         """The loss as a share of the trivial risk `[M]`, and -∇L₀ + 2 g `[M, P]`."""
-        upstream, share = [], []
-        loss, derivative = self._at_answer
-        for row, read in zip(theta, states, strict=True):
-            weights = self.layout.views(row)
-            y_hat = read @ np.concatenate([weights.V, weights.by.T])
-            new, d_y_hat = self._loss_of(y_hat)
-            away = y_hat - self._answer
-            excess = new - loss - (derivative * away).sum() + (self._label * away).sum()
-            share.append(1 + excess / self._risk)
-            upstream.append((d_y_hat - derivative + self._label) * self._label.size)
-        found = self.engine.differentiate(theta, [(self.twins.x, y) for y in upstream])
-        return np.array(share), -found.gradients
+        share, upstream = self._errors(theta, states)
+        batches = [(self.twins.x, one * one.size) for one in upstream]  # the loss of the engine is a mean
+        return share, -self.engine.differentiate(theta, batches).gradients
 
     def _noise(self, theta: Array) -> tuple[Array, Array]:
-        """E|∇v|² `[M]`, and its gradient `[M, P]`, by central differences of the backward pass."""
+        """E|∇v|² `[M]`, and its gradient `[M, P]`: the change of ∇v where the weights move along it."""
         count, (M, P) = len(self._singles), theta.shape
-        rows = np.repeat(theta, count, axis=0)
-        batches = self._singles * M
+        rows, batches = np.repeat(theta, count, axis=0), self._singles * M
         gradients = self.engine.differentiate(rows, batches).gradients
         size = np.linalg.norm(gradients, axis=1, keepdims=True)
-        nudge = NUDGE * gradients / np.maximum(size, TINY)
-        up, down = (self.engine.differentiate(rows + sign * nudge, batches).gradients for sign in (1, -1))
-        drift = (size * (up - down) / NUDGE).reshape(M, count, P).mean(axis=1)
+        nudged = rows + NUDGE * gradients / np.maximum(size, TINY)
+        change = self.engine.differentiate(nudged, batches).gradients - gradients
+        drift = (2 * size * change / NUDGE).reshape(M, count, P).mean(axis=1)
         return (size**2).reshape(M, count).mean(axis=1), drift
 
-    def _modes(self, states: Array) -> tuple[Array, tuple[Array, Array]]:
-        """The decay rates of the readout `[M, H + 1, O]` for η = 1, and the bases in which it decays."""
-        read = states[:, self._counted]
-        moments = read.transpose(0, 2, 1) @ read / read.shape[1]
-        of_states, left = np.linalg.eigh(moments)
-        of_loss, right = np.linalg.eigh(self._curvature)
-        values = np.maximum(of_states, 0)[:, :, np.newaxis] * np.maximum(of_loss, 0)
-        return values, (left, right)
-
-    @staticmethod
-    def _into(vectors: tuple[Array, Array], readout: Array) -> Array:
-        left, right = vectors
-        return left.transpose(0, 2, 1) @ readout @ right
-
-    @staticmethod
-    def _back(vectors: tuple[Array, Array], along: Array) -> Array:
-        left, right = vectors
-        return left @ along @ right.T
-
     def _readout(self, flats: Array) -> Array:
-        """V and b_y `[M, H + 1, O]` of flat vectors `[M, P]`."""
-        views = [self.layout.views(flat) for flat in flats]
-        return np.stack([np.concatenate([view.V, view.by.T]) for view in views])
-
-    def _set_readout(self, flats: Array, readout: Array) -> None:
-        for flat, values in zip(flats, readout, strict=True):
-            view = self.layout.views(flat)
-            view.V[:], view.by[:] = values[:-1], values[-1:].T
+        """V and b_y `[M, H + 1, O]`, as views into flat vectors `[M, P]`."""
+        H, outputs = self.layout.hidden, self.layout.outputs
+        return flats[:, self._place].reshape(len(flats), H + 1, outputs)
 
 
-def _relaxed(rates: Array, step: Array) -> Array:
-    """(1 - exp(-r n)) / r for rates r and steps n; n where r is 0."""
-    n = step[:, np.newaxis, np.newaxis]
-    return np.where(rates * n > 1e-9, -np.expm1(-rates * n) / np.maximum(rates, TINY), n)
+def _response(r: Array, n: Array) -> Array:
+    """(1 - exp(-r n)) / r for rates r and n updates; n where r is 0."""
+    return np.where(r * n > 1e-9, -np.expm1(-r * n) / np.maximum(r, TINY), n)

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from memspan.diagnostics.exponents import LyapunovExponents
-from memspan.diagnostics.label import label_gradient
+from memspan.diagnostics.label import label_engine, label_gradient
 from memspan.diagnostics.twins import Twins
 from memspan.errors import InvalidArgument, real_number, shown, whole_number
 from memspan.network import Network
@@ -20,7 +20,11 @@ from memspan.training.optimizers import RULES, Momentum
 from memspan.why.plateau import Descent, Plateau
 from memspan.why.prediction import FAR, SEEN, Needed, Prediction
 
-PAIRS = 64
+PAIRS = (64, 256, 1024)
+"""The numbers of pairs of twins: more are drawn where the label gradient is not clear of its error."""
+CLEAR = 5.0
+"""The significance z at which it is."""
+BUDGET = 96
 TWINS = 4
 """The last part of the spawn key of the twins; trials use 0 to 3."""
 EXPONENT_STEPS, EXPONENT_NETWORKS = 300, 4
@@ -67,9 +71,13 @@ def needed_by(
     rng : Generator, SeedSequence or int
         For the sequences that stand for the task.
     """
-    twins = Twins.of(task, length, PAIRS, rng)
+    engine = label_engine(networks[0])
+    for pairs in PAIRS:
+        twins = Twins.of(task, length, pairs, rng)
+        gradients = [label_gradient(network, twins, engine=engine) for network in networks]
+        if np.median([gradient.z for gradient in gradients]) >= CLEAR:
+            break
     plateau = Plateau(networks[0], task, length, twins)
-    gradients = [label_gradient(network, twins, engine=plateau.engine) for network in networks]
     theta, z = (np.array([getattr(one, name) for one in gradients]) for name in ("theta", "z"))
     parameters = np.stack([network.parameters for network in networks]).astype(np.float64)
     updates, without = (np.full(len(networks), np.inf) for _ in range(2))
@@ -103,7 +111,7 @@ def predict(
     *,
     width: float = 0.25,
     longest: int = 300,
-    budget: int = 96,
+    budget: int = BUDGET,
     progress: bool | str = True,
 ) -> Prediction:
     """Predict the span of a configuration without training, as far as the plateau limits it.
@@ -130,20 +138,11 @@ def predict(
     InvalidArgument
         If an argument is wrong, or the equation does not hold for the optimiser.
     """
-    if not isinstance(configuration, Configuration):
-        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
-    descent_of(configuration)
+    search = search_of(configuration, width, longest, budget)
     task, given = configuration.make_task(), configuration.updates
-    search = SpanSearch(
-        width=real_number("width", width, above=0),
-        budget=whole_number("budget", budget, least=16),
-        shortest=task.least_length,
-        longest=task.checked_length(longest, "longest"),
-        steps_of=lambda length: task.shape(length).steps,
-    )
     found: dict[int, list[Needed]] = {}
     done = 0
-    with show_progress(budget, "predicting", "networks at most", kind=kind_of(progress)) as report:
+    with show_progress(budget, "predicting", "networks", kind=kind_of(progress)) as report:
         while groups := search.ask():
             answers: list[Answer] = []
             for group in groups:
@@ -158,6 +157,21 @@ def predict(
     assert search.estimate is not None  # every network has an answer
     joined = {length: _joined(parts) for length, parts in found.items()}
     return Prediction(configuration, search.estimate, joined, largest_exponent(configuration))
+
+
+def search_of(configuration: Configuration, width: float, longest: int, budget: int = BUDGET) -> SpanSearch:
+    """Return the search that chooses the lengths. Raise `InvalidArgument` as `predict` does."""
+    if not isinstance(configuration, Configuration):
+        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
+    descent_of(configuration)
+    task = configuration.make_task()
+    return SpanSearch(
+        width=real_number("width", width, above=0),
+        budget=whole_number("budget", budget, least=16),
+        shortest=task.least_length,
+        longest=task.checked_length(longest, "longest"),
+        steps_of=lambda length: task.shape(length).steps,
+    )
 
 
 def largest_exponent(configuration: Configuration) -> float:

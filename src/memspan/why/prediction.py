@@ -20,6 +20,8 @@ SEEN = 2.5
 """The least significance z of a label gradient that is not noise."""
 FAR = 10.0
 """Updates are looked for up to this many times those given."""
+NEAR = 1.5
+"""Networks of lengths up to this many times the upper end of the interval say what the limit is."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,7 +34,8 @@ class Needed:
     updates : array [networks]
         For each network; infinity if it needs more than ten times the updates given.
     without_noise : array [networks]
-        The same, for batches so large that they have no noise.
+        For networks that need more than the updates given: the same, for batches so large that they have no noise.
+        For other networks: `updates`.
     theta : array [networks]
         Θ at the start.
     z : array [networks]
@@ -60,9 +63,9 @@ class Needed:
         def reason(updates: float, without: float, z: float) -> str:
             if z < SEEN:
                 return "no signal"
-            if without <= given:
-                return "noise"
-            return "budget" if min(updates, without) <= FAR * given else "vanishing"
+            if without > given and np.isfinite(updates):
+                return "budget"
+            return "noise" if np.isfinite(without) else "vanishing"
 
         each = zip(self.updates, self.without_noise, self.z, strict=True)
         return [reason(*one) for one in each if one[0] > given]
@@ -97,31 +100,30 @@ class Prediction:
         """What keeps networks on the plateau at lengths around the predicted one: the most frequent reason.
 
         - `budget`: they need more updates, up to ten times those given;
-        - `vanishing`: they need more than that;
-        - `noise`: without the noise of the batches, the updates given would be enough;
+        - `noise`: without the noise of the batches, the updates given would be enough, or up to ten times as many
+          where with the noise even these are not enough;
+        - `vanishing`: without the noise too, they need more than that;
         - `no signal`: the label gradient cannot be told from 0;
-        - `none`: they leave it at every length up to the longest one.
+        - `none`: more than half of them leave it at every length up to the longest one.
         """
-        if self.estimate.high is None:
+        estimate = self.estimate
+        if estimate.span is None and estimate.low is not None:
             return "none"
-        near = [one for one in self.needed.values() if one.length <= 1.5 * self.estimate.high]
+        far = np.inf if estimate.high is None else NEAR * estimate.high
+        near = [one for one in self.needed.values() if one.length <= far]
         reasons = [reason for one in near for reason in one.reasons(self.configuration.updates)]
         if not reasons:
             return "none"
         return max(dict.fromkeys(reasons), key=reasons.count)
 
     def __repr__(self) -> str:
-        return f"<Prediction: {self}>"
+        return f"<Prediction: {self.estimate.short} steps, limit {self.limit}>"
 
     def __str__(self) -> str:
         estimate, given = self.estimate, self.configuration.updates
-        within = f"Within {given:,} updates, half of the networks leave the plateau"
-        if estimate.span is None and estimate.high is None:
-            return f"{within} at every length up to {max(self.needed)}."
-        if estimate.span is None:
-            return f"{within} at no length from {min(self.needed)} on. {SENTENCES[self.limit]}"
-        ends = f"[{estimate.low:.3g}, {estimate.high:.3g}] ({100 * estimate.level:g} %)"
-        return f"{within} up to T = {estimate.span:.3g} {ends}. {SENTENCES[self.limit]}"
+        length = f"T = {estimate.short}" if estimate.span is not None else estimate.short
+        half = f"The length at which half of the networks leave the plateau within {given:,} updates"
+        return f"{half}: {length} ({100 * estimate.level:g} %). {SENTENCES[self.limit]}".rstrip()
 
     def numbers(self) -> dict[str, Any]:
         """Return the prediction for JSON. What is infinite is null."""
@@ -142,17 +144,22 @@ class Prediction:
         from memspan.runtime.tables import TextTable
 
         given = self.configuration.updates
-        table = TextTable("T", title=self.configuration.describe(), title_justify="left")
+        table = TextTable("T", title=f"{self.configuration.describe()}, {given:,} updates", title_justify="left")
+
+        def shown(updates: float) -> str:
+            return f"{updates:.0f}" if np.isfinite(updates) else f"> {FAR * given:.0f}"
+
         names = ("networks", "leave in time", "Θ", "updates needed", "quartiles", "without noise", "1/κ")
         for name in names:
             table.add_column(name, justify="right")
         for length, one in sorted(self.needed.items()):
-            low, median, high = (_number(value) for value in one.quartiles)
-            without = _number(float(np.quantile(one.without_noise, 0.5, method="inverted_cdf")))
+            low, median, high = (shown(value) for value in one.quartiles)
+            without = shown(float(np.quantile(one.without_noise, 0.5, method="inverted_cdf")))
+            decay = float(np.median(one.decay))
             table.add_row(
                 *(str(length), str(len(one.updates)), str(int((one.updates <= given).sum()))),
-                *(_number(float(np.median(one.theta))), median, f"{low} to {high}", without),
-                _number(1 / max(float(np.median(one.decay)), 1e-300)),
+                *(f"{np.median(one.theta):.3g}", median, f"{low} to {high}", without),
+                f"{1 / decay:.0f}" if decay > 0 else "",
             )
         return table
 
@@ -162,7 +169,8 @@ SENTENCES = {
     "vanishing": f"Beyond it most networks need more than {FAR:g} times as many updates.",
     "noise": "Beyond it the noise of the batches keeps networks on the plateau: larger batches, or a smaller "
     "learning rate with more updates, would lift this limit.",
-    "no signal": "The label gradient cannot be told from 0, so this method says nothing: train instead.",
+    "no signal": "Beyond it the label gradient cannot be told from 0, so the method says nothing: "
+    "train there instead.",
     "none": "",
 }
 """What each limit means."""
@@ -182,14 +190,10 @@ def needed_record(predictions: Sequence[Prediction]) -> NeededUpdates:
     title = (
         f"Updates needed to leave the plateau, predicted before training ({tasks})\n"
         f"{configurations[0].describe() if len(predictions) == 1 else 'one line for each configuration'}; "
-        f"median and quartiles of {networks} networks at each length; diamond: half of the networks leave in time"
+        f"{networks} networks at each length"
     )
     return NeededUpdates(title, lines)
 
 
-def _finite(number: float) -> float | None:
-    return float(number) if np.isfinite(number) else None
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "never"
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else float(number)
