@@ -128,7 +128,7 @@ def measured(
 
 
 def compared(setting: Setting, known: dict[int, list[float | None]]) -> dict[str, Any]:
-    """Predict at every length, and measure where it is not known, until hardly any network leaves, or is predicted to leave."""
+    """Predict at every length, and measure where it is not known, as long as networks leave."""
     task, rows, few = get_task(setting.task), [], 0
     for length in lengths():
         seeds = [np.random.SeedSequence(SEED, spawn_key=(length, k)).spawn(2) for k in range(NETWORKS)]
