@@ -96,6 +96,8 @@ class Trial(_Record):
         The gradient at every time step: for the first batch before training, and for the last batch after it.
     flow_map : list of list of float
         For repetition 0: ‖dL/da[t]‖ at every time step, one row every `flow_every` updates, from the first update.
+    critical_gain : float or None
+        The gain of R that the initializer `critical` has chosen; None for other initializers.
     weights : bytes or None
         The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions.
     """
@@ -125,6 +127,7 @@ class Trial(_Record):
     end: Flow | None = None
     flow_map: list[list[float]] = []
     flow_every: int = 1
+    critical_gain: float | None = None
     weights: bytes | None = Field(None, repr=False, exclude=True)
 
     def __repr__(self) -> str:

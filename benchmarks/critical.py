@@ -1,0 +1,57 @@
+"""Measure what `init="critical"` brings: spans with the default initial weights and with the critical gain of R.
+
+    python benchmarks/critical.py
+
+Three cells with 32 units on the task `recall`, three rules of training, 1500 updates of 64 sequences, clip 1. Each
+span comes from at most 32 trainings, at lengths up to 100. The gains are those that `critical` chooses. The script takes
+about 15 minutes on one core, and writes results/critical.json after each span.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from memspan import Configuration, find_span
+
+RESULT = Path(__file__).parent / "results" / "critical.json"
+CELLS = ("rnn", "gru", "lstm")
+RULES: dict[str, dict[str, Any]] = {
+    "momentum 0.03": {"optimizer": "momentum", "learning_rate": 0.03},
+    "Adam 0.01": {"optimizer": "adam", "learning_rate": 0.01},
+    "Adam 0.003": {"optimizer": "adam", "learning_rate": 0.003},
+}
+LENGTHS = (10, 20, 30, 60, 100)
+BUDGET, LONGEST, WIDTH = 32, 100, 0.25
+
+
+def gains(cell: str) -> list[float | None]:
+    """The critical gain at each of `LENGTHS`."""
+    return [Configuration(cell=cell, init="critical").critical_gain(length) for length in LENGTHS]
+
+
+def span(cell: str, rule: str, init: str | None) -> dict[str, Any]:
+    """Find one span."""
+    began = time.perf_counter()
+    given = {} if init is None else {"init": init}
+    configuration = Configuration(cell=cell, **RULES[rule], **given)
+    found = find_span(configuration, WIDTH, budget=BUDGET, longest=LONGEST, progress=False).estimate
+    row = {"cell": cell, "rule": rule, "init": init, "span": found.span, "low": found.low, "high": found.high}
+    row |= {"trainings": found.trainings, "seconds": round(time.perf_counter() - began, 1)}
+    print(*row.values(), flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure everything."""
+    result: dict[str, Any] = {"lengths": LENGTHS, "budget": BUDGET, "longest": LONGEST}
+    result |= {"gains": {cell: gains(cell) for cell in CELLS}, "spans": []}
+    for cell in CELLS:
+        for rule in RULES:
+            for init in (None, "critical"):
+                result["spans"].append(span(cell, rule, init))
+                RESULT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
