@@ -1,3 +1,4 @@
+import csv
 import math
 
 import numpy as np
@@ -13,17 +14,27 @@ from memspan import (
     InvalidArgument,
     Network,
     Search,
+    Store,
     Study,
     Twins,
+    find_span,
     get_task,
     label_signal,
+    run_study,
 )
 from memspan.cells.initializers import CRITICAL
+from memspan.store.export import export
 from memspan.study import critical
 from memspan.study.critical import critical_gain
 from memspan.study.group import run_group, untrained
 
 SMALL = Configuration(init=CRITICAL, hidden=8, updates=20, evaluation_samples=50, final_batches=2)
+
+
+def by(monkeypatch, curve):
+    """Let the critical gain come from a curve of ln P instead of networks."""
+    monkeypatch.setattr(critical.Signals, "log_power", staticmethod(curve))
+    monkeypatch.setattr(critical.Signals, "shown", staticmethod(lambda factor: True))
 
 
 def scanned(cell, length, gains, networks=5, pairs=1024):
@@ -55,8 +66,8 @@ def test_the_signal_is_nearly_the_largest_and_much_larger_than_at_the_default_ga
 
 def test_it_is_the_smallest_gain_with_its_share_of_the_largest_power(monkeypatch):
     """Instead of a network, a curve with a known maximum: ln P = 3 - 8 ln²(g / 3)."""
-    curve = staticmethod(lambda factor: 3 - 8 * math.log(factor / 3) ** 2)
-    monkeypatch.setattr(critical.Signals, "log_power", curve)
+    curve = lambda factor: 3 - 8 * math.log(factor / 3) ** 2  # noqa: E731
+    by(monkeypatch, curve)
     found = critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
     expected = 3 * math.exp(-math.sqrt(-math.log(critical.SHARE) / 8))
     assert found == pytest.approx(expected, rel=0.04)
@@ -64,22 +75,22 @@ def test_it_is_the_smallest_gain_with_its_share_of_the_largest_power(monkeypatch
 
 
 def test_a_signal_without_a_maximum_counts_up_to_the_number_of_units(monkeypatch):
-    monkeypatch.setattr(critical.Signals, "log_power", staticmethod(lambda factor: 40 * math.log(factor)))
+    by(monkeypatch, (lambda factor: 40 * math.log(factor)))
     found = critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
     assert found == pytest.approx((0.8 * 32) ** (1 / 40), rel=1e-2)
     assert 1 < Configuration(cell="rnn-linear", init=CRITICAL, hidden=8).critical_gain(20) < 5
 
 
 def test_a_signal_at_the_first_gain_and_one_that_begins_suddenly(monkeypatch):
-    monkeypatch.setattr(critical.Signals, "log_power", staticmethod(lambda factor: -factor))
+    by(monkeypatch, (lambda factor: -factor))
     assert critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0) == critical.GAINS[0]
-    sudden = staticmethod(lambda factor: -1.0 if factor > 2.1 else -math.inf)
-    monkeypatch.setattr(critical.Signals, "log_power", sudden)
+    sudden = lambda factor: -1.0 if factor > 2.1 else -math.inf  # noqa: E731
+    by(monkeypatch, sudden)
     assert 2.1 < critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0) < 2.4
 
 
 def test_a_label_that_no_gain_shows_is_refused(monkeypatch):
-    monkeypatch.setattr(critical.Signals, "log_power", staticmethod(lambda factor: -math.inf))
+    by(monkeypatch, (lambda factor: -math.inf))
     with pytest.raises(InvalidArgument) as caught:
         critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
     assert str(caught.value) == (
@@ -149,10 +160,40 @@ def test_a_network_alone_refuses_it_with_the_reason():
         assert caught.value.name == "init"
 
 
-@pytest.mark.parametrize("task", ["copying/tcn", "order/hs97-2", "delayed-xor"])
-def test_tasks_with_several_answers_classes_or_a_label_of_mean_zero(task):
-    if task not in __import__("memspan").TASKS:
-        pytest.skip(task)
-    made = get_task(task)
-    gain = critical_gain("rnn", task, {}, max(made.least_length, 20), 16)
-    assert critical.GAINS[0] <= gain <= critical.GAINS[-1]
+@pytest.mark.parametrize("task", ["copying/tcn", "order/hs97-2", "memory-capacity"])
+def test_tasks_with_several_answers_or_classes(task):
+    length = max(get_task(task).least_length, 20)
+    assert 1 < critical_gain("rnn", task, {}, length, 16) < critical.GAINS[-1]
+
+
+def test_a_label_that_no_single_input_says_anything_about_is_refused_before_training():
+    with pytest.raises(InvalidArgument, match="init must be another than critical for parity at length 20"):
+        Configuration(task="parity", init=CRITICAL, hidden=8).make_network(20, 0)
+
+
+def test_a_study_and_a_search_keep_the_gain_and_resume(tmp_path):
+    path = tmp_path / "store.sqlite"
+    study = Study(**SMALL.model_dump(exclude_unset=True), lengths=(3, 6), repetitions=2, name="chosen")
+    first = run_study(study.with_(repetitions=1), path, progress=False)
+    both = run_study(study, path, progress=False)
+    alone = [run_group(SMALL, length, [one])[0] for length in (3, 6) for one in (0, 1)]
+    assert [trial.digest for trial in both.trials] == [trial.digest for trial in alone]
+    assert [trial.digest for trial in both.trials[::2]] == [trial.digest for trial in first.trials]
+    assert [trial.critical_gain for trial in both.trials] == [
+        SMALL.critical_gain(length) for length in (3, 3, 6, 6)
+    ]
+    assert {"gain of R", f"{SMALL.critical_gain(6):g}"} <= {
+        text.strip() for line in str(both.table()).splitlines() for text in line.split("┃" if "┃" in line else "│")
+    }
+    assert "critical init" in study.describe()
+    found = find_span(SMALL, store=path, budget=16, repetitions=2, groups=2, progress=False)
+    with Store(path) as store:
+        (stored,) = [one for one in store.overviews() if one.name != "chosen"]
+        trials = list(store.find(stored.name).trials())
+        export(store.find("chosen"), tmp_path / "trials.csv")
+    assert found.estimate.trainings == len(trials)
+    assert all(trial.critical_gain == SMALL.critical_gain(trial.length) for trial in trials)
+    with (tmp_path / "trials.csv").open() as file:
+        assert [float(row["critical_gain"]) for row in csv.DictReader(file)] == [
+            trial.critical_gain for trial in both.trials
+        ]

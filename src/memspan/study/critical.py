@@ -22,7 +22,9 @@ from memspan.network import Network
 from memspan.runtime.floats import quiet
 from memspan.tasks import Task, get_task
 
-NETWORKS, PAIRS, PARTS = 7, 64, 16
+NETWORKS, PARTS = 7, 16
+PAIRS = (64, 512)
+"""The pairs of sequences: more if the fewest show no label, as in tasks whose answer depends on several inputs."""
 GAINS = tuple(2 ** (k / 2) for k in range(-4, 9))
 """The gains that are tried first, from 1/4 to 16."""
 FALLEN = math.log(1 / 8)
@@ -31,6 +33,8 @@ HALVINGS = 2
 """How often the interval between two gains is halved in which P reaches the value."""
 SEEN = 2.5
 """The least significance of a label signal; a weaker one may be noise."""
+ROUNDING = 1e-20
+"""A power below this counts as 0, because rounding errors could have made it."""
 SHARE = 0.8
 """The share of the largest power that the chosen gain reaches."""
 DIGITS = 3
@@ -70,7 +74,7 @@ def critical_gain(
     Raises
     ------
     InvalidArgument
-        If at no gain most networks show the label in their state.
+        If no gain shows the label in the state.
     """
     return _kept(cell, task, tuple(sorted(task_parameters.items())), length, hidden, gain, seed)
 
@@ -90,8 +94,22 @@ def found_gain(
     seed: int,
 ) -> float:
     """Find the critical gain, see `critical_gain`."""
-    log_power = Signals(cell, get_task(task, **task_parameters), length, hidden, gain, seed).log_power
-    most = math.log(hidden)
+    made = get_task(task, **task_parameters)
+    for pairs in PAIRS:
+        signals = Signals(cell, made, length, hidden, gain, seed, pairs)
+        found = _found(signals.log_power, math.log(hidden))
+        if found is not None and signals.shown(found):
+            return float(f"{found:.{DIGITS}g}")
+    rule = f"another than {CRITICAL} for {task} at length {length}"
+    hint = f", because the last state of an untrained {cell} does not show the label, with any gain of R"
+    raise InvalidArgument("init", rule, repr(CRITICAL), hint)
+
+
+def _found(log_power: Callable[[float], float], most: float) -> float | None:
+    """Return the critical gain from ln P as a function of the gain, and the largest ln P that counts.
+
+    None if no gain shows the label.
+    """
     logs: dict[float, float] = {}
     for factor in GAINS:
         logs[factor] = log_power(factor)
@@ -100,17 +118,14 @@ def found_gain(
             break
     best = max(logs, key=lambda factor: logs[factor])
     if logs[best] == -math.inf:
-        rule = f"another than {CRITICAL} for {task} at length {length}"
-        hint = f", because the last state of an untrained {cell} does not show the label, with any gain of R"
-        raise InvalidArgument("init", rule, repr(CRITICAL), hint)
+        return None
     for middle in (best * 2**-0.25, best * 2**0.25):
         if GAINS[0] < middle < GAINS[-1]:
             logs[middle] = log_power(middle)
     wanted = min(max(logs.values()), most) + math.log(SHARE)
     ordered = sorted(logs.items())
     place = next(k for k, (_, log) in enumerate(ordered) if log >= wanted)
-    found = _reached(log_power, wanted, *ordered[place - 1 : place + 1]) if place else ordered[0][0]
-    return float(f"{found:.{DIGITS}g}")
+    return _reached(log_power, wanted, *ordered[place - 1 : place + 1]) if place else ordered[0][0]
 
 
 def _reached(
@@ -131,13 +146,22 @@ def _reached(
 class Signals:
     """The label signals of some untrained networks, which get several gains of R.
 
-    The parameters are those of `critical_gain`.
+    The parameters are those of `critical_gain`, and the number of pairs of sequences (`memspan.Twins`).
     """
 
-    def __init__(self, cell: str, task: Task, length: int, hidden: int, gain: float = 1.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        cell: str,
+        task: Task,
+        length: int,
+        hidden: int,
+        gain: float = 1.0,
+        seed: int = 0,
+        pairs: int = PAIRS[0],
+    ) -> None:
         _, features, outputs, output_steps = task.shape(length)
         for_twins, *for_networks = np.random.SeedSequence(seed, spawn_key=(SPAWN, length)).spawn(1 + NETWORKS)
-        self.twins = Twins.of(task, length, PAIRS, for_twins, PARTS)
+        self.twins = Twins.of(task, length, pairs, for_twins, PARTS)
         self.networks = [
             Network(cell, features, hidden, outputs, gain=gain, output_steps=output_steps, rng=one)
             for one in for_networks
@@ -149,6 +173,11 @@ class Signals:
         """Return ln P, the mean of P over the networks with R times `factor`; -inf if none shows the label."""
         return float(np.log(np.mean([self._power(network, factor) for network in self.networks])))
 
+    @quiet
+    def shown(self, factor: float) -> bool:
+        """Whether at least half of the networks show the label; fewer may do so by chance."""
+        return bool(np.median([self._power(network, factor) for network in self.networks]) > 0)
+
     def _power(self, network: Network, factor: float) -> float:
         """Return P of the last state without bias; 0 if it may be noise, as in a chaotic network."""
         scaled = network.astype(np.float64)  # a copy
@@ -156,4 +185,5 @@ class Signals:
         gradient = label_gradient(scaled, self.twins, engine=self.engine)
         # The label gradient with respect to the readout V is the label signal of the last state.
         signal = LabelGradient(np.stack([scaled.layout.views(part).V.ravel() for part in gradient.parts]))
-        return signal.theta / self.twins.variance if signal.z >= SEEN else 0.0
+        power = signal.theta / self.twins.variance
+        return power if power > ROUNDING and signal.z >= SEEN else 0.0

@@ -2,8 +2,9 @@
 
 A fingerprint covers the numbers that the part holds, the source of its functions (`memspan.study.source`), and the
 functions, classes and constants that these use. Code of installed libraries is left out; of memspan itself, cells,
-tasks, losses and what chooses the critical gain count. A function without source, such as one typed at Python's prompt, counts by its bytecode.
-The fingerprint then begins with the version of Python, and can be compared only within that version.
+tasks, losses and what chooses the critical gain count. A function without source, such as one typed at Python's
+prompt, counts by its bytecode. The fingerprint then begins with the version of Python, and can be compared only
+within that version.
 """
 
 import functools
