@@ -279,7 +279,7 @@ def test_the_fingerprint_of_critical_covers_all_code_that_chooses_the_gain(monke
     for place, value in (
         ("memspan.study.critical.SHARE", 0.7),
         ("memspan.study.critical.NETWORKS", 9),
-        ("memspan.study.critical.Signals._power", lambda self, network, factor: 1.0),
+        ("memspan.study.critical.Signals._signal", lambda self, network, factor: 1.0),
         ("memspan.diagnostics.twins.PROBES", 9),
         ("memspan.diagnostics.twins._opposite", lambda d, other: False),
         ("memspan.diagnostics.label.LabelGradient.z", property(lambda self: 0.0)),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from memspan.cells.initializers import CRITICAL
 from memspan.diagnostics.label import LabelGradient, label_engine, label_gradient
@@ -31,8 +32,8 @@ FALLEN = math.log(1 / 8)
 """No larger gain is tried when ln P has fallen by this much below its maximum."""
 HALVINGS = 2
 """How often the interval between two gains is halved in which P reaches the value."""
-SEEN = 2.5
-"""The least significance of a label signal; a weaker one may be noise."""
+SEEN = 1.5
+"""The least significance of the label signals of all networks together; weaker ones may be noise."""
 ROUNDING = 1e-20
 """A power below this counts as 0, because rounding errors could have made it."""
 SHARE = 0.8
@@ -97,8 +98,7 @@ def found_gain(
     made = get_task(task, **task_parameters)
     for pairs in PAIRS:
         signals = Signals(cell, made, length, hidden, gain, seed, pairs)
-        found = _found(signals.log_power, math.log(hidden))
-        if found is not None and signals.shown(found):
+        if (found := _found(signals.log_power, math.log(hidden))) is not None:
             return float(f"{found:.{DIGITS}g}")
     rule = f"another than {CRITICAL} for {task} at length {length}"
     hint = f", because the last state of an untrained {cell} does not show the label, with any gain of R"
@@ -170,20 +170,15 @@ class Signals:
 
     @quiet  # the state of some cells has no bound
     def log_power(self, factor: float) -> float:
-        """Return ln P, the mean of P over the networks with R times `factor`; -inf if none shows the label."""
-        return float(np.log(np.mean([self._power(network, factor) for network in self.networks])))
+        """Return ln P, the mean of P over the networks with R times `factor`; -inf if it may be noise."""
+        signal = LabelGradient(np.concatenate([self._signal(one, factor) for one in self.networks], axis=1))
+        power = signal.theta / self.twins.variance / NETWORKS
+        return math.log(power) if power > ROUNDING and signal.z >= SEEN else -math.inf
 
-    @quiet
-    def shown(self, factor: float) -> bool:
-        """Whether at least half of the networks show the label; fewer may do so by chance."""
-        return bool(np.median([self._power(network, factor) for network in self.networks]) > 0)
-
-    def _power(self, network: Network, factor: float) -> float:
-        """Return P of the last state without bias; 0 if it may be noise, as in a chaotic network."""
+    def _signal(self, network: Network, factor: float) -> Float[np.ndarray, "parts signals"]:
+        """Return the label signal of the last state, from each part of the twins."""
         scaled = network.astype(np.float64)  # a copy
         scaled.R = factor * network.R
         gradient = label_gradient(scaled, self.twins, engine=self.engine)
-        # The label gradient with respect to the readout V is the label signal of the last state.
-        signal = LabelGradient(np.stack([scaled.layout.views(part).V.ravel() for part in gradient.parts]))
-        power = signal.theta / self.twins.variance
-        return power if power > ROUNDING and signal.z >= SEEN else 0.0
+        # The label signal of the last state is the label gradient with respect to the readout V.
+        return np.stack([scaled.layout.views(part).V.ravel() for part in gradient.parts])
