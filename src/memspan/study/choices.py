@@ -25,7 +25,8 @@ from memspan.training.optimizers import RULES
 
 if TYPE_CHECKING:
     CellName = str
-    InitializerName = InitName = str
+    InitializerName = str
+    InitName = str
     RuleName = str
     TaskName = str
 else:  # pydantic takes the names that the dictionaries hold

@@ -50,7 +50,7 @@ class Configuration(Choices):
             outputs,
             init=self.init if chosen is None else None,
             gain=self.gain,
-            recurrent_gain=self.recurrent_gain * (chosen or 1.0),
+            recurrent_gain=self.recurrent_gain * (1.0 if chosen is None else chosen),
             dtype=self.dtype,
             output_steps=output_steps,
             rng=rng,
