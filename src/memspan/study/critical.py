@@ -24,7 +24,7 @@ from memspan.runtime.floats import quiet
 from memspan.tasks import Task, get_task
 
 NETWORKS, PARTS = 7, 16
-PAIRS = (64, 512)
+PAIRS = (64, 512, 4096)
 """The pairs of sequences: more if the fewest show no label, as in tasks whose answer depends on several inputs."""
 GAINS = tuple(2 ** (k / 2) for k in range(-4, 9))
 """The gains that are tried first, from 1/4 to 16."""
@@ -32,8 +32,8 @@ FALLEN = math.log(1 / 8)
 """No larger gain is tried when ln P has fallen by this much below its maximum."""
 HALVINGS = 2
 """How often the interval between two gains is halved in which P reaches the value."""
-SEEN = 1.5
-"""The least significance of the label signals of all networks together; weaker ones may be noise."""
+SEEN, SHOWN = 1.5, 2.5
+"""The least significance of the label signals of all networks together: at any gain, and at the chosen one."""
 ROUNDING = 1e-20
 """A power below this counts as 0, because rounding errors could have made it."""
 SHARE = 0.8
@@ -98,7 +98,8 @@ def found_gain(
     made = get_task(task, **task_parameters)
     for pairs in PAIRS:
         signals = Signals(cell, made, length, hidden, gain, seed, pairs)
-        if (found := _found(signals.log_power, math.log(hidden))) is not None:
+        found = _found(signals.log_power, math.log(hidden))
+        if found is not None and signals.shown(found):
             return float(f"{found:.{DIGITS}g}")
     rule = f"another than {CRITICAL} for {task} at length {length}"
     hint = f", because the last state of an untrained {cell} does not show the label, with any gain of R"
@@ -171,9 +172,18 @@ class Signals:
     @quiet  # the state of some cells has no bound
     def log_power(self, factor: float) -> float:
         """Return ln P, the mean of P over the networks with R times `factor`; -inf if it may be noise."""
-        signal = LabelGradient(np.concatenate([self._signal(one, factor) for one in self.networks], axis=1))
+        signal = self._all(factor)
         power = signal.theta / self.twins.variance / NETWORKS
         return math.log(power) if power > ROUNDING and signal.z >= SEEN else -math.inf
+
+    @quiet
+    def shown(self, factor: float) -> bool:
+        """Whether the signals with R times `factor` are clearly more than noise."""
+        return self._all(factor).z >= SHOWN
+
+    def _all(self, factor: float) -> LabelGradient:
+        """Return the label signals of the last states of all networks, side by side."""
+        return LabelGradient(np.concatenate([self._signal(one, factor) for one in self.networks], axis=1))
 
     def _signal(self, network: Network, factor: float) -> Float[np.ndarray, "parts signals"]:
         """Return the label signal of the last state, from each part of the twins."""
