@@ -23,7 +23,8 @@ Every cell is the linear map `s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s` followed by 
 one unit at a time. The readout reads the first state, `a`. W, R and b_s feed every gate, except where
 parentheses in the table state otherwise. The column "per unit" lists the weights of which each unit has one. The
 numbers of weights are for F = {FEATURES}, H = {HIDDEN} and O = {OUTPUTS}. `init` is the cell's default
-initializer (`memspan.INITIALIZERS`).
+initializer (`memspan.INITIALIZERS`). With `init="critical"` a study multiplies R by a gain that depends on the
+task and the length ([studies.md](studies.md#the-critical-gain)).
 """
 
 MISFITS = """\

@@ -566,6 +566,33 @@ def flow_cost() -> Iterator[tuple[str, str]]:
     yield "rounds", str(found["rounds"])
 
 
+def critical() -> Iterator[tuple[str, str]]:
+    """Yield what the initializer `critical` brings: its gains, and spans with and without it."""
+    found = result("critical")
+    head = f"| cell | {' | '.join(f'T = {length}' for length in found['lengths'])} |\n|---|{'---:|' * 5}"
+    gains = [[f"`{cell}`", *(f"{gain:.3g}" for gain in row)] for cell, row in found["gains"].items()]
+    yield "gains.table", table(head, gains)
+    spans: dict[tuple[str, str], dict[str | None, str]] = {}
+    for row in found["spans"]:
+        spans.setdefault((row["rule"], row["cell"]), {})[row["init"]] = _span_text(row)
+    rows = [[rule, f"`{cell}`", by[None], by["critical"]] for (rule, cell), by in spans.items() if len(by) == 2]
+    yield "spans.table", table("| training | cell | default | `critical` |\n|---|---|---:|---:|", rows)
+    yield "longest", str(found["longest"])
+    yield "budget", str(found["budget"])
+    yield "cost.least", f"{min(found['cost'].values()):,}"
+    yield "cost.most", f"{max(found['cost'].values()):,}"
+
+
+def _span_text(row: dict[str, Any]) -> str:
+    """The span of a row with its interval, as `SpanEstimate.short` writes it."""
+    span, low, high = (None if row[name] is None else f"{row[name]:.3g}" for name in ("span", "low", "high"))
+    if span is None:
+        return "unknown" if low is high is None else f"at least {low}" if low else f"below {high}"
+    if low and high:
+        return f"{span} [{low}, {high}]"
+    return f"{span} [at least {low}]" if low else f"{span} [below {high}]" if high else f"{span} [no bounds]"
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "adam": adam,
     "plateau": plateau,
@@ -584,4 +611,5 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "checkers": checkers,
     "diagnostics": diagnostics,
     "exponents": exponents,
+    "critical": critical,
 }

@@ -267,3 +267,25 @@ def test_what_only_the_diagnostics_read_does_not_count():
     lstm = CELLS["lstm"]
     assert fingerprint(replace(lstm, sigmoid_gates=("f",))) == fingerprint(lstm)
     assert fingerprint(replace(lstm, bias={"f": 2.0})) != fingerprint(lstm)
+
+
+# --- the critical gain ------------------------------------------------------------------------------------
+
+
+def test_the_fingerprint_of_critical_covers_all_code_that_chooses_the_gain(monkeypatch):
+    study = Study(cell="gru", init="critical")
+    found = fingerprints(study)
+    assert set(found) == {"cell gru", "task recall", "init critical", RULES}
+    for place, value in (
+        ("memspan.study.critical.SHARE", 0.7),
+        ("memspan.study.critical.NETWORKS", 9),
+        ("memspan.study.critical.Signals._signal", lambda self, network, factor: 1.0),
+        ("memspan.diagnostics.twins.PROBES", 9),
+        ("memspan.diagnostics.twins._opposite", lambda d, other: False),
+        ("memspan.diagnostics.label.LabelGradient.z", property(lambda self: 0.0)),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, value)
+            changed_code = fingerprints(study)
+        assert [name for name in found if found[name] != changed_code[name]] == ["init critical"], place
+    assert fingerprints(study) == found

@@ -293,7 +293,8 @@ def test_lengths_that_the_task_does_not_have_are_left_out_unless_they_were_asked
 
 
 @pytest.mark.parametrize(
-    ("field", "names"), [("task", TASKS), ("cell", CELLS), ("init", INITIALIZERS), ("optimizer", RULES)]
+    ("field", "names"),
+    [("task", TASKS), ("cell", CELLS), ("init", [*INITIALIZERS, "critical"]), ("optimizer", RULES)],
 )
 def test_a_choice_is_one_of_the_dictionary(field, names):
     for name in names:

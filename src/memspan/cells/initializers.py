@@ -73,3 +73,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun": Initializer(lecun, lecun),
 }
 """Every initializer, under the name that `Network(init=...)` and the command line accept."""
+CRITICAL = "critical"
+"""The name for a cell's default initializer with the critical gain of R, which depends on the task and the length.
+
+So it is no `Initializer`; `memspan.study.Configuration` resolves it (`memspan.study.critical`)."""

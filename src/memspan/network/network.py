@@ -9,7 +9,7 @@ from jaxtyping import Inexact
 from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS, Cell
-from memspan.cells.initializers import INITIALIZERS
+from memspan.cells.initializers import CRITICAL, INITIALIZERS
 from memspan.engines.parameters import Layout, Weights, initial_weights
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import (
@@ -20,6 +20,7 @@ from memspan.errors import (
     one_of,
     plain_array,
     real_number,
+    shown,
     whole_number,
 )
 from memspan.runtime.floats import quiet
@@ -126,6 +127,10 @@ class Network:
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
         self.output_steps = _checked_output_steps(output_steps)
+        if init == CRITICAL:
+            rule = f"one of {', '.join(INITIALIZERS)}; the critical gain depends on the task and the length"
+            hint = ". Use Configuration(init='critical').make_network(length, rng), or a study"
+            raise InvalidArgument("init", rule, shown(init), hint)
         init = one_of("init", self.cell.init if init is None else init, INITIALIZERS)
         gain = real_number("gain", gain, above=0)
         recurrent_gain = self.cell.checked_recurrent_gain(recurrent_gain)

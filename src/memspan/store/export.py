@@ -197,7 +197,7 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
         list: pa.list_(pa.float64()),
     }
     numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "threshold"}
-    numbers |= {"seconds", "cpu_seconds"}
+    numbers |= {"seconds", "cpu_seconds", "critical_gain"}
     begin = ("parameters_", "task_parameters_", "accuracy_at_", "loss_at_")
 
     def kind(name: str, value: Any) -> Any:

@@ -26,7 +26,7 @@ from memspan.store.codec import pack, unpack
 from memspan.study.trial import Test, Trial
 from memspan.training.history import Outcome
 
-VERSION = 4
+VERSION = 5
 WITHOUT_CHECKSUMS = 2
 """The last version of the schema without checksums."""
 SINCE = "since"
@@ -91,6 +91,7 @@ trials = Table(
     Column("attempts", Integer, nullable=False),
     Column("digest", Text, nullable=False),
     Column("version", Integer, info={SINCE: 4}),  # NULL for 1
+    Column("critical_gain", Double, info={SINCE: 5}),  # NULL for initializers other than `critical`
     _checksum(),
     ForeignKeyConstraint(
         ["study", "configuration"],
@@ -140,6 +141,7 @@ def columns(table: Table, version: int) -> list[Column[Any]]:
 
 PLAIN = (
     "version",
+    "critical_gain",
     "reason",
     "updates",
     "seconds",
@@ -150,6 +152,9 @@ PLAIN = (
     "attempts",
     "digest",
 )
+
+LATER = {"version": 1, "critical_gain": None}
+"""The columns in `PLAIN` that are younger than the first stores, and the values that NULL stands for."""
 
 
 def rows_of(trial: Trial, key: dict[str, int]) -> dict[Table, list[dict[str, Any]]]:
@@ -187,8 +192,8 @@ def trial_of(row: Any, configuration: int, blob: bytes | None, of_tests: Sequenc
     UNREADABLE
         When the row is damaged, or has values that no trial can have.
     """
-    fields = {name: row[name] for name in PLAIN if name != "version"}
-    fields["version"] = 1 if row.get("version") is None else row["version"]
+    fields = {name: row[name] for name in PLAIN if name not in LATER}
+    fields |= {name: missing if row.get(name) is None else row[name] for name, missing in LATER.items()}
     fields |= {"outcome": row["outcome"], "length": row["length"], "repetition": row["repetition"]}
     fields |= {name: math.nan if row[name] is None else row[name] for name in ("accuracy", "loss")}
     fields |= {name: parsed_json(row[name]) for name in ("accuracies", "losses")}
@@ -218,6 +223,8 @@ def _demand_possible(trial: Trial) -> None:
     for name, least in LEAST.items():
         if not getattr(trial, name) >= least:
             raise ValueError(f"{name} cannot be {getattr(trial, name)}")
+    if trial.critical_gain is not None and not 0 < trial.critical_gain < math.inf:
+        raise ValueError(f"critical_gain cannot be {trial.critical_gain}")
     for accuracy in (trial.accuracy, *trial.accuracies):
         _demand_accuracy(accuracy)
 

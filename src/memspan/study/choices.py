@@ -17,7 +17,8 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
 from memspan.cells import CELLS, INITIALIZERS
-from memspan.errors import MOST, MOST_SEED, invalid, shown
+from memspan.cells.initializers import CRITICAL
+from memspan.errors import MOST, MOST_SEED, InvalidArgument, invalid, shown
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS, whole_numbers
 from memspan.training.optimizers import RULES
@@ -25,10 +26,12 @@ from memspan.training.optimizers import RULES
 if TYPE_CHECKING:
     CellName = str
     InitializerName = str
+    InitName = str
     RuleName = str
     TaskName = str
 else:  # pydantic takes the names that the dictionaries hold
     CellName, InitializerName, RuleName = Literal[*CELLS], Literal[*INITIALIZERS], Literal[*RULES]
+    InitName = Literal[*INITIALIZERS, CRITICAL]
     TaskName = Literal[*TASKS]
 
 RENAMED = {
@@ -106,9 +109,10 @@ class Choices(BaseModel):
     cell: Annotated[CellName, SEVERAL] = Field(
         "rnn", description="Recurrent cell of the network. `memspan cells` lists them."
     )
-    init: Annotated[InitializerName, SEVERAL] | None = Field(
+    init: Annotated[InitName, SEVERAL] | None = Field(
         None,
-        description="Initializer of the weights; by default the cell's own. rnn-relu with identity is the IRNN.",
+        description="Initializer of the weights; by default the cell's own. rnn-relu with identity is the IRNN. "
+        "critical is the cell's own with the gain of R at which the task's label is kept best at the length.",
     )
     gain: Annotated[Above0, SEVERAL] = Field(
         1.0, description="Factor that multiplies the initial weights; with orthogonal and identity only R."
@@ -163,6 +167,8 @@ class Choices(BaseModel):
         values = self.values()
         for cell, gain in product(values["cell"], values["recurrent_gain"]):
             CELLS[cell].checked_recurrent_gain(gain)
+        if CRITICAL in values["init"]:
+            demand_recurrent(values["cell"])
         return self
 
     def __repr__(self) -> str:
@@ -192,6 +198,13 @@ class Choices(BaseModel):
     def with_(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, as in `study.with_(cell="lstm")`."""
         return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
+
+
+def demand_recurrent(cells: Iterable[str]) -> None:
+    """Raise `InvalidArgument` if one of these cells has no R, so that the initializer `critical` means nothing."""
+    for cell in cells:
+        if not CELLS[cell].recurrent_gates:
+            raise InvalidArgument("init", f"another than {CRITICAL} for the cell {cell}, which has no R", CRITICAL)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

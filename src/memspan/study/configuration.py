@@ -5,9 +5,11 @@ from typing import Any, Self
 from pydantic import ConfigDict, model_validator
 
 from memspan.cells import CELLS
+from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.study.choices import Choices
+from memspan.study.critical import critical_gain
 from memspan.tasks import Task, get_task
 from memspan.training.optimizers import RULES, Chain, ClipByNorm
 
@@ -40,18 +42,33 @@ class Configuration(Choices):
     def make_network(self, length: int, rng: Any) -> Network:
         """Return a network for sequences of `length`, with initial weights from `rng`."""
         _, features, outputs, output_steps = self.make_task().shape(length)
+        chosen = self.critical_gain(length)
         return Network(
             self.cell,
             features,
             self.hidden,
             outputs,
-            init=self.init,
+            init=self.init if chosen is None else None,
             gain=self.gain,
-            recurrent_gain=self.recurrent_gain,
+            recurrent_gain=self.recurrent_gain * (1.0 if chosen is None else chosen),
             dtype=self.dtype,
             output_steps=output_steps,
             rng=rng,
         )
+
+    def critical_gain(self, length: int) -> float | None:
+        """Return the gain of R that the initializer `critical` chooses for `length`; None for other initializers.
+
+        It is the same for all repetitions (`memspan.study.critical`). `recurrent_gain` multiplies R in addition.
+
+        Raises
+        ------
+        InvalidArgument
+            If at no gain the label of the task can be seen in the state.
+        """
+        if self.init != CRITICAL:
+            return None
+        return critical_gain(self.cell, self.task, self.task_parameters, length, self.hidden, self.gain, self.seed)
 
     @property
     def solved(self) -> str:

@@ -2,8 +2,9 @@
 
 A fingerprint covers the numbers that the part holds, the source of its functions (`memspan.study.source`), and the
 functions, classes and constants that these use. Code of installed libraries is left out; of memspan itself, cells,
-tasks and losses count. A function without source, such as one typed at Python's prompt, counts by its bytecode.
-The fingerprint then begins with the version of Python, and can be compared only within that version.
+tasks, losses and what chooses the critical gain count. A function without source, such as one typed at Python's
+prompt, counts by its bytecode. The fingerprint then begins with the version of Python, and can be compared only
+within that version.
 """
 
 import functools
@@ -18,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from memspan.cells import CELLS, INITIALIZERS, Cell
+from memspan.cells.initializers import CRITICAL
 from memspan.losses import MeanLoss
 from memspan.study.choices import Choices
+from memspan.study.critical import found_gain
 from memspan.study.source import names_in, source_of, top_level_source
 from memspan.study.trial import VERSION
 from memspan.tasks import TASKS, Task
@@ -33,6 +36,8 @@ MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
 RULES = "the training loop"
 """The key of `memspan.study.trial.VERSION` among fingerprints. Studies without the key have version 1."""
 OWN_PARTS = ("cells", "tasks", "losses")
+OWN_MODULES = ("memspan.study.critical", "memspan.diagnostics.label", "memspan.diagnostics.twins")
+"""The modules that choose the critical gain."""
 PLAIN = bool | int | float | complex | str | bytes | None
 
 
@@ -41,7 +46,8 @@ def parts_of(choices: Choices) -> dict[str, Any]:
     values = choices.values()
     found: dict[str, Any] = {f"cell {name}": CELLS[name] for name in values["cell"]}
     found |= {f"task {name}": TASKS[name] for name in values["task"]}
-    return found | {f"init {name}": INITIALIZERS[name] for name in values["init"] if name is not None}
+    inits: dict[str, Any] = INITIALIZERS | {CRITICAL: found_gain}
+    return found | {f"init {name}": inits[name] for name in values["init"] if name is not None}
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:
@@ -219,7 +225,7 @@ class _Reader:
         module = _module(part)
         package = _package(module)
         if package == "memspan":
-            return module.split(".")[1:2] != [] and module.split(".")[1] in OWN_PARTS
+            return module in OWN_MODULES or (module.split(".")[1:2] != [] and module.split(".")[1] in OWN_PARTS)
         return package == self.home or not _of_library(module)
 
 

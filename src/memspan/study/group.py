@@ -155,9 +155,11 @@ def _train(
     if any(result.outcome is Outcome.INTERRUPTED for result in results):
         raise KeyboardInterrupt
     tests = _tests(members, configuration, length, test_lengths)
+    chosen = {"critical_gain": configuration.critical_gain(length)}
     return [
         _result(ensemble, configuration, repetition, member, start)
         | {"weights": _saved(member.model) if repetition < keep_weights else None, "tests": scores}
+        | chosen
         for (repetition, member), start, scores in zip(members.items(), starts, tests, strict=True)
     ]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLAT = (
     *("length", "repetition", "outcome", "reason", "updates", "accuracy", "loss"),
-    *("seconds", "cpu_seconds", "attempts", "digest", "version"),
+    *("seconds", "cpu_seconds", "attempts", "digest", "version", "critical_gain"),
 )
 """The fields of a trial that hold a single value."""
 MOST_WITH_CURVES = 10_000
@@ -46,6 +46,8 @@ class LengthSummary:
         Why trials failed, each reason once.
     tests : mapping of int to tuple of float
         For each test length, the accuracy of each trial that did not fail.
+    critical_gain : float or None
+        The gain of R that the initializer `critical` has chosen for this length; None for other initializers.
     """
 
     length: int
@@ -56,6 +58,7 @@ class LengthSummary:
     losses: tuple[float, ...]
     reasons: tuple[str, ...] = ()
     tests: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    critical_gain: float | None = None
 
     def __repr__(self) -> str:
         return f"<LengthSummary T={self.length}: solved {self.share.solved} of {self.share.trials}>"
@@ -297,6 +300,7 @@ class _Sum:
         self.losses: list[float] = []
         self.reasons: dict[str, None] = {}
         self.tests: dict[int, list[float]] = {}
+        self.critical_gain: float | None = None
 
     def add(self, trial: Trial) -> None:
         self.count[trial.outcome] += 1
@@ -305,6 +309,7 @@ class _Sum:
             return
         self.accuracies.append(trial.accuracy)
         self.losses.append(trial.loss)
+        self.critical_gain = trial.critical_gain  # the same for all repetitions
         for test in trial.tests:
             self.tests.setdefault(test.length, []).append(test.accuracy)
 
@@ -318,6 +323,7 @@ class _Sum:
             tuple(self.losses),
             tuple(self.reasons),
             {tested: tuple(accuracies) for tested, accuracies in sorted(self.tests.items())},
+            self.critical_gain,
         )
 
 

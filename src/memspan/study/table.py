@@ -21,7 +21,8 @@ def table_of(summary: StudySummary) -> TextTable:
         table.add_column(summary.study.shown(heading), overflow="fold")
     spare = () if varying else ("± spread", "of trivial")  # columns of varying fields take their room
     loss = next(iter(losses)) if len(losses) == 1 else "loss"
-    for heading in ("length", "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
+    chosen = ["gain of R"] * any(row.critical_gain is not None for row in chain(*summary.rows))
+    for heading in ("length", *chosen, "solved", "95 % interval", *worse, "accuracy", *spare[:1]):
         table.add_column(heading, justify="right", min_width=min(8, len(heading)), no_wrap=bool(varying))
     for heading in (loss, *spare[1:]):
         table.add_column(heading, justify="right", min_width=8)
@@ -30,6 +31,7 @@ def table_of(summary: StudySummary) -> TextTable:
         for row in rows:
             trivial = configuration.make_task().trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
+            cells[1:1] = [_shown(np.nan if row.critical_gain is None else row.critical_gain, "g")] * len(chosen)
             table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
     return table
 

@@ -138,6 +138,8 @@ class Trial(_Record):
     flow_spread : FlowSpreads or None
         For repetition 0: how these norms are spread over the batch. None in trials that were trained before
         memspan measured it.
+    critical_gain : float or None
+        The gain of R that the initializer `critical` has chosen; None for other initializers.
     weights : bytes or None
         The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions.
     """
@@ -168,6 +170,7 @@ class Trial(_Record):
     flow_map: list[list[float]] = []
     flow_every: int = 1
     flow_spread: FlowSpreads | None = None
+    critical_gain: float | None = None
     weights: bytes | None = Field(None, repr=False, exclude=True)
 
     def __repr__(self) -> str:
