@@ -11,7 +11,7 @@ from jaxtyping import Inexact
 
 from memspan.cells.activations import exp, sigmoid, softplus
 
-SQUARED, SOFTMAX, SIGMOID, PRODUCT = 0, 1, 2, 3
+SQUARED, SOFTMAX, SIGMOID = 0, 1, 2
 """The number of each loss."""
 
 Answers = Inexact[np.ndarray, "output_steps batch outputs"]
@@ -22,7 +22,7 @@ class Kind(NamedTuple):
     """The loss that `evaluate` computes."""
 
     function: int
-    """`SQUARED`, `SOFTMAX`, `SIGMOID` or `PRODUCT`."""
+    """`SQUARED`, `SOFTMAX` or `SIGMOID`."""
     masked: bool
     """Whether to leave out labels that are NaN."""
 
@@ -47,9 +47,6 @@ def evaluate(y_hat: Answers, y: Answers, d_y_hat: Answers, kind: Kind) -> float:
                 elif kind.function == SIGMOID:
                     value, d_y_hat[k, b, o] = sigmoid_cross_entropy(z, label, share)
                     total += value
-                elif kind.function == PRODUCT:
-                    total += float(label) * float(z)
-                    d_y_hat[k, b, o] = label * share
                 else:
                     value, d_y_hat[k, b, o] = squared_error(z, label, share)
                     total += value
