@@ -120,8 +120,7 @@ class Prediction:
             return f"{within} at every length up to {max(self.needed)}."
         if estimate.span is None:
             return f"{within} at no length from {min(self.needed)} on. {SENTENCES[self.limit]}"
-        ends = f"[{estimate.low:.3g}, {estimate.high:.3g}] ({100 * estimate.level:g} %)"
-        return f"{within} up to T = {estimate.span:.3g} {ends}. {SENTENCES[self.limit]}"
+        return f"{within} up to T = {estimate.short} ({100 * estimate.level:g} %). {SENTENCES[self.limit]}"
 
     def numbers(self) -> dict[str, Any]:
         """Return the prediction for JSON. What is infinite is null."""
