@@ -39,7 +39,7 @@ def by(monkeypatch, curve):
 
 def scanned(cell, length, gains, networks=5, pairs=1024):
     """Scan ln P by the label signal itself, with other networks and many more sequences."""
-    twins = Twins.of(get_task("recall"), length, pairs, 123, 1)
+    twins = Twins.of(get_task("recall"), length, pairs, 123, 2)
     found = np.zeros((networks, len(gains)))
     for k, row in enumerate(found):
         for place, gain in enumerate(gains):

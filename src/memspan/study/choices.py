@@ -204,7 +204,8 @@ def demand_recurrent(cells: Iterable[str]) -> None:
     """Raise `InvalidArgument` if one of these cells has no R, so that the initializer `critical` means nothing."""
     for cell in cells:
         if not CELLS[cell].recurrent_gates:
-            raise InvalidArgument("init", f"another than {CRITICAL} for the cell {cell}, which has no R", CRITICAL)
+            rule = f"another than {CRITICAL} for the cell {cell}, which has no R"
+            raise InvalidArgument("init", rule, repr(CRITICAL))
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
