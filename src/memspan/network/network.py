@@ -127,7 +127,7 @@ class Network:
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
         self.output_steps = _checked_output_steps(output_steps)
-        if init == CRITICAL:
+        if isinstance(init, str) and init == CRITICAL:
             rule = f"one of {', '.join(INITIALIZERS)}; the critical gain depends on the task and the length"
             hint = ". Use Configuration(init='critical').make_network(length, rng), or a study"
             raise InvalidArgument("init", rule, shown(init), hint)
