@@ -359,7 +359,7 @@ def plateau() -> Iterator[tuple[str, str]]:
 
 def _spans(settings: list[dict[str, Any]], kind: str) -> list[float]:
     """The ratios of the lengths of a kind to the measured ones."""
-    return [span[kind] / span["measured"] for one in settings for span in one["spans"]]
+    return [span[kind] / span["measured"] for one in settings for span in one["spans"] if span[kind]]
 
 
 def _off(ratio: float) -> float:
