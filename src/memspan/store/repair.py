@@ -206,8 +206,10 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]
             query = f'SELECT rowid AS "rowid ", * FROM {table} WHERE rowid > ? ORDER BY rowid'
             for row in connection.execute(query, (last,)):
                 values = dict(row)
-                last, step = values.pop("rowid "), 1
-                yield values
+                number = values.pop("rowid ")
+                if number > last:  # a damaged tree may lead back to earlier rows, without end
+                    last, step = number, 1
+                    yield values
             return
         except BROKEN:
             last, step = last + step, 2 * step
