@@ -69,8 +69,8 @@ def seconds(ensemble: Ensemble, every: int) -> np.ndarray:
 def cost(cell: str, length: int, batch: int, hidden: int) -> dict[str, object]:
     """Return the share of time that recording adds.
 
-    The time of ten updates, of which the first is recorded, is the sum of the median times of each of the ten. The
-    quartiles are those of single rounds, and contain what else the machine does.
+    A round is ten updates, and recording measures the first of them. The time of a round is the sum of the ten
+    median times. The quartiles are those of single rounds, so they also show what else the machine does.
     """
     ensemble = ensemble_of(cell, length, batch, hidden)  # the same for both, so that they share their buffers
     for every in (0, EVERY):

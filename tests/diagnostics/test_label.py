@@ -141,7 +141,7 @@ def test_the_label_gradient_of_a_linear_network_is_exact():
 
 
 def test_a_signal_far_below_the_rounding_of_a_covariance_is_measured():
-    """The difference of two twins by itself, since tanh p - tanh q = sinh(p - q) / (cosh p cosh q)."""
+    """The difference of their states has a recursion, because tanh p - tanh q = sinh(p - q) / (cosh p cosh q)."""
     network, twins = gaussian(0.4, 32), recall(60, 64)
     found = signal_of(network, twins)
     W, R, b = network.W, network.R, network.bs.ravel()

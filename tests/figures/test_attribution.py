@@ -13,12 +13,6 @@ OF = StepShares(np.array([-0.5, 0.25, 1.25]), np.array([1.0, 0.5, 2.5]), 2.0)
 ALL_ONE_WAY = StepShares(np.array([0.0, 0.25, 0.75]), np.array([0.0, 0.5, 1.5]), 2.0)
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left():
-    yield
-    plt.close("all")
-
-
 def words(legend):
     return [text.get_text() for text in legend.get_texts()]
 

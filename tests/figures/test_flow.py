@@ -17,12 +17,6 @@ TWO_BY_TWO = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_figure_is_left():
-    yield
-    plt.close("all")
-
-
 def words(legend):
     return [text.get_text() for text in legend.get_texts()]
 

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
@@ -15,12 +14,6 @@ def line(label, factor=1.0, given=300, estimate=ESTIMATE):
     quartiles = [30, 90, 900], [40, 200, INF], [60, 400, INF]
     low, median, high = ([factor * n for n in values] for values in quartiles)
     return NeededByLength(label, [4, 8, 16], low, median, high, given, estimate)
-
-
-@pytest.fixture(autouse=True)
-def no_figure_is_left():
-    yield
-    plt.close("all")
 
 
 def words(ax):

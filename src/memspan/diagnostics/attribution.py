@@ -5,7 +5,6 @@ each contribution is a sum of outer products of two vectors, one for each sample
 the whole gradient nor its norm needs the matrix itself.
 """
 
-import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -14,8 +13,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from jaxtyping import Inexact
 
+from memspan.diagnostics.tracing import checked_gradients
 from memspan.engines.readable import Gradients
-from memspan.errors import InvalidArgument
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
 
@@ -112,10 +111,7 @@ class Attribution:
         InvalidArgument
             When it is something else, such as the `grads` of a network before its backward pass.
         """
-        if not isinstance(gradients, Gradients):
-            rule = "the grads of a network, after its backward pass"
-            raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
-        factors = _factors(gradients)
+        factors = _factors(checked_gradients(gradients))
         parts = {name: [_Part.of(*pair) for pair in pairs] for name, pairs in factors.items()}
         return cls(_shares(parts["R"]), _shares(parts["W"]), _shares([*chain(*parts.values())]))
 

@@ -1,14 +1,13 @@
 """The size of the gradient at each time step, and how it is spread over the samples of a batch."""
 
-import reprlib
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Inexact
 
+from memspan.diagnostics.tracing import checked_gradients
 from memspan.engines.readable import Gradients
-from memspan.errors import InvalidArgument
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
 
@@ -104,9 +103,7 @@ class GradientFlow:
         InvalidArgument
             When it is something else, such as the `grads` of a network before its backward pass.
         """
-        if not isinstance(gradients, Gradients):
-            rule = "the grads of a network, after its backward pass"
-            raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
+        gradients = checked_gradients(gradients)
         T = len(gradients.d_a)
         d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
         norms = norms_of(gradients.d_a)

@@ -1,9 +1,12 @@
-"""A forward pass in float64, for the diagnostics that take a network and a batch of sequences."""
+"""What the diagnostics start from: a forward pass in float64, or the gradients of a backward pass."""
+
+import reprlib
+from typing import Any
 
 import numpy as np
 
 from memspan.engines.parameters import Weights
-from memspan.engines.readable import Trace, unroll
+from memspan.engines.readable import Gradients, Trace, unroll
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.shapes import Array
@@ -38,3 +41,11 @@ def traced(network: Network, x: Array) -> tuple[Weights, Trace]:
         rule = "one whose states stay finite on x"
         raise InvalidArgument("network", rule, f"infinity or NaN after time step {int(np.argmin(finite)) + 1}")
     return network.weights, trace
+
+
+def checked_gradients(gradients: Any) -> Gradients:
+    """Return the gradients of a backward pass. Raise `InvalidArgument` if it is something else."""
+    if not isinstance(gradients, Gradients):
+        rule = "the grads of a network, after its backward pass"
+        raise InvalidArgument("gradients", rule, reprlib.repr(gradients))
+    return gradients
