@@ -559,12 +559,12 @@ def critical() -> Iterator[tuple[str, str]]:
     """Yield what the initializer `critical` brings: its gains, and spans with and without it."""
     found = result("critical")
     head = f"| cell | {' | '.join(f'T = {length}' for length in found['lengths'])} |\n|---|{'---:|' * 5}"
-    gains = [[f"`{cell}`", *(f"{gain:.3g}" for gain in row)] for cell, row in found["gains"].items()]
+    gains = [[cell, *(f"{gain:.3g}" for gain in row)] for cell, row in found["gains"].items()]
     yield "gains.table", table(head, gains)
     spans: dict[tuple[str, str], dict[str | None, str]] = {}
     for row in found["spans"]:
         spans.setdefault((row["rule"], row["cell"]), {})[row["init"]] = _span_text(row)
-    rows = [[rule, f"`{cell}`", by[None], by["critical"]] for (rule, cell), by in spans.items() if len(by) == 2]
+    rows = [[rule, cell, by[None], by["critical"]] for (rule, cell), by in spans.items() if len(by) == 2]
     yield "spans.table", table("| training | cell | default | `critical` |\n|---|---|---:|---:|", rows)
     yield "longest", str(found["longest"])
     yield "budget", str(found["budget"])

@@ -92,7 +92,7 @@ def make_trial():
             "start": flow,
             "end": flow,
             "flow_map": [list(norms)] * 4 if repetition == 0 else [],
-            "flow_spread": FlowSpreads.of([spread] * 4) if repetition == 0 else None,
+            "flow_spread": FlowSpreads.of([spread] * 4) if repetition == 0 and "flow_map" not in fields else None,
         }
         return Trial(**identity, outcome=outcome, **(ran | fields))
 

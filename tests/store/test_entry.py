@@ -103,7 +103,7 @@ def test_a_study_grows_by_test_lengths(opened):
 def test_many_scores_come_with_their_trials(opened, make_trial, monkeypatch):
     monkeypatch.setattr("memspan.store.entry.BATCH", 7)
     entry = opened.enter(TESTED.with_(repetitions=20))
-    plain = {"curve": [], "start": None, "end": None, "flow_map": [], "flow_spread": None}
+    plain = {"curve": [], "start": None, "end": None, "flow_map": []}
     entry.keep(
         make_trial(length, k, tests=scored_at(7, 20, accuracy=k / 20), **plain)
         for length in (5, 3)

@@ -38,3 +38,9 @@ def test_what_is_not_finite_survives_the_way_to_json_and_back(make_trial, diverg
         np.testing.assert_array_equal(again.curve, trial.curve)
         for name in ("d_a", "d_R", "d_W"):
             np.testing.assert_array_equal(getattr(again.end, name), getattr(trial.end, name))
+
+
+def test_a_spread_needs_the_map_whose_norms_it_spreads(make_trial):
+    spread = make_trial(3).flow_spread
+    with pytest.raises(ValueError, match="flow_spread must have a row for each row of flow_map"):
+        make_trial(3, flow_map=[], flow_spread=spread)

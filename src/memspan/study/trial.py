@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memspan._version import __version__
 from memspan.diagnostics import FlowSpread, GradientFlow
@@ -172,6 +172,13 @@ class Trial(_Record):
     flow_spread: FlowSpreads | None = None
     critical_gain: float | None = None
     weights: bytes | None = Field(None, repr=False, exclude=True)
+
+    @model_validator(mode="after")
+    def _spread_of_the_map(self) -> Self:
+        maps = dict(self.flow_spread or ())
+        if any(rows and len(rows) != len(self.flow_map) for rows in maps.values()):
+            raise ValueError("flow_spread must have a row for each row of flow_map")
+        return self
 
     def __repr__(self) -> str:
         which = f"T={self.length}, repetition {self.repetition}, configuration {self.configuration}"
