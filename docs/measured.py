@@ -355,6 +355,20 @@ def plateau() -> Iterator[tuple[str, str]]:
     gates = [one for one in settings if one["group"] == "gates"]
     yield "gates", f"{100 * (max(map(_off, _spans(gates, 'predicted'))) - 1):.0f}"
     yield "law-gates", f"{max(_spans(gates, 'law')):.2f}"
+    extra = result("plateau_extra")
+    yield "batches.large", str(max(row["batch"] for row in extra["batches"]))
+    heads = [f"{given} updates" for given in extra["batches"][0]["updates"]]
+    head = f"| T | B | {' | '.join(heads)} |\n|---:|---:|" + "---:|" * len(heads)
+    counts = [
+        [
+            *(str(row["length"]), str(row["batch"])),
+            *(f"{m} / {p}" for m, p in zip(row["measured"], row["predicted"], strict=True)),
+        ]
+        for row in extra["batches"]
+    ]
+    yield "batches.table", table(head, counts)
+    costs = [[one["name"], str(one["length"]), f"{one['updates']:.0f}"] for one in extra["costs"]]
+    yield "costs.table", table("| network | T | updates |\n|---|---:|---:|", costs)
 
 
 def _spans(settings: list[dict[str, Any]], kind: str) -> list[float]:
