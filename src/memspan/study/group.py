@@ -97,6 +97,39 @@ def prepared(configuration: Configuration, length: int, repetitions: Sequence[in
     return _ensemble(configuration, *parts)
 
 
+def fit(
+    ensemble: Ensemble,
+    configuration: Configuration,
+    repetitions: Sequence[int],
+    observe: Callable[[int, int], None] = lambda repetition, updates: None,
+) -> None:
+    """Train a `prepared` ensemble as a study does. The parameters are those of `run_group`."""
+    members = dict(zip(repetitions, ensemble.members, strict=True))
+
+    def watch() -> None:
+        for repetition, member in members.items():
+            if member.result is None:
+                observe(repetition, member.updates)
+
+    results = ensemble.fit(
+        configuration.updates,
+        evaluate_every=configuration.evaluate_every,
+        evaluation_batches=1,
+        final_batches=configuration.final_batches,
+        progress=False,
+        observe=watch,
+        flow_every=[0 if repetition else _curve_every(configuration) for repetition in repetitions],
+    )
+    if any(result.outcome is Outcome.INTERRUPTED for result in results):
+        raise KeyboardInterrupt
+
+
+def digest_of(model: Network) -> str:
+    """Return the SHA-256 of the weights of a network, as `Trial.digest`."""
+    parameters = model.parameters.astype(model.dtype.newbyteorder("<"), copy=False)
+    return hashlib.sha256(parameters.tobytes()).hexdigest()
+
+
 def _ensemble(
     configuration: Configuration,
     models: Sequence[Network],
@@ -136,24 +169,8 @@ def _train(
 ) -> list[dict[str, object]]:
     ensemble = prepared(configuration, length, repetitions)
     starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
+    fit(ensemble, configuration, repetitions, observe)
     members = dict(zip(repetitions, ensemble.members, strict=True))
-
-    def watch() -> None:
-        for repetition, member in members.items():
-            if member.result is None:
-                observe(repetition, member.updates)
-
-    results = ensemble.fit(
-        configuration.updates,
-        evaluate_every=configuration.evaluate_every,
-        evaluation_batches=1,
-        final_batches=configuration.final_batches,
-        progress=False,
-        observe=watch,
-        flow_every=[0 if repetition else _curve_every(configuration) for repetition in members],
-    )
-    if any(result.outcome is Outcome.INTERRUPTED for result in results):
-        raise KeyboardInterrupt
     tests = _tests(members, configuration, length, test_lengths)
     chosen = {"critical_gain": configuration.critical_gain(length)}
     return [
@@ -197,7 +214,6 @@ def _result(
     result, last, every = member.result, member.last, _curve_every(configuration)
     assert result is not None
     final = result.evaluation or ensemble.evaluate(configuration.final_batches, [member])[0]
-    parameters = member.model.parameters.astype(member.model.dtype.newbyteorder("<"), copy=False)
     return {
         "outcome": result.outcome,
         "reason": result.tensor or "",
@@ -206,7 +222,7 @@ def _result(
         "loss": final.loss,
         "accuracies": final.accuracies.tolist(),
         "losses": [float(f"{loss:.6g}") for loss in final.losses],
-        "digest": hashlib.sha256(parameters.tobytes()).hexdigest(),
+        "digest": digest_of(member.model),
         "curve": rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from memspan.diagnostics.exponents import LyapunovExponents
-from memspan.diagnostics.label import label_engine, label_gradient
+from memspan.diagnostics.label import LabelGradient, label_engine, label_gradient
 from memspan.diagnostics.twins import Twins
 from memspan.errors import InvalidArgument, real_number, shown, whole_number
 from memspan.network import Network
@@ -71,12 +71,7 @@ def needed_by(
     rng : Generator, SeedSequence or int
         For the sequences that stand for the task.
     """
-    engine = label_engine(networks[0])
-    for pairs in PAIRS:
-        twins = Twins.of(task, length, pairs, rng)
-        gradients = [label_gradient(network, twins, engine=engine) for network in networks]
-        if np.median([gradient.z for gradient in gradients]) >= CLEAR:
-            break
+    twins, gradients = label_gradients(networks, task, length, rng)
     plateau = Plateau(networks[0], task, length, twins)
     theta, z = (np.array([getattr(one, name) for one in gradients]) for name in ("theta", "z"))
     parameters = np.stack([network.parameters for network in networks]).astype(np.float64)
@@ -90,6 +85,24 @@ def needed_by(
     return Needed(length, updates, without, theta, z, plateau.decay(parameters, descent))
 
 
+def label_gradients(
+    networks: Sequence[Network], task: Task, length: int, rng: np.random.Generator | np.random.SeedSequence | int
+) -> tuple[Twins, list[LabelGradient]]:
+    """Return the label gradient of each network, and the twins: as many as make it clear, up to the last of `PAIRS`."""
+    engine = label_engine(networks[0])
+    for pairs in PAIRS:
+        twins = Twins.of(task, length, pairs, rng)
+        gradients = [label_gradient(network, twins, engine=engine) for network in networks]
+        if np.median([gradient.z for gradient in gradients]) >= CLEAR:
+            break
+    return twins, gradients
+
+
+def twins_seed(configuration: Configuration, length: int) -> np.random.SeedSequence:
+    """Return the seed of the twins that stand for the task of a configuration."""
+    return np.random.SeedSequence(configuration.seed, spawn_key=(length, 0, TWINS))
+
+
 def updates_needed(configuration: Configuration, group: Group) -> Needed:
     """Return the updates that some networks of a study need.
 
@@ -101,9 +114,8 @@ def updates_needed(configuration: Configuration, group: Group) -> Needed:
     """
     length, repetitions = group.length, range(group.first, group.first + group.count)
     networks = [untrained(configuration, length, one)[0] for one in repetitions]
-    seed = np.random.SeedSequence(configuration.seed, spawn_key=(length, 0, TWINS))
-    task, given = configuration.make_task(), configuration.updates
-    return needed_by(networks, task, length, descent_of(configuration), given, seed)
+    seed, task = twins_seed(configuration, length), configuration.make_task()
+    return needed_by(networks, task, length, descent_of(configuration), configuration.updates, seed)
 
 
 def predict(

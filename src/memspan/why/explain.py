@@ -1,0 +1,93 @@
+"""The explanation of a stored study or search: why each length is not solved, and what should lift the limit."""
+
+from collections.abc import Sequence
+
+from memspan.errors import InvalidArgument, shown, whole_number
+from memspan.runtime.progress import kind_of
+from memspan.runtime.progress import progress as show_progress
+from memspan.study.comparison_result import Compared
+from memspan.study.configuration import Configuration
+from memspan.study.results import LengthSummary, StudyResult
+from memspan.study.trial import Trial
+from memspan.training.history import Outcome
+from memspan.why.evidence import evidence_of
+from memspan.why.explanation import Explanation
+from memspan.why.remedy import remedies_of
+from memspan.why.verdict import SOLVED, criterion_of
+
+NETWORKS = 8
+
+
+def explain(
+    result: StudyResult | Compared,
+    *,
+    lengths: Sequence[int] | None = None,
+    networks: int = NETWORKS,
+    progress: bool | str = True,
+) -> list[Explanation]:
+    """Explain each configuration and length of a study, a search or a comparison.
+
+    A length that at least half of its networks solved needs no explanation. At every other length some networks
+    that did not solve it are trained again from their keys, which gives the same weights, and measured before, during and after
+    training.
+
+    Parameters
+    ----------
+    result : StudyResult, SearchResult or Compared
+    lengths : sequence of int, optional
+        The lengths to explain; by default all that were trained.
+    networks : int
+        The most networks to train again at each length.
+    progress : bool or str
+        As in `Learner.fit`.
+
+    Returns
+    -------
+    list of Explanation
+        By configuration, the shortest length first. Lengths without a trial that ran to its end are left out.
+
+    Raises
+    ------
+    InvalidArgument
+        If `result` is something else, or has no trial at one of `lengths`.
+    """
+    if not isinstance(result, StudyResult | Compared):
+        raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
+    networks = whole_number("networks", networks)
+    parts = [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
+    rows = [
+        (part, row)
+        for part in parts
+        for row in part.summaries()
+        if row.share.trials and (lengths is None or row.length in lengths)
+    ]
+    missing = {*(lengths or ())} - {row.length for _, row in rows}
+    if missing:
+        raise InvalidArgument("lengths", "lengths of the study with a finished trial", min(missing))
+    found = []
+    with show_progress(len(rows), "explaining", "lengths", kind=kind_of(progress)) as report:
+        for done, (part, row) in enumerate(rows, start=1):
+            found.append(_explained(part, row, networks))
+            report(done, f"T = {row.length}")
+    return found
+
+
+def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanation:
+    configuration = part.study.configuration
+    if 2 * row.share.solved >= row.share.trials:
+        return Explanation(configuration, row.length, row.share)
+    unsolved = (Outcome.UNSOLVED, Outcome.DIVERGED)
+    trials = [trial for trial in part.of_length(row.length) if trial.outcome in unsolved][:networks]
+    return explained(configuration, row, trials)
+
+
+def explained(configuration: Configuration, row: LengthSummary, trials: Sequence[Trial]) -> Explanation:
+    """Return the explanation of a length from some of its trials, which are trained again."""
+    evidence = evidence_of(configuration, row.length, [trial.repetition for trial in trials])
+    same = all(one.digest == trial.digest for one, trial in zip(evidence, trials, strict=True))
+    found = Explanation(configuration, row.length, row.share, evidence, reproduced=same)
+    if found.verdict == SOLVED:
+        return found
+    with_verdict = [one for one in evidence if criterion_of(one).verdict == found.verdict]
+    remedies = remedies_of(configuration, row.length, found.verdict, with_verdict)
+    return Explanation(configuration, row.length, row.share, evidence, remedies, same)
