@@ -8,7 +8,7 @@
     python benchmarks/adam_jump.py report       print measured against predicted, with the held-out test
 
 Tanh networks on the task recall with *shuffled* labels: R ~ N(0, sw2/H), W and V ~ U(-0.2, 0.2) times a factor,
-no biases, float32. The *jump* is the first update (looked at every ten) at which the spectral radius of R is
+biases 0, float32. The *jump* is the first update (looked at every ten) at which the spectral radius of R is
 above 1.5. The results are in `results/adam-jump.json`; `docs/adam.md` tells what they mean.
 
 The rule of the held-out test was written before the held-out settings were trained, and the constants of the
@@ -29,12 +29,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+from scipy.optimize import minimize
 
 from memspan import Network, get_task
 from memspan.engines.compiled import CompiledEngine
 from memspan.losses import MSELoss
-from memspan.training.optimizers import Adam, Chain, ClipByNorm, Moments
+from memspan.training.optimizers import Adam, Chain, ClipByNorm, Moments, RMSprop
+from memspan.why.noise_jump import FITTED, Constants, NoiseJump, noise_jump
 
 RESULTS = Path(__file__).parent / "results" / "adam-jump.json"
 EVERY = 10  # updates between two looks at the spectral radius
@@ -91,33 +92,37 @@ class Setting:
     shuffled: bool = True
     frozen: str = ""
     largest: bool = False  # AMSGrad instead of Adam
+    cell: str = "rnn"
+    rmsprop: bool = False  # RMSprop instead of Adam; `beta2` is its decay
 
     def rule(self) -> Chain:
         """Adam behind the clip of the first study."""
+        if self.rmsprop:
+            return Chain(ClipByNorm(1.0), RMSprop(self.lr, self.beta2, self.epsilon))
         rule = AMSGrad if self.largest else Adam
         return Chain(ClipByNorm(1.0), rule(self.lr, self.beta1, self.beta2, self.epsilon))
 
     def network(self, k: int) -> Network:
-        """Return network number k at its start."""
-        net = Network("rnn", 1, self.hidden, 1, dtype=np.float64, rng=self.seed + k)
+        """Return network number k at its start. Biases are those of the cell."""
+        net = Network(self.cell, 1, self.hidden, 1, dtype=np.float64, rng=self.seed + k)
         rng = np.random.default_rng([self.seed + k, 77])
         net.R[:] = rng.normal(0, np.sqrt(self.sw2 / self.hidden), net.R.shape)
         net.W[:] = self.w * rng.uniform(-0.2, 0.2, net.W.shape)
         net.V[:] = self.v * rng.uniform(-0.2, 0.2, net.V.shape)
-        net.bs[:] = net.by[:] = 0
         return net
 
 
 def places(net: Network) -> dict[str, np.ndarray]:
     """Return where the elements of each matrix stand in the flat vector of weights."""
-    numbers = Network("rnn", net.W.shape[0], net.R.shape[0], net.V.shape[1], dtype=np.float64, rng=0)
+    numbers = Network(net.cell, net.W.shape[0], net.R.shape[0], net.V.shape[1], dtype=np.float64, rng=0)
     numbers.parameters[:] = np.arange(numbers.parameters.size)
     return {name: np.asarray(getattr(numbers, name), int) for name in PARTS}
 
 
 def radius(R: np.ndarray) -> float:
-    """Return the spectral radius."""
-    return float(np.abs(np.linalg.eigvals(R.astype(float))).max())
+    """Return the spectral radius, of several gates the largest one."""
+    gates = np.split(R.astype(float), R.shape[1] // R.shape[0], axis=1)
+    return float(np.abs(np.linalg.eigvals(gates)).max())
 
 
 class Training:
@@ -407,72 +412,42 @@ def true_labels() -> list[dict[str, Any]]:
 
 # ---------------------------------------------------------------------------------------------- the formula
 
-TERMS = {
-    "wait": 700.0,  # M of the baseline: mean wait in updates once the memory of the first gradients has faded
-    "step": 2.2,  # exponent of lr * H in it
-    "length": 1.1,
-    "batch": 0.3,
-    "beta2": 0.7,
-    "epsilon": 3e-4,  # the epsilon that halves the step of the baseline
-    "fade": 230.0,  # D of the baseline: updates until the memory of the first gradients has faded
-    "fade_lr": 2.9,
-    "fade_batch": 0.4,
-}
-"""The nine constants of the formula, and where the fit starts."""
-POSITIVE = "wait", "epsilon", "fade"
 BASE = Setting()
+POSITIVE = "wait", "epsilon", "fade"
 
 
-@dataclass(frozen=True)
-class Formula:
-    """The hazard of the jump: h(n) = (exp(-n/E) + n^2 / (n^2 + D^2)) / M.
-
-    M is the mean wait once the memory of the first gradients has faded out of Adam's s, D the updates that this
-    takes, E the length of the first phase, in which the steps are as large as the learning rate.
-    """
-
-    terms: dict[str, float]
-
-    def parts(self, s: Setting) -> tuple[float, float, float]:
-        """Return M, D and E, in updates."""
-        t, start = self.terms, max(s.v, s.w)
-        lr, hidden, batch = s.lr / BASE.lr, s.hidden / BASE.hidden, s.batch / BASE.batch
-        step = lr * hidden / (1 + s.epsilon / t["epsilon"] * (batch * hidden) ** 0.5)
-        memory = (1 + (1 - s.beta2) / 0.003) / (1 + (1 - BASE.beta2) / 0.003)
-        M = t["wait"] * step ** -t["step"] * (s.length / BASE.length) ** -t["length"]
-        M *= batch ** t["batch"] * memory ** t["beta2"]
-        D = t["fade"] * start**1.5 * lr ** -t["fade_lr"] * batch ** t["fade_batch"]
-        return M, D, start * 0.1 / 3**0.5 / s.lr
-
-    def hazard(self, s: Setting, n: Any) -> Any:
-        """Return the hazard added up from update 0 to n."""
-        M, D, E = self.parts(s)
-        return (E * (1 - np.exp(-n / E)) + n - D * np.arctan(n / D)) / M
-
-    def median(self, s: Setting) -> float:
-        """Return the update at which half of the networks have jumped."""
-        M, D, _ = self.parts(s)
-        return float(brentq(lambda n: self.hazard(s, n) - np.log(2), 0, 10 * (M + D)))
+def formula(constants: Constants, s: Setting) -> NoiseJump:
+    """What the formula of the product says of a setting, with any constants."""
+    return noise_jump(
+        s.lr,
+        hidden=s.hidden,
+        batch=s.batch,
+        length=s.length,
+        start=max(s.v, s.w),
+        epsilon=s.epsilon,
+        beta2=s.beta2,
+        constants=constants,
+    )
 
 
-def fitted(rows: list[tuple[Setting, np.ndarray]]) -> Formula:
+def fitted(rows: list[tuple[Setting, np.ndarray]]) -> Constants:
     """Return the constants of the largest likelihood of every network's jump or its absence."""
-    names = list(TERMS)
-    first = np.array([np.log(TERMS[name]) if name in POSITIVE else TERMS[name] for name in names])
+    names = list(asdict(FITTED))
+    first = np.array([np.log(v) if name in POSITIVE else v for name, v in asdict(FITTED).items()])
 
-    def formula(p: np.ndarray) -> Formula:
-        return Formula({n: float(np.exp(v) if n in POSITIVE else v) for n, v in zip(names, p, strict=True)})
+    def constants(p: np.ndarray) -> Constants:
+        return Constants(**{n: float(np.exp(v) if n in POSITIVE else v) for n, v in zip(names, p, strict=True)})
 
     def cost(p: np.ndarray) -> float:
-        found, total = formula(p), 0.0
+        tried, found = constants(p), 0.0
         for s, jump in rows:
-            came = jump[np.isfinite(jump)]
-            before = found.hazard(s, np.maximum(came - EVERY, 0))
-            total -= np.log(np.maximum(np.exp(-before) - np.exp(-found.hazard(s, came)), 1e-9)).sum()
-            total += (len(jump) - len(came)) * found.hazard(s, s.updates)
-        return float(total)
+            came, one = jump[np.isfinite(jump)], formula(tried, s)
+            before = one.total(np.maximum(came - EVERY, 0))
+            found -= np.log(np.maximum(np.exp(-before) - np.exp(-one.total(came)), 1e-9)).sum()
+            found += (len(jump) - len(came)) * one.total(s.updates)
+        return float(found)
 
-    return formula(minimize(cost, first, method="BFGS").x)
+    return constants(minimize(cost, first, method="BFGS").x)
 
 
 # ------------------------------------------------------------------------------------------ results and tables
@@ -515,11 +490,11 @@ def rows_of(*groups: str) -> list[tuple[Setting, np.ndarray]]:
     ]
 
 
-def tested(formula: Formula, rows: list[tuple[Setting, np.ndarray]]) -> list[dict[str, Any]]:
+def tested(constants: Constants, rows: list[tuple[Setting, np.ndarray]]) -> list[dict[str, Any]]:
     """Return measured and predicted medians, and whether the rule of the test calls them the same."""
     found = []
     for s, jump in rows:
-        measured, predicted = float(np.median(jump)), formula.median(s)
+        measured, predicted = float(np.median(jump)), formula(constants, s).quantile(0.5)
         known = bool(np.isfinite(measured))
         row = {
             "setting": asdict(s),
@@ -553,8 +528,8 @@ def constant_right(rows: list[dict[str, Any]], guess: float) -> int:
 
 def report() -> None:
     """Compare measured with predicted medians, store the comparison, and print it."""
-    formula = Formula(results()["formula"])
-    tables = {group: tested(formula, rows_of(group)) for group in GROUPS}
+    constants = Constants(**results()["formula"])
+    tables = {group: tested(constants, rows_of(group)) for group in GROUPS}
     scores = {group: judged(tables[group]) for group in SCORED}
     guess = float(np.exp(np.mean([np.log(row["measured"]) for row in tables["joint"] if row["measured"]])))
     for group in SCORED[2:]:
@@ -582,9 +557,9 @@ def main() -> None:
         elif what == "true":
             store(true=true_labels())
         elif what == "fit":
-            formula = fitted([row for row in rows_of("single", "joint") if row[0].beta1 == Setting().beta1])
-            store(formula=formula.terms)
-            print(json.dumps(formula.terms, indent=1))
+            constants = fitted([row for row in rows_of("single", "joint") if row[0].beta1 == BASE.beta1])
+            store(formula=asdict(constants))
+            print(json.dumps(asdict(constants), indent=1))
         else:
             report()
 
