@@ -124,7 +124,9 @@ def try_remedies(
         remedy, *remedies = remedies
         changed = result.study.configuration.with_(**remedy.after)
         after = _share(changed, result, how) if single else _span(changed, result, how)
-        found.append(Attempt(len(found) + 1, explained, remedy, _measure(result, single), _measure(after, single), after))
+        found.append(
+            Attempt(len(found) + 1, explained, remedy, _measure(result, single), _measure(after, single), after)
+        )
         tell(found[-1])
         if found[-1].better:
             result = after

@@ -19,6 +19,7 @@ from memspan.study.configuration import Configuration
 from memspan.study.group import digest_of, fit, prepared, untrained
 from memspan.training.history import Outcome
 from memspan.training.member import Member
+from memspan.why.noise_jump import noise_jump_of
 from memspan.why.plateau import LEFT, WINDOW
 from memspan.why.predict import GRADIENT_DESCENT, descent_of, label_gradients, needed_by, twins_seed
 
@@ -177,12 +178,18 @@ def _signals(configuration: Configuration, length: int, networks: Sequence[Netwo
     task, seed = configuration.make_task(), twins_seed(configuration, length)
     if configuration.optimizer in GRADIENT_DESCENT:
         found = needed_by(networks, task, length, descent_of(configuration), configuration.updates, seed)
-        columns = {"theta": found.theta, "z": found.z, "needed": found.updates, "without_noise": found.without_noise}
+        columns = {
+            "theta": found.theta,
+            "z": found.z,
+            "needed": found.updates,
+            "without_noise": found.without_noise,
+        }
         columns |= {"decay": found.decay, "noise_jump": np.full(len(networks), np.nan)}
         return [{name: float(column[k]) for name, column in columns.items()} for k in range(len(networks))]
-    unknown = dict.fromkeys(("needed", "without_noise", "decay", "noise_jump"), np.nan)
+    unknown = dict.fromkeys(("needed", "without_noise", "decay"), np.nan)
+    jump = _or(np.nan, lambda: noise_jump_of(configuration, length).quantile(0.5))
     _, gradients = label_gradients(networks, task, length, seed)
-    return [{"theta": one.theta, "z": one.z, **unknown} for one in gradients]
+    return [{"theta": one.theta, "z": one.z, **unknown, "noise_jump": jump} for one in gradients]
 
 
 def _evidence(
@@ -235,7 +242,7 @@ def _radius(network: Network) -> float:
 
 
 def _or(otherwise: float, measure: Callable[[], Any]) -> float:
-    """What `measure` returns; `otherwise` if a state of the network is not finite."""
+    """What `measure` returns; `otherwise` if it refuses: a state is not finite, or the formula was not measured."""
     try:
         return float(measure())
     except InvalidArgument:

@@ -65,7 +65,9 @@ class Explanation:
         medians = {name: [one.numbers[name] for one in rest] for name in NUMBERS}
         known = {name: [value for value in values if not np.isnan(value)] for name, values in medians.items()}
         return {
-            name: float(np.quantile(values, 0.5, method="inverted_cdf")) for name, values in known.items() if values
+            name: float(np.quantile(values, 0.5, method="inverted_cdf"))
+            for name, values in known.items()
+            if values
         }
 
     def __repr__(self) -> str:
@@ -77,7 +79,7 @@ class Explanation:
 
     def numbers(self) -> dict[str, Any]:
         """Return the explanation for JSON. What is infinite is null."""
-        evidence = {
+        evidence: dict[str, Any] = {
             name: value if np.isfinite(value) else None for name, value in self.numbers_of_evidence.items()
         }
         verdicts = [one.verdict for one in self.criteria]
@@ -93,7 +95,18 @@ class Explanation:
         }
 
 
-COLUMNS = ("T", "solved", "verdict", "networks", "left after", "needed", "given", "1/κ", "growth", "R before, after")
+COLUMNS = (
+    "T",
+    "solved",
+    "verdict",
+    "networks",
+    "left after",
+    "needed",
+    "given",
+    "1/κ",
+    "growth",
+    "R before, after",
+)
 
 
 def table_of(explanations: Sequence[Explanation]) -> "TextTable":

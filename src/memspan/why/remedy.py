@@ -51,7 +51,9 @@ class Remedy:
 
     def __str__(self) -> str:
         names = {name: name.replace("_", " ") for name in self.after}
-        return ", ".join(f"{names[name]} {_text(self.before[name])} -> {_text(self.after[name])}" for name in names)
+        return ", ".join(
+            f"{names[name]} {_text(self.before[name])} -> {_text(self.after[name])}" for name in names
+        )
 
     def numbers(self) -> dict[str, Any]:
         """Return the remedy for JSON."""

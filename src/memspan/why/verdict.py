@@ -63,12 +63,16 @@ def _(e: Evidence) -> bool:
     return e.outcome is Outcome.SOLVED
 
 
-@_criterion("saturation", f"plateau not left; slope of the units before training < {SATURATED:g} of that of tiny weights")
+@_criterion(
+    "saturation", f"plateau not left; slope of the units before training < {SATURATED:g} of that of tiny weights"
+)
 def _(e: Evidence) -> bool:
     return not e.has_left and e.slope < SATURATED
 
 
-@_criterion("noise", "plateau not left; it would be left with the updates given if batches had no noise, and not with it")
+@_criterion(
+    "noise", "plateau not left; it would be left with the updates given if batches had no noise, and not with it"
+)
 def _(e: Evidence) -> bool:
     return not e.has_left and e.without_noise <= e.given < e.needed and e.outcome is not Outcome.DIVERGED
 
@@ -92,12 +96,16 @@ def _(e: Evidence) -> bool:
     return not e.has_left and e.z < SEEN
 
 
-@_criterion("vanishing", f"plateau not left; even without noise it takes more than {FAR:g} times the updates given")
+@_criterion(
+    "vanishing", f"plateau not left; even without noise it takes more than {FAR:g} times the updates given"
+)
 def _(e: Evidence) -> bool:
     return not e.has_left and e.without_noise == np.inf
 
 
-@_criterion("noise", f"plateau not left; with the noise of the batches it takes more than {FAR:g} times the updates given")
+@_criterion(
+    "noise", f"plateau not left; with the noise of the batches it takes more than {FAR:g} times the updates given"
+)
 def _(e: Evidence) -> bool:
     return not e.has_left and e.needed == np.inf
 
@@ -107,7 +115,9 @@ def _(e: Evidence) -> bool:
     return not e.has_left and e.needed > SOON * e.given
 
 
-@_criterion("exploding", "plateau not left, although it takes less; the gradient grows more than tenfold on its way back")
+@_criterion(
+    "exploding", "plateau not left, although it takes less; the gradient grows more than tenfold on its way back"
+)
 def _(e: Evidence) -> bool:
     return not e.has_left and e.growth > GROWN
 
@@ -122,7 +132,9 @@ def _(e: Evidence) -> bool:
     return not e.has_left and np.isnan(e.needed)
 
 
-@_criterion("exploding", f"plateau left; the gradient jumps to more than {JUMP:g} times its first size without a clip")
+@_criterion(
+    "exploding", f"plateau left; the gradient jumps to more than {JUMP:g} times its first size without a clip"
+)
 def _(e: Evidence) -> bool:
     return e.has_left and _jumps(e)
 
@@ -136,12 +148,16 @@ def _(e: Evidence) -> bool:
     return e.has_left and e.noise_jump <= e.given and e.radius < CALM and e.radius_after > THROWN
 
 
-@_criterion("unstable", f"plateau left; the loss rose to more than {REBOUND:g} times its lowest value, and above {LOW:g}")
+@_criterion(
+    "unstable", f"plateau left; the loss rose to more than {REBOUND:g} times its lowest value, and above {LOW:g}"
+)
 def _(e: Evidence) -> bool:
     return e.has_left and e.late > max(LOW, REBOUND * e.best)
 
 
-@_criterion("budget", f"plateau left; the loss of the last quarter is below {FALLING:g} of that of the quarter before")
+@_criterion(
+    "budget", f"plateau left; the loss of the last quarter is below {FALLING:g} of that of the quarter before"
+)
 def _(e: Evidence) -> bool:
     return e.has_left and e.fall < FALLING
 
