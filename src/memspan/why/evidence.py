@@ -52,8 +52,7 @@ class Evidence:
     given : int
         The updates given.
     share : array [updates]
-        The training loss as a share of the trivial risk, averaged over the last `WINDOW` updates, or more for small
-        batches.
+        The training loss as a share of the trivial risk, averaged over windows of `window_of` updates.
     norm : array [updates]
         The norm of the gradient of each update, before clipping.
     clip : float
@@ -72,8 +71,8 @@ class Evidence:
     growth : float
         ln of the factor by which a gradient changes on its way back through all steps, before training.
     slope, slope_after : float
-        The mean slope of the units on sequences of the task, as a share of that with tiny weights, before and after
-        training. Near 0 the units are saturated.
+        The mean slope of the units on sequences of the task, before and after training, as a share of that with
+        tiny weights. Near 0 the units are saturated.
     radius, radius_after : float
         The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
     """
@@ -242,7 +241,7 @@ def _radius(network: Network) -> float:
 
 
 def _or(otherwise: float, measure: Callable[[], Any]) -> float:
-    """What `measure` returns; `otherwise` if it refuses: a state is not finite, or the formula was not measured."""
+    """What `measure` returns; `otherwise` where a state is not finite, or a formula was not measured."""
     try:
         return float(measure())
     except InvalidArgument:
