@@ -46,11 +46,17 @@ def test_the_plateau_is_left_when_the_mean_loss_falls_below_nine_tenths_of_the_t
 
 
 def test_small_batches_are_averaged_over_more_updates():
-    assert window_of(64) == WINDOW
-    assert window_of(2) == SEQUENCES // 2
-    assert averaged(np.arange(30.0), 64).tolist() == [12 + k for k in range(6)]
-    assert len(averaged(np.ones(399), 2)) == 0
+    assert window_of(Configuration()) == WINDOW
+    assert window_of(Configuration(batch=2)) == SEQUENCES // 2
+    assert window_of(Configuration(batch=2, updates=301)) == 301
+    assert window_of(Configuration(updates=30)) == 15
+    assert window_of(Configuration(updates=20)) == 13
+    assert averaged(np.arange(30.0), 25).tolist() == [12 + k for k in range(6)]
+
+
+def test_without_a_whole_window_the_loss_is_unknown():
     (found,) = evidence(batch=2, **MOMENTUM)
+    found = replace(found, share=averaged(np.ones(3), 4), left=np.inf)
     assert not found.has_left
     assert (found.late, found.best, found.swing, found.fall) == (np.inf, np.inf, np.inf, 1.0)
 

@@ -15,6 +15,7 @@ from memspan.study.experiment import written
 from memspan.study.group import untrained
 from memspan.why.evidence import Evidence
 from memspan.why.predict import GRADIENT_DESCENT, descent_of, needed_by, twins_seed
+from memspan.why.verdict import GROWN
 
 PLATEAU = ("vanishing", "budget", "noise")
 """The verdicts on networks that stay on the plateau: degrees of one thing, so a remedy may lift all of them."""
@@ -22,7 +23,7 @@ AFTER = 2.0
 """How many times the updates that the plateau takes are given, because training goes on after it."""
 MOST_UPDATES = 30.0
 """The largest factor by which a remedy multiplies the updates."""
-BATCHES, STEPS = (4, 16), (3, 10)
+BATCHES, STEPS = (4, 16, 64), (3, 10)
 """The factors by which remedies enlarge the batch, and divide the learning rate."""
 SMALLER, MOST_MORE = 3, 4
 """Where steps are too large: the factor of the learning rate, and the largest of the updates."""
@@ -112,9 +113,13 @@ def _off_the_plateau(case: Limited) -> list[Remedy]:
     """The changes after which the most networks are predicted to leave; that of the verdict first if half do."""
     found: list[tuple[bool, float, Remedy]] = []
     for verdict, changes in _plateau_changes(case):
-        share, median = _predicted(case, changes)
+        given = changes.get("updates", case.configuration.updates)
+        share, (median, most) = _predicted(case, changes)
         expected = f"{100 * share:.0f} % of the networks leave the plateau"
-        expected += f", half of them within {median:,.0f} updates" if share >= 0.5 else ""
+        if share >= 0.5:
+            expected += f", half of them within {median:,.0f} updates"
+            if given < AFTER * most < math.inf:
+                changes["updates"] = int(_round(AFTER * most))
         remedy = _remedy(case.configuration, changes, expected)
         found.append((verdict == case.verdict and share >= 0.5, share, remedy))
     return [remedy for *_, remedy in sorted(found, key=lambda one: one[:2], reverse=True)]
@@ -136,13 +141,14 @@ def _plateau_changes(case: Limited) -> Iterator[tuple[str, Changes]]:
         yield "budget", {"clip": _round(2 * norm)}
 
 
-def _predicted(case: Limited, changes: Changes) -> tuple[float, float]:
-    """The share of networks that leave the plateau in time, and the median of the updates that they need."""
+def _predicted(case: Limited, changes: Changes) -> tuple[float, tuple[float, float]]:
+    """The share of networks that leave the plateau in time, and median and upper quartile of the updates they need."""
     changed, length = case.configuration.with_(**changes), case.length
     networks = [untrained(changed, length, one.repetition)[0] for one in case.evidence]
     task, descent, given = changed.make_task(), descent_of(changed), changed.updates
     updates = needed_by(networks, task, length, descent, given, twins_seed(changed, length)).updates
-    return float((updates <= given).mean()), float(np.quantile(updates, 0.5, method="inverted_cdf"))
+    median, most = np.quantile(updates, [0.5, 0.75], method="inverted_cdf").tolist()
+    return float((updates <= given).mean()), (median, most)
 
 
 def _critical(case: Limited) -> Iterator[Changes]:
@@ -168,13 +174,13 @@ def _smaller_steps(case: Limited, part: float, more: float) -> Changes:
 
 
 def _for_saturation(case: Limited) -> Suggestions:
-    slope = float(np.median([one.slope for one in case.evidence]))
-    yield (
-        {"gain": _round(case.configuration.gain * max(slope, 0.01))},
-        "the units are in the middle of their range",
-    )
-    for changes in _critical(case):
-        yield changes, "the label is kept best"
+    gain, of_R = case.configuration.gain, case.configuration.recurrent_gain
+    expected = "the units are in the middle of their range"
+    if gain > 1:  # R is kept if it was not large
+        yield {"gain": 1.0, "recurrent_gain": _round(min(gain * of_R, 1.0))}, expected
+    else:
+        slope = float(np.median([one.slope for one in case.evidence]))
+        yield {"gain": _round(gain * max(slope, 0.01))}, expected
 
 
 def _for_plateau(case: Limited) -> Suggestions:
@@ -193,10 +199,10 @@ def _for_budget(case: Limited) -> Suggestions:
 
 def _for_exploding(case: Limited) -> Suggestions:
     configuration = case.configuration
-    per_step = float(np.median([one.growth for one in case.evidence])) / case.length
+    growth = float(np.median([one.growth for one in case.evidence]))
     clip: Changes = {} if configuration.clip else {"clip": 1.0}
-    if 0 < per_step < math.inf and CELLS[configuration.cell].recurrent_gates:
-        gain = {"recurrent_gain": _round(configuration.recurrent_gain * math.exp(-per_step))}
+    if GROWN < growth < math.inf and CELLS[configuration.cell].recurrent_gates:
+        gain = {"recurrent_gain": _round(configuration.recurrent_gain * math.exp(-growth / case.length))}
         yield gain | clip, "gradients keep their size on their way back"
     if clip:
         yield clip, "a large gradient does not make a large step"
@@ -216,9 +222,14 @@ def _for_unstable(case: Limited) -> Suggestions:
 
 
 def _for_noise_jump(case: Limited) -> Suggestions:
+    more = 1 if case.pace < math.inf else SMALLER
     for changes in _critical(case):
-        yield changes, "R is large enough from the beginning, and nothing needs to throw it"
-    yield _smaller_steps(case, 3, 3), "the noise throws R later than the label"
+        yield (
+            changes | _smaller_steps(case, SMALLER, more),
+            "R need not be thrown, and no step is large enough for it",
+        )
+        yield changes, "R need not be thrown"
+    yield _smaller_steps(case, SMALLER, SMALLER), "noise throws R later than the label does"
 
 
 def _for_capacity(case: Limited) -> Suggestions:

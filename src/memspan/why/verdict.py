@@ -13,7 +13,7 @@ from memspan.why.evidence import Evidence
 from memspan.why.prediction import FAR, SEEN
 
 SOLVED, UNDETERMINED = "solved", "undetermined"
-SATURATED = 0.1
+SATURATED = 0.2
 GROWN = math.log(10)
 JUMP = 10.0
 WORSE, MUCH_WORSE = 1.15, 3.0
