@@ -25,9 +25,9 @@ says anything about the label (`SILENT`), the cause is `no signal`.
   both causes.
 - `capacity`: four or eight times the units, with the same spectral radius of R.
 
-The field `expected` was written before the interventions of a case were trained. The cases of the part `held-
-out` are for one look at finished criteria. The results are in `results/why_causes.json`, and are a function
-of the case. All of them take 10 to 20 minutes on one core.
+The field `expected` was written before the interventions of a case were trained. The cases of the part
+`held-out` are for one look at finished criteria. The results are in `results/why_causes.json`, and are a
+function of the case. All of them take 10 to 20 minutes on one core.
 """
 
 import json
@@ -54,8 +54,8 @@ EVERY = 10  # updates between two looks at the spectral radius
 THROWN = 1.5  # the spectral radius above which R has been thrown
 SILENT = "parity", "delayed-xor"
 """Tasks in which no single input says anything about the label."""
-DEAREST = 22.0
-"""Seconds on one core, estimated, above which an intervention is not tried."""
+DEAREST = 5.0
+"""Seconds on one core, estimated, above which only the smallest intervention of a cause is tried."""
 NO_SIGNAL, SOLVED = "no signal", "solved"
 
 Fields = Mapping[str, Any]
@@ -223,12 +223,14 @@ def interventions(case: Case) -> dict[str, list[dict[str, Any]]]:
     if now.optimizer == "adam" and now.cell == "rnn":
         found["noise jump"] = [{"learning_rate": lr / 3, "updates": 3 * updates}]
         found["noise jump"] += [critical | {"learning_rate": lr / 3}] if critical else []
-    cheap = {name: [one for one in changes if seconds(case, one) <= DEAREST] for name, changes in found.items()}
-    return {name: changes for name, changes in cheap.items() if changes}
+    return {
+        name: [smallest] + [one for one in larger_ones if seconds(case, one) <= DEAREST]
+        for name, (smallest, *larger_ones) in ((name, changes) for name, changes in found.items() if changes)
+    }
 
 
 def critical_gain(case: Case) -> tuple[dict[str, Any], bool]:
-    """The change to the critical gain of R, and whether it makes R larger; no change where there is no such gain."""
+    """The change to the critical gain of R, and whether it makes R larger. No change where no gain is found."""
     now = case.configuration
     if not CELLS[now.cell].recurrent_gates:
         return {}, False
