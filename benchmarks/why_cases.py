@@ -15,7 +15,7 @@ says anything about the label (`SILENT`), the cause is `no signal`.
 - `noise`: sixteen times the batch, or sixty-four times. (A smaller learning rate with more updates also
   lessens the noise. It is no proof of it, because it cures too large steps as well.)
 - `vanishing`: R at the critical gain, where R is smaller. `exploding`: the same where R is larger, or a clip
-  where there is none.
+  where there is none. The critical gain is not sought where a task answers at several steps.
 - `saturation`: W and V with gain 1 where theirs is larger, R unchanged. Inputs that a task multiplies by
   `scale` count as gain.
 - `unstable`: a third of the learning rate with four times the updates, or a thirtieth with twice as many.
@@ -27,7 +27,7 @@ says anything about the label (`SILENT`), the cause is `no signal`.
 
 The field `expected` was written before the interventions of a case were trained. The cases of the part
 `held-out` are for one look at finished criteria. The results are in `results/why_causes.json`, and are a
-function of the case. All of them take 10 to 20 minutes on one core.
+function of the case. All of them take about 20 minutes on one core.
 """
 
 import json
