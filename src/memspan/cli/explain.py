@@ -8,10 +8,11 @@ from cyclopts import Parameter
 
 from memspan.cli.console import STORE, WHOLE, new_console
 from memspan.cli.study.choose import the_entry
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, shown, whole_number
 from memspan.execution.teams import available_cores
 from memspan.runtime.files import make_folder
 from memspan.store import Store
+from memspan.study.choices import split
 from memspan.study.results import StudyResult
 from memspan.why.attempt import ROUNDS, Attempt, limit_of, try_remedies
 from memspan.why.explain import NETWORKS
@@ -22,7 +23,7 @@ from memspan.why.explanation import Explanation, table_of
 def explain(
     *names: str,
     configuration: Annotated[int | None, WHOLE] = None,
-    length: Annotated[tuple[int, ...], Parameter(metavar="INT", consume_multiple=True, negative="")] = (),
+    lengths: Annotated[tuple[str, ...], Parameter(metavar="INT,...", consume_multiple=True, negative="")] = (),
     networks: Annotated[int, WHOLE] = NETWORKS,
     try_: Annotated[bool, Parameter(name="--try", negative="")] = False,
     rounds: Annotated[int, WHOLE] = ROUNDS,
@@ -52,8 +53,8 @@ def explain(
         Names of studies or searches, such as all of a comparison [default: the only one in the store].
     configuration
         Number of a single configuration to explain, counted from 1 [default: all].
-    length
-        Lengths T to explain [default: all that were trained].
+    lengths
+        Lengths T to explain, such as 30,40 [default: all that were trained].
     networks
         Most networks to train again at each length.
     try_
@@ -68,6 +69,9 @@ def explain(
         Print a list as JSON on standard output, with `configuration`, `length`, `verdict`, `evidence`, `remedies`
         (`change`, `from`, `to`, `expected`) and `tried`. What is infinite is null.
     """
+    chosen = wholes("lengths", lengths)
+    rounds, networks = whole_number("rounds", rounds), whole_number("networks", networks)
+    workers = available_cores() if workers is None else whole_number("workers", workers, least=0)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
         parts = [part for entry in entries for part in entry.result().parts]
@@ -76,7 +80,7 @@ def explain(
     console, found = new_console(), []
     progress = not json_output
     for part in parts:
-        explanations = explain_result(part, lengths=length or None, networks=networks, progress=progress)
+        explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
         if not json_output:
             console.print(table_of(explanations))
             console.print(sentences(part, explanations), markup=False)
@@ -84,10 +88,10 @@ def explain(
         if try_:
             attempts = try_remedies(
                 part,
-                rounds=whole_number("rounds", rounds),
+                rounds=rounds,
                 networks=networks,
                 store=store,
-                workers=available_cores() if workers is None else workers,
+                workers=workers,
                 progress=progress,
                 tell=lambda attempt: None if json_output else console.print(str(attempt), markup=False),
             )
@@ -95,6 +99,14 @@ def explain(
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0
+
+
+def wholes(name: str, texts: tuple[str, ...]) -> list[int] | None:
+    """Return the whole numbers of an option, such as `30,40`; None without any."""
+    items = split(texts) if texts else []
+    if wrong := [item for item in items if not item.strip().isdecimal()]:
+        raise InvalidArgument(name, "whole numbers such as 30,40", shown(wrong[0]))
+    return [int(item) for item in items] or None
 
 
 def sentences(part: StudyResult, explanations: list[Explanation]) -> str:

@@ -15,7 +15,7 @@ from memspan.why.prediction import FAR, SEEN
 SOLVED, UNDETERMINED = "solved", "undetermined"
 SATURATED = 0.2
 GROWN = math.log(10)
-JUMP = 10.0
+JUMP = 30.0
 WORSE, MUCH_WORSE = 1.15, 3.0
 REBOUND, LOW = 1.6, 0.05
 FALLING = 0.93
