@@ -17,6 +17,7 @@ from memspan import CELLS, TASKS
 from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
 from memspan.reproduce import REPRODUCTIONS, Page
+from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
@@ -371,6 +372,41 @@ def plateau() -> Iterator[tuple[str, str]]:
     yield "costs.table", table("| network | T | updates |\n|---|---:|---:|", costs)
 
 
+def why() -> Iterator[tuple[str, str]]:
+    """Yield the criteria of the verdicts, their proof on cases of known cause, and the first study cured."""
+    yield (
+        "criteria.table",
+        table("| verdict | criterion |\n|---|---|", [[c.verdict, c.condition] for c in CRITERIA]),
+    )
+    found = result("why-proof-held-out")
+    rules = [[r["what"], f"{r['value']:.2f}", f"{r['sign']} {r['limit']:g}", _kept(r)] for r in found["rules"]]
+    yield "proof.rules.table", table("| rule | measured | target | |\n|---|---:|---:|---|", rules)
+    for name in ("cases", "with_cause", "remedied", "solved_in_three"):
+        yield f"proof.{name}", str(found[name])
+    pairs = [[one["causes"], one["verdict"], str(one["cases"])] for one in found["confusion"]]
+    yield "proof.confusion.table", table("| causes by intervention | verdict | cases |\n|---|---|---:|", pairs)
+    cured = [
+        (one["seed"], tried) for one in result("first_cured") for row in one["explained"] for tried in row["tried"]
+    ]
+    head = "| seed | T | verdict | change | span before | span after |\n|---:|---:|---|---|---:|---:|"
+    yield "cured.table", table(head, [[str(seed), *_cured(tried)] for seed, tried in cured])
+    _, first = cured[0]
+    last = [tried for seed, tried in cured if seed == cured[0][0] and tried["kept"]][-1]
+    yield "cured.before", _span_text(first["before"])
+    yield "cured.after", _span_text(last["after"])
+    yield "cured.verdict", first["verdict"]
+
+
+def _cured(tried: dict[str, Any]) -> list[str]:
+    changes = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in tried["to"].items())
+    return [
+        str(tried["length"]),
+        tried["verdict"],
+        changes,
+        *(_span_text(tried[when]) for when in ("before", "after")),
+    ]
+
+
 def _spans(settings: list[dict[str, Any]], kind: str) -> list[float]:
     """The ratios of the lengths of a kind to the measured ones."""
     return [span[kind] / span["measured"] for one in settings for span in one["spans"] if span[kind]]
@@ -599,6 +635,7 @@ def _span_text(row: dict[str, Any]) -> str:
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "adam": adam,
     "plateau": plateau,
+    "why": why,
     "first-study": first_study,
     "span": span,
     "studies": studies,
