@@ -42,7 +42,7 @@ def test_the_medians_are_those_that_the_benchmark_has_tested(group):
 
 
 def test_most_networks_of_new_settings_jump_as_it_is_predicted():
-    """Not only the medians: of all networks of the second held-out test, the share that jumped within the updates."""
+    """Not only the medians: of all networks of the second held-out test, the share that jumped in time."""
     rows = stored()["held-out-again"]
     jumped = sum(one is not None for row in rows for one in row["jump"])
     predicted = sum(

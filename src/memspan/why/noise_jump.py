@@ -1,21 +1,21 @@
 """The noise jump: Adam throws R of a tanh network over the critical gain, also where there is nothing to learn.
 
-On the plateau W and V shrink, and with them the gradient of R. Adam divides the gradient by the root of s, and s
-remembers the larger gradients of before, so R hardly moves. When this memory has faded, a batch whose gradient exceeds
-what s remembers moves every element of R by about the learning rate η. Such a gradient has nearly rank one, so a few
-batches like it add η H to the norm of R, and its spectral radius jumps far above 1.
+On the plateau W and V shrink, and with them the gradient of R. Adam divides the gradient by the root of s, and
+s remembers the larger gradients of before, so R hardly moves. When this memory has faded, a batch whose gradient
+exceeds what s remembers moves every element of R by about the learning rate η. Such a gradient has nearly rank
+one, so it adds up to η H to the norm of R. After a few of them the spectral radius jumps far above 1.
 
 The hazard of the jump at update n is
 
     h(n) = (exp(-n/E) + n² / (n² + D²)) / M
 
-- M, the mean wait once the memory has faded, becomes shorter with η H, with the length T, and with the memory of s;
+- M, the mean wait once the memory has faded, is the shorter, the larger are η H, the length T and β₂;
 - D is the time in which the memory fades;
 - E is the first phase, in which s has no past and every step has the size η.
 
-The form follows from what happens; the nine constants were fitted to the jumps of 1,300 networks on shuffled labels of
-the task `recall`, and tested on others (`docs/adam.md`, `benchmarks/adam_jump.py`). β₁ was 0.9 and gradients were
-clipped to a norm of 1. True labels bring the jump sooner.
+The form follows from what happens; the nine constants were fitted to the jumps of 1,300 networks on shuffled
+labels of the task `recall`, and tested on others (`docs/adam.md`, `benchmarks/adam_jump.py`). β₁ was 0.9 and
+gradients were clipped to a norm of 1. True labels bring the jump sooner.
 """
 
 from collections.abc import Mapping
@@ -206,8 +206,8 @@ HINT = ". Elsewhere train: `memspan span` measures the span"
 def demand_measured(configuration: Configuration) -> None:
     """Raise `InvalidArgument` if the formula was not measured for a configuration, or does not hold for it.
 
-    It holds for the tanh cell `rnn` with Adam on the task `recall`, from the initializer `uniform` with a variance of
-    R below the critical one, within the ranges of `MEASURED`.
+    It holds for the tanh cell `rnn` with Adam on the task `recall`, from the initializer `uniform` with a variance
+    of R below the critical one, within the ranges of `MEASURED`.
     """
     init = configuration.init or CELLS[configuration.cell].init
     fixed = {"optimizer": "adam", "cell": "rnn", "task": "recall", "init": "uniform"}
