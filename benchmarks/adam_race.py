@@ -8,10 +8,9 @@ which half of eight untrained networks leave the plateau by the equation
 
     dθ/dn = -η E[G] / √s,    ds/dn = (1 - β₂) (E[G²] - s)
 
-for the gradient G of a batch, which has the mean and the variance of `memspan.why.plateau`. It knows the label
-and not the fluctuations of the weights. The rule, written after the first two configurations with a learning rate of
-0.003 and before the others: the length divided by `FACTOR`, which these two gave, predicts the span if it is within
-30 % of it everywhere else.
+for the gradient G of a batch, which has the mean and the variance of `memspan.why.plateau`. The equation knows the
+label and not the fluctuations of the weights. Two configurations with a learning rate of 0.003 gave `FACTOR`. The
+rule: the length divided by it predicts the span if it is within 30 % of it everywhere else.
 
 The script writes results/adam-race.json after each configuration. A second run adds what the file lacks. It takes
 about half an hour on one core.
@@ -120,6 +119,7 @@ def noise_length(one: Configuration) -> int | None:
 def main() -> None:
     """Measure what is not stored."""
     result: dict[str, Any] = {"budget": BUDGET, "longest": LONGEST, "width": WIDTH, "seed": SEED, "rows": []}
+    result |= {"factor": FACTOR, "fitted": FITTED}
     if RESULT.exists():
         result["rows"] = json.loads(RESULT.read_text("utf-8"))["rows"]
     rows = {(row["hidden"], row["variance"], row["rate"]): row for row in result["rows"]}

@@ -102,6 +102,23 @@ def test_a_share_is_between_0_and_1(share):
         noise_jump(0.01, **BASELINE).quantile(share)
 
 
+@pytest.mark.parametrize(
+    ("rate", "change", "name"),
+    [
+        (0, {}, "learning_rate"),
+        (0.01, {"hidden": 0}, "hidden"),
+        (0.01, {"batch": 1.5}, "batch"),
+        (0.01, {"length": -1}, "length"),
+        (0.01, {"start": 0}, "start"),
+        (0.01, {"epsilon": 0}, "epsilon"),
+        (0.01, {"beta2": 1}, "beta2"),
+    ],
+)
+def test_wrong_numbers_are_refused(rate, change, name):
+    with pytest.raises(InvalidArgument, match=f"{name} must be"):
+        noise_jump(rate, **(BASELINE | change))
+
+
 def test_at_once_from_a_step_of_nearly_1():
     assert noise_jump(0.02, hidden=45, batch=64, length=30).at_once
     assert not noise_jump(0.02, hidden=44, batch=64, length=30).at_once

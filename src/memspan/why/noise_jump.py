@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from memspan.cells import CELLS
-from memspan.errors import InvalidArgument, real_number
+from memspan.errors import InvalidArgument, real_number, whole_number
 from memspan.study.configuration import Configuration
 from memspan.training.optimizers import Adam
 
@@ -95,7 +95,7 @@ BASE_RATE, BASE_HIDDEN, BASE_BATCH, BASE_LENGTH, BASE_BETA2 = 0.01, 32, 64, 30, 
 MEMORY = 0.003  # 1 - β₂ at which the memory of s begins to matter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseJump:
     """When noise throws R, for networks that differ in their seeds only.
 
@@ -111,6 +111,9 @@ class NoiseJump:
     fade: float
     first: float
     at_once: bool = False
+
+    def __repr__(self) -> str:
+        return f"<NoiseJump: half of the networks within {self.quantile(0.5):.0f} updates>"
 
     def hazard(self, update: Any) -> Any:
         """Return the chance per update that R jumps at an update, if it has not jumped before."""
@@ -153,7 +156,7 @@ def noise_jump(
     beta2: float = 0.999,
     constants: Constants = FITTED,
 ) -> NoiseJump:
-    """Return the formula's answer for tanh networks that Adam trains. It checks no ranges.
+    """Return the formula's answer for tanh networks that Adam trains, also outside the ranges of `MEASURED`.
 
     Parameters
     ----------
@@ -166,7 +169,17 @@ def noise_jump(
     epsilon, beta2 : float
         Of Adam.
     constants : Constants
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is not a number of its kind.
     """
+    for name, count in {"hidden": hidden, "batch": batch, "length": length}.items():
+        whole_number(name, count)
+    for name, value in {"learning_rate": learning_rate, "start": start, "epsilon": epsilon}.items():
+        real_number(name, value, above=0)
+    real_number("beta2", beta2, least=0, below=1)
     c, rate = constants, learning_rate / BASE_RATE
     units, sequences = hidden / BASE_HIDDEN, batch / BASE_BATCH
     step = rate * units / (1 + epsilon / c.epsilon * (sequences * units) ** 0.5)

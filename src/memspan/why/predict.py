@@ -163,7 +163,7 @@ def predict(
 def prepared_prediction(
     configuration: Configuration, width: float, longest: int, budget: int = BUDGET
 ) -> Callable[[bool | str], Prediction]:
-    """Return the prediction as a function of `progress`. Raise `InvalidArgument` as `predict` does."""
+    """Return the prediction as a function of `progress`, to be called once. It raises as `predict` does."""
     if not isinstance(configuration, Configuration):
         raise InvalidArgument("configuration", "a Configuration", shown(configuration))
     task = configuration.make_task()
@@ -180,16 +180,17 @@ def prepared_prediction(
         if longest < shortest:
             raise InvalidArgument("longest", f"at least {shortest} with adam", longest)
         return partial(_predict_jump, configuration, longest)
-    return partial(_predict_leaving, configuration, search, descent_of(configuration))
+    descent_of(configuration)  # raises where the equation does not hold
+    return partial(_predict_leaving, configuration, search, budget)
 
 
 def _predict_leaving(
-    configuration: Configuration, search: SpanSearch, descent: Descent, progress: bool | str
+    configuration: Configuration, search: SpanSearch, budget: int, progress: bool | str
 ) -> PlateauPrediction:
     task, given = configuration.make_task(), configuration.updates
     found: dict[int, list[Needed]] = {}
     done = 0
-    with show_progress(search.budget, "predicting", "networks", kind=kind_of(progress)) as report:
+    with show_progress(budget, "predicting", "networks", kind=kind_of(progress)) as report:
         while groups := search.ask():
             answers: list[Answer] = []
             for group in groups:
