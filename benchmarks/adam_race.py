@@ -9,8 +9,13 @@ which half of eight untrained networks leave the plateau by the equation
     dθ/dn = -η E[G] / √s,    ds/dn = (1 - β₂) (E[G²] - s)
 
 for the gradient G of a batch, which has the mean and the variance of `memspan.why.plateau`. The equation knows the
-label and not the fluctuations of the weights. Two configurations with a learning rate of 0.003 gave `FACTOR`. The
-rule: the length divided by it predicts the span if it is within 30 % of it everywhere else.
+label and not the fluctuations of the weights. The rule: this length, divided by its ratio to the span in the
+configurations `FITTED` (the geometric mean), predicts the span if it is within 30 % of it everywhere else.
+
+It does not: where noise throws networks, spans are longer. So a second rule was written, and then tested on new
+configurations with new seeds (`HELD_OUT`): the prediction is the same length, but at least `THROWN`, the geometric
+mean of the spans of the grid at learning rates of at least 0.01 and variances up to 0.4, where noise throws at least
+a quarter of the networks at T = 50. It passes if it is within 30 % in six of these eight.
 
 The script writes results/adam-race.json after each configuration. A second run adds what the file lacks. It takes
 about half an hour on one core.
@@ -18,6 +23,7 @@ about half an hour on one core.
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +37,8 @@ from memspan.why.noise_jump import noise_jump
 from memspan.why.plateau import LEFT, WINDOW, Plateau
 
 RESULT = Path(__file__).parent / "results" / "adam-race.json"
-BUDGET, LONGEST, WIDTH, SEED, NETWORKS = 48, 100, 0.25, 11, 8
+BUDGET, LONGEST, WIDTH, NETWORKS = 48, 100, 0.25, 8
+SEED, NEW_SEED = 11, 12
 LENGTHS = (6, 8, 10, 12, 15, 19, 24, 30, 37, 46, 58, 72, 90)
 RATES = (0.003, 0.01, 0.02)
 GRID = [
@@ -40,17 +47,29 @@ GRID = [
     *((16, 0.2, rate) for rate in RATES),
 ]
 """Hidden units, variance of R times H, and learning rate."""
-FACTOR, FITTED = 1.36, ((32, 0.4, 0.003), (32, 0.2, 0.003))
-"""How much longer than the span the predicted length is, and the configurations that gave this number."""
+THROWN = 18.4
+
+
+def drawn() -> Iterator[tuple[int, float, float]]:
+    """Configurations at random, with lr * H below 0.9."""
+    rng = np.random.default_rng(1812)
+    for _ in range(8):
+        hidden, variance = int(rng.integers(16, 49)), round(float(rng.uniform(0.15, 0.85)), 2)
+        yield hidden, variance, round(float(np.exp(rng.uniform(np.log(0.004), np.log(0.018)))), 4)
+
+
+HELD_OUT = list(drawn())
+FITTED = ((32, 0.4, 0.003), (32, 0.2, 0.003))
+"""The configurations that say how much longer than the span the predicted length is."""
 MOVE = 0.2  # the norm by which the weights move at most in a step of the integration of several updates
 STABLE = 0.05  # the most by which an element may move in a step; longer steps make the readout swing
 NOISE_EVERY = 4  # steps between two evaluations of the noise, after the first ones
 
 
-def configuration(hidden: int, variance: float, rate: float) -> Configuration:
+def configuration(hidden: int, variance: float, rate: float, seed: int = SEED) -> Configuration:
     """The configuration of a point of the grid. The elements of R come from a uniform distribution."""
     gain = (variance / hidden / (0.2**2 / 3)) ** 0.5
-    return Configuration(hidden=hidden, recurrent_gain=gain, learning_rate=rate, seed=SEED)
+    return Configuration(hidden=hidden, recurrent_gain=gain, learning_rate=rate, seed=seed)
 
 
 @quiet
@@ -107,40 +126,36 @@ def measured(one: Configuration) -> dict[str, Any]:
     return {"span": found.span, "low": found.low, "high": found.high, "trainings": found.trainings}
 
 
-def noise_length(one: Configuration) -> int | None:
-    """The shortest length at which noise throws half of the networks within the updates given."""
+def noise_lengths(one: Configuration) -> dict[str, Any]:
+    """The shortest length at which noise throws half of the networks in time, and the share thrown at T = 50."""
     given = {"hidden": one.hidden, "batch": one.batch}
+    share = noise_jump(one.learning_rate, length=50, **given).probability(one.updates)
     each = (
         T for T in range(5, 51) if noise_jump(one.learning_rate, length=T, **given).probability(one.updates) > 0.5
     )
-    return next(each, None)
+    return {"thrown_from": next(each, None), "thrown_at_50": round(float(share), 3)}
 
 
 def main() -> None:
     """Measure what is not stored."""
     result: dict[str, Any] = {"budget": BUDGET, "longest": LONGEST, "width": WIDTH, "seed": SEED, "rows": []}
-    result |= {"factor": FACTOR, "fitted": FITTED}
+    result |= {"fitted": FITTED, "thrown": THROWN}
     if RESULT.exists():
         result["rows"] = json.loads(RESULT.read_text("utf-8"))["rows"]
     rows = {(row["hidden"], row["variance"], row["rate"]): row for row in result["rows"]}
-    for point in GRID:
-        one, began = configuration(*point), time.perf_counter()
+    for point in GRID + HELD_OUT:
+        held_out, began = point in HELD_OUT, time.perf_counter()
+        one = configuration(*point, NEW_SEED if held_out else SEED)
         row = rows.get(point) or dict(zip(("hidden", "variance", "rate"), point, strict=True)) | measured(one)
         if "leave" not in row:
-            row |= predicted(one) | {"thrown_from": noise_length(one)}
+            row |= predicted(one)
+        row |= noise_lengths(one) | {"held_out": held_out}
         rows[point] = row
-        print(
-            *point,
-            row["span"],
-            row["leave"],
-            row["thrown_from"],
-            f"{time.perf_counter() - began:.0f} s",
-            flush=True,
-        )
+        seconds = round(time.perf_counter() - began)
+        print(*point, row["span"], row["leave"], row["thrown_at_50"], f"{seconds} s", flush=True)
         result["rows"] = list(rows.values())
-        RESULT.write_text(
-            json.dumps(result, separators=(",", ":")).replace('{"hidden"', '\n{"hidden"') + "\n", "utf-8"
-        )
+        text = json.dumps(result, separators=(",", ":")).replace('{"hidden"', '\n{"hidden"')
+        RESULT.write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -468,7 +468,9 @@ def _adam_spans() -> Iterator[tuple[str, str]]:
 def _adam_race() -> Iterator[tuple[str, str]]:
     """Whether the mean of Adam's updates predicts the span."""
     found = result("adam-race")
-    factor, fitted = found["factor"], [tuple(point) for point in found["fitted"]]
+    points = {(row["hidden"], row["variance"], row["rate"]): row["leave"] / row["span"] for row in found["rows"]}
+    fitted = [tuple(point) for point in found["fitted"]]
+    factor = float(np.exp(np.mean([np.log(points[point]) for point in fitted])))
     rows, right, of = [], 0, 0
     for row in sorted(found["rows"], key=lambda row: (row["rate"], row["hidden"], row["variance"])):
         point = row["hidden"], row["variance"], row["rate"]
@@ -484,7 +486,21 @@ def _adam_race() -> Iterator[tuple[str, str]]:
     yield "race.table", table(head, rows)
     yield "race.right", str(right)
     yield "race.of", str(of)
-    yield "race.factor", f"{factor:g}"
+    yield "race.factor", f"{factor:.2f}"
+    slow = [_off(ratio / factor) for (_, _, rate), ratio in points.items() if rate == 0.003]
+    yield "race.slow", f"{max(slow):.2f}"
+    fast = [row["span"] for row in found["rows"] if row["rate"] >= 0.01 and row["variance"] <= 0.4]
+    yield "race.fast_low", f"{min(fast):.0f}"
+    yield "race.fast_high", f"{max(fast):.0f}"
+    theta = [_theta_at_span(row) for row in found["rows"]]
+    yield "race.theta_low", f"{min(theta):.0e}"
+    yield "race.theta_high", f"{max(theta):.0e}"
+
+
+def _theta_at_span(row: dict[str, Any]) -> float:
+    """The label gradient at the span, between the lengths at which it was measured; at most the longest one's."""
+    lengths, theta = zip(*((one["length"], np.log(one["theta"])) for one in row["by_length"]), strict=True)
+    return float(np.exp(np.interp(row["span"], lengths, theta)))
 
 
 def _drawn(rows: list[dict[str, Any]]) -> str:
