@@ -470,6 +470,73 @@ def adam() -> Iterator[tuple[str, str]]:
     yield "true.table", _labelled(found["true"])
     yield from _thrown(found["true"])
     yield "thrown.table", _rescued(found["thrown"], found["true"])
+    yield "cells.table", _other_cells(found["cells"])
+    yield from _adam_spans()
+    yield from _adam_race()
+
+
+def _other_cells(rows: list[dict[str, Any]]) -> str:
+    """Whether other cells and RMSprop throw R: how many, when, and the median radius of each gate on the way."""
+    looks = [look for look in rows[0]["radii"] if look not in ("10", "100", "1000")]
+    cells = []
+    for row in rows:
+        setting, jump = row["setting"], [np.inf if n is None else n for n in row["jump"]]
+        name = f"RMSprop, lr {setting['lr']:g}, decay {setting['beta2']:g}" if setting["rmsprop"] else "Adam"
+        half = np.median(jump)
+        count = f"{int(np.isfinite(jump).sum())}/{setting['nets']}"
+        path = [", ".join(f"{radius:.2g}" for radius in row["radii"][look]) for look in looks]
+        gates = " ".join(row["gates"]) if len(row["gates"]) > 1 else ""
+        cells.append([name, setting["cell"], gates, count, f"{half:.0f}" if np.isfinite(half) else "-", *path])
+    heads = " | ".join(f"at {look}" for look in looks)
+    head = f"| training | cell | gates | jumped | median update | {heads} |\n"
+    head += f"|---|---|---|---:|---:|{'---|' * len(looks)}"
+    return table(head, cells)
+
+
+def _adam_spans() -> Iterator[tuple[str, str]]:
+    """What the remedies bring: spans."""
+    found = result("adam-spans")
+    rows = [[row["change"], _span_text(row), str(row["trainings"])] for row in found["spans"]]
+    yield "spans.table", table("| change | span | trainings |\n|---|---:|---:|", rows)
+    yield "spans.budget", str(found["budget"])
+
+
+def _adam_race() -> Iterator[tuple[str, str]]:
+    """Whether the mean of Adam's updates predicts the span."""
+    found = result("adam-race")
+    points = {(row["hidden"], row["variance"], row["rate"]): row["leave"] / row["span"] for row in found["rows"]}
+    fitted = [tuple(point) for point in found["fitted"]]
+    factor = float(np.exp(np.mean([np.log(points[point]) for point in fitted])))
+    rows, right, of = [], 0, 0
+    for row in sorted(found["rows"], key=lambda row: (row["rate"], row["hidden"], row["variance"])):
+        point = row["hidden"], row["variance"], row["rate"]
+        scaled = row["leave"] / factor
+        kept = abs(scaled / row["span"] - 1) <= 0.3
+        if point not in fitted:
+            right, of = right + kept, of + 1
+        verdict = "fitted" if point in fitted else "yes" if kept else "**no**"
+        thrown = str(row["thrown_from"] or "-")
+        rows.append([f"{row['rate']:g}", *map(str, point[:2]), _span_text(row), f"{scaled:.1f}", verdict, thrown])
+    head = "| lr | H | sw2 | span | equation | within 30 % | noise throws half from T |\n"
+    head += "|---:|---:|---:|---:|---:|---|---:|"
+    yield "race.table", table(head, rows)
+    yield "race.right", str(right)
+    yield "race.of", str(of)
+    yield "race.factor", f"{factor:.2f}"
+    slow = [_off(ratio / factor) for (_, _, rate), ratio in points.items() if rate == 0.003]
+    yield "race.slow", f"{max(slow):.2f}"
+    fast = [row["span"] for row in found["rows"] if row["rate"] >= 0.01 and row["variance"] <= 0.4]
+    yield "race.fast_low", f"{min(fast):.0f}"
+    yield "race.fast_high", f"{max(fast):.0f}"
+    theta = [_theta_at_span(row) for row in found["rows"]]
+    yield "race.theta_low", f"{min(theta):.0e}"
+    yield "race.theta_high", f"{max(theta):.0e}"
+
+
+def _theta_at_span(row: dict[str, Any]) -> float:
+    """The label gradient at the span, between the lengths at which it was measured; at most the longest one's."""
+    lengths, theta = zip(*((one["length"], np.log(one["theta"])) for one in row["by_length"]), strict=True)
+    return float(np.exp(np.interp(row["span"], lengths, theta)))
 
 
 def _drawn(rows: list[dict[str, Any]]) -> str:

@@ -63,16 +63,16 @@ def test_remedies_are_tried_and_their_trainings_stored(memspan_, here):
     assert " ".join(str(attempt).split()) in " ".join(out.split())
     with Store(here / "memspan.sqlite") as opened:
         assert len(opened.names()) == 4
-    code, out, _ = memspan_(f"{command} --json")
+    _, out, _ = memspan_(f"{command} --json")
     (one,) = json.loads(out)
     assert one["tried"] == [attempt.numbers()]
 
 
 def test_several_studies_and_searches_and_chosen_lengths(memspan_, here):
-    code, out, _ = memspan_("explain one --lengths 6 --networks 1 --json")
+    _, out, _ = memspan_("explain one --lengths 6 --networks 1 --json")
     (found,) = json.loads(out)
     assert (found["length"], found["evidence"]["verdicts"]) == (6, {"vanishing": 1})
-    code, out, _ = memspan_("explain two search --json")
+    _, out, _ = memspan_("explain two search --json")
     lengths = [row.length for row in result_of(here, "search").summaries()]
     assert [one["length"] for one in json.loads(out)] == [5, 5, *lengths]
 

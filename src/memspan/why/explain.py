@@ -89,7 +89,7 @@ def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanat
 
 
 def _pace(part: StudyResult, length: int) -> float:
-    """The updates within which three of four networks have solved it, of those that solve it or one half as long."""
+    """The updates within which three of four networks solve it, of those that solve it or one half as long."""
     solved = [
         trial.updates
         for row in part.summaries()
