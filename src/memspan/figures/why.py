@@ -34,6 +34,7 @@ SMALL = 7.5  # size of the letters of a legend
 BEYOND = 1e4
 """The most by which a quartile widens the axis of factors. Bars that are longer end at its edge."""
 ROW = 11.5  # points that a row of a legend takes
+DASHED: Any = (0, (3, 1.5))
 FACTOR = "‖dL/da[1]‖ / ‖dL/da[T]‖"
 
 
@@ -369,8 +370,9 @@ def _draw_spectra(ax: "Axes", record: Spectra) -> None:
         values = getattr(record, moment)
         label = f"{moment}, radius {np.abs(values).max():.2g}"
         handles += ax.plot(values.real, values.imag, linestyle="", **look, label=label)
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.set(xlabel="real part", ylabel="imaginary part")
+    edge = 1.1 * max(1.0, float(np.abs([record.before, record.after]).max()))
+    ax.set_box_aspect(1)
+    ax.set(xlabel="real part", ylabel="imaginary part", xlim=(-edge, edge), ylim=(-edge, edge))
     _head(ax, f"Eigenvalues of R, gate {record.gate}\n{record.network}", handles)
     tidy(ax)
 
@@ -379,15 +381,16 @@ def _draw_gates(ax: "Axes", record: Gates) -> None:
     from matplotlib.lines import Line2D
 
     handles: list[Artist] = []
-    for gate, colour in zip(record.before, COLOURS, strict=False):
-        for steps, dashes in ((record.before[gate], (0, (3, 1.5))), (record.after[gate], "-")):
-            ax.plot(np.arange(1, len(steps) + 1), steps, color=colour, linestyle=dashes, linewidth=1.4)
-        if len(record.before) > 1 or gate:
-            handles.append(Line2D([], [], color=colour, label=gate))
-    handles.append(Line2D([], [], color=BLACK, linestyle=(0, (3, 1.5)), label="before"))
+    for k, (gate, colour) in enumerate(zip(record.before, COLOURS, strict=False)):
+        look: dict[str, Any] = {"color": colour, "linewidth": max(3.0 - 0.8 * k, 1.2)}  # equal lines stay visible
+        for steps, dashes in ((record.before[gate], DASHED), (record.after[gate], "-")):
+            ax.plot(np.arange(1, len(steps) + 1), steps, linestyle=dashes, **look)
+        if gate:
+            handles.append(Line2D([], [], **look, label=gate))
+    handles.append(Line2D([], [], color=BLACK, linestyle=DASHED, label="before"))
     handles.append(Line2D([], [], color=BLACK, label="after training"))
     top = max(float(steps.max()) for steps in (*record.before.values(), *record.after.values()))
     ax.set(xlabel="time step t", ylabel=record.quantity, ylim=(-0.03 * max(top, 1), 1.03 * max(top, 1)))
     ax.locator_params(axis="x", integer=True)
-    _head(ax, f"{record.heading}\n{record.network}", handles, columns=min(5, len(handles)))
+    _head(ax, f"{record.heading}\n{record.network}", handles, columns=3)
     tidy(ax)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from memspan.diagnostics import Saturation, recurrent_spectra
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, shown
 from memspan.figures.animation import GradientInTraining, save_animation
 from memspan.figures.span import SpanByLength
 from memspan.figures.style import save
@@ -22,6 +22,7 @@ from memspan.study.identity import folder_name
 from memspan.study.labels import labels_of
 from memspan.study.results import StudyResult
 from memspan.study.trial import Trial
+from memspan.training.history import Outcome
 from memspan.why.attempt import limit_of
 from memspan.why.evidence import SLOPE_SEQUENCES, Evidence, evidence_of, window_of
 from memspan.why.explanation import Explanation
@@ -61,26 +62,35 @@ def save_page(
     Raises
     ------
     InvalidArgument
-        If the folder cannot be made.
+        If the folder cannot be made, `result` is something else, or no explanation is one of its configurations.
     """
+    if not isinstance(result, StudyResult | Compared):
+        raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
+    parts = [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
+    chosen = [_chosen(part, explanations) for part in parts]
+    if all(one is None for one in chosen):
+        raise InvalidArgument("explanations", "explanations of the result", shown(explanations))
     folder = Path(folder)
     make_folder(folder, "folder")
-    parts = [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
-    configurations = [part.study.configuration for part in parts]
-    labels = labels_of(configurations) if len(parts) > 1 else [configurations[0].cell]
     written: list[Path] = []
-    for label, part in zip(labels, parts, strict=True):
-        explanation = _chosen(part, explanations)
+    for label, part, explanation in zip(_labels(result, parts), parts, chosen, strict=True):
         if explanation is None:
             continue
-        name = folder_name(folder_of(label))
         heading = label if len(parts) > 1 else ""
+        name = folder_name(folder_of(label))
         save(draw_why, page_record(part, explanation, heading), folder, f"why-{name}")
         written += [folder / f"why-{name}.{ending}" for ending in ("png", "svg", "csv")]
         film = animation_record(part, explanation.length, heading)
         if film is not None:
             written += save_animation(film, folder, f"gradient-{name}")
     return written
+
+
+def _labels(result: StudyResult | Compared, parts: Sequence[StudyResult]) -> Sequence[str]:
+    if isinstance(result, Compared):
+        return result.labels
+    configurations = [part.study.configuration for part in parts]
+    return labels_of(configurations) if len(parts) > 1 else [configurations[0].cell]
 
 
 def _chosen(part: StudyResult, explanations: Sequence[Explanation]) -> Explanation | None:
@@ -149,14 +159,16 @@ def leaving_of(part: StudyResult) -> Leaving | str:
     that is known (`memspan.why.noise_jump`).
     """
     configuration = part.study.configuration
-    trials = {length: [trial for trial in part.of_length(length) if trial.curve] for length in part.study.lengths}
-    measured = {
-        length: quartiles([left_at(trial, configuration) for trial in some])
-        for length, some in trials.items()
-        if some
-    }
-    if not measured:
+    if not any(trial.curve for trial in part.trials):
         return NO_CURVES
+    ran = {
+        length: [trial for trial in part.of_length(length) if trial.outcome is not Outcome.FAILED]
+        for length in part.study.lengths
+    }
+    trials = {length: some for length, some in ran.items() if some}
+    measured = {
+        length: quartiles([left_at(trial, configuration) for trial in some]) for length, some in trials.items()
+    }
     descent = configuration.optimizer in GRADIENT_DESCENT
     predict = _needed if descent else _thrown
     counts = {length: 1 + max(trial.repetition for trial in trials[length]) for length in measured}
@@ -210,7 +222,7 @@ def reach_of(part: StudyResult) -> dict[str, Quartiles] | str:
 
 
 def quartiles(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Return the lower quartile, the median and the upper quartile: values that occur, so that infinity may too."""
+    """Return the lower quartile, the median and the upper quartile: values that occur, so infinity may, too."""
     low, middle, high = np.quantile(values, QUARTILES, method="inverted_cdf").tolist()
     return low, middle, high
 
