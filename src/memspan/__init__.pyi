@@ -98,5 +98,9 @@ from .training.optimizers import ClipByNorm as ClipByNorm
 from .training.optimizers import ClipByValue as ClipByValue
 from .training.optimizers import Momentum as Momentum
 from .training.optimizers import RMSprop as RMSprop
+from .why import Attempt as Attempt
+from .why import Explanation as Explanation
 from .why import Prediction as Prediction
+from .why import explain as explain
 from .why import predict as predict
+from .why import try_remedies as try_remedies

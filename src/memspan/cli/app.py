@@ -180,10 +180,24 @@ def new_app() -> "App":
 
 def commands() -> tuple[Callable[..., Any], ...]:
     """Return the function or group of every command."""
-    from memspan.cli import bench, cells, compare, flow, gradcheck, predict, reproduce, span, store, study, tasks
+    from memspan.cli import (
+        bench,
+        cells,
+        compare,
+        explain,
+        flow,
+        gradcheck,
+        predict,
+        reproduce,
+        span,
+        store,
+        study,
+        tasks,
+    )
 
-    listed = (span.span, compare.compare, predict.predict, study.study, store.store, tasks.tasks, cells.cells)
-    return (*listed, flow.flow, gradcheck.gradcheck, reproduce.reproduce, bench.bench)
+    questions = (span.span, compare.compare, predict.predict, explain.explain)
+    listed = (study.study, store.store, tasks.tasks, cells.cells, flow.flow, gradcheck.gradcheck)
+    return (*questions, *listed, reproduce.reproduce, bench.bench)
 
 
 def _fail(error: Exception | str, code: int = 2) -> int:

@@ -1,6 +1,9 @@
-"""Why memory stops: the plateau on which training begins, and the span that it predicts before training."""
+"""Why memory stops: the span that the plateau predicts before training, and the verdict after it."""
 
+from memspan.why.attempt import Attempt, try_remedies
+from memspan.why.explain import explain
+from memspan.why.explanation import Explanation
 from memspan.why.predict import predict
 from memspan.why.prediction import Prediction
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Attempt", "Explanation", "Prediction", "explain", "predict", "try_remedies"]

@@ -1,10 +1,11 @@
-"""Trying remedies: change the configuration as a verdict names it, measure again, and explain what limits it now."""
+"""Trying remedies: make the change that a verdict names, measure again, and explain what limits it now."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memspan.errors import whole_number
 from memspan.execution.run import run_study
 from memspan.execution.search import run_search
 from memspan.span import SolvedShare, SpanEstimate
@@ -21,7 +22,7 @@ from memspan.why.remedy import Remedy
 ROUNDS = 3
 """The most remedies that are tried one after another."""
 WIDTH, BUDGET, LONGEST = 0.2, "96", 300
-"""The search for the span after a remedy, where the study was no search."""
+"""The search for the span after a change, where the study was no search."""
 LEAST = 8
 """The least number of repetitions, where the study has a single length."""
 
@@ -64,7 +65,7 @@ class Attempt:
         verdict = f"T = {self.explained.length}, {self.explained.verdict}"
         what = "solved" if isinstance(self.after, SolvedShare) else "span"
         kept = "" if self.better else "; no better, so the change is not kept"
-        return f"{verdict}: {self.remedy}. The {what}: {measure(self.before)} before, {measure(self.after)} after{kept}"
+        return f"{verdict}: {self.remedy}. The {what}: {measure(self.before)} -> {measure(self.after)}{kept}"
 
     def numbers(self) -> dict[str, Any]:
         """Return the attempt for JSON."""
@@ -86,6 +87,8 @@ def try_remedies(
     *,
     rounds: int = ROUNDS,
     networks: int = NETWORKS,
+    budget: str = BUDGET,
+    longest: int = LONGEST,
     store: str | Path | None = None,
     workers: int = 0,
     progress: bool | str = True,
@@ -105,6 +108,8 @@ def try_remedies(
         The most remedies to try.
     networks
         As in `explain`.
+    budget, longest
+        Of the search for the span after each change, as in `Search`; a search has its own.
     store, workers, progress
         As in `run_study`, for the new trainings.
     tell : callable
@@ -113,9 +118,12 @@ def try_remedies(
     Raises
     ------
     InvalidArgument
-        If there are several configurations.
+        If there are several configurations, or an argument is wrong.
     """
+    rounds = whole_number("rounds", rounds)
+    _ = result.study.configuration  # raises if there are several
     single = not isinstance(result, SearchResult) and len(result.study.lengths) == 1
+    search = {"width": WIDTH, "budget": budget, "longest": longest}
     how: dict[str, Any] = {"store": store, "workers": workers, "progress": progress}
     found: list[Attempt] = []
     explained = _limit(result, networks, progress)
@@ -123,7 +131,7 @@ def try_remedies(
     while explained and remedies and len(found) < rounds:
         remedy, *remedies = remedies
         changed = result.study.configuration.with_(**remedy.after)
-        after = _share(changed, result, how) if single else _span(changed, result, how)
+        after = _share(changed, result, how) if single else _span(changed, result, search, how)
         found.append(
             Attempt(len(found) + 1, explained, remedy, _measure(result, single), _measure(after, single), after)
         )
@@ -164,13 +172,11 @@ def _share(configuration: Configuration, before: StudyResult, how: dict[str, Any
     return run_study(Study(**fields, lengths=before.study.lengths, repetitions=repetitions), **how)
 
 
-def _span(configuration: Configuration, before: StudyResult, how: dict[str, Any]) -> SearchResult:
-    fields = configuration.model_dump(exclude_unset=True)
-    if isinstance(before, SearchResult):
-        fields |= before.search.settings()
-    else:
-        fields |= {"width": WIDTH, "budget": BUDGET, "longest": LONGEST}
-    return run_search(Search(**fields), **how)
+def _span(
+    configuration: Configuration, before: StudyResult, search: dict[str, Any], how: dict[str, Any]
+) -> SearchResult:
+    settings = before.search.settings() if isinstance(before, SearchResult) else search
+    return run_search(Search(**configuration.model_dump(exclude_unset=True), **settings), **how)
 
 
 def _measure(result: StudyResult, single: bool) -> Measure | None:

@@ -52,8 +52,7 @@ class Evidence:
     given : int
         The updates given.
     share : array [updates]
-        The training loss as a share of the trivial risk, averaged over the last `WINDOW` updates, or more for small
-        batches.
+        The training loss as a share of the trivial risk, averaged over windows of `window_of` updates.
     norm : array [updates]
         The norm of the gradient of each update, before clipping.
     clip : float
@@ -72,8 +71,8 @@ class Evidence:
     growth : float
         ln of the factor by which a gradient changes on its way back through all steps, before training.
     slope, slope_after : float
-        The mean slope of the units on sequences of the task, as a share of that with tiny weights, before and after
-        training. Near 0 the units are saturated.
+        The mean slope of the units on sequences of the task, before and after training, as a share of that with
+        tiny weights. Near 0 the units are saturated.
     radius, radius_after : float
         The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
     trained : Network
@@ -160,20 +159,20 @@ def evidence_of(configuration: Configuration, length: int, repetitions: Sequence
     return [_evidence(configuration, length, *part) for part in parts]
 
 
-def averaged(losses: Curve, batch: int) -> Curve:
-    """Return the means of a loss over windows of `WINDOW` updates, or of more if they hold too few sequences.
-
-    An entry stands for the window that ends there. Without a single whole window the result is empty.
-    """
-    window = window_of(batch)
+def averaged(losses: Curve, window: int) -> Curve:
+    """Return the means of a loss over windows of updates. An entry stands for the window that ends there."""
     if len(losses) < window:
         return np.empty(0)
     return np.lib.stride_tricks.sliding_window_view(losses, window).mean(axis=1)
 
 
-def window_of(batch: int) -> int:
-    """Return the number of updates over which losses of batches of this size are averaged."""
-    return max(WINDOW, -(-SEQUENCES // batch))
+def window_of(configuration: Configuration) -> int:
+    """Return the number of updates over which losses are averaged.
+
+    It is `WINDOW`, less if that is more than half of all updates, but enough for `SEQUENCES`, if there are so many.
+    """
+    updates = configuration.updates
+    return min(updates, max(min(WINDOW, updates // 2), -(-SEQUENCES // configuration.batch)))
 
 
 def _signals(configuration: Configuration, length: int, networks: Sequence[Network]) -> list[dict[str, float]]:
@@ -205,10 +204,13 @@ def _evidence(
     signal: dict[str, float],
 ) -> Evidence:
     assert member.result is not None
-    share = averaged(np.array(member.history.loss), configuration.batch)
+    window = window_of(configuration)
+    share = averaged(np.array(member.history.loss), window)
     share = share / configuration.make_task().trivial_risk(length)
     below = np.flatnonzero(share < LEFT)
-    slopes = [_slope(network, x[:, :SLOPE_SEQUENCES]) for network in (before, member.model)]
+    tiny = before.astype(np.float64)
+    tiny.parameters[:] = SMALL * tiny.parameters
+    slopes = [_slope(network, x[:, :SLOPE_SEQUENCES]) for network in (tiny, before, member.model)]
     return Evidence(
         repetition,
         member.result.outcome,
@@ -217,11 +219,11 @@ def _evidence(
         share,
         np.array(member.history.norm),
         configuration.clip or np.inf,
-        float(below[0] + window_of(configuration.batch)) if len(below) else np.inf,
+        float(below[0] + window) if len(below) else np.inf,
         **signal,
         growth=length * _or(np.inf, lambda: _exponent(before, x[:, :EXPONENT_SEQUENCES])),
-        slope=slopes[0],
-        slope_after=slopes[1],
+        slope=slopes[1] / slopes[0],
+        slope_after=slopes[2] / slopes[0],
         radius=_radius(before),
         radius_after=_radius(member.model),
         trained=member.model,
@@ -233,11 +235,8 @@ def _exponent(network: Network, x: Array) -> float:
 
 
 def _slope(network: Network, x: Array) -> float:
-    """The mean slope of the units, as a share of that with tiny weights; 0 where states are not finite."""
-    tiny = network.astype(np.float64)
-    tiny.parameters[:] = SMALL * tiny.parameters
-    usual = float(Saturation.of(tiny, x).slope.mean())
-    return _or(0.0, lambda: float(Saturation.of(network, x).slope.mean()) / usual)
+    """The mean slope of the units; 0 where states are not finite."""
+    return _or(0.0, lambda: Saturation.of(network, x).slope.mean())
 
 
 def _radius(network: Network) -> float:
@@ -246,7 +245,7 @@ def _radius(network: Network) -> float:
 
 
 def _or(otherwise: float, measure: Callable[[], Any]) -> float:
-    """What `measure` returns; `otherwise` if it refuses: a state is not finite, or the formula was not measured."""
+    """What `measure` returns; `otherwise` where a state is not finite, or a formula was not measured."""
     try:
         return float(measure())
     except InvalidArgument:

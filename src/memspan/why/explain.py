@@ -1,21 +1,23 @@
 """The explanation of a stored study or search: why each length is not solved, and what should lift the limit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from memspan.errors import InvalidArgument, shown, whole_number
 from memspan.runtime.progress import kind_of
 from memspan.runtime.progress import progress as show_progress
 from memspan.study.comparison_result import Compared
-from memspan.study.configuration import Configuration
 from memspan.study.results import LengthSummary, StudyResult
-from memspan.study.trial import Trial
 from memspan.training.history import Outcome
 from memspan.why.evidence import evidence_of
 from memspan.why.explanation import Explanation
-from memspan.why.remedy import remedies_of
-from memspan.why.verdict import SOLVED, criterion_of
+from memspan.why.remedy import Limited, remedies_of
 
 NETWORKS = 8
+"""The most networks that are trained again at a length."""
+UNSOLVED = (Outcome.UNSOLVED, Outcome.DIVERGED)
 
 
 def explain(
@@ -27,9 +29,9 @@ def explain(
 ) -> list[Explanation]:
     """Explain each configuration and length of a study, a search or a comparison.
 
-    A length that at least half of its networks solved needs no explanation. At every other length some networks
-    that did not solve it are trained again from their keys, which gives the same weights, and measured before, during and after
-    training.
+    A length that at least half of its networks solved needs no explanation. At every other length some of the
+    networks that did not solve it are trained again from their keys, which gives the same weights, and measured
+    before, during and after training.
 
     Parameters
     ----------
@@ -73,21 +75,26 @@ def explain(
 
 
 def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanation:
-    configuration = part.study.configuration
+    configuration, length = part.study.configuration, row.length
     if 2 * row.share.solved >= row.share.trials:
-        return Explanation(configuration, row.length, row.share)
-    unsolved = (Outcome.UNSOLVED, Outcome.DIVERGED)
-    trials = [trial for trial in part.of_length(row.length) if trial.outcome in unsolved][:networks]
-    return explained(configuration, row, trials)
-
-
-def explained(configuration: Configuration, row: LengthSummary, trials: Sequence[Trial]) -> Explanation:
-    """Return the explanation of a length from some of its trials, which are trained again."""
-    evidence = evidence_of(configuration, row.length, [trial.repetition for trial in trials])
+        return Explanation(configuration, length, row.share)
+    trials = [trial for trial in part.of_length(length) if trial.outcome in UNSOLVED][:networks]
+    evidence = evidence_of(configuration, length, [trial.repetition for trial in trials])
     same = all(one.digest == trial.digest for one, trial in zip(evidence, trials, strict=True))
-    found = Explanation(configuration, row.length, row.share, evidence, reproduced=same)
-    if found.verdict == SOLVED:
-        return found
-    with_verdict = [one for one in evidence if criterion_of(one).verdict == found.verdict]
-    remedies = remedies_of(configuration, row.length, found.verdict, with_verdict)
-    return Explanation(configuration, row.length, row.share, evidence, remedies, same)
+    found = Explanation(configuration, length, row.share, evidence, reproduced=same)
+    pairs = zip(evidence, found.criteria, strict=True)
+    limited = [one for one, criterion in pairs if criterion.verdict == found.verdict]
+    case = Limited(configuration, length, found.verdict, limited, _pace(part, length))
+    return replace(found, remedies=remedies_of(case))
+
+
+def _pace(part: StudyResult, length: int) -> float:
+    """The updates within which three of four networks have solved it, of those that solve it or one half as long."""
+    solved = [
+        trial.updates
+        for row in part.summaries()
+        if length / 2 <= row.length <= length
+        for trial in part.of_length(row.length)
+        if trial.outcome is Outcome.SOLVED
+    ]
+    return float(np.quantile(solved, 0.75)) if solved else np.inf

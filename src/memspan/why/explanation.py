@@ -71,11 +71,18 @@ class Explanation:
         }
 
     def __repr__(self) -> str:
-        return f"<Explanation of T = {self.length}: {self.verdict}, solved {self.share.solved} of {self.share.trials}>"
+        solved = f"{self.share.solved} of {self.share.trials} solved"
+        return f"<Explanation of T = {self.length}, {solved}: {self.verdict}>"
 
     def __str__(self) -> str:
         solved = f"T = {self.length}: {self.share.solved} of {self.share.trials} networks solve it"
-        return f"{solved}. Verdict: {self.verdict}" + (f" ({self.condition})." if self.condition else ".")
+        why = f"{self.verdict} ({self.condition})" if self.condition else self.verdict
+        other = (
+            ""
+            if self.reproduced
+            else " Training again gave other weights than those stored, so it explains those."
+        )
+        return f"{solved}. Verdict: {why}.{other}"
 
     def numbers(self) -> dict[str, Any]:
         """Return the explanation for JSON. What is infinite is null."""

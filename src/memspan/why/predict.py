@@ -88,7 +88,7 @@ def needed_by(
 def label_gradients(
     networks: Sequence[Network], task: Task, length: int, rng: np.random.Generator | np.random.SeedSequence | int
 ) -> tuple[Twins, list[LabelGradient]]:
-    """Return the label gradient of each network, and the twins: as many as make it clear, up to the last of `PAIRS`."""
+    """Return the label gradient of each network, and the twins: enough to see it, if `PAIRS` has as many."""
     engine = label_engine(networks[0])
     for pairs in PAIRS:
         twins = Twins.of(task, length, pairs, rng)

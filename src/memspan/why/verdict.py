@@ -4,20 +4,19 @@
 is `solved` if at least half of its networks solved it, and else the most frequent verdict of the others.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from memspan.training.history import Outcome
 from memspan.why.evidence import Evidence
 from memspan.why.prediction import FAR, SEEN
 
 SOLVED, UNDETERMINED = "solved", "undetermined"
-SATURATED = 0.1
-GROWN = np.log(10)
+SATURATED = 0.2
+GROWN = math.log(10)
 JUMP = 10.0
-WORSE = 1.15
+WORSE, MUCH_WORSE = 1.15, 3.0
 REBOUND, LOW = 1.6, 0.05
 FALLING = 0.93
 FLAT, LATCHED = 0.2, 0.25
@@ -32,153 +31,31 @@ class Criterion:
     Attributes
     ----------
     verdict : str
-    condition : str
-        The condition in words.
+    left : bool or None
+        Whether it is about networks that left the plateau, or about those that did not; None for both.
+    says : str
+        The rest of the condition in words.
     holds : callable
-        Whether the evidence of a network fulfils the condition.
+        Whether the evidence of a network fulfils that rest.
     """
 
     verdict: str
-    condition: str
+    left: bool | None
+    says: str
     holds: Callable[[Evidence], bool]
 
     def __repr__(self) -> str:
         return f"<Criterion {self.verdict}: {self.condition}>"
 
+    @property
+    def condition(self) -> str:
+        """The condition in words."""
+        plateau = {True: "plateau left; ", False: "plateau not left; ", None: ""}[self.left]
+        return plateau + self.says
 
-CRITERIA: list[Criterion] = []
-"""The criteria, in their order."""
-
-
-def _criterion(verdict: str, condition: str) -> Callable[[Callable[[Evidence], bool]], Callable[[Evidence], bool]]:
-    def add(holds: Callable[[Evidence], bool]) -> Callable[[Evidence], bool]:
-        CRITERIA.append(Criterion(verdict, condition, holds))
-        return holds
-
-    return add
-
-
-@_criterion(SOLVED, "the accuracy reaches the threshold")
-def _(e: Evidence) -> bool:
-    return e.outcome is Outcome.SOLVED
-
-
-@_criterion(
-    "saturation", f"plateau not left; slope of the units before training < {SATURATED:g} of that of tiny weights"
-)
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.slope < SATURATED
-
-
-@_criterion(
-    "noise", "plateau not left; it would be left with the updates given if batches had no noise, and not with it"
-)
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.without_noise <= e.given < e.needed and e.outcome is not Outcome.DIVERGED
-
-
-@_criterion(
-    "exploding",
-    f"diverged or late loss > {WORSE:g} of the trivial risk; the gradient grows more than tenfold on its way back, or "
-    f"jumps to more than {JUMP:g} times its first size without a clip",
-)
-def _(e: Evidence) -> bool:
-    return _worse(e) and (e.growth > GROWN or _jumps(e))
-
-
-@_criterion("unstable", f"diverged or late loss > {WORSE:g} of the trivial risk")
-def _(e: Evidence) -> bool:
-    return _worse(e)
-
-
-@_criterion("no signal", f"plateau not left; significance z of the label gradient < {SEEN:g}")
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.z < SEEN
-
-
-@_criterion(
-    "vanishing", f"plateau not left; even without noise it takes more than {FAR:g} times the updates given"
-)
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.without_noise == np.inf
-
-
-@_criterion(
-    "noise", f"plateau not left; with the noise of the batches it takes more than {FAR:g} times the updates given"
-)
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.needed == np.inf
-
-
-@_criterion("budget", f"plateau not left; it takes {SOON:.2g} to {FAR:g} times the updates given")
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.needed > SOON * e.given
-
-
-@_criterion(
-    "exploding", "plateau not left, although it takes less; the gradient grows more than tenfold on its way back"
-)
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.growth > GROWN
-
-
-@_criterion("budget", f"plateau not left; Adam's noise needs up to {FAR:g} times the updates given to throw R")
-def _(e: Evidence) -> bool:
-    return not e.has_left and e.noise_jump <= FAR * e.given
-
-
-@_criterion("vanishing", "plateau not left; the optimiser is another than gradient descent")
-def _(e: Evidence) -> bool:
-    return not e.has_left and np.isnan(e.needed)
-
-
-@_criterion(
-    "exploding", f"plateau left; the gradient jumps to more than {JUMP:g} times its first size without a clip"
-)
-def _(e: Evidence) -> bool:
-    return e.has_left and _jumps(e)
-
-
-@_criterion(
-    "noise jump",
-    f"plateau left; Adam's noise throws R within the updates given, and the spectral radius went from below {CALM:g} "
-    f"to above {THROWN:g}",
-)
-def _(e: Evidence) -> bool:
-    return e.has_left and e.noise_jump <= e.given and e.radius < CALM and e.radius_after > THROWN
-
-
-@_criterion(
-    "unstable", f"plateau left; the loss rose to more than {REBOUND:g} times its lowest value, and above {LOW:g}"
-)
-def _(e: Evidence) -> bool:
-    return e.has_left and e.late > max(LOW, REBOUND * e.best)
-
-
-@_criterion(
-    "budget", f"plateau left; the loss of the last quarter is below {FALLING:g} of that of the quarter before"
-)
-def _(e: Evidence) -> bool:
-    return e.has_left and e.fall < FALLING
-
-
-@_criterion(
-    "capacity",
-    f"plateau left; the loss of the last half moves by less than {FLAT:g} of its mean, and the slope of the units is "
-    f"above {LATCHED:g} of that of tiny weights",
-)
-def _(e: Evidence) -> bool:
-    return e.has_left and e.swing < FLAT and e.slope_after > LATCHED
-
-
-@_criterion("unstable", "plateau left; nothing of the above, so that units are latched or the loss swings")
-def _(e: Evidence) -> bool:
-    return e.has_left
-
-
-@_criterion(UNDETERMINED, "nothing of the above")
-def _(e: Evidence) -> bool:
-    return True
+    def __call__(self, evidence: Evidence) -> bool:
+        """Whether the criterion holds."""
+        return self.left in (None, evidence.has_left) and self.holds(evidence)
 
 
 def _worse(e: Evidence) -> bool:
@@ -186,12 +63,113 @@ def _worse(e: Evidence) -> bool:
 
 
 def _jumps(e: Evidence) -> bool:
-    return e.clip == np.inf and e.jump > JUMP
+    return e.clip == math.inf and e.jump > JUMP
+
+
+CRITERIA = (
+    Criterion(SOLVED, None, "the accuracy reaches the threshold", lambda e: e.outcome is Outcome.SOLVED),
+    Criterion(
+        "saturation",
+        False,
+        f"before training the slope of the units is below {SATURATED:g} of that with tiny weights",
+        lambda e: e.slope < SATURATED,
+    ),
+    Criterion(
+        "noise",
+        False,
+        f"without the noise of the batches the updates given are enough, and with it not; late loss below "
+        f"{MUCH_WORSE:g} times the trivial risk",
+        lambda e: e.without_noise <= e.given < e.needed and e.late < MUCH_WORSE,
+    ),
+    Criterion(
+        "exploding",
+        None,
+        f"diverged, or late loss above {WORSE:g} times the trivial risk; the gradient grows more than tenfold on "
+        f"its way back, or jumps to more than {JUMP:g} times its first size without a clip",
+        lambda e: _worse(e) and (e.growth > GROWN or _jumps(e)),
+    ),
+    Criterion("unstable", None, f"diverged, or late loss above {WORSE:g} times the trivial risk", _worse),
+    Criterion(
+        "exploding", False, f"the gradient jumps to more than {JUMP:g} times its first size without a clip", _jumps
+    ),
+    Criterion(
+        "no signal", False, f"the significance z of the label gradient is below {SEEN:g}", lambda e: e.z < SEEN
+    ),
+    Criterion(
+        "vanishing",
+        False,
+        f"without the noise of the batches too, more than {FAR:g} times the updates given are needed",
+        lambda e: e.without_noise == math.inf,
+    ),
+    Criterion(
+        "noise",
+        False,
+        f"with the noise of the batches more than {FAR:g} times the updates given are needed, without it fewer",
+        lambda e: e.needed == math.inf,
+    ),
+    Criterion(
+        "budget",
+        False,
+        f"from {SOON:.2g} to {FAR:g} times the updates given are needed",
+        lambda e: e.needed > SOON * e.given,
+    ),
+    Criterion(
+        "exploding",
+        False,
+        f"fewer than {SOON:.2g} of the updates given are needed, and the gradient grows more than tenfold on its "
+        "way back",
+        lambda e: e.growth > GROWN,
+    ),
+    Criterion(
+        "budget",
+        False,
+        f"noise alone makes Adam throw R within {FAR:g} times the updates given",
+        lambda e: e.noise_jump <= FAR * e.given,
+    ),
+    Criterion(
+        "vanishing",
+        False,
+        "the optimiser is not gradient descent, and the gradient falls to less than a tenth on its way back",
+        lambda e: math.isnan(e.needed) and e.growth < -GROWN,
+    ),
+    Criterion(
+        "exploding", True, f"the gradient jumps to more than {JUMP:g} times its first size without a clip", _jumps
+    ),
+    Criterion(
+        "noise jump",
+        True,
+        f"noise alone makes Adam throw R within the updates given, and the spectral radius of R went from below "
+        f"{CALM:g} to above {THROWN:g}",
+        lambda e: e.noise_jump <= e.given and e.radius < CALM and e.radius_after > THROWN,
+    ),
+    Criterion(
+        "unstable",
+        True,
+        f"the loss rose to more than {REBOUND:g} times its lowest value, and above {LOW:g} of the trivial risk",
+        lambda e: e.late > max(LOW, REBOUND * e.best),
+    ),
+    Criterion(
+        "budget",
+        True,
+        f"the loss still falls: in the last quarter it is below {FALLING:g} of that of the quarter before",
+        lambda e: e.fall < FALLING,
+    ),
+    Criterion(
+        "capacity",
+        True,
+        f"the loss of the last half moves by less than {FLAT:g} of its mean, and the slope of the units is above "
+        f"{LATCHED:g} of that with tiny weights",
+        lambda e: e.swing < FLAT and e.slope_after > LATCHED,
+    ),
+    Criterion("unstable", True, "none of the above: the units are latched, or the loss swings", lambda e: True),
+    Criterion(UNDETERMINED, False, "none of the above", lambda e: True),
+)
+"""The criteria, in their order."""
 
 
 def criterion_of(evidence: Evidence) -> Criterion:
     """Return the first criterion that holds."""
-    return next(one for one in CRITERIA if one.holds(evidence))
+    return next(one for one in CRITERIA if one(evidence))
 
 
 def verdict_of(criteria: Sequence[Criterion]) -> str:

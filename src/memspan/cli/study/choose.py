@@ -3,10 +3,10 @@
 from rich.table import Table
 
 from memspan.cli.console import shown
-from memspan.errors import Conflict, NotFound
+from memspan.errors import Conflict, InvalidArgument, NotFound, whole_number
 from memspan.runtime.progress import plain
 from memspan.store.entry import Entry
-from memspan.store.store import Overview
+from memspan.store.store import Overview, Store
 from memspan.study import Study
 from memspan.study.experiment import written
 from memspan.study.search import Search
@@ -25,6 +25,18 @@ def the_one(found: list[Overview], otherwise: str = "") -> Overview:
         names = ", ".join([*(plain(overview.name) for overview in found[:MOST_NAMED]), *more])
         raise Conflict(f"Which study? Choose one of {names}.")
     return found[0]
+
+
+def the_entry(opened: Store, name: str | None, configuration: int | None = None) -> Entry:
+    """Return the study or search of a name, or the only one; of it a single configuration, counted from 1."""
+    empty = f"No study in {opened.place} yet. Run `memspan study run` or `memspan span` first."
+    entry = opened.find(name if name is not None else the_one(opened.overviews(), empty).name)
+    if configuration is None:
+        return entry
+    number, most = whole_number("configuration", configuration), len(entry.study.configurations)
+    if number > most:
+        raise InvalidArgument("configuration", f"at most {most}", number)
+    return entry.of_configuration(number - 1)
 
 
 def overview_table(overviews: list[Overview]) -> Table:

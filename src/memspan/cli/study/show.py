@@ -6,9 +6,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE, WHOLE
-from memspan.cli.study.choose import the_one
+from memspan.cli.study.choose import the_entry
 from memspan.cli.study.runner import print_paths, print_result
-from memspan.errors import InvalidArgument, whole_number
 from memspan.store import Store
 from memspan.study import save_figures
 from memspan.study.figures import draws_trials
@@ -38,13 +37,7 @@ def show(
         Folder for the figures. Without it none are drawn.
     """
     with Store(store) as opened:
-        empty = f"No study in {opened.place} yet. Run `memspan study run` or `memspan span` first."
-        entry = opened.find(name if name is not None else the_one(opened.overviews(), empty).name)
-        if configuration is not None:
-            number, most = whole_number("configuration", configuration), len(entry.study.configurations)
-            if number > most:
-                raise InvalidArgument("configuration", f"at most {most}", number)
-            entry = entry.of_configuration(number - 1)
+        entry = the_entry(opened, name, configuration)
         drawn = output is not None and draws_trials(entry.study)
         result = entry.result() if drawn else entry.summary()
     print_result(result)
