@@ -128,8 +128,11 @@ def test_the_spectra_have_a_round_unit_circle_and_their_radii():
     np.testing.assert_allclose(np.hypot(*circle.get_data()), 1)
     np.testing.assert_allclose(before.get_xdata() + 1j * before.get_ydata(), ROOTS)
     np.testing.assert_allclose(after.get_xdata() + 1j * after.get_ydata(), 3 * ROOTS)
-    assert (ax.get_box_aspect(), ax.get_xlim()) == (1, ax.get_ylim())
-    assert max(ax.get_xlim()) > 2.1
+    assert ax.get_box_aspect() == 1
+    assert np.ptp(ax.get_xlim()) == pytest.approx(np.ptp(ax.get_ylim()))
+    assert ax.get_xlim()[0] < -2.1 < 2.1 < ax.get_xlim()[1]
+    real = drawn(spectra=replace(SPECTRA, after=np.array([4.0 + 0j]))).axes[4]
+    assert real.get_xlim() == pytest.approx((1.5 - 2.75, 1.5 + 2.75)), "no space for -4"
     assert words(ax) == ["unit circle", "before, radius 0.7", "after, radius 2.1"]
     assert same_color(after.get_color(), ORANGE)
 

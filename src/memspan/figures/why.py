@@ -370,9 +370,12 @@ def _draw_spectra(ax: "Axes", record: Spectra) -> None:
         values = getattr(record, moment)
         label = f"{moment}, radius {np.abs(values).max():.2g}"
         handles += ax.plot(values.real, values.imag, linestyle="", **look, label=label)
-    edge = 1.1 * max(1.0, float(np.abs([record.before, record.after]).max()))
+    values = np.concatenate([record.before, record.after, [1, -1, 1j, -1j]])
+    ends = [(part.min(), part.max()) for part in (values.real, values.imag)]
+    half = 0.55 * max(high - low for low, high in ends)
+    x, y = (((low + high) / 2 - half, (low + high) / 2 + half) for low, high in ends)
     ax.set_box_aspect(1)
-    ax.set(xlabel="real part", ylabel="imaginary part", xlim=(-edge, edge), ylim=(-edge, edge))
+    ax.set(xlabel="real part", ylabel="imaginary part", xlim=x, ylim=y)
     _head(ax, f"Eigenvalues of R, gate {record.gate}\n{record.network}", handles)
     tidy(ax)
 
@@ -382,7 +385,10 @@ def _draw_gates(ax: "Axes", record: Gates) -> None:
 
     handles: list[Artist] = []
     for k, (gate, colour) in enumerate(zip(record.before, COLOURS, strict=False)):
-        look: dict[str, Any] = {"color": colour, "linewidth": max(3.0 - 0.8 * k, 1.2)}  # equal lines stay visible
+        look: dict[str, Any] = {
+            "color": colour,
+            "linewidth": 1.4 + 0.8 * (len(record.before) - 1 - k),
+        }  # equal lines stay visible
         for steps, dashes in ((record.before[gate], DASHED), (record.after[gate], "-")):
             ax.plot(np.arange(1, len(steps) + 1), steps, linestyle=dashes, **look)
         if gate:

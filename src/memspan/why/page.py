@@ -197,7 +197,7 @@ def left_at(trial: Trial, configuration: Configuration) -> float:
 
     As in `Evidence.left`, the loss is averaged over a window before it is compared with the trivial risk.
     """
-    width = -(-window_of(configuration.batch) // trial.curve_every)
+    width = -(-window_of(configuration) // trial.curve_every)
     curve = np.array(trial.curve) / configuration.make_task().trivial_risk(trial.length)
     if len(curve) < width:
         return np.inf
