@@ -387,7 +387,7 @@ def _draw_gates(ax: "Axes", record: Gates) -> None:
     for k, (gate, colour) in enumerate(zip(record.before, COLOURS, strict=False)):
         look: dict[str, Any] = {
             "color": colour,
-            "linewidth": 1.4 + 0.8 * (len(record.before) - 1 - k),
+            "linewidth": min(1.4 + 0.8 * (len(record.before) - 1 - k), 3),
         }  # equal lines stay visible
         for steps, dashes in ((record.before[gate], DASHED), (record.after[gate], "-")):
             ax.plot(np.arange(1, len(steps) + 1), steps, linestyle=dashes, **look)
