@@ -13,11 +13,13 @@ from memspan.execution.teams import available_cores
 from memspan.runtime.files import make_folder
 from memspan.store import Store
 from memspan.study.choices import split
+from memspan.study.identity import folder_name
 from memspan.study.results import StudyResult
-from memspan.why.attempt import ROUNDS, Attempt, limit_of, try_remedies
+from memspan.why.attempt import BUDGET, LONGEST, ROUNDS, Attempt, limit_of, try_remedies
 from memspan.why.explain import NETWORKS
 from memspan.why.explain import explain as explain_result
 from memspan.why.explanation import Explanation, table_of
+from memspan.why.page import save_page
 
 
 def explain(
@@ -27,6 +29,8 @@ def explain(
     networks: Annotated[int, WHOLE] = NETWORKS,
     try_: Annotated[bool, Parameter(name="--try", negative="")] = False,
     rounds: Annotated[int, WHOLE] = ROUNDS,
+    budget: str = BUDGET,
+    longest: Annotated[int, WHOLE] = LONGEST,
     store: Annotated[str, STORE] = "memspan.sqlite",
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     output: Annotated[Path | None, Parameter(alias="-o", metavar="FOLDER", show_default=False)] = None,
@@ -61,6 +65,10 @@ def explain(
         Try the remedies. The new trainings are stored.
     rounds
         Most remedies to try, one after another.
+    budget
+        With --try, for a study: most trainings of a search for the span. A stored search has its own.
+    longest
+        With --try, for a study: longest sequence length T of a search for the span.
     workers
         Number of worker processes with --try; 0 trains in the main process [default: one for each core].
     output
@@ -74,28 +82,37 @@ def explain(
     workers = available_cores() if workers is None else whole_number("workers", workers, least=0)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
-        parts = [part for entry in entries for part in entry.result().parts]
+        results = {entry.name: entry.result() for entry in entries}
     if output is not None:
         make_folder(output)
-    console, found = new_console(), []
+    console = new_console()
+    console.quiet = json_output
+    found: list[dict[str, Any]] = []
     progress = not json_output
-    for part in parts:
-        explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
-        if not json_output:
+    for name, result in results.items():
+        explained: list[Explanation] = []
+        for part in result.parts:
+            explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
+            explained += explanations
             console.print(table_of(explanations))
             console.print(sentences(part, explanations), markup=False)
-        attempts: list[Attempt] = []
-        if try_:
-            attempts = try_remedies(
-                part,
-                rounds=rounds,
-                networks=networks,
-                store=store,
-                workers=workers,
-                progress=progress,
-                tell=lambda attempt: None if json_output else console.print(str(attempt), markup=False),
-            )
-        found += [numbers_of(one, part, attempts) for one in explanations]
+            attempts: list[Attempt] = []
+            if try_:
+                attempts = try_remedies(
+                    part,
+                    rounds=rounds,
+                    networks=networks,
+                    budget=budget,
+                    longest=longest,
+                    store=store,
+                    workers=workers,
+                    progress=progress,
+                    tell=lambda attempt: console.print(str(attempt), markup=False),
+                )
+            found += [numbers_of(one, part, attempts) for one in explanations]
+        if output is not None:
+            folder = output if len(results) == 1 else output / folder_name(name)
+            console.print(*map(str, save_page(result, explained, folder)), sep="\n", markup=False)
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0

@@ -17,8 +17,11 @@ from memspan.shapes import Array, PerStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
+LOG_NORM = "log₁₀ ‖dL/da[t]‖"
 ZERO, NOT_FINITE = "v", "x"
 DECADES = 12.0  # range of the colour scale; a wider one would hide the differences between larger norms
 
@@ -146,28 +149,35 @@ def marks_of(norms: Iterable[PerStep]) -> list[Any]:
 
 def draw_map(record: NormsDuringTraining) -> "Figure":
     """Draw log₁₀ norm as colour over update and time step: a panel per length, all with the same scale."""
-    from matplotlib.colors import Normalize
-
     rows, columns = grid(len(record.maps))
     size = max(7.0, 1.6 + 2.6 * columns), max(3.6, 0.6 + 2.3 * rows)  # room for the legend
     figure = new_figure(*size, record.title)
     panels = figure.subplots(rows, columns, squeeze=False)
-    logs = {length: _log10(norms) for length, norms in record.maps.items()}
-    finite = np.concatenate([log[np.isfinite(log)] for log in logs.values()] + [np.zeros(0)])
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 0.0)
-    darkest = min(max(low, high - DECADES), high - 1)
-    scale = Normalize(darkest, high)
-    for ax, (length, log) in zip(panels.flat, logs.items(), strict=False):
-        image = _panel(ax, log, record.maps[length], record.every, scale)
-        _mark(ax, record.relevant[length])
+    scale, extend = scale_of(record.maps.values())
+    for ax, (length, norms) in zip(panels.flat, record.maps.items(), strict=False):
+        image = draw_cells(ax, norms, norms == 0, record.every, scale)
+        mark_answer(ax, record.relevant[length])
         ax.set_title(f"T = {length}: {record.outcomes[length]}", fontsize="medium")
     for ax in panels.flat[len(record.maps) :]:
         ax.set_visible(False)
     figure.supxlabel("update", fontsize="medium")
     name_height(figure, "time step t (orange: the answer)")
-    figure.colorbar(image, ax=panels, label="log₁₀ ‖dL/da[t]‖", extend="min" if low < darkest else "neither")
-    _legend_of_exceptions(figure, record)
+    figure.colorbar(image, ax=panels, label=LOG_NORM, extend=extend)
+    handles = exceptions(record.maps.values(), any((norms == 0).any() for norms in record.maps.values()))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower right", frameon=False, fontsize="small", ncols=2)
     return figure
+
+
+def scale_of(maps: Iterable[Array]) -> tuple["Normalize", str]:
+    """Return the scale of log₁₀ norm for the colours of some maps, and at which end it is cut off."""
+    from matplotlib.colors import Normalize
+
+    logs = [_log10(norms) for norms in maps]
+    finite = np.concatenate([log[np.isfinite(log)] for log in logs] + [np.zeros(0)])
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 0.0)
+    darkest = min(max(low, high - DECADES), high - 1)
+    return Normalize(darkest, high), "min" if low < darkest else "neither"
 
 
 def _log10(norms: Array) -> Array:
@@ -175,12 +185,14 @@ def _log10(norms: Array) -> Array:
         return np.log10(norms)
 
 
-def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
+def draw_cells(ax: "Axes", norms: Array, lost: Array, every: int, scale: "Normalize") -> Any:
+    """Draw log₁₀ of the norms `[rows, T]` over update and time step, where they are not `lost` or not finite."""
+    log = _log10(norms)
     updates = 1 + every * np.arange(len(log) + 1)
     steps = np.arange(log.shape[1] + 1) + 0.5
     shown = np.ma.masked_where(~np.isfinite(log), log).T
     image = ax.pcolormesh(updates, steps, shown, cmap="cividis", norm=scale, rasterized=True)
-    for where, colour, hatch in (((norms == 0).T, "white", None), ((~np.isfinite(norms)).T, ORANGE, "xxx")):
+    for where, colour, hatch in ((lost.T, "white", None), ((~np.isfinite(norms)).T, ORANGE, "xxx")):
         if where.any():
             _cover(ax, updates, steps, where, colour, hatch)
     ax.set_facecolor(GREY)
@@ -188,7 +200,7 @@ def _panel(ax: "Axes", log: Array, norms: Array, every: int, scale: Any) -> Any:
     return image
 
 
-def _mark(ax: "Axes", relevant: PerStep) -> None:
+def mark_answer(ax: "Axes", relevant: PerStep) -> None:
     """Draw a strip beside the right edge, stronger where a step contains a part of the answer more often."""
     strength = relevant / relevant.max()
     edge = ax.get_yaxis_transform()
@@ -205,11 +217,11 @@ def _cover(ax: "Axes", updates: Array, steps: Array, where: Array, colour: str, 
     ax.pcolor(updates, steps, cover, cmap=ListedColormap([colour]), hatch=hatch, linewidth=0, rasterized=True)
 
 
-def _legend_of_exceptions(figure: "Figure", record: NormsDuringTraining) -> None:
+def exceptions(maps: Iterable[Array], lost: bool, label: str = "exactly 0") -> list["Patch"]:
+    """Return legend entries for what a map shows in other colours, if it occurs."""
     from matplotlib.patches import Patch
 
-    values = np.concatenate([norms.ravel() for norms in record.maps.values()] + [np.ones(1)])
-    handles = [Patch(facecolor="white", edgecolor=GREY, label="exactly 0")] * bool((values == 0).any())
-    handles += [Patch(facecolor=ORANGE, hatch="xxx", label="not finite")] * bool((~np.isfinite(values)).any())
-    if handles:
-        figure.legend(handles=handles, loc="outside lower right", frameon=False, fontsize="small", ncols=2)
+    handles = [Patch(facecolor="white", edgecolor=GREY, label=label)] * lost
+    if not all(np.isfinite(norms).all() for norms in maps):
+        handles.append(Patch(facecolor=ORANGE, hatch="xxx", label="not finite"))
+    return handles

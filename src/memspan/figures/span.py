@@ -64,7 +64,7 @@ def draw_span(record: SpanByLength) -> "Figure":
         _draw_path(lower, record)
     else:
         upper = lower = figure.subplots()
-    _draw_shares(upper, record)
+    draw_fit(upper, record)
     lengths = list(record.shares)
     lower.set_xscale("log")
     lower.set(xlabel="sequence length T (time steps, log scale)", xlim=(0.85 * lengths[0], 1.18 * lengths[-1]))
@@ -75,7 +75,8 @@ def draw_span(record: SpanByLength) -> "Figure":
     return figure
 
 
-def _draw_shares(ax: Any, record: SpanByLength) -> None:
+def draw_fit(ax: Any, record: SpanByLength) -> None:
+    """Draw shares, fitted curve and span on axes."""
     estimate = record.estimate
     x, fitted, under, over = record.curve
     # The band knows smooth curves only, so the legend says where none of them fits.

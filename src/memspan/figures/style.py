@@ -137,8 +137,7 @@ def save(draw: Callable[[Any], "Figure"], record: Record, folder: Path, name: st
         figure = draw(record)
         save_picture(figure, folder / f"{name}.png")
         figure.set_layout_engine(None)  # reuse the layout of the PNG, which takes long
-        with replaced(folder / f"{name}.svg", "output") as file:
-            figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        save_svg(figure, folder / f"{name}.svg")
     write_rows(folder / f"{name}.csv", record.columns, record.rows())
 
 
@@ -146,6 +145,12 @@ def save_picture(figure: "Figure", path: Path, dpi: int = 150) -> None:
     """Write a PNG without metadata, so that the same figure gives the same file."""
     with replaced(path, "output") as file:
         figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def save_svg(figure: "Figure", path: Path) -> None:
+    """Write an SVG without metadata. Within `own_style`, the same figure gives the same file."""
+    with replaced(path, "output") as file:
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

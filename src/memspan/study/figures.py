@@ -196,7 +196,7 @@ def beyond_record(result: StudySummary) -> AccuracyBeyond:
 
 def loss_record(result: StudyResult) -> LossByLength:
     """The training loss of every trial. Each point lies in the middle of the updates that it averages."""
-    curves = {length: tuple(_curve(trial) for trial in trials) for length, trials in _by_length(result)}
+    curves = {length: tuple(curve_of(trial) for trial in trials) for length, trials in _by_length(result)}
     task = result.study.configuration.make_task()
     risks = {length: task.trivial_risk(length) for length in curves}
     return LossByLength(_title(result, "Training loss of every repetition"), curves, risks, task.make_loss().label)
@@ -254,7 +254,8 @@ def _by_length(result: StudyResult) -> Iterator[tuple[int, list[Trial]]]:
             yield length, trials
 
 
-def _curve(trial: Trial) -> Curve:
+def curve_of(trial: Trial) -> Curve:
+    """Return the training loss of a trial. Each point lies in the middle of the updates that it averages."""
     begins = trial.curve_every * np.arange(len(trial.curve))
     ends = np.minimum(begins + trial.curve_every, trial.updates)
     return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome)

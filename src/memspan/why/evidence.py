@@ -75,6 +75,8 @@ class Evidence:
         tiny weights. Near 0 the units are saturated.
     radius, radius_after : float
         The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
+    trained : Network
+        The network after training.
     """
 
     repetition: int
@@ -96,6 +98,7 @@ class Evidence:
     slope_after: float
     radius: float
     radius_after: float
+    trained: Network
 
     def __repr__(self) -> str:
         left = f"left at {self.left:.0f}" if self.has_left else "plateau not left"
@@ -223,6 +226,7 @@ def _evidence(
         slope_after=slopes[2] / slopes[0],
         radius=_radius(before),
         radius_after=_radius(member.model),
+        trained=member.model,
     )
 
 
