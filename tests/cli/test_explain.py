@@ -96,6 +96,7 @@ def test_a_page_of_figures_is_drawn(memspan_, here):
         ("explain one --networks 0", "--networks"),
         ("explain one --try --rounds 0", "--rounds"),
         ("explain one --try --workers -1", "--workers"),
+        ("explain one --try --budget few", "--budget"),
         ("explain one --lengths 6,x", "--lengths must be whole numbers"),
     ],
 )

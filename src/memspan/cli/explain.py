@@ -1,10 +1,12 @@
 """`memspan explain`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from memspan.cli.console import STORE, WHOLE, new_console
 from memspan.cli.study.choose import the_entry
@@ -15,6 +17,7 @@ from memspan.store import Store
 from memspan.study.choices import split
 from memspan.study.identity import folder_name
 from memspan.study.results import StudyResult
+from memspan.study.search import Search
 from memspan.why.attempt import BUDGET, LONGEST, ROUNDS, Attempt, limit_of, try_remedies
 from memspan.why.explain import NETWORKS
 from memspan.why.explain import explain as explain_result
@@ -85,37 +88,33 @@ def explain(
         results = {entry.name: entry.result() for entry in entries}
     if output is not None:
         make_folder(output)
-    console = new_console()
+    console, progress = new_console(), not json_output
     console.quiet = json_output
+    search: Any = {"budget": budget, "longest": longest}
+    Search(**search)  # an error comes before any work
+    how: dict[str, Any] = search | {"rounds": rounds, "networks": networks, "store": store, "workers": workers}
     found: list[dict[str, Any]] = []
-    progress = not json_output
     for name, result in results.items():
         explained: list[Explanation] = []
         for part in result.parts:
             explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
-            explained += explanations
             console.print(table_of(explanations))
             console.print(sentences(part, explanations), markup=False)
-            attempts: list[Attempt] = []
-            if try_:
-                attempts = try_remedies(
-                    part,
-                    rounds=rounds,
-                    networks=networks,
-                    budget=budget,
-                    longest=longest,
-                    store=store,
-                    workers=workers,
-                    progress=progress,
-                    tell=lambda attempt: console.print(str(attempt), markup=False),
-                )
+            tell = partial(_print, console)
+            attempts = try_remedies(part, **how, progress=progress, tell=tell) if try_ else []
             found += [numbers_of(one, part, attempts) for one in explanations]
+            explained += explanations
         if output is not None:
             folder = output if len(results) == 1 else output / folder_name(name)
-            console.print(*map(str, save_page(result, explained, folder)), sep="\n", markup=False)
+            pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
+            console.print(*pictures, sep="\n", markup=False)
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0
+
+
+def _print(console: Console, attempt: Attempt) -> None:
+    console.print(str(attempt), style="bold", markup=False)
 
 
 def wholes(name: str, texts: tuple[str, ...]) -> list[int] | None:

@@ -226,9 +226,9 @@ def _for_noise_jump(case: Limited) -> Suggestions:
     for changes in _critical(case):
         yield (
             changes | _smaller_steps(case, SMALLER, more),
-            "R need not be thrown, and no step is large enough for it",
+            "R is large enough from the beginning, and smaller steps do not throw it",
         )
-        yield changes, "R need not be thrown"
+        yield changes, "R is large enough from the beginning"
     yield _smaller_steps(case, SMALLER, SMALLER), "noise throws R later than the label does"
 
 
