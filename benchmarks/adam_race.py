@@ -13,9 +13,9 @@ label and not the fluctuations of the weights. The rule: this length, divided by
 configurations `FITTED` (the geometric mean), predicts the span if it is within 30 % of it everywhere else.
 
 It does not: where noise throws networks, spans are longer. So a second rule was written, and then tested on new
-configurations with new seeds (`HELD_OUT`): the prediction is the same length, but at least `THROWN`, the geometric
-mean of the spans of the grid at learning rates of at least 0.01 and variances up to 0.4, where noise throws at least
-a quarter of the networks at T = 50. It passes if it is within 30 % in six of these eight.
+configurations with new seeds (`HELD_OUT`). Where noise throws at least a quarter of the networks at T = 50, the
+prediction is the same length, but at least `THROWN`, the geometric mean of the spans of the grid at learning rates
+of at least 0.01 and variances up to 0.4. It passes if it is within 30 % in six of these eight.
 
 The script writes results/adam-race.json after each configuration. A second run adds what the file lacks. It takes
 about half an hour on one core.
@@ -47,7 +47,7 @@ GRID = [
     *((16, 0.2, rate) for rate in RATES),
 ]
 """Hidden units, variance of R times H, and learning rate."""
-THROWN = 18.4
+THROWN = 18.5
 
 
 def drawn() -> Iterator[tuple[int, float, float]]:

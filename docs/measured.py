@@ -504,33 +504,46 @@ def _adam_spans() -> Iterator[tuple[str, str]]:
 def _adam_race() -> Iterator[tuple[str, str]]:
     """Whether the mean of Adam's updates predicts the span."""
     found = result("adam-race")
-    points = {(row["hidden"], row["variance"], row["rate"]): row["leave"] / row["span"] for row in found["rows"]}
-    fitted = [tuple(point) for point in found["fitted"]]
-    factor = float(np.exp(np.mean([np.log(points[point]) for point in fitted])))
-    rows, right, of = [], 0, 0
-    for row in sorted(found["rows"], key=lambda row: (row["rate"], row["hidden"], row["variance"])):
-        point = row["hidden"], row["variance"], row["rate"]
-        scaled = row["leave"] / factor
-        kept = abs(scaled / row["span"] - 1) <= 0.3
-        if point not in fitted:
-            right, of = right + kept, of + 1
-        verdict = "fitted" if point in fitted else "yes" if kept else "**no**"
-        thrown = str(row["thrown_from"] or "-")
-        rows.append([f"{row['rate']:g}", *map(str, point[:2]), _span_text(row), f"{scaled:.1f}", verdict, thrown])
+    grid, new = ([row for row in found["rows"] if row["held_out"] == held_out] for held_out in (False, True))
+    fitted = [row for row in grid if [row["hidden"], row["variance"], row["rate"]] in found["fitted"]]
+    factor = float(np.exp(np.mean([np.log(row["leave"] / row["span"]) for row in fitted])))
     head = "| lr | H | sw2 | span | equation | within 30 % | noise throws half from T |\n"
     head += "|---:|---:|---:|---:|---:|---|---:|"
-    yield "race.table", table(head, rows)
-    yield "race.right", str(right)
-    yield "race.of", str(of)
+
+    def within(row: dict[str, Any], least: float = 0.0) -> bool:
+        return abs(max(row["leave"] / factor, least) / row["span"] - 1) <= 0.3
+
+    def cells(row: dict[str, Any], verdict: str, least: float = 0.0) -> list[str]:
+        point = [f"{row['rate']:g}", str(row["hidden"]), str(row["variance"])]
+        thrown = str(row["thrown_from"] or "-")
+        return [*point, _span_text(row), f"{max(row['leave'] / factor, least):.1f}", verdict, thrown]
+
+    words = {True: "yes", False: "**no**"}
+    ordered = sorted(grid, key=lambda row: (row["rate"], row["hidden"], row["variance"]))
+    verdicts = ["fitted" if row in fitted else words[within(row)] for row in ordered]
+    yield "race.table", table(head, [cells(row, verdict) for row, verdict in zip(ordered, verdicts, strict=True)])
+    yield "race.right", str(verdicts.count("yes"))
+    yield "race.of", str(len(ordered) - len(fitted))
     yield "race.factor", f"{factor:.2f}"
-    slow = [_off(ratio / factor) for (_, _, rate), ratio in points.items() if rate == 0.003]
-    yield "race.slow", f"{max(slow):.2f}"
-    fast = [row["span"] for row in found["rows"] if row["rate"] >= 0.01 and row["variance"] <= 0.4]
+    yield (
+        "race.slow",
+        f"{max(_off(row['leave'] / row['span'] / factor) for row in grid if row['rate'] == 0.003):.2f}",
+    )
+    fast = [row["span"] for row in grid if row["rate"] >= 0.01 and row["variance"] <= 0.4]
     yield "race.fast_low", f"{min(fast):.0f}"
     yield "race.fast_high", f"{max(fast):.0f}"
-    theta = [_theta_at_span(row) for row in found["rows"]]
+    theta = [_theta_at_span(row) for row in grid]
     yield "race.theta_low", f"{min(theta):.0e}"
     yield "race.theta_high", f"{max(theta):.0e}"
+    least = [found["thrown"] if row["thrown_at_50"] >= 0.25 else 0.0 for row in new]
+    kept = [within(row, one) for row, one in zip(new, least, strict=True)]
+    yield "race.thrown", f"{found['thrown']:g}"
+    rows = [cells(row, words[one], bound) for row, one, bound in zip(new, kept, least, strict=True)]
+    yield "race.new-table", table(head.replace("equation", "rule"), rows)
+    yield "race.new_right", str(sum(kept))
+    yield "race.new_of", str(len(new))
+    ratios = [_off(row["span"] / max(row["leave"] / factor, one)) for row, one in zip(new, least, strict=True)]
+    yield "race.new_worst", f"{max(ratios):.2f}"
 
 
 def _theta_at_span(row: dict[str, Any]) -> float:
