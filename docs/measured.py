@@ -388,13 +388,16 @@ def why() -> Iterator[tuple[str, str]]:
     cured = [
         (one["seed"], tried) for one in result("first_cured") for row in one["explained"] for tried in row["tried"]
     ]
-    head = "| seed | T | verdict | change | span before | span after |\n|---:|---:|---|---|---:|---:|"
+    columns = "T | verdict | change | span before | span after |"
+    head = f"| seed | {columns}\n|---:|---:|---|---|---:|---:|"
     yield "cured.table", table(head, [[str(seed), *_cured(tried)] for seed, tried in cured])
-    _, first = cured[0]
-    last = [tried for seed, tried in cured if seed == cured[0][0] and tried["kept"]][-1]
-    yield "cured.before", _span_text(first["before"])
-    yield "cured.after", _span_text(last["after"])
-    yield "cured.verdict", first["verdict"]
+    first, *others = dict.fromkeys(seed for seed, _ in cured)
+    own = [tried for seed, tried in cured if seed == first]
+    yield "cured.own-table", table(f"| {columns}\n|---:|---|---|---:|---:|", [_cured(tried) for tried in own])
+    yield "cured.length", str(own[0]["length"])
+    yield "cured.verdict", own[0]["verdict"]
+    last = [[tried["after"] for seed, tried in cured if seed == one and tried["kept"]][-1] for one in others]
+    yield "cured.others", " and ".join(map(_span_text, last))
 
 
 def _cured(tried: dict[str, Any]) -> list[str]:
