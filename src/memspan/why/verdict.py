@@ -151,8 +151,9 @@ CRITERIA = (
     Criterion(
         "budget",
         True,
-        f"the loss still falls: in the last quarter it is below {FALLING:g} of that of the quarter before",
-        lambda e: e.fall < FALLING,
+        f"it was left in the second half of the updates; or the loss still falls: in the last quarter it is below "
+        f"{FALLING:g} of that of the quarter before",
+        lambda e: e.left > e.given / 2 or e.fall < FALLING,
     ),
     Criterion(
         "capacity",
