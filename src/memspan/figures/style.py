@@ -23,6 +23,9 @@ POINTS = 9  # size of the letters of a title
 LETTERS = 13.5  # of a title in one inch
 LINE = 0.155  # inches that a line of a title takes
 
+SHORT = 1000
+"""The ratio of its ends below which a logarithmic axis is short."""
+
 
 class Record(Protocol):
     """The content of a figure, which is also saved as a table."""
@@ -118,6 +121,16 @@ def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
             named.append(length)
     ax.set_xticks(lengths, [""] * len(lengths), minor=True)
     ax.set_xticks(named, [str(length) for length in named])
+
+
+def plain_ticks(ax: "Axes", write: Callable[[float], str]) -> None:
+    """Label a logarithmic vertical axis, whose ends are known, with plain text; 2 and 5, too, if it is short."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    bottom, top = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < SHORT else (1,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: write(value)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def ordered_colours(count: int) -> list[Any]:

@@ -17,7 +17,7 @@ from memspan.figures.gradients import (
     scale_of,
 )
 from memspan.figures.span import SpanByLength, draw_fit
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, balanced, mark_lengths, new_figure, tidy
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, balanced, mark_lengths, new_figure, plain_ticks, tidy
 from memspan.shapes import PerStep
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ def _share_lengths(axes: Sequence["Axes"], record: WhyPage) -> None:
         axes[-1].set_xlim(0.87 * lengths[0], 1.15 * lengths[-1])
         mark_lengths(axes[-1], lengths)
     for ax in axes:
-        ax.axvline(record.length, color=GREY, linestyle=(0, (1, 2)), linewidth=1, zorder=0)
+        if ax.lines:
+            ax.axvline(record.length, color=GREY, linestyle=(0, (1, 2)), linewidth=1, zorder=0)
 
 
 def _lengths(record: WhyPage) -> set[int]:
@@ -277,6 +278,7 @@ def _draw_leaving(ax: "Axes", record: Leaving) -> None:
     known = [n for one in (record.predicted, record.measured) for three in one.values() for n in three]
     finite = [n for n in (*known, record.given) if np.isfinite(n)]
     ax.set(yscale="log", ylim=(0.6 * min(finite), 2.5 * max(finite)), ylabel="updates (log scale)")
+    plain_ticks(ax, "{:,.0f}".format)
     handles = _draw_lines(ax, lines)
     given = ax.axhline(record.given, color=BLACK, linestyle="--", linewidth=1, label=f"given: {record.given:,}")
     handles.insert(0, given)
