@@ -38,7 +38,6 @@ HELD = 12
 DPI = 80
 DECADES = 16.0
 """The range of the axis; smaller norms are below it."""
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FIGURE_SPACE = "\u2007"
 """A space as wide as a digit, so that the legend does not move."""
 
@@ -133,7 +132,7 @@ def _draw_flow(ax: "Axes", record: GradientInTraining) -> Show:
     ax.set(yscale="log", ylim=(bottom, top), xlim=(0.5, len(steps) + 0.5))
     ax.set(xlabel="time step t (orange, below: the answer)", ylabel="‖dL/da[t]‖ (log scale)")
     ax.locator_params(axis="x", integer=True)
-    plain_ticks(ax, _plain)
+    plain_ticks(ax)
     tidy(ax)
     for step in np.flatnonzero(record.relevant):
         strength = float(0.25 + 0.75 * record.relevant[step] / record.relevant.max())
@@ -181,7 +180,7 @@ def _draw_loss(ax: "Axes", record: GradientInTraining) -> Show:
     ax.locator_params(axis="x", integer=True)
     handles, _ = ax.get_legend_handles_labels()
     _legend_above(ax, handles)
-    plain_ticks(ax, _plain)
+    plain_ticks(ax)
     tidy(ax)
     now = ax.axvline(record.update_of(0), color=ORANGE, linewidth=1)
     (dot,) = ax.plot([], [], "o", color=ORANGE, markersize=6, clip_on=False)
@@ -194,18 +193,11 @@ def _draw_loss(ax: "Axes", record: GradientInTraining) -> Show:
     return show
 
 
-def _plain(value: float) -> str:
-    """Write a number as 0.02, and a power of ten as 10⁻⁸. Mathematical letters are slow to draw."""
-    text = f"{value:.0e}"
-    if 1e-3 <= value < 1e4 or not text.startswith("1e"):
-        return f"{value:g}"
-    return "10" + str(int(text[2:])).translate(SUPERSCRIPTS)
-
-
 def _legend_above(ax: "Axes", handles: Sequence["Artist"]) -> "Legend":
     """Put a legend in one row above the axes, where it covers nothing."""
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1}
-    return ax.legend(handles=handles, **place, ncols=len(handles), frameon=False, fontsize="small")
+    narrow: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 1.5, "handletextpad": 0.5}
+    return ax.legend(handles=handles, **place, **narrow, ncols=len(handles), frameon=False, fontsize="small")
 
 
 def _shown(norms: PerStep) -> PerStep:
