@@ -4,6 +4,7 @@
     python benchmarks/adam_jump.py fit          fit the formula to the groups `single` and `joint`
     python benchmarks/adam_jump.py anatomy      look at every update of the baseline around the jump
     python benchmarks/adam_jump.py true         train on true labels: plateau, jump and what is solved
+    python benchmarks/adam_jump.py cells        the same for other cells and for RMSprop
     python benchmarks/adam_jump.py thrown       give true labels to networks that noise has thrown
     python benchmarks/adam_jump.py report       print measured against predicted, with the held-out test
 
@@ -32,6 +33,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from memspan import Network, get_task
+from memspan.cells import CELLS
 from memspan.engines.compiled import CompiledEngine
 from memspan.losses import MSELoss
 from memspan.training.optimizers import Adam, Chain, ClipByNorm, Moments, RMSprop
@@ -119,10 +121,15 @@ def places(net: Network) -> dict[str, np.ndarray]:
     return {name: np.asarray(getattr(numbers, name), int) for name in PARTS}
 
 
+def radii(R: np.ndarray) -> np.ndarray:
+    """Return the spectral radius of each gate."""
+    gates = np.split(R.astype(float), R.shape[1] // R.shape[0], axis=1)
+    return np.asarray(np.abs(np.linalg.eigvals(gates)).max(axis=-1))
+
+
 def radius(R: np.ndarray) -> float:
     """Return the spectral radius, of several gates the largest one."""
-    gates = np.split(R.astype(float), R.shape[1] // R.shape[0], axis=1)
-    return float(np.abs(np.linalg.eigvals(gates)).max())
+    return float(radii(R).max())
 
 
 class Training:
@@ -292,8 +299,8 @@ def anatomy() -> dict[str, Any]:
         coarse = next((u for u in range(0, len(R), EVERY) if radius(R[u, k]) > THROWN), None)
         if coarse is None or coarse < 60:
             continue
-        radii = np.array([radius(R[u, k]) for u in range(coarse - 60, coarse + 1)])
-        one = coarse - 60 + int(np.flatnonzero(radii <= 1)[-1]) + 1 if (radii <= 1).any() else None
+        path = np.array([radius(R[u, k]) for u in range(coarse - 60, coarse + 1)])
+        one = coarse - 60 + int(np.flatnonzero(path <= 1)[-1]) + 1 if (path <= 1).any() else None
         if one is None or one < 60:
             continue
         change = np.linalg.svd((R[one, k] - R[one - 30, k]).astype(float), compute_uv=False)
@@ -318,6 +325,43 @@ def anatomy() -> dict[str, Any]:
     names = rows[0].keys()
     medians = {name: float(np.median([row[name] for row in rows if row[name] is not None])) for name in names}
     return {"setting": asdict(setting), "networks": len(rows), "medians": medians, "rows": rows}
+
+
+LOOKS = 0, 10, 30, 100, 300, 600, 1000, 1500
+
+
+def watched(setting: Setting) -> dict[str, Any]:
+    """Train on shuffled labels to the end; return the jumps and the radius of each gate on the way, medians."""
+    training, jump, path = Training(setting), np.full(setting.nets, np.inf), {}
+    for update in range(setting.updates + 1):
+        if update % EVERY == 0:
+            each = np.array([radii(training.R(k)) for k in training.here])
+            jump[(each.max(axis=1) > THROWN) & np.isinf(jump)] = update
+            if update in LOOKS:
+                path[update] = [round(one, 2) for one in np.median(each, axis=0).tolist()]
+        if update < setting.updates:
+            training.step()
+    gates = CELLS[setting.cell].recurrent_gates
+    changed = {k: v for k, v in asdict(setting).items() if v != getattr(Setting(), k)}
+    print("cells", changed, np.isfinite(jump).sum(), "jumped, median", np.median(jump), path, flush=True)
+    return {"setting": asdict(setting), "gates": gates, "jump": kept(jump), "radii": path}
+
+
+def other_cells() -> list[dict[str, Any]]:
+    """Whether other cells and RMSprop throw R in the same way; the initial weights are those of the baseline."""
+    base = Setting(nets=12, seed=7200)
+    changes: tuple[dict[str, Any], ...] = (
+        {},
+        {"cell": "rnn-relu"},
+        {"cell": "gru"},
+        {"cell": "mgu"},
+        {"cell": "lstm"},
+        {"rmsprop": True, "beta2": 0.99},
+        {"rmsprop": True, "beta2": 0.99, "lr": 0.003},
+        {"rmsprop": True, "beta2": 0.99, "lr": 0.001},
+        {"rmsprop": True, "lr": 0.0003},
+    )
+    return [watched(replace(base, **change)) for change in changes]
 
 
 def accuracies(training: Training) -> np.ndarray:
@@ -377,14 +421,14 @@ def labelled(setting: Setting, window: int = 25) -> dict[str, Any]:
     means = (means[window:] - means[:-window]) / window
     left = np.array([np.flatnonzero(m < 0.9 / 3)[0] + window if (m < 0.9 / 3).any() else np.inf for m in means.T])
     accuracy = accuracies(training)
-    radii = [radius(training.R(k)) for k in training.here]
+    ends = [radius(training.R(k)) for k in training.here]
     return {
         "setting": asdict(setting),
         "jump": kept(jump),
         "left": kept(left),
         "accuracy": [round(float(a), 3) for a in accuracy],
         "loss": [round(float(a), 4) for a in losses[-100:].mean(axis=0)],
-        "radius": [round(r, 2) for r in radii],
+        "radius": [round(r, 2) for r in ends],
     }
 
 
@@ -554,6 +598,8 @@ def main() -> None:
             print(json.dumps(results()["anatomy"]["medians"], indent=1))
         elif what == "thrown":
             store(thrown=thrown_by_noise())
+        elif what == "cells":
+            store(cells=other_cells())
         elif what == "true":
             store(true=true_labels())
         elif what == "fit":

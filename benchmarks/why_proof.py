@@ -4,9 +4,9 @@
     python benchmarks/why_proof.py held-out
 
 The cases and their causes by intervention are those of `why_cases.py`. Each is trained as a study of eight
-repetitions and explained, and the remedies are tried as `--try` does, for up to three rounds. The criteria were tuned
-on the cases of the part `tuning`. Those of the part `held-out` were run once, after the criteria were finished, and
-judged by `rules_of`, which was written before.
+repetitions and explained, and the remedies are tried as `--try` does, for up to three rounds. The criteria were
+tuned on the cases of the part `tuning`. Those of the part `held-out` were run once, after the criteria were
+finished, and judged by `rules_of`, which was written before.
 """
 
 import json

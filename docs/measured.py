@@ -17,6 +17,7 @@ from memspan import CELLS, TASKS
 from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
 from memspan.reproduce import REPRODUCTIONS, Page
+from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
@@ -371,6 +372,44 @@ def plateau() -> Iterator[tuple[str, str]]:
     yield "costs.table", table("| network | T | updates |\n|---|---:|---:|", costs)
 
 
+def why() -> Iterator[tuple[str, str]]:
+    """Yield the criteria of the verdicts, their proof on cases of known cause, and the first study cured."""
+    yield (
+        "criteria.table",
+        table("| verdict | criterion |\n|---|---|", [[c.verdict, c.condition] for c in CRITERIA]),
+    )
+    found = result("why-proof-held-out")
+    rules = [[r["what"], f"{r['value']:.2f}", f"{r['sign']} {r['limit']:g}", _kept(r)] for r in found["rules"]]
+    yield "proof.rules.table", table("| rule | measured | target | |\n|---|---:|---:|---|", rules)
+    for name in ("cases", "with_cause", "remedied", "solved_in_three"):
+        yield f"proof.{name}", str(found[name])
+    pairs = [[one["causes"], one["verdict"], str(one["cases"])] for one in found["confusion"]]
+    yield "proof.confusion.table", table("| causes by intervention | verdict | cases |\n|---|---|---:|", pairs)
+    cured = [
+        (one["seed"], tried) for one in result("first_cured") for row in one["explained"] for tried in row["tried"]
+    ]
+    columns = "T | verdict | change | span before | span after |"
+    head = f"| seed | {columns}\n|---:|---:|---|---|---:|---:|"
+    yield "cured.table", table(head, [[str(seed), *_cured(tried)] for seed, tried in cured])
+    first, *others = dict.fromkeys(seed for seed, _ in cured)
+    own = [tried for seed, tried in cured if seed == first]
+    yield "cured.own-table", table(f"| {columns}\n|---:|---|---|---:|---:|", [_cured(tried) for tried in own])
+    yield "cured.length", str(own[0]["length"])
+    yield "cured.verdict", own[0]["verdict"]
+    last = [[tried["after"] for seed, tried in cured if seed == one and tried["kept"]][-1] for one in others]
+    yield "cured.others", " and ".join(map(_span_text, last))
+
+
+def _cured(tried: dict[str, Any]) -> list[str]:
+    changes = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in tried["to"].items())
+    return [
+        str(tried["length"]),
+        tried["verdict"],
+        changes,
+        *(_span_text(tried[when]) for when in ("before", "after")),
+    ]
+
+
 def _spans(settings: list[dict[str, Any]], kind: str) -> list[float]:
     """The ratios of the lengths of a kind to the measured ones."""
     return [span[kind] / span["measured"] for one in settings for span in one["spans"] if span[kind]]
@@ -434,6 +473,86 @@ def adam() -> Iterator[tuple[str, str]]:
     yield "true.table", _labelled(found["true"])
     yield from _thrown(found["true"])
     yield "thrown.table", _rescued(found["thrown"], found["true"])
+    yield "cells.table", _other_cells(found["cells"])
+    yield from _adam_spans()
+    yield from _adam_race()
+
+
+def _other_cells(rows: list[dict[str, Any]]) -> str:
+    """Whether other cells and RMSprop throw R: how many, when, and the median radius of each gate on the way."""
+    looks = [look for look in rows[0]["radii"] if look not in ("10", "100", "1000")]
+    cells = []
+    for row in rows:
+        setting, jump = row["setting"], [np.inf if n is None else n for n in row["jump"]]
+        name = f"RMSprop, lr {setting['lr']:g}, decay {setting['beta2']:g}" if setting["rmsprop"] else "Adam"
+        half = np.median(jump)
+        count = f"{int(np.isfinite(jump).sum())}/{setting['nets']}"
+        path = [", ".join(f"{radius:.2g}" for radius in row["radii"][look]) for look in looks]
+        gates = " ".join(row["gates"]) if len(row["gates"]) > 1 else ""
+        cells.append([name, setting["cell"], gates, count, f"{half:.0f}" if np.isfinite(half) else "-", *path])
+    heads = " | ".join(f"at {look}" for look in looks)
+    head = f"| training | cell | gates | jumped | median update | {heads} |\n"
+    head += f"|---|---|---|---:|---:|{'---|' * len(looks)}"
+    return table(head, cells)
+
+
+def _adam_spans() -> Iterator[tuple[str, str]]:
+    """What the remedies bring: spans."""
+    found = result("adam-spans")
+    rows = [[row["change"], _span_text(row), str(row["trainings"])] for row in found["spans"]]
+    yield "spans.table", table("| change | span | trainings |\n|---|---:|---:|", rows)
+    yield "spans.budget", str(found["budget"])
+
+
+def _adam_race() -> Iterator[tuple[str, str]]:
+    """Whether the mean of Adam's updates predicts the span."""
+    found = result("adam-race")
+    grid, new = ([row for row in found["rows"] if row["held_out"] == held_out] for held_out in (False, True))
+    fitted = [row for row in grid if [row["hidden"], row["variance"], row["rate"]] in found["fitted"]]
+    factor = float(np.exp(np.mean([np.log(row["leave"] / row["span"]) for row in fitted])))
+    head = "| lr | H | sw2 | span | equation | within 30 % | noise throws half from T |\n"
+    head += "|---:|---:|---:|---:|---:|---|---:|"
+
+    def within(row: dict[str, Any], least: float = 0.0) -> bool:
+        return abs(max(row["leave"] / factor, least) / row["span"] - 1) <= 0.3
+
+    def cells(row: dict[str, Any], verdict: str, least: float = 0.0) -> list[str]:
+        point = [f"{row['rate']:g}", str(row["hidden"]), str(row["variance"])]
+        thrown = str(row["thrown_from"] or "-")
+        return [*point, _span_text(row), f"{max(row['leave'] / factor, least):.1f}", verdict, thrown]
+
+    words = {True: "yes", False: "**no**"}
+    ordered = sorted(grid, key=lambda row: (row["rate"], row["hidden"], row["variance"]))
+    verdicts = ["fitted" if row in fitted else words[within(row)] for row in ordered]
+    yield "race.table", table(head, [cells(row, verdict) for row, verdict in zip(ordered, verdicts, strict=True)])
+    yield "race.right", str(verdicts.count("yes"))
+    yield "race.of", str(len(ordered) - len(fitted))
+    yield "race.factor", f"{factor:.2f}"
+    yield (
+        "race.slow",
+        f"{max(_off(row['leave'] / row['span'] / factor) for row in grid if row['rate'] == 0.003):.2f}",
+    )
+    fast = [row["span"] for row in grid if row["rate"] >= 0.01 and row["variance"] <= 0.4]
+    yield "race.fast_low", f"{min(fast):.0f}"
+    yield "race.fast_high", f"{max(fast):.0f}"
+    theta = [_theta_at_span(row) for row in grid]
+    yield "race.theta_low", f"{min(theta):.0e}"
+    yield "race.theta_high", f"{max(theta):.0e}"
+    least = [found["thrown"] if row["thrown_at_50"] >= 0.25 else 0.0 for row in new]
+    kept = [within(row, one) for row, one in zip(new, least, strict=True)]
+    yield "race.thrown", f"{found['thrown']:g}"
+    rows = [cells(row, words[one], bound) for row, one, bound in zip(new, kept, least, strict=True)]
+    yield "race.new-table", table(head.replace("equation", "rule"), rows)
+    yield "race.new_right", str(sum(kept))
+    yield "race.new_of", str(len(new))
+    ratios = [_off(row["span"] / max(row["leave"] / factor, one)) for row, one in zip(new, least, strict=True)]
+    yield "race.new_worst", f"{max(ratios):.2f}"
+
+
+def _theta_at_span(row: dict[str, Any]) -> float:
+    """The label gradient at the span, between the lengths at which it was measured; at most the longest one's."""
+    lengths, theta = zip(*((one["length"], np.log(one["theta"])) for one in row["by_length"]), strict=True)
+    return float(np.exp(np.interp(row["span"], lengths, theta)))
 
 
 def _drawn(rows: list[dict[str, Any]]) -> str:
@@ -599,6 +718,7 @@ def _span_text(row: dict[str, Any]) -> str:
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "adam": adam,
     "plateau": plateau,
+    "why": why,
     "first-study": first_study,
     "span": span,
     "studies": studies,

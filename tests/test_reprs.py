@@ -31,6 +31,7 @@ from memspan import (
     recurrent_spectra,
 )
 from memspan.training.optimizers import RULES
+from memspan.why import noise_jump
 
 NETWORK = LSTM(1, 4, 1, rng=0)
 NETWORK.forward(np.ones((50, 8, 1)))
@@ -39,6 +40,7 @@ BATCHES = Batches(Recall(), 3, 2, 0)
 OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
 PREDICTION = predict(Configuration(hidden=2, optimizer="sgd", updates=30), longest=3, budget=16, progress=False)
+JUMP = predict(Configuration(hidden=8, updates=30), longest=5, progress=False)
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 TWINS = Twins.of(Recall(), 3, 16)
 THINGS = [
@@ -58,6 +60,7 @@ THINGS = [
     *(TWINS, label_gradient(NETWORK, TWINS, engine="readable"), label_signal(NETWORK, TWINS, engine="readable")),
     *(MeanField(1.0, 100), *recurrent_spectra(NETWORK).values()),
     *(PREDICTION, *PREDICTION.needed.values()),
+    *(JUMP, *JUMP.needed.values(), noise_jump(0.01, hidden=32, batch=64, length=30)),
     *(*CELLS.values(), *TASKS.values(), *INITIALIZERS.values()),
     *(rule(0.1) for rule in RULES.values()),
     *(loss() for loss in LOSSES.values()),
@@ -72,6 +75,10 @@ def test_it_is_one_short_line_without_addresses(thing):
 
 
 def test_the_line_has_what_tells_it_apart():
+    assert (
+        repr(noise_jump(0.01, hidden=32, batch=64, length=30))
+        == "<NoiseJump: half of the networks within 785 updates>"
+    )
     assert repr(CELLS["lstm"]) == "<Cell lstm: gates i, f, g, o; states a, c>"
     assert repr(BATCHES) == "<Batches of recall, T = 3, B = 2, float64>"
     assert repr(OPTIMIZER) == f"Chain({ClipByNorm(1.0)!r}, {Adam()!r})"

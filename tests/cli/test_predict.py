@@ -48,6 +48,21 @@ def test_json_is_a_list_with_one_entry_for_each_configuration(memspan_):
     assert [one["configuration"]["gain"] for one in found] == [0.5, 1]
 
 
+def test_adam_and_gradient_descent_together(memspan_, tmp_path):
+    command = "predict --optimizer adam,momentum --hidden 8 --learning-rate 0.02 --updates 60 --longest 7 -o new"
+    code, out, err = memspan_(command)
+    assert (code, err) == (0, "")
+    text = " ".join(out.split())
+    for optimizer in ("adam", "momentum"):
+        one = Configuration(hidden=8, updates=60, optimizer=optimizer, learning_rate=0.02)
+        assert str(predict(one, longest=7, progress=False)) in text
+    assert "thrown in time" in text
+    assert "leave in time" in text
+    with (tmp_path / "new" / "needed.csv").open(encoding="utf-8") as file:
+        found = {row["configuration"] for row in csv.DictReader(file)}
+    assert found == {"optimizer adam", "optimizer momentum"}
+
+
 @pytest.mark.parametrize("example", examples())
 def test_the_examples_of_the_help_run(memspan_, example):
     small = {"--cell": "rnn", "--batch": "16,64", "--updates": "30,60"}
@@ -61,7 +76,7 @@ def test_the_examples_of_the_help_run(memspan_, example):
 
 
 def test_there_are_examples():
-    assert len(examples()) == 3
+    assert len(examples()) == 4
 
 
 def test_the_figure_is_written_where_it_is_asked_for(memspan_, tmp_path):
@@ -80,8 +95,16 @@ def test_the_figure_is_written_where_it_is_asked_for(memspan_, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--optimizer adam", "--optimizer must be sgd or momentum, whose step follows the size of the gradient"),
+        (
+            "--optimizer rmsprop",
+            "--optimizer must be sgd or momentum, whose step follows the size of the gradient",
+        ),
         ("--optimizer momentum,rmsprop", "`memspan span` measures the span"),
+        (
+            "--optimizer adam --cell rnn,gru",
+            "--cell must be rnn, for which the jump by noise was measured, got gru",
+        ),
+        ("--optimizer adam --learning-rate 0.5", "--learning-rate must be from 0.003 to 0.03"),
         ("--width 0", "--width must be"),
         ("--longest 0", "--longest must be a whole number of at least 1, got 0"),
         ("--cell rnn,nothing", "--cell must be one of rnn"),

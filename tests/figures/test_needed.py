@@ -70,6 +70,21 @@ def test_the_legend_says_what_each_mark_means_and_no_more():
     assert words(ax) == ["rnn", "quartiles", "half of the networks\nleave in time (95 %)"]
 
 
+def test_a_jump_by_noise_is_dotted_has_no_length_and_stands_in_the_legend():
+    jump = NeededByLength("adam", [4, 8], [10, 9], [20, 18], [40, 36], 300, None, by_noise=True)
+    (ax,) = draw_needed(NeededUpdates("", [line("momentum"), jump])).axes
+    styles = {one.get_label(): one.get_linestyle() for one in ax.get_lines()}
+    assert (styles["adam"], styles["momentum"]) == (":", "-")
+    assert "noise throws R,\nwith no label" in words(ax)
+    assert ax.get_ylabel() == "updates to the end of the plateau (log scale)"
+    assert sum(one.get_marker() == "D" for one in ax.get_lines()) == 1
+    (ax,) = draw_needed(NeededUpdates("", [jump])).axes
+    assert ax.get_ylabel() == "updates until noise throws R (log scale)"
+    assert words(ax) == ["adam", "quartiles", "noise throws R,\nwith no label"]
+    (ax,) = draw_needed(NeededUpdates("", [line("momentum")])).axes
+    assert ax.get_ylabel() == "updates needed (log scale)"
+
+
 def test_eight_configurations_with_two_numbers_of_updates():
     record = NeededUpdates("", [line(f"seed {k}", 1 + k, given=300 * (1 + k % 2)) for k in range(8)])
     figure = draw_needed(record)

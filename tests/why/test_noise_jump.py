@@ -42,7 +42,7 @@ def test_the_medians_are_those_that_the_benchmark_has_tested(group):
 
 
 def test_most_networks_of_new_settings_jump_as_it_is_predicted():
-    """Not only the medians: of all networks of the second held-out test, the share that jumped within the updates."""
+    """Not only the medians: of all networks of the second held-out test, the share that jumped in time."""
     rows = stored()["held-out-again"]
     jumped = sum(one is not None for row in rows for one in row["jump"])
     predicted = sum(
@@ -100,6 +100,23 @@ def test_the_total_is_the_sum_of_the_hazard_and_gives_share_and_quantile():
 def test_a_share_is_between_0_and_1(share):
     with pytest.raises(InvalidArgument, match="share"):
         noise_jump(0.01, **BASELINE).quantile(share)
+
+
+@pytest.mark.parametrize(
+    ("rate", "change", "name"),
+    [
+        (0, {}, "learning_rate"),
+        (0.01, {"hidden": 0}, "hidden"),
+        (0.01, {"batch": 1.5}, "batch"),
+        (0.01, {"length": -1}, "length"),
+        (0.01, {"start": 0}, "start"),
+        (0.01, {"epsilon": 0}, "epsilon"),
+        (0.01, {"beta2": 1}, "beta2"),
+    ],
+)
+def test_wrong_numbers_are_refused(rate, change, name):
+    with pytest.raises(InvalidArgument, match=f"{name} must be"):
+        noise_jump(rate, **(BASELINE | change))
 
 
 def test_at_once_from_a_step_of_nearly_1():

@@ -7,8 +7,10 @@ import pytest
 from memspan import Configuration, InvalidArgument, predict
 from memspan.diagnostics import Twins, label_gradient
 from memspan.span import Group
-from memspan.study.group import prepared
+from memspan.study.group import prepared, untrained
+from memspan.why.noise_jump import noise_jump_of
 from memspan.why.predict import TWINS, descent_of, largest_exponent, needed_by, updates_needed
+from memspan.why.thrown import JumpPrediction
 
 SMALL = {"hidden": 8, "optimizer": "momentum", "learning_rate": 0.03, "updates": 300}
 QUICK = {"budget": 16, "longest": 12, "progress": False}
@@ -94,11 +96,60 @@ def test_the_optimiser_gives_rate_clip_and_delay():
     assert (sgd.rate, sgd.clip, sgd.delay) == (0.5, np.inf, 0)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-def test_where_the_equation_does_not_hold_it_says_what_to_do_instead(optimizer):
-    with pytest.raises(InvalidArgument, match=f"optimizer must be sgd or momentum, .* got '?{optimizer}") as info:
-        predict(small(optimizer=optimizer))
+def test_where_nothing_is_known_it_says_what_to_do_instead():
+    with pytest.raises(
+        InvalidArgument, match=r"optimizer must be sgd or momentum, .* or adam, got rmsprop"
+    ) as info:
+        predict(small(optimizer="rmsprop"))
     assert "memspan span" in str(info.value)
+
+
+def test_the_equation_of_the_plateau_is_not_applied_to_adam():
+    with pytest.raises(InvalidArgument, match="optimizer must be sgd or momentum"):
+        updates_needed(small(optimizer="adam"), Group(5, 0, 2))
+
+
+def test_with_adam_it_is_when_noise_throws_networks():
+    one = small(optimizer="adam", learning_rate=0.02, hidden=32, updates=300)
+    found = predict(one, longest=12, progress=False)
+    assert isinstance(found, JumpPrediction)
+    assert sorted(found.needed) == [5, 7, 10]
+    for length, thrown in found.needed.items():
+        assert thrown.jump == noise_jump_of(one, length)
+        networks = [untrained(one, length, k)[0] for k in range(12)]
+        twins = Twins.of(one.make_task(), length, 64, np.random.SeedSequence(0, spawn_key=(length, 0, TWINS)))
+        assert thrown.theta.tolist() == [label_gradient(network, twins).theta for network in networks]
+    assert found.lambda_1 == largest_exponent(one)
+    assert found.numbers() == predict(one, longest=12, progress=False).numbers()
+
+
+def test_thrown_from_is_the_first_length_at_which_more_than_half_are_thrown():
+    def begin(longest=300, **fields):
+        one = Configuration(**fields)
+        return one, predict(one, longest=longest, progress=False).thrown_from
+
+    one, length = begin()
+    assert noise_jump_of(one, length).probability(1500) > 0.5 >= noise_jump_of(one, length - 1).probability(1500)
+    assert begin(longest=length)[1] == length
+    assert begin(longest=length - 1)[1] is None
+    assert begin(learning_rate=0.003)[1] is None
+    assert begin(updates=6000)[1] < length
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "message"),
+    [
+        ({"cell": "gru"}, {}, "cell must be rnn, for which the jump by noise was measured"),
+        ({"task": "adding/any"}, {}, "task must be recall"),
+        ({"init": "critical"}, {}, "init must be uniform"),
+        ({"learning_rate": 0.1}, {}, "learning_rate must be from 0.003 to 0.03"),
+        ({}, {"longest": 4}, "longest must be at least 5 with adam, got 4"),
+        ({}, {"width": 0}, "width"),
+    ],
+)
+def test_with_adam_it_is_refused_by_name_where_the_jump_was_not_measured(fields, arguments, message):
+    with pytest.raises(InvalidArgument, match=message):
+        predict(Configuration(**fields), **arguments)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memspan import Configuration, estimate_span
-from memspan.why.prediction import FAR, SEEN, Needed, Prediction, needed_record
+from memspan.why.prediction import FAR, SEEN, Needed, PlateauPrediction, needed_record
 
 INF = np.inf
 GIVEN = 100
@@ -22,7 +22,9 @@ def prediction(*parts, fields=None):
     left = [int((part.updates <= GIVEN).sum()) for part in parts]
     estimate = estimate_span([part.length for part in parts], left, [len(part.updates) for part in parts])
     configuration = CONFIGURATION.model_copy(update=fields or {})
-    return Prediction(configuration, estimate, MappingProxyType({part.length: part for part in parts}), -0.1)
+    return PlateauPrediction(
+        configuration, estimate, MappingProxyType({part.length: part for part in parts}), -0.1
+    )
 
 
 FAST = needed(5, [20, 30, 40, 50] * 4)

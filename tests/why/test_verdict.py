@@ -41,6 +41,7 @@ EXAMPLES = [
     ("unstable", replace(LEAVES, **BY_ADAM, noise_jump=500.0, radius=1.2, radius_after=4.0)),
     ("unstable", replace(LEAVES, share=curve(1.0, 0.2, 0.5))),
     ("budget", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4))),
+    ("budget", replace(LEAVES, slope_after=0.9, left=600.0)),
     ("capacity", replace(LEAVES, slope_after=0.9)),
     ("unstable", LEAVES),
     ("undetermined", STAYS),

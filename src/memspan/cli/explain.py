@@ -1,31 +1,39 @@
 """`memspan explain`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from memspan.cli.console import STORE, WHOLE, new_console
 from memspan.cli.study.choose import the_entry
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, shown, whole_number
 from memspan.execution.teams import available_cores
 from memspan.runtime.files import make_folder
 from memspan.store import Store
+from memspan.study.choices import split
+from memspan.study.identity import folder_name
 from memspan.study.results import StudyResult
-from memspan.why.attempt import ROUNDS, Attempt, limit_of, try_remedies
+from memspan.study.search import Search
+from memspan.why.attempt import BUDGET, LONGEST, ROUNDS, Attempt, limit_of, try_remedies
 from memspan.why.explain import NETWORKS
 from memspan.why.explain import explain as explain_result
 from memspan.why.explanation import Explanation, table_of
+from memspan.why.page import save_page
 
 
 def explain(
     *names: str,
     configuration: Annotated[int | None, WHOLE] = None,
-    length: Annotated[tuple[int, ...], Parameter(metavar="INT", consume_multiple=True, negative="")] = (),
+    lengths: Annotated[tuple[str, ...], Parameter(metavar="INT,...", consume_multiple=True, negative="")] = (),
     networks: Annotated[int, WHOLE] = NETWORKS,
     try_: Annotated[bool, Parameter(name="--try", negative="")] = False,
     rounds: Annotated[int, WHOLE] = ROUNDS,
+    budget: str = BUDGET,
+    longest: Annotated[int, WHOLE] = LONGEST,
     store: Annotated[str, STORE] = "memspan.sqlite",
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     output: Annotated[Path | None, Parameter(alias="-o", metavar="FOLDER", show_default=False)] = None,
@@ -52,14 +60,18 @@ def explain(
         Names of studies or searches, such as all of a comparison [default: the only one in the store].
     configuration
         Number of a single configuration to explain, counted from 1 [default: all].
-    length
-        Lengths T to explain [default: all that were trained].
+    lengths
+        Lengths T to explain, such as 30,40 [default: all that were trained].
     networks
         Most networks to train again at each length.
     try_
         Try the remedies. The new trainings are stored.
     rounds
         Most remedies to try, one after another.
+    budget
+        With --try, for a study: most trainings of a search for the span. A stored search has its own.
+    longest
+        With --try, for a study: longest sequence length T of a search for the span.
     workers
         Number of worker processes with --try; 0 trains in the main process [default: one for each core].
     output
@@ -68,33 +80,49 @@ def explain(
         Print a list as JSON on standard output, with `configuration`, `length`, `verdict`, `evidence`, `remedies`
         (`change`, `from`, `to`, `expected`) and `tried`. What is infinite is null.
     """
+    chosen = wholes("lengths", lengths)
+    rounds, networks = whole_number("rounds", rounds), whole_number("networks", networks)
+    workers = available_cores() if workers is None else whole_number("workers", workers, least=0)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
-        parts = [part for entry in entries for part in entry.result().parts]
+        results = {entry.name: entry.result() for entry in entries}
     if output is not None:
         make_folder(output)
-    console, found = new_console(), []
-    progress = not json_output
-    for part in parts:
-        explanations = explain_result(part, lengths=length or None, networks=networks, progress=progress)
-        if not json_output:
+    console, progress = new_console(), not json_output
+    console.quiet = json_output
+    search: Any = {"budget": budget, "longest": longest}
+    Search(**search)  # an error comes before any work
+    how: dict[str, Any] = search | {"rounds": rounds, "networks": networks, "store": store, "workers": workers}
+    found: list[dict[str, Any]] = []
+    for name, result in results.items():
+        explained: list[Explanation] = []
+        for part in result.parts:
+            explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
             console.print(table_of(explanations))
             console.print(sentences(part, explanations), markup=False)
-        attempts: list[Attempt] = []
-        if try_:
-            attempts = try_remedies(
-                part,
-                rounds=whole_number("rounds", rounds),
-                networks=networks,
-                store=store,
-                workers=available_cores() if workers is None else workers,
-                progress=progress,
-                tell=lambda attempt: None if json_output else console.print(str(attempt), markup=False),
-            )
-        found += [numbers_of(one, part, attempts) for one in explanations]
+            tell = partial(_print, console)
+            attempts = try_remedies(part, **how, progress=progress, tell=tell) if try_ else []
+            found += [numbers_of(one, part, attempts) for one in explanations]
+            explained += explanations
+        if output is not None:
+            folder = output if len(results) == 1 else output / folder_name(name)
+            pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
+            console.print(*pictures, sep="\n", markup=False)
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0
+
+
+def _print(console: Console, attempt: Attempt) -> None:
+    console.print(str(attempt), style="bold", markup=False)
+
+
+def wholes(name: str, texts: tuple[str, ...]) -> list[int] | None:
+    """Return the whole numbers of an option, such as `30,40`; None without any."""
+    items = split(texts) if texts else []
+    if wrong := [item for item in items if not item.strip().isdecimal()]:
+        raise InvalidArgument(name, "whole numbers such as 30,40", shown(wrong[0]))
+    return [int(item) for item in items] or None
 
 
 def sentences(part: StudyResult, explanations: list[Explanation]) -> str:

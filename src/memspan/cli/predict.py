@@ -12,8 +12,7 @@ from memspan.figures.needed import demand_few, draw_needed
 from memspan.figures.style import save
 from memspan.runtime.files import make_folder
 from memspan.study.study import Study
-from memspan.why.predict import predict as predict_one
-from memspan.why.predict import search_of
+from memspan.why.predict import prepared_prediction
 from memspan.why.prediction import needed_record
 
 FIELDS = (
@@ -35,15 +34,16 @@ def predict(
     output: Annotated[Path | None, Parameter(alias="-o", metavar="FOLDER")] = None,
     json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Predict the span of networks without training them, for gradient descent.
+    """Predict what limits the span of networks, without training them.
 
     At first every network gives the same answer to all sequences. It leaves this plateau after a number of updates
     that grows steeply with the length. The number follows from the initial weights, the task and the optimiser,
     and the predicted length is the one at which half of the networks leave the plateau with the updates given.
     Leaving is necessary for solving and not sufficient, so the measured span (`memspan span`) may be shorter.
 
-    The prediction holds for `sgd` and `momentum`. It does not hold for Adam and RMSprop, whose steps do not follow
-    the size of the gradient.
+    This holds for `sgd` and `momentum`. Adam does not follow the size of the gradient, and at some update noise
+    alone throws the recurrent weights of a tanh network far above the critical gain. For `adam` the prediction is
+    this update by length, and no span. `rmsprop` is refused.
 
     **Three cells at three gains:**
 
@@ -53,6 +53,10 @@ def predict(
 
         memspan predict --batch 16,64,256
         memspan predict --updates 500,1500,5000
+
+    **When does noise throw networks that Adam trains?**
+
+        memspan predict --optimizer adam --learning-rate 0.003,0.01
 
     Parameters
     ----------
@@ -66,15 +70,17 @@ def predict(
     json_output
         Print a list as JSON on standard output, with `configuration`, `length_predicted`, `low`, `high`, `limit`,
         `lambda_1` (the largest Lyapunov exponent before training) and `needed_by_length` (the quartiles of the
-        updates needed at each length). What is infinite or unknown is null.
+        updates needed at each length). With Adam also `thrown_by_length` (the quartiles of the updates until noise
+        throws R, and the share of networks thrown within the updates given), `thrown_from` (the length from which
+        on this share is above one half) and `at_once`. What is infinite or unknown is null.
     """
     configurations = Study(**{**USUAL, **given(options)}).configurations
-    for configuration in configurations:
-        search_of(configuration, width, longest)  # an error comes before any work
+    # An error comes before any work.
+    prepared = [prepared_prediction(one, width, longest) for one in configurations]
     if output is not None:
         demand_few(len(configurations))
         make_folder(output)
-    found = [predict_one(one, width=width, longest=longest, progress=not json_output) for one in configurations]
+    found = [make(not json_output) for make in prepared]
     if json_output:
         print(json.dumps([one.numbers() for one in found], allow_nan=False))
     else:

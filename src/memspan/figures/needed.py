@@ -1,4 +1,4 @@
-"""The updates needed to leave the plateau against the sequence length, for one or several configurations."""
+"""The updates to the end of the plateau against the sequence length, for one or several configurations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeededByLength:
-    """The updates that the networks of a configuration need, by length.
+    """The updates after which the networks of a configuration leave the plateau, by length.
 
     Attributes
     ----------
@@ -31,8 +31,10 @@ class NeededByLength:
         The quartiles over the networks, at each length; infinity where they are too large to be known.
     given : int
         The updates given.
-    estimate : SpanEstimate
-        The length at which half of the networks leave the plateau in time.
+    estimate : SpanEstimate or None
+        The length at which half of the networks leave the plateau in time; None if it is not known.
+    by_noise : bool
+        Whether networks leave it by noise, with no help of the label.
     """
 
     label: str
@@ -41,7 +43,8 @@ class NeededByLength:
     median: Sequence[float]
     high: Sequence[float]
     given: int
-    estimate: SpanEstimate
+    estimate: SpanEstimate | None
+    by_noise: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,10 @@ def demand_few(count: int) -> None:
 
 
 def draw_needed(record: NeededUpdates) -> "Figure":
-    """Draw median and quartiles of the updates needed, on logarithmic axes, and the updates given as lines.
+    """Draw median and quartiles of the updates, on logarithmic axes, and the updates given as lines.
 
-    A triangle at the upper edge stands for a median that is too large to be known.
+    Lines are dotted where networks leave the plateau by noise. A triangle at the upper edge stands for a median
+    that is too large to be known.
     """
     figure = new_figure(8.6, 4.4, record.title)
     ax = figure.subplots()
@@ -85,7 +89,7 @@ def draw_needed(record: NeededUpdates) -> "Figure":
         shade = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
         ax.annotate(f"{given:,} updates given", (0, given), **place, va="bottom", fontsize="small", bbox=shade)
     ax.set(xscale="log", yscale="log", ylim=(bottom, top))
-    ax.set(xlabel="sequence length T (time steps, log scale)", ylabel="updates needed (log scale)")
+    ax.set(xlabel="sequence length T (time steps, log scale)", ylabel=f"updates {_what(record)} (log scale)")
     plain_ticks(ax, "{:,.0f}".format)
     mark_lengths(ax, sorted({length for one in record.configurations for length in one.lengths}))
     ax.legend(
@@ -99,15 +103,24 @@ def draw_needed(record: NeededUpdates) -> "Figure":
     return figure
 
 
+def _what(record: NeededUpdates) -> str:
+    """What the updates lead to."""
+    kinds = {one.by_noise for one in record.configurations}
+    if len(kinds) > 1:
+        return "to the end of the plateau"
+    return "until noise throws R" if True in kinds else "needed"
+
+
 def _draw_one(ax: "Axes", one: NeededByLength, colour: str, marker: str, top: float) -> None:
     lengths, median = np.array(one.lengths), np.array(one.median)
     low, high = (np.minimum(values, top) for values in (one.low, one.high))
     known = np.isfinite(median)
     ax.fill_between(lengths, low, high, color=colour, alpha=0.15, linewidth=0)
-    ax.plot(lengths[known], median[known], marker + "-", color=colour, ms=4.5, label=fill(one.label, 30))
+    line = marker + (":" if one.by_noise else "-")
+    ax.plot(lengths[known], median[known], line, color=colour, ms=4.5, label=fill(one.label, 30))
     ax.plot(lengths[~known], np.full((~known).sum(), 0.85 * top), "^", color=colour, ms=6, mfc="none")
-    span, ends = one.estimate.span, (one.estimate.low, one.estimate.high)
-    if span is not None:
+    if one.estimate is not None and (span := one.estimate.span) is not None:
+        ends = one.estimate.low, one.estimate.high
         widths = [[abs(span - (span if end is None else end))] for end in ends]
         ax.errorbar(span, one.given, xerr=widths, color=colour, capsize=4, zorder=3)
         ax.plot(span, one.given, "D", color=colour, ms=7, mec=BLACK, zorder=4)
@@ -120,7 +133,9 @@ def _legend(ax: "Axes", record: NeededUpdates) -> list["Artist"]:
 
     handles: list[Artist] = [line for line in ax.get_lines() if not str(line.get_label()).startswith("_")]
     handles.append(Patch(color=GREY, alpha=0.3, linewidth=0, label="quartiles"))
-    if any(one.estimate.span is not None for one in record.configurations):
+    if any(one.by_noise for one in record.configurations):
+        handles.append(Line2D([], [], color=GREY, linestyle=":", label="noise throws R,\nwith no label"))
+    if any(one.estimate is not None and one.estimate.span is not None for one in record.configurations):
         meaning = "half of the networks\nleave in time (95 %)"
         handles.append(Line2D([], [], marker="D", color=GREY, ms=7, mec=BLACK, label=meaning))
     if not all(np.isfinite(one.median).all() for one in record.configurations):

@@ -3,7 +3,8 @@
 from memspan.why.attempt import Attempt, try_remedies
 from memspan.why.explain import explain
 from memspan.why.explanation import Explanation
+from memspan.why.noise_jump import NoiseJump, noise_jump
 from memspan.why.predict import predict
 from memspan.why.prediction import Prediction
 
-__all__ = ["Attempt", "Explanation", "Prediction", "explain", "predict", "try_remedies"]
+__all__ = ["Attempt", "Explanation", "NoiseJump", "Prediction", "explain", "noise_jump", "predict", "try_remedies"]

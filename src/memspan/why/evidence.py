@@ -169,7 +169,7 @@ def averaged(losses: Curve, window: int) -> Curve:
 def window_of(configuration: Configuration) -> int:
     """Return the number of updates over which losses are averaged.
 
-    It is `WINDOW`, less if that is more than half of all updates, but enough for `SEQUENCES`, if there are so many.
+    It is `WINDOW`, or half of all updates if these are fewer; and more where these have fewer than `SEQUENCES`.
     """
     updates = configuration.updates
     return min(updates, max(min(WINDOW, updates // 2), -(-SEQUENCES // configuration.batch)))

@@ -53,13 +53,10 @@ def explain(
     InvalidArgument
         If `result` is something else, or has no trial at one of `lengths`.
     """
-    if not isinstance(result, StudyResult | Compared):
-        raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
     networks = whole_number("networks", networks)
-    parts = [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
     rows = [
         (part, row)
-        for part in parts
+        for part in parts_of(result)
         for row in part.summaries()
         if row.share.trials and (lengths is None or row.length in lengths)
     ]
@@ -72,6 +69,13 @@ def explain(
             found.append(_explained(part, row, networks))
             report(done, f"T = {row.length}")
     return found
+
+
+def parts_of(result: StudyResult | Compared) -> list[StudyResult]:
+    """Return the result of each configuration of a study, a search or a comparison; raise for anything else."""
+    if not isinstance(result, StudyResult | Compared):
+        raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
+    return [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
 
 
 def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanation:
@@ -89,7 +93,7 @@ def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanat
 
 
 def _pace(part: StudyResult, length: int) -> float:
-    """The updates within which three of four networks have solved it, of those that solve it or one half as long."""
+    """The updates within which three of four networks solve it, of those that solve it or one half as long."""
     solved = [
         trial.updates
         for row in part.summaries()

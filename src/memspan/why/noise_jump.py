@@ -1,21 +1,21 @@
 """The noise jump: Adam throws R of a tanh network over the critical gain, also where there is nothing to learn.
 
-On the plateau W and V shrink, and with them the gradient of R. Adam divides the gradient by the root of s, and s
-remembers the larger gradients of before, so R hardly moves. When this memory has faded, a batch whose gradient exceeds
-what s remembers moves every element of R by about the learning rate η. Such a gradient has nearly rank one, so a few
-batches like it add η H to the norm of R, and its spectral radius jumps far above 1.
+On the plateau W and V shrink, and with them the gradient of R. Adam divides the gradient by the root of s, and
+s remembers the larger gradients of before, so R hardly moves. When this memory has faded, a batch whose gradient
+exceeds what s remembers moves every element of R by about the learning rate η. Such a gradient has nearly rank
+one, so it adds up to η H to the norm of R. After a few of them the spectral radius jumps far above 1.
 
 The hazard of the jump at update n is
 
     h(n) = (exp(-n/E) + n² / (n² + D²)) / M
 
-- M, the mean wait once the memory has faded, becomes shorter with η H, with the length T, and with the memory of s;
+- M, the mean wait once the memory has faded, is the shorter, the larger are η H, the length T and β₂;
 - D is the time in which the memory fades;
 - E is the first phase, in which s has no past and every step has the size η.
 
-The form follows from what happens; the nine constants were fitted to the jumps of 1,300 networks on shuffled labels of
-the task `recall`, and tested on others (`docs/adam.md`, `benchmarks/adam_jump.py`). β₁ was 0.9 and gradients were
-clipped to a norm of 1. True labels bring the jump sooner.
+The form follows from what happens; the nine constants were fitted to the jumps of 1,300 networks on shuffled
+labels of the task `recall`, and tested on others (`docs/adam.md`, `benchmarks/adam_jump.py`). β₁ was 0.9 and
+gradients were clipped to a norm of 1. True labels bring the jump sooner.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from memspan.cells import CELLS
-from memspan.errors import InvalidArgument, real_number
+from memspan.errors import InvalidArgument, real_number, whole_number
 from memspan.study.configuration import Configuration
 from memspan.training.optimizers import Adam
 
@@ -95,7 +95,7 @@ BASE_RATE, BASE_HIDDEN, BASE_BATCH, BASE_LENGTH, BASE_BETA2 = 0.01, 32, 64, 30, 
 MEMORY = 0.003  # 1 - β₂ at which the memory of s begins to matter
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NoiseJump:
     """When noise throws R, for networks that differ in their seeds only.
 
@@ -111,6 +111,9 @@ class NoiseJump:
     fade: float
     first: float
     at_once: bool = False
+
+    def __repr__(self) -> str:
+        return f"<NoiseJump: half of the networks within {self.quantile(0.5):.0f} updates>"
 
     def hazard(self, update: Any) -> Any:
         """Return the chance per update that R jumps at an update, if it has not jumped before."""
@@ -153,7 +156,7 @@ def noise_jump(
     beta2: float = 0.999,
     constants: Constants = FITTED,
 ) -> NoiseJump:
-    """Return the formula's answer for tanh networks that Adam trains. It checks no ranges.
+    """Return the formula's answer for tanh networks that Adam trains, also outside the ranges of `MEASURED`.
 
     Parameters
     ----------
@@ -166,7 +169,17 @@ def noise_jump(
     epsilon, beta2 : float
         Of Adam.
     constants : Constants
+
+    Raises
+    ------
+    InvalidArgument
+        If an argument is not a number of its kind.
     """
+    for name, count in {"hidden": hidden, "batch": batch, "length": length}.items():
+        whole_number(name, count)
+    for name, value in {"learning_rate": learning_rate, "start": start, "epsilon": epsilon}.items():
+        real_number(name, value, above=0)
+    real_number("beta2", beta2, least=0, below=1)
     c, rate = constants, learning_rate / BASE_RATE
     units, sequences = hidden / BASE_HIDDEN, batch / BASE_BATCH
     step = rate * units / (1 + epsilon / c.epsilon * (sequences * units) ** 0.5)
@@ -206,8 +219,8 @@ HINT = ". Elsewhere train: `memspan span` measures the span"
 def demand_measured(configuration: Configuration) -> None:
     """Raise `InvalidArgument` if the formula was not measured for a configuration, or does not hold for it.
 
-    It holds for the tanh cell `rnn` with Adam on the task `recall`, from the initializer `uniform` with a variance of
-    R below the critical one, within the ranges of `MEASURED`.
+    It holds for the tanh cell `rnn` with Adam on the task `recall`, from the initializer `uniform` with a variance
+    of R below the critical one, within the ranges of `MEASURED`.
     """
     init = configuration.init or CELLS[configuration.cell].init
     fixed = {"optimizer": "adam", "cell": "rnn", "task": "recall", "init": "uniform"}

@@ -25,6 +25,7 @@ from memspan.study.trial import Trial
 from memspan.training.history import Outcome
 from memspan.why.attempt import limit_of
 from memspan.why.evidence import SLOPE_SEQUENCES, Evidence, evidence_of, window_of
+from memspan.why.explain import parts_of
 from memspan.why.explanation import Explanation
 from memspan.why.noise_jump import noise_jump_of
 from memspan.why.plateau import LEFT
@@ -64,9 +65,7 @@ def save_page(
     InvalidArgument
         If the folder cannot be made, `result` is something else, or no explanation is one of its configurations.
     """
-    if not isinstance(result, StudyResult | Compared):
-        raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
-    parts = [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
+    parts = parts_of(result)
     chosen = [_chosen(part, explanations) for part in parts]
     if all(one is None for one in chosen):
         raise InvalidArgument("explanations", "explanations of the result", shown(explanations))

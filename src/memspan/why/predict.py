@@ -1,7 +1,12 @@
-"""The prediction before training: the length at which half of the networks leave the plateau in time."""
+"""The prediction before training.
 
-from collections.abc import Sequence
+For gradient descent it is the length at which half of the networks leave the plateau in time. For Adam it is the
+length from which on noise throws more than half of them.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,8 +22,10 @@ from memspan.study.configuration import Configuration
 from memspan.study.group import untrained
 from memspan.tasks import Task
 from memspan.training.optimizers import RULES, Momentum
+from memspan.why.noise_jump import demand_measured, noise_jump_of
 from memspan.why.plateau import Descent, Plateau
-from memspan.why.prediction import FAR, SEEN, Needed, Prediction
+from memspan.why.prediction import FAR, SEEN, Needed, PlateauPrediction, Prediction
+from memspan.why.thrown import JumpPrediction, Thrown
 
 PAIRS = (64, 256, 1024)
 """The numbers of pairs of twins: more are drawn where the label gradient is not clear of its error."""
@@ -28,6 +35,10 @@ BUDGET = 96
 TWINS = 4
 """The last part of the spawn key of the twins; trials use 0 to 3."""
 EXPONENT_STEPS, EXPONENT_NETWORKS = 300, 4
+JUMP_LENGTHS = (5, 7, 10, 14, 20, 28, 40, 50)
+"""The lengths at which it is predicted when noise throws R."""
+JUMP_NETWORKS = 12
+"""The networks of which Θ is measured there."""
 GRADIENT_DESCENT = ("sgd", "momentum")
 """The optimisers whose step is proportional to the gradient."""
 
@@ -41,7 +52,7 @@ def descent_of(configuration: Configuration) -> Descent:
         If the optimiser's step does not follow the size of the gradient, as with Adam.
     """
     if configuration.optimizer not in GRADIENT_DESCENT:
-        holds = "sgd or momentum, whose step follows the size of the gradient"
+        holds = "sgd or momentum, whose step follows the size of the gradient, or adam"
         hint = ". For other optimisers train: `memspan span` measures the span"
         raise InvalidArgument("optimizer", holds, configuration.optimizer, hint)
     rule = RULES[configuration.optimizer](configuration.learning_rate)
@@ -126,16 +137,20 @@ def predict(
     budget: int = BUDGET,
     progress: bool | str = True,
 ) -> Prediction:
-    """Predict the span of a configuration without training, as far as the plateau limits it.
+    """Predict what limits the span of a configuration, without training.
 
-    The networks are those that `find_span` would train, and their lengths are chosen in the same way. For each of
-    them the equation of the plateau (`memspan.why.plateau`) says after how many updates its loss begins to fall.
-    To leave the plateau is necessary for solving a length and not sufficient, so the measured span may be shorter.
+    Under gradient descent the span is predicted, as far as the plateau limits it. The networks are those that
+    `find_span` would train, and their lengths are chosen in the same way. For each of them the equation of the
+    plateau (`memspan.why.plateau`) says after how many updates its loss begins to fall. To leave the plateau is
+    necessary for solving a length and not sufficient, so the measured span may be shorter.
+
+    Under Adam no span is predicted. The prediction is when noise throws the recurrent weights
+    (`memspan.why.noise_jump`), at fixed lengths up to 50, with the label gradient of twelve networks at each.
 
     Parameters
     ----------
     configuration : Configuration
-        With the optimiser `sgd` or `momentum`.
+        With the optimiser `sgd` or `momentum`; with `adam` only where the noise jump was measured.
     width : float
         Stop when half of the interval is at most this part of the length.
     longest : int
@@ -145,12 +160,46 @@ def predict(
     progress : bool or str
         As in `Learner.fit`.
 
+    Returns
+    -------
+    Prediction
+        A `PlateauPrediction`, or for Adam a `JumpPrediction`.
+
     Raises
     ------
     InvalidArgument
-        If an argument is wrong, or the equation does not hold for the optimiser.
+        If an argument is wrong, or nothing is known for the optimiser or, with Adam, for the configuration.
     """
-    search = search_of(configuration, width, longest, budget)
+    return prepared_prediction(configuration, width, longest, budget)(progress)
+
+
+def prepared_prediction(
+    configuration: Configuration, width: float, longest: int, budget: int = BUDGET
+) -> Callable[[bool | str], Prediction]:
+    """Return the prediction as a function of `progress`, to be called once. It raises as `predict` does."""
+    if not isinstance(configuration, Configuration):
+        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
+    task = configuration.make_task()
+    search = SpanSearch(
+        width=real_number("width", width, above=0),
+        budget=whole_number("budget", budget, least=16),
+        shortest=task.least_length,
+        longest=task.checked_length(longest, "longest"),
+        steps_of=lambda length: task.shape(length).steps,
+    )
+    if configuration.optimizer == "adam":
+        demand_measured(configuration)
+        shortest = JUMP_LENGTHS[0]
+        if longest < shortest:
+            raise InvalidArgument("longest", f"at least {shortest} with adam", longest)
+        return partial(_predict_jump, configuration, longest)
+    descent_of(configuration)  # raises where the equation does not hold
+    return partial(_predict_leaving, configuration, search, budget)
+
+
+def _predict_leaving(
+    configuration: Configuration, search: SpanSearch, budget: int, progress: bool | str
+) -> PlateauPrediction:
     task, given = configuration.make_task(), configuration.updates
     found: dict[int, list[Needed]] = {}
     done = 0
@@ -168,22 +217,24 @@ def predict(
             search.tell(answers)
     assert search.estimate is not None  # every network has an answer
     joined = {length: _joined(parts) for length, parts in found.items()}
-    return Prediction(configuration, search.estimate, joined, largest_exponent(configuration))
+    return PlateauPrediction(configuration, search.estimate, joined, largest_exponent(configuration))
 
 
-def search_of(configuration: Configuration, width: float, longest: int, budget: int = BUDGET) -> SpanSearch:
-    """Return the search that chooses the lengths. Raise `InvalidArgument` as `predict` does."""
-    if not isinstance(configuration, Configuration):
-        raise InvalidArgument("configuration", "a Configuration", shown(configuration))
-    descent_of(configuration)
-    task = configuration.make_task()
-    return SpanSearch(
-        width=real_number("width", width, above=0),
-        budget=whole_number("budget", budget, least=16),
-        shortest=task.least_length,
-        longest=task.checked_length(longest, "longest"),
-        steps_of=lambda length: task.shape(length).steps,
-    )
+def _predict_jump(configuration: Configuration, longest: int, progress: bool | str) -> JumpPrediction:
+    task, given = configuration.make_task(), configuration.updates
+    lengths = [length for length in JUMP_LENGTHS if length <= longest]
+    found: dict[int, Thrown] = {}
+    with show_progress(JUMP_NETWORKS * len(lengths), "predicting", "networks", kind=kind_of(progress)) as report:
+        for length in lengths:
+            networks = [untrained(configuration, length, one)[0] for one in range(JUMP_NETWORKS)]
+            twins = Twins.of(task, length, PAIRS[0], twins_seed(configuration, length))
+            engine = label_engine(networks[0])
+            theta = np.array([label_gradient(network, twins, engine=engine).theta for network in networks])
+            found[length] = Thrown(length, theta, noise_jump_of(configuration, length))
+            report(JUMP_NETWORKS * len(found), f"T = {length}")
+    every = range(JUMP_LENGTHS[0], min(longest, JUMP_LENGTHS[-1]) + 1)
+    thrown = (length for length in every if noise_jump_of(configuration, length).probability(given) > 0.5)
+    return JumpPrediction(configuration, found, next(thrown, None), largest_exponent(configuration))
 
 
 def largest_exponent(configuration: Configuration) -> float:

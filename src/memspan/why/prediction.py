@@ -1,8 +1,13 @@
-"""What is predicted: the updates needed by length, the length at which half of the networks leave, and why."""
+"""What is predicted before training: by length the updates to the end of the plateau, and what limits the span.
 
+`Prediction` has a kind for each way in which networks leave the plateau: `PlateauPrediction` for gradient descent,
+and `JumpPrediction` for Adam (`memspan.why.thrown`). `ByLength` is what they say about one length.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -22,10 +27,105 @@ FAR = 10.0
 """Updates are looked for up to this many times those given."""
 NEAR = 1.5
 """Networks of lengths up to this many times the upper end of the interval say what the limit is."""
+Quartiles = tuple[float, float, float]
+
+
+class ByLength(ABC):
+    """What is predicted for the networks of one length.
+
+    Attributes
+    ----------
+    length : int
+    theta : array [networks]
+        Θ at the start.
+    columns : tuple of str
+        The headings of `cells`.
+    """
+
+    length: int
+    theta: Float[np.ndarray, "networks"]
+    columns: ClassVar[tuple[str, ...]]
+
+    @property
+    @abstractmethod
+    def quartiles(self) -> Quartiles:
+        """The lower quartile, the median and the upper quartile of the updates to the end of the plateau."""
+
+    @abstractmethod
+    def cells(self, given: int) -> list[str]:
+        """Return the cells of a table, for the updates given."""
+
+
+class Prediction(ABC):
+    """What is predicted for a configuration before training.
+
+    Attributes
+    ----------
+    configuration : Configuration
+    needed : mapping of int to ByLength
+        The updates to the end of the plateau, for each length that was looked at.
+    lambda_1 : float
+        The largest Lyapunov exponent before training, a mean over networks. Below 0, perturbations fade.
+    estimate : SpanEstimate or None
+        The length at which half of the networks leave the plateau with the updates given, with an interval. None
+        if that is not predicted.
+    """
+
+    configuration: Configuration
+    needed: Mapping[int, ByLength]
+    lambda_1: float
+    estimate: SpanEstimate | None
+    by_noise: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def limit(self) -> str:
+        """What limits the span, in one or two words."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, Any]:
+        """Return the prediction for JSON. What is infinite or unknown is null."""
+
+    def quartiles(self) -> dict[int, list[float | None]]:
+        """Return the quartiles by length, in ascending order. None for more than ten times the updates given."""
+        far = FAR * self.configuration.updates
+        each = {length: self.needed[length].quartiles for length in sorted(self.needed)}
+        return {length: [one if one <= far else None for one in three] for length, three in each.items()}
+
+    def table(self) -> "TextTable":
+        """Return a table with one row for each length."""
+        from memspan.runtime.tables import TextTable
+
+        given = self.configuration.updates
+        table = TextTable("T", title=f"{self.configuration.describe()}, {given:,} updates", title_justify="left")
+        rows = [self.needed[length] for length in sorted(self.needed)]
+        for name in rows[0].columns:
+            table.add_column(name, justify="right")
+        for one in rows:
+            table.add_row(str(one.length), *one.cells(given))
+        return table
+
+    def line(self, label: str) -> NeededByLength:
+        """Return the line of this prediction in the figure."""
+        each = self.quartiles()
+        known = ([np.inf if one is None else one for one in three] for three in each.values())
+        low, median, high = zip(*known, strict=True)
+        given = self.configuration.updates
+        return NeededByLength(label, list(each), low, median, high, given, self.estimate, self.by_noise)
+
+
+def shown_updates(updates: float, given: int) -> str:
+    """Return updates as a text; those that are too large to be known as more than ten times the updates given."""
+    return f"{updates:.0f}" if updates <= FAR * given else f"> {FAR * given:.0f}"
+
+
+def finite(number: float | None) -> float | None:
+    """Return a number for JSON: None if it is infinite, not a number, or None."""
+    return None if number is None or not np.isfinite(number) else float(number)
 
 
 @dataclass(frozen=True, repr=False)
-class Needed:
+class Needed(ByLength):
     """The updates that the networks of one length need to leave the plateau.
 
     Attributes
@@ -51,8 +151,10 @@ class Needed:
     z: Float[np.ndarray, "networks"]
     decay: Float[np.ndarray, "networks"]
 
+    columns = ("networks", "leave in time", "Θ", "updates needed", "quartiles", "without noise", "1/κ")
+
     @property
-    def quartiles(self) -> tuple[float, float, float]:
+    def quartiles(self) -> Quartiles:
         """The lower quartile, the median and the upper quartile of `updates`."""
         low, median, high = np.quantile(self.updates, [0.25, 0.5, 0.75], method="inverted_cdf").tolist()
         return low, median, high
@@ -70,14 +172,25 @@ class Needed:
         each = zip(self.updates, self.without_noise, self.z, strict=True)
         return [reason(*one) for one in each if one[0] > given]
 
+    def cells(self, given: int) -> list[str]:
+        """Return the cells of a table, for the updates given."""
+        low, median, high = (shown_updates(value, given) for value in self.quartiles)
+        without = float(np.quantile(self.without_noise, 0.5, method="inverted_cdf"))
+        decay = float(np.median(self.decay))
+        return [
+            *(str(len(self.updates)), str(int((self.updates <= given).sum())), f"{np.median(self.theta):.3g}"),
+            *(median, f"{low} to {high}", shown_updates(without, given)),
+            f"{1 / decay:.0f}" if decay > 0 else "",
+        ]
+
     def __repr__(self) -> str:
         low, median, high = self.quartiles
         return f"<Needed at T = {self.length}: {median:.4g} updates, quartiles {low:.4g} and {high:.4g}>"
 
 
 @dataclass(frozen=True, repr=False)
-class Prediction:
-    """The predicted span of a configuration, as far as the plateau limits it.
+class PlateauPrediction(Prediction):
+    """The predicted span of a configuration under gradient descent, as far as the plateau limits it.
 
     Attributes
     ----------
@@ -94,6 +207,8 @@ class Prediction:
     estimate: SpanEstimate
     needed: Mapping[int, Needed]
     lambda_1: float
+
+    by_noise = False
 
     @property
     def limit(self) -> str:
@@ -126,42 +241,17 @@ class Prediction:
         return f"{half}: {length} ({100 * estimate.level:g} %). {SENTENCES[self.limit]}".rstrip()
 
     def numbers(self) -> dict[str, Any]:
-        """Return the prediction for JSON. What is infinite is null."""
-        ends = {name: _finite(getattr(self.estimate, name)) for name in ("span", "low", "high")}
-        needed = {length: [_finite(each) for each in one.quartiles] for length, one in sorted(self.needed.items())}
+        """Return the prediction for JSON. What is infinite or unknown is null."""
+        ends = {name: finite(getattr(self.estimate, name)) for name in ("span", "low", "high")}
         return {
             "configuration": self.configuration.model_dump(mode="json"),
             "length_predicted": ends["span"],
             "low": ends["low"],
             "high": ends["high"],
             "limit": self.limit,
-            "lambda_1": _finite(self.lambda_1),
-            "needed_by_length": needed,
+            "lambda_1": finite(self.lambda_1),
+            "needed_by_length": self.quartiles(),
         }
-
-    def table(self) -> "TextTable":
-        """Return a table with one row for each length."""
-        from memspan.runtime.tables import TextTable
-
-        given = self.configuration.updates
-        table = TextTable("T", title=f"{self.configuration.describe()}, {given:,} updates", title_justify="left")
-
-        def shown(updates: float) -> str:
-            return f"{updates:.0f}" if np.isfinite(updates) else f"> {FAR * given:.0f}"
-
-        names = ("networks", "leave in time", "Θ", "updates needed", "quartiles", "without noise", "1/κ")
-        for name in names:
-            table.add_column(name, justify="right")
-        for length, one in sorted(self.needed.items()):
-            low, median, high = (shown(value) for value in one.quartiles)
-            without = shown(float(np.quantile(one.without_noise, 0.5, method="inverted_cdf")))
-            decay = float(np.median(one.decay))
-            table.add_row(
-                *(str(length), str(len(one.updates)), str(int((one.updates <= given).sum()))),
-                *(f"{np.median(one.theta):.3g}", median, f"{low} to {high}", without),
-                f"{1 / decay:.0f}" if decay > 0 else "",
-            )
-        return table
 
 
 SENTENCES = {
@@ -180,20 +270,12 @@ def needed_record(predictions: Sequence[Prediction]) -> NeededUpdates:
     """Return the record of the figure of several predictions."""
     configurations = [one.configuration for one in predictions]
     labels = labels_of(configurations) if len(predictions) > 1 else [configurations[0].cell]
-    lines = []
-    for label, one in zip(labels, predictions, strict=True):
-        lengths = sorted(one.needed)
-        low, median, high = zip(*(one.needed[length].quartiles for length in lengths), strict=True)
-        lines.append(NeededByLength(label, lengths, low, median, high, one.configuration.updates, one.estimate))
-    networks = value_range([len(needed.updates) for one in predictions for needed in one.needed.values()], ",")
+    lines = [one.line(label) for label, one in zip(labels, predictions, strict=True)]
+    networks = value_range([len(needed.theta) for one in predictions for needed in one.needed.values()], ",")
     tasks = ", ".join(dict.fromkeys(one.task for one in configurations))
     title = (
-        f"Updates needed to leave the plateau, predicted before training ({tasks})\n"
+        f"Updates to the end of the plateau, predicted before training ({tasks})\n"
         f"{configurations[0].describe() if len(predictions) == 1 else 'one line for each configuration'}; "
         f"{networks} networks at each length"
     )
     return NeededUpdates(title, lines)
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else float(number)

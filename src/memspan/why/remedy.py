@@ -142,7 +142,7 @@ def _plateau_changes(case: Limited) -> Iterator[tuple[str, Changes]]:
 
 
 def _predicted(case: Limited, changes: Changes) -> tuple[float, tuple[float, float]]:
-    """The share of networks that leave the plateau in time, and median and upper quartile of the updates they need."""
+    """The share of networks that leave the plateau in time, and median and upper quartile of what they need."""
     changed, length = case.configuration.with_(**changes), case.length
     networks = [untrained(changed, length, one.repetition)[0] for one in case.evidence]
     task, descent, given = changed.make_task(), descent_of(changed), changed.updates
@@ -226,9 +226,9 @@ def _for_noise_jump(case: Limited) -> Suggestions:
     for changes in _critical(case):
         yield (
             changes | _smaller_steps(case, SMALLER, more),
-            "R need not be thrown, and no step is large enough for it",
+            "R is large enough from the beginning, and smaller steps do not throw it",
         )
-        yield changes, "R need not be thrown"
+        yield changes, "R is large enough from the beginning"
     yield _smaller_steps(case, SMALLER, SMALLER), "noise throws R later than the label does"
 
 

@@ -15,7 +15,7 @@ from memspan.why.prediction import FAR, SEEN
 SOLVED, UNDETERMINED = "solved", "undetermined"
 SATURATED = 0.2
 GROWN = math.log(10)
-JUMP = 10.0
+JUMP = 30.0
 WORSE, MUCH_WORSE = 1.15, 3.0
 REBOUND, LOW = 1.6, 0.05
 FALLING = 0.93
@@ -151,8 +151,9 @@ CRITERIA = (
     Criterion(
         "budget",
         True,
-        f"the loss still falls: in the last quarter it is below {FALLING:g} of that of the quarter before",
-        lambda e: e.fall < FALLING,
+        f"it was left in the second half of the updates; or the loss still falls: in the last quarter it is below "
+        f"{FALLING:g} of that of the quarter before",
+        lambda e: e.left > e.given / 2 or e.fall < FALLING,
     ),
     Criterion(
         "capacity",
