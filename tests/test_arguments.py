@@ -40,6 +40,7 @@ from memspan import (
     Twins,
     cornn,
     estimate_span,
+    explain,
     generate_samples,
     get_task,
     gradient_check,
@@ -50,6 +51,8 @@ from memspan import (
     lstm,
     predict,
     recurrent_spectra,
+    run_study,
+    try_remedies,
 )
 from memspan.figures.style import new_figure
 from memspan.training.optimizers import NoState
@@ -132,6 +135,7 @@ def axes():
 
 
 DESCENT = Configuration(hidden=2, optimizer="sgd", updates=30)
+EXPLAINED = run_study(Study(hidden=2, updates=2, lengths=[2, 3], repetitions=1), progress=False)
 PUBLIC = {
     "Network": (Network, lambda: {"cell": "rnn", **SIZES, **NETWORK}),
     "RNN": (RNN, lambda: {**SIZES, **NETWORK, "activation": "tanh"}),
@@ -225,6 +229,14 @@ PUBLIC = {
     "predict before training": (
         predict,
         lambda: {"configuration": DESCENT, "width": 0.5, "longest": 3, "budget": 16, "progress": False},
+    ),
+    "explain": (
+        explain,
+        lambda: {"result": EXPLAINED, "lengths": [2], "networks": 1, "progress": False},
+    ),
+    "try_remedies": (
+        try_remedies,
+        lambda: {"result": EXPLAINED, "rounds": 1, "networks": 1, "longest": 4, "workers": 0, "progress": False},
     ),
     "only": (Study().only, lambda: {"place": 0}),
     "label": (Study().label, lambda: {"configuration": 0}),

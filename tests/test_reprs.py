@@ -24,11 +24,14 @@ from memspan import (
     MSELoss,
     Recall,
     Saturation,
+    Study,
     Twins,
+    explain,
     label_gradient,
     label_signal,
     predict,
     recurrent_spectra,
+    run_study,
 )
 from memspan.training.optimizers import RULES
 from memspan.why import noise_jump
@@ -41,6 +44,9 @@ OPTIMIZER = Chain(ClipByNorm(1.0), Adam())
 JACOBIANS = Jacobians.of(NETWORK, np.ones((50, 8, 1)))
 PREDICTION = predict(Configuration(hidden=2, optimizer="sgd", updates=30), longest=3, budget=16, progress=False)
 JUMP = predict(Configuration(hidden=8, updates=30), longest=5, progress=False)
+EXPLANATION = explain(
+    run_study(Study(hidden=2, updates=2, lengths=3, repetitions=1), progress=False), progress=False
+)[0]
 LEARNER = Learner(NETWORK, MSELoss(), BATCHES, OPTIMIZER)
 TWINS = Twins.of(Recall(), 3, 16)
 THINGS = [
@@ -56,6 +62,7 @@ THINGS = [
         LEARNER,
     ),
     Ensemble([LSTM(1, 4, 1, rng=0)], MSELoss(), [BATCHES], OPTIMIZER),
+    *(EXPLANATION, *EXPLANATION.evidence, *EXPLANATION.remedies, *EXPLANATION.criteria),
     *(JACOBIANS, LyapunovExponents.of(JACOBIANS), Saturation.of(NETWORK, np.ones((50, 8, 1)))),
     *(TWINS, label_gradient(NETWORK, TWINS, engine="readable"), label_signal(NETWORK, TWINS, engine="readable")),
     *(MeanField(1.0, 100), *recurrent_spectra(NETWORK).values()),

@@ -45,6 +45,7 @@ FLAGS = {
     "--curves",
     "--force",
     "--json",
+    "--try",
 }
 
 every_parameter = pytest.mark.parametrize(

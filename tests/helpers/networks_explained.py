@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from memspan import RNN, Outcome
+from memspan import Network, Outcome
 from memspan.why.evidence import Evidence
 
 GIVEN = 1000
@@ -28,7 +28,7 @@ STAYS = Evidence(
     slope_after=1.0,
     radius=0.6,
     radius_after=0.6,
-    trained=RNN(1, 4, 1, rng=0),
+    trained=Network("rnn", 1, 2, 1, rng=0),
 )
 """A network that stays on the plateau although it should leave: nothing explains it."""
 LEAVES = replace(STAYS, left=100.0, share=np.full(GIVEN, 0.5), slope_after=0.2)

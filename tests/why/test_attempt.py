@@ -93,7 +93,7 @@ def test_measures_in_words():
 
 def test_several_configurations_are_refused():
     study = Study(**SMALL | {"updates": 1}, lengths=2, repetitions=1, seed=[0, 1])
-    with pytest.raises(InvalidArgument, match="single configuration"):
+    with pytest.raises(InvalidArgument, match="of one configuration"):
         try_remedies(run_study(study, progress=False), progress=False)
     with pytest.raises(InvalidArgument, match="rounds"):
         try_remedies(run_study(study.only(0), progress=False), rounds=0)

@@ -28,11 +28,13 @@ from memspan.why.page import save_page
 def explain(
     *names: str,
     configuration: Annotated[int | None, WHOLE] = None,
-    lengths: Annotated[tuple[str, ...], Parameter(metavar="INT,...", consume_multiple=True, negative="")] = (),
+    lengths: Annotated[
+        tuple[str, ...], Parameter(metavar="INT,...", consume_multiple=True, negative="", show_default=False)
+    ] = (),
     networks: Annotated[int, WHOLE] = NETWORKS,
     try_: Annotated[bool, Parameter(name="--try", negative="")] = False,
     rounds: Annotated[int, WHOLE] = ROUNDS,
-    budget: str = BUDGET,
+    budget: Annotated[str, Parameter(metavar="TEXT")] = BUDGET,
     longest: Annotated[int, WHOLE] = LONGEST,
     store: Annotated[str, STORE] = "memspan.sqlite",
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,

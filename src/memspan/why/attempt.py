@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memspan.errors import whole_number
+from memspan.errors import InvalidArgument, shown, whole_number
 from memspan.execution.run import run_study
 from memspan.execution.search import run_search
 from memspan.span import SolvedShare, SpanEstimate
@@ -121,8 +121,10 @@ def try_remedies(
         If there are several configurations, or an argument is wrong.
     """
     rounds = whole_number("rounds", rounds)
-    _ = result.study.configuration  # raises if there are several
+    if not isinstance(result, StudyResult) or len(result.parts) > 1:  # type: ignore[redundant-expr]
+        raise InvalidArgument("result", "the result of a study or search of one configuration", shown(result))
     single = not isinstance(result, SearchResult) and len(result.study.lengths) == 1
+    Search(budget=budget, longest=longest)  # raises if they are wrong
     search = {"width": WIDTH, "budget": budget, "longest": longest}
     how: dict[str, Any] = {"store": store, "workers": workers, "progress": progress}
     found: list[Attempt] = []

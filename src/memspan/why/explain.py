@@ -1,7 +1,8 @@
 """The explanation of a stored study or search: why each length is not solved, and what should lift the limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -53,14 +54,14 @@ def explain(
     InvalidArgument
         If `result` is something else, or has no trial at one of `lengths`.
     """
-    networks = whole_number("networks", networks)
+    networks, chosen = whole_number("networks", networks), _chosen(lengths)
     rows = [
         (part, row)
         for part in parts_of(result)
         for row in part.summaries()
-        if row.share.trials and (lengths is None or row.length in lengths)
+        if row.share.trials and (chosen is None or row.length in chosen)
     ]
-    missing = {*(lengths or ())} - {row.length for _, row in rows}
+    missing = {*(chosen or ())} - {row.length for _, row in rows}
     if missing:
         raise InvalidArgument("lengths", "lengths of the study with a finished trial", min(missing))
     found = []
@@ -76,6 +77,15 @@ def parts_of(result: StudyResult | Compared) -> list[StudyResult]:
     if not isinstance(result, StudyResult | Compared):
         raise InvalidArgument("result", "the result of a study, a search or a comparison", shown(result))
     return [part for one in (result.results if isinstance(result, Compared) else [result]) for part in one.parts]
+
+
+def _chosen(lengths: Sequence[int] | None) -> list[int] | None:
+    if lengths is None:
+        return None
+    listed: Any = lengths
+    if isinstance(listed, str | bytes) or not isinstance(listed, Iterable) or not list(listed):
+        raise InvalidArgument("lengths", "a list of whole numbers", shown(lengths))
+    return [whole_number("lengths", length) for length in lengths]
 
 
 def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanation:

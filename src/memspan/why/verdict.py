@@ -45,7 +45,8 @@ class Criterion:
     holds: Callable[[Evidence], bool]
 
     def __repr__(self) -> str:
-        return f"<Criterion {self.verdict}: {self.condition}>"
+        where = {True: ", plateau left", False: ", plateau not left", None: ""}[self.left]
+        return f"<Criterion of {self.verdict}{where}>"
 
     @property
     def condition(self) -> str:
