@@ -19,6 +19,8 @@ from memspan.figures.style import (
     name_height,
     new_figure,
     ordered_colours,
+    plain_number,
+    plain_ticks,
     save,
     tidy,
 )
@@ -49,6 +51,24 @@ def draw(noise):
     ax.set(title="A title in letters")
     ax.legend()
     return figure
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1, "1"), (0.02, "0.02"), (1e-3, "0.001"), (1e-4, "10⁻⁴"), (1e12, "10¹²"), (2e-5, "2e-05")]
+)
+def test_numbers_beside_an_axis_are_plain_text(value, text):
+    assert plain_number(value) == text
+
+
+@pytest.mark.parametrize(("top", "named"), [(50, {"1", "2", "5", "10", "20", "50"}), (1e6, {"1", "10⁶", "100"})])
+def test_a_short_logarithmic_axis_has_more_numbers(top, named):
+    ax = new_figure(3, 3).subplots()
+    ax.set(yscale="log", ylim=(1, top))
+    plain_ticks(ax)
+    ax.figure.draw_without_rendering()
+    found = {text.get_text() for text in ax.get_yticklabels()}
+    assert named <= found
+    assert not any("$" in text for text in found)
 
 
 def test_a_figure_is_saved_as_two_pictures_and_its_numbers(tmp_path):

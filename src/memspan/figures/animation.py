@@ -11,7 +11,17 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.figures.gradients import NOT_FINITE, ZERO
-from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, own_style, save_svg, tidy, write_rows
+from memspan.figures.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    new_figure,
+    own_style,
+    plain_ticks,
+    save_svg,
+    tidy,
+    write_rows,
+)
 from memspan.runtime.files import replaced
 from memspan.shapes import PerStep
 
@@ -28,9 +38,6 @@ HELD = 12
 DPI = 80
 DECADES = 16.0
 """The range of the axis; smaller norms are below it."""
-NARROW = 1000
-"""The range of a logarithmic axis below which 2 and 5 have labels, too."""
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FIGURE_SPACE = "\u2007"
 """A space as wide as a digit, so that the legend does not move."""
 
@@ -125,7 +132,7 @@ def _draw_flow(ax: "Axes", record: GradientInTraining) -> Show:
     ax.set(yscale="log", ylim=(bottom, top), xlim=(0.5, len(steps) + 0.5))
     ax.set(xlabel="time step t (orange, below: the answer)", ylabel="‖dL/da[t]‖ (log scale)")
     ax.locator_params(axis="x", integer=True)
-    _plain_ticks(ax)
+    plain_ticks(ax)
     tidy(ax)
     for step in np.flatnonzero(record.relevant):
         strength = float(0.25 + 0.75 * record.relevant[step] / record.relevant.max())
@@ -173,7 +180,7 @@ def _draw_loss(ax: "Axes", record: GradientInTraining) -> Show:
     ax.locator_params(axis="x", integer=True)
     handles, _ = ax.get_legend_handles_labels()
     _legend_above(ax, handles)
-    _plain_ticks(ax)
+    plain_ticks(ax)
     tidy(ax)
     now = ax.axvline(record.update_of(0), color=ORANGE, linewidth=1)
     (dot,) = ax.plot([], [], "o", color=ORANGE, markersize=6, clip_on=False)
@@ -186,28 +193,11 @@ def _draw_loss(ax: "Axes", record: GradientInTraining) -> Show:
     return show
 
 
-def _plain_ticks(ax: "Axes") -> None:
-    """Label a logarithmic axis with plain letters. Mathematical ones would take most of the time of a picture."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    bottom, top = ax.get_ylim()
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < NARROW else (1,)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: _plain(value)))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _plain(value: float) -> str:
-    """Write a number as 0.02, and a power of ten as 10⁻⁸."""
-    text = f"{value:.0e}"
-    if 1e-3 <= value < 1e4 or not text.startswith("1e"):
-        return f"{value:g}"
-    return "10" + str(int(text[2:])).translate(SUPERSCRIPTS)
-
-
 def _legend_above(ax: "Axes", handles: Sequence["Artist"]) -> "Legend":
     """Put a legend in one row above the axes, where it covers nothing."""
     place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1}
-    return ax.legend(handles=handles, **place, ncols=len(handles), frameon=False, fontsize="small")
+    narrow: dict[str, Any] = {"columnspacing": 1.2, "handlelength": 1.5, "handletextpad": 0.5}
+    return ax.legend(handles=handles, **place, **narrow, ncols=len(handles), frameon=False, fontsize="small")
 
 
 def _shown(norms: PerStep) -> PerStep:

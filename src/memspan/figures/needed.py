@@ -9,7 +9,7 @@ import numpy as np
 
 from memspan.errors import InvalidArgument
 from memspan.figures.configurations import COLOURS, MARKERS
-from memspan.figures.style import BLACK, GREY, mark_lengths, new_figure, tidy
+from memspan.figures.style import BLACK, GREY, mark_lengths, new_figure, plain_ticks, tidy
 from memspan.span import SpanEstimate
 
 if TYPE_CHECKING:
@@ -77,8 +77,6 @@ def draw_needed(record: NeededUpdates) -> "Figure":
     Lines are dotted where networks leave the plateau by noise. A triangle at the upper edge stands for a median
     that is too large to be known.
     """
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     figure = new_figure(8.6, 4.4, record.title)
     ax = figure.subplots()
     finite = [n for one in record.configurations for n in (*one.median, one.given) if np.isfinite(n)]
@@ -92,9 +90,7 @@ def draw_needed(record: NeededUpdates) -> "Figure":
         ax.annotate(f"{given:,} updates given", (0, given), **place, va="bottom", fontsize="small", bbox=shade)
     ax.set(xscale="log", yscale="log", ylim=(bottom, top))
     ax.set(xlabel="sequence length T (time steps, log scale)", ylabel=f"updates {_what(record)} (log scale)")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < 1000 else (1,)))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(ax, "{:,.0f}".format)
     mark_lengths(ax, sorted({length for one in record.configurations for length in one.lengths}))
     ax.legend(
         handles=_legend(ax, record),

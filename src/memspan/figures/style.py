@@ -22,6 +22,9 @@ BLUE, ORANGE, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "
 POINTS = 9  # size of the letters of a title
 LETTERS = 13.5  # of a title in one inch
 LINE = 0.155  # inches that a line of a title takes
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SHORT = 1000
+"""The ratio of its ends below which a logarithmic axis is short."""
 
 
 class Record(Protocol):
@@ -118,6 +121,27 @@ def mark_lengths(ax: "Axes", lengths: Sequence[int]) -> None:
             named.append(length)
     ax.set_xticks(lengths, [""] * len(lengths), minor=True)
     ax.set_xticks(named, [str(length) for length in named])
+
+
+def plain_number(value: float) -> str:
+    """Write a number as 0.02, and a power of ten as 10⁻⁸."""
+    text = f"{value:.0e}"
+    if 1e-3 <= value < 1e4 or not text.startswith("1e"):
+        return f"{value:g}"
+    return "10" + str(int(text[2:])).translate(SUPERSCRIPTS)
+
+
+def plain_ticks(ax: "Axes", write: Callable[[float], str] = plain_number) -> None:
+    """Label a logarithmic vertical axis, whose ends are known, with plain text; 2 and 5, too, if it is short.
+
+    Mathematical letters, the default of matplotlib, take longer to draw than all the rest of a small figure.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    bottom, top = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top / bottom < SHORT else (1,)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, place: write(value)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def ordered_colours(count: int) -> list[Any]:

@@ -17,7 +17,7 @@ from memspan.figures.gradients import (
     scale_of,
 )
 from memspan.figures.span import SpanByLength, draw_fit
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, balanced, mark_lengths, new_figure, tidy
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, balanced, mark_lengths, new_figure, plain_ticks, tidy
 from memspan.shapes import PerStep
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BEYOND = 1e4
 """The most by which a quartile widens the axis of factors. Bars that are longer end at its edge."""
 ROW = 11.5  # points that a row of a legend takes
 DASHED: Any = (0, (3, 1.5))
-FACTOR = "‖dL/da[1]‖ / ‖dL/da[T]‖"
+FACTOR = "‖dL/da‖, first / last step"
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def draw_why(record: WhyPage) -> "Figure":
     panels: list[tuple[Axes, str, Any, Any]] = [
         (axes[0], "How many solve", record.span, _draw_solved),
         (axes[1], "Updates to leave the plateau", record.leaving, _draw_leaving),
-        (axes[2], "What is left of the gradient at the first step", record.reach, _draw_reach),
+        (axes[2], "Gradient left at the first step", record.reach, _draw_reach),
         (flow, "The gradient during training", record.flow, _draw_flow),
         (spectra, "Eigenvalues of R", record.spectra, _draw_spectra),
         (gates, "Gates", record.gates, _draw_gates),
@@ -245,7 +245,8 @@ def _share_lengths(axes: Sequence["Axes"], record: WhyPage) -> None:
         axes[-1].set_xlim(0.87 * lengths[0], 1.15 * lengths[-1])
         mark_lengths(axes[-1], lengths)
     for ax in axes:
-        ax.axvline(record.length, color=GREY, linestyle=(0, (1, 2)), linewidth=1, zorder=0)
+        if ax.lines:
+            ax.axvline(record.length, color=GREY, linestyle=(0, (1, 2)), linewidth=1, zorder=0)
 
 
 def _lengths(record: WhyPage) -> set[int]:
@@ -277,6 +278,7 @@ def _draw_leaving(ax: "Axes", record: Leaving) -> None:
     known = [n for one in (record.predicted, record.measured) for three in one.values() for n in three]
     finite = [n for n in (*known, record.given) if np.isfinite(n)]
     ax.set(yscale="log", ylim=(0.6 * min(finite), 2.5 * max(finite)), ylabel="updates (log scale)")
+    plain_ticks(ax, "{:,.0f}".format)
     handles = _draw_lines(ax, lines)
     given = ax.axhline(record.given, color=BLACK, linestyle="--", linewidth=1, label=f"given: {record.given:,}")
     handles.insert(0, given)
@@ -298,6 +300,7 @@ def _draw_reach(ax: "Axes", record: Mapping[str, Quartiles]) -> None:
     ends = _ends(low, medians, high)
     margin = max((ends[1] / ends[0]) ** 0.08, 1.5)
     ax.set(yscale="log", ylim=(ends[0] / margin, ends[1] * margin), ylabel=FACTOR)
+    plain_ticks(ax)
     lines = {label: (quartiles, LOOKS[label]) for label, quartiles in record.items()}
     handles = _draw_lines(ax, lines)
     ax.axhline(1, color=BLACK, linewidth=0.8, linestyle=":")
@@ -305,7 +308,7 @@ def _draw_reach(ax: "Axes", record: Mapping[str, Quartiles]) -> None:
         handles.append(_mark(ZERO, "exactly 0"))
     if not np.isfinite(medians).all():
         handles.append(_mark("^", "infinite"))
-    _head(ax, "What is left of the gradient at the first step (median, quartiles)", handles)
+    _head(ax, "Gradient left at the first step (median, quartiles)", handles)
     tidy(ax)
 
 

@@ -35,7 +35,7 @@ from memspan.why.verdict import SOLVED
 NETWORKS = 8
 """The most networks of a length whose updates are predicted."""
 QUARTILES = (0.25, 0.5, 0.75)
-NO_MAP = "No gradient during training is stored: repetition 0 has failed, or its curves were not kept."
+NO_MAP = "No gradient of repetition 0 is stored: it failed, diverged at once, or its curves were not kept."
 NO_CURVES = "No curves are stored, so it is unknown when networks left the plateau."
 NO_FLOW = "No gradients are stored."
 NO_R = "The cell {cell} has no recurrent weights R."
