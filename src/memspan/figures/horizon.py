@@ -19,7 +19,7 @@ MAP = "cividis"
 OUTLINE = 1.1  # points, on each side of a line
 GAIN = "variance of the elements of R, times H (log scale)"
 LENGTH = "length T (time steps, log scale)"
-TITLE, LETTERS = 80, 48  # in a line of the title, and of the notes
+TITLE, LETTERS = 80, 45  # in a line of the title, and of the notes
 NAME: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": 9, "fontweight": "bold"}
 TICKS = (0.1, 0.15, 0.25, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4.5)
 
@@ -102,6 +102,8 @@ class Horizon:
         For some variances the predicted and the measured length against the updates given.
     notes : sequence of str
         What the panels show, in sentences.
+    setting : str
+        What the networks must do.
     """
 
     title: str
@@ -118,6 +120,7 @@ class Horizon:
     critical: float
     by_updates: Mapping[float, tuple[Curve, Curve]]
     notes: Sequence[str]
+    setting: str
 
     columns = ("quantity", "variance", "updates", "length", "low", "high", "share")
 
@@ -146,19 +149,23 @@ class Horizon:
 
 def draw_horizon(record: Horizon) -> "Figure":
     """Draw the two maps below each other, and to their right the lengths against the updates given, and notes."""
-    figure = new_figure(9.6, 8.6)
+    figure = new_figure(9.6, 8.9)
     figure.suptitle("\n".join(balanced(record.title, TITLE)), fontsize=13, fontweight="bold")
+    figure.supxlabel(record.setting, fontsize=9)
     axes = figure.subplot_mosaic(
         [["descent", "updates"], ["adam", "notes"]], width_ratios=[1.7, 1], height_ratios=[1.15, 1]
     )
     _draw_map(axes["descent"], record, record.descent)
-    _draw_lines(axes["descent"], record)
+    lines = _draw_lines(axes["descent"], record)
     image = _draw_map(axes["adam"], record, record.adam)
-    _curve(axes["adam"], record.solved, "half solve with gradient descent (A)", color="white", linewidth=1.8)
-    _marks(axes["adam"], record.solved_adam, "half solve with Adam, 95 % interval", "s", AMBER)
-    for name in ("descent", "adam"):
-        _critical(axes[name], record.critical)
-        axes[name].legend(loc="lower right", fontsize=8.5, framealpha=1, edgecolor=GREY, handlelength=2.6)
+    solved = [
+        _curve(axes["adam"], record.solved, "half solve with gradient descent (A)", color="white", linewidth=1.8),
+        _marks(axes["adam"], record.solved_adam, "half solve with Adam (95 %)", "s", AMBER),
+    ]
+    for name, handles in (("descent", lines), ("adam", solved)):
+        handles.append(_critical(axes[name], record.critical))
+        look: dict[str, Any] = {"framealpha": 1, "edgecolor": GREY, "handlelength": 2.6}
+        axes[name].legend(handles=handles, loc="lower right", fontsize=8.5, **look)
     _draw_updates(axes["updates"], record)
     _draw_notes(axes["notes"], record, image)
     return figure
@@ -204,64 +211,70 @@ def _outlined(width: float) -> list[Any]:
     return [withStroke(linewidth=width + 2 * OUTLINE, foreground=BLACK), Normal()]
 
 
-def _curve(ax: "Axes", curve: Curve, label: str, **look: Any) -> None:
+def _curve(ax: "Axes", curve: Curve, label: str, **look: Any) -> Any:
     (line,) = ax.plot(*curve.points(), label=label, **look)
     line.set_path_effects(_outlined(look["linewidth"]))
+    return line
 
 
-def _marks(ax: "Axes", curve: Curve, label: str, marker: str, colour: str) -> None:
+def _marks(ax: "Axes", curve: Curve, label: str, marker: str, colour: str) -> Any:
     """Draw points with intervals."""
     look: dict[str, Any] = {"color": "white", "mfc": colour, "mec": BLACK, "ms": 6, "elinewidth": 1.3, "zorder": 4}
     drawn = ax.errorbar(*curve.points(), yerr=curve.widths(), fmt=marker, label=label, **look)
     for line in drawn.lines[2]:
         line.set_path_effects(_outlined(1.3))
+    return drawn
 
 
-def _draw_lines(ax: "Axes", record: Horizon) -> None:
-    """Draw the horizons over the map of gradient descent. Triangles at the upper edge are beyond it."""
-    _curve(ax, record.predicted, "half leave the plateau, predicted", color=ORANGE, linewidth=2.8)
-    _marks(ax, record.left, "half leave the plateau, measured (95 %)", "o", "white")
-    for curve, colour, height in ((record.predicted, ORANGE, 0.945), (record.left, "white", 0.975)):
+def _draw_lines(ax: "Axes", record: Horizon) -> list[Any]:
+    """Draw the horizons over the map of gradient descent. Triangles at the upper edge stand for longer lengths."""
+    handles = [
+        _curve(ax, record.predicted, "half leave the plateau, predicted", color=ORANGE, linewidth=2.8),
+        _marks(ax, record.left, "half leave the plateau, measured (95 %)", "o", "white"),
+    ]
+    for curve, colour, height in ((record.predicted, ORANGE, 0.94), (record.left, "white", 0.975)):
         beyond = curve.beyond()
-        label = "half leave, at every length" if colour == "white" and beyond else None
-        look: dict[str, Any] = {"color": colour, "mec": BLACK, "ms": 6.5, "zorder": 4, "linestyle": ""}
-        ax.plot(beyond, [height] * len(beyond), "^", transform=ax.get_xaxis_transform(), label=label, **look)
-    _curve(ax, record.xi, "6 ξ (Schoenholz et al. 2017)", color="white", linestyle=(0, (4, 2)), linewidth=1.6)
+        look: dict[str, Any] = {"mfc": colour, "mec": BLACK, "ms": 6.5, "linestyle": "", "zorder": 4}
+        place = ax.get_xaxis_transform()
+        ax.plot(beyond, [height] * len(beyond), "^", transform=place, **look)
+    if record.predicted.beyond() or record.left.beyond():
+        handles += ax.plot([], [], "^", mfc=GREY, mec=BLACK, ms=6.5, label="the same, beyond the upper edge")
+    label = "6 ξ (Schoenholz et al. 2017)"
+    return [*handles, _curve(ax, record.xi, label, color="white", linestyle=(0, (4, 2)), linewidth=1.6)]
 
 
-def _critical(ax: "Axes", critical: float) -> None:
+def _critical(ax: "Axes", critical: float) -> Any:
     line = ax.axvline(critical, color="white", linestyle=":", linewidth=1.6, label="critical gain, χ₁ = 1")
     line.set_path_effects(_outlined(1.6))
+    return line
 
 
 def _draw_updates(ax: "Axes", record: Horizon) -> None:
     """Draw the predicted lengths as lines and the measured ones as points, and 6 ξ at the right edge."""
     from matplotlib.lines import Line2D
 
-    xi = dict(zip(record.xi.at, record.xi.lengths, strict=True))
-    last = record.updates * 1.9
+    at = sorted({given for curves in record.by_updates.values() for one in curves for given in one.at})
+    edge = 1.7 * at[-1]
     for (variance, (predicted, left)), colour in zip(record.by_updates.items(), COLOURS, strict=False):
         ax.plot(*predicted.points(), "-", color=colour, linewidth=2)
         look: dict[str, Any] = {"color": colour, "mec": BLACK, "ms": 6, "capsize": 2, "zorder": 3}
         ax.errorbar(*left.points(), yerr=left.widths(), fmt="o", **look)
-        if variance in xi:
-            ax.plot([last / 1.15, last * 1.15], [xi[variance]] * 2, color=colour, linewidth=2.5)
-        first = next((length for length in left.lengths if length is not None), None)
-        if first is not None:
-            ax.annotate(
-                f"{variance:g}", (left.at[0], first), (-9, 0), textcoords="offset points", **NAME, color=colour
-            )
-    at = [given for _, curve in record.by_updates.values() for given in curve.at]
-    ax.set(xscale="log", yscale="log", xlim=(min(at) / 1.8, last * 1.4), xlabel="updates given (log scale)")
+        xi = np.interp(variance, *record.xi.points(), right=np.nan)
+        ax.plot([edge / 1.15, edge * 1.15], [xi, xi], color=colour, linewidth=3)
+        start = [length for length in predicted.lengths if length is not None][:1]
+        for height in start:
+            ax.text(at[0] / 1.15, height, f"{variance:g}", color=colour, **NAME)
+    ax.set(xscale="log", yscale="log", xlim=(at[0] / 2, edge * 1.4), xlabel="updates given (log scale)")
     low, high = ax.get_ylim()
-    _ticks(ax.yaxis, [tick for tick in (2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100) if low < tick < high])
-    _ticks(ax.xaxis, [tick for tick in (60, 200, 600, 1500) if min(at) <= tick <= max(at)])
-    ax.set_ylabel("T whose plateau half leave (log scale)")
-    ax.set_title("B  More updates, for four variances", loc="left", fontsize=10, fontweight="bold")
+    ax.set_ylim(low / 1.05, high * 1.9)  # room for the legend
+    _ticks(ax.yaxis, [tick for tick in (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100) if low < tick < high])
+    _ticks(ax.xaxis, [tick for tick in at if tick in (at[0], at[-1]) or at[0] * 2 < tick < at[-1] / 2])
+    ax.set_ylabel("T at which half leave the plateau (log scale)")
+    ax.set_title("B  More updates, at four variances", loc="left", fontsize=10, fontweight="bold")
     handles = [
         Line2D([], [], color=GREY, linewidth=2, label="predicted before training"),
         Line2D([], [], color=GREY, marker="o", mec=BLACK, linestyle="", label="measured (95 %)"),
-        Line2D([], [], color=GREY, linewidth=2.5, label="6 ξ (at the right edge)"),
+        Line2D([], [], color=GREY, linewidth=3, label="6 ξ, which knows no updates"),
     ]
     ax.legend(handles=handles, loc="upper left", fontsize=8.5, frameon=False)
     tidy(ax)
@@ -274,4 +287,4 @@ def _draw_notes(ax: "Axes", record: Horizon, image: Any) -> None:
     label = f"share of {record.networks} networks that solve T\n(hatched: not trained, taken to be 0)"
     ax.figure.colorbar(image, cax=scale, orientation="horizontal", label=label)
     text = "\n\n".join(fill(note, LETTERS) for note in record.notes)
-    ax.text(0, 0.72, text, va="top", fontsize=9, linespacing=1.3, transform=ax.transAxes)
+    ax.text(0, 0.73, text, va="top", fontsize=9, linespacing=1.25, transform=ax.transAxes)
