@@ -190,11 +190,11 @@ def _draw_map(ax: "Axes", record: Horizon, drawn: ShareMap) -> Any:
         trained = len(drawn.shares[variance])
         if trained < len(lengths):
             corner, width = (x[column], y[trained]), x[column + 1] - x[column]
-            look = {"facecolor": "none", "edgecolor": "#5d6b8f", "hatch": "////", "linewidth": 0}
+            look: dict[str, Any] = {"facecolor": "none", "edgecolor": "#5d6b8f", "hatch": "////", "linewidth": 0}
             ax.add_patch(Rectangle(corner, width, y[-1] - y[trained], **look))
     ax.set(xscale="log", yscale="log", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xlabel=GAIN, ylabel=LENGTH)
     _ticks(ax.xaxis, [tick for tick in TICKS if x[0] < tick < x[-1]])
-    _ticks(ax.yaxis, [tick for tick in (2, 3, 5, 10, 20, 30, 50, 100) if y[0] < tick < y[-1]])
+    _ticks(ax.yaxis, [tick for tick in (2, 3, 5, 7, 10, 15, 20, 30, 50, 80) if y[0] < tick < y[-1]])
     ax.set_title(drawn.title, loc="left", fontsize=10, fontweight="bold")
     return image
 
@@ -227,7 +227,7 @@ def _marks(ax: "Axes", curve: Curve, label: str, marker: str, colour: str) -> An
 
 
 def _draw_lines(ax: "Axes", record: Horizon) -> list[Any]:
-    """Draw the horizons over the map of gradient descent. Triangles at the upper edge stand for longer lengths."""
+    """Draw the horizons over the map of gradient descent. Triangles stand for lengths beyond those tried."""
     handles = [
         _curve(ax, record.predicted, "half leave the plateau, predicted", color=ORANGE, linewidth=2.8),
         _marks(ax, record.left, "half leave the plateau, measured (95 %)", "o", "white"),
@@ -238,7 +238,7 @@ def _draw_lines(ax: "Axes", record: Horizon) -> list[Any]:
         place = ax.get_xaxis_transform()
         ax.plot(beyond, [height] * len(beyond), "^", transform=place, **look)
     if record.predicted.beyond() or record.left.beyond():
-        handles += ax.plot([], [], "^", mfc=GREY, mec=BLACK, ms=6.5, label="the same, beyond the upper edge")
+        handles += ax.plot([], [], "^", mfc=GREY, mec=BLACK, ms=6.5, label="the same, beyond the lengths tried")
     label = "6 ξ (Schoenholz et al. 2017)"
     return [*handles, _curve(ax, record.xi, label, color="white", linestyle=(0, (4, 2)), linewidth=1.6)]
 
