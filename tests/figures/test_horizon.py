@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memspan.figures.horizon import Curve, Horizon, ShareMap, draw_horizon
+from memspan.figures.horizon import Curve, Horizon, Remark, ShareMap, draw_horizon
 
 LENGTHS = [4, 8, 16, 32]
 VARIANCES = [0.25, 0.5, 1.0, 2.0]
@@ -31,6 +31,7 @@ def record():
         xi=Curve([0.2, 0.9], [3.0, 30.0]),
         critical=1.3,
         by_updates={0.25: BY_UPDATES},
+        remarks=[Remark("here", (1.0, 20.0), (0.1, 0.9))],
         notes=["They agree.", "They part."],
         setting="Tanh networks",
     )
@@ -70,7 +71,7 @@ def test_the_curves_are_at_their_lengths_and_longer_ones_are_triangles(axes):
     by_label = {line.get_label(): line for line in lines}
     drawn = by_label["half leave the plateau, predicted"].get_xydata()
     np.testing.assert_array_equal(drawn[:2], [[0.25, 5.2], [0.5, 9.1]])
-    assert np.isnan(drawn[2:, 1]).all()
+    assert (drawn[2:, 1] > axes["descent"].get_ylim()[1]).all()  # it leaves the map at the top
     np.testing.assert_array_equal(by_label["6 ξ (Schoenholz et al. 2017)"].get_xydata(), [[0.2, 3], [0.9, 30]])
     assert by_label["critical gain, χ₁ = 1"].get_xdata() == [1.3, 1.3]
     triangles = [line.get_xdata().tolist() for line in lines if line.get_marker() == "^"]
@@ -79,6 +80,11 @@ def test_the_curves_are_at_their_lengths_and_longer_ones_are_triangles(axes):
     bars = axes["descent"].containers[0].lines[2][0].get_segments()
     np.testing.assert_allclose(bars[0], [[0.25, 4], [0.25, 6]])
     np.testing.assert_allclose(bars[2], [[1, 18], [1, 20]])  # the upper end is not known
+
+
+def test_a_remark_points_to_its_place(axes):
+    (remark,) = axes["descent"].texts
+    assert (remark.get_text(), remark.xy) == ("here", (1.0, 20.0))
 
 
 def test_no_triangle_is_explained_where_there_is_none():

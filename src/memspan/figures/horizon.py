@@ -79,6 +79,24 @@ class ShareMap:
 
 
 @dataclass(frozen=True)
+class Remark:
+    """A few words in the first map, with an arrow.
+
+    Attributes
+    ----------
+    text : str
+    at : (float, float)
+        The variance and the length to which the arrow points.
+    place : (float, float)
+        The lower left corner of the text, as shares of the axes.
+    """
+
+    text: str
+    at: tuple[float, float]
+    place: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Horizon:
     """The lengths that are solved, for two optimisers, and those known before training.
 
@@ -100,6 +118,7 @@ class Horizon:
         The variance at which χ₁ = 1.
     by_updates : mapping of float to (Curve, Curve)
         For some variances the predicted and the measured length against the updates given.
+    remarks : sequence of Remark
     notes : sequence of str
         What the panels show, in sentences.
     setting : str
@@ -119,6 +138,7 @@ class Horizon:
     xi: Curve
     critical: float
     by_updates: Mapping[float, tuple[Curve, Curve]]
+    remarks: Sequence[Remark]
     notes: Sequence[str]
     setting: str
 
@@ -228,8 +248,11 @@ def _marks(ax: "Axes", curve: Curve, label: str, marker: str, colour: str) -> An
 
 def _draw_lines(ax: "Axes", record: Horizon) -> list[Any]:
     """Draw the horizons over the map of gradient descent. Triangles stand for lengths beyond those tried."""
+    top = 2 * record.lengths[-1]
+    off = [top if at in record.predicted.beyond() else n for at, n in zip(*record.predicted.points(), strict=True)]
+    predicted = Curve(record.predicted.at, off)  # the line leaves the map at the top, and may come back
     handles = [
-        _curve(ax, record.predicted, "half leave the plateau, predicted", color=ORANGE, linewidth=2.8),
+        _curve(ax, predicted, "half leave the plateau, predicted", color=ORANGE, linewidth=2.8),
         _marks(ax, record.left, "half leave the plateau, measured (95 %)", "o", "white"),
     ]
     for curve, colour, height in ((record.predicted, ORANGE, 0.94), (record.left, "white", 0.975)):
@@ -239,6 +262,11 @@ def _draw_lines(ax: "Axes", record: Horizon) -> list[Any]:
         ax.plot(beyond, [height] * len(beyond), "^", transform=place, **look)
     if record.predicted.beyond() or record.left.beyond():
         handles += ax.plot([], [], "^", mfc=GREY, mec=BLACK, ms=6.5, label="the same, beyond the lengths tried")
+    for remark in record.remarks:
+        arrow = {"arrowstyle": "fancy", "edgecolor": BLACK, "facecolor": "white", "linewidth": 0.8}
+        box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": GREY}
+        text: dict[str, Any] = {"arrowprops": arrow, "bbox": box, "fontsize": 8.5, "zorder": 5}
+        ax.annotate(remark.text, remark.at, remark.place, textcoords="axes fraction", **text)
     label = "6 ξ (Schoenholz et al. 2017)"
     return [*handles, _curve(ax, record.xi, label, color="white", linestyle=(0, (4, 2)), linewidth=1.6)]
 
@@ -268,7 +296,8 @@ def _draw_updates(ax: "Axes", record: Horizon) -> None:
     low, high = ax.get_ylim()
     ax.set_ylim(low / 1.05, high * 1.9)  # room for the legend
     _ticks(ax.yaxis, [tick for tick in (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100) if low < tick < high])
-    _ticks(ax.xaxis, [tick for tick in at if tick in (at[0], at[-1]) or at[0] * 2 < tick < at[-1] / 2])
+    _ticks(ax.xaxis, at)
+    ax.tick_params(axis="x", labelsize=8)
     ax.set_ylabel("T at which half leave the plateau (log scale)")
     ax.set_title("B  More updates, at four variances", loc="left", fontsize=10, fontweight="bold")
     handles = [
