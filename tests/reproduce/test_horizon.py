@@ -150,13 +150,21 @@ def test_the_picture_has_every_length_and_says_where_prediction_and_success_part
     assert list(record.descent.shares) == list(module.VARIANCES)
     assert record.descent.shares[0.25][3] == 1.0
     assert list(record.by_updates) == list(module.GAINS)
-    found = re.search(
-        r"of 1, half .* predicted to leave up to T = (\d+) .* solve only up to T = (\d+)", record.notes[1]
-    )
+    found = re.search(r"of 1, half .* to leave up to T = (\d+), leave .* solve up to T = (\d+)", record.notes[1])
     predicted, solved = map(int, found.groups())
     assert 77 <= predicted <= 88  # the lengths beside the walls
     assert 47 <= solved <= 53
     draw_horizon(record).canvas.draw()
+
+
+def test_a_remark_points_to_where_prediction_and_training_part_and_else_there_is_none():
+    assert module.picture(ideal()).remarks == []  # all lengths that half leave are solved
+    (near,) = module.picture(ideal(left=lambda v: 80 if v == 1 else horizon_of(v))).remarks
+    assert near.at[0] == 1
+    assert horizon_of(1) < near.at[1] < 80
+    (above,) = module.picture(ideal(predicted=lambda v: 20 if v == 4.5 else horizon_of(v))).remarks
+    assert above.at[0] == 4.5
+    assert 18 <= above.at[1] <= 20
 
 
 def test_the_page_has_the_lengths_of_every_variance_and_their_cost():

@@ -168,26 +168,25 @@ def judge(measured: Mapping[str, Any]) -> list[Finding]:
     """Judge the rules, which were written before the result."""
     descent, adam = measured["momentum"], measured["adam"]
     solved, with_adam = _spans(descent), _spans(adam)
-    left = {given: _spans(descent, given=given) for given in GIVEN}
-    predicted = {given: _spans(descent, "predicted", given) for given in GIVEN}
+    columns = {column["variance"]: column for column in descent}
+    left = {variance: half(columns[variance]["trained"], UPDATES) for variance in solved if variance <= CALM}
 
     def off(variances: Iterable[float], updates: Iterable[int]) -> list[float | None]:
         """The predicted lengths over the measured ones."""
-        pairs = product(variances, updates)
-        return [_ratio(predicted[given][one].span, left[given][one].span) for one, given in pairs]
+        pairs = [(columns[variance], given) for variance, given in product(variances, updates)]
+        return [_ratio(half(one["predicted"], n).span, half(one["trained"], n).span) for one, n in pairs]
 
-    calm = [variance for variance in solved if variance <= CALM]
     *few, last = GAINS
     leave, solve = "length at which half leave", "length that half solve"
     return [
-        _within(f"{leave}, predicted : measured, variances up to {CALM}", off(calm, [UPDATES]), *CLOSE),
+        _within(f"{leave}, predicted : measured, variances up to {CALM}", off(left, [UPDATES]), *CLOSE),
         _within(
             f"the same for {GIVEN[0]} to {UPDATES:,} updates, variances {_listed(few)}", off(few, GIVEN), *CLOSE
         ),
         _within(f"the same for {GIVEN[0]} to {UPDATES:,} updates, variance {last}", off([last], GIVEN), *CLOSE),
         _within(
             f"{leave} : 6 ξ, variances up to {CALM}",
-            [_ratio(left[UPDATES][variance].span, _xi(variance)) for variance in calm],
+            [_ratio(estimate.span, _xi(variance)) for variance, estimate in left.items()],
             1.5,
         ),
         _within(
@@ -202,7 +201,7 @@ def judge(measured: Mapping[str, Any]) -> list[Finding]:
         ),
         _within(
             f"predicted {leave} : {solve}, variances {_listed(NEAR)}",
-            [_ratio(_known(predicted[UPDATES][variance]), solved[variance].span) for variance in NEAR],
+            [_ratio(_known(half(columns[one]["predicted"], UPDATES)), solved[one].span) for one in NEAR],
             1.25,
         ),
     ]
@@ -302,8 +301,8 @@ def _notes(descent: Sequence[Mapping[str, Any]], adam: Sequence[Mapping[str, Any
     return [
         f"Up to a variance of {CALM:g}, the length at which half leave is within {100 * (worst - 1):.0f} % of the "
         f"predicted one. 6 ξ is {min(short):.1f} to {max(short):.1f} times too short.",
-        f"Near the critical gain, to leave is not to solve: at a variance of {near:g}, half are predicted to leave "
-        f"{_up_to(predicted[near])}, leave {_up_to(left[near])}, and solve up to {solved[near]}.",
+        f"Near the critical gain, to leave is not to solve: at a variance of {near:g}, half are predicted to "
+        f"leave {_up_to(predicted[near])}, leave {_up_to(left[near])}, and solve up to {solved[near]}.",
         f"Above it: at {last:g}, half are predicted to leave {_up_to(predicted[last])}, and leave "
         f"{_up_to(left[last])}.",
         f"Adam: half solve {with_adam[small]} at {small:g} (gradient descent: {solved[small]}), and "
