@@ -280,11 +280,14 @@ def _critical(ax: "Axes", critical: float) -> Any:
 def _draw_updates(ax: "Axes", record: Horizon) -> None:
     """Draw the predicted lengths as lines and the measured ones as points, and 6 ξ at the right edge."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     at = sorted({given for curves in record.by_updates.values() for one in curves for given in one.at})
     edge = 1.7 * at[-1]
     for (variance, (predicted, left)), colour in zip(record.by_updates.items(), COLOURS, strict=False):
         ax.plot(*predicted.points(), "-", color=colour, linewidth=2)
+        low, high = np.array([predicted.low, predicted.high], float)
+        ax.fill_between(predicted.at, low, high, color=colour, alpha=0.18, linewidth=0)
         look: dict[str, Any] = {"color": colour, "mec": BLACK, "ms": 6, "capsize": 2, "zorder": 3}
         ax.errorbar(*left.points(), yerr=left.widths(), fmt="o", **look)
         xi = np.interp(variance, *record.xi.points(), right=np.nan)
@@ -300,12 +303,13 @@ def _draw_updates(ax: "Axes", record: Horizon) -> None:
     ax.tick_params(axis="x", labelsize=8)
     ax.set_ylabel("T at which half leave the plateau (log scale)")
     ax.set_title("B  More updates, at four variances", loc="left", fontsize=10, fontweight="bold")
-    handles = [
-        Line2D([], [], color=GREY, linewidth=2, label="predicted before training"),
-        Line2D([], [], color=GREY, marker="o", mec=BLACK, linestyle="", label="measured (95 %)"),
-        Line2D([], [], color=GREY, linewidth=3, label="6 ξ, which knows no updates"),
+    handles: list[Any] = [
+        (Line2D([], [], color=GREY, linewidth=2), Patch(color=GREY, alpha=0.25, linewidth=0)),
+        Line2D([], [], color=GREY, marker="o", mec=BLACK, linestyle=""),
+        Line2D([], [], color=GREY, linewidth=3),
     ]
-    ax.legend(handles=handles, loc="upper left", fontsize=8.5, frameon=False)
+    words = ["predicted before training (95 %)", "measured (95 %)", "6 ξ, which knows no updates"]
+    ax.legend(handles, words, loc="upper left", fontsize=8.5, frameon=False)
     tidy(ax)
 
 

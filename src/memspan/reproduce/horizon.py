@@ -352,7 +352,9 @@ def table(measured: Mapping[str, Any]) -> str:
         _spans(adam),
     )
     rows = [
-        f"| {variance:g} | {_xi(variance):.1f} | " + " | ".join(spans[variance].short for spans in columns) + " |"
+        f"| {variance:g} | {_xi(variance):.1f} | ".replace("inf", "–")
+        + " | ".join(spans[variance].short for spans in columns)
+        + " |"
         for variance in columns[0]
     ]
     cost = f"Processor time of all trainings and predictions: {minutes(measured):.0f} minutes."
@@ -384,6 +386,8 @@ REPRODUCTION = Reproduction(
         "factor 6 are from two later sources that cite it. It is drawn below the critical gain, where χ₁ < "
         "1.",
         "a cell that was not trained is taken to be unsolved.",
+        "the ratios compare single numbers, and with eight networks a predicted length is uncertain too: the "
+        "interval of the one that is furthest off, at a variance of 0.6 with 170 updates, is [18.1, 38.8].",
     ),
     measure,
     judge,
