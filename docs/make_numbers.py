@@ -1,6 +1,8 @@
 """Write every measured number into the README and the docs, and write the pages of the reproductions.
 
-    python docs/make_numbers.py
+    python docs/make_numbers.py [NAME ...]
+
+The picture of each named reproduction is drawn again from its committed measurements.
 
 A measured number stands between the marks `<!-- = key -->` and `<!-- / -->`; `measured.py` defines the keys. A
 mark must not begin a line that has other text, because Markdown would take the whole line for HTML. Around a table
@@ -17,6 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from measured import measured, reproduced
+
+from memspan.figures.style import save
 
 DOCS = Path(__file__).parent
 NAMES = (
@@ -87,7 +91,16 @@ def misplaced(text: str) -> list[str]:
     return [line for line in text.splitlines() if begins.match(line) and not alone.fullmatch(line)]
 
 
+def draw(name: str) -> None:
+    """Draw the picture of a reproduction."""
+    page = reproduced()[name]
+    if page.of.picture is not None:
+        save(page.of.picture.draw, page.of.picture.record(page.measured), DOCS / "reproductions", name)
+
+
 if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        draw(name)
     for path, text in pages().items():
         path.write_text(text, "utf-8")
     for path in PAGES:

@@ -17,6 +17,7 @@ from memspan import CELLS, TASKS
 from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
 from memspan.reproduce import REPRODUCTIONS, Page
+from memspan.reproduce.horizon import minutes
 from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
@@ -208,6 +209,7 @@ def reproductions() -> Iterator[tuple[str, str]]:
     seconds = [page.seconds for page in pages.values() if not page.full]
     yield "shortest", f"{min(seconds):.0f} s"
     yield "longest", f"{max(seconds) / 60:.0f} minutes"
+    yield "horizon.minutes", f"{minutes(pages['horizon'].measured):.0f}"
     rows = [[f"[`{name}`](reproductions/{name}.md)", page.of.title, page.sentence] for name, page in pages.items()]
     yield "table", table("| `memspan reproduce` | experiment | findings |\n|---|---|---|", rows)
     for name, page in pages.items():

@@ -39,7 +39,7 @@ def test_what_is_measured_can_be_written_drawn_and_judged(small):
     assert [finding.verdict for finding in page.findings] == [
         DIFFERS
     ]  # an LSTM of five updates has learnt nothing
-    assert len(module.REPRODUCTION.picture(small).rows()) == 2
+    assert len(module.picture(small).rows()) == 2
 
 
 def test_a_cell_whose_trainings_all_fail_has_no_span(request, monkeypatch):

@@ -9,7 +9,6 @@ from rich.table import Table
 from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.errors import whole_number, whole_seed
 from memspan.execution.teams import available_cores
-from memspan.figures.atlas import draw_atlas
 from memspan.figures.style import save, write_rows
 from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
@@ -49,7 +48,8 @@ def reproduce(
     seed
         Seed of all random numbers, a whole number of at least 0.
     output
-        Folder for the page as Markdown, its table as CSV, and the measurements as JSON.
+        Folder for the page as Markdown, the measurements as JSON, and its picture, or else its table,
+        with the numbers as CSV.
     workers
         Number of worker processes [default: one for each core].
     progress
@@ -76,9 +76,10 @@ def reproduce(
     if output is not None:
         write_text(output / f"{name}.md", page.markdown())
         write_text(output / f"{name}.json", page.json())
-        write_rows(output / f"{name}.csv", page.columns, page.rows())
-        if page.of.picture is not None:
-            save(draw_atlas, page.of.picture(page.measured), output, name)
+        if (picture := page.of.picture) is not None:
+            save(picture.draw, picture.record(page.measured), output, name)
+        else:
+            write_rows(output / f"{name}.csv", page.columns, page.rows())
     console.print(page.table(), markup=False)
     for line in page.how:
         console.print(line, markup=False)

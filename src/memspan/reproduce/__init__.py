@@ -3,7 +3,7 @@
 import time
 
 from memspan.errors import InvalidArgument, shown
-from memspan.reproduce import assignment, atlas, bai2018, capacity, dependency_length, hs97
+from memspan.reproduce import assignment, atlas, bai2018, capacity, dependency_length, horizon, hs97
 from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
 from memspan.reproduce.page import Page
 
@@ -16,6 +16,7 @@ _ALL = (
     capacity.REPRODUCTION,
     dependency_length.REPRODUCTION,
     atlas.REPRODUCTION,
+    horizon.REPRODUCTION,
 )
 REPRODUCTIONS: dict[str, Reproduction] = {reproduction.name: reproduction for reproduction in _ALL}
 """All reproductions, by name."""

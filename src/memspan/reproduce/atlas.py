@@ -6,8 +6,8 @@ from memspan.cells import CELLS
 from memspan.execution.listeners import listening
 from memspan.execution.running import team_of
 from memspan.execution.search import SearchRun
-from memspan.figures.atlas import Atlas
-from memspan.reproduce.base import Finding, Options, Reproduction, Verdict
+from memspan.figures.atlas import Atlas, draw_atlas
+from memspan.reproduce.base import Finding, Options, Picture, Reproduction, Verdict
 from memspan.study.comparison import hidden_for, parameters_of
 from memspan.study.configuration import Configuration
 from memspan.study.facts import demands, value_range
@@ -136,6 +136,6 @@ REPRODUCTION = Reproduction(
     measure,
     judge,
     against="rule",
-    picture=picture,
+    picture=Picture(picture, draw_atlas),
     extra=table,
 )

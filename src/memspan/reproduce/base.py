@@ -8,15 +8,18 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from memspan.execution import run_study
 from memspan.execution.local import Local
 from memspan.execution.teams import Alone, ExecutorFailed
-from memspan.figures.atlas import Atlas
+from memspan.figures.style import Record
 from memspan.runtime.interrupts import noted_interrupts
 from memspan.runtime.progress import progress as show_progress
 from memspan.study import Study, StudyResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -95,6 +98,22 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """The picture of a reproduction.
+
+    Attributes
+    ----------
+    record : callable
+        Takes the measurements and returns the data of the picture.
+    draw : callable
+        Takes these data and returns the figure.
+    """
+
+    record: Callable[[Any], Record]
+    draw: Callable[[Any], "Figure"]
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A published experiment: how memspan repeats it, and how it judges the results.
 
@@ -121,8 +140,7 @@ class Reproduction:
         The settings and rules that were changed after results had been seen, before and after.
     against : str
         The source of the reference values: "paper", "theory", or "rule" for a rule that was written beforehand.
-    picture : callable, optional
-        Takes the measurements and returns the data of a picture.
+    picture : Picture, optional
     extra : callable, optional
         Takes the measurements and returns a table in Markdown, for numbers that nothing is compared with.
     """
@@ -138,7 +156,7 @@ class Reproduction:
     tried: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     against: str = "paper"
-    picture: Callable[[Any], Atlas] | None = None
+    picture: Picture | None = None
     extra: Callable[[Any], str] | None = None
 
 

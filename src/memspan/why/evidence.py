@@ -20,7 +20,7 @@ from memspan.study.group import digest_of, fit, prepared, untrained
 from memspan.training.history import Outcome
 from memspan.training.member import Member
 from memspan.why.noise_jump import noise_jump_of
-from memspan.why.plateau import LEFT, WINDOW
+from memspan.why.plateau import LEFT, TINY, WINDOW
 from memspan.why.predict import GRADIENT_DESCENT, descent_of, label_gradients, needed_by, twins_seed
 
 SEQUENCES = 800
@@ -222,8 +222,8 @@ def _evidence(
         float(below[0] + window) if len(below) else np.inf,
         **signal,
         growth=length * _or(np.inf, lambda: _exponent(before, x[:, :EXPONENT_SEQUENCES])),
-        slope=slopes[1] / slopes[0],
-        slope_after=slopes[2] / slopes[0],
+        slope=slopes[1] / max(slopes[0], TINY),
+        slope_after=slopes[2] / max(slopes[0], TINY),
         radius=_radius(before),
         radius_after=_radius(member.model),
         trained=member.model,
