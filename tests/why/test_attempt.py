@@ -34,8 +34,9 @@ def test_a_remedy_lifts_the_share_of_a_single_length():
 
 def test_a_remedy_lifts_a_span_and_the_next_round_explains_what_limits_then(tmp_path):
     store = tmp_path / "store.sqlite"
-    result = run_study(Study(**WEAK, lengths=[2, 3, 6], repetitions=3), store, progress=False)
-    how = {"rounds": 2, "budget": "16", "longest": 40, "store": store, "progress": False}
+    weak = WEAK | {"updates": 150}
+    result = run_study(Study(**weak, lengths=[2, 3, 6], repetitions=3), store, progress=False)
+    how = {"rounds": 2, "budget": "40", "longest": 40, "store": store, "progress": False}
     found = try_remedies(result, **how)
     assert [one.number for one in found] == [1, 2]
     first, second = found
