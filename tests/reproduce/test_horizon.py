@@ -27,17 +27,6 @@ def test_the_optimisers_differ_in_nothing_else():
     assert (momentum.optimizer, momentum.learning_rate, momentum.clip) == ("momentum", 0.03, 1.0)
 
 
-def test_a_network_has_left_when_the_mean_of_25_losses_is_below_the_share():
-    assert module.left_at(np.ones(100)) == INF
-    assert module.left_at(np.zeros(24)) == INF
-    assert module.left_at(np.zeros(30)) == 25
-    falls = np.where(np.arange(100) < 40, 1.0, 0.0)  # after three zeros in 25 the mean is 0.88
-    assert module.left_at(falls) == 43
-    dip = np.ones(100)
-    dip[50:52] = 0.0
-    assert module.left_at(dip) == INF
-
-
 def row(solved, left):
     return {"solved": solved, "left": [30] * left}
 

@@ -32,6 +32,7 @@ def test_a_remedy_lifts_the_share_of_a_single_length():
     assert "0 of 3 [" in str(first)
 
 
+@pytest.mark.slow
 def test_a_remedy_lifts_a_span_and_the_next_round_explains_what_limits_then(tmp_path):
     store = tmp_path / "store.sqlite"
     weak = WEAK | {"updates": 150}
@@ -66,6 +67,7 @@ def test_a_remedy_that_does_not_help_is_not_kept_and_the_next_is_tried():
     assert "not kept" in str(first)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_its_own_settings():
     few = {"budget": "16", "repetitions": 2, "groups": 2, "first_length": 3, "longest": 12}
     search = find_span(Study(**WEAK).configuration, **few, progress=False)

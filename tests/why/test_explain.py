@@ -45,7 +45,7 @@ def test_every_configuration_and_length_has_a_row_and_json():
     keys = [(one.configuration.recurrent_gain, one.length) for one in found]
     assert keys == [(0.2, 2), (0.2, 6), (2.5, 2), (2.5, 6)]
     numbers = json.loads(json.dumps([one.numbers() for one in found], allow_nan=False))
-    assert {*numbers[0]} == {"configuration", "length", "verdict", "evidence", "remedies", "tried"}
+    assert {*numbers[0]} == {"configuration", "length", "verdict", "evidence", "remedies"}
     limited = numbers[1]
     assert limited["configuration"]["recurrent_gain"] == 0.2
     assert limited["evidence"]["needed"] is None  # infinite

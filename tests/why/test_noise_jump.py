@@ -141,6 +141,7 @@ def test_a_configuration_gives_the_quantities_of_the_formula():
         ({"task": "delayed-xor"}, "task must be recall"),
         ({"init": "critical"}, "init must be uniform, .* got critical"),
         ({"init": "orthogonal"}, "init must be uniform"),
+        ({"clip": 0}, "clip must be 1.0, .* got 0"),
         ({"learning_rate": 0.001}, "learning_rate must be from 0.003 to 0.03, .* got 0.001"),
         ({"hidden": 128}, "hidden must be from 8 to 64"),
         ({"batch": 4}, "batch must be from 8 to 512"),

@@ -20,7 +20,7 @@ from memspan.why.page import (
     animation_record,
     flow_map_of,
     leaving_of,
-    left_at,
+    left_by_curve,
     page_record,
     reach_of,
     save_page,
@@ -145,7 +145,7 @@ def test_a_network_leaves_where_the_average_of_its_curve_falls(make_trial):
     curve = [risk, risk, risk, 0.5 * risk, 0.5 * risk]
 
     def left(**fields):
-        return left_at(make_trial(5, 0, "unsolved", **fields), configuration)
+        return left_by_curve(make_trial(5, 0, "unsolved", **fields), configuration)
 
     assert left(curve=curve, curve_every=10, updates=50) == 40, "(1 + 1 + 0.5) / 3 is below 0.9"
     assert left(curve=curve, curve_every=25, updates=120) == 100
@@ -159,7 +159,7 @@ def test_the_left_update_agrees_with_the_evidence():
     evidence = evidence_of(result.study.configuration, 2, range(3))
     for trial, one in zip(result.of_length(2), evidence, strict=True):
         assert np.isfinite(one.left)
-        assert left_at(trial, result.study.configuration) == one.left, (
+        assert left_by_curve(trial, result.study.configuration) == one.left, (
             "curves of short trainings keep every update"
         )
 

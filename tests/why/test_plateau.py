@@ -8,7 +8,7 @@ from memspan.diagnostics import Twins
 from memspan.engines.compiled import CompiledEngine
 from memspan.engines.readable import backpropagate, unroll
 from memspan.tasks import Batches
-from memspan.why.plateau import LEFT, WINDOW, Descent, Plateau
+from memspan.why.plateau import LEFT, WINDOW, Descent, Plateau, averaged, left_at
 
 RATE, CLIP, DELAY = 0.03, 1.0, 9.0
 TASKS = {
@@ -277,3 +277,20 @@ def test_the_squared_norm_of_a_batchs_gradient_is_that_of_the_pull_and_the_noise
     expected = np.sum(pull**2) + plateau._tau * plateau._noise(row)[0][0] / B
     assert np.mean(np.sum(found**2, axis=1)) == pytest.approx(expected, rel=0.25)
     assert np.sum(pull**2) < 0.5 * expected
+
+
+def test_a_network_has_left_when_the_mean_of_25_losses_is_below_the_share():
+    assert left_at(np.ones(100)) == np.inf
+    assert left_at(np.zeros(24)) == np.inf
+    assert left_at(np.zeros(30)) == 25
+    falls = np.where(np.arange(100) < 40, 1.0, 0.0)  # after three zeros in 25 the mean is 0.88
+    assert left_at(falls) == 43
+    dip = np.ones(100)
+    dip[50:52] = 0.0
+    assert left_at(dip) == np.inf
+    assert left_at(dip, window=5) == 51
+
+
+def test_means_over_windows():
+    assert averaged(np.arange(30.0), 25).tolist() == [12 + k for k in range(6)]
+    assert averaged(np.ones(3), 4).tolist() == []

@@ -17,7 +17,6 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from memspan.diagnostics import MeanField
 from memspan.figures.horizon import Curve, Horizon, Remark, ShareMap, draw_horizon
@@ -26,9 +25,9 @@ from memspan.runtime.floats import quiet
 from memspan.runtime.interrupts import interrupts_deferred
 from memspan.span import Group, SpanEstimate, estimate_span
 from memspan.study.configuration import Configuration
-from memspan.study.group import prepared
+from memspan.study.group import fit, prepared
 from memspan.training.history import Outcome
-from memspan.why.plateau import LEFT, WINDOW
+from memspan.why.plateau import LEFT, WINDOW, left_at
 from memspan.why.predict import updates_needed
 
 HIDDEN, UPDATES, NETWORKS = 32, 1500, 8
@@ -102,21 +101,13 @@ def settled(rows: Sequence[Mapping[str, Any]], rule: str) -> bool:
 def _train(one: Configuration, length: int) -> dict[str, Any]:
     """Train the networks of one length: how many solve it, and when those that leave the plateau do so."""
     ensemble = prepared(one, length, range(NETWORKS))
-    results = ensemble.fit(
-        one.updates,
-        evaluate_every=one.evaluate_every,
-        evaluation_batches=1,
-        final_batches=one.final_batches,
-        progress=False,
-    )
-    if any(result.outcome is Outcome.INTERRUPTED for result in results):
-        raise KeyboardInterrupt
+    fit(ensemble, one, range(NETWORKS))
     risk = one.make_task().trivial_risk(length)
     left = [left_at(np.array(member.history.loss) / risk) for member in ensemble.members]
     return {
         "length": length,
-        "solved": sum(result.outcome is Outcome.SOLVED for result in results),
-        "left": sorted(update for update in left if update < inf),
+        "solved": sum(result.outcome is Outcome.SOLVED for result in ensemble.results),
+        "left": sorted(int(update) for update in left if update < inf),
     }
 
 
@@ -124,18 +115,6 @@ def _predict(one: Configuration, length: int) -> dict[str, Any]:
     """Predict the same for the same networks."""
     updates = updates_needed(one, Group(length, 0, NETWORKS)).updates
     return {"length": length, "left": sorted(np.round(updates[updates <= one.updates], 1).tolist())}
-
-
-def left_at(shares: Float[np.ndarray, "updates"]) -> float:
-    """Return the update at which a network has left the plateau, infinity for never.
-
-    `shares` is the loss of each update as a share of the trivial risk. The mean of the last 25 must be below 0.9.
-    """
-    if len(shares) < WINDOW:
-        return inf
-    means = np.convolve(shares, np.full(WINDOW, 1 / WINDOW), "valid")
-    below = np.flatnonzero(means < LEFT)
-    return int(below[0]) + WINDOW if len(below) else inf
 
 
 def half(rows: Sequence[Mapping[str, Any]], given: int | None = None) -> SpanEstimate:

@@ -20,7 +20,7 @@ from memspan.study.group import digest_of, fit, prepared, untrained
 from memspan.training.history import Outcome
 from memspan.training.member import Member
 from memspan.why.noise_jump import noise_jump_of
-from memspan.why.plateau import LEFT, TINY, WINDOW
+from memspan.why.plateau import TINY, WINDOW, averaged, left_at
 from memspan.why.predict import GRADIENT_DESCENT, descent_of, label_gradients, needed_by, twins_seed
 
 SEQUENCES = 800
@@ -58,7 +58,7 @@ class Evidence:
     clip : float
         The norm to which gradients are clipped; infinity without clipping.
     left : float
-        The update at which the network left the plateau: `share` falls below `LEFT`. Infinity for never.
+        The update at which the network left the plateau (`memspan.why.plateau.left_at`); infinity for never.
     theta, z : float
         The squared norm of the label gradient before training, and its significance.
     needed, without_noise : float
@@ -159,13 +159,6 @@ def evidence_of(configuration: Configuration, length: int, repetitions: Sequence
     return [_evidence(configuration, length, *part) for part in parts]
 
 
-def averaged(losses: Curve, window: int) -> Curve:
-    """Return the means of a loss over windows of updates. An entry stands for the window that ends there."""
-    if len(losses) < window:
-        return np.empty(0)
-    return np.lib.stride_tricks.sliding_window_view(losses, window).mean(axis=1)
-
-
 def window_of(configuration: Configuration) -> int:
     """Return the number of updates over which losses are averaged.
 
@@ -205,9 +198,7 @@ def _evidence(
 ) -> Evidence:
     assert member.result is not None
     window = window_of(configuration)
-    share = averaged(np.array(member.history.loss), window)
-    share = share / configuration.make_task().trivial_risk(length)
-    below = np.flatnonzero(share < LEFT)
+    loss = np.array(member.history.loss) / configuration.make_task().trivial_risk(length)
     tiny = before.astype(np.float64)
     tiny.parameters[:] = SMALL * tiny.parameters
     slopes = [_slope(network, x[:, :SLOPE_SEQUENCES]) for network in (tiny, before, member.model)]
@@ -216,10 +207,10 @@ def _evidence(
         member.result.outcome,
         digest_of(member.model),
         configuration.updates,
-        share,
+        averaged(loss, window),
         np.array(member.history.norm),
         configuration.clip or np.inf,
-        float(below[0] + window) if len(below) else np.inf,
+        left_at(loss, window),
         **signal,
         growth=length * _or(np.inf, lambda: _exponent(before, x[:, :EXPONENT_SEQUENCES])),
         slope=slopes[1] / max(slopes[0], TINY),

@@ -98,29 +98,28 @@ class Explanation:
             "verdict": self.verdict,
             "evidence": evidence,
             "remedies": [one.numbers() for one in self.remedies],
-            "tried": [],
         }
 
 
 COLUMNS = (
-    "T",
-    "solved",
-    "verdict",
-    "networks",
-    "left after",
-    "needed",
-    "given",
-    "1/κ",
-    "growth",
-    "R before, after",
+    *("T", "solved", "verdict", "networks", "left after", "needed", "given", "1/κ"),
+    *("gradient", "radius before, after"),
 )
+CAPTION = (
+    "networks: with this verdict, of those trained again. Medians: left after, the updates after which they left "
+    "the plateau; needed, the updates predicted to leave it; 1/κ, the updates in which the noise of the batches "
+    "shortens the readout by a factor of e; gradient, the factor by which it changes on its way back to the first "
+    "step, before training; radius, the largest spectral radius of R, before and after training."
+)
+"""What the columns of the table mean."""
 
 
 def table_of(explanations: Sequence[Explanation]) -> "TextTable":
     """Return a table with one row for each length of a configuration."""
     from memspan.runtime.tables import TextTable
 
-    table = TextTable(title=explanations[0].configuration.describe(), title_justify="left")
+    title = explanations[0].configuration.describe()
+    table = TextTable(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "verdict" else "right")
     for one in explanations:

@@ -28,7 +28,7 @@ from memspan.why.evidence import SLOPE_SEQUENCES, Evidence, evidence_of, window_
 from memspan.why.explain import parts_of
 from memspan.why.explanation import Explanation
 from memspan.why.noise_jump import noise_jump_of
-from memspan.why.plateau import LEFT
+from memspan.why.plateau import left_at
 from memspan.why.predict import GRADIENT_DESCENT, updates_needed
 from memspan.why.verdict import SOLVED
 
@@ -166,7 +166,8 @@ def leaving_of(part: StudyResult) -> Leaving | str:
     }
     trials = {length: some for length, some in ran.items() if some}
     measured = {
-        length: quartiles([left_at(trial, configuration) for trial in some]) for length, some in trials.items()
+        length: quartiles([left_by_curve(trial, configuration) for trial in some])
+        for length, some in trials.items()
     }
     descent = configuration.optimizer in GRADIENT_DESCENT
     predict = _needed if descent else _thrown
@@ -191,17 +192,15 @@ def _thrown(configuration: Configuration, length: int, count: int) -> tuple[floa
     return low, middle, high
 
 
-def left_at(trial: Trial, configuration: Configuration) -> float:
+def left_by_curve(trial: Trial, configuration: Configuration) -> float:
     """Return the update at which a trial left the plateau, as far as its curve tells; infinity for never.
 
     As in `Evidence.left`, the loss is averaged over a window before it is compared with the trivial risk.
     """
     width = -(-window_of(configuration) // trial.curve_every)
     curve = np.array(trial.curve) / configuration.make_task().trivial_risk(trial.length)
-    if len(curve) < width:
-        return np.inf
-    below = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(curve, width).mean(axis=1) < LEFT)
-    return float(min((below[0] + width) * trial.curve_every, trial.updates)) if len(below) else np.inf
+    left = left_at(curve, width) * trial.curve_every
+    return min(left, float(trial.updates)) if np.isfinite(left) else left
 
 
 def reach_of(part: StudyResult) -> dict[str, Quartiles] | str:

@@ -72,6 +72,26 @@ class Descent:
     delay: float = 0.0
 
 
+def averaged(losses: Float[np.ndarray, "updates"], window: int = WINDOW) -> Float[np.ndarray, "updates"]:
+    """Return the means of a loss over windows of updates. An entry stands for the window that ends there."""
+    if len(losses) < window:
+        return np.empty(0)
+    return np.lib.stride_tricks.sliding_window_view(losses, window).mean(axis=1)
+
+
+def left_at(shares: Float[np.ndarray, "updates"], window: int = WINDOW) -> float:
+    """Return the update at which a trained network has left the plateau, infinity for never.
+
+    Parameters
+    ----------
+    shares : array [updates]
+        The loss of each update as a share of the trivial risk. Its mean over a window must be below `LEFT`.
+    window : int
+    """
+    below = np.flatnonzero(averaged(shares, window) < LEFT)
+    return float(below[0] + window) if len(below) else np.inf
+
+
 class Plateau:
     """The plateau of networks of one shape, for a task at one length.
 

@@ -57,8 +57,8 @@ class JumpPrediction(Prediction):
     needed : mapping of int to Thrown
         When noise throws networks, by length.
     thrown_from : int or None
-        The shortest length at which noise throws more than half of the networks within the updates given; None if
-        there is none among those at which the formula was measured, up to the longest one asked for.
+        The shortest length at which noise throws more than half of the networks within the updates given. None if
+        noise does so at no length of the prediction.
     lambda_1 : float
         The largest Lyapunov exponent before training, a mean over networks. Below 0, perturbations fade.
     """
