@@ -226,10 +226,10 @@ def _for_noise_jump(case: Limited) -> Suggestions:
     for changes in _critical(case):
         yield (
             changes | _smaller_steps(case, SMALLER, more),
-            "R is large enough from the beginning, and smaller steps do not throw it",
+            "R is large enough from the beginning, and smaller steps do not make it jump",
         )
         yield changes, "R is large enough from the beginning"
-    yield _smaller_steps(case, SMALLER, SMALLER), "noise throws R later than the label does"
+    yield _smaller_steps(case, SMALLER, SMALLER), "noise makes R jump later than the label does"
 
 
 def _for_capacity(case: Limited) -> Suggestions:

@@ -124,7 +124,7 @@ CRITERIA = (
     Criterion(
         "budget",
         False,
-        f"noise alone makes Adam throw R within {FAR:g} times the updates given",
+        f"with Adam, noise alone would make R jump within {FAR:g} times the updates given",
         lambda e: e.noise_jump <= FAR * e.given,
     ),
     Criterion(
@@ -139,7 +139,7 @@ CRITERIA = (
     Criterion(
         "noise jump",
         True,
-        f"noise alone makes Adam throw R within the updates given, and the spectral radius of R went from below "
+        f"with Adam, noise alone would make R jump within the updates given, and its spectral radius went from below "
         f"{CALM:g} to above {THROWN:g}",
         lambda e: e.noise_jump <= e.given and e.radius < CALM and e.radius_after > THROWN,
     ),
