@@ -139,8 +139,8 @@ CRITERIA = (
     Criterion(
         "noise jump",
         True,
-        f"with Adam, noise alone would make R jump within the updates given, and its spectral radius went from below "
-        f"{CALM:g} to above {THROWN:g}",
+        "with Adam, noise alone would make R jump within the updates given, and its spectral radius went from "
+        f"below {CALM:g} to above {THROWN:g}",
         lambda e: e.noise_jump <= e.given and e.radius < CALM and e.radius_after > THROWN,
     ),
     Criterion(
