@@ -13,15 +13,20 @@ from jaxtyping import Float
 
 from memspan.diagnostics import LyapunovExponents, Saturation, recurrent_spectra
 from memspan.errors import InvalidArgument
+from memspan.losses import value_of
 from memspan.network import Network
+from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
 from memspan.study.group import digest_of, fit, prepared, untrained
+from memspan.tasks import Batch, Task
 from memspan.training.history import Outcome
 from memspan.training.member import Member
-from memspan.why.noise_jump import noise_jump_of
-from memspan.why.plateau import TINY, WINDOW, averaged, left_at
-from memspan.why.predict import GRADIENT_DESCENT, descent_of, label_gradients, needed_by, twins_seed
+from memspan.why.capacity import is_linear, lags_to_tell, numbers_to_hold
+from memspan.why.gradient_noise import GradientNoise
+from memspan.why.plateau import LEFT, TINY, WINDOW, averaged, left_at
+from memspan.why.predict import twins_seed
+from memspan.why.signals import signals_of
 
 SEQUENCES = 800
 """The least number of sequences over which a loss is averaged before it is compared with the trivial risk."""
@@ -32,8 +37,9 @@ FIRST = 10
 """The first gradients, whose median is the scale of what is large."""
 
 NUMBERS = (
-    *("left", "needed", "without_noise", "theta", "z", "decay", "noise_jump", "growth", "slope", "slope_after"),
-    *("late", "best", "fall", "swing", "jump", "radius", "radius_after"),
+    *("left", "needed", "without_noise", "theta", "z", "z_inputs", "decay", "noise_jump", "growth"),
+    *("slope", "slope_after", "start", "late", "best", "fall", "swing", "jump", "radius", "radius_after"),
+    *("misadjustment", "signal", "units", "held", "lags"),
 )
 """The numbers that decide the verdict."""
 Curve = Float[np.ndarray, "updates"]
@@ -61,6 +67,8 @@ class Evidence:
         The update at which the network left the plateau (`memspan.why.plateau.left_at`); infinity for never.
     theta, z : float
         The squared norm of the label gradient before training, and its significance.
+    z_inputs : float
+        The significance of what single inputs say about the label (`memspan.why.signals.input_significance`).
     needed, without_noise : float
         The updates predicted to leave the plateau (`memspan.why.plateau`), with and without the noise of the
         batches; NaN for optimisers for which that does not hold.
@@ -75,6 +83,14 @@ class Evidence:
         tiny weights. Near 0 the units are saturated.
     radius, radius_after : float
         The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
+    start, end : float
+        The loss on new sequences before and after training, as a share of the trivial risk.
+    misadjustment, signal : float
+        The noise of the batches at the weights after training (`memspan.why.gradient_noise.GradientNoise`).
+    held : float
+        How many numbers the units must hold (`memspan.why.capacity.numbers_to_hold`).
+    lags : int
+        How many inputs a linear network must tell apart by their lag; 0 for others.
     trained : Network
         The network after training.
     """
@@ -89,6 +105,7 @@ class Evidence:
     left: float
     theta: float
     z: float
+    z_inputs: float
     needed: float
     without_noise: float
     decay: float
@@ -98,6 +115,12 @@ class Evidence:
     slope_after: float
     radius: float
     radius_after: float
+    start: float
+    end: float
+    misadjustment: float
+    signal: float
+    held: float
+    lags: int
     trained: Network
 
     def __repr__(self) -> str:
@@ -107,12 +130,22 @@ class Evidence:
     @property
     def has_left(self) -> bool:
         """Whether the network left the plateau."""
-        return bool(np.isfinite(self.left))
+        return bool(np.isfinite(self.left) or self.end < LEFT)
+
+    @property
+    def units(self) -> int:
+        """H."""
+        return self.trained.hidden_size
 
     @property
     def late(self) -> float:
-        """The share of the trivial risk at the end; infinity if training ended before it could be averaged."""
-        return float(self.share[-1]) if len(self.share) else np.inf
+        """The share of the trivial risk at the end; infinity if training diverged.
+
+        It is that of the last batches, or of new sequences where too few batches of an update are large enough.
+        """
+        if self.outcome is Outcome.DIVERGED:
+            return np.inf
+        return float(self.share[-1]) if 2 * len(self.share) > self.given else self.end
 
     @property
     def best(self) -> float:
@@ -149,14 +182,19 @@ def evidence_of(configuration: Configuration, length: int, repetitions: Sequence
 
     The random numbers are those of the trials, so the weights after training are those of the study.
     """
-    before = [untrained(configuration, length, one) for one in repetitions]
-    networks = [network for network, _, _ in before]
-    signals = _signals(configuration, length, networks)
+    networks = [untrained(configuration, length, one)[0] for one in repetitions]
+    signals = signals_of(configuration, length, networks)
     ensemble = prepared(configuration, length, repetitions)
     fit(ensemble, configuration, repetitions)
-    inputs = [next(batches).x for _, batches, _ in before]
-    parts = zip(repetitions, networks, ensemble.members, inputs, signals, strict=True)
-    return [_evidence(configuration, length, *part) for part in parts]
+    probe = probe_of(configuration, length)
+    held = numbers_to_hold(configuration.make_task(), length, twins_seed(configuration, length))
+    parts = zip(repetitions, networks, ensemble.members, signals, strict=True)
+    return [_evidence(configuration, length, probe, held, *part) for part in parts]
+
+
+def probe_of(configuration: Configuration, length: int) -> Batch:
+    """Return new sequences, on which networks are measured before and after training."""
+    return configuration.make_task().sample(length, SEQUENCES, twins_seed(configuration, length))
 
 
 def window_of(configuration: Configuration) -> int:
@@ -168,44 +206,26 @@ def window_of(configuration: Configuration) -> int:
     return min(updates, max(min(WINDOW, updates // 2), -(-SEQUENCES // configuration.batch)))
 
 
-def _signals(configuration: Configuration, length: int, networks: Sequence[Network]) -> list[dict[str, float]]:
-    """What is known of the plateau of each network before training."""
-    task, seed = configuration.make_task(), twins_seed(configuration, length)
-    if configuration.optimizer in GRADIENT_DESCENT:
-        found = needed_by(networks, task, length, descent_of(configuration), configuration.updates, seed)
-        columns = {
-            "theta": found.theta,
-            "z": found.z,
-            "needed": found.updates,
-            "without_noise": found.without_noise,
-        }
-        columns |= {"decay": found.decay, "noise_jump": np.full(len(networks), np.nan)}
-        return [{name: float(column[k]) for name, column in columns.items()} for k in range(len(networks))]
-    unknown = dict.fromkeys(("needed", "without_noise", "decay"), np.nan)
-    jump = _or(np.nan, lambda: noise_jump_of(configuration, length).quantile(0.5))
-    _, gradients = label_gradients(networks, task, length, seed)
-    return [{"theta": one.theta, "z": one.z, **unknown, "noise_jump": jump} for one in gradients]
-
-
 def _evidence(
     configuration: Configuration,
     length: int,
+    probe: Batch,
+    held: float,
     repetition: int,
     before: Network,
     member: Member,
-    x: Array,
     signal: dict[str, float],
 ) -> Evidence:
     assert member.result is not None
-    window = window_of(configuration)
-    loss = np.array(member.history.loss) / configuration.make_task().trivial_risk(length)
-    tiny = before.astype(np.float64)
-    tiny.parameters[:] = SMALL * tiny.parameters
-    slopes = [_slope(network, x[:, :SLOPE_SEQUENCES]) for network in (tiny, before, member.model)]
+    task, window, trained, x = configuration.make_task(), window_of(configuration), member.model, probe.x
+    risk = task.trivial_risk(length)
+    loss = np.array(member.history.loss) / risk
+    linear = is_linear(before, x[:, :EXPONENT_SEQUENCES])
+    noise = GradientNoise.of(trained, configuration, probe, risk)
     return Evidence(
         repetition,
         member.result.outcome,
-        digest_of(member.model),
+        digest_of(trained),
         configuration.updates,
         averaged(loss, window),
         np.array(member.history.norm),
@@ -213,12 +233,33 @@ def _evidence(
         left_at(loss, window),
         **signal,
         growth=length * _or(np.inf, lambda: _exponent(before, x[:, :EXPONENT_SEQUENCES])),
-        slope=slopes[1] / max(slopes[0], TINY),
-        slope_after=slopes[2] / max(slopes[0], TINY),
+        **_slopes(before, trained, x[:, :SLOPE_SEQUENCES], linear),
         radius=_radius(before),
-        radius_after=_radius(member.model),
-        trained=member.model,
+        radius_after=_radius(trained),
+        start=_loss(task, before, probe) / risk,
+        end=_loss(task, trained, probe) / risk,
+        misadjustment=noise.misadjustment,
+        signal=noise.signal,
+        held=held,
+        lags=lags_to_tell(task, length) if linear else 0,
+        trained=trained,
     )
+
+
+@quiet
+def _loss(task: Task, network: Network, batch: Batch) -> float:
+    loss = value_of(task.make_loss(), network.astype(np.float64).predict(batch.x), batch.y)
+    return float(loss) if np.isfinite(loss) else np.inf
+
+
+def _slopes(before: Network, trained: Network, x: Array, linear: bool) -> dict[str, float]:
+    """The slopes of the units before and after training; 1 if they are linear."""
+    if linear:
+        return {"slope": 1.0, "slope_after": 1.0}
+    tiny = before.astype(np.float64)
+    tiny.parameters[:] = SMALL * tiny.parameters
+    scale, *slopes = (_slope(network, x) for network in (tiny, before, trained))
+    return {name: slope / max(scale, TINY) for name, slope in zip(("slope", "slope_after"), slopes, strict=True)}
 
 
 def _exponent(network: Network, x: Array) -> float:

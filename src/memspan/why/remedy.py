@@ -15,18 +15,22 @@ from memspan.study.experiment import written
 from memspan.study.group import untrained
 from memspan.why.evidence import Evidence
 from memspan.why.predict import GRADIENT_DESCENT, descent_of, needed_by, twins_seed
-from memspan.why.verdict import GROWN
+from memspan.why.verdict import GROWN, latched
 
 PLATEAU = ("vanishing", "budget", "noise")
 """The verdicts on networks that stay on the plateau: degrees of one thing, so a remedy may lift all of them."""
-AFTER = 2.0
+AFTER = 5.0
 """How many times the updates that the plateau takes are given, because training goes on after it."""
-MOST_UPDATES = 30.0
-"""The largest factor by which a remedy multiplies the updates."""
+LEAST_UPDATES, MOST_UPDATES = 10.0, 30.0
+"""The factors by which more updates multiply them. They cost little, since training ends where a network solves."""
 BATCHES, STEPS = (4, 16, 64), (3, 10)
 """The factors by which remedies enlarge the batch, and divide the learning rate."""
-SMALLER, MOST_MORE = 3, 4
-"""Where steps are too large: the factor of the learning rate, and the largest of the updates."""
+SMALLER, MUCH_SMALLER, MOST_MORE = 3, 30, 4
+"""Where steps are too large: the factors of the learning rate, and the largest of the updates."""
+MORE_UNITS, ROOM = 4, 2
+"""Where units are missing: the least factor of their number, and how many there are for each number to hold."""
+QUIET = 0.02
+"""The share of the trivial risk that noise may keep up after a remedy."""
 
 Changes = dict[str, Any]
 Suggestions = Iterator[tuple[Changes, str]]
@@ -132,10 +136,7 @@ def _plateau_changes(case: Limited) -> Iterator[tuple[str, Changes]]:
         yield "vanishing", changes
     needed = np.quantile([one.needed for one in case.evidence], 0.75, method="inverted_cdf")
     yield "budget", _more_updates(case, AFTER * float(needed) / configuration.updates)
-    for factor in BATCHES:
-        yield "noise", {"batch": factor * configuration.batch}
-    for part in STEPS:
-        yield "noise", _smaller_steps(case, part, part)
+    yield from (("noise", changes) for changes in _less_noise(case))
     norm = float(np.median([one.norm[0] for one in case.evidence if len(one.norm)]))
     if 0 < configuration.clip < norm:  # every step is cut
         yield "budget", {"clip": _round(2 * norm)}
@@ -164,8 +165,19 @@ def _critical(case: Limited) -> Iterator[Changes]:
     yield changes
 
 
-def _more_updates(case: Limited, factor: float) -> Changes:
-    return {"updates": int(_round(case.configuration.updates * min(max(factor, 2.0), MOST_UPDATES)))}
+def _more_updates(case: Limited, factor: float = LEAST_UPDATES) -> Changes:
+    return {"updates": int(_round(case.configuration.updates * min(max(factor, LEAST_UPDATES), MOST_UPDATES)))}
+
+
+def _less_noise(case: Limited) -> Iterator[Changes]:
+    """Larger batches, and smaller steps, after which the noise keeps up little loss."""
+    loud = float(np.median([one.misadjustment for one in case.evidence])) / QUIET
+    for factor in BATCHES:
+        if factor >= loud or factor == max(BATCHES):
+            yield {"batch": factor * case.configuration.batch}
+    for part in STEPS:
+        if part >= loud or part == max(STEPS):
+            yield _smaller_steps(case, part, part)
 
 
 def _smaller_steps(case: Limited, part: float, more: float) -> Changes:
@@ -187,14 +199,21 @@ def _for_plateau(case: Limited) -> Suggestions:
     """For Adam and RMSprop, for which the equation of the plateau does not hold."""
     for changes in _critical(case):
         yield changes, "R is large enough from the beginning"
-    yield _more_updates(case, 4), "more time to leave the plateau"
+    yield _more_updates(case), "more time to leave the plateau"
 
 
 def _for_budget(case: Limited) -> Suggestions:
     if case.left:
-        yield _more_updates(case, 10), "the loss still falls"
+        yield _more_updates(case), "the loss still falls"
     else:
-        yield from _for_plateau(case)
+        yield _more_updates(case), "more time to leave the plateau"
+        for changes in _critical(case):
+            yield changes, "R is large enough from the beginning"
+
+
+def _for_noise(case: Limited) -> Suggestions:
+    for changes in _less_noise(case):
+        yield changes, "the noise of the batches keeps up less loss"
 
 
 def _for_exploding(case: Limited) -> Suggestions:
@@ -210,8 +229,9 @@ def _for_exploding(case: Limited) -> Suggestions:
 
 
 def _for_unstable(case: Limited) -> Suggestions:
-    if np.median([min(one.late, 10.0) for one in case.evidence]) > 1:  # no better than without learning
-        yield _smaller_steps(case, 30, 2), "much smaller steps"
+    no_better = np.median([min(one.late, 10.0) for one in case.evidence]) > 1  # than without learning
+    if no_better or np.median([latched(one) for one in case.evidence]) > 0.5:
+        yield _smaller_steps(case, MUCH_SMALLER, MOST_MORE), "much smaller steps"
     # With smaller steps, what is solved now takes as many more updates.
     more = math.ceil(min(MOST_MORE, SMALLER * case.pace / case.configuration.updates))
     yield _smaller_steps(case, SMALLER, more), "steps that do not throw the network back"
@@ -233,14 +253,16 @@ def _for_noise_jump(case: Limited) -> Suggestions:
 
 
 def _for_capacity(case: Limited) -> Suggestions:
-    yield {"hidden": 4 * case.configuration.hidden}, "more units to hold the label"
+    needed = max(max(one.held, one.lags) for one in case.evidence)
+    hidden = max(MORE_UNITS * case.configuration.hidden, math.ceil(ROOM * needed))
+    yield {"hidden": hidden}, "more units to hold what the answers need"
 
 
 SUGGESTIONS: dict[str, Callable[[Limited], Suggestions]] = {
     "saturation": _for_saturation,
     "vanishing": _for_plateau,
     "budget": _for_budget,
-    "noise": _for_plateau,
+    "noise": _for_noise,
     "exploding": _for_exploding,
     "unstable": _for_unstable,
     "noise jump": _for_noise_jump,

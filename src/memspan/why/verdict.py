@@ -13,7 +13,7 @@ from memspan.why.evidence import Evidence
 from memspan.why.prediction import FAR, SEEN
 
 SOLVED, UNDETERMINED = "solved", "undetermined"
-SATURATED = 0.2
+SATURATED = 0.3
 GROWN = math.log(10)
 JUMP = 30.0
 WORSE, MUCH_WORSE = 1.15, 3.0
@@ -22,6 +22,8 @@ FALLING = 0.93
 FLAT, LATCHED = 0.2, 0.25
 SOON = 1 / 3
 CALM, THROWN = 1.0, 1.5
+NOISY = 0.1
+STUCK = 0.1
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,8 +61,13 @@ class Criterion:
         return self.left in (None, evidence.has_left) and self.holds(evidence)
 
 
+def latched(e: Evidence) -> bool:
+    """Whether training latched the units, which were not latched before."""
+    return e.slope_after < STUCK * e.slope
+
+
 def _worse(e: Evidence) -> bool:
-    return e.outcome is Outcome.DIVERGED or e.late > WORSE
+    return e.late > WORSE * max(1.0, e.start)
 
 
 def _jumps(e: Evidence) -> bool:
@@ -69,6 +76,12 @@ def _jumps(e: Evidence) -> bool:
 
 CRITERIA = (
     Criterion(SOLVED, None, "the accuracy reaches the threshold", lambda e: e.outcome is Outcome.SOLVED),
+    Criterion(
+        "capacity",
+        None,
+        "the answers need more numbers of the past than there are units",
+        lambda e: e.held > e.units,
+    ),
     Criterion(
         "saturation",
         False,
@@ -83,6 +96,12 @@ CRITERIA = (
         lambda e: e.without_noise <= e.given < e.needed and e.late < MUCH_WORSE,
     ),
     Criterion(
+        "noise",
+        None,
+        f"the noise of the batches keeps up a loss above {NOISY:g} of the trivial risk, and exceeds the gradient",
+        lambda e: e.misadjustment > NOISY and e.signal < 1,
+    ),
+    Criterion(
         "exploding",
         None,
         f"diverged, or late loss above {WORSE:g} times the trivial risk; the gradient grows more than tenfold on "
@@ -94,7 +113,10 @@ CRITERIA = (
         "exploding", False, f"the gradient jumps to more than {JUMP:g} times its first size without a clip", _jumps
     ),
     Criterion(
-        "no signal", False, f"the significance z of the label gradient is below {SEEN:g}", lambda e: e.z < SEEN
+        "no signal",
+        False,
+        f"the significance z of the label gradient is below {SEEN:g}, and so is that of single inputs",
+        lambda e: e.z < SEEN and e.z_inputs < SEEN,
     ),
     Criterion(
         "vanishing",
@@ -128,6 +150,12 @@ CRITERIA = (
         lambda e: e.noise_jump <= FAR * e.given,
     ),
     Criterion(
+        "unstable",
+        False,
+        f"training latched the units: their slope fell to less than {STUCK:g} of that before",
+        latched,
+    ),
+    Criterion(
         "vanishing",
         False,
         "the optimiser is not gradient descent, and the gradient falls to less than a tenth on its way back",
@@ -148,6 +176,18 @@ CRITERIA = (
         True,
         f"the loss rose to more than {REBOUND:g} times its lowest value, and above {LOW:g} of the trivial risk",
         lambda e: e.late > max(LOW, REBOUND * e.best),
+    ),
+    Criterion(
+        "unstable",
+        True,
+        f"training latched the units: their slope fell to less than {STUCK:g} of that before",
+        latched,
+    ),
+    Criterion(
+        "capacity",
+        True,
+        "the network is linear and has fewer units than there are inputs to tell apart by their lag",
+        lambda e: e.lags > e.units,
     ),
     Criterion(
         "budget",
