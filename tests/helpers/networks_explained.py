@@ -19,6 +19,7 @@ STAYS = Evidence(
     left=np.inf,
     theta=1e-8,
     z=20.0,
+    z_inputs=100.0,
     needed=100.0,
     without_noise=100.0,
     decay=1e-3,
@@ -28,8 +29,14 @@ STAYS = Evidence(
     slope_after=1.0,
     radius=0.6,
     radius_after=0.6,
+    start=1.0,
+    end=1.0,
+    misadjustment=0.01,
+    signal=1.0,
+    held=1.0,
+    lags=0,
     trained=Network("rnn", 1, 2, 1, rng=0),
 )
 """A network that stays on the plateau although it should leave: nothing explains it."""
-LEAVES = replace(STAYS, left=100.0, share=np.full(GIVEN, 0.5), slope_after=0.2)
+LEAVES = replace(STAYS, left=100.0, share=np.full(GIVEN, 0.5), end=0.5, slope_after=0.2)
 """A network that leaves and then stands still, with latched units."""

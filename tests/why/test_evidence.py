@@ -7,7 +7,7 @@ from memspan import Configuration, Outcome, Study, run_study
 from memspan.diagnostics import Saturation, recurrent_spectra
 from memspan.span import Group
 from memspan.study.group import fit, prepared, untrained
-from memspan.why.evidence import NUMBERS, SEQUENCES, evidence_of, window_of
+from memspan.why.evidence import NUMBERS, SEQUENCES, SLOPE_SEQUENCES, evidence_of, probe_of, window_of
 from memspan.why.noise_jump import noise_jump_of
 from memspan.why.plateau import LEFT, WINDOW
 from memspan.why.predict import updates_needed
@@ -55,9 +55,9 @@ def test_small_batches_are_averaged_over_more_updates():
 
 def test_without_a_whole_window_the_loss_is_unknown():
     (found,) = evidence(batch=2, **MOMENTUM)
-    found = replace(found, share=np.empty(0), left=np.inf)
+    found = replace(found, share=np.empty(0), left=np.inf, end=0.95)
     assert not found.has_left
-    assert (found.late, found.best, found.swing, found.fall) == (np.inf, np.inf, np.inf, 1.0)
+    assert (found.late, found.best, found.swing, found.fall) == (0.95, np.inf, np.inf, 1.0)
 
 
 def test_the_growth_of_linear_units_is_that_of_the_spectral_radius():
@@ -71,8 +71,8 @@ def test_slopes_and_radii_are_those_of_the_networks_before_and_after():
     configuration = Configuration(**SMALL, **MOMENTUM, gain=3)
     ensemble = prepared(configuration, 4, [1])
     fit(ensemble, configuration, [1])
-    network, batches, _ = untrained(configuration, 4, 1)
-    x = next(batches).x
+    network, _, _ = untrained(configuration, 4, 1)
+    x = probe_of(configuration, 4).x[:, :SLOPE_SEQUENCES]
     (found,) = evidence_of(configuration, 4, [1])
     assert found.slope == pytest.approx(Saturation.of(network, x).slope.mean(), rel=1e-3)
     assert found.slope_after == pytest.approx(Saturation.of(ensemble.members[0].model, x).slope.mean(), rel=1e-3)
@@ -119,3 +119,25 @@ def test_fall_and_swing_of_a_known_curve():
     assert steady.swing == pytest.approx(0.2 / 0.3)
     jumped = replace(found, norm=np.array([1.0] * 9 + [2.0, 50.0, 1.0]))
     assert jumped.jump == 50
+
+
+def test_with_tiny_batches_the_end_is_that_of_new_sequences():
+    (found,) = evidence(batch=1, **MOMENTUM)
+    x, y = probe_of(Configuration(**SMALL, **MOMENTUM, batch=1), 4)
+    loss = np.mean((found.trained.predict(x) - y) ** 2) / (1 / 3)
+    assert found.end == pytest.approx(loss, rel=1e-4)
+    assert found.late == found.end
+    assert replace(found, left=np.inf, end=0.85).has_left
+    assert replace(found, outcome=Outcome.DIVERGED).late == np.inf
+
+
+def test_a_network_that_overflows_ends_with_an_infinite_loss():
+    (found,) = evidence(cell="rnn-linear", recurrent_gain=1e30, clip=0, optimizer="sgd", length=12)
+    assert found.start == np.inf == found.end
+
+
+def test_linear_units_are_never_saturated_and_tell_inputs_apart_by_lag():
+    (linear,) = evidence(length=5, cell="rnn-linear", gain=50, **MOMENTUM)
+    assert (linear.slope, linear.slope_after, linear.lags) == (1, 1, 5)
+    (other,) = evidence(length=5, **MOMENTUM)
+    assert other.lags == 0

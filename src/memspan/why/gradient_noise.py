@@ -2,10 +2,10 @@
 
 The gradient of a batch of B sequences is G + ξ, with E ξ = 0 and E |ξ|² = tr C / B. C is the covariance of the
 gradient of one sequence. Steps of η never let the weights rest, and so keep up a loss of about η tr C / 4B above
-the least one. This does not depend on the curvature: along a direction of curvature λ the weights have the variance
-η c / 2Bλ (Mandt, Hoffman & Blei 2017, arXiv:1704.04289). In the least mean squares rule its share of the least
-loss is called the *misadjustment* (Widrow & Hoff 1960). Here it is a share of the trivial risk, at the weights after
-training.
+the least one. This does not depend on the curvature: along a direction of curvature λ the variance of the weights
+is η c / 2Bλ (Mandt, Hoffman & Blei 2017, arXiv:1704.04289). In the least mean squares rule its share of the least
+loss is called the *misadjustment* (Widrow & Hoff 1960). Here it is a share of the trivial risk, at the weights
+after training.
 
 Adam and RMSprop divide each step by √v, the root mean square of the gradient of a batch, so each weight has its η.
 """

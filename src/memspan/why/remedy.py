@@ -22,12 +22,12 @@ PLATEAU = ("vanishing", "budget", "noise")
 AFTER = 5.0
 """How many times the updates that the plateau takes are given, because training goes on after it."""
 LEAST_UPDATES, MOST_UPDATES = 10.0, 30.0
-"""The factors by which more updates multiply them. They cost little, since training ends where a network solves."""
+"""The factors of more updates. They cost little, because training ends as soon as a network solves."""
 BATCHES, STEPS = (4, 16, 64), (3, 10)
 """The factors by which remedies enlarge the batch, and divide the learning rate."""
 SMALLER, MUCH_SMALLER, MOST_MORE = 3, 30, 4
 """Where steps are too large: the factors of the learning rate, and the largest of the updates."""
-MORE_UNITS, ROOM = 4, 2
+MORE_UNITS, ROOM = 4, 4
 """Where units are missing: the least factor of their number, and how many there are for each number to hold."""
 QUIET = 0.02
 """The share of the trivial risk that noise may keep up after a remedy."""
