@@ -7,7 +7,7 @@ from networks_explained import LEAVES, STAYS
 from memspan import Configuration
 from memspan.span import Group
 from memspan.why.predict import updates_needed
-from memspan.why.remedy import SUGGESTIONS, Limited, remedies_of
+from memspan.why.remedy import AFTER, SUGGESTIONS, Limited, remedies_of
 from memspan.why.verdict import CRITERIA, SOLVED, UNDETERMINED
 
 MOMENTUM = {"hidden": 8, "optimizer": "momentum", "learning_rate": 0.03, "updates": 200}
@@ -46,7 +46,7 @@ def test_on_the_plateau_the_equation_says_what_each_change_brings(verdict):
             changed = changed.with_(updates=case.configuration.updates)  # more of them are for the time after
         needed = updates_needed(changed, Group(6, 0, 4)).updates
         share = (needed <= changed.updates).mean()
-        enough = 2 * np.quantile(needed, 0.75, method="inverted_cdf")
+        enough = AFTER * np.quantile(needed, 0.75, method="inverted_cdf")
         assert share < 0.5 or remedy.after.get("updates", 200) >= min(enough, 6000) * 0.95
         assert remedy.expected.startswith(f"{100 * share:.0f} % of the networks leave the plateau")
     shares = [float(remedy.expected.split()[0]) for remedy in found]
@@ -57,7 +57,8 @@ def test_on_the_plateau_the_equation_says_what_each_change_brings(verdict):
 
 def test_the_remedy_of_the_verdict_comes_first_if_it_is_enough():
     slow = replace(STAYS, needed=400.0)
-    assert changes(limited("budget", slow))[0] == {"updates": 800}
+    assert changes(limited("budget", slow))[0] == {"updates": 2000}
+    assert changes(limited("budget", replace(STAYS, needed=900.0)))[0] == {"updates": 4500}
     assert changes(limited("vanishing", slow, recurrent_gain=0.6))[0] == {
         "init": "critical",
         "recurrent_gain": 1.0,
@@ -94,8 +95,10 @@ def test_smaller_steps_get_as_many_more_updates_as_what_is_solved_needs():
     assert first(60.0) == {"learning_rate": 0.01}
     assert first(100.0) == {"learning_rate": 0.01, "updates": 400}
     assert first(np.inf) == {"learning_rate": 0.01, "updates": 800}
-    worse = replace(STAYS, share=np.full(10, 5.0))
-    assert changes(limited("unstable", worse))[0] == {"learning_rate": 0.001, "updates": 400}
+    worse = replace(STAYS, share=np.full(STAYS.given, 5.0))
+    assert changes(limited("unstable", worse))[0] == {"learning_rate": 0.001, "updates": 800}
+    latches = replace(LEAVES, slope_after=0.05)
+    assert changes(limited("unstable", latches))[0] == {"learning_rate": 0.001, "updates": 800}
 
 
 def test_a_start_that_noise_throws_gets_the_critical_gain_and_smaller_steps():
@@ -119,4 +122,19 @@ def test_saturated_units_get_smaller_weights():
 
 def test_a_loss_that_still_falls_gets_more_updates():
     assert changes(limited("budget", LEAVES)) == [{"updates": 2000}]
+
+
+def test_few_units_get_room_for_what_the_answers_need():
     assert changes(limited("capacity", LEAVES)) == [{"hidden": 32}]
+    assert changes(limited("capacity", replace(LEAVES, held=25.0))) == [{"hidden": 100}]
+    assert changes(limited("capacity", replace(LEAVES, lags=9))) == [{"hidden": 36}]
+
+
+def test_noise_gets_batches_in_which_it_keeps_up_little_loss():
+    def batches(misadjustment, **fields):
+        loud = replace(LEAVES, misadjustment=misadjustment)
+        return [one.get("batch") for one in changes(limited("noise", loud, batch=1, **fields))]
+
+    assert batches(0.05) == [4, 16, 64, None, None]
+    assert batches(0.15) == [16, 64, None]
+    assert batches(5.0, optimizer="adam") == [64, None]

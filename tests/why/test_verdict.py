@@ -17,16 +17,24 @@ def curve(*values):
 
 EXAMPLES = [
     ("solved", replace(LEAVES, outcome=Outcome.SOLVED)),
-    ("saturation", replace(STAYS, slope=0.05)),
+    ("capacity", replace(STAYS, held=3.0)),  # for 2 units
+    ("saturation", replace(STAYS, slope=0.05, held=2.0)),
     ("noise", replace(STAYS, needed=5000.0)),
     ("noise", replace(STAYS, needed=np.inf, share=np.full(GIVEN, 1.5))),
+    ("noise", replace(LEAVES, misadjustment=0.5, signal=0.5)),
+    ("unstable", replace(STAYS, share=np.full(GIVEN, 5.0), misadjustment=0.5, signal=5.0)),  # steps, not noise
+    (
+        "undetermined",
+        replace(STAYS, share=np.full(GIVEN, 5.0), start=5.0),
+    ),  # still on its way to the trivial answer
     ("exploding", replace(STAYS, outcome=Outcome.DIVERGED, growth=4.0, share=np.empty(0))),
     ("exploding", replace(STAYS, share=np.full(GIVEN, 1.5), norm=JUMP, clip=np.inf)),
     ("unstable", replace(STAYS, share=np.full(GIVEN, 1.5), norm=JUMP)),
     ("unstable", replace(STAYS, outcome=Outcome.DIVERGED)),
     ("unstable", replace(STAYS, needed=np.inf, share=np.full(GIVEN, 5.0))),
     ("exploding", replace(STAYS, norm=JUMP, clip=np.inf)),
-    ("no signal", replace(STAYS, z=1.0)),
+    ("no signal", replace(STAYS, z=1.0, z_inputs=1.0)),
+    ("vanishing", replace(STAYS, z=1.0, needed=np.inf, without_noise=np.inf)),  # lost on its way
     ("vanishing", replace(STAYS, needed=np.inf, without_noise=np.inf)),
     ("noise", replace(STAYS, needed=np.inf, without_noise=2000.0)),
     ("budget", replace(STAYS, needed=3000.0, without_noise=2000.0)),
@@ -35,12 +43,15 @@ EXAMPLES = [
     ("budget", replace(STAYS, **BY_ADAM, noise_jump=5000.0)),
     ("vanishing", replace(STAYS, **BY_ADAM, noise_jump=50_000.0)),
     ("vanishing", replace(STAYS, **BY_ADAM)),
+    ("unstable", replace(STAYS, **BY_ADAM, slope_after=0.05)),
     ("undetermined", replace(STAYS, **BY_ADAM, growth=0.0)),
     ("exploding", replace(LEAVES, norm=JUMP, clip=np.inf)),
     ("noise jump", replace(LEAVES, **BY_ADAM, noise_jump=500.0, radius_after=4.0)),
     ("unstable", replace(LEAVES, **BY_ADAM, noise_jump=500.0, radius=1.2, radius_after=4.0)),
     ("unstable", replace(LEAVES, share=curve(1.0, 0.2, 0.5))),
     ("budget", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4))),
+    ("unstable", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4), slope_after=0.05)),
+    ("capacity", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4), lags=3)),
     ("budget", replace(LEAVES, slope_after=0.9, left=600.0)),
     ("capacity", replace(LEAVES, slope_after=0.9)),
     ("unstable", LEAVES),

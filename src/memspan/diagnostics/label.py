@@ -50,12 +50,14 @@ class LabelGradient:
         return np.asarray(self.parts.mean(axis=0))
 
     @property
+    @quiet
     def theta(self) -> float:
         """Θ = |g|² without bias, the mean product of two different parts. Where g is 0 it may fall below 0."""
         count = len(self.parts)
         return float(((self.gradient**2).sum() - (self.parts**2).sum() / count**2) * count / (count - 1))
 
     @property
+    @quiet
     def noise(self) -> float:
         """The expected squared error of `gradient`, from the spread of the parts."""
         count = len(self.parts)
@@ -63,9 +65,9 @@ class LabelGradient:
 
     @property
     def z(self) -> float:
-        """√(Θ / noise): by how much g stands out of its error. Below 2.5 it may be noise."""
-        theta = max(self.theta, 0.0)
-        if theta == 0:
+        """√(Θ / noise): by how much g stands out of its error. Below 2.5 it may be noise; 0 if g overflows."""
+        theta = self.theta
+        if not 0 < theta < np.inf:
             return 0.0
         return float(np.sqrt(theta / self.noise)) if self.noise > 0 else float("inf")
 
