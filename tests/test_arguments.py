@@ -1,6 +1,7 @@
 """Nonsense in any argument of what is public is refused in memspan's own words, before anything is done."""
 
 import copy
+import functools
 import re
 
 import numpy as np
@@ -134,8 +135,12 @@ def axes():
     return new_figure().subplots()
 
 
+@functools.cache
+def studied():
+    return run_study(Study(hidden=2, updates=2, lengths=[2, 3], repetitions=1), progress=False)
+
+
 DESCENT = Configuration(hidden=2, optimizer="sgd", updates=30)
-EXPLAINED = run_study(Study(hidden=2, updates=2, lengths=[2, 3], repetitions=1), progress=False)
 PUBLIC = {
     "Network": (Network, lambda: {"cell": "rnn", **SIZES, **NETWORK}),
     "RNN": (RNN, lambda: {**SIZES, **NETWORK, "activation": "tanh"}),
@@ -232,11 +237,11 @@ PUBLIC = {
     ),
     "explain": (
         explain,
-        lambda: {"result": EXPLAINED, "lengths": [2], "networks": 1, "progress": False},
+        lambda: {"result": studied(), "lengths": [2], "networks": 1, "progress": False},
     ),
     "try_remedies": (
         try_remedies,
-        lambda: {"result": EXPLAINED, "rounds": 1, "networks": 1, "longest": 4, "workers": 0, "progress": False},
+        lambda: {"result": studied(), "rounds": 1, "networks": 1, "longest": 4, "workers": 0, "progress": False},
     ),
     "only": (Study().only, lambda: {"place": 0}),
     "label": (Study().label, lambda: {"configuration": 0}),
