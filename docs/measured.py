@@ -380,13 +380,38 @@ def why() -> Iterator[tuple[str, str]]:
         "criteria.table",
         table("| verdict | criterion |\n|---|---|", [[c.verdict, c.condition] for c in CRITERIA]),
     )
-    found = result("why-proof-held-out")
-    rules = [[r["what"], f"{r['value']:.2f}", f"{r['sign']} {r['limit']:g}", _kept(r)] for r in found["rules"]]
-    yield "proof.rules.table", table("| rule | measured | target | |\n|---|---:|---:|---|", rules)
-    for name in ("cases", "with_cause", "remedied", "solved_in_three"):
-        yield f"proof.{name}", str(found[name])
-    pairs = [[one["causes"], one["verdict"], str(one["cases"])] for one in found["confusion"]]
-    yield "proof.confusion.table", table("| causes by intervention | verdict | cases |\n|---|---|---:|", pairs)
+    looks = {name: result(f"why-proof-{name}") for name in ("first-look", "fresh", "tuning", "held-out")}
+    rules = [
+        [
+            fresh["what"],
+            f"{fresh['sign']} {fresh['limit']:g}",
+            f"{first['value']:.3f}",
+            f"{fresh['value']:.3f}",
+            _kept(fresh),
+        ]
+        for first, fresh in zip(looks["first-look"]["rules"], looks["fresh"]["rules"], strict=True)
+    ]
+    head = "| rule | target | first look | fresh cases | |\n|---|---:|---:|---:|---|"
+    yield "proof.rules.table", table(head, rules)
+    for look, found in looks.items():
+        for name in ("cases", "with_cause", "remedied", "solved_in_three"):
+            yield f"proof.{look}.{name}", str(found[name])
+    for look in ("first-look", "fresh"):
+        rows = looks[look]["confusion"]
+        pairs = [[one["causes"], one["verdict"], str(one["cases"])] for one in rows]
+        yield (
+            f"proof.{look}.confusion.table",
+            table("| causes by intervention | verdict | cases |\n|---|---|---:|", pairs),
+        )
+    planted = result("why_causes")
+    named = [row["verdict"] in planted[row["name"]]["expected"] for row in looks["fresh"]["rows"] if row["causes"]]
+    yield "proof.fresh.planted", str(sum(named))
+    yield "proof.fresh.kinds", str(len({row["kind"] for row in looks["fresh"]["rows"]}))
+    helped = [rule["value"] for rule in looks["fresh"]["rules"]][-1]
+    yield "proof.fresh.raised", str(round(helped * looks["fresh"]["remedied"]))
+    for name, part in (("tuning", "tuning"), ("held-out", "held-out")):
+        values = [f"{rule['value']:.2f}" for rule in looks[part]["rules"]]
+        yield f"proof.{name}.values", ", ".join(values[:-1]) + " and " + values[-1]
     cured = [
         (one["seed"], tried) for one in result("first_cured") for row in one["explained"] for tried in row["tried"]
     ]

@@ -57,7 +57,7 @@ def test_without_a_whole_window_the_loss_is_unknown():
     (found,) = evidence(batch=2, **MOMENTUM)
     found = replace(found, share=np.empty(0), left=np.inf, end=0.95)
     assert not found.has_left
-    assert (found.late, found.best, found.swing, found.fall) == (0.95, np.inf, np.inf, 1.0)
+    assert (found.late, found.best, found.fall) == (0.95, np.inf, 1.0)
 
 
 def test_the_growth_of_linear_units_is_that_of_the_spectral_radius():
@@ -112,11 +112,10 @@ def test_a_network_that_diverges_at_once_has_evidence_too():
     assert set(found.numbers) == set(NUMBERS)
 
 
-def test_fall_and_swing_of_a_known_curve():
+def test_fall_and_jump_of_known_curves():
     (found,) = evidence(**MOMENTUM)
     steady = replace(found, share=np.repeat([1.0, 0.8, 0.4, 0.2], 10))
     assert steady.fall == pytest.approx(0.5)
-    assert steady.swing == pytest.approx(0.2 / 0.3)
     jumped = replace(found, norm=np.array([1.0] * 9 + [2.0, 50.0, 1.0]))
     assert jumped.jump == 50
 

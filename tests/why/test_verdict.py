@@ -53,7 +53,7 @@ EXAMPLES = [
     ("unstable", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4), slope_after=0.05)),
     ("capacity", replace(LEAVES, share=curve(1.0, 0.8, 0.6, 0.4), lags=3)),
     ("budget", replace(LEAVES, slope_after=0.9, left=600.0)),
-    ("capacity", replace(LEAVES, slope_after=0.9)),
+    ("unstable", replace(LEAVES, slope_after=0.9)),
     ("unstable", LEAVES),
     ("undetermined", STAYS),
 ]

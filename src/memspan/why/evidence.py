@@ -38,7 +38,7 @@ FIRST = 10
 
 NUMBERS = (
     *("left", "needed", "without_noise", "theta", "z", "z_inputs", "decay", "noise_jump", "growth"),
-    *("slope", "slope_after", "start", "late", "best", "fall", "swing", "jump", "radius", "radius_after"),
+    *("slope", "slope_after", "start", "late", "best", "fall", "jump", "radius", "radius_after"),
     *("misadjustment", "signal", "units", "held", "lags"),
 )
 """The numbers that decide the verdict."""
@@ -159,12 +159,6 @@ class Evidence:
         if quarter == 0:
             return 1.0
         return float(self.share[-quarter:].mean() / self.share[-2 * quarter : -quarter].mean())
-
-    @property
-    def swing(self) -> float:
-        """The range of `share` over the last half of training, divided by its mean there."""
-        half = self.share[len(self.share) // 2 :]
-        return float(np.ptp(half) / half.mean()) if len(half) else np.inf
 
     @property
     def jump(self) -> float:

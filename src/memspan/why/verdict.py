@@ -19,7 +19,6 @@ JUMP = 30.0
 WORSE, MUCH_WORSE = 1.15, 3.0
 REBOUND, LOW = 1.6, 0.05
 FALLING = 0.93
-FLAT, LATCHED = 0.2, 0.25
 SOON = 1 / 3
 CALM, THROWN = 1.0, 1.5
 NOISY = 0.1
@@ -196,14 +195,7 @@ CRITERIA = (
         f"{FALLING:g} of that of the quarter before",
         lambda e: e.left > e.given / 2 or e.fall < FALLING,
     ),
-    Criterion(
-        "capacity",
-        True,
-        f"the loss of the last half moves by less than {FLAT:g} of its mean, and the slope of the units is above "
-        f"{LATCHED:g} of that with tiny weights",
-        lambda e: e.swing < FLAT and e.slope_after > LATCHED,
-    ),
-    Criterion("unstable", True, "none of the above: the units are latched, or the loss swings", lambda e: True),
+    Criterion("unstable", True, "none of the above", lambda e: True),
     Criterion(UNDETERMINED, False, "none of the above", lambda e: True),
 )
 """The criteria, in their order."""
