@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.diagnostics import LyapunovExponents, Saturation, recurrent_spectra
+from memspan.engines.compiled import CompiledEngine
 from memspan.errors import InvalidArgument
 from memspan.losses import value_of
 from memspan.network import Network
@@ -242,7 +243,11 @@ def _evidence(
 
 @quiet
 def _loss(task: Task, network: Network, batch: Batch) -> float:
-    loss = value_of(task.make_loss(), network.astype(np.float64).predict(batch.x), batch.y)
+    engine = CompiledEngine(
+        network.layout, np.dtype(np.float64), task.make_loss(), output_steps=network.output_steps
+    )
+    (y_hat,) = engine.predict(network.astype(np.float64).parameters[np.newaxis], [batch.x])  # without a trace
+    loss = value_of(task.make_loss(), y_hat, batch.y)
     return float(loss) if np.isfinite(loss) else np.inf
 
 
