@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks_explained import STAYS
 
 from memspan import Configuration, InvalidArgument, Study, compare, explain, find_span, run_study
-from memspan.why.explanation import table_of
+from memspan.span import SolvedShare
+from memspan.why.explanation import Explanation, table_of
 
 SMALL = {"hidden": 8, "updates": 150, "evaluation_samples": 100, "final_batches": 4}
 MOMENTUM = SMALL | {"optimizer": "momentum", "learning_rate": 0.03}
@@ -95,3 +98,15 @@ def test_what_cannot_be_explained():
         explain(result, lengths=[4])
     with pytest.raises(InvalidArgument, match="networks"):
         explain(result, networks=0)
+
+
+def test_the_numbers_that_decided_stand_beside_the_verdict():
+    evidence = [replace(STAYS, held=held) for held in (3.0, 4.0, 5.0)]
+    found = Explanation(Configuration(), 4, SolvedShare.of(0, 3), evidence)
+    assert "(the answers need more numbers of the past than there are units; medians: held 4, units 2)" in str(
+        found
+    )
+    slow = Explanation(
+        Configuration(), 4, SolvedShare.of(0, 1), [replace(STAYS, needed=3004.0, without_noise=2e3)]
+    )
+    assert str(slow).endswith("are needed; medians: needed 3,000).")

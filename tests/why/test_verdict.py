@@ -5,7 +5,8 @@ import pytest
 from networks_explained import GIVEN, LEAVES, STAYS
 
 from memspan import Outcome
-from memspan.why.verdict import CRITERIA, criterion_of, verdict_of
+from memspan.why.evidence import NUMBERS
+from memspan.why.verdict import CRITERIA, SOLVED, UNDETERMINED, criterion_of, verdict_of
 
 JUMP = np.array([1.0] * 20 + [50.0])
 BY_ADAM = {"needed": np.nan, "without_noise": np.nan, "decay": np.nan}
@@ -80,3 +81,10 @@ def test_the_verdict_on_a_length_is_the_most_frequent_one():
 
 def test_every_criterion_says_its_condition():
     assert all(one.condition and one.verdict in repr(one) for one in CRITERIA)
+
+
+def test_every_criterion_names_numbers_of_the_evidence():
+    assert {name for one in CRITERIA for name in one.numbers} <= {*NUMBERS}
+    assert all(
+        one.numbers for one in CRITERIA if one.verdict not in (SOLVED, UNDETERMINED) and "none of" not in one.says
+    )

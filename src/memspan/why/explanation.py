@@ -53,10 +53,15 @@ class Explanation:
         return verdict_of(self.criteria) if self.evidence else SOLVED
 
     @property
+    def criterion(self) -> Criterion | None:
+        """The criterion that decided for most networks with the verdict; None if no network was trained again."""
+        found = [one for one in self.criteria if one.verdict == self.verdict]
+        return max(dict.fromkeys(found), key=found.count) if found else None
+
+    @property
     def condition(self) -> str:
-        """The condition, in words, that decided for most networks with the verdict."""
-        conditions = [one.condition for one in self.criteria if one.verdict == self.verdict]
-        return max(dict.fromkeys(conditions), key=conditions.count) if conditions else ""
+        """The condition of this criterion in words."""
+        return self.criterion.condition if self.criterion else ""
 
     @property
     def numbers_of_evidence(self) -> dict[str, float]:
@@ -76,13 +81,21 @@ class Explanation:
 
     def __str__(self) -> str:
         solved = f"T = {self.length}: {self.share.solved} of {self.share.trials} networks solve it"
-        why = f"{self.verdict} ({self.condition})" if self.condition else self.verdict
+        medians = f"; medians: {self._deciding}" if self._deciding else ""
+        why = f"{self.verdict} ({self.condition}{medians})" if self.condition else self.verdict
         other = (
             ""
             if self.reproduced
             else " Training again gave other weights than those stored, so it explains those."
         )
         return f"{solved}. Verdict: {why}.{other}"
+
+    @property
+    def _deciding(self) -> str:
+        """The medians of the numbers that decided."""
+        found, names = self.numbers_of_evidence, self.criterion.numbers if self.criterion else ()
+        known = {name.replace("_", " "): float(f"{found[name]:.2g}") for name in names if name in found}
+        return ", ".join(f"{name} {value:,g}" for name, value in known.items())
 
     def numbers(self) -> dict[str, Any]:
         """Return the explanation for JSON. What is infinite is null."""
