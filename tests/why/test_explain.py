@@ -106,7 +106,6 @@ def test_the_numbers_that_decided_stand_beside_the_verdict():
     assert "(the answers need more numbers of the past than there are units; medians: held 4, units 2)" in str(
         found
     )
-    slow = Explanation(
-        Configuration(), 4, SolvedShare.of(0, 1), [replace(STAYS, needed=3004.0, without_noise=2e3)]
-    )
-    assert str(slow).endswith("are needed; medians: needed 3,000).")
+    slow = replace(STAYS, needed=3004.0, without_noise=2000.0)
+    found = Explanation(Configuration(), 4, SolvedShare.of(0, 1), [slow])
+    assert str(found).endswith("are needed; medians: needed 3,000).")
