@@ -32,7 +32,7 @@ STAYS = Evidence(
     start=1.0,
     end=1.0,
     misadjustment=0.01,
-    signal=1.0,
+    signal_to_noise=1.0,
     held=1.0,
     lags=0,
     trained=Network("rnn", 1, 2, 1, rng=0),

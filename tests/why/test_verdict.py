@@ -22,8 +22,11 @@ EXAMPLES = [
     ("saturation", replace(STAYS, slope=0.05, held=2.0)),
     ("noise", replace(STAYS, needed=5000.0)),
     ("noise", replace(STAYS, needed=np.inf, share=np.full(GIVEN, 1.5))),
-    ("noise", replace(LEAVES, misadjustment=0.5, signal=0.5)),
-    ("unstable", replace(STAYS, share=np.full(GIVEN, 5.0), misadjustment=0.5, signal=5.0)),  # steps, not noise
+    ("noise", replace(LEAVES, misadjustment=0.5, signal_to_noise=0.5)),
+    (
+        "unstable",
+        replace(STAYS, share=np.full(GIVEN, 5.0), misadjustment=0.5, signal_to_noise=5.0),
+    ),  # steps, not noise
     (
         "undetermined",
         replace(STAYS, share=np.full(GIVEN, 5.0), start=5.0),

@@ -2,7 +2,7 @@
 
 All that later answers need of the inputs up to step t passes through the state after step t. So let z[t] be the
 best guess of all answers after step t, given only the inputs up to t: E[y | inputs up to t]. The *numbers to
-hold* are the number of directions in which z[t] varies, at the step where it is largest. Two bounds are exact for
+hold* are the directions in which z[t] varies, counted at the step t where there are most. Two bounds are exact for
 the squared error:
 
 - an answer ŷ = Vᵀ a + b_y of H units varies in at most H directions, with any cell. For the task `memory-capacity`
@@ -12,8 +12,8 @@ the squared error:
 For classes, and for several answers of other cells, it is a rule of thumb: a unit holds one number, or one bit.
 
 The covariance of z[t] is that of y with a second y whose sequence has the same random numbers up to t and new ones
-after it (Sobol 1993, the estimate of "pick and freeze"). So it is known for any task, also where the label is no
-linear function of the input.
+after it (Sobol 1993, the estimate of "pick and freeze"). So it can be estimated for any task, also where the label
+is no linear function of the input.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ CUTS = 8
 """The steps t at which the numbers to hold are counted."""
 SHARE = 0.9
 """The share of the variance of z that the counted directions have."""
-SEEN = 0.1
+LEAST = 0.1
 """Where z has less than this share of the variance of y, its directions are noise."""
 MOST = 1000
 """The most numbers among all answers whose covariance is taken; of more, some are left out."""
@@ -121,7 +121,7 @@ def _directions(y: Array, again: Array) -> int:
     common = a.T @ b / len(a)
     values = np.linalg.eigvalsh((common + common.T) / 2)[::-1]
     total = values.sum()
-    if total <= SEEN * (a**2).sum() / len(a):
+    if total <= LEAST * (a**2).sum() / len(a):
         return 0
     return int(np.searchsorted(values.cumsum(), SHARE * total) + 1)
 

@@ -40,7 +40,7 @@ FIRST = 10
 NUMBERS = (
     *("left", "needed", "without_noise", "theta", "z", "z_inputs", "decay", "noise_jump", "growth"),
     *("slope", "slope_after", "start", "late", "best", "fall", "jump", "radius", "radius_after"),
-    *("misadjustment", "signal", "units", "held", "lags"),
+    *("misadjustment", "signal_to_noise", "units", "held", "lags"),
 )
 """The numbers that decide the verdict."""
 Curve = Float[np.ndarray, "updates"]
@@ -86,7 +86,7 @@ class Evidence:
         The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
     start, end : float
         The loss on new sequences before and after training, as a share of the trivial risk.
-    misadjustment, signal : float
+    misadjustment, signal_to_noise : float
         The noise of the batches at the weights after training (`memspan.why.gradient_noise.GradientNoise`).
     held : float
         How many numbers the units must hold (`memspan.why.capacity.numbers_to_hold`).
@@ -119,7 +119,7 @@ class Evidence:
     start: float
     end: float
     misadjustment: float
-    signal: float
+    signal_to_noise: float
     held: float
     lags: int
     trained: Network
@@ -142,7 +142,8 @@ class Evidence:
     def late(self) -> float:
         """The share of the trivial risk at the end; infinity if training diverged.
 
-        It is that of the last batches, or of new sequences where too few batches of an update are large enough.
+        It is the mean over the last batches; with batches so small that such a mean takes more than half of the
+        training, it is that of new sequences.
         """
         if self.outcome is Outcome.DIVERGED:
             return np.inf
@@ -234,7 +235,7 @@ def _evidence(
         start=_loss(task, before, probe) / risk,
         end=_loss(task, trained, probe) / risk,
         misadjustment=noise.misadjustment,
-        signal=noise.signal,
+        signal_to_noise=noise.signal_to_noise,
         held=held,
         lags=lags_to_tell(task, length) if linear else 0,
         trained=trained,

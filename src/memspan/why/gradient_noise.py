@@ -22,13 +22,13 @@ from memspan.runtime.floats import quiet
 from memspan.shapes import Flat
 from memspan.study.configuration import Configuration
 from memspan.tasks import Batch
+from memspan.why.plateau import TINY
 from memspan.why.predict import GRADIENT_DESCENT, descent_of
 
 SINGLES = 128
 """The sequences whose gradients are taken one by one."""
 AT_ONCE = 16
 """Of these, as many are in memory at once."""
-TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class GradientNoise:
     ----------
     misadjustment : float
         The loss that the noise keeps up, as a share of the trivial risk.
-    signal : float
+    signal_to_noise : float
         B |G|² / tr C: the squared gradient, divided by that of the noise. Below 1 the steps are mostly noise.
     """
 
     misadjustment: float
-    signal: float
+    signal_to_noise: float
 
     @classmethod
     @quiet

@@ -230,7 +230,7 @@ def _for_exploding(case: Limited) -> Suggestions:
 
 def _for_unstable(case: Limited) -> Suggestions:
     no_better = np.median([min(one.late, 10.0) for one in case.evidence]) > 1  # than without learning
-    if no_better or np.median([latched(one) for one in case.evidence]) > 0.5:
+    if no_better or np.mean([latched(one) for one in case.evidence]) > 0.5:
         yield _smaller_steps(case, MUCH_SMALLER, MOST_MORE), "much smaller steps"
     # With smaller steps, what is solved now takes as many more updates.
     more = math.ceil(min(MOST_MORE, SMALLER * case.pace / case.configuration.updates))

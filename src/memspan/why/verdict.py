@@ -105,8 +105,8 @@ CRITERIA = (
         "noise",
         None,
         f"the noise of the batches keeps up a loss above {NOISY:g} of the trivial risk, and exceeds the gradient",
-        lambda e: e.misadjustment > NOISY and e.signal < 1,
-        ("misadjustment", "signal"),
+        lambda e: e.misadjustment > NOISY and e.signal_to_noise < 1,
+        ("misadjustment", "signal_to_noise"),
     ),
     Criterion(
         "exploding",
