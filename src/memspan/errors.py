@@ -57,6 +57,12 @@ class InvalidArgument(MemspanError, ValueError):
     def __str__(self) -> str:
         return "{} must be {}, got {}{}".format(*self.args)
 
+    def at(self, place: str) -> Self:
+        """Return the same error with the place of the value inside the argument: `cell[1]` for `cell`."""
+        if place.startswith(f"{self.name}["):
+            self.name, self.args = place, (place, *self.args[1:])
+        return self
+
 
 class LossTooLarge(InvalidArgument):
     """The loss of finite predictions is infinite. In training this is not an error: the network has diverged."""
@@ -147,7 +153,7 @@ def invalid(error: "ValidationError", *, known: Iterable[str] = ()) -> InvalidAr
     first = error.errors()[0]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, InvalidArgument):  # memspan's own validator raised it
-        return cause
+        return cause.at(_place(first["loc"]))
     kind, place, got, limits = first["type"], _place(first["loc"]), first["input"], first.get("ctx", {})
     if kind == "extra_forbidden":
         return UnknownField.among(place, known)

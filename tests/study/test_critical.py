@@ -24,7 +24,7 @@ from memspan import (
 )
 from memspan.cells.initializers import CRITICAL
 from memspan.store.export import export
-from memspan.study import critical
+from memspan.study import configuration, critical
 from memspan.study.critical import critical_gain
 from memspan.study.group import run_group, untrained
 
@@ -68,7 +68,7 @@ def test_it_is_the_smallest_gain_with_its_share_of_the_largest_power(monkeypatch
     """Instead of a network, a curve with a known maximum: ln P = 3 - 8 ln²(g / 3)."""
     curve = lambda factor: 3 - 8 * math.log(factor / 3) ** 2  # noqa: E731
     by(monkeypatch, curve)
-    found = critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
+    found = critical.critical_gain(CELLS["rnn"], get_task("recall"), 7, 32)
     expected = 3 * math.exp(-math.sqrt(-math.log(critical.SHARE) / 8))
     assert found == pytest.approx(expected, rel=0.04)
     assert curve(found) == pytest.approx(3 + math.log(critical.SHARE), abs=0.1)
@@ -76,23 +76,23 @@ def test_it_is_the_smallest_gain_with_its_share_of_the_largest_power(monkeypatch
 
 def test_a_signal_without_a_maximum_counts_up_to_the_number_of_units(monkeypatch):
     by(monkeypatch, (lambda factor: 40 * math.log(factor)))
-    found = critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
+    found = critical.critical_gain(CELLS["rnn"], get_task("recall"), 7, 32)
     assert found == pytest.approx((0.8 * 32) ** (1 / 40), rel=1e-2)
     assert 1 < Configuration(cell="rnn-linear", init=CRITICAL, hidden=8).critical_gain(20) < 5
 
 
 def test_a_signal_at_the_first_gain_and_one_that_begins_suddenly(monkeypatch):
     by(monkeypatch, (lambda factor: -factor))
-    assert critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0) == critical.GAINS[0]
+    assert critical.critical_gain(CELLS["rnn"], get_task("recall"), 7, 32) == critical.GAINS[0]
     sudden = lambda factor: -1.0 if factor > 2.1 else -math.inf  # noqa: E731
     by(monkeypatch, sudden)
-    assert 2.1 < critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0) < 2.4
+    assert 2.1 < critical.critical_gain(CELLS["rnn"], get_task("recall"), 7, 32) < 2.4
 
 
 def test_a_label_that_no_gain_shows_is_refused(monkeypatch):
     by(monkeypatch, (lambda factor: -math.inf))
     with pytest.raises(InvalidArgument) as caught:
-        critical.found_gain("rnn", "recall", {}, 7, 32, 1.0, 0)
+        critical.critical_gain(CELLS["rnn"], get_task("recall"), 7, 32)
     assert str(caught.value) == (
         "init must be another than critical for recall at length 7, got 'critical', because the last state of an "
         "untrained rnn does not show the label, with any gain of R"
@@ -100,7 +100,7 @@ def test_a_label_that_no_gain_shows_is_refused(monkeypatch):
 
 
 def test_noise_of_a_chaotic_network_does_not_count():
-    signals = critical.Signals("rnn", get_task("recall"), 200, 32)
+    signals = critical.Signals(CELLS["rnn"], get_task("recall"), 200, 32)
     assert signals.log_power(16.0) < signals.log_power(2.0) - 1
 
 
@@ -109,7 +109,7 @@ def test_the_gain_depends_on_the_length_the_size_and_the_seed_and_not_on_the_rep
     assert SMALL.with_(hidden=16).critical_gain(6) != SMALL.critical_gain(6)
     assert SMALL.with_(seed=1).critical_gain(6) != SMALL.critical_gain(6)
     again = SMALL.critical_gain(6)
-    critical._kept.cache_clear()
+    configuration._critical_gain.cache_clear()
     assert SMALL.critical_gain(6) == again
     assert {trial.critical_gain for trial in run_group(SMALL, 6, [0, 5])} == {again}
     assert float(f"{again:.3g}") == again
@@ -163,7 +163,7 @@ def test_a_network_alone_refuses_it_with_the_reason():
 @pytest.mark.parametrize("task", ["order/hs97-2", "memory-capacity"])
 def test_tasks_with_classes_or_several_answers(task):
     length = max(get_task(task).least_length, 20)
-    assert 1 < critical_gain("rnn", task, {}, length, 16) < critical.GAINS[-1]
+    assert 1 < critical_gain(CELLS["rnn"], get_task(task), length, 16) < critical.GAINS[-1]
 
 
 def test_a_label_that_no_single_input_says_anything_about_is_refused_before_training():

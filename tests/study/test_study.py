@@ -301,7 +301,8 @@ def test_a_choice_is_one_of_the_dictionary(field, names):
         assert getattr(Study(**{field: name}), field) == name
     with pytest.raises(InvalidArgument) as caught:
         Study(**{field: "nothing"})
-    assert str(caught.value).startswith(f"{field} must be one of {', '.join(names)}, got 'nothing'")
+    own = f", or an import path such as mypkg.{field}s:Mine" if field in ("cell", "task") else ""
+    assert str(caught.value).startswith(f"{field} must be one of {', '.join(names)}{own}, got 'nothing'")
 
 
 @pytest.mark.parametrize(
@@ -319,10 +320,9 @@ def test_a_wrong_name_has_those_that_there_are_and_the_one_that_was_meant(field,
     with pytest.raises(InvalidArgument) as caught:
         Study(**{field: typed})
     wrong, place = (typed, field) if isinstance(typed, str) else (typed[1], f"{field}[1]")
-    assert re.fullmatch(
-        rf"{re.escape(place)} must be one of [a-z0-9, /-]*, got '{wrong}'; did you mean '{meant}'\?",
-        str(caught.value),
-    )
+    names = r"[a-z0-9, /-]*(or an import path such as mypkg.\w+:Mine)?"
+    expected = rf"{re.escape(place)} must be one of {names}, got '{wrong}'; did you mean '{meant}'\?"
+    assert re.fullmatch(expected, str(caught.value))
     assert caught.value.name == place
 
 
@@ -459,6 +459,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
     }
     assert set(several) == set(Study.model_fields) - {
         "task_parameters",
+        "options",  # of a cell of the user's own: see tests/study/test_own_parts.py
         "lengths",
         "repetitions",
         "test_lengths",
@@ -550,7 +551,7 @@ def test_values_are_those_of_every_field_that_takes_several():
         (0.1, 0.2),
     )
     assert (values["task"], values["init"]) == (("recall",), (None,))
-    names = set(Configuration.model_fields) - {"task_parameters"}
+    names = set(Configuration.model_fields) - {"task_parameters", "options"}
     assert set(values) == names | {"task_parameters.tolerance"}
 
 
@@ -674,7 +675,10 @@ def test_the_schema_has_every_field_with_its_text_and_takes_no_other():
 def test_the_schema_takes_one_value_or_several_different_ones():
     properties = Study.model_json_schema()["properties"]
     one, several = properties["cell"]["anyOf"]
-    assert one == {"enum": list(CELLS), "type": "string"}
+    name, path = one["anyOf"]
+    assert name == {"enum": list(CELLS)}
+    assert re.search(path["pattern"], "mypkg.cells:mine")
+    assert not re.search(path["pattern"], "lstn")
     assert several == {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
     one, several = properties["hidden"]["anyOf"]
     assert one == several["items"] == {"type": "integer", "minimum": 1, "maximum": MOST}

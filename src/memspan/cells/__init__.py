@@ -1,8 +1,11 @@
 """The cells, one file each.
 
 A new cell is one file with two pointwise functions and one entry in `CELLS`. The command line, the contract tests
-and the table in `docs/cells.md` read that dictionary.
+and the table in `docs/cells.md` read that dictionary. A cell of the user's own needs no entry: `get_cell` imports
+it by its import path.
 """
+
+from typing import Any
 
 from memspan.cells.base import Cell
 from memspan.cells.cornn import cornn
@@ -19,6 +22,8 @@ from memspan.cells.mingru import MINGRU
 from memspan.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_TANH
 from memspan.cells.slstm import SLSTM
 from memspan.cells.ugrnn import UGRNN
+from memspan.errors import InvalidArgument, shown
+from memspan.runtime.imports import imported, is_path, loaded, made, name_of
 
 _ALL = (
     *(RNN_TANH, RNN_RELU, RNN_LINEAR, leaky()),
@@ -29,4 +34,42 @@ _ALL = (
 CELLS: dict[str, Cell] = {cell.name: cell for cell in _ALL}
 """Every cell by name."""
 
-__all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "cornn", "leaky", "lstm"]
+
+def get_cell(name: str, /, **options: Any) -> Cell:
+    """Return a cell of memspan's, or import one of the user's own.
+
+    Parameters
+    ----------
+    name : str
+        A name in `CELLS`, the name of an entry point of the group `memspan.cells`, or an import path such as
+        `mypkg.cells:Leaky2`. What is imported is a `Cell`, or a function that returns one.
+    **options
+        The arguments of that function.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name is unknown, what is imported is no cell and returns none, or the cell takes no options.
+
+    Examples
+    --------
+    >>> get_cell("gru")
+    <Cell gru: gates n, r, z, u; states a>
+    >>> get_cell("memspan.cells:leaky", alpha=0.5).constants
+    {'alpha': 0.5}
+    """
+    name = name_of("cell", name, CELLS)
+    found: Any = imported("cell", name) if is_path(name) else CELLS[name]
+    if isinstance(found, Cell):
+        if options:
+            raise InvalidArgument("options", f"left out for the cell {name}, which takes none", shown(options))
+        return found
+    return made("cell", name, found, Cell, options)
+
+
+def known_cell(name: str, /, **options: Any) -> Cell | None:
+    """Return a cell like `get_cell`, but import nothing: None for a cell that is not imported yet."""
+    return None if is_path(name) and not loaded(name) else get_cell(name, **options)
+
+
+__all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "cornn", "get_cell", "known_cell", "leaky", "lstm"]

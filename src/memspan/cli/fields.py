@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from cyclopts import Parameter
 from pydantic import create_model
 
-from memspan.study.choices import Choices
+from memspan.study.choices import TABLES, Choices, PartName
 from memspan.study.experiment import Experiment
 from memspan.study.search import Search
 
@@ -44,7 +44,7 @@ def given(options: Any) -> dict[str, Any]:
 
 def _option(model: type[Choices], name: str, default: str | None) -> Any:
     field = model.model_fields[name]
-    kind: Any = dict[str, str] if name == "task_parameters" else tuple[str, ...]
+    kind: Any = dict[str, str] if name in TABLES else tuple[str, ...]
     choices = _choices(field.annotation)
     parts = [str(field.description)] + [f"Choices: {', '.join(choices)}."] * bool(choices)
     default = _written(field.get_default()) if default is None else default
@@ -70,6 +70,8 @@ def _kind(annotation: Any) -> str:
     kinds = {int: "INT", float: "FLOAT", str: "TEXT", Any: "TEXT"}
     if annotation in kinds:
         return kinds[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, PartName):
+        return "NAME"
     if get_origin(annotation) is dict:  # each value is an option
         return _kind(get_args(annotation)[1])
     if get_origin(annotation) is Literal:
@@ -81,4 +83,6 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     """The names that a field is restricted to, if it is."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, PartName):
+        return tuple(annotation.known)
     return next((found for argument in get_args(annotation) if (found := _choices(argument))), ())

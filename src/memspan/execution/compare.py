@@ -96,7 +96,7 @@ def run_comparison(
 ) -> Compared:
     """Run the searches of a comparison, after those that tune it. The parameters are as in `Run`."""
     how: dict[str, Any] = {"retry_failed": retry_failed, "tell": tell}
-    tuning = None
+    tuning, comparison = None, comparison.loaded()
     for search in comparison.searches():
         search.new_search()  # refuses a budget that is too small, before anything is tuned
     if trials := comparison.tuning():

@@ -13,7 +13,7 @@ from memspan.errors import MachineFailed
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.notices import MARKS, share_marks
 from memspan.study.configuration import Configuration
-from memspan.study.fingerprint import changed, fingerprints
+from memspan.study.fingerprint import changed, fingerprints, fingerprints_of, with_distributions
 from memspan.study.group import Stopped, run_group
 from memspan.study.search import Search
 from memspan.study.study import Key, Study
@@ -174,7 +174,10 @@ def demand_code(job: Job) -> None:
 @functools.lru_cache(maxsize=1000)
 def _differing(cell: str, task: str, init: str | None, code: tuple[tuple[str, str], ...]) -> list[str]:
     """Return the parts whose code differs in this process; compared once for each study."""
-    return changed(dict(code), fingerprints(Configuration(cell=cell, task=task, init=init))) if code else []
+    if not code:
+        return []
+    names = [f"cell {cell}", f"task {task}", *([] if init is None else [f"init {init}"])]
+    return changed(dict(code), fingerprints_of(with_distributions(names)))
 
 
 def _this_worker() -> str:

@@ -3,12 +3,12 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import psutil
 
-from memspan.cells import CELLS
+from memspan.cells import get_cell
 from memspan.engines.compiled import MEMORY
 from memspan.engines.compiled.workspace import PassPlan
 from memspan.engines.parameters import Layout
@@ -64,6 +64,7 @@ class Workload(NamedTuple):
     task: str
     task_parameters: tuple[tuple[str, float], ...]
     cell: str
+    options: tuple[tuple[str, float | str], ...]
     hidden: int
     batch: int
     evaluation_samples: int
@@ -72,8 +73,11 @@ class Workload(NamedTuple):
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
         """Return the workload of a configuration."""
-        parameters = tuple(sorted(configuration.task_parameters.items()))
-        return cls(configuration.task, parameters, *(getattr(configuration, name) for name in cls._fields[2:]))
+
+        def hashable(value: Any) -> Any:
+            return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+        return cls(*(hashable(getattr(configuration, name)) for name in cls._fields))
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -90,7 +94,8 @@ class _Training:
     ) -> None:
         self.workload, self.updates, self.length, self.members = workload, updates, length, members
         self.others = others  # the lengths at which the networks are scored after training
-        self.task, self.cell = get_task(workload.task, **dict(workload.task_parameters)), CELLS[workload.cell]
+        self.task = get_task(workload.task, **dict(workload.task_parameters))
+        self.cell = get_cell(workload.cell, **dict(workload.options))
         self.T, self.F, self.O, output_steps = self.task.shape(length)
         self.K, self.dtype = output_steps or 1, np.dtype(workload.dtype)
         self.layout = Layout(self.cell, self.F, workload.hidden, self.O)

@@ -12,7 +12,6 @@ from typing import Self
 import psutil
 
 from memspan._version import __version__
-from memspan.cells import CELLS
 from memspan.errors import MemspanError
 from memspan.execution.jobs import Board, demand_version, groups_of
 from memspan.execution.memory import SHARE, TooLarge, Workload, bytes_of
@@ -269,7 +268,7 @@ def _seconds(study: Study, paces: dict[Workload, Pace], configuration: int, leng
 
 def _operations(configuration: Configuration) -> float:
     """Estimate the floating-point operations of an update for each time step."""
-    H, gates = configuration.hidden, len(CELLS[configuration.cell].gates)
+    H, gates = configuration.hidden, len(configuration.make_cell().gates)
     return 6.0 * configuration.batch * gates * H * (H + 16)
 
 

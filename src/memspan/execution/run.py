@@ -122,7 +122,7 @@ class StudyRun(Run):
         if truth("reuse", reuse) and store is None:
             raise InvalidArgument("reuse", "left out without a store", shown(reuse))
         super().__init__(store, make_team, retry_failed=retry_failed, tell=tell)
-        self.study, self.name = study, study.name or default_name(study)
+        self.study, self.name = study.loaded(), study.name or default_name(study)
         self._reuse = reuse
         self._entry: Entry | None = None
         self._sources: dict[Entry, set[Key]] = {}  # trials that will be copied, by the entry that has them

@@ -152,7 +152,7 @@ class SearchRun(Run):
             if not isinstance(search, Search):
                 raise InvalidArgument("search", "a Search", shown(search))
         super().__init__(store, make_team, retry_failed=retry_failed, tell=tell)
-        self.searches = tuple(searches)
+        self.searches = tuple(search.loaded() for search in searches)
         self.names = [search.name or default_name(search) for search in searches]
         self._paths = Paths(self.searches)
         self._entries: list[Entry | None] = [None] * len(self.searches)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -16,12 +16,32 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
 
-from memspan.cells import CELLS, INITIALIZERS
+from memspan.cells import CELLS, INITIALIZERS, Cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import MOST, MOST_SEED, InvalidArgument, invalid, shown
+from memspan.runtime.imports import PATH, is_path, name_of
 from memspan.runtime.renamed import with_new_names
-from memspan.tasks import TASKS, whole_numbers
+from memspan.tasks import TASKS
 from memspan.training.optimizers import RULES
+
+
+class PartName(str):
+    """The type of a field that takes the name of a part, its import path, or the part itself. It becomes a name.
+
+    The import path is not imported here, so that a store with the parts of others can be read.
+    """
+
+    kind: ClassVar[str]
+    known: ClassVar[Mapping[str, Any]]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda part: name_of(cls.kind, part, cls.known))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(cls.known)}, {"type": "string", "pattern": f"^{PATH.pattern}$"}]}
+
 
 if TYPE_CHECKING:
     CellName = str
@@ -30,9 +50,19 @@ if TYPE_CHECKING:
     RuleName = str
     TaskName = str
 else:  # pydantic takes the names that the dictionaries hold
-    CellName, InitializerName, RuleName = Literal[*CELLS], Literal[*INITIALIZERS], Literal[*RULES]
+
+    class CellName(PartName):
+        """The name or import path of a cell."""
+
+        kind, known = "cell", CELLS
+
+    class TaskName(PartName):
+        """The name or import path of a task."""
+
+        kind, known = "task", TASKS
+
+    InitializerName, RuleName = Literal[*INITIALIZERS], Literal[*RULES]
     InitName = Literal[*INITIALIZERS, CRITICAL]
-    TaskName = Literal[*TASKS]
 
 RENAMED = {
     "parameters": "task_parameters",
@@ -41,6 +71,8 @@ RENAMED = {
     "weights": "keep_weights",
 }
 """The names of fields in memspan 0.1, and today's."""
+TABLES = ("task_parameters", "options")
+"""The fields with several items, each of which counts as a field: `task_parameters.items`."""
 
 
 class _Several:
@@ -101,13 +133,18 @@ class Choices(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: Annotated[TaskName, SEVERAL] = Field(
-        "recall", description="Task and variant. `memspan tasks` lists them."
+        "recall",
+        description="Task and variant, or the import path of a task of your own. `memspan tasks` lists them.",
     )
     task_parameters: dict[str, Annotated[float, SEVERAL]] = Field(
         {}, description="Parameters of the task by name, such as --task-parameters.tolerance 0.05."
     )
     cell: Annotated[CellName, SEVERAL] = Field(
-        "rnn", description="Recurrent cell of the network. `memspan cells` lists them."
+        "rnn",
+        description="Recurrent cell, or the import path of a cell of your own. `memspan cells` lists them.",
+    )
+    options: dict[str, Annotated[float | str, SEVERAL]] = Field(
+        {}, description="Options of a cell of your own by name, such as --options.layers 2: numbers or texts."
     )
     init: Annotated[InitName, SEVERAL] | None = Field(
         None,
@@ -151,25 +188,48 @@ class Choices(BaseModel):
         except ValidationError as error:
             raise invalid(error, known=type(self).model_fields) from None
 
-    @field_validator("task_parameters")
+    @field_validator("task_parameters", "options")
     @classmethod
     def _whole(cls, parameters: dict[str, Any]) -> dict[str, Any]:
-        def whole(name: str, value: float) -> float | int:
-            return whole_numbers({name: value})[name]
-
         return {
-            name: tuple(whole(name, one) for one in value) if isinstance(value, tuple) else whole(name, value)
-            for name, value in parameters.items()
+            name: tuple(map(_number, value)) if isinstance(value, tuple) else _number(value)
+            for name, value in sorted(parameters.items())
         }
 
     @model_validator(mode="after")
     def _recurrent(self) -> Self:
+        """Check what depends on the cells, as far as they are known (`known_cell`)."""
         values = self.values()
-        for cell, gain in product(values["cell"], values["recurrent_gain"]):
-            CELLS[cell].checked_recurrent_gain(gain)
-        if CRITICAL in values["init"]:
-            demand_recurrent(values["cell"])
+        self._demand_options(values["cell"])
+        for cell in self.known_cells():
+            for gain in values["recurrent_gain"]:
+                cell.checked_recurrent_gain(gain)
+            if CRITICAL in values["init"]:
+                demand_recurrent(cell)
         return self
+
+    def _demand_options(self, cells: Iterable[str]) -> None:
+        """Raise unless the options belong to a cell of the user's own; one of memspan's has none."""
+        own = [cell for cell in cells if is_path(cell)]
+        others = [cell for cell in cells if not is_path(cell)]
+        if self.options and not own:
+            raise InvalidArgument("options", f"left out for {', '.join(others)}, which takes none", self.options)
+        for name, values in self.values().items():
+            if others and name.startswith("options.") and len(values) > 1:
+                rule = f"one value beside {', '.join(others)}, which takes no options"
+                raise InvalidArgument(name, rule, shown(values))
+
+    def known_cells(self) -> list[Cell]:
+        """Return each cell, once for each combination of its options; those not imported yet are left out."""
+        found = (known_cell(name, **options) for name, options in self.cells())
+        return [cell for cell in found if cell is not None]
+
+    def cells(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the name of each cell, once for each combination of the options that it takes."""
+        values = self.values()
+        chosen = product(*(values[f"options.{name}"] for name in self.options))
+        each = [dict(zip(self.options, options, strict=True)) for options in chosen]
+        return [(name, one) for name in values["cell"] for one in (each if is_path(name) else [{}])]
 
     def __repr__(self) -> str:
         """The constructor call with the fields that were set."""
@@ -186,9 +246,10 @@ class Choices(BaseModel):
         return type(self) is type(other) and self.model_dump() == other.model_dump()
 
     def values(self) -> dict[str, tuple[Any, ...]]:
-        """The values of each field, as tuples. Each task parameter is a field, such as `task_parameters.items`."""
-        fields = {name: getattr(self, name) for name in Choices.model_fields if name != "task_parameters"}
-        fields |= {f"task_parameters.{name}": value for name, value in self.task_parameters.items()}
+        """The values of each field, as tuples. Each item of a table is a field, as `task_parameters.items`."""
+        fields = {name: getattr(self, name) for name in Choices.model_fields if name not in TABLES}
+        for table in TABLES:
+            fields |= {f"{table}.{name}": value for name, value in getattr(self, table).items()}
         return {name: value if isinstance(value, tuple) else (value,) for name, value in fields.items()}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -200,20 +261,29 @@ class Choices(BaseModel):
         return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
 
 
-def demand_recurrent(cells: Iterable[str]) -> None:
-    """Raise `InvalidArgument` if one of these cells has no R, so that the initializer `critical` means nothing."""
-    for cell in cells:
-        if not CELLS[cell].recurrent_gates:
-            rule = f"another than {CRITICAL} for the cell {cell}, which has no R"
-            raise InvalidArgument("init", rule, repr(CRITICAL))
+def demand_recurrent(cell: Cell) -> None:
+    """Raise `InvalidArgument` if a cell has no R, so that the initializer `critical` means nothing."""
+    if not cell.recurrent_gates:
+        rule = f"another than {CRITICAL} for the cell {cell.name}, which has no R"
+        raise InvalidArgument("init", rule, repr(CRITICAL))
+
+
+def _number(value: Any) -> Any:
+    """Return a number as an int if it is whole; also a number that is written as a text. Other texts stay."""
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return value
+    return int(number) if number.is_integer() else number
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Return `flat` with each `task_parameters.NAME` as the item NAME of a dictionary `task_parameters`."""
     found: dict[str, Any] = {}
     for name, value in flat.items():
-        if name.startswith("task_parameters."):
-            found.setdefault("task_parameters", {})[name.removeprefix("task_parameters.")] = value
+        table, _, item = name.partition(".")
+        if item:
+            found.setdefault(table, {})[item] = value
         else:
             found[name] = value
     return found

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.cells import CELLS
 from memspan.engines.parameters import Layout
 from memspan.errors import MOST_SEED, InvalidArgument, shown
 from memspan.study.choices import Count, nested, split
@@ -194,7 +193,7 @@ def parameters_of(configuration: Configuration) -> int:
     """Return the number of weights of a network at the shortest length of the task."""
     task = configuration.make_task()
     _, features, outputs, _ = task.shape(task.least_length)
-    return Layout(CELLS[configuration.cell], features, configuration.hidden, outputs).size
+    return Layout(configuration.make_cell(), features, configuration.hidden, outputs).size
 
 
 def hidden_for(configuration: Configuration, wanted: int) -> int:

@@ -166,7 +166,7 @@ class Compared:
 
     def figure(self) -> Forest | SpanByQuantity:
         """Return the data of the figure: the span against `quantity` if there is one, else a forest plot."""
-        tasks = dict.fromkeys(result.search.configuration.make_task() for result in self.results)
+        tasks = dict.fromkeys(result.search.configuration.known_task() for result in self.results)
         whats = [f"{task.name}: {task.sentence}" for task in tasks]
         title = "\n".join([*whats, *facts(self.results), *self._protocol, *self._unknown])
         if self.quantity is None or self.comparison is None or len(self.spans) < len(self.results):
@@ -252,7 +252,7 @@ class Compared:
 
     @property
     def _tasks(self) -> list[str]:
-        return list(dict.fromkeys(result.search.configuration.make_task().name for result in self.results))
+        return list(dict.fromkeys(result.search.configuration.known_task().name for result in self.results))
 
     @property
     def _by_span(self) -> list[int]:
@@ -265,7 +265,7 @@ class Compared:
         if len(self._tasks) > 1:
             return ", ".join(self._tasks)
         trained = [
-            (result.search.configuration.make_task(), row.length)
+            (result.search.configuration.known_task(), row.length)
             for result in self.results
             for row in result.summaries()
         ]

@@ -1,17 +1,23 @@
 """The configuration: one value for each choice, and the task, network and optimiser that these make."""
 
+import functools
 from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
 
-from memspan.cells import CELLS
+from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
-from memspan.tasks import Task, get_task
+from memspan.tasks import Task, get_task, known_task
 from memspan.training.optimizers import RULES, Chain, ClipByNorm
+
+
+@functools.lru_cache(maxsize=1000)  # every trial of a length needs it
+def _critical_gain(one: "Configuration", length: int) -> float:
+    return critical_gain(one.make_cell(), one.make_task(), length, one.hidden, one.gain, one.seed)
 
 
 class Configuration(Choices):
@@ -27,11 +33,19 @@ class Configuration(Choices):
         for name, values in self.values().items():
             if len(values) > 1:
                 raise InvalidArgument(name, "one value; a Study takes several", shown(values))
-        self.make_task()  # raises if the task does not take its parameters
+        self.known_task()  # raises if the task does not take its parameters
         return self
 
+    def known_task(self) -> Task:
+        """Return the task without importing anything: a stand-in for a task of the user's own not imported yet."""
+        return known_task(self.task, **self.task_parameters)
+
+    def make_cell(self) -> Cell:
+        """Return the cell with its options. A cell of the user's own is imported."""
+        return get_cell(self.cell, **self.options)
+
     def make_task(self) -> Task:
-        """Return the task with its parameters."""
+        """Return the task with its parameters. A task of the user's own is imported."""
         return get_task(self.task, **self.task_parameters)
 
     def make_optimizer(self) -> Chain:
@@ -44,7 +58,7 @@ class Configuration(Choices):
         _, features, outputs, output_steps = self.make_task().shape(length)
         chosen = self.critical_gain(length)
         return Network(
-            self.cell,
+            self.make_cell(),
             features,
             self.hidden,
             outputs,
@@ -68,7 +82,8 @@ class Configuration(Choices):
         """
         if self.init != CRITICAL:
             return None
-        return critical_gain(self.cell, self.task, self.task_parameters, length, self.hidden, self.gain, self.seed)
+        decide = ("cell", "options", "task", "task_parameters", "hidden", "gain", "seed")
+        return _critical_gain(Configuration(**{name: getattr(self, name) for name in decide}), length)
 
     @property
     def solved(self) -> str:
@@ -78,9 +93,11 @@ class Configuration(Choices):
 
     def describe(self) -> str:
         """Return one line for headings: cell, size, initial weights and optimiser."""
-        init = f"{self.init or CELLS[self.cell].init} init"
+        cell = known_cell(self.cell, **self.options)
+        init = f"{self.init or (cell.init if cell else 'default')} init"
         for name in ("gain", "recurrent_gain"):
             if (value := getattr(self, name)) != 1:
                 init += f", {name.replace('_', ' ')} {value:g}"
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
-        return f"{self.cell}, {self.hidden} hidden, {init}, {rule}, batch {self.batch}"
+        options = "".join(f", {name} {value}" for name, value in self.options.items())
+        return f"{self.cell}{options}, {self.hidden} hidden, {init}, {rule}, batch {self.batch}"

@@ -7,21 +7,20 @@ theory places the border where perturbations neither grow nor shrink, χ₁ = 1,
 the length, the inputs and the cell, so it gives a gain for each of them.
 """
 
-import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 
+from memspan.cells import Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.diagnostics.label import LabelGradient, label_engine, label_gradient
 from memspan.diagnostics.twins import Twins
 from memspan.errors import InvalidArgument
 from memspan.network import Network
 from memspan.runtime.floats import quiet
-from memspan.tasks import Task, get_task
+from memspan.tasks import Task
 
 NETWORKS, PARTS = 7, 16
 PAIRS = (64, 512, 4096)
@@ -43,15 +42,7 @@ SPAWN = 1 << 31
 """The spawn keys of networks and sequences begin with this number, which no length of a trial reaches."""
 
 
-def critical_gain(
-    cell: str,
-    task: str,
-    task_parameters: Mapping[str, float],
-    length: int,
-    hidden: int,
-    gain: float = 1.0,
-    seed: int = 0,
-) -> float:
+def critical_gain(cell: Cell, task: Task, length: int, hidden: int, gain: float = 1.0, seed: int = 0) -> float:
     """Return the gain of R at which untrained networks keep the label of a task for `length` steps.
 
     It is the smallest gain at which the power P of the label signal at the end is nearly the largest: at least 0.8
@@ -64,8 +55,8 @@ def critical_gain(
 
     Parameters
     ----------
-    cell, task : str
-    task_parameters : mapping of str to float
+    cell : Cell
+    task : Task
     length : int
     hidden : int
     gain : float
@@ -77,32 +68,13 @@ def critical_gain(
     InvalidArgument
         If no gain shows the label in the state.
     """
-    return _kept(cell, task, tuple(sorted(task_parameters.items())), length, hidden, gain, seed)
-
-
-@functools.lru_cache(maxsize=1000)  # every trial of a length needs it
-def _kept(cell: str, task: str, parameters: tuple[tuple[str, float], ...], *numbers: Any) -> float:
-    return found_gain(cell, task, dict(parameters), *numbers)
-
-
-def found_gain(
-    cell: str,
-    task: str,
-    task_parameters: Mapping[str, float],
-    length: int,
-    hidden: int,
-    gain: float,
-    seed: int,
-) -> float:
-    """Find the critical gain, see `critical_gain`."""
-    made = get_task(task, **task_parameters)
     for pairs in PAIRS:
-        signals = Signals(cell, made, length, hidden, gain, seed, pairs)
+        signals = Signals(cell, task, length, hidden, gain, seed, pairs)
         found = _found(signals.log_power, math.log(hidden))
         if found is not None and signals.shown(found):
             return float(f"{found:.{DIGITS}g}")
-    rule = f"another than {CRITICAL} for {task} at length {length}"
-    hint = f", because the last state of an untrained {cell} does not show the label, with any gain of R"
+    rule = f"another than {CRITICAL} for {task.name} at length {length}"
+    hint = f", because the last state of an untrained {cell.name} does not show the label, with any gain of R"
     raise InvalidArgument("init", rule, repr(CRITICAL), hint)
 
 
@@ -152,7 +124,7 @@ class Signals:
 
     def __init__(
         self,
-        cell: str,
+        cell: Cell,
         task: Task,
         length: int,
         hidden: int,

@@ -11,11 +11,13 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from memspan.cells import get_cell
 from memspan.errors import MOST, InvalidArgument, shown, whole_number
+from memspan.runtime.imports import is_path
 from memspan.runtime.renamed import with_new_names
-from memspan.study.choices import RENAMED, Choices, nested, split
+from memspan.study.choices import RENAMED, TABLES, Choices, nested, split
 from memspan.study.configuration import Configuration
-from memspan.tasks import Task, get_task
+from memspan.tasks import StandIn, Task, get_task, known_task
 
 MOST_CONFIGURATIONS = 100_000
 LONGEST_NAME = 1000
@@ -70,9 +72,9 @@ class Experiment(Choices):
             raise InvalidArgument(file, "TOML in UTF-8", f"{path}: {error}") from None
         changes = with_new_names(changes, RENAMED, warned=found)
         found = with_new_names(found, RENAMED, where=str(path))
-        of_task = "task_parameters"
-        if isinstance(found.get(of_task), dict) and isinstance(changes.get(of_task), dict):
-            changes = changes | {of_task: found[of_task] | changes[of_task]}
+        for table in TABLES:
+            if isinstance(found.get(table), dict) and isinstance(changes.get(table), dict):
+                changes = changes | {table: found[table] | changes[table]}
         return cls(**{**found, **changes})
 
     @field_validator("name")
@@ -107,7 +109,7 @@ class Experiment(Choices):
         given = self.model_fields_set & Choices.model_fields.keys()
         chosen = {name: values for name, values in self.values().items() if name.partition(".")[0] in given}
         return tuple(
-            Configuration(**nested(dict(zip(chosen, values, strict=True))))
+            Configuration(**_taken(nested(dict(zip(chosen, values, strict=True)))))
             for values in itertools.product(*chosen.values())
         )
 
@@ -159,20 +161,43 @@ class Experiment(Choices):
     @staticmethod
     def shown(field: str) -> str:
         """Return the name of a field for headings: `learning rate`, and `items` for `task_parameters.items`."""
-        return field.removeprefix("task_parameters.").replace("_", " ")
+        return field.rpartition(".")[2].replace("_", " ")
 
     def _at(self, name: str, place: int) -> Configuration:
         """Return the configuration at index `place`, an argument that the caller knows as `name`."""
         return self.configurations[whole_number(name, place, least=0, most=self.combinations - 1)]
 
     def tasks(self) -> list[Task]:
-        """Return every task, once for each combination of its parameters."""
+        """Return every task (`known_task`), once for each combination of its parameters."""
         chosen = {name: values for name, values in self.values().items() if name.startswith("task_parameters.")}
         return [
-            get_task(name, **nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
+            known_task(name, **nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
             for name in self.values()["task"]
             for values in itertools.product(*chosen.values())
         ]
+
+    def loaded(self) -> Self:
+        """Import the cells and tasks of the user's own, and return the same object, checked again with them.
+
+        Raises
+        ------
+        InvalidArgument
+            If one cannot be imported, or does not take its options, its parameters or a length.
+        """
+        if not any(map(is_path, (*self.values()["cell"], *self.values()["task"]))):
+            return self
+        for name, options in self.cells():
+            get_cell(name, **options)
+        for task in self.tasks():
+            if isinstance(task, StandIn):
+                get_task(task.path)
+        return type(self)(**self.model_dump(exclude_unset=True))
+
+
+def _taken(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a configuration without the options, if its cell is one of memspan's."""
+    own = is_path(fields.get("cell"))
+    return fields if own else {name: value for name, value in fields.items() if name != "options"}
 
 
 def single(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The facts without which no score can be read: the rule of solving, trivial risk and chance, repetitions."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -20,7 +21,7 @@ def facts(parts: Sequence[StudySummary], lengths: Sequence[int] | None = None) -
     configurations = [part.study.configuration for part in parts]
     solved = " or ".join(dict.fromkeys(one.solved for one in configurations))
     tried = dict.fromkeys(
-        (one.make_task(), length)
+        (one.known_task(), length)
         for one, part in zip(configurations, parts, strict=True)
         for length in lengths or [row.length for row in part.summaries()]
     )
@@ -54,5 +55,7 @@ def _repetitions(parts: Sequence[StudySummary]) -> str:
 
 
 def value_range(values: Sequence[float], form: str = ".4g") -> str:
-    """Write the smallest and the largest value, or one number if both look the same."""
+    """Write the smallest and the largest value, or one number if both look the same; `unknown` for NaN."""
+    if any(map(math.isnan, values)):
+        return "unknown"
     return " to ".join(dict.fromkeys(format(value, form) for value in (min(values), max(values))))

@@ -27,7 +27,7 @@ from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.search_result import SearchResult
 from memspan.study.study import Study
 from memspan.study.trial import Trial
-from memspan.tasks import Task
+from memspan.tasks import StandIn, Task
 from memspan.training.history import Outcome
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def span_record(result: StudySummary) -> SpanByLength:
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
     """The accuracies and solved shares by length, for lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
-    task = result.study.configuration.make_task()
+    task = result.study.configuration.known_task()
     return AccuracyByLength(
         _title(result),
         {row.length: row.accuracies for row in rows},
@@ -197,7 +197,7 @@ def beyond_record(result: StudySummary) -> AccuracyBeyond:
 def loss_record(result: StudyResult) -> LossByLength:
     """The training loss of every trial. Each point lies in the middle of the updates that it averages."""
     curves = {length: tuple(curve_of(trial) for trial in trials) for length, trials in _by_length(result)}
-    task = result.study.configuration.make_task()
+    task = result.study.configuration.known_task()
     risks = {length: task.trivial_risk(length) for length in curves}
     return LossByLength(_title(result, "Training loss of every repetition"), curves, risks, task.make_loss().label)
 
@@ -228,12 +228,14 @@ def map_record(result: StudyResult) -> NormsDuringTraining:
     every = max((trial.flow_every for trial in first.values()), default=1)
     title = _title(result, "The gradient during training, first repetition of each length")
     outcomes = {length: trial.outcome for length, trial in first.items()}
-    relevant = {length: relevance(result.study.configuration.make_task(), length) for length in first}
+    relevant = {length: relevance(result.study.configuration.known_task(), length) for length in first}
     return NormsDuringTraining(title, maps, outcomes, every, relevant)
 
 
 def relevance(task: Task, length: int) -> PerStep:
-    """The share of sequences in which each time step holds a part of the answer."""
+    """The share of sequences in which each time step holds a part of the answer; 0 for a stand-in."""
+    if isinstance(task, StandIn):
+        return np.zeros(length)
     x, _ = task.sample(length, SEQUENCES, np.random.default_rng(0))
     return np.asarray(task.relevant(x).mean(axis=1))
 
@@ -241,7 +243,7 @@ def relevance(task: Task, length: int) -> PerStep:
 def _title(result: StudySummary, what: str = "", lengths: Sequence[int] | None = None) -> str:
     """What the figure shows, unless it is the answer; the task, the network, and the facts of the scores."""
     configuration = result.study.configuration
-    task = configuration.make_task()
+    task = configuration.known_task()
     lines = [what, f"{task.name}: {task.sentence}", configuration.describe(), *facts([result], lengths)]
     return "\n".join(filter(None, lines))
 

@@ -13,6 +13,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from importlib.metadata import version
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.losses import MeanLoss
+from memspan.runtime.imports import distributions, imported, is_path
 from memspan.study.choices import Choices
-from memspan.study.critical import found_gain
+from memspan.study.critical import critical_gain
 from memspan.study.source import names_in, source_of, top_level_source
 from memspan.study.trial import VERSION
 from memspan.tasks import TASKS, Task
@@ -41,18 +43,46 @@ OWN_MODULES = ("memspan.study.critical", "memspan.diagnostics.label", "memspan.d
 PLAIN = bool | int | float | complex | str | bytes | None
 
 
-def parts_of(choices: Choices) -> dict[str, Any]:
-    """Every cell, task and initializer of a configuration or a study, under keys such as `cell lstm`."""
+def parts_of(choices: Choices) -> list[str]:
+    """The keys of the fingerprints of a configuration or a study, such as `cell lstm`, without `RULES`."""
     values = choices.values()
-    found: dict[str, Any] = {f"cell {name}": CELLS[name] for name in values["cell"]}
-    found |= {f"task {name}": TASKS[name] for name in values["task"]}
-    inits: dict[str, Any] = INITIALIZERS | {CRITICAL: found_gain}
-    return found | {f"init {name}": inits[name] for name in values["init"] if name is not None}
+    return with_distributions(
+        f"{kind} {name}" for kind in ("cell", "task", "init") for name in values[kind] if name is not None
+    )
+
+
+def with_distributions(names: Iterable[str]) -> list[str]:
+    """These keys, and those of the distributions that have the parts of the user's own among them."""
+    parts = list(names)
+    paths = (path for _, path in (part.split(" ", 1) for part in parts) if is_path(path))
+    packages = dict.fromkeys(f"distribution {one}" for path in paths for one in distributions(path))
+    return [*parts, *packages]
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:
-    """The fingerprint of each of `parts_of(choices)`, and the version of the rules of a trial."""
-    return {name: fingerprint(part) for name, part in parts_of(choices).items()} | {RULES: str(VERSION)}
+    """The fingerprint of each of `parts_of(choices)`, and the version of the rules of a trial.
+
+    A cell or a task of the user's own is imported. If an installed distribution has it, its version counts too.
+    """
+    return fingerprints_of(parts_of(choices))
+
+
+def fingerprints_of(names: Iterable[str]) -> dict[str, str]:
+    """The fingerprints under these keys, and the version of the rules of a trial."""
+    return {name: _fingerprint_of(*name.split(" ", 1)) for name in names} | {RULES: str(VERSION)}
+
+
+def _fingerprint_of(kind: str, name: str) -> str:
+    if kind == "distribution":
+        return version(name)
+    if is_path(name):
+        return fingerprint(imported(kind, name))
+    known: dict[str, Mapping[str, Any]] = {
+        "cell": CELLS,
+        "task": TASKS,
+        "init": INITIALIZERS | {CRITICAL: critical_gain},
+    }
+    return fingerprint(known[kind][name])
 
 
 def fingerprint(part: Any) -> str:
@@ -235,7 +265,7 @@ def _first_function(part: Any) -> Any:
         part = part.func
     if isinstance(part, Cell):
         return _first_function(part.forward)
-    return part if isinstance(part, FunctionType) else type(part)
+    return part if isinstance(part, FunctionType | type) else type(part)
 
 
 def _module(part: Any) -> str:

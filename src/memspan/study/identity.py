@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from memspan.errors import Conflict, shown
-from memspan.study.choices import Choices, nested
+from memspan.study.choices import TABLES, Choices, nested
 from memspan.study.experiment import Experiment
 from memspan.study.fingerprint import RULES, parts_of, unchecked
 from memspan.study.search import Search, Searches
@@ -22,6 +22,7 @@ BASELINE: dict[str, Any] = {
     "task": "recall",
     "task_parameters": {},
     "cell": "rnn",
+    "options": {},
     "init": None,
     "gain": 1.0,
     "recurrent_gain": 1.0,
@@ -43,7 +44,7 @@ BASELINE: dict[str, Any] = {
 Neither may change after a release. A renamed field keeps its key (see `KEYS`). The value of a new field is the one
 that reproduces the behaviour of versions without the field."""
 
-LATER = frozenset({"recurrent_gain"})
+LATER = frozenset({"recurrent_gain", "options"})
 """Keys that are younger than the first stores. A value is stored only if it differs from `BASELINE`, so a study
 that does not use the key is stored as before."""
 
@@ -72,10 +73,15 @@ def default_name(experiment: Experiment) -> str:
     """
     values, text = experiment.values(), canonical(experiment)
     names = values["task"], values["cell"]
-    parts = [each[0].replace("/", "-") if len(each) == 1 else "several" for each in names]
+    parts = [_plain(each[0]) if len(each) == 1 else "several" for each in names]
     if isinstance(experiment, Searches) and (unusual := _unusual(experiment)):
         text += _sorted(unusual)
     return experiment.prefix + "-".join([*parts, checksum(text)[:8]])
+
+
+def _plain(name: str) -> str:
+    """The name of a part inside a default name: of an import path, the attribute."""
+    return name.rpartition(":")[2].replace("/", "-")
 
 
 def folder_name(name: str) -> str:
@@ -152,8 +158,9 @@ def grown_by(old: Experiment, new: Experiment) -> Experiment:
     was, now = _grid(old), _grid(new)
     both = {field: tuple(dict.fromkeys((*was.get(field, ()), *values))) for field, values in now.items()}
     grown = {field for field, values in both.items() if values != now[field]}
-    if any(field.startswith("task_parameters.") for field in grown):  # `with_` replaces all of them at once
-        grown |= {field for field in both if field.startswith("task_parameters.")}
+    for table in TABLES:  # `with_` replaces all items of a table at once
+        items = {field for field in both if field.startswith(f"{table}.")}
+        grown |= items if items & grown else set()
     counts = ("repetitions", "keep_weights") if isinstance(new, Study) else ("keep_weights",)
     most = {name: max(getattr(old, name), getattr(new, name)) for name in counts}
     return new.with_(**nested({field: both[field] for field in grown}), **most)

@@ -35,7 +35,7 @@ def labels_of(configurations: Sequence[Configuration]) -> list[str]:
 
 def _values(one: Configuration) -> dict[str, Any]:
     """Return the value of each field, and of each parameter of the task, given or not."""
-    parameters = {f"task_parameters.{name}": value for name, value in parameters_of(one.make_task()).items()}
+    parameters = {f"task_parameters.{name}": value for name, value in parameters_of(one.known_task()).items()}
     return parameters | {name: value for name, (value,) in one.values().items()}
 
 

@@ -141,7 +141,7 @@ class Search(Searches):
             budget=trainings,
             most_steps=steps,
             most_updates=self.configuration.updates,
-            steps_of=partial(time_steps, self.configuration.make_task()),
+            steps_of=partial(time_steps, self.configuration.known_task()),
             groups=self.groups,
             repetitions=self.repetitions,
             start=max(self.first_length, self.shortest),

@@ -17,7 +17,7 @@ from memspan.training.history import Outcome
 def answer_of(trial: Trial, configuration: Configuration) -> Answer:
     """Return what a search is told of a trial. A failed one does not count, because the machine failed."""
     solved = None if trial.outcome is Outcome.FAILED else trial.outcome is Outcome.SOLVED
-    steps = trial.updates * time_steps(configuration.make_task(), trial.length)
+    steps = trial.updates * time_steps(configuration.known_task(), trial.length)
     return Answer(trial.length, trial.repetition, solved, steps)
 
 

@@ -13,7 +13,7 @@ from memspan.study.results import LengthSummary, StudySummary
 def table_of(summary: StudySummary) -> TextTable:
     """Return the table of `StudySummary.table`, one row for each configuration and length."""
     configurations = summary.study.configurations
-    losses = dict.fromkeys(one.make_task().make_loss().label for one in configurations)
+    losses = dict.fromkeys(one.known_task().make_loss().label for one in configurations)
     table = TextTable(title=_title(summary), caption=_caption(summary), caption_justify="left")
     worse = [name for name in ("diverged", "failed") if any(getattr(row, name) for row in chain(*summary.rows))]
     varying = summary.study.varying
@@ -29,7 +29,7 @@ def table_of(summary: StudySummary) -> TextTable:
     for configuration, rows in zip(configurations, summary.rows, strict=True):
         own = [written(configuration.values()[name][0]) for name in varying]
         for row in rows:
-            trivial = configuration.make_task().trivial_risk(row.length)
+            trivial = configuration.known_task().trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
             cells[1:1] = [_shown(np.nan if row.critical_gain is None else row.critical_gain, "g")] * len(chosen)
             table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
@@ -55,7 +55,7 @@ def table_of_tests(summary: StudySummary) -> TextTable | None:
 
 
 def _title(summary: StudySummary) -> str:
-    tasks = {one.task: one.make_task() for one in summary.study.configurations}
+    tasks = {one.task: one.known_task() for one in summary.study.configurations}
     what = [f"{task.name}: {task.sentence}" for task in tasks.values()]
     return " ".join([*(what if len(what) == 1 else [", ".join(tasks) + "."]), summary.study.describe()])
 
@@ -73,10 +73,10 @@ def _caption(summary: StudySummary) -> str:
             f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
             f"Solved: accuracy of at least {thresholds}."
         )
-    task = choices[0].make_task()
-    chance = value_range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = value_range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
-    rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
+    task = choices[0].known_task()
+    chance = value_range([one.known_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
+    trivial = value_range([one.known_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
+    rule = task.rule if len({one.known_task().rule for one in choices}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
         f"chance {chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an "

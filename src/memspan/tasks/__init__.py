@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from memspan.errors import InvalidArgument, did_you_mean, shown
+from memspan.runtime.imports import entry_points, imported, is_path, loaded, made, name_of
 from memspan.tasks.adding import Adding, Adding1997
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
@@ -22,6 +23,7 @@ from memspan.tasks.parity import Parity
 from memspan.tasks.recall import Recall, generate_samples
 from memspan.tasks.selective_copying import SelectiveCopying
 from memspan.tasks.square_wave import SquareWave
+from memspan.tasks.stand_in import StandIn
 
 _ALL: tuple[Task, ...] = (
     *(Recall(), Recall(variant="kth", element=2), Recall(variant="distractors", scale=3.0)),
@@ -37,12 +39,14 @@ TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def get_task(name: str, **parameters: Any) -> Task:
-    """Return a task from `TASKS`, with some of its parameters changed.
+    """Return a task of memspan's or import one of the user's own, with some of its parameters changed.
 
     Parameters
     ----------
     name : str
-        The task's name in `TASKS`, with the variant. Underscores may replace hyphens.
+        The task's name in `TASKS`, with the variant; underscores may replace hyphens. Or the name of an entry
+        point of the group `memspan.tasks`, or an import path such as `mypkg.tasks:MyTask`. What is imported is a
+        `Task`, a subclass of it, or a function that returns one.
     **parameters
         Fields of the task, such as `tolerance`. For an optional field, None stands for the value in the source.
         (Checkpoints of memspan 0.1 also contain None for fields that the task does not have.)
@@ -57,13 +61,7 @@ def get_task(name: str, **parameters: Any) -> Task:
     >>> round(get_task("copying/urnn", items=5).trivial_risk(100), 4)  # 5 log 8 / 110
     0.0945
     """
-    known_as = name.replace("_", "-") if isinstance(name, str) else ""  # type: ignore[redundant-expr]
-    task = TASKS.get(known_as)
-    if task is None:
-        family = known_as.partition("/")[0]
-        relatives = [other for other in TASKS if other.partition("/")[0] == family]
-        hint = did_you_mean(name, relatives or TASKS)
-        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), shown(name), hint)
+    task = _own_task(name) if is_own(name) else _named(name)
     known = parameters_of(task)
     optional = {item.name for item in fields(task) if item.metadata.get("optional")}
     parameters = {
@@ -77,6 +75,35 @@ def get_task(name: str, **parameters: Any) -> Task:
             hint = did_you_mean(parameter, known)
             raise InvalidArgument(f"a parameter of {task.name}", rule, shown(parameter), hint)
     return replace(task, **parameters)
+
+
+def known_task(name: str, **parameters: Any) -> Task:
+    """Return a task like `get_task`, but import nothing: a task that is not imported yet has a stand-in."""
+    return StandIn(path=name) if is_path(name) and not loaded(name) else get_task(name, **parameters)
+
+
+def _named(name: str) -> Task:
+    """Return a task from `TASKS`."""
+    known_as = name.replace("_", "-") if isinstance(name, str) else ""  # type: ignore[redundant-expr]
+    task = TASKS.get(known_as)
+    if task is None:
+        family = known_as.partition("/")[0]
+        relatives = [other for other in TASKS if other.partition("/")[0] == family]
+        hint = did_you_mean(name, relatives or TASKS)
+        raise InvalidArgument("task", "one of " + ", ".join(relatives or TASKS), shown(name), hint)
+    return task
+
+
+def _own_task(name: str) -> Task:
+    """Import a task of the user's own."""
+    path = name_of("task", name, TASKS)
+    found = imported("task", path)
+    return found if isinstance(found, Task) else made("task", path, found, Task, {})
+
+
+def is_own(name: object) -> bool:
+    """Whether a name is an import path or that of an entry point, and no name in `TASKS`."""
+    return is_path(name) or (isinstance(name, str) and name not in TASKS and name in entry_points("task"))
 
 
 def whole_numbers(parameters: Mapping[str, float]) -> dict[str, float]:
@@ -110,9 +137,11 @@ __all__ = [
     "SelectiveCopying",
     "Shape",
     "SquareWave",
+    "StandIn",
     "Task",
     "generate_samples",
     "get_task",
+    "known_task",
     "parameters_of",
     "whole_numbers",
 ]

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from memspan.cells import CELLS
 from memspan.errors import InvalidArgument, real_number, whole_number
 from memspan.study.configuration import Configuration
 from memspan.training.optimizers import Adam
@@ -222,7 +221,7 @@ def demand_measured(configuration: Configuration) -> None:
     It holds for the tanh cell `rnn` with Adam and a clip of 1 on the task `recall`, from the initializer `uniform`
     with a variance of R below the critical one, within the ranges of `MEASURED`.
     """
-    init = configuration.init or CELLS[configuration.cell].init
+    init = configuration.init or configuration.make_cell().init
     fixed = {"optimizer": "adam", "cell": "rnn", "task": "recall", "init": "uniform", "clip": 1.0}
     for name, value in fixed.items():
         found = init if name == "init" else getattr(configuration, name)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from memspan.cells import CELLS
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument
 from memspan.study.configuration import Configuration
@@ -155,7 +154,7 @@ def _predicted(case: Limited, changes: Changes) -> tuple[float, tuple[float, flo
 def _critical(case: Limited) -> Iterator[Changes]:
     """The critical gain, if the cell has an R, and the task shows its label at some gain."""
     configuration = case.configuration
-    if configuration.init == CRITICAL or not CELLS[configuration.cell].recurrent_gates:
+    if configuration.init == CRITICAL or not configuration.make_cell().recurrent_gates:
         return
     changes: Changes = {"init": CRITICAL} | ({"recurrent_gain": 1.0} if configuration.recurrent_gain != 1 else {})
     try:
@@ -220,7 +219,7 @@ def _for_exploding(case: Limited) -> Suggestions:
     configuration = case.configuration
     growth = float(np.median([one.growth for one in case.evidence]))
     clip: Changes = {} if configuration.clip else {"clip": 1.0}
-    if GROWN < growth < math.inf and CELLS[configuration.cell].recurrent_gates:
+    if GROWN < growth < math.inf and configuration.make_cell().recurrent_gates:
         gain = {"recurrent_gain": _round(configuration.recurrent_gain * math.exp(-growth / case.length))}
         yield gain | clip, "gradients keep their size on their way back"
     if clip:

@@ -1,0 +1,211 @@
+"""Import paths: names such as `mypkg.cells:Leaky2`, by which memspan finds a cell or a task of the user's own.
+
+Worker processes and Dask workers import by the same path. So a part must lie at the top level of a module that can
+be imported there; objects of the main program, lambdas and closures are refused.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from memspan.errors import InvalidArgument, did_you_mean, shown
+
+PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+GROUPS = {"cell": "memspan.cells", "task": "memspan.tasks"}
+"""The groups of entry points by which an installed distribution names its cells and tasks."""
+EXAMPLES = {"cell": "mypkg.cells:Mine", "task": "mypkg.tasks:Mine"}
+
+
+class UnknownName(InvalidArgument):
+    """A name is neither that of a part of memspan's, nor an entry point, nor an import path."""
+
+
+class NotImported(InvalidArgument):
+    """A part of the user's own cannot be imported.
+
+    The arguments are the kind of part, its import path, and what prevents the import.
+    """
+
+    def __init__(self, name: str, path: str, why: str) -> None:
+        super().__init__(name, path, why)
+        self.args = (name, path, why)  # unpickling calls __init__ with these
+
+    def __str__(self) -> str:
+        name, path, why = self.args
+        return f"The {name} {path} cannot be imported: {why}."
+
+
+def name_of(kind: str, part: Any, known: Mapping[str, Any]) -> str:
+    """Return the name or the import path of a part, without importing it.
+
+    Parameters
+    ----------
+    kind : str
+        `cell` or `task`.
+    part : str or object
+        A name of memspan's, a name among the entry points, an import path, or the part itself.
+    known : mapping
+        memspan's own parts by name.
+
+    Raises
+    ------
+    InvalidArgument
+        If the name is unknown, or the part itself has no import path.
+    """
+    if not isinstance(part, str):
+        return next((name for name, one in known.items() if one is part), None) or path_of(kind, part)
+    if part in known:
+        return part
+    path = part if is_path(part) else entry_points(kind).get(part)
+    if path is None:
+        names = [*known, *entry_points(kind)]
+        rule = f"one of {', '.join(names)}, or an import path such as {EXAMPLES[kind]}"
+        raise UnknownName(kind, rule, shown(part), did_you_mean(part, names))
+    return checked_path(kind, path)
+
+
+def is_path(name: object) -> bool:
+    """Whether a name is meant as an import path, because it contains a colon."""
+    return isinstance(name, str) and ":" in name
+
+
+def checked_path(kind: str, path: str) -> str:
+    """Return an import path; raise `InvalidArgument` unless it has the form `package.module:attribute`."""
+    if not PATH.fullmatch(path):
+        rule = f"an import path of the form package.module:attribute, such as {EXAMPLES[kind]}"
+        raise InvalidArgument(kind, rule, shown(path))
+    if path.partition(":")[0] == "__main__":
+        raise InvalidArgument(kind, _in_a_module(kind), shown(path))
+    return path
+
+
+def path_of(kind: str, part: Any) -> str:
+    """Return the import path of a function, a class or an object at the top level of a module.
+
+    Raises
+    ------
+    InvalidArgument
+        If the part belongs to the main program, is a lambda or a closure, or has no name in its module. The
+        message says what to do.
+    """
+    module, name = getattr(part, "__module__", None), getattr(part, "__qualname__", None)
+    if name is None:  # an object, such as a Cell or a Task
+        module, name = _found(part)
+    if module is None or module == "__main__" or name is None or "<" in name:
+        raise InvalidArgument(kind, _in_a_module(kind), _described(part, module, name))
+    return checked_path(kind, f"{module}:{name}")
+
+
+def _found(part: Any) -> tuple[str | None, str | None]:
+    """Return a module that has this object at its top level, and its name there; the main program comes last."""
+    for module in sorted(sys.modules, key=lambda name: name == "__main__"):
+        for name, value in list(getattr(sys.modules[module], "__dict__", {}).items()):
+            if value is part:
+                return module, name
+    return None, None
+
+
+def loaded(path: str) -> bool:
+    """Whether the module of an import path has been imported in this process."""
+    return path.partition(":")[0] in sys.modules
+
+
+def imported(kind: str, path: str) -> Any:
+    """Import the part of an import path.
+
+    Modules are searched on Python's path, and after it in the current folder, which worker processes inherit.
+
+    Raises
+    ------
+    NotImported
+        If the module or the attribute does not exist, or the module raises an error. The message names the cause.
+    """
+    module, _, attribute = checked_path(kind, path).partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        part: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module}.".startswith(f"{error.name}."):
+            where = "in the current folder or on Python's path"
+            raise NotImported(kind, path, f"there is no module {error.name} {where}") from None
+        raise NotImported(kind, path, f"the module {module} needs {error.name}, which is not installed") from error
+    except Exception as error:
+        raise NotImported(kind, path, f"{module} raises {type(error).__name__}: {error}") from error
+    for name in attribute.split("."):
+        if not hasattr(part, name):
+            raise NotImported(kind, path, f"{module} has no attribute {attribute}")
+        part = getattr(part, name)
+    return part
+
+
+def made(kind: str, path: str, make: Any, wanted: Any, options: Mapping[str, Any]) -> Any:
+    """Call an imported function or class with some options, and return what it makes.
+
+    Raises
+    ------
+    InvalidArgument
+        If it cannot be called, raises an error or makes something else than `wanted`. The message names the cause.
+    """
+    rule = f"the import path of a {wanted.__name__} or of a function that returns one"
+    if not callable(make):
+        raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
+    try:
+        found = make(**options)
+    except Exception as error:
+        raise InvalidArgument(kind, rule, f"{path}, which raises {type(error).__name__}: {error}") from error
+    if not isinstance(found, wanted):
+        raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}")
+    return found
+
+
+@cache
+def entry_points(kind: str) -> dict[str, str]:
+    """Return the import paths of the parts that installed distributions name, by their names."""
+    return {one.name: one.value for one in importlib.metadata.entry_points(group=GROUPS[kind])}
+
+
+def origin(path: str) -> str:
+    """Return where a part comes from: the distribution and its version, else the file of its module.
+
+    Nothing is imported. Empty if neither is known.
+    """
+    if names := distributions(path):
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    module = sys.modules.get(path.partition(":")[0])
+    return str(getattr(module, "__file__", None) or "")
+
+
+def distributions(path: str) -> list[str]:
+    """Return the names of the installed distributions that have the package of an import path."""
+    package = path.partition(":")[0].partition(".")[0]
+    return sorted(set(_distributions().get(package, ())))
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    """The distributions that have installed a package, by the name of the package."""
+    return dict(importlib.metadata.packages_distributions())
+
+
+def _in_a_module(kind: str) -> str:
+    return (
+        f"at the top level of a module that worker processes can import (move it to a file, and give its import "
+        f"path, such as {EXAMPLES[kind]})"
+    )
+
+
+def _described(part: Any, module: str | None, name: str | None) -> str:
+    """Describe a part that has no import path."""
+    if module == "__main__":
+        return f"{name or shown(part)} of the main program"
+    if name is not None and "<lambda>" in name:
+        return "a lambda"
+    if name is not None and "<locals>" in name:
+        return f"{name.rpartition('.')[2]}, which is defined inside a function"
+    return shown(part)
