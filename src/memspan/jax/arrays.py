@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jax
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array
 

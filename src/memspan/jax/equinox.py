@@ -3,10 +3,10 @@
 from typing import Any
 
 import equinox
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jax
 from memspan.errors import InvalidArgument
 from memspan.jax.arrays import array
 from memspan.network import Network

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
-import jax
 from memspan.errors import InvalidArgument
 from memspan.jax.arrays import ACTIVATIONS, array, demand_activations, simple
 from memspan.network import Network

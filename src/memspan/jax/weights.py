@@ -15,9 +15,9 @@ import sys
 from importlib import import_module
 from typing import Any
 
+import jax
 import numpy as np
 
-import jax
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.network.gates import Gates, demand_cell, demand_known, demand_network, set_gates

@@ -19,8 +19,8 @@ reset comes before the product with R; PyTorch has no module of that cell.
 from typing import Any
 
 import numpy as np
-
 import torch
+
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.network.gates import Block, Gates, Linear, demand_cell, demand_known, demand_network, set_gates
