@@ -32,6 +32,7 @@ NAMES = (
     "reproductions",
     "span",
     "studies",
+    "weights",
     "why",
 )
 PAGES = [

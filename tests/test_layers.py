@@ -20,7 +20,8 @@ LAYERS = [
         "tasks",
         "engines",
         "network",
-        "gradcheck",
+        "torch",
+        "jax",
     ),
     *(
         "gradcheck",

@@ -61,7 +61,8 @@ def torch(case: Case) -> Passes:
     import torch
 
     problem = case.problem()
-    layer, read_out = _torch_layers(problem, _known(case, TORCH_GATES, "PyTorch"))
+    gates = _known(case, TORCH_GATES, "PyTorch")
+    layer, read_out = _torch_layers(problem)
     parameters = (*layer.parameters(), *read_out.parameters())
     loss, x, y = torch.nn.MSELoss(), torch.from_numpy(problem.x), torch.from_numpy(problem.y)
 
@@ -76,7 +77,7 @@ def torch(case: Case) -> Passes:
 
     def result(flush: bool) -> Result:
         value = forward_and_backward(flush).item()
-        return Result(value, _torch_gradient(problem, TORCH_GATES[case.cell], layer, read_out))
+        return Result(value, _torch_gradient(problem, gates, layer, read_out))
 
     ways = {"denormals kept": False, "denormals flushed": True}
     return {
@@ -85,27 +86,16 @@ def torch(case: Case) -> Passes:
     }
 
 
-def _torch_layers(problem: Problem, gates: tuple[str, ...]) -> tuple[Any, Any]:
-    """Return a layer and a readout with the network's weights. One of PyTorch's two biases stays 0."""
+def _torch_layers(problem: Problem) -> tuple[Any, Any]:
+    """Return PyTorch's own layer and a readout with the network's weights. One of its two biases is 0."""
     import torch
 
-    network, cell, H = problem.network, problem.network.cell, problem.network.hidden_size
-    layer = getattr(torch.nn, cell.name.upper())(1, H)
-    read_out = torch.nn.Linear(H, 1)
-    bs = network.bs[:, 0]
-    alone = bs[len(gates) * H :]
-    given = {
-        layer.weight_ih_l0: arranged(network.W, cell.input_gates, gates, H).T,
-        layer.weight_hh_l0: network.R.T,
-        layer.bias_ih_l0: arranged(bs, cell.gates, gates, H),
-        layer.bias_hh_l0: np.concatenate([np.zeros(len(gates) * H - len(alone), np.float32), alone]),
-        read_out.weight: network.V.T,
-        read_out.bias: network.by[:, 0],
-    }
-    with torch.no_grad():
-        for parameter, values in given.items():
-            parameter.copy_(torch.from_numpy(values.copy()))
-    return layer, read_out
+    from memspan.torch import to_torch
+
+    network, model = problem.network, to_torch(problem.network)
+    layer = getattr(torch.nn, network.cell.name.upper())(network.input_size, network.hidden_size)
+    layer.load_state_dict(model.module.state_dict())
+    return layer, model.read_out
 
 
 def _torch_gradient(problem: Problem, gates: tuple[str, ...], layer: Any, read_out: Any) -> Array:

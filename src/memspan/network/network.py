@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,8 @@ from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import (
     InvalidArgument,
     NotReady,
+    UnreadableFile,
+    a_path,
     generator,
     one_dtype,
     one_of,
@@ -250,6 +253,64 @@ class Network:
         for name, weight in self.layout.by_name(self.parameters).items():
             weight[:] = new[name]
         self.trace = None
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to one safetensors file. An interrupted write leaves no partial file.
+
+        The file contains the weights by name (`W`, `R`, `bs`, `V`, `by`, `U`) and, in its metadata, the cell's
+        name, the sizes, the dtype and `output_steps`.
+
+        Raises
+        ------
+        InvalidArgument
+            If the network is of a user's own subclass or of complex128.
+        FileNotFoundError
+            If the folder of `path` does not exist.
+        """
+        from memspan.network import files  # it needs the subclasses, which need this module
+
+        files.write(a_path("path", path), self)
+
+    @classmethod
+    def load(cls, path: str | Path, *, cell: Cell | None = None) -> Self:
+        """Load a saved network: the same class, weights to the last bit, dtype and `output_steps`.
+
+        Parameters
+        ----------
+        path : path
+            A file written by `save`.
+        cell : Cell, optional
+            The cell that the network had. It must be passed if it is not one of memspan's, because the file
+            contains only its name.
+
+        Raises
+        ------
+        UnreadableFile
+            If the file is truncated or damaged, is not a saved network, or contains a network of another class
+            than the one whose `load` was called.
+        InvalidArgument
+            If the cell is missing, or has another name than the saved one.
+        FileNotFoundError
+            If there is no file.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> network = Network("lstm", 1, 4, 1, rng=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     network.save(f"{folder}/lstm.safetensors")
+        ...     loaded = Network.load(f"{folder}/lstm.safetensors")
+        >>> bool((loaded.parameters == network.parameters).all())
+        True
+        """
+        from memspan.network import files
+
+        network = files.read(a_path("path", path), cell)
+        if not isinstance(network, cls):
+            found = type(network).__name__
+            hint = f"Use {found}.load or Network.load."
+            raise UnreadableFile(f"{path} is a saved network of the class {found}, not {cls.__name__}. {hint}")
+        return network
 
     @quiet
     def astype(self, dtype: DTypeLike) -> Self:

@@ -1,29 +1,28 @@
 """Checkpoints: saving a learner and continuing exactly where it stopped.
 
-A checkpoint is one safetensors file with arrays and, as metadata, a JSON header that describes them. The file
-contains no code. The reader trusts nothing: it validates the header and compares every array with the header
-before it uses the array. The header contains a checksum of the header and all arrays, which detects a damaged
-file. Format 1 had no checksum and is read without one.
+A checkpoint is a file of arrays with a header (`memspan.runtime.tensors`). It names the parts of the learner and
+contains their numbers. Format 1 had no checksum and is read without one.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt
 
-from memspan._version import __version__
-from memspan.cells import CELLS, Cell
+from memspan.cells import Cell
 from memspan.engines.parameters import Layout
-from memspan.errors import InvalidArgument, UnreadableFile, invalid
+from memspan.errors import InvalidArgument, UnreadableFile
 from memspan.losses import LOSSES, Loss, MeanLoss
-from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
-from memspan.runtime.files import replaced, special
-from memspan.shapes import Array
+from memspan.network import Network
+from memspan.network.files import Description, described, restored
+from memspan.runtime import tensors
+from memspan.runtime.tensors import Header, Strict, expect
+from memspan.shapes import Flat
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
-from memspan.training.checkpoint_arrays import checksum_of, expect, history_of, optimizer_state
+from memspan.training.checkpoint_arrays import history_of, optimizer_state
 from memspan.training.history import History
 from memspan.training.member import Stream, as_stream, held_out_of
 from memspan.training.optimizers import CLIPS, RULES, Chain
@@ -76,44 +75,32 @@ class Substitutes(NamedTuple):
 
 NOTHING = Substitutes()
 
-FORMAT = "memspan learner 2"
+WITHOUT_CHECKSUM = "memspan learner 1"
 Size = Annotated[int, Field(gt=0, le=10**9)]
 """A batch size or a length. memspan cannot have written larger ones."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Named(_Strict):
+class _Named(Strict):
     """An entry of one of memspan's dictionaries. The name is empty for an object that is not in them."""
 
     name: str
-    parameters: dict[str, bool | int | float | None] = {}
+    parameters: dict[str, bool | int | float | None] = Field(default_factory=dict)
 
 
-class _Stream(_Strict):
+class _Stream(Strict):
     """The position of a `Batches` (fields task to rng), or of another iterator (drawn and digest)."""
 
     task: _Named | None = None
     length: Size = 1
     batch: Size = 1
     dtype: Literal["float32", "float64"] = "float64"
-    rng: dict[str, Any] = {}
+    rng: dict[str, Any] = Field(default_factory=dict)
     drawn: Annotated[int, Field(ge=0, le=10**9)] = 0
     digest: str = ""
 
 
-class _Header(_Strict):
+class _Header(Header, Description):
     format: Literal["memspan learner 1", "memspan learner 2"] = "memspan learner 2"
-    version: str = __version__
-    kind: Literal["Network", "RNN", "LSTM", "GRU"]
-    cell: str
-    input_size: PositiveInt
-    hidden_size: PositiveInt
-    output_size: PositiveInt
-    dtype: Literal["float32", "float64"]
-    output_steps: PositiveInt | None = None
     loss: _Named
     clips: list[_Named]
     rule: _Named
@@ -122,20 +109,14 @@ class _Header(_Strict):
     task: _Named
     updates: NonNegativeInt
     threshold: float = Field(gt=0, le=1)
-    checksum: str = ""
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint to a new file, which then replaces `path` in one step."""
-    from safetensors.numpy import save
-
-    header = _describe(checkpoint)
     arrays = {"parameters": checkpoint.model.parameters}
     arrays |= {f"optimizer.{name}": np.asarray(part) for name, part in checkpoint.state._asdict().items()}
     arrays |= {f"history.{name}": array for name, array in checkpoint.history.arrays().items()}
-    checksum = checksum_of(header.model_dump_json(), arrays)
-    with replaced(Path(path)) as file:
-        file.write(save(arrays, {"memspan": header.model_copy(update={"checksum": checksum}).model_dump_json()}))
+    tensors.write(Path(path), _describe(checkpoint), arrays)
 
 
 def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
@@ -148,8 +129,12 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     InvalidArgument
         If the file names a part that must be passed as a substitute.
     """
-    header, arrays = _contents(Path(path))
-    model = _network(Path(path), header, arrays, substitutes.cell)
+    header, arrays = tensors.read(Path(path), _Header, "learner", unchecked=WITHOUT_CHECKSUM)
+
+    def weights(layout: Layout) -> Flat:
+        return expect(Path(path), arrays, "parameters", (layout.size,), header.dtype)
+
+    model = restored(Path(path), header, substitutes.cell, weights)
     loss = _build("loss", LOSSES, header.loss) if substitutes.loss is None else substitutes.loss
     optimizer = substitutes.optimizer
     if optimizer is None:
@@ -166,17 +151,9 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
 
 
 def _describe(checkpoint: Checkpoint) -> _Header:
-    model, shared = checkpoint.model, checkpoint.evaluation is checkpoint.batches
-    if type(model) not in (Network, RNN, LSTM, GRU):
-        raise InvalidArgument("model", "a Network, RNN, LSTM or GRU, to be saved", type(model).__name__)
+    shared = checkpoint.evaluation is checkpoint.batches
     return _Header(
-        kind=type(model).__name__,
-        cell=_cell_name(model.cell),
-        input_size=model.input_size,
-        hidden_size=model.hidden_size,
-        output_size=model.output_size,
-        dtype=model.dtype.name,
-        output_steps=model.output_steps,
+        **described("model", checkpoint.model).model_dump(),
         loss=_name(LOSSES, checkpoint.loss),
         clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
         rule=_name(RULES, checkpoint.optimizer.rule),
@@ -186,20 +163,6 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         updates=checkpoint.updates,
         threshold=checkpoint.threshold,
     )
-
-
-def _cell_name(cell: Cell) -> str:
-    """Return the cell's name, marked as foreign if it computes something else than memspan's cell of that name.
-
-    Fields that affect only the initial weights are ignored.
-    """
-    known = CELLS.get(cell.name)
-    if known is None:
-        return cell.name
-    alike = (
-        replace(cell, bias=known.bias, init=known.init, unit_init=known.unit_init, source=known.source) == known
-    )
-    return cell.name if alike else f"another {cell.name}"  # so that `load` does not use memspan's cell
 
 
 def _name(registry: dict[str, Any], thing: Any) -> _Named:
@@ -238,72 +201,6 @@ def _position(name: str, stream: Stream) -> _Stream:
         raise InvalidArgument(f"{name}.rng", "a PCG64 generator, to be saved", rng["bit_generator"])
     dtype = np.dtype(stream.dtype).name
     return _Stream(task=_task_name(stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
-
-
-def _contents(path: Path) -> tuple[_Header, dict[str, Array]]:
-    from safetensors import SafetensorError, safe_open
-
-    path.stat()  # a missing file raises FileNotFoundError
-    if kind := special(path):
-        raise UnreadableFile(f"{path} is {kind}, not a saved learner.")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if "memspan" not in metadata:
-                raise UnreadableFile(f"{path} is a safetensors file, but not a saved learner.")
-            text = metadata["memspan"]
-            header = _Header.model_validate_json(text)
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if header.checksum or header.format == FORMAT:
-                _demand_checksum(path, header.checksum, text, arrays)
-            return header, arrays
-    except ValidationError as error:
-        raise UnreadableFile(f"The header of {path} is invalid: {invalid(error)}") from None
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # dtypes unknown to NumPy
-        raise UnreadableFile(f"{path} is not a complete safetensors file: {error}") from None
-
-
-def _demand_checksum(path: Path, checksum: str, header: str, arrays: dict[str, Array]) -> None:
-    without = header.replace(f'"{checksum}"', '""') if checksum else header
-    if checksum != checksum_of(without, arrays):
-        raise UnreadableFile(f"{path} is damaged: its content does not match its checksum.")
-
-
-def _network(path: Path, header: _Header, arrays: dict[str, Array], given: Cell | None) -> Network:
-    cell = CELLS.get(header.cell) if given is None else given
-    if cell is None:
-        raise InvalidArgument("cell", f"passed, because {header.cell!r} is not one of memspan's cells", "None")
-    size = Layout(cell, header.input_size, header.hidden_size, header.output_size).size
-    # Check the array first: the header could claim any size, and a network of it would fill the memory.
-    parameters = expect(path, arrays, "parameters", (size,), header.dtype)
-    if not np.isfinite(parameters).all():
-        raise UnreadableFile(f"{path} contains weights that are not finite.")
-    model = _network_of(header, cell)
-    if model is not None and given is not None and model.cell != given:
-        raise InvalidArgument(
-            "cell", f"omitted, because a saved {header.kind} always has its own cell", given.name
-        )
-    if model is None:
-        raise UnreadableFile(f"{path} describes a {header.kind!r} with the cell {cell.name}, which is impossible.")
-    model.parameters[:] = parameters
-    return model
-
-
-def _network_of(header: _Header, cell: Cell) -> Network | None:
-    """Make a network of the saved class and sizes; return None if the class does not have that cell."""
-    sizes = header.input_size, header.hidden_size, header.output_size
-    activation = next((name for name, its in ACTIVATIONS.items() if its.name == cell.name), None)
-    options: dict[str, Any] = {"dtype": header.dtype, "output_steps": header.output_steps, "rng": 0}
-    match header.kind:
-        case "Network":
-            return Network(cell, *sizes, **options)
-        case "RNN" if activation is not None:
-            return RNN(*sizes, activation=activation, **options)
-        case "LSTM" if cell.name == "lstm":
-            return LSTM(*sizes, forget_bias=cell.bias.get("f", 0.0), **options)
-        case "GRU" if cell.name == "gru":
-            return GRU(*sizes, **options)
-    return None
 
 
 def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:

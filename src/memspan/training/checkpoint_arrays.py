@@ -1,6 +1,5 @@
-"""The arrays of a checkpoint: the checksum, and checks that training can have produced the numbers."""
+"""The arrays of a checkpoint, and checks that training can have produced the numbers."""
 
-import hashlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,9 @@ from typing import Any
 import numpy as np
 
 from memspan.errors import UnreadableFile
+from memspan.runtime.tensors import expect
 from memspan.shapes import Array
 from memspan.training.history import History
-
-
-def checksum_of(header: str, arrays: dict[str, Array]) -> str:
-    """Return the BLAKE2b hash of a header with an empty checksum and of all arrays, names, dtypes and shapes."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name])
-        content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        for part in (name.encode(), array.dtype.name.encode(), repr(array.shape).encode(), content):
-            digest.update(len(part).to_bytes(8, "little"))
-            digest.update(part)
-    digest.update(header.encode())
-    return digest.hexdigest()
 
 
 def optimizer_state(path: Path, arrays: dict[str, Array], template: Any) -> Any:
@@ -67,12 +54,3 @@ def _is_possible(name: str, series: Array, *, own_loss: bool, own_task: bool) ->
         case "accuracy":
             return own_task or not ((series < 0) | (series > 1)).any()
     return bool((np.diff(series) >= 0).all())  # evaluated_at
-
-
-def expect(path: Path, arrays: dict[str, Array], name: str, shape: tuple[int, ...], dtype: str) -> Array:
-    """Return the array of that name, or raise `UnreadableFile` if it has another shape or dtype."""
-    array = arrays.get(name)
-    if array is None or array.shape != shape or array.dtype != dtype:
-        got = "nothing" if array is None else f"{array.dtype} {array.shape}"
-        raise UnreadableFile(f"{path} must contain {name} as {dtype} {shape}, but contains {got}.")
-    return array

@@ -308,7 +308,7 @@ class Learner:
             A file written by `save`.
         cell, loss, optimizer, batches, evaluation, task : optional
             Parts that replace those in the file. A part that is not one of memspan's is not in the file and must
-            be passed.
+            be passed. A cell must have the name of the saved one.
 
             If the saved batches came from a generator, pass the same generator at its beginning; `load` skips the
             batches that were already used. `Batches` are saved with the learner. If other batches are passed, the
@@ -325,8 +325,6 @@ class Learner:
         InvalidArgument
             If a required part is missing, or the batches differ from those that were used.
         """
-        if cell is not None and not isinstance(cell, Cell):
-            raise InvalidArgument("cell", "a Cell", repr(cell))
         if optimizer is not None and not isinstance(optimizer, Chain):
             optimizer = Chain(optimizer)
         given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
