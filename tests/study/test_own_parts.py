@@ -249,7 +249,7 @@ def test_the_version_of_an_installed_distribution_counts(package, monkeypatch):
 
 
 def test_reading_a_store_imports_nothing(package, tmp_path):
-    """In a new process, in a folder without the package: the table is there, and what only the task knows is not."""
+    """In a new process, in a folder without the package: the table lacks only what the task alone knows."""
     fields = {"cell": f"{package}.cells:mine", "task": f"{package}.tasks:Later", "lengths": 3, "repetitions": 2}
     store = tmp_path / "store.sqlite"
     run_study(Study(**fields, **FIELDS, name="one"), store, progress=False)
