@@ -195,6 +195,10 @@ class Sequence(Adapter):
         Whether the layer takes `[B, T, F]`. It need not be said if the layer has an attribute `batch_first`.
     state : int, tuple of int or callable, optional
         The initial state, as in `Steps`. By default that of the layer, which is called without a state.
+    read : callable, optional
+        `read(state)` is the part `[B, width]` of memspan's state that is also the layer's output. It is known for
+        the layers of `torch.nn` and torchrecurrent: the state of the last layer, `h[:, -1]`. It does not change
+        the model, but tells the diagnostics which gradient dL/da[t] is.
     state_axis : int, optional
         The batch axis of the tensors of a state. 1 for `[layers, B, H]`, which is known for the layers of
         `torch.nn` and torchrecurrent; otherwise 0.
@@ -222,6 +226,7 @@ class Sequence(Adapter):
         *,
         batch_first: bool | None = None,
         state: int | tuple[int, ...] | Callable[[int, Tensor], State] | None = None,
+        read: Callable[[State], Tensor] | None = None,
         state_axis: int | None = None,
     ) -> None:
         super().__init__(rnn, width, outputs)
@@ -240,9 +245,11 @@ class Sequence(Adapter):
             rule = f"{own}, as in this {self._name}, or left out"
             raise InvalidArgument("batch_first", rule, repr(batch_first))
         self.batch_first = own if isinstance(own, bool) else truth("batch_first", batch_first)
-        # Layers of these classes give the state of the last layer as their output, and states [layers, B, H].
-        self.stacked = _inherits(rnn, STACKED)
-        axis = 1 if self.stacked or _inherits(rnn, DECOUPLED_LAYERS) else 0
+        if read is not None and not callable(read):
+            raise InvalidArgument("read", "a function of the state", shown(read))
+        self.read_given = read is not None
+        self._read = read or (_last_layer if _inherits(rnn, STACKED) else None)
+        axis = 1 if _is_layer(rnn) else 0
         self.state_axis = axis if state_axis is None else whole_number("state_axis", state_axis, least=0, most=1)
         self.initial = None if state is None else _checked_initial(state)
 
@@ -260,16 +267,13 @@ class Sequence(Adapter):
             axes = "[B, T, width]" if self.batch_first else "[T, B, width]"
             raise InvalidArgument(f"The output of {self._name}", f"of shape {axes} = {[*shape]}", _described(a))
         a = a.transpose(0, 1) if self.batch_first else a
-        if self.stacked and len(x) == 1:  # the same numbers, but now the gradient of the state is the whole one
-            a = self.read(state)[None]
+        if self._read is not None and len(x) == 1:  # so the gradient of the state is the whole one
+            a = self._read(state)[None]
         return a, state
 
     def read(self, state: State) -> Tensor:
-        """Return the state of the last layer, `[B, width]`, if the layer is known to give it as its output."""
-        if not self.stacked:
-            return side_by_side(state)
-        h = state if isinstance(state, torch.Tensor) else state[0]
-        return h[:, -1]
+        """Return the part of a state that is also the output, `[B, width]`, if it is known; or all of it."""
+        return side_by_side(state) if self._read is None else self._read(state)
 
     def _turned(self, state: State) -> State:
         """Exchange memspan's `[B, layers, H]` and the layer's `[layers, B, H]`."""
@@ -318,6 +322,11 @@ DECOUPLED_LAYERS = {
     ("torchrecurrent.base", "DecoupledSingleStateRecurrentLayerBase"),
     ("torchrecurrent.base", "DecoupledDoubleStateRecurrentLayerBase"),
 }
+
+
+def _last_layer(state: State) -> Tensor:
+    """Return h of the last layer, `[B, H]`."""
+    return (state if isinstance(state, torch.Tensor) else state[0])[:, -1]
 
 
 def _bases(module: Tensor) -> list[tuple[str, str]]:

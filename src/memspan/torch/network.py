@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,7 +144,8 @@ class TorchGradients(Mapping[str, Array]):
     def d_a(self) -> Array:
         """dL/da[t], `[T, B, H]`, through the loss and all later steps: the gradient that vanishes.
 
-        a is what the read-out reads. If the model's output is no part of its state, a is the whole state.
+        a is the part of the state that the read-out reads. If the output is computed from the state but is no part
+        of it, a is the whole state. If the output is computed beside the state, a is the output y and the state.
         """
         return self._stepped.d_a
 
@@ -194,7 +196,7 @@ class TorchNetwork(Model):
     module : Module
         The module as it was built.
     hidden_size : int
-        H, the width of `a[t]`: of what the read-out reads, or of the whole state if that is no part of the state.
+        H, the width of `a[t]`: see `TorchGradients.d_a`.
     parameters : array [P]
         All trainable weights, in the order of `named_parameters`.
     trace, grads : TorchTrace, TorchGradients or None
@@ -228,6 +230,7 @@ class TorchNetwork(Model):
         self.grads: TorchGradients | None = None
         self._leaves: dict[str, Tensor] = {}  # the parameters and the predictions of the last forward pass
         self._y: Tensor = None
+        self._with_output = False
         self._try()
 
     def __repr__(self) -> str:
@@ -302,7 +305,7 @@ class TorchNetwork(Model):
         twin = copy.copy(self)
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         if twin.dtype != self.dtype:
-            twin.module = copy.deepcopy(self.module).to(getattr(torch, twin.dtype.name))
+            twin.module = _converted(copy.deepcopy(self.module), twin.dtype, self.device)
         with np.errstate(all="ignore"):
             twin.parameters = self.parameters.astype(twin.dtype)
         if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
@@ -347,8 +350,8 @@ class TorchNetwork(Model):
         d_weights = [{name: next(found) for name in one} for one in weights]
         d_states = [[next(found) for _ in self._carried(y, state)] for y, state in zip(ys, states, strict=True)]
         pairs = [*zip(ys, states, strict=True)]
-        a = [self._read(y, state, self._carried(y, state)) for y, state in pairs]
-        d_a = [self._read(y, state, d_state) for (y, state), d_state in zip(pairs, d_states, strict=True)]
+        a = [self._read(state, self._carried(y, state)) for y, state in pairs]
+        d_a = [self._read(state, d_state) for (_, state), d_state in zip(pairs, d_states, strict=True)]
         d_parameters = {name: as_array(torch.stack([one[name] for one in d_weights])) for name in weights[0]}
         return Stepped(as_array(torch.stack(a)), as_array(torch.stack(d_a)), d_parameters)
 
@@ -397,17 +400,17 @@ class TorchNetwork(Model):
         return {name: view.detach().requires_grad_() for name, view in views.items()}
 
     def _carried(self, y: Tensor, state: State) -> list[Tensor]:
-        """Return the tensors of a state that can have a gradient; y if there are none."""
-        return [leaf for leaf in tree_leaves(state) if is_real(leaf)] or [y]
+        """Return the tensors of which a[t] consists: perhaps y, and those of the state with gradients."""
+        return [y] * self._with_output + [leaf for leaf in tree_leaves(state) if is_real(leaf)]
 
-    def _read(self, y: Tensor, state: State, values: list[Tensor]) -> Tensor:
-        """Return the part `[B, H]` of a state that the read-out reads, with `values` in place of its tensors."""
+    def _read(self, state: State, values: list[Tensor]) -> Tensor:
+        """Return a[t] `[B, H]` from `values`, which stand for the tensors of `_carried`."""
         leaves, structure = tree_flatten(state)
-        if not any(map(is_real, leaves)):
-            return values[0][0]
-        new = iter(values)
+        new = iter(values[self._with_output :])
         filled = tree_unflatten([next(new) if is_real(leaf) else leaf for leaf in leaves], structure)
-        return (self.module.read if isinstance(self.module, Adapter) else side_by_side)(filled)
+        read = self.module.read if isinstance(self.module, Adapter) else side_by_side
+        parts = [value[0] for value in values[: self._with_output]]
+        return torch.cat([*parts, read(filled)] if any(map(is_real, leaves)) else parts, dim=-1)
 
     def _checked_parameters(self) -> tuple[np.dtype[Any], Any]:
         """Return the dtype and the device of the parameters."""
@@ -447,12 +450,18 @@ class TorchNetwork(Model):
         if not torch.isfinite(y).all():
             rule = f"must return finite numbers for numbers from -1 to 1 at the start, in {self.dtype}"
             raise FaultyModel(named, rule, "it returned infinity or NaN")
-        carried = self._carried(first, state)
-        if carried[0] is not first and any(not leaf.ndim or len(leaf) != batch for leaf in carried):
-            shapes = ", ".join(str([*leaf.shape]) for leaf in carried)
+        leaves = [leaf for leaf in tree_leaves(state) if is_real(leaf)]
+        if any(not leaf.ndim or len(leaf) != batch for leaf in leaves):
+            shapes = ", ".join(str([*leaf.shape]) for leaf in leaves)
             rule = f"must return a state of tensors [B, ...], with B = {batch} here"
             raise FaultyModel(named, rule, f"it returned {shapes}")
-        self.hidden_size = self._read(first, state, carried).shape[1]
+        if getattr(self.module, "read_given", False) and not torch.allclose(first[0], y[0], rtol=1e-3, atol=1e-5):
+            rule = "must have an argument read of Sequence that returns the layer's output"
+            raise FaultyModel(named, rule, f"y differs by {(first[0] - y[0]).abs().max().item():.2g}")
+        with one_torch_thread(), torch.enable_grad():
+            first, state = self.run(self.leaves_of(self.parameters), self.tensor(x[:1]))
+            self._with_output = not _computed_from(first, tree_leaves(state))
+        self.hidden_size = self._read(state, self._carried(first, state)).shape[1]
 
     def _forget(self) -> None:
         super()._forget()
@@ -519,7 +528,8 @@ def make_network(
     kinds = {str(part.dtype).removeprefix("torch.") for part in module.parameters()}
     if len(kinds) > 1 or not kinds <= {*DTYPES}:  # before the conversion, which would hide it
         TorchNetwork(module, *sizes, name=name)
-    return TorchNetwork(module.to(place, getattr(torch, dtype.name)), *sizes, output_steps=output_steps, name=name)
+    module = _converted(module, dtype, place)
+    return TorchNetwork(module, *sizes, output_steps=output_steps, name=name)
 
 
 def name_of(factory: Any) -> str:
@@ -593,6 +603,22 @@ def _checked_device(device: Any) -> Any:
     if found.type == "cuda" and found.index is None:
         found = torch.device("cuda", torch.cuda.current_device())
     return found
+
+
+def _converted(module: Any, dtype: np.dtype[Any], device: Any) -> Any:
+    """Move a module to a dtype and a device."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Complex modules are a new feature")  # used for the complex step only
+        return module.to(device, getattr(torch, dtype.name))
+
+
+def _computed_from(y: Tensor, state: list[Any]) -> bool:
+    """Whether PyTorch computed y from some of these tensors, and not beside them."""
+    leaves = [leaf for leaf in state if is_real(leaf) and leaf.requires_grad]
+    if not leaves or not y.requires_grad:
+        return False
+    found = torch.autograd.grad(y, leaves, torch.ones_like(y), allow_unused=True)
+    return any(part is not None for part in found)
 
 
 def _trained(module: Any) -> Iterator[tuple[str, Tensor]]:

@@ -20,9 +20,6 @@ def check_alike(models: Sequence[Model]) -> None:
     if not models or len({id(model) for model in models}) < len(models):
         raise InvalidArgument("models", "at least one network, and each only once", f"{len(models)} networks")
     for model in models[1:]:
-        if type(model) is not type(models[0]) and not isinstance(model, Network):
-            kinds = f"{type(model).__name__} and {type(models[0]).__name__}"
-            raise InvalidArgument("models", "networks of the same kind", kinds)
         for name in ("layout", "dtype", "output_steps"):
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
