@@ -1,5 +1,23 @@
-"""PyTorch models and memspan's networks. It needs PyTorch; nothing else in memspan imports this package."""
+"""PyTorch models of your own: adapters for cells and layers, and the network and engine that train them.
 
+It needs PyTorch: `pip install memspan[torch]`. Nothing else in memspan imports this package until it is used.
+"""
+
+from memspan.torch.adapters import Sequence, Steps
+from memspan.torch.engine import Form, TorchEngine
+from memspan.torch.forms import choose_form
+from memspan.torch.network import FaultyModel, TorchNetwork, make_network
 from memspan.torch.weights import load_weights, to_torch
 
-__all__ = ["load_weights", "to_torch"]
+__all__ = [
+    "FaultyModel",
+    "Form",
+    "Sequence",
+    "Steps",
+    "TorchEngine",
+    "TorchNetwork",
+    "choose_form",
+    "load_weights",
+    "make_network",
+    "to_torch",
+]

@@ -1,0 +1,313 @@
+"""A PyTorch model as a network: the numbers of memspan's own cell with the same weights, and PyTorch's own."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from torch_twins import FACTORIES, lstm, twin_of, weights_in_torch  # noqa: E402
+
+from memspan import InvalidArgument, Network  # noqa: E402
+from memspan.errors import FaultyPart, NotReady  # noqa: E402
+from memspan.torch import FaultyModel, Sequence, Steps, TorchNetwork, make_network  # noqa: E402
+
+T, B, F, H, O = 7, 4, 2, 5, 3
+every_cell = pytest.mark.parametrize("cell", FACTORIES)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def close(actual, expected):
+    assert np.shape(actual) == np.shape(expected)
+    assert np.linalg.norm(actual - expected) <= 1e-13 * np.linalg.norm(expected)
+
+
+@every_cell
+@pytest.mark.parametrize("output_steps", [None, 3])
+def test_the_numbers_are_those_of_the_built_in_cell(cell, output_steps, rng):
+    network = Network(cell, F, H, O, output_steps=output_steps, rng=1)
+    network.bs += rng.uniform(-0.1, 0.1, network.bs.shape)
+    twin, x = twin_of(network), rng.uniform(-1, 1, (T, B, F))
+    d = rng.standard_normal((B, O) if output_steps is None else (output_steps, B, O))
+    close(twin.forward(x), network.forward(x))
+    close(twin.predict(x), network.predict(x))
+    grads, expected = twin.backward(d), network.backward(d)
+    close(twin.trace.a, network.trace.a)
+    close(grads.d_a, expected.d_a)
+    total = twin.layout.by_name(grads.total())
+    weights = {name.removeprefix("d_"): gradient for name, gradient in expected.items()}
+    steps = {**weights, "V": np.zeros((T, H, O)), "by": np.zeros((T, O, 1))}
+    for name, gradient in weights_in_torch(network, steps).items() if cell != "gru" else ():
+        if not name.startswith("read_out"):
+            close(grads[f"d_{name}"], gradient)
+    for name, gradient in total.items():
+        close(grads[f"d_{name}"].sum(axis=0), gradient)
+    close(total["read_out.weight"], expected["d_V"].T)
+    close(total["read_out.bias"], expected["d_by"][:, 0])
+
+
+def test_only_parameters_that_need_a_gradient_are_trained():
+    network = make_network(lstm, F, O, hidden=H, rng=0)
+    assert list(network.layout.shapes) == [
+        "module.weight_ih_l0",
+        "module.weight_hh_l0",
+        "module.bias_ih_l0",
+        "read_out.weight",
+        "read_out.bias",
+    ]
+    assert network.parameters.shape == (network.layout.size,) == (4 * H * (F + H + 1) + O * (H + 1),)
+    views = network.layout.by_name(network.parameters)
+    views["read_out.bias"][:] = 7
+    assert (network.parameters[-O:] == 7).all()
+
+
+def test_the_seed_alone_decides_the_weights_and_the_callers_state_stays():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, same, other = (make_network(lstm, F, O, rng=seed) for seed in (0, np.random.SeedSequence(0), 1))
+    again = make_network(lstm, F, O, rng=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(one.parameters, again.parameters)
+    assert not np.array_equal(one.parameters, other.parameters)
+    assert not np.array_equal(one.parameters, same.parameters)  # a seed is a stream of each purpose
+    torch.set_default_dtype(torch.float64)
+    try:
+        double = make_network(lstm, F, O, rng=0, dtype="float64")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(double.parameters, one.parameters)
+
+
+def test_weights_go_in_and_out_by_name(rng):
+    network = make_network(lstm, F, O, hidden=H, rng=0, dtype="float64")
+    other = make_network(lstm, F, O, hidden=H, rng=1, dtype="float64")
+    other.set_weights(network.get_weights())
+    x = rng.uniform(-1, 1, (T, B, F))
+    np.testing.assert_array_equal(other.predict(x), network.predict(x))
+    with torch.no_grad():
+        y, _ = other.to_module()(torch.from_numpy(x))
+    np.testing.assert_array_equal(y[-1].numpy(), network.predict(x))
+    with pytest.raises(InvalidArgument, match=r"weights must be a mapping with exactly module\.weight_ih_l0"):
+        other.set_weights({"W": np.ones(3)})
+
+
+def test_other_dtypes_and_output_steps(rng):
+    network, x = make_network(lstm, F, O, hidden=H, rng=0, dtype="float64"), rng.uniform(-1, 1, (T, B, F))
+    single = network.astype("float32")
+    assert single.predict(x).dtype == np.float32
+    np.testing.assert_allclose(single.predict(x), network.predict(x), atol=1e-6)
+    assert network.dtype == network.parameters.dtype == np.float64
+    step = network.astype("complex128")
+    step.parameters[0] += 1e-30j
+    network.forward(x)
+    gradient = network.backward(np.eye(O)[[0] * B]).total()[0]
+    close(step.predict(x)[:, 0].sum().imag / 1e-30, gradient)
+    assert network.with_output_steps(4).predict(x).shape == (4, B, O)
+    assert network.output_steps is None
+
+
+def test_a_gradient_read_late_is_that_of_the_weights_of_its_pass(rng):
+    network, x = make_network(lstm, F, O, hidden=H, rng=0), rng.uniform(-1, 1, (T, B, F))
+    network.forward(x)
+    grads = network.backward(np.ones((B, O)))
+    expected = network.backward(np.ones((B, O))).d_a
+    network.parameters[:] = 0
+    np.testing.assert_array_equal(grads.d_a, expected)
+    assert np.abs(expected[0]).max() > 0
+
+
+class Memory(torch.nn.Module):
+    """A model that follows the protocol without an adapter; its state is a dictionary without its output."""
+
+    def __init__(self, returned=lambda y, state: (y, state)):
+        super().__init__()
+        self.W, self.returned = torch.nn.Linear(F + H, H), returned
+        self.register_buffer("scale", torch.tensor(0.5))
+
+    def forward(self, x, state=None):
+        h, ys = x.new_zeros(x.shape[1], H) if state is None else state["h"], []
+        for x_t in x:
+            h = torch.tanh(self.W(torch.cat([x_t, h], dim=-1)))
+            ys.append(self.scale * h[:, :O])
+        return self.returned(torch.stack(ys), {"h": h, "steps": len(x)})
+
+
+def test_a_model_of_the_protocol_itself(rng):
+    network = TorchNetwork(Memory().double(), F, O)
+    assert (network.hidden_size, network.name) == (H, "Memory")
+    x, d = rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, O))
+    network.forward(x)
+    grads = network.backward(d)
+    np.testing.assert_allclose(grads.d_a[-1], np.hstack([0.5 * d, np.zeros((B, H - O))]))
+    W = network.get_weights()["W.weight"][:, F:]
+    later = grads.d_a[1:] * (1 - network.trace.a[1:] ** 2)
+    np.testing.assert_allclose(grads.d_a[:-1], later @ W, atol=1e-14)
+
+
+class Beside(torch.nn.Module):
+    """A layer whose output is computed beside its state, and not from it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.batch_first = torch.nn.RNN(F, H), False
+
+    def forward(self, x, state=None):
+        a, h = self.layer(x, state)
+        return a, h.clone()
+
+
+def test_an_output_beside_the_state_counts_as_well(rng):
+    network = TorchNetwork(Sequence(Beside().double(), None, H, state_axis=1), F, H)
+    known = TorchNetwork(Sequence(Beside().double(), None, H, state_axis=1, read=lambda h: h[:, -1]), F, H)
+    known.parameters[:] = network.parameters
+    assert (network.hidden_size, known.hidden_size) == (2 * H, H)
+    x, d = rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, H))
+    for one in (network, known):
+        one.forward(x)
+    y_part, state_part = np.split(network.backward(d).d_a, 2, axis=-1)
+    np.testing.assert_allclose(y_part + state_part, known.backward(d).d_a, atol=1e-15)
+    np.testing.assert_array_equal(y_part[-1], d)
+
+
+def module(build):
+    """A factory of one's own that returns what `build` makes."""
+
+    def mine(features, outputs, hidden=H):
+        return build()
+
+    return mine
+
+
+def raises(*arguments):
+    raise ValueError("no such size")
+
+
+class Device(Memory):
+    def __init__(self):
+        super().__init__()
+        self.W = torch.nn.Linear(F + H, H, device="meta")
+
+
+class Mixed(Memory):
+    def __init__(self):
+        super().__init__()
+        self.W.bias = torch.nn.Parameter(torch.zeros(H, dtype=torch.float64))
+
+
+class Empty(Memory):
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(False)
+
+
+FAULTY = {
+    "raises": (module(raises), "The factory .*mine must return a model; it raised ValueError: no such size."),
+    "no module": (module(lambda: 3), "must return a torch.nn.Module, such as Steps .*; it returned 3."),
+    "a layer alone": (module(lambda: torch.nn.LSTM(F, H)), r"Sequence\(LSTM\(.*; it returned the LSTM alone."),
+    "a cell alone": (
+        module(lambda: torch.nn.GRUCell(F, H)),
+        r"Steps\(GRUCell\(.*; it returned the GRUCell alone.",
+    ),
+    "other arguments": (
+        lambda features, outputs: Memory(),
+        r"must be callable as \(features, outputs, hidden=...\); its signature is \(features, outputs\): got an",
+    ),
+    "no parameters": (module(torch.nn.Identity), "must have parameters to train; it has none."),
+    "frozen": (module(Empty), "must have parameters to train; none of them has requires_grad=True."),
+    "two dtypes": (module(Mixed), "must have parameters of one dtype; it has float32 and float64."),
+    "half": (module(lambda: Memory().half()), "must have parameters of float32, .*; it has float16."),
+    "another device": (module(Device), "must be on the CPU or on the device cpu; it has parameters on meta."),
+    "y alone": (
+        module(lambda: Memory(lambda y, state: y)),
+        r"must return the pair \(y, state\); it returned a tensor",
+    ),
+    "another shape": (
+        module(lambda: Memory(lambda y, state: (y[-1], state))),
+        r"must return y of shape \[T, B, O\], which is \[4, 3, 3\] for x .*; it returned a tensor of shape \[3",
+    ),
+    "a wrong read": (
+        module(lambda: Sequence(torch.nn.LSTM(F, H), H, O, read=lambda state: state[1][:, -1])),
+        "must have an argument read of Sequence that returns the layer's output; y differs by",
+    ),
+    "NaN": (
+        module(lambda: Memory(lambda y, state: (y / 0, state))),
+        "must return finite numbers for numbers from -1 to 1 at the start, in float32; it returned infinity",
+    ),
+    "float64 inside": (
+        module(lambda: Memory(lambda y, state: (y.double(), state))),
+        r"must compute in the dtype of its input, float32; it returned float64, as with torch.zeros\(...\) in",
+    ),
+    "a state of the layer": (
+        module(lambda: Memory(lambda y, state: (y, state | {"other": y[None, 0]}))),
+        r"must return a state of tensors \[B, ...\], with B = 3 here; it returned \[3, 5\], \[1, 3, 3\].",
+    ),
+    "a state that it does not take": (
+        module(lambda: Memory(lambda y, state: (y, {"other": state["h"]}))),
+        "must run on x .T, B, F., with and without the state that it returned; it raised KeyError",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAULTY)
+def test_a_faulty_model_is_named(case):
+    factory, message = FAULTY[case]
+    with pytest.raises(FaultyModel, match=message) as caught:
+        make_network(factory, F, O, hidden=H, rng=0)
+    assert "\n" not in str(caught.value)
+    assert f"test_network:{factory.__qualname__}" in str(caught.value)
+
+
+def test_wrong_arguments():
+    for arguments, message in (
+        ({"factory": 3}, "factory must be a function"),
+        ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
+        ({"dtype": "int8"}, "dtype must be one of float32, float64, complex128, got 'int8'"),
+        ({"device": "cellar"}, "device must be one that PyTorch can use, such as cpu or cuda, got 'cellar': "),
+        ({"options": {"depth": 3}}, r"callable as \(features, outputs, hidden=..., depth=...\)"),
+        ({"rng": "x"}, "rng must be a Generator"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            make_network(**{"factory": lstm, "features": F, "outputs": O, **arguments})
+    with pytest.raises(InvalidArgument, match=r"module must be an object of a subclass of torch\.nn\.Module"):
+        TorchNetwork(3, F, O)
+    network = make_network(lstm, F, O, rng=0)
+    with pytest.raises(NotReady):
+        network.backward(np.ones((B, O)))
+    with pytest.raises(InvalidArgument, match="x has 1 feature; the network takes 2"):
+        network.forward(np.ones((T, B, 1)))
+
+
+class Short(torch.nn.Module):
+    """A cell that can only be called so often."""
+
+    def __init__(self):
+        super().__init__()
+        self.W, self.left = torch.nn.Linear(F + H, H), 20
+
+    def forward(self, x, h):
+        self.left -= 1
+        if not self.left:
+            raise IndexError("no more steps")
+        return torch.tanh(self.W(torch.cat([x, h], dim=-1)))
+
+
+def test_an_error_in_a_later_call_names_the_model():
+    network = TorchNetwork(Steps(Short(), H, O, state=H), F, O, name="mypkg.cells:short")
+    with pytest.raises(FaultyPart, match=r"^The model mypkg.cells:short failed with IndexError: no more steps$"):
+        network.forward(np.ones((50, 1, F)))
+
+
+def test_the_number_of_threads_is_restored():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen = []
+    watch = Memory(lambda y, state: (seen.append(torch.get_num_threads()), (y, state))[1])
+    try:
+        TorchNetwork(watch, F, O).forward(np.ones((T, B, F)))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
