@@ -23,7 +23,7 @@ from memspan.cells.rnn import RNN_LINEAR, RNN_RELU, RNN_TANH
 from memspan.cells.slstm import SLSTM
 from memspan.cells.ugrnn import UGRNN
 from memspan.errors import InvalidArgument, shown
-from memspan.runtime.imports import imported, is_path, loaded, made, name_of
+from memspan.runtime.imports import imported, is_factory, is_path, loaded, made, name_of
 
 _ALL = (
     *(RNN_TANH, RNN_RELU, RNN_LINEAR, leaky()),
@@ -64,12 +64,20 @@ def get_cell(name: str, /, **options: Any) -> Cell:
         if options:
             raise InvalidArgument("options", f"left out for the cell {name}, which takes none", shown(options))
         return found
+    if is_factory(found):
+        rule = "a Cell here, whose equations are known"
+        raise InvalidArgument("cell", rule, f"{name}, which makes models of another library")
     return made("cell", name, found, Cell, options)
 
 
 def known_cell(name: str, /, **options: Any) -> Cell | None:
-    """Return a cell like `get_cell`, but import nothing: None for a cell that is not imported yet."""
-    return None if is_path(name) and not loaded(name) else get_cell(name, **options)
+    """Return a cell like `get_cell`, but import nothing.
+
+    None for a cell that is not imported yet, and for models of another library.
+    """
+    if is_path(name) and (not loaded(name) or is_factory(imported("cell", name))):
+        return None
+    return get_cell(name, **options)
 
 
 __all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "cornn", "get_cell", "known_cell", "leaky", "lstm"]

@@ -8,6 +8,7 @@ from jaxtyping import Float, Inexact
 
 from memspan.diagnostics.tracing import checked_gradients
 from memspan.engines.readable import Gradients
+from memspan.network.model import Backward
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
 
@@ -77,6 +78,7 @@ class GradientFlow:
         gradient norms, for any batch size.
     d_R, d_W : array [T]
         The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
+        NaN for a model of another library, whose weights have other roles.
     spread : FlowSpread
         Quantiles of the norm of dL/da[t] over the samples, and the shares of samples with a gradient that is 0,
         underflows or is not finite.
@@ -89,12 +91,12 @@ class GradientFlow:
 
     @classmethod
     @quiet
-    def of(cls, gradients: Gradients) -> Self:
+    def of(cls, gradients: Backward) -> Self:
         """Measure a backward pass.
 
         Parameters
         ----------
-        gradients : Gradients
+        gradients : Gradients or TorchGradients
             What `network.backward` returned; `network.grads` keeps it. Changes that were made to the gradients of
             single weights since, such as a clip, are not in the flow.
 
@@ -103,10 +105,14 @@ class GradientFlow:
         InvalidArgument
             When it is something else, such as the `grads` of a network before its backward pass.
         """
-        gradients = checked_gradients(gradients)
-        T = len(gradients.d_a)
-        d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
+        if not isinstance(gradients, Backward):
+            checked_gradients(gradients)  # raises
         norms = norms_of(gradients.d_a)
+        T = len(norms)
+        if isinstance(gradients, Gradients):
+            d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
+        else:  # the weights of another library's model have other roles
+            d_R = d_W = np.full(T, np.nan)
         return cls(norms.sum(axis=1), d_R, d_W, FlowSpread.of(norms, gradients.d_a.dtype))
 
     @property

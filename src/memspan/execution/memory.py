@@ -2,17 +2,19 @@
 
 import functools
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import psutil
 
-from memspan.cells import get_cell
+from memspan.cells import Cell, get_cell
 from memspan.engines.compiled import MEMORY
 from memspan.engines.compiled.workspace import PassPlan
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, MemspanError
+from memspan.runtime.imports import imported, is_factory, is_path
 from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
 from memspan.study.group import CURVE_POINTS
@@ -20,6 +22,7 @@ from memspan.tasks import get_task
 
 SHARE = 0.8
 """The share of the free memory that a study may use."""
+SAVED = 40  # arrays [B, H] that PyTorch keeps of a time step: measured for LSTM cells, twice as many
 NUMBER = 32  # bytes of a float in a list
 ALLOCATED = 1.05  # measured: bytes that the allocator holds for each byte in use
 MAPS = 4  # of the gradient, one row for each measured update: its norm and the quantiles of its norms
@@ -82,8 +85,10 @@ class Workload(NamedTuple):
 
 @functools.lru_cache(maxsize=10_000)
 def _bytes_of(workload: Workload, updates: int, length: int, members: int, test_lengths: tuple[int, ...]) -> int:
-    others = [_Training(workload, updates, other, members) for other in test_lengths]
-    return _Training(workload, updates, length, members, others).bytes
+    foreign = is_path(workload.cell) and is_factory(imported("cell", workload.cell))
+    kind = _ForeignTraining if foreign else _Training
+    others = [kind(workload, updates, other, members) for other in test_lengths]
+    return kind(workload, updates, length, members, others).bytes
 
 
 class _Training:
@@ -95,10 +100,23 @@ class _Training:
         self.workload, self.updates, self.length, self.members = workload, updates, length, members
         self.others = others  # the lengths at which the networks are scored after training
         self.task = get_task(workload.task, **dict(workload.task_parameters))
-        self.cell = get_cell(workload.cell, **dict(workload.options))
         self.T, self.F, self.O, output_steps = self.task.shape(length)
         self.K, self.dtype = output_steps or 1, np.dtype(workload.dtype)
-        self.layout = Layout(self.cell, self.F, workload.hidden, self.O)
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell of the networks."""
+        return get_cell(self.workload.cell, **dict(self.workload.options))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The sizes of the weights."""
+        return Layout(self.cell, self.F, self.workload.hidden, self.O)
+
+    @property
+    def weights(self) -> int:
+        """The number of weights of a network."""
+        return self.layout.size
 
     @property
     def bytes(self) -> int:
@@ -107,7 +125,7 @@ class _Training:
         held_out = one.evaluation_samples
         training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
         training += 2 * members * self.batch(one.batch)
-        kept = COPIES * members * self.layout.size * size + 3 * NUMBER * members * self.updates
+        kept = COPIES * members * self.weights * size + 3 * NUMBER * members * self.updates
         kept += MAPS * NUMBER * min(self.updates, CURVE_POINTS) * self.T
         elsewhere = (other.passing(held_out, backward=False) + other.evaluating() for other in self.others)
         most = max(self.measuring(), self.evaluating(), self.drawing(one.batch), *elsewhere)
@@ -155,3 +173,24 @@ class _Training:
         products = self.T * G * H * (H * (size + 8) + F * size)
         backward = size * layer * (2 * S + N + G) + max(products, 8 * layer)
         return max(backward, size * layer * max(2 * G, S + N + G))
+
+
+class _ForeignTraining(_Training):
+    """The arrays while models of another library are trained: an estimate, because their graphs are not known."""
+
+    @cached_property
+    def weights(self) -> int:
+        """The number of weights of a model."""
+        fields = {name: getattr(self.workload, name) for name in ("cell", "hidden", "task", "dtype")}
+        tables = {name: dict(getattr(self.workload, name)) for name in ("options", "task_parameters")}
+        return int(Configuration(**fields, **tables).make_network(self.length, 0).parameters.size)
+
+    def passing(self, sequences: int, *, backward: bool) -> int:
+        """The bytes of the graph of a pass. One model is computed after the other."""
+        kept = SAVED * self.T if backward else SAVED + self.T
+        return kept * sequences * self.workload.hidden * self.dtype.itemsize
+
+    def measuring(self) -> int:
+        """The bytes of a pass step by step, with a copy of the weights and of their gradients for each step."""
+        copies = 3 * self.T * self.weights * self.dtype.itemsize
+        return 2 * self.passing(self.workload.batch, backward=True) + copies

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Inexact
@@ -163,6 +163,18 @@ class Model(ABC):
 
     def _forget(self) -> None:
         self.trace, self.grads = None, None
+
+
+@runtime_checkable
+class Backward(Protocol):
+    """What every backward pass gives, whatever the model."""
+
+    @property
+    def d_a(self) -> Array:
+        """dL/da[t] `[T, B, H]`, through the loss and all later steps."""
+
+    def total(self) -> Flat:
+        """The gradient of all weights, summed over time."""
 
 
 def checked_output_steps(output_steps: int | None) -> int | None:

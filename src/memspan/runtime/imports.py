@@ -6,6 +6,7 @@ be imported there; objects of the main program, lambdas and closures are refused
 
 import importlib
 import importlib.metadata
+import inspect
 import os
 import re
 import sys
@@ -162,6 +163,15 @@ def made(kind: str, path: str, make: Any, wanted: Any, options: Mapping[str, Any
     if not isinstance(found, wanted):
         raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}")
     return found
+
+
+def is_factory(part: object) -> bool:
+    """Whether an imported part makes models of another library: its first arguments are features and outputs."""
+    try:
+        names = inspect.signature(part).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return [*names][:2] == ["features", "outputs"]
 
 
 @cache

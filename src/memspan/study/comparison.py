@@ -192,6 +192,8 @@ class Comparison(Searches):
 def parameters_of(configuration: Configuration) -> int:
     """Return the number of weights of a network at the shortest length of the task."""
     task = configuration.make_task()
+    if configuration.factory() is not None:
+        return int(configuration.make_network(task.least_length, 0).parameters.size)
     _, features, outputs, _ = task.shape(task.least_length)
     return Layout(configuration.make_cell(), features, configuration.hidden, outputs).size
 

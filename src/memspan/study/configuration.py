@@ -1,6 +1,7 @@
 """The configuration: one value for each choice, and the task, network and optimiser that these make."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, Self
 
 from pydantic import ConfigDict, model_validator
@@ -9,6 +10,7 @@ from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
+from memspan.runtime.imports import imported, is_factory, is_path
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.tasks import Task, get_task, known_task
@@ -40,6 +42,11 @@ class Configuration(Choices):
         """Return the task without importing anything: a stand-in for a task of the user's own not imported yet."""
         return known_task(self.task, **self.task_parameters)
 
+    def factory(self) -> Callable[..., Any] | None:
+        """Import the factory of models of another library; None if the cell is a `Cell`."""
+        found = imported("cell", self.cell) if is_path(self.cell) else None
+        return found if is_factory(found) else None
+
     def make_cell(self) -> Cell:
         """Return the cell with its options. A cell of the user's own is imported."""
         return get_cell(self.cell, **self.options)
@@ -53,9 +60,17 @@ class Configuration(Choices):
         clips = [ClipByNorm(self.clip)] if self.clip else []
         return Chain(*clips, RULES[self.optimizer](self.learning_rate))
 
-    def make_network(self, length: int, rng: Any) -> Network:
-        """Return a network for sequences of `length`, with initial weights from `rng`."""
+    def make_network(self, length: int, rng: Any) -> Any:
+        """Return a network for sequences of `length`, with initial weights from `rng`.
+
+        It is a `Network`, or for a factory of PyTorch models a `memspan.torch.TorchNetwork`.
+        """
         _, features, outputs, output_steps = self.make_task().shape(length)
+        if (factory := self.factory()) is not None:
+            from memspan import torch
+
+            sizes: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
+            return torch.make_network(factory, features, outputs, dtype=self.dtype, rng=rng, **sizes)
         chosen = self.critical_gain(length)
         return Network(
             self.make_cell(),

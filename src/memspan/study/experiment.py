@@ -11,9 +11,8 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.cells import get_cell
 from memspan.errors import MOST, InvalidArgument, shown, whole_number
-from memspan.runtime.imports import is_path
+from memspan.runtime.imports import imported, is_path
 from memspan.runtime.renamed import with_new_names
 from memspan.study.choices import RENAMED, TABLES, Choices, nested, split
 from memspan.study.configuration import Configuration
@@ -186,12 +185,17 @@ class Experiment(Choices):
         """
         if not any(map(is_path, (*self.values()["cell"], *self.values()["task"]))):
             return self
-        for name, options in self.cells():
-            get_cell(name, **options)
+        for name in self.values()["cell"]:
+            if is_path(name):
+                imported("cell", name)
         for task in self.tasks():
             if isinstance(task, StandIn):
                 get_task(task.path)
-        return type(self)(**self.model_dump(exclude_unset=True))
+        checked = type(self)(**self.model_dump(exclude_unset=True))
+        for one in checked.configurations:
+            if one.factory() is not None:
+                one.make_network(one.make_task().least_length, 0)
+        return checked
 
 
 def _taken(fields: dict[str, Any]) -> dict[str, Any]:

@@ -206,6 +206,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
     """The median over repetitions of some norms at each time step, before and after training.
 
     After training, trials that solved their length and trials that did not have separate panels, as in `flows_of`.
+    Norms that no trial has are left out.
     """
     found = {length: flows_of(trials) for length, trials in _by_length(result)}
     headings = [heading for heading in MOMENTS if any(flows[heading] for flows in found.values())]
@@ -213,7 +214,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
         (field, heading): {
             length: np.asarray(np.median([getattr(flow, field) for flow in flows[heading]], axis=0))
             for length, flows in found.items()
-            if flows[heading]
+            if flows[heading] and not np.isnan(getattr(flows[heading][0], field)).all()
         }
         for field in quantities
         for heading in headings

@@ -22,7 +22,7 @@ import numpy as np
 from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.losses import MeanLoss
-from memspan.runtime.imports import distributions, imported, is_path
+from memspan.runtime.imports import distributions, imported, is_factory, is_path
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.study.source import names_in, source_of, top_level_source
@@ -37,7 +37,7 @@ COMPUTES = {
 MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
 RULES = "the training loop"
 """The key of `memspan.study.trial.VERSION` among fingerprints. Studies without the key have version 1."""
-OWN_PARTS = ("cells", "tasks", "losses")
+OWN_PARTS = ("cells", "tasks", "losses", "torch")
 OWN_MODULES = ("memspan.study.critical", "memspan.diagnostics.label", "memspan.diagnostics.twins")
 """The modules that choose the critical gain."""
 PLAIN = bool | int | float | complex | str | bytes | None
@@ -54,9 +54,14 @@ def parts_of(choices: Choices) -> list[str]:
 def with_distributions(names: Iterable[str]) -> list[str]:
     """These keys, and those of the distributions that have the parts of the user's own among them."""
     parts = list(names)
-    paths = (path for _, path in (part.split(" ", 1) for part in parts) if is_path(path))
-    packages = dict.fromkeys(f"distribution {one}" for path in paths for one in distributions(path))
-    return [*parts, *packages]
+    paths = ((kind, path) for kind, path in (part.split(" ", 1) for part in parts) if is_path(path))
+    packages = dict.fromkeys(one for kind, path in paths for one in _packages(kind, path))
+    return [*parts, *(f"distribution {one}" for one in packages)]
+
+
+def _packages(kind: str, path: str) -> list[str]:
+    """The distribution that has a part of the user's own, and PyTorch for a factory of its models."""
+    return distributions(path) + ["torch"] * is_factory(imported(kind, path))
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:

@@ -11,11 +11,11 @@ import numpy as np
 
 from memspan.diagnostics import GradientFlow
 from memspan.losses import Loss, value_of
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
-from memspan.study.trial import ENGINE, Flow, FlowSpreads, Test, Trial, rounded
+from memspan.study.trial import Flow, FlowSpreads, Test, Trial, rounded
 from memspan.tasks import Batch, Batches
 from memspan.training.ensemble import Ensemble
 from memspan.training.history import Outcome
@@ -124,7 +124,7 @@ def fit(
         raise KeyboardInterrupt
 
 
-def digest_of(model: Network) -> str:
+def digest_of(model: Model) -> str:
     """Return the SHA-256 of the weights of a network, as `Trial.digest`."""
     parameters = model.parameters.astype(model.dtype.newbyteorder("<"), copy=False)
     return hashlib.sha256(parameters.tobytes()).hexdigest()
@@ -132,7 +132,7 @@ def digest_of(model: Network) -> str:
 
 def _ensemble(
     configuration: Configuration,
-    models: Sequence[Network],
+    models: Sequence[Model],
     batches: Sequence[Batches],
     held_out: Sequence[Batches],
 ) -> Ensemble:
@@ -143,11 +143,10 @@ def _ensemble(
         configuration.make_optimizer(),
         evaluation=held_out,
         threshold=configuration.threshold,
-        engine=ENGINE,
     )
 
 
-def untrained(configuration: Configuration, length: int, repetition: int) -> tuple[Network, Batches, Batches]:
+def untrained(configuration: Configuration, length: int, repetition: int) -> tuple[Any, Batches, Batches]:
     """Return the initial network of a trial, its training batches and its held-out batches."""
     key = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition))
     for_weights, for_training, for_evaluation = key.spawn(3)
@@ -223,6 +222,7 @@ def _result(
         "accuracies": final.accuracies.tolist(),
         "losses": [float(f"{loss:.6g}") for loss in final.losses],
         "digest": digest_of(member.model),
+        "engine": str(member.model.engine),
         "curve": rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,
@@ -237,7 +237,7 @@ def _curve_every(configuration: Configuration) -> int:
     return -(-configuration.updates // CURVE_POINTS)
 
 
-def _saved(model: Network) -> bytes:
+def _saved(model: Model) -> bytes:
     from safetensors.numpy import save
 
     return save(
@@ -245,13 +245,13 @@ def _saved(model: Network) -> bytes:
     )
 
 
-def flow_of(model: Network, loss: Loss, batch: Batch) -> Flow:
+def flow_of(model: Model, loss: Loss, batch: Batch) -> Flow:
     """Return `gradient_flow` in the form that a trial keeps."""
     return Flow.of(gradient_flow(model, loss, batch))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
-def gradient_flow(model: Network, loss: Loss, batch: Batch) -> GradientFlow:
+def gradient_flow(model: Model, loss: Loss, batch: Batch) -> GradientFlow:
     """Return the gradient of a batch at every time step, for the present weights."""
     twin = model.astype(model.dtype)  # a copy, so that the network itself does not keep the trace
     value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))

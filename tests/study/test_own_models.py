@@ -1,0 +1,212 @@
+"""PyTorch models of the user's own in studies: trained, stored, measured and compared like memspan's cells."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from memspan import Comparison, Configuration, Study, find_span, run_study  # noqa: E402
+from memspan.errors import InvalidArgument  # noqa: E402
+from memspan.execution.memory import bytes_of  # noqa: E402
+from memspan.store.store import Store  # noqa: E402
+from memspan.study.figures import save_figures  # noqa: E402
+from memspan.study.fingerprint import fingerprints  # noqa: E402
+from memspan.study.group import gradient_flow, untrained  # noqa: E402
+from memspan.study.identity import AnotherStudy  # noqa: E402
+
+MODELS = '''
+import torch
+from memspan.torch import Sequence, Steps
+
+
+class Tanh(torch.nn.Module):
+    def __init__(self, features, hidden, scale=1.0):
+        super().__init__()
+        self.W, self.R = torch.nn.Linear(features, hidden), torch.nn.Linear(hidden, hidden)
+        self.scale = scale
+
+    def forward(self, x, h):
+        return torch.tanh(self.W(x) + self.scale * self.R(h))
+
+
+class Fails(Tanh):
+    """It raises an error in long sequences, which a trial of a few steps does not show."""
+
+    def forward(self, x, h):
+        if len(x) == 64 and self.steps > 20:
+            raise RuntimeError("too long")
+        self.steps += 1
+        return super().forward(x, h)
+
+
+class Layer(torch.nn.Module):
+    def __init__(self, layer, limit):
+        super().__init__()
+        self.layer, self.limit = layer, limit
+        self.batch_first = False
+
+    def forward(self, x, state=None):
+        if len(x) > self.limit:
+            raise RuntimeError(f"more than {self.limit} steps")
+        return self.layer(x, state)
+
+
+def mine(features, outputs, hidden=32, scale=1.0):
+    return Steps(Tanh(features, hidden, scale), state=hidden, width=hidden, outputs=outputs)
+
+
+def short(features, outputs, hidden=32, limit=4):
+    return Sequence(Layer(torch.nn.RNN(features, hidden), limit), hidden, outputs, state_axis=1)
+
+
+def wide(features, outputs, hidden=32):
+    return Steps(Tanh(features, hidden), state=hidden, width=None, outputs=outputs)
+
+
+def raises(features, outputs, hidden=32):
+    raise ValueError("no such model")
+
+
+def needs(features, outputs, hidden, heads):
+    return mine(features, outputs, hidden)
+
+
+def poor(features, outputs, hidden=32):
+    model = mine(features, outputs, hidden)
+    return model.requires_grad_(False)
+
+
+def infinite(features, outputs, hidden=32):
+    return mine(features, outputs, hidden, scale=float("nan"))
+
+
+def elsewhere(features, outputs, hidden=32):
+    return mine(features, outputs, hidden).to("meta")
+'''
+FIELDS = {"hidden": 4, "updates": 5, "evaluation_samples": 20, "final_batches": 1, "lengths": 3, "repetitions": 2}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """The import path of a module with factories; a new name for each test."""
+    name = f"models_{tmp_path.name.replace('-', '_')}"
+    Path(tmp_path, f"{name}.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_a_study_trains_stores_and_draws_it_beside_a_cell(package, tmp_path):
+    store = tmp_path / "store.sqlite"
+    study = Study(cell=["rnn", f"{package}:mine"], **FIELDS)
+    found = run_study(study, store, progress=False)
+    _, _, mine, again = found.trials
+    assert mine.engine == "loop"
+    assert mine.updates == 5
+    assert mine.digest != again.digest
+    assert np.isfinite(mine.start.d_a).all() and np.isnan(mine.start.d_R).all()  # noqa: PT018
+    with Store(store) as opened:
+        stored = opened.find(opened.names()[0]).result()
+    assert [trial.digest for trial in stored.trials] == [trial.digest for trial in found.trials]
+    written = {path.relative_to(tmp_path).as_posix() for path in save_figures(stored, tmp_path / "out")}
+    assert "out/cell-rnn/gradient-of-weights-by-lag.png" in written
+    own = {path for path in written if "mine" in path}
+    assert f"out/cell-{package}-mine/gradient-by-lag.png" in own
+    assert f"out/cell-{package}-mine/gradient-of-weights-by-lag.png" not in own
+
+
+def test_repetitions_do_not_depend_on_those_beside_them(package):
+    study = Study(cell=f"{package}:mine", **FIELDS)
+    both = run_study(study, progress=False).trials
+    alone = run_study(study.with_(repetitions=1), progress=False).trials
+    assert alone[0].digest == both[0].digest
+
+
+def test_workers_give_the_same_digests(package):
+    study = Study(cell=f"{package}:mine", options={"scale": 0.5}, **FIELDS)
+    source = f"""
+from memspan import Study, run_study
+import json
+if __name__ == "__main__":
+    study = Study(**json.loads({study.model_dump_json(exclude_unset=True)!r}))
+    print(json.dumps([trial.digest for trial in run_study(study, workers=2, progress=False).trials]))
+"""
+    Path("main.py").write_text(source)
+    ended = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=True)
+    assert json.loads(ended.stdout) == [trial.digest for trial in run_study(study, progress=False).trials]
+
+
+def test_the_fingerprint_follows_the_source_and_the_version_of_torch(package, tmp_path):
+    study = Study(cell=f"{package}:mine", name="one", **FIELDS)
+    assert fingerprints(study)["distribution torch"] == torch.__version__.partition("+")[0]
+    store = tmp_path / "store.sqlite"
+    run_study(study, store, progress=False)
+    path = Path(f"{package}.py")
+    path.write_text(path.read_text().replace("torch.tanh(", "torch.sin("))
+    del sys.modules[package]
+    with pytest.raises(AnotherStudy, match=rf"The code of cell {package}:mine has changed"):
+        run_study(study, store, progress=False)
+
+
+def test_a_span_and_a_comparison_at_equal_parameters(package):
+    comparison = Comparison(cell=["lstm", f"{package}:mine"], equal="parameters", hidden=8)
+    lstm, mine = comparison.chosen_configurations
+    sizes = [one.make_network(3, 0).parameters.size for one in (lstm, mine)]
+    assert abs(sizes[1] / sizes[0] - 1) < 0.1
+    quick = {name: FIELDS[name] for name in ("hidden", "updates", "evaluation_samples", "final_batches")}
+    found = find_span(Configuration(cell=f"{package}:mine", **quick), budget=32, progress=False)
+    assert found.estimate.left_censored
+
+
+def test_the_gradient_flow_of_an_untrained_model(package):
+    configuration = Configuration(cell=f"{package}:mine", hidden=4)
+    network, batches, _ = untrained(configuration, 6, 0)
+    flow = gradient_flow(network, configuration.make_task().make_loss(), next(batches))
+    assert flow.d_a.shape == (6,)
+    assert (flow.d_a > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("wide", r"must return y of shape \[T, B, O\], which is \[4, 3, 1\] for x of shape \[4, 3, 1\]; it "),
+        ("raises", "must return a model; it raised ValueError: no such model"),
+        ("needs", r"must be callable as \(features, outputs, hidden=...\)"),
+        ("poor", "must have parameters to train; none of them has requires_grad=True"),
+        ("infinite", "must return finite numbers"),
+        ("elsewhere", "must be on the CPU"),
+    ],
+)
+def test_a_faulty_model_is_refused_before_anything_is_written(package, tmp_path, name, message):
+    study = Study(cell=["rnn", f"{package}:{name}"], **FIELDS)
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        run_study(study, tmp_path / "store.sqlite", progress=False)
+    assert f"{package}:{name}" in str(caught.value)
+    assert not (tmp_path / "store.sqlite").exists()
+
+
+@pytest.mark.parametrize("field", [{"init": "orthogonal"}, {"gain": 2}, {"recurrent_gain": 2}])
+def test_what_only_memspans_weights_have_is_refused(package, field):
+    study = Study(cell=f"{package}:mine", **FIELDS, **field)
+    with pytest.raises(InvalidArgument, match=rf"{next(iter(field))} must be left out for {package}:mine"):
+        run_study(study, progress=False)
+
+
+def test_a_model_that_fails_at_a_length_costs_no_other_trial(package):
+    study = Study(cell=["rnn", f"{package}:short"], **{**FIELDS, "lengths": (3, 6)})
+    trials = run_study(study, progress=False).trials
+    failed = [trial for trial in trials if trial.outcome == "failed"]
+    assert [(trial.configuration, trial.length) for trial in failed] == [(1, 6), (1, 6)]
+    assert all("RuntimeError: more than 4 steps" in trial.reason for trial in failed)
+    assert len(trials) == 8
+
+
+def test_memory_is_estimated(package):
+    small, large = (Configuration(cell=f"{package}:mine", hidden=H) for H in (8, 64))
+    assert 0 < bytes_of(small, 10, 2) < bytes_of(large, 10, 2) < bytes_of(large, 100, 2)
