@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from memspan.study.fingerprint import fingerprints  # noqa: E402
 from memspan.study.group import gradient_flow, untrained  # noqa: E402
 from memspan.study.identity import AnotherStudy  # noqa: E402
 
-MODELS = '''
+MODELS = """
 import torch
 from memspan.torch import Sequence, Steps
 
@@ -32,16 +33,6 @@ class Tanh(torch.nn.Module):
 
     def forward(self, x, h):
         return torch.tanh(self.W(x) + self.scale * self.R(h))
-
-
-class Fails(Tanh):
-    """It raises an error in long sequences, which a trial of a few steps does not show."""
-
-    def forward(self, x, h):
-        if len(x) == 64 and self.steps > 20:
-            raise RuntimeError("too long")
-        self.steps += 1
-        return super().forward(x, h)
 
 
 class Layer(torch.nn.Module):
@@ -87,7 +78,7 @@ def infinite(features, outputs, hidden=32):
 
 def elsewhere(features, outputs, hidden=32):
     return mine(features, outputs, hidden).to("meta")
-'''
+"""
 FIELDS = {"hidden": 4, "updates": 5, "evaluation_samples": 20, "final_batches": 1, "lengths": 3, "repetitions": 2}
 
 
@@ -144,7 +135,7 @@ if __name__ == "__main__":
 
 def test_the_fingerprint_follows_the_source_and_the_version_of_torch(package, tmp_path):
     study = Study(cell=f"{package}:mine", name="one", **FIELDS)
-    assert fingerprints(study)["distribution torch"] == torch.__version__.partition("+")[0]
+    assert fingerprints(study)["distribution torch"] == version("torch")
     store = tmp_path / "store.sqlite"
     run_study(study, store, progress=False)
     path = Path(f"{package}.py")
@@ -175,7 +166,7 @@ def test_the_gradient_flow_of_an_untrained_model(package):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("wide", r"must return y of shape \[T, B, O\], which is \[4, 3, 1\] for x of shape \[4, 3, 1\]; it "),
+        ("wide", r"The output of Tanh must be of shape \[B, 1\] = \[3, 1\] \(outputs\), got one tensor of shape "),
         ("raises", "must return a model; it raised ValueError: no such model"),
         ("needs", r"must be callable as \(features, outputs, hidden=...\)"),
         ("poor", "must have parameters to train; none of them has requires_grad=True"),
@@ -185,9 +176,8 @@ def test_the_gradient_flow_of_an_untrained_model(package):
 )
 def test_a_faulty_model_is_refused_before_anything_is_written(package, tmp_path, name, message):
     study = Study(cell=["rnn", f"{package}:{name}"], **FIELDS)
-    with pytest.raises(InvalidArgument, match=message) as caught:
+    with pytest.raises(InvalidArgument, match=message):
         run_study(study, tmp_path / "store.sqlite", progress=False)
-    assert f"{package}:{name}" in str(caught.value)
     assert not (tmp_path / "store.sqlite").exists()
 
 

@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core
 from memspan.cells import CELLS, INITIALIZERS, Cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import MOST, MOST_SEED, InvalidArgument, invalid, shown
-from memspan.runtime.imports import PATH, is_path, name_of
+from memspan.runtime.imports import PATH, imported, is_factory, is_path, loaded, name_of
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS
 from memspan.training.optimizers import RULES
@@ -201,6 +201,7 @@ class Choices(BaseModel):
         """Check what depends on the cells, as far as they are known (`known_cell`)."""
         values = self.values()
         self._demand_options(values["cell"])
+        self._demand_own_weights(values)
         for cell in self.known_cells():
             for gain in values["recurrent_gain"]:
                 cell.checked_recurrent_gain(gain)
@@ -218,6 +219,18 @@ class Choices(BaseModel):
             if others and name.startswith("options.") and len(values) > 1:
                 rule = f"one value beside {', '.join(others)}, which takes no options"
                 raise InvalidArgument(name, rule, shown(values))
+
+    def _demand_own_weights(self, values: Mapping[str, tuple[Any, ...]]) -> None:
+        """Raise if memspan is to choose the initial weights of a model that draws its own."""
+        drawn = [
+            name
+            for name in values["cell"]
+            if is_path(name) and loaded(name) and is_factory(imported("cell", name))
+        ]
+        for field in ("init", "gain", "recurrent_gain") if drawn else ():
+            if values[field] != (Choices.model_fields[field].default,):
+                rule = f"left out for {drawn[0]}, a model that chooses its own initial weights"
+                raise InvalidArgument(field, rule, shown(getattr(self, field)))
 
     def known_cells(self) -> list[Cell]:
         """Return each cell, once for each combination of its options; those not imported yet are left out."""
