@@ -12,16 +12,13 @@ from processes import gone, wait_for, without_compiling
 
 import memspan
 from memspan import MemspanError, Store, Study, get_task, load_study
-from memspan.cli.app import commands
+from memspan.cli.app import COMMANDS
 from memspan.network import Network
 from memspan.study.identity import default_name
 
 SMALL = "--lengths 2,3 --repetitions 2 --hidden 4 --batch 4 --updates 5 --seed 3 --workers 0 --progress none"
 TWO_WORKERS = SMALL.replace("--workers 0", "--workers 2")
 SMALL_STUDY = Study(lengths=(2, 3), repetitions=2, hidden=4, batch=4, updates=5, seed=3)
-
-
-NAMES = [command.name[0] if hasattr(command, "name") else command.__name__ for command in commands()]
 
 
 def test_the_version_is_told_without_importing_anything(tmp_path):
@@ -50,7 +47,7 @@ def test_without_a_command_the_commands_are_listed(memspan_):
     assert code == 0
     for word in ("study", "store", "tasks", "cells", "reproduce", "gradcheck", "bench", "How far back"):
         assert word in out
-    assert all(name in out for name in NAMES)
+    assert all(name in out for name in COMMANDS)
 
 
 def test_the_help_of_a_run_lists_every_choice_there_is(memspan_):
@@ -100,7 +97,7 @@ def test_the_help_lists_every_option(memspan_, command, options):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("banana", f"Unknown command 'banana'. Available commands: {', '.join(NAMES)}."),
+        ("banana", f"Unknown command 'banana'. Available commands: {', '.join(COMMANDS)}."),
         (
             "study banana",
             "Unknown command 'banana'. Available commands: run, extend, resume, status, show, ",

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,10 @@ SUMMARY = """How far back can a recurrent network remember, and why does it stop
 
     memspan span --help
 """
+
+QUESTIONS = ("span", "compare", "predict", "explain")
+COMMANDS = (*QUESTIONS, "study", "store", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench")
+"""The names of the commands. Each is a function or a group in the module of its name."""
 
 
 def main() -> None:
@@ -83,6 +87,9 @@ def _run() -> Any:
     from memspan.errors import InvalidArgument, MachineFailed, MemspanError, UnreadableFile, invalid
 
     app = new_app()
+    if not {*sys.argv[1:2]} & {*COMMANDS}:
+        for name in COMMANDS:  # the list of commands shows the first sentence of each
+            app[name]
     try:
         with _warnings_shown():
             arguments = _new_options(sys.argv[1:], _options_of(app, sys.argv[1:]))
@@ -169,35 +176,13 @@ def _warnings_shown() -> Iterator[None]:
 
 
 def new_app() -> "App":
-    """Return the cyclopts application with all commands."""
+    """Return the cyclopts application with all commands. Looking up a command imports its module."""
     from cyclopts import App
 
     app = App(name="memspan", version=__version__, help=SUMMARY, suppress_keyboard_interrupt=False)
-    for command in commands():
-        app.command(command)
+    for name in COMMANDS:
+        app.command(f"memspan.cli.{name}:{name}", name=name)
     return app
-
-
-def commands() -> tuple[Callable[..., Any], ...]:
-    """Return the function or group of every command."""
-    from memspan.cli import (
-        bench,
-        cells,
-        compare,
-        explain,
-        flow,
-        gradcheck,
-        predict,
-        reproduce,
-        span,
-        store,
-        study,
-        tasks,
-    )
-
-    questions = (span.span, compare.compare, predict.predict, explain.explain)
-    listed = (study.study, store.store, tasks.tasks, cells.cells, flow.flow, gradcheck.gradcheck)
-    return (*questions, *listed, reproduce.reproduce, bench.bench)
 
 
 def _fail(error: Exception | str, code: int = 2) -> int:
