@@ -355,12 +355,21 @@ def test_killed_workers_lose_nothing(store, alone):
     assert multiprocessing.active_children() == []
 
 
+LONG = SEARCH.with_(updates=1500, evaluate_every=1500)
+"""Long enough to be killed in the middle."""
+
+
+@pytest.fixture(scope="module")
+def long_alone():
+    """The result of the long search in this process, without a store."""
+    return run(LONG)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_killed_coordinator_loses_nothing_that_was_stored(tmp_path, store, workers):
+def test_a_killed_coordinator_loses_nothing_that_was_stored(tmp_path, store, long_alone, workers):
     """The command of `memspan span`, killed twice after a few trials, and then run to its end."""
-    search = SEARCH.with_(updates=1500, evaluate_every=1500)
-    options = search.model_dump(exclude_unset=True, exclude={"task_parameters"})
+    options = LONG.model_dump(exclude_unset=True, exclude={"task_parameters"})
     options |= {"task-parameters.tolerance": 0.5}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     command = [sys.executable, "-m", "memspan", "span", *words, "--store", str(store), "--workers", str(workers)]
@@ -370,12 +379,12 @@ def test_a_killed_coordinator_loses_nothing_that_was_stored(tmp_path, store, wor
         running.kill()
         assert running.wait() == -signal.SIGKILL
     with Store(store) as opened:
-        stored = {trial.key: trial for trial in opened.find(default_name(search)).trials()}
-    found, heard = run(search, store)
+        stored = {trial.key: trial for trial in opened.find(default_name(LONG)).trials()}
+    found, heard = run(LONG, store)
     assert ran(heard)
     assert sorted([*ran(heard), *stored]) == sorted(everything(found.trials))
     assert stored.items() <= {trial.key: trial for trial in found.trials}.items()
-    assert_same(found, run(search)[0])
+    assert_same(found, long_alone)
 
 
 def test_a_failed_trial_is_no_answer_and_may_be_run_again(store, alone, monkeypatch):

@@ -20,7 +20,9 @@ from memspan.testing.report import (
 )
 
 SAMPLES = 200_000
-"""The number of sequences on which risk and accuracy are measured."""
+"""The number of sequences on which risk and accuracy are measured, if they have few numbers."""
+FEWEST, NUMBERS = 20_000, 15_000_000
+"""Of longer sequences, as many as have so many numbers in all, but no fewer than this."""
 ERRORS = 4
 """The number of standard errors by which a mean may be off."""
 NO_LENGTHS = (0, -3, 1.5, True, "7", None)
@@ -29,7 +31,7 @@ NO_LENGTHS = (0, -3, 1.5, True, "7", None)
 def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> ContractReport:
     """Check the contracts of a task, one by one.
 
-    Risk and accuracy are measured on 200,000 sequences, which takes seconds.
+    Risk and accuracy are measured on up to 200,000 sequences, which takes seconds.
 
     Parameters
     ----------
@@ -86,10 +88,11 @@ def accuracies(task: Task, y_hat: Array, y: Array) -> Array:
 
 
 def many(task: Task, length: int) -> Iterator[Batch]:
-    """Yield `SAMPLES` sequences in batches that fit in memory."""
-    part, rng = max(1, 2_000_000 // numbers(task, length)), np.random.default_rng(11)
-    for begin in range(0, SAMPLES, part):
-        yield task.sample(length, min(part, SAMPLES - begin), rng)
+    """Yield `SAMPLES` sequences, or fewer long ones, in batches that fit in memory."""
+    each, rng = numbers(task, length), np.random.default_rng(11)
+    count, part = min(SAMPLES, max(FEWEST, NUMBERS // each)), max(1, 2_000_000 // each)
+    for begin in range(0, count, part):
+        yield task.sample(length, min(part, count - begin), rng)
 
 
 def numbers(task: Task, length: int) -> int:
