@@ -103,6 +103,22 @@ def test_batches_of_several_shapes_and_several_answers(form):
         )
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_denormal_numbers_are_zero_inside_alone(before):
+    model = networks("float32")[0]
+    model.set_weights({name: part * 1e-3 for name, part in model.get_weights().items()})
+    x, y = batches(length=40, dtype="float32")[0]
+    torch.set_flush_denormal(before)
+    try:
+        found = Form("loop").make_engine([model], MSELoss()).differentiate(stacked([model]), [(x, y)], norms=[0])
+        assert (float(np.float32(2e-38) * np.float32(0.25)) == 0) == before
+    finally:
+        torch.set_flush_denormal(False)
+    norms = found.norms[0]
+    assert not norms[0].any()
+    assert (norms[norms > 0] >= np.finfo(np.float32).tiny).all()
+
+
 def test_a_network_that_diverges_leaves_and_the_others_do_not_notice():
     models = networks("float32")
     models[1].parameters[:] = 1e38

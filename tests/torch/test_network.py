@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch_twins import FACTORIES, lstm, twin_of, weights_in_torch  # noqa: E402
 
-from memspan import InvalidArgument, Network  # noqa: E402
+from memspan import GradientFlow, InvalidArgument, Network  # noqa: E402
 from memspan.errors import FaultyPart, NotReady  # noqa: E402
 from memspan.torch import FaultyModel, Sequence, Steps, TorchNetwork, make_network  # noqa: E402
 
@@ -47,6 +47,30 @@ def test_the_numbers_are_those_of_the_built_in_cell(cell, output_steps, rng):
         close(grads[f"d_{name}"].sum(axis=0), gradient)
     close(total["read_out.weight"], expected["d_V"].T)
     close(total["read_out.bias"], expected["d_by"][:, 0])
+
+
+@every_cell
+def test_the_flow_is_that_of_the_built_in_cell(cell, rng):
+    network = Network(cell, F, H, O, rng=1)
+    twin, x, d = twin_of(network), rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, O))
+    flows = []
+    for one in (network, twin):
+        one.forward(x)
+        flows.append(GradientFlow.of(one.backward(d)))
+    for name in ("d_a", "d_R", "d_W"):
+        close(getattr(flows[1], name), getattr(flows[0], name))
+    close(flows[1].spread.quantiles, flows[0].spread.quantiles)
+
+
+def test_the_flow_of_an_unknown_cell_has_no_part_of_its_weights(rng):
+    network = TorchNetwork(Memory().double(), F, O)
+    network.forward(rng.uniform(-1, 1, (T, B, F)))
+    flow = GradientFlow.of(network.backward(np.ones((B, O))))
+    assert np.isnan(flow.d_R).all()
+    assert np.isnan(flow.d_W).all()
+    assert (flow.d_a > 0).all()
+    with pytest.raises(InvalidArgument, match="gradients must be the grads of a network"):
+        GradientFlow.of(None)
 
 
 def test_only_parameters_that_need_a_gradient_are_trained():

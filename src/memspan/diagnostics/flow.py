@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from memspan.diagnostics.tracing import checked_gradients
-from memspan.engines.readable import Gradients
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
 
@@ -77,6 +76,8 @@ class GradientFlow:
         gradient norms, for any batch size.
     d_R, d_W : array [T]
         The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
+        NaN for a PyTorch model whose cell is not of `torch.nn` or torchrecurrent, because memspan does not know
+        which of its parameters these are.
     spread : FlowSpread
         Quantiles of the norm of dL/da[t] over the samples, and the shares of samples with a gradient that is 0,
         underflows or is not finite.
@@ -89,12 +90,12 @@ class GradientFlow:
 
     @classmethod
     @quiet
-    def of(cls, gradients: Gradients) -> Self:
+    def of(cls, gradients: Any) -> Self:
         """Measure a backward pass.
 
         Parameters
         ----------
-        gradients : Gradients
+        gradients : Gradients or TorchGradients
             What `network.backward` returned; `network.grads` keeps it. Changes that were made to the gradients of
             single weights since, such as a clip, are not in the flow.
 
@@ -103,7 +104,8 @@ class GradientFlow:
         InvalidArgument
             When it is something else, such as the `grads` of a network before its backward pass.
         """
-        gradients = checked_gradients(gradients)
+        if not hasattr(type(gradients), "d_a"):
+            gradients = checked_gradients(gradients)
         T = len(gradients.d_a)
         d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
         norms = norms_of(gradients.d_a)

@@ -14,7 +14,7 @@ from memspan.errors import InvalidArgument, naming, one_of, whole_number
 from memspan.losses import Loss, value_of
 from memspan.shapes import Array, Outputs
 from memspan.torch.tensors import Tensor, as_array, gradients_of
-from memspan.torch.threads import one_torch_thread
+from memspan.torch.threads import flushed_denormals, one_torch_thread
 
 if TYPE_CHECKING:
     from memspan.torch.network import TorchNetwork
@@ -65,7 +65,7 @@ class TorchEngine:
     """An engine for networks whose model is PyTorch's. See `Engine` for its methods.
 
     memspan's loss, in NumPy, gives the loss and dL/dŷ, as for every engine. PyTorch back-propagates from there,
-    with one thread.
+    with one thread, and with denormal numbers flushed to zero as in the compiled engine.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class TorchEngine:
         batches = [(self.networks[0].inputs(x), y) for x, y in batches]
         losses, gradients = np.empty(len(parameters)), np.empty_like(parameters)
         measured = {}
-        with one_torch_thread():
+        with one_torch_thread(), flushed_denormals():
             for rows in self._groups(batches):
                 found = self._differentiate(parameters, batches, rows)
                 losses[rows], gradients[rows] = found.losses, found.gradients

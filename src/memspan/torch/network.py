@@ -18,7 +18,7 @@ from memspan.errors import FaultyPart, InvalidArgument, NotReady, generator, nam
 from memspan.network import DTYPES
 from memspan.network.model import Model, checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import Adapter, State, side_by_side
+from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
 from memspan.torch.engine import Form
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
@@ -148,6 +148,26 @@ class TorchGradients(Mapping[str, Array]):
         of it, a is the whole state. If the output is computed beside the state, a is the output y and the state.
         """
         return self._stepped.d_a
+
+    @property
+    def d_R(self) -> Array:
+        """Each step's contribution to the gradient of the recurrent weights side by side, `[T, n]`.
+
+        These are the parameters `weight_hh...` of cells and layers of `torch.nn` and torchrecurrent; NaN `[T, 1]`
+        if the model has no such cell.
+        """
+        return self._of_kind("weight_hh")
+
+    @property
+    def d_W(self) -> Array:
+        """Each step's contribution to the gradient of the input weights, `weight_ih...`, like `d_R`."""
+        return self._of_kind("weight_ih")
+
+    def _of_kind(self, kind: str) -> Array:
+        network = self.trace.network
+        names = [name for name in parameters_of_known_cells(network.module, kind) if f"d_{name}" in tuple(self)]
+        steps = [self[f"d_{name}"].reshape(len(self.d_a), -1) for name in names]
+        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, network.dtype)
 
     @cached_property
     def _stepped(self) -> "Stepped":
