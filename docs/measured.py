@@ -279,7 +279,8 @@ def own_torch_cell() -> Iterator[tuple[str, str]]:
     yield "table", found["table"]
     yield "built-in-ms", f"{found['built_in_ms']:.2f}"
     for one in found["times"]:
-        yield f"{one['model'].removeprefix("a cell of one's ")}.{one['form']}", f"{one['ratio']:.1f}"
+        model = one["model"].removeprefix("a cell of one's ")
+        yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
 
 
 def activations() -> Iterator[tuple[str, str]]:
