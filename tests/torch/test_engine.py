@@ -79,6 +79,18 @@ def test_no_bit_depends_on_the_other_networks(form, dtype):
 
 
 @every_form
+def test_truncation(form):
+    models, data, loss = networks(), batches(), MSELoss()
+    found = form.make_engine(models, loss, truncate=2).differentiate(stacked(models), data, norms=[3])
+    for k, (model, (x, y)) in enumerate(zip(models, data, strict=True)):
+        assert found.losses[k] == pytest.approx(loss.forward(model.forward(x), y), rel=1e-14)
+        grads = model.backward(loss.backward(), truncate=2)
+        np.testing.assert_allclose(found.gradients[k], grads.total(), rtol=1e-10, atol=1e-15)
+    assert found.norms[0][-2:].all()
+    assert not found.norms[0][:-2].any()
+
+
+@every_form
 def test_a_measurement_does_not_change_the_numbers(form):
     models, data = networks("float32"), batches(dtype="float32")
     engine = form.make_engine(models, MSELoss())
