@@ -273,6 +273,16 @@ def in_torch() -> Iterator[tuple[str, str]]:
     yield "repetitions", str(found["repetitions"])
 
 
+def own_torch_cell() -> Iterator[tuple[str, str]]:
+    """Yield what an update of a PyTorch LSTM costs: the table, and each ratio to the built-in lstm."""
+    found = result("own_torch_cell")
+    yield "table", found["table"]
+    yield "built-in-ms", f"{found['built_in_ms']:.2f}"
+    for one in found["times"]:
+        model = one["model"].removeprefix("a cell of one's ")
+        yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
+
+
 def activations() -> Iterator[tuple[str, str]]:
     """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
@@ -755,6 +765,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "engine": engine,
     "flow-cost": flow_cost,
     "in-torch": in_torch,
+    "own-torch-cell": own_torch_cell,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

@@ -79,6 +79,18 @@ def test_no_bit_depends_on_the_other_networks(form, dtype):
 
 
 @every_form
+def test_truncation(form):
+    models, data, loss = networks(), batches(), MSELoss()
+    found = form.make_engine(models, loss, truncate=2).differentiate(stacked(models), data, norms=[3])
+    for k, (model, (x, y)) in enumerate(zip(models, data, strict=True)):
+        assert found.losses[k] == pytest.approx(loss.forward(model.forward(x), y), rel=1e-14)
+        grads = model.backward(loss.backward(), truncate=2)
+        np.testing.assert_allclose(found.gradients[k], grads.total(), rtol=1e-10, atol=1e-15)
+    assert found.norms[0][-2:].all()
+    assert not found.norms[0][:-2].any()
+
+
+@every_form
 def test_a_measurement_does_not_change_the_numbers(form):
     models, data = networks("float32"), batches(dtype="float32")
     engine = form.make_engine(models, MSELoss())
@@ -101,6 +113,22 @@ def test_batches_of_several_shapes_and_several_answers(form):
         np.testing.assert_allclose(
             found.gradients[k], model.backward(loss.backward()).total(), rtol=1e-10, atol=1e-15
         )
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_denormal_numbers_are_zero_inside_alone(before):
+    model = networks("float32")[0]
+    model.set_weights({name: part * 1e-3 for name, part in model.get_weights().items()})
+    x, y = batches(length=40, dtype="float32")[0]
+    torch.set_flush_denormal(before)
+    try:
+        found = Form("loop").make_engine([model], MSELoss()).differentiate(stacked([model]), [(x, y)], norms=[0])
+        assert (float(np.float32(2e-38) * np.float32(0.25)) == 0) == before
+    finally:
+        torch.set_flush_denormal(False)
+    norms = found.norms[0]
+    assert not norms[0].any()
+    assert (norms[norms > 0] >= np.finfo(np.float32).tiny).all()
 
 
 def test_a_network_that_diverges_leaves_and_the_others_do_not_notice():

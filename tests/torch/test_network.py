@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch_twins import FACTORIES, lstm, twin_of, weights_in_torch  # noqa: E402
 
-from memspan import InvalidArgument, Network  # noqa: E402
+from memspan import GradientFlow, InvalidArgument, Network  # noqa: E402
 from memspan.errors import FaultyPart, NotReady  # noqa: E402
 from memspan.torch import FaultyModel, Sequence, Steps, TorchNetwork, make_network  # noqa: E402
 
@@ -47,6 +47,82 @@ def test_the_numbers_are_those_of_the_built_in_cell(cell, output_steps, rng):
         close(grads[f"d_{name}"].sum(axis=0), gradient)
     close(total["read_out.weight"], expected["d_V"].T)
     close(total["read_out.bias"], expected["d_by"][:, 0])
+
+
+@every_cell
+def test_the_flow_is_that_of_the_built_in_cell(cell, rng):
+    network = Network(cell, F, H, O, rng=1)
+    twin, x, d = twin_of(network), rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, O))
+    flows = []
+    for one in (network, twin):
+        one.forward(x)
+        flows.append(GradientFlow.of(one.backward(d)))
+    for name in ("d_a", "d_R", "d_W"):
+        close(getattr(flows[1], name), getattr(flows[0], name))
+    close(flows[1].spread.quantiles, flows[0].spread.quantiles)
+
+
+def test_the_flow_of_an_unknown_cell_has_no_part_of_its_weights(rng):
+    network = TorchNetwork(Memory().double(), F, O)
+    network.forward(rng.uniform(-1, 1, (T, B, F)))
+    flow = GradientFlow.of(network.backward(np.ones((B, O))))
+    assert np.isnan(flow.d_R).all()
+    assert np.isnan(flow.d_W).all()
+    assert (flow.d_a > 0).all()
+    with pytest.raises(InvalidArgument, match="gradients must be the grads of a network"):
+        GradientFlow.of(None)
+
+
+@every_cell
+def test_a_sequence_in_two_parts_is_the_whole(cell, rng):
+    """The state goes on from one part to the next, and its gradient back."""
+    network = make_network(FACTORIES[cell], F, O, hidden=H, dtype="float64", rng=0)
+    x, d = rng.uniform(-1, 1, (T, B, F)), rng.standard_normal((B, O))
+    y_hat = network.forward(x)
+    whole, last = network.backward(d), network.state
+    network.forward(x[:3])
+    middle = network.state
+    close(network.forward(x[3:], middle), y_hat)
+    close(network.trace.a, whole.trace.a[3:])
+    later = network.backward(d)
+    for one, expected in zip(leaves(network.state), leaves(last), strict=True):
+        close(one, expected)
+    close(network.predict(x[3:], middle), y_hat)
+    network.forward(x[:3])
+    first = network.backward(np.zeros((B, O)), later.d_state)
+    close(first.total() + later.total(), whole.total())
+    close(np.concatenate([first.d_a, later.d_a]), whole.d_a)
+    assert first.d_state is None  # the model made it itself
+
+
+def leaves(state):
+    return state if isinstance(state, tuple) else [state]
+
+
+@pytest.mark.parametrize("output_steps", [None, 3])
+def test_a_truncated_gradient_takes_the_state_before_its_window_as_a_constant(output_steps, rng):
+    network = make_network(lstm, F, O, hidden=H, dtype="float64", output_steps=output_steps, rng=0)
+    one, x, k = network.with_output_steps(None), rng.uniform(-1, 1, (T, B, F)), 3
+    answers = output_steps or 1
+    d = rng.standard_normal((answers, B, O))
+    d_loss = d if output_steps else d[0]
+    total, d_a = np.zeros(network.layout.size), np.zeros((T, B, H))
+    for answer, end in enumerate(range(T - answers + 1, T + 1)):
+        one.predict(x[: end - k])
+        one.forward(x[end - k : end], one.state)
+        grads = one.backward(d[answer])
+        total += grads.total()
+        d_a[end - k : end] += grads.d_a
+    network.forward(x)
+    found = network.backward(d_loss, truncate=k)
+    close(found.total(), total)
+    close(found.d_a, d_a)
+    close(sum(found[f"d_{name}"].sum() for name in network.layout.shapes), total.sum())
+    close(network.backward(d_loss, truncate=T).total(), network.backward(d_loss).total())
+    with pytest.raises(InvalidArgument, match="truncate must be a whole number of at least 1, got 0"):
+        network.backward(d_loss, truncate=0)
+    with pytest.raises(InvalidArgument, match="d_state must be left out with truncate"):
+        network.backward(d_loss, network.state, truncate=2)
 
 
 def test_only_parameters_that_need_a_gradient_are_trained():

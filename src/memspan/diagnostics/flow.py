@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from memspan.diagnostics.tracing import checked_gradients
-from memspan.engines.readable import Gradients
 from memspan.network.model import Backward
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
@@ -78,7 +77,8 @@ class GradientFlow:
         gradient norms, for any batch size.
     d_R, d_W : array [T]
         The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
-        NaN for a model of another library, whose weights have other roles.
+        NaN for a PyTorch model whose cell is not of `torch.nn` or torchrecurrent, because memspan does not know
+        which of its parameters these are.
     spread : FlowSpread
         Quantiles of the norm of dL/da[t] over the samples, and the shares of samples with a gradient that is 0,
         underflows or is not finite.
@@ -107,12 +107,9 @@ class GradientFlow:
         """
         if not isinstance(gradients, Backward):
             checked_gradients(gradients)  # raises
+        T = len(gradients.d_a)
+        d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
         norms = norms_of(gradients.d_a)
-        T = len(norms)
-        if isinstance(gradients, Gradients):
-            d_R, d_W = (norms_of(steps.reshape(T, -1)) for steps in (gradients.d_R, gradients.d_W))
-        else:  # the weights of another library's model have other roles
-            d_R = d_W = np.full(T, np.nan)
         return cls(norms.sum(axis=1), d_R, d_W, FlowSpread.of(norms, gradients.d_a.dtype))
 
     @property

@@ -58,5 +58,8 @@ class Engine(Protocol):
 class EngineMaker(Protocol):
     """What makes the engine of the networks that are still in training."""
 
-    def make_engine(self, networks: Sequence[Any], loss: Any) -> Engine:
-        """Return an engine for these networks, whose weights are the rows of `parameters`."""
+    def make_engine(self, networks: Sequence[Any], loss: Any, truncate: int | None = None) -> Engine:
+        """Return an engine for these networks, whose weights are the rows of `parameters`.
+
+        The gradient of each output goes back through `truncate` steps, or to the beginning if it is None.
+        """

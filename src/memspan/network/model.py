@@ -173,6 +173,14 @@ class Backward(Protocol):
     def d_a(self) -> Array:
         """dL/da[t] `[T, B, H]`, through the loss and all later steps."""
 
+    @property
+    def d_R(self) -> Array:
+        """Each step's contribution to dL/dR, `[T, ...]`; NaN where it is not known which weights these are."""
+
+    @property
+    def d_W(self) -> Array:
+        """Each step's contribution to dL/dW, likewise."""
+
     def total(self) -> Flat:
         """The gradient of all weights, summed over time."""
 

@@ -357,6 +357,17 @@ def _checked_initial(state: Any) -> Any:
     return tuple(whole_number(f"state[{i}]", width) for i, width in enumerate(state))
 
 
+def parameters_of_known_cells(model: Tensor, kind: str) -> list[str]:
+    """Return the names of the parameters of known cells and layers inside a model that begin with `kind`."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, part in model.named_modules()
+        if _known_form(part) or _is_layer(part)
+        for name, _ in part.named_parameters(recurse=False)
+        if name.startswith(kind)
+    ]
+
+
 def side_by_side(state: State) -> Tensor:
     """Return all floating-point tensors of a state side by side, `[B, n]`; n is 0 if there is none."""
     leaves = [leaf for leaf in tree_leaves(state) if is_real(leaf)]

@@ -14,7 +14,7 @@ from memspan.errors import InvalidArgument, naming, one_of, whole_number
 from memspan.losses import Loss, value_of
 from memspan.shapes import Array, Outputs
 from memspan.torch.tensors import Tensor, as_array, gradients_of
-from memspan.torch.threads import one_torch_thread
+from memspan.torch.threads import flushed_denormals, one_torch_thread
 
 if TYPE_CHECKING:
     from memspan.torch.network import TorchNetwork
@@ -48,9 +48,11 @@ class Form:
     def __str__(self) -> str:
         return self.name if self.name == "loop" else f"{self.name} of {self.group}"
 
-    def make_engine(self, networks: Sequence["TorchNetwork"], loss: Loss) -> "TorchEngine":
+    def make_engine(
+        self, networks: Sequence["TorchNetwork"], loss: Loss, truncate: int | None = None
+    ) -> "TorchEngine":
         """Return the engine for these networks, whose weights are the rows of `parameters`."""
-        return TorchEngine(networks, loss, self)
+        return TorchEngine(networks, loss, self, truncate)
 
 
 class _Pass(NamedTuple):
@@ -65,7 +67,7 @@ class TorchEngine:
     """An engine for networks whose model is PyTorch's. See `Engine` for its methods.
 
     memspan's loss, in NumPy, gives the loss and dL/dŷ, as for every engine. PyTorch back-propagates from there,
-    with one thread.
+    with one thread, and with denormal numbers flushed to zero as in the compiled engine.
 
     Parameters
     ----------
@@ -73,10 +75,14 @@ class TorchEngine:
         Networks with the same layout, dtype and `output_steps`.
     loss : Loss
     form : Form
+    truncate : int, optional
+        The number of steps through which the gradient of each output goes back, as in `Network.backward`.
     """
 
-    def __init__(self, networks: Sequence["TorchNetwork"], loss: Loss, form: Form) -> None:
-        self.networks, self.loss, self.form = networks, loss, form
+    def __init__(
+        self, networks: Sequence["TorchNetwork"], loss: Loss, form: Form, truncate: int | None = None
+    ) -> None:
+        self.networks, self.loss, self.form, self.truncate = networks, loss, form, truncate
 
     def differentiate(
         self,
@@ -89,15 +95,14 @@ class TorchEngine:
         batches = [(self.networks[0].inputs(x), y) for x, y in batches]
         losses, gradients = np.empty(len(parameters)), np.empty_like(parameters)
         measured = {}
-        with one_torch_thread():
+        with one_torch_thread(), flushed_denormals():
             for rows in self._groups(batches):
                 found = self._differentiate(parameters, batches, rows)
                 losses[rows], gradients[rows] = found.losses, found.gradients
                 for place, k in enumerate(rows):
                     if k in norms:  # a pass of its own, so that a measurement does not change the training
-                        stepped = self.networks[k].stepped(
-                            batches[k][0], found.d_y_hat[place], parameters=parameters[k]
-                        )
+                        how = {"parameters": parameters[k], "truncate": self.truncate}
+                        stepped = self.networks[k].stepped(batches[k][0], found.d_y_hat[place], **how)
                         measured[k] = norms_of(stepped.d_a)
         return Differentiated(losses, gradients, [measured[k] for k in norms])
 
@@ -126,11 +131,10 @@ class TorchEngine:
         filled = rows + rows[-1:] * (self.form.group - len(rows))
         networks = [self.networks[k] for k in filled]
         x, y = (np.stack([batches[k][part] for k in filled]) for part in (0, 1))
-        answers = networks[0].output_steps or 1
-        pull = {"loop": _loop, "vmap-grad": _vmap_grad, "vmap-forward": _vmap_forward}[self.form.name]
         losses = _Losses(self.loss, y, answers=networks[0].output_steps is not None)
+        call = _Call(networks, np.ascontiguousarray(parameters[filled]), x, losses, self.truncate)
         with torch.enable_grad(), naming(f"The model {networks[0].name}"):
-            gradients = pull(networks, np.ascontiguousarray(parameters[filled]), x, losses, answers)
+            gradients = PASSES[self.form.name](call)
         count = len(rows)
         return _Pass(losses.values[:count], gradients[:count], losses.d_y_hat[:count])
 
@@ -160,48 +164,58 @@ class _Losses:
         return self.d_y_hat
 
 
-def _loop(networks: Sequence["TorchNetwork"], flat: Array, x: Array, losses: _Losses, answers: int) -> Array:
+class _Call(NamedTuple):
+    """One call of the engine: the networks, their parameters `[g, P]`, x `[g, T, B, F]` and their losses."""
+
+    networks: Sequence["TorchNetwork"]
+    flat: Array
+    x: Array
+    losses: _Losses
+    truncate: int | None
+
+    def answer(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return the predictions of a network with these parameters, `[K, B, O]`."""
+        network = self.networks[0]
+        return network.answer(weights, x, network.output_steps or 1, truncate=self.truncate)
+
+
+def _loop(call: _Call) -> Array:
     """Differentiate a single network, as PyTorch's users do."""
-    (network,) = networks
-    leaves = network.leaves_of(flat[0])
-    y = network.run(leaves, network.tensor(x[0]))[0][-answers:]
-    upstream = network.tensor(losses.of(as_array(y)[np.newaxis])[0])
-    return _flat(
-        {
-            name: part[np.newaxis]
-            for name, part in zip(
-                leaves, map(as_array, gradients_of(y, [*leaves.values()], upstream)), strict=True
-            )
-        }
-    )
+    (network,) = call.networks
+    leaves = network.leaves_of(call.flat[0])
+    y = call.answer(leaves, network.tensor(call.x[0]))
+    upstream = network.tensor(call.losses.of(as_array(y)[np.newaxis])[0])
+    found = gradients_of([y], [*leaves.values()], [upstream])
+    return _flat([part[np.newaxis] for part in found])
 
 
-def _vmap_forward(
-    networks: Sequence["TorchNetwork"], flat: Array, x: Array, losses: _Losses, answers: int
-) -> Array:
-    """Run all networks in one forward pass, and differentiate all of it at once."""
-    one = networks[0]
-    leaves = one.leaves_of(flat)
-
-    def predict(weights: Any, constants: Any, x: Tensor) -> Tensor:
-        return one.run(weights | constants, x)[0][-answers:]
-
-    y = torch.func.vmap(predict)(leaves, _stacked(networks), one.tensor(x))
-    upstream = one.tensor(losses.of(as_array(y)))
-    return _flat(dict(zip(leaves, map(as_array, gradients_of(y, [*leaves.values()], upstream)), strict=True)))
-
-
-def _vmap_grad(networks: Sequence["TorchNetwork"], flat: Array, x: Array, losses: _Losses, answers: int) -> Array:
+def _vmap_grad(call: _Call) -> Array:
     """Run vmap over the differentiation of one network."""
-    one = networks[0]
+    one = call.networks[0]
 
-    def product(weights: Any, constants: Any, x: Tensor) -> Tensor:
-        y = one.run(weights | constants, x)[0][-answers:]
-        return (y * _Upstream.apply(y.detach(), losses)).sum()  # its gradient is that of the loss
+    def product(weights: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
+        y = call.answer(weights | constants, x)
+        return (y * _Upstream.apply(y.detach(), call.losses)).sum()  # its gradient is that of the loss
 
-    weights = one.layout.by_name(one.tensor(flat))
-    found = torch.func.vmap(torch.func.grad(product))(weights, _stacked(networks), one.tensor(x))
-    return _flat({name: as_array(part) for name, part in found.items()})
+    weights = one.layout.by_name(one.tensor(call.flat))
+    found = torch.func.vmap(torch.func.grad(product))(weights, _stacked(call.networks), one.tensor(call.x))
+    return _flat([*found.values()])
+
+
+def _vmap_forward(call: _Call) -> Array:
+    """Run all networks in one forward pass, and differentiate all of it at once."""
+    one = call.networks[0]
+    leaves = one.leaves_of(call.flat)
+
+    def predict(weights: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
+        return call.answer(weights | constants, x)
+
+    y = torch.func.vmap(predict)(leaves, _stacked(call.networks), one.tensor(call.x))
+    return _flat(gradients_of([y], [*leaves.values()], [one.tensor(call.losses.of(as_array(y)))]))
+
+
+PASSES = {"loop": _loop, "vmap-grad": _vmap_grad, "vmap-forward": _vmap_forward}
+"""The gradients `[g, P]` of one call, by the name of the form."""
 
 
 class _Upstream(torch.autograd.Function):
@@ -234,6 +248,6 @@ def _stacked(networks: Sequence["TorchNetwork"]) -> dict[str, Tensor]:
     return {name: torch.stack([one[name] for one in each]) for name in each[0]}
 
 
-def _flat(gradients: dict[str, Array]) -> Array:
+def _flat(gradients: list[Tensor]) -> Array:
     """Return the gradients `[g, ...]` of all parameters side by side, `[g, P]`."""
-    return np.concatenate([part.reshape(len(part), -1) for part in gradients.values()], axis=1)
+    return np.concatenate([as_array(part).reshape(len(part), -1) for part in gradients], axis=1)

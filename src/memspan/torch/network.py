@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from memspan.errors import FaultyPart, InvalidArgument, NotReady, generator, naming, one_dtype, shown, whole_number
 from memspan.network import DTYPES
 from memspan.network.model import Model, checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import Adapter, State, side_by_side
+from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
 from memspan.torch.engine import Form
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
@@ -86,12 +86,15 @@ class TorchTrace:
         The inputs.
     y_hat : array [K, B, O]
         The predictions after each of the last K steps.
+    initial : any nesting of arrays [B, ...], or None
+        The initial state, if it was given.
     """
 
     network: "TorchNetwork"
     parameters: Flat
     x: Inputs
     y_hat: Outputs
+    initial: State = None
 
     def __repr__(self) -> str:
         T, B, F = self.x.shape
@@ -100,7 +103,7 @@ class TorchTrace:
     @cached_property
     def a(self) -> Array:
         """The output `a[t]` after each step, `[T, B, H]`; computed step by step when it is first read."""
-        return self.network.stepped(self.x, parameters=self.parameters).a
+        return self.network.hidden(self.x, parameters=self.parameters, state=self.initial)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,11 +121,20 @@ class TorchGradients(Mapping[str, Array]):
         dL/dŷ, the start of the backward pass.
     flat : array [P]
         The gradient of all weights.
+    d_state : as the initial state, or None
+        dL/d(initial state), if that was given.
+    d_last : as the last state, or None
+        dL/d(last state) through later steps, if it was given.
+    truncate : int or None
+        The number of steps through which the gradient of each output went back; None for all.
     """
 
     trace: TorchTrace
     d_y_hat: Outputs
     flat: Flat
+    d_state: State = None
+    d_last: State = None
+    truncate: int | None = None
 
     def __repr__(self) -> str:
         return f"<TorchGradients of {self.trace.network.name}: {len(self)} parameters>"
@@ -149,10 +161,31 @@ class TorchGradients(Mapping[str, Array]):
         """
         return self._stepped.d_a
 
+    @property
+    def d_R(self) -> Array:
+        """Each step's contribution to the gradient of the recurrent weights side by side, `[T, n]`.
+
+        These are the parameters `weight_hh...` of cells and layers of `torch.nn` and torchrecurrent; NaN `[T, 1]`
+        if the model has no such cell.
+        """
+        return self._of_kind("weight_hh")
+
+    @property
+    def d_W(self) -> Array:
+        """Each step's contribution to the gradient of the input weights, `weight_ih...`, like `d_R`."""
+        return self._of_kind("weight_ih")
+
+    def _of_kind(self, kind: str) -> Array:
+        network = self.trace.network
+        names = [name for name in parameters_of_known_cells(network.module, kind) if f"d_{name}" in tuple(self)]
+        steps = [self[f"d_{name}"].reshape(len(self.d_a), -1) for name in names]
+        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, network.dtype)
+
     @cached_property
     def _stepped(self) -> "Stepped":
         trace = self.trace
-        return trace.network.stepped(trace.x, self.d_y_hat, parameters=trace.parameters)
+        how = {"parameters": trace.parameters, "state": trace.initial, "truncate": self.truncate}
+        return trace.network.stepped(trace.x, self.d_y_hat, self.d_last, **how)
 
     def _missing(self, name: str) -> Array:
         raise KeyError(name)
@@ -163,14 +196,21 @@ class Stepped(NamedTuple):
 
     Attributes
     ----------
-    a, d_a : array [T, B, H]
+    d_a : array [T, B, H]
     d_parameters : dict of array [T, ...]
         The contribution of each step to the gradient of each parameter.
     """
 
-    a: Array
     d_a: Array
     d_parameters: dict[str, Array]
+
+
+class _Window(NamedTuple):
+    """Steps through which one gradient goes back: from `first` to before `end`, and the answers at its end."""
+
+    first: int
+    end: int
+    answers: int
 
 
 class TorchNetwork(Model):
@@ -201,6 +241,8 @@ class TorchNetwork(Model):
         All trainable weights, in the order of `named_parameters`.
     trace, grads : TorchTrace, TorchGradients or None
         The values of the last forward and backward pass.
+    state : any nesting of arrays [B, ...], or None
+        The state after the last step that `forward` or `predict` read.
 
     Raises
     ------
@@ -228,8 +270,12 @@ class TorchNetwork(Model):
         self.parameters: Flat = flat.cpu().numpy().copy()
         self.trace: TorchTrace | None = None
         self.grads: TorchGradients | None = None
-        self._leaves: dict[str, Tensor] = {}  # the parameters and the predictions of the last forward pass
+        self.state: State = None
+        # Of the last forward pass: the parameters, the initial state, the predictions and the last state.
+        self._leaves: dict[str, Tensor] = {}
+        self._initial: State = None
         self._y: Tensor = None
+        self._last: State = None
         self._with_output = False
         self._try()
 
@@ -247,13 +293,15 @@ class TorchNetwork(Model):
         """The place of each parameter in `parameters`."""
         return self._layout
 
-    def forward(self, x: Array) -> Outputs:
+    def forward(self, x: Array, state: State = None) -> Outputs:
         """Predict from `x`, and keep the graph of PyTorch for `backward`.
 
         Parameters
         ----------
         x : array [T, F] or [T, B, F]
             One sequence or a batch of sequences; copied, in the network's dtype.
+        state : any nesting of arrays [B, ...], optional
+            The initial state, such as `network.state` after an earlier call. By default the model starts afresh.
 
         Returns
         -------
@@ -262,42 +310,63 @@ class TorchNetwork(Model):
         self._forget()
         x, flat = self.inputs(x), self.parameters.copy()
         with one_torch_thread(), torch.enable_grad():
-            self._leaves = self.leaves_of(flat)
-            self._y = self.run(self._leaves, self.tensor(x))[0][-(self.output_steps or 1) :]
-        self.trace = TorchTrace(self, flat, x, as_array(self._y))
+            self._leaves, self._initial = self.leaves_of(flat), self._given(state)
+            y, self._last = self.run(self._leaves, self.tensor(x), self._initial)
+            self._y = y[-(self.output_steps or 1) :]
+        self.state = _as_arrays(self._last)
+        self.trace = TorchTrace(self, flat, x, as_array(self._y), _as_arrays(self._initial))
         return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
-    def predict(self, x: Array) -> Outputs:
+    def predict(self, x: Array, state: State = None) -> Outputs:
         """Predict from `x` like `forward`, without keeping a trace."""
         with one_torch_thread(), torch.no_grad():
             weights = self.layout.by_name(self.tensor(self.parameters))
-            y = self.run(weights, self.tensor(self.inputs(x)))[0][-(self.output_steps or 1) :]
-            y_hat = as_array(y)
+            y, last = self.run(weights, self.tensor(self.inputs(x)), self._given(state))
+            y_hat, self.state = as_array(y[-(self.output_steps or 1) :]), _as_arrays(last)
         return y_hat.reshape(y_hat.shape[self.output_steps is None :]).copy()
 
-    def backward(self, d_loss: Array) -> TorchGradients:
+    def backward(self, d_loss: Array, d_state: State = None, *, truncate: int | None = None) -> TorchGradients:
         """Back-propagate through time from dL/dŷ.
 
         Parameters
         ----------
         d_loss : array [B, O] or [K, B, O], or [O] for one sequence
             dL/dŷ, in the shape that `forward` returned.
+        d_state : as `network.state`, optional
+            dL/d(last state) through later steps: the `d_state` of a pass that began with `network.state`.
+        truncate : int, optional
+            k: the gradient of each output goes back through k steps, as in `Network.backward`. Not together with
+            `d_state`.
 
         Returns
         -------
         TorchGradients
         """
-        return self.backpropagate(self._checked_floats("d_loss", d_loss))
+        return self.backpropagate(self._checked_floats("d_loss", d_loss), d_state, truncate=truncate)
 
-    def backpropagate(self, d_loss: Array) -> TorchGradients:
+    def backpropagate(
+        self, d_loss: Array, d_state: State = None, *, truncate: int | None = None
+    ) -> TorchGradients:
         """Like `backward`, but `d_loss` may contain infinity and NaN."""
         if self.trace is None:
             raise NotReady("backward needs a forward pass: call .forward(x) first.")
-        d_y_hat = self._output_gradient(d_loss, self.trace)
-        with one_torch_thread(), naming(f"The model {self.name}"):
-            found = gradients_of(self._y, [*self._leaves.values()], self.tensor(d_y_hat))
-            flat = as_array(torch.cat([part.reshape(-1) for part in found])).copy()
-        self.grads = TorchGradients(self.trace, d_y_hat, flat)
+        if truncate is not None and d_state is not None:
+            raise InvalidArgument("d_state", "left out with truncate", shown(d_state))
+        truncate = None if truncate is None else whole_number("truncate", truncate)
+        d_y_hat, outputs = self._output_gradient(d_loss, self.trace), [self._y]
+        upstream = [self.tensor(d_y_hat)]
+        with one_torch_thread(), torch.enable_grad(), naming(f"The model {self.name}"):
+            if truncate is not None:
+                x = self.tensor(self.trace.x)
+                outputs = [self.answer(self._leaves, x, len(d_y_hat), self._initial, truncate)]
+            if d_state is not None:
+                outputs += _real_leaves(self._last)
+                upstream += _real_leaves(self._given(d_state))
+            initial = _real_leaves(self._initial)
+            found = gradients_of(outputs, [*self._leaves.values(), *initial], upstream)
+            flat = as_array(torch.cat([part.reshape(-1) for part in found[: len(self._leaves)]])).copy()
+        d_initial = _as_arrays(_refilled(self._initial, found[len(self._leaves) :]))
+        self.grads = TorchGradients(self.trace, d_y_hat, flat, d_initial, d_state, truncate)
         return self.grads
 
     def astype(self, dtype: DTypeLike) -> Self:
@@ -311,6 +380,7 @@ class TorchNetwork(Model):
         if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
             raise InvalidArgument("dtype", "one in which all weights are finite", str(twin.dtype))
         twin._forget()
+        twin.state = None
         return twin
 
     def to_module(self) -> Any:
@@ -322,8 +392,32 @@ class TorchNetwork(Model):
                 part.copy_(weights[name])
         return module
 
-    def stepped(self, x: Inputs, d_y_hat: Outputs | None = None, *, parameters: Flat | None = None) -> Stepped:
-        """Run the model step by step, and back-propagate from dL/dŷ; zeros if it is None.
+    def answer(
+        self,
+        weights: Mapping[str, Tensor],
+        x: Tensor,
+        count: int,
+        state: State = None,
+        truncate: int | None = None,
+    ) -> Tensor:
+        """Return y after each of the last `count` steps, `[K, B, O]`; its graph goes back `truncate` steps."""
+        ys, begin = [], 0
+        for window in _windows(len(x), count, truncate):
+            state, begin = self._advanced(weights, x[begin : window.first], state), window.first
+            ys.append(self.run(weights, x[window.first : window.end], state)[0][-window.answers :])
+        return torch.cat(ys)
+
+    def stepped(
+        self,
+        x: Inputs,
+        d_y_hat: Outputs,
+        d_last: State = None,
+        *,
+        parameters: Flat | None = None,
+        state: State = None,
+        truncate: int | None = None,
+    ) -> "Stepped":
+        """Run the model step by step, and back-propagate from dL/dŷ.
 
         Each step has its own alias of the parameters and starts from the state that the step before returned. So
         PyTorch's own back-propagation gives the gradient of every state and the contribution of every step.
@@ -331,29 +425,80 @@ class TorchNetwork(Model):
         Parameters
         ----------
         x : array [T, B, F]
-        d_y_hat : array [K, B, O], optional
+        d_y_hat : array [K, B, O]
+        d_last : as the last state, optional
+            dL/d(last state) through later steps.
         parameters : array [P], optional
             By default the present ones.
+        state : any nesting of arrays [B, ...], optional
+            The initial state.
+        truncate : int, optional
+            As in `backward`.
         """
         flat = self.parameters if parameters is None else parameters
+        T, B, _ = x.shape
+        d_a = np.zeros((T, B, self.hidden_size), self.dtype)
+        d_parameters = {name: np.zeros((T, *shape), self.dtype) for name, shape in self.layout.places}
+        begin, done, inputs = 0, 0, self.tensor(x)
         with one_torch_thread(), torch.enable_grad():
-            weights, states, ys, state = [], [], [], None
-            for x_t in self.tensor(x).split(1):
-                weights.append(self.leaves_of(flat))
-                y, state = self.run(weights[-1], x_t, state)
-                ys.append(y)
-                states.append(state)
-            upstream = self.tensor(np.zeros((1, *ys[-1].shape[1:]), self.dtype) if d_y_hat is None else d_y_hat)
-            wanted = [*(tensor for one in weights for tensor in one.values())]
-            wanted += [tensor for y, state in zip(ys, states, strict=True) for tensor in self._carried(y, state)]
-            found = iter(gradients_of(torch.cat(ys[-len(upstream) :]), wanted, upstream))
+            previous, weights = self._given(state), self.layout.by_name(self.tensor(flat))
+            for window in _windows(T, len(d_y_hat), truncate):
+                previous, begin = self._advanced(weights, inputs[begin : window.first], previous), window.first
+                steps, wanted = slice(window.first, window.end), d_y_hat[done : done + window.answers]
+                part = self._stepped(flat, inputs[steps], previous, self.tensor(wanted), self._given(d_last))
+                done += window.answers
+                d_a[steps] += part.d_a
+                for name, found in part.d_parameters.items():
+                    d_parameters[name][steps] += found
+        return Stepped(d_a, d_parameters)
+
+    def _stepped(self, flat: Flat, x: Tensor, state: State, d_y_hat: Tensor, d_last: State) -> "Stepped":
+        weights, pairs = [], []
+        for x_t in x.split(1):
+            weights.append(self.leaves_of(flat))
+            y, state = self.run(weights[-1], x_t, state)
+            pairs.append((y, state))
+        outputs = [torch.cat([y for y, _ in pairs[-len(d_y_hat) :]])]
+        upstream = [d_y_hat]
+        if d_last is not None:
+            outputs += _real_leaves(state)
+            upstream += _real_leaves(d_last)
+        carried = [self._carried(*pair) for pair in pairs]
+        wanted = [tensor for one in weights for tensor in one.values()] + [part for one in carried for part in one]
+        found = iter(gradients_of(outputs, wanted, upstream))
         d_weights = [{name: next(found) for name in one} for one in weights]
-        d_states = [[next(found) for _ in self._carried(y, state)] for y, state in zip(ys, states, strict=True)]
-        pairs = [*zip(ys, states, strict=True)]
-        a = [self._read(state, self._carried(y, state)) for y, state in pairs]
-        d_a = [self._read(state, d_state) for (_, state), d_state in zip(pairs, d_states, strict=True)]
+        d_a = [self._read(last, [next(found) for _ in one]) for (_, last), one in zip(pairs, carried, strict=True)]
         d_parameters = {name: as_array(torch.stack([one[name] for one in d_weights])) for name in weights[0]}
-        return Stepped(as_array(torch.stack(a)), as_array(torch.stack(d_a)), d_parameters)
+        return Stepped(as_array(torch.stack(d_a)), d_parameters)
+
+    def hidden(self, x: Inputs, *, parameters: Flat | None = None, state: State = None) -> Array:
+        """Return `a[t]` after each step, `[T, B, H]`, for x `[T, B, F]`."""
+        found = []
+        with one_torch_thread(), torch.no_grad():
+            weights = self.layout.by_name(self.tensor(self.parameters if parameters is None else parameters))
+            state = self._given(state)
+            for x_t in self.tensor(x).split(1):
+                y, state = self.run(weights, x_t, state)
+                found.append(self._read(state, self._carried(y, state)))
+        return as_array(torch.stack(found))
+
+    def _advanced(self, weights: Mapping[str, Tensor], x: Tensor, state: State) -> State:
+        """Return the state after the steps of x, as a constant."""
+        if not len(x):
+            return state
+        with torch.no_grad():
+            return tree_map(lambda leaf: leaf.detach() if is_real(leaf) else leaf, self.run(weights, x, state)[1])
+
+    def _given(self, state: State) -> State:
+        """Return a state of arrays as one of tensors, whose gradients PyTorch can compute."""
+
+        def tensor(leaf: Any) -> Any:
+            if not isinstance(leaf, np.ndarray):
+                return leaf
+            found = self.tensor(leaf.astype(self.dtype) if leaf.dtype.kind in "fc" else leaf.copy())
+            return found.requires_grad_() if is_real(found) else found
+
+        return tree_map(tensor, state)
 
     def run(self, weights: Mapping[str, Tensor], x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Call the model with these parameters, for x `[T, B, F]`; check what it returns.
@@ -401,16 +546,14 @@ class TorchNetwork(Model):
 
     def _carried(self, y: Tensor, state: State) -> list[Tensor]:
         """Return the tensors of which a[t] consists: perhaps y, and those of the state with gradients."""
-        return [y] * self._with_output + [leaf for leaf in tree_leaves(state) if is_real(leaf)]
+        return [y] * self._with_output + _real_leaves(state)
 
     def _read(self, state: State, values: list[Tensor]) -> Tensor:
         """Return a[t] `[B, H]` from `values`, which stand for the tensors of `_carried`."""
-        leaves, structure = tree_flatten(state)
-        new = iter(values[self._with_output :])
-        filled = tree_unflatten([next(new) if is_real(leaf) else leaf for leaf in leaves], structure)
+        filled = _refilled(state, values[self._with_output :])
         read = self.module.read if isinstance(self.module, Adapter) else side_by_side
         parts = [value[0] for value in values[: self._with_output]]
-        return torch.cat([*parts, read(filled)] if any(map(is_real, leaves)) else parts, dim=-1)
+        return torch.cat([*parts, read(filled)] if _real_leaves(state) else parts, dim=-1)
 
     def _checked_parameters(self) -> tuple[np.dtype[Any], Any]:
         """Return the dtype and the device of the parameters."""
@@ -450,7 +593,7 @@ class TorchNetwork(Model):
         if not torch.isfinite(y).all():
             rule = f"must return finite numbers for numbers from -1 to 1 at the start, in {self.dtype}"
             raise FaultyModel(named, rule, "it returned infinity or NaN")
-        leaves = [leaf for leaf in tree_leaves(state) if is_real(leaf)]
+        leaves = _real_leaves(state)
         if any(not leaf.ndim or len(leaf) != batch for leaf in leaves):
             shapes = ", ".join(str([*leaf.shape]) for leaf in leaves)
             rule = f"must return a state of tensors [B, ...], with B = {batch} here"
@@ -460,12 +603,12 @@ class TorchNetwork(Model):
             raise FaultyModel(named, rule, f"y differs by {(first[0] - y[0]).abs().max().item():.2g}")
         with one_torch_thread(), torch.enable_grad():
             first, state = self.run(self.leaves_of(self.parameters), self.tensor(x[:1]))
-            self._with_output = not _computed_from(first, tree_leaves(state))
+            self._with_output = not _computed_from(first, _real_leaves(state))
         self.hidden_size = self._read(state, self._carried(first, state)).shape[1]
 
     def _forget(self) -> None:
         super()._forget()
-        self._leaves, self._y = {}, None
+        self._leaves, self._initial, self._y, self._last = {}, None, None, None
 
 
 TRIED = (4, 3)
@@ -612,9 +755,33 @@ def _converted(module: Any, dtype: np.dtype[Any], device: Any) -> Any:
         return module.to(device, getattr(torch, dtype.name))
 
 
+def _real_leaves(state: State) -> list[Tensor]:
+    """Return the tensors of a state that can have a gradient."""
+    return [leaf for leaf in tree_leaves(state) if is_real(leaf)]
+
+
+def _refilled(state: State, values: list[Tensor]) -> State:
+    """Return a state with `values` in place of the tensors that can have a gradient."""
+    (leaves, structure), new = tree_flatten(state), iter(values)
+    return tree_unflatten([next(new) if is_real(leaf) else leaf for leaf in leaves], structure)
+
+
+def _as_arrays(state: State) -> State:
+    """Return a state of tensors as one of arrays, which are copies."""
+    return tree_map(lambda leaf: as_array(leaf).copy() if isinstance(leaf, torch.Tensor) else leaf, state)
+
+
+def _windows(steps: int, answers: int, truncate: int | None) -> list[_Window]:
+    """Return the steps through which the gradients go back: all, or `truncate` steps for each answer."""
+    if truncate is None or truncate >= steps:
+        return [_Window(0, steps, answers)]
+    ends = range(steps - answers + 1, steps + 1)
+    return [_Window(max(0, end - truncate), end, 1) for end in ends]
+
+
 def _computed_from(y: Tensor, state: list[Any]) -> bool:
     """Whether PyTorch computed y from some of these tensors, and not beside them."""
-    leaves = [leaf for leaf in state if is_real(leaf) and leaf.requires_grad]
+    leaves = [leaf for leaf in state if leaf.requires_grad]
     if not leaves or not y.requires_grad:
         return False
     found = torch.autograd.grad(y, leaves, torch.ones_like(y), allow_unused=True)

@@ -15,13 +15,14 @@ def as_array(tensor: Tensor) -> Array:
     return tensor.detach().cpu().numpy()
 
 
-def gradients_of(output: Tensor, tensors: list[Tensor], upstream: Tensor) -> list[Tensor]:
-    """Return dL/d(each tensor) from dL/d(output); zeros where no path leads to it. The graph is kept."""
+def gradients_of(outputs: list[Tensor], tensors: list[Tensor], upstream: list[Tensor]) -> list[Tensor]:
+    """Return dL/d(each tensor) from dL/d(outputs); zeros where no path leads to it. The graph is kept."""
     reached = [tensor for tensor in tensors if tensor.requires_grad]
-    if not output.requires_grad or not reached:
+    pairs = [pair for pair in zip(outputs, upstream, strict=True) if pair[0].requires_grad]
+    if not pairs or not reached:
         return [torch.zeros_like(tensor) for tensor in tensors]
     how = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
-    found = iter(torch.autograd.grad(output, reached, upstream, **how))
+    found = iter(torch.autograd.grad([one for one, _ in pairs], reached, [one for _, one in pairs], **how))
     return [next(found) if tensor.requires_grad else torch.zeros_like(tensor) for tensor in tensors]
 
 
