@@ -83,4 +83,5 @@ class Configuration(Choices):
             if (value := getattr(self, name)) != 1:
                 init += f", {name.replace('_', ' ')} {value:g}"
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
-        return f"{self.cell}, {self.hidden} hidden, {init}, {rule}, batch {self.batch}"
+        window = "" if self.truncate is None else f", gradient truncated to {self.truncate} steps"
+        return f"{self.cell}, {self.hidden} hidden, {init}, {rule}{window}, batch {self.batch}"

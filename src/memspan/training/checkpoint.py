@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from memspan._version import __version__
 from memspan.cells import CELLS, Cell
 from memspan.engines.parameters import Layout
-from memspan.errors import InvalidArgument, UnreadableFile, invalid
+from memspan.errors import MOST, InvalidArgument, UnreadableFile, invalid
 from memspan.losses import LOSSES, Loss, MeanLoss
 from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
 from memspan.runtime.files import replaced, special
@@ -49,6 +49,8 @@ class Checkpoint:
         The number of updates so far.
     threshold : float
         The accuracy that solves the task.
+    truncate : int or None
+        The number of steps through which the gradient of each output goes back; None for all.
     """
 
     model: Network
@@ -61,6 +63,7 @@ class Checkpoint:
     history: History
     updates: int
     threshold: float
+    truncate: int | None
 
 
 class Substitutes(NamedTuple):
@@ -122,6 +125,7 @@ class _Header(_Strict):
     task: _Named
     updates: NonNegativeInt
     threshold: float = Field(gt=0, le=1)
+    truncate: Annotated[int, Field(gt=0, le=MOST)] | None = None
     checksum: str = ""
 
 
@@ -162,7 +166,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
         Path(path), arrays, header.updates, own_loss=not header.loss.name, own_task=not header.task.name
     )
     parts = (model, loss, optimizer, state, batches, evaluation, task)
-    return Checkpoint(*parts, history, header.updates, header.threshold)
+    return Checkpoint(*parts, history, header.updates, header.threshold, header.truncate)
 
 
 def _describe(checkpoint: Checkpoint) -> _Header:
@@ -185,6 +189,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         task=_task_name(checkpoint.task),
         updates=checkpoint.updates,
         threshold=checkpoint.threshold,
+        truncate=checkpoint.truncate,
     )
 
 

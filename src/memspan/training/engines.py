@@ -1,6 +1,7 @@
 """The two engines as training uses them: both check their inputs and accept batches of different shapes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Inexact
@@ -38,10 +39,14 @@ class ReadableEngine:
     networks : sequence of M Network
         The networks, whose weights must be the rows of `parameters` in the methods.
     loss : Loss
+    truncate : int, optional
+        As for `Network.backward`.
     """
 
-    def __init__(self, networks: Sequence[Network], loss: Loss) -> None:
+    def __init__(self, networks: Sequence[Network], loss: Loss, truncate: int | None = None) -> None:
         self.networks, self.loss = networks, loss
+        # A subclass that overrides `backpropagate` need not take an argument that is not used.
+        self._options = {} if truncate is None else {"truncate": truncate}
 
     def differentiate(
         self,
@@ -54,7 +59,7 @@ class ReadableEngine:
         losses, gradients, measured = np.empty(len(parameters)), np.empty_like(parameters), {}
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
             losses[k] = value_of(self.loss, network.forward(x), y)
-            grads = network.backpropagate(self.loss.backward())
+            grads = network.backpropagate(self.loss.backward(), **self._options)
             gradients[k] = grads.total()
             if k in norms:
                 measured[k] = norms_of(grads.d_a)
@@ -77,15 +82,14 @@ class AnyShapes:
     network : Network
         Any one of the networks, which differ only in their weights.
     loss : Loss
-    memory : int
+    memory, truncate
         As in `CompiledEngine`.
     """
 
-    def __init__(self, network: Network, loss: Loss, memory: int) -> None:
+    def __init__(self, network: Network, loss: Loss, memory: int, truncate: int | None = None) -> None:
         self.network = network
-        self.engine = CompiledEngine(
-            network.layout, network.dtype, loss, output_steps=network.output_steps, memory=memory
-        )
+        options: dict[str, Any] = {"output_steps": network.output_steps, "truncate": truncate, "memory": memory}
+        self.engine = CompiledEngine(network.layout, network.dtype, loss, **options)
 
     def differentiate(
         self,

@@ -49,7 +49,7 @@ class Ensemble:
     models : sequence of M Network
         Networks with the same cell, sizes and dtype. They are trained in place: their weights become rows of one
         array.
-    loss, optimizer, task, threshold, engine, memory
+    loss, optimizer, task, threshold, truncate, engine, memory
         As in `Learner`.
     batches : sequence of M iterators of (x, y)
         The training data of each network, as in `Learner`.
@@ -73,12 +73,14 @@ class Ensemble:
         evaluation: Sequence[Iterator[Any]] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
+        truncate: int | None = None,
         engine: str = "compiled",
         memory: int = MEMORY,
     ) -> None:
         check_loss(loss)
         check_alike(models)
         self._loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
+        self.truncate = None if truncate is None else whole_number("truncate", truncate)
         self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
         streams = checked_streams("batches", batches, len(models))
         if evaluation is None:
@@ -97,7 +99,7 @@ class Ensemble:
         self._compiled: AnyShapes | None = None
         if engine_name(engine) == "compiled":
             check_plain(models)
-            self._compiled = AnyShapes(models[0], loss, memory)
+            self._compiled = AnyShapes(models[0], loss, memory, self.truncate)
 
     def __repr__(self) -> str:
         cells = dict.fromkeys(member.model.cell.name for member in self.members)
@@ -196,7 +198,7 @@ class Ensemble:
 
     def _engine(self, members: Sequence[Member]) -> Engine:
         """Return the engine for these networks."""
-        return self._compiled or ReadableEngine([member.model for member in members], self.loss)
+        return self._compiled or ReadableEngine([one.model for one in members], self.loss, self.truncate)
 
     def _intervals(self, flow_every: int | Sequence[int]) -> list[int]:
         """Return the interval of the measurements of each network."""
