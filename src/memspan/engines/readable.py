@@ -206,9 +206,7 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
 
 
 @quiet
-def unroll(
-    cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1, initial: States | None = None
-) -> Trace:
+def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1, initial: States | None = None) -> Trace:
     """Run `cell` over `x [T, B, F]`, and predict after each of the last `output_steps` steps.
 
     All states start at zero, unless `initial [S, B, H]` gives them.

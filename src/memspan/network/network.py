@@ -169,8 +169,8 @@ class Network:
             One sequence or a batch of sequences; copied, in the network's dtype.
         state : array [S, B, H], optional
             The initial state: every state of the cell, in the order of `cell.states`; copied. All are zero if None.
-            `network.state` has the last one, so that `forward(x[:k])` and then `forward(x[k:], network.state)` end
-            like `forward(x)`.
+            `network.state` has the last one, so that `forward(x[:k])` and then `forward(x[k:], network.state)`
+            end like `forward(x)`.
 
         Returns
         -------
@@ -185,9 +185,7 @@ class Network:
         trace = self._unrolled(x, state)
         return trace.y_hat.reshape(self._answer(trace))
 
-    def backward(
-        self, d_loss: Array, d_state: Array | None = None, *, truncate: int | None = None
-    ) -> Gradients:
+    def backward(self, d_loss: Array, d_state: Array | None = None, *, truncate: int | None = None) -> Gradients:
         """Back-propagate through time from dL/dŷ.
 
         Parameters

@@ -46,7 +46,7 @@ class ReadableEngine:
     def __init__(self, networks: Sequence[Network], loss: Loss, truncate: int | None = None) -> None:
         self.networks, self.loss = networks, loss
         # A subclass that overrides `backpropagate` need not take an argument that is not used.
-        self._options = {} if truncate is None else {"truncate": truncate}
+        self._options: dict[str, Any] = {} if truncate is None else {"truncate": truncate}
 
     def differentiate(
         self,

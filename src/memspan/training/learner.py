@@ -51,8 +51,8 @@ class Learner:
     threshold : float
         The accuracy on held-out batches at which the task counts as solved.
     truncate : int, optional
-        k: the gradient of each output goes back through k steps, as in `Network.backward`. If None, it goes back to
-        the beginning. The forward pass is the same.
+        k: the gradient of each output goes back through k steps, as in `Network.backward`. If None, it goes back
+        to the beginning. The forward pass is the same.
     engine : `compiled` or `readable`
         The readable engine is slower and leaves a `trace` and `grads` in the network. Both engines agree up to
         rounding.

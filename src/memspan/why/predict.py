@@ -44,7 +44,7 @@ GRADIENT_DESCENT = ("sgd", "momentum")
 
 
 def demand_whole_gradient(configuration: Configuration) -> None:
-    """Raise `InvalidArgument` if the gradient of a configuration is truncated: the theory is about the whole one."""
+    """Raise `InvalidArgument` if the gradient of a configuration is truncated."""
     if configuration.truncate is not None:
         rule = "left out: predictions and explanations are about gradients that go back to the beginning"
         raise InvalidArgument("truncate", rule, configuration.truncate)

@@ -205,9 +205,7 @@ def run_back(
         product(d_s[:, first:last], gradient.R_T[:from_states], one, one, d_read)
 
 
-def add_products(
-    x: Array, row: int, slot: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes
-) -> None:
+def add_products(x: Array, row: int, slot: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
     """Add a block of steps, from `row` of the trace and `slot` of d_s on, to the gradients of W, bias and R."""
     width, first, last, rows = sizes.width, sizes.first, sizes.last, x.shape[0] * sizes.batch
     columns, from_states = len(sizes.gates) * width, last - first
@@ -335,7 +333,8 @@ def back_through_segment(
 OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run_back, back_through_segment)
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(unpack, pack, copy, copy_rows, transpose, begin_segment, begin_segment_again, begin_back),
-    *(first_step, read_out, read_out_back, add_products, window, add_rows, sum_windows, scaled_norm, measure_norms),
+    *(read_out, read_out_back, add_products, scaled_norm, measure_norms),
+    *(first_step, window, add_rows, sum_windows),
     *(count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
 )
 for function in OF_A_CELL:

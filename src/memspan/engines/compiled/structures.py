@@ -12,8 +12,9 @@ Offsets = tuple[int, ...]
 class Sizes(NamedTuple):
     """Lengths of axes and first columns of gates and states; only those that kernels use, to keep calls fast.
 
-    `truncate` is the number of steps through which the gradient of an output goes back, at most T. `windows` is the
-    number of gradients that go back through the same step without being one, because they end at different steps.
+    `truncate` is the number of steps through which the gradient of an output goes back, at most T. `windows` is
+    the largest number of gradients that go back through the same step but end at different steps, and are
+    therefore kept apart.
     `width` is H, padded. `segment` is the number of steps whose trace is kept at once, and `block` the number of
     steps in one product for the gradients. R reads the first `read` columns of the states and has `recurrent`
     columns. R feeds the columns `first` to `last` of the pre-activations from the states, and those from `last` on
