@@ -15,7 +15,7 @@ The rules, written before the measurement:
   which the number to recall lies outside the window.
 - A window is *passed* if the lower end is above k. If neither holds, the measurement does not decide between them.
 
-The script writes results/windows.json after each span, and a second run adds the spans that the file lacks. Then it
+The script writes results/windows.json after each span; a second run adds the spans that the file lacks. Then it
 draws docs/figures/windows.png. Fifteen minutes on two cores.
 """
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memspan import Configuration, find_span
-from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, own_style, plain_ticks, save_picture, tidy
+from memspan.figures.style import BLUE, GREY, ORANGE, new_figure, own_style, save_picture, tidy
 from memspan.span.compare import compare_spans
 from memspan.span.likelihood import Likelihood
 
@@ -91,7 +91,8 @@ def draw(ax: "Axes", rows: list[dict[str, Any]], cell: str) -> None:
     ax.set(xscale="log", yscale="log", title=cell, xlabel="window k (time steps)")
     ax.set_xticks(windows)
     ax.set_yticks([1, 2, 5, 10, 20, 50])
-    plain_ticks(ax)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.minorticks_off()
     tidy(ax)
 

@@ -168,7 +168,7 @@ class Network:
         x : array [T, F] or [T, B, F]
             One sequence or a batch of sequences; copied, in the network's dtype.
         state : array [S, B, H], optional
-            The initial state: every state of the cell, in the order of `cell.states`; copied. All are zero if None.
+            The initial state: every state of the cell, in the order of `cell.states`; copied. If None, zeros.
             `network.state` has the last one, so that `forward(x[:k])` and then `forward(x[k:], network.state)`
             end like `forward(x)`.
 

@@ -16,8 +16,8 @@ from memspan.engines.compiled.packing import copy, pack, unpack
 from memspan.engines.compiled.packs import add, load, load_updated, new_rows, store, store_updated
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.engines.compiled.products import product, transposed_product
-from memspan.engines.compiled.schedule import AGAIN, BACK, FORWARD, LOSS, first_step
-from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape
+from memspan.engines.compiled.schedule import AGAIN, BACK, FORWARD, LOSS
+from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape, first_step
 from memspan.losses.compiled import (
     Answers,
     count_asked,

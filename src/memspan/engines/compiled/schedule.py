@@ -16,11 +16,6 @@ Schedule = Int[np.ndarray, "entries 2"]
 """Pairs of an operation and a segment."""
 
 
-def first_step(time: int, output_steps: int, truncate: int) -> int:
-    """The first step that contributes to the gradient: the last `output_steps` go back `truncate` steps each."""
-    return max(0, time - output_steps - truncate + 1)
-
-
 def forward_schedule(segments: int) -> Schedule:
     """The schedule of a forward pass: run every segment."""
     return np.array([(FORWARD, segment) for segment in range(segments)], np.intp)

@@ -44,6 +44,11 @@ class Sizes(NamedTuple):
     constants: Offsets
 
 
+def first_step(time: int, output_steps: int, truncate: int) -> int:
+    """The first step that contributes to the gradient: the last `output_steps` go back `truncate` steps each."""
+    return max(0, time - output_steps - truncate + 1)
+
+
 class Data(NamedTuple):
     """Batches and predictions of several models."""
 

@@ -14,11 +14,10 @@ from memspan.engines.compiled.processor import denormals_back
 from memspan.engines.compiled.schedule import (
     Schedule,
     backward_schedule,
-    first_step,
     forward_schedule,
     whole_schedule,
 )
-from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape
+from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape, first_step
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
