@@ -28,7 +28,7 @@ def problem(cell, *, steps=T, output_steps=None, seed=0):
 @settings(max_examples=8, deadline=None)
 @given(cut=st.integers(1, T - 1), from_zero=st.booleans(), seed=st.integers(0, 10))
 def test_a_sequence_may_be_cut_and_resumed(cell, cut, from_zero, seed):
-    """The outputs, the states, the gradient of the weights and that of the initial state are those of the whole."""
+    """The outputs, the states and the gradients of the weights and of the initial state are those of the whole."""
     network, x, start = problem(cell, seed=seed)
     start = None if from_zero else start
     y_hat = network.forward(x, start)
