@@ -742,6 +742,28 @@ def critical() -> Iterator[tuple[str, str]]:
     yield "cost.most", f"{max(found['cost'].values()):,}"
 
 
+def windows() -> Iterator[tuple[str, str]]:
+    """Yield the spans with truncated gradients, and what the rules say about each window."""
+    found = result("windows")
+    rows: dict[str, list[str]] = {}
+    for row in found["spans"]:
+        window = "whole" if row["window"] is None else str(row["window"])
+        says = [name for name in ("limits", "wall", "passed") if row.get(name)]
+        cells = [_span_text(row), row.get("ratio", ""), ", ".join(says)]
+        rows.setdefault(window, [window]).extend(cells)
+    ordered = [*(rows[window] for window in rows if window != "whole"), rows["whole"]]
+    cells = list(dict.fromkeys(row["cell"] for row in found["spans"]))
+    names = " | ".join(f"{cell}: span | of the whole | rule" for cell in cells)
+    yield "table", table(f"| window k | {names} |\n|---:|{'---:|---:|---|' * len(cells)}", ordered)
+    yield "budget", str(found["budget"])
+    yield "longest", str(found["longest"])
+    least = {cell: next(r for r in found["spans"] if r["cell"] == cell and r["window"] == 1) for cell in cells}
+    for cell, row in least.items():
+        yield f"{cell}.least", f"{row['span']:.1f}"
+    wide = [row for row in found["spans"] if row["window"] in (10, 15, 20)]
+    yield "beyond", f"{100 * max(abs(row['span'] / row['window'] - 1) for row in wide):.0f}"
+
+
 def _span_text(row: dict[str, Any]) -> str:
     """The span of a row with its interval, as `SpanEstimate.short` writes it."""
     span, low, high = (None if row[name] is None else f"{row[name]:.3g}" for name in ("span", "low", "high"))
@@ -753,6 +775,7 @@ def _span_text(row: dict[str, Any]) -> str:
 
 
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "windows": windows,
     "adam": adam,
     "plateau": plateau,
     "why": why,

@@ -111,6 +111,7 @@ def stream():
 
 def parts():
     options = {"evaluation": None, "task": None, "threshold": 0.9, "engine": "readable", "memory": 2**30}
+    options["truncate"] = 2
     return {"model": model(), "loss": MSELoss(), "batches": stream(), "optimizer": SGD(0.1), **options}
 
 
@@ -149,6 +150,9 @@ PUBLIC = {
     "forward": (lambda x: model().forward(x), lambda: {"x": X}),
     "predict": (lambda x: model().predict(x), lambda: {"x": X}),
     "backward": (lambda d_loss: forwarded().backward(d_loss), lambda: {"d_loss": Y}),
+    "an initial state": (lambda state: model().forward(X, state), lambda: {"state": np.zeros((1, 4, 4))}),
+    "a last state": (lambda d: forwarded().backward(Y, d), lambda: {"d": np.zeros((1, 4, 4))}),
+    "truncate": (lambda k: forwarded().backward(Y, truncate=k), lambda: {"k": 2}),
     "update": (lambda lr: backwarded().update(lr), lambda: {"lr": 0.1}),
     "set_weights": (lambda weights: model().set_weights(weights), lambda: {"weights": model().get_weights()}),
     "astype": (lambda dtype: model().astype(dtype), lambda: {"dtype": "float32"}),

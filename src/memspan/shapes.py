@@ -21,6 +21,9 @@ Outputs = Inexact[np.ndarray, "*output_steps batch outputs"]
 Hidden = Inexact[np.ndarray, "time batch hidden"]
 """One hidden state at every step."""
 
+States = Inexact[np.ndarray, "states batch hidden"]
+"""Every state of a cell before or after one step."""
+
 Columns = Inexact[np.ndarray, "time batch columns"]
 """The pre-activations of all gates at every step."""
 

@@ -36,6 +36,7 @@ MEANT = {
     "output_size": "outputs output_dim n_outputs n_out out_features classes O",
     "optimizer": "optimiser optim opt algorithm rule solver",
     "clip": "grad_clip gradient_clip clipnorm clip_norm max_norm max_grad_norm clipping",
+    "truncate": "truncation tbptt bptt window k1 k2 bptt_steps truncated",
     "limit": "max_norm clip threshold norm value",
     "cell": "activation nonlinearity cells model network net architecture rnn_type cell_type kind layer",
     "model": "network net rnn",

@@ -501,3 +501,19 @@ def test_a_trial_does_not_depend_on_how_the_program_treats_overflow(choices, how
         found = run_trial(configuration, 30, 0)
     assert found.outcome is not Outcome.FAILED
     assert everything(found) == everything(expected)
+
+
+# --- truncation -----------------------------------------------------------------------------------------
+
+
+def test_a_truncated_trial_trains_on_the_last_steps_only():
+    """The flows are 0 before the window, and a window of all steps changes no bit."""
+    changes = ({}, {"truncate": 3}, {"truncate": 8})
+    whole, cut, all_steps = (run_trial(SMALL.with_(**its), 8, 0) for its in changes)
+    assert cut.curve[0] == whole.curve[0]  # the forward pass is the same, and the weights before training too
+    assert cut.curve[-1] != whole.curve[-1]
+    assert all_steps.digest == whole.digest != cut.digest
+    for d_a in (cut.start.d_a, cut.end.d_a, *cut.flow_map):
+        assert not np.any(d_a[:5])
+        assert np.all(np.array(d_a[5:]) > 0)
+    np.testing.assert_allclose(cut.start.d_a[5:], whole.start.d_a[5:], rtol=2e-6)

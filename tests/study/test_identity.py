@@ -118,12 +118,18 @@ def test_a_study_is_restored_from_what_is_stored_of_it():
     assert specified(study)["hash"] != specified(study.with_(repetitions=3))["hash"]
 
 
-def test_a_study_without_a_recurrent_gain_is_stored_as_before_there_was_one():
-    """The checksums were recorded from stores that are older than the field."""
+def test_a_study_without_a_younger_field_is_stored_as_before_there_was_one():
+    """The checksums were recorded from stores that are older than the fields."""
     study = Study(cell=("lstm", "gru"), gain=2, lengths=(3, 9))
-    assert "recurrent_gain" not in json.loads(specified(study)["specification"])
+    assert not {"recurrent_gain", "truncate"} & set(json.loads(specified(study)["specification"]))
     assert specified(study)["hash"] == "1fe60065551887fa637a4365010d2a2fed512c1023a6482718fb9e686725be89"
     assert default_name(study) == "recall-several-40490e09"
+
+
+def test_truncation_is_stored_and_restored():
+    study = Study(truncate=(5, 20), lengths=3)
+    assert restored(specified(study)["specification"]) == study
+    assert [json.loads(canonical(one)) for one in study.configurations] == [{"truncate": 5}, {"truncate": 20}]
 
 
 def test_a_recurrent_gain_is_stored_and_restored():

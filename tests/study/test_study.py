@@ -399,6 +399,18 @@ def test_describe_says_what_was_varied():
     assert Study(init="orthogonal").describe() == "rnn, 32 hidden, orthogonal init, adam 0.01, clip 1, batch 64"
 
 
+def test_truncate_is_a_number_of_steps_and_said_in_titles(tmp_path):
+    (tmp_path / "study.toml").write_text('cell = "lstm"\ntruncate = [1, 20]\n')
+    study = Study.read(tmp_path / "study.toml")
+    assert [one.truncate for one in study.configurations] == [1, 20]
+    assert Configuration().truncate is None
+    line = Configuration(truncate=5).describe()
+    assert line == "rnn, 32 hidden, uniform init, adam 0.01, clip 1, gradient truncated to 5 steps, batch 64"
+    for wrong in (0, -1, 1.5, "all"):
+        with pytest.raises(InvalidArgument, match=r"truncate (must be|takes)"):
+            Study(truncate=wrong)
+
+
 # --- several configurations -----------------------------------------------------------------------------
 
 SEVERAL = Study(cell=["lstm", "gru"], hidden="8,16", task_parameters={"tolerance": [0.1, 0.2]}, repetitions=2)
@@ -448,6 +460,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
         "optimizer": ["sgd", "adam"],
         "learning_rate": [0.1, 0.2],
         "clip": [0, 1],
+        "truncate": [3, 4],
         "batch": [5, 6],
         "updates": [7, 8],
         "threshold": [0.5, 0.6],

@@ -106,6 +106,7 @@ def assert_continues(path, make, **given):
     assert type(loaded.loss) is type(straight.loss)
     assert loaded.loss.masked is straight.loss.masked
     assert loaded.threshold == straight.threshold
+    assert loaded.truncate == straight.truncate
     return loaded
 
 
@@ -118,6 +119,11 @@ RULES = [SGD(0.1), Momentum(0.03, 0.7), RMSprop(1 / 300, 0.95), Adam(0.01, 0.85,
 def test_a_loaded_learner_goes_on_as_if_it_had_not_stopped(path, rule):
     optimizer = Chain(ClipByNorm(0.3), ClipByValue(0.1), rule)
     assert_continues(path, lambda: learner_of(optimizer=optimizer, threshold=0.75))
+
+
+def test_so_does_one_whose_gradient_is_truncated(path):
+    loaded = assert_continues(path, lambda: learner_of(truncate=2))
+    assert loaded.truncate == 2
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
@@ -757,6 +763,8 @@ BAD_HEADERS = [
     {"threshold": None},
     {"threshold": -1},
     {"threshold": 7},
+    {"truncate": 0},
+    {"truncate": 2.5},
     {"batches": []},
     {"loss": "mse"},
     {"rule": {"name": "adam", "parameters": {"learning_rate": "much"}}},

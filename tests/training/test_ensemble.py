@@ -645,3 +645,23 @@ def test_one_blas_thread_in_whatever_order_the_engines_come():
     command = [sys.executable, "-c", TWO_THREADS]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[1] 2\n"
+
+
+# --- truncation -----------------------------------------------------------------------------------------
+
+
+def test_both_engines_train_with_truncated_gradients():
+    trained = {}
+    for engine in ("compiled", "readable"):
+        for truncate in (None, 2):
+            ensemble = ensemble_of(range(2), engine=engine, truncate=truncate)
+            ensemble.fit(5, **TINY)
+            trained[engine, truncate] = np.stack([member.model.parameters for member in ensemble.members])
+    for truncate in (None, 2):
+        mine, theirs = (trained[engine, truncate] for engine in ("compiled", "readable"))
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+    assert np.abs(trained["compiled", None] - trained["compiled", 2]).max() > 1e-3
+
+
+def test_truncate_is_a_whole_number():
+    refused("truncate must be a whole number of at least 1, got 0", [RNN(1, 6, 1)], truncate=0)

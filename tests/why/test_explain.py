@@ -109,3 +109,9 @@ def test_the_numbers_that_decided_stand_beside_the_verdict():
     slow = replace(STAYS, needed=3004.0, without_noise=2000.0)
     found = Explanation(Configuration(), 4, SolvedShare.of(0, 1), [slow])
     assert str(found).endswith("are needed; medians: needed 3,000).")
+
+
+def test_a_truncated_gradient_is_refused():
+    study = Study(**(MOMENTUM | {"truncate": 2, "updates": 5}), lengths=5, repetitions=1)
+    with pytest.raises(InvalidArgument, match=r"truncate must be left out: .* explanations .*, got 2"):
+        explain(run_study(study, progress=False), progress=False)

@@ -180,3 +180,9 @@ def test_progress_is_in_networks(capsys, monkeypatch):
     assert "networks/s, T = 4" in lines[0]
     assert "at most/s" not in "".join(lines)
     assert ", 0 networks/s" not in "".join(lines)
+
+
+def test_a_truncated_gradient_is_refused():
+    for optimizer in ("sgd", "adam"):
+        with pytest.raises(InvalidArgument, match=r"truncate must be left out: predictions .*, got 5"):
+            predict(Configuration(optimizer=optimizer, truncate=5), progress=False)

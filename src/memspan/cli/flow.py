@@ -18,7 +18,10 @@ from memspan.shapes import PerStep
 from memspan.study import Study
 from memspan.study.flow import flow_record
 
-FIELDS = ("cell", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters", "batch", "seed")
+FIELDS = (
+    *("cell", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters"),
+    *("truncate", "batch", "seed"),
+)
 CAPTION = "Norms of dL/da[t]; the median if there are several seeds."
 USUAL: dict[str, Any] = {"cell": "rnn,lstm,gru", "repetitions": 1, "dtype": "float64"}
 if TYPE_CHECKING:

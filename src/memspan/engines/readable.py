@@ -12,7 +12,7 @@ from memspan.engines.parameters import Layout, Weights, split
 from memspan.errors import InvalidArgument, naming, one_of, plain_array, shown
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
-from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs
+from memspan.shapes import Array, Columns, Flat, Hidden, Inputs, Outputs, States
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Trace:
     x : array [T, B, F]
         The inputs.
     states : array [S, T+1, B, H]
-        Every state. Entry 0 on the time axis is the initial state (zeros); entry t+1 is the state after step t.
+        Every state. Entry 0 on the time axis is the initial state; entry t+1 is the state after step t.
     residuals : array [N, T, B, H]
         The values that the cell's `forward` saves for `backward`: usually every gate *after* its nonlinearity.
     y_hat : array [K, B, O]
@@ -72,6 +72,9 @@ class Gradients(MutableMapping[str, Array]):
     computed when it is first read, and then kept for `Network.update`. To clip a gradient, change its array in
     place or assign another one. The attributes and `total` do not change.
 
+    `grads["d_state"]` returns the attribute `d_state`. The initial state is not a weight, so iteration leaves it
+    out, it cannot be assigned, and neither `update` nor a norm over `grads.values()` contains it.
+
     Attributes
     ----------
     trace : Trace
@@ -85,6 +88,8 @@ class Gradients(MutableMapping[str, Array]):
         other states, such as the LSTM's c, it omits the path through `a` of the same step.
     d_U : array [T, K, H]
         Each step's contribution to dL/dU, summed over the batch.
+    d_state : array [S, B, H]
+        dL/d(initial state), of every state in the order of `cell.states`.
     """
 
     trace: Trace
@@ -92,6 +97,7 @@ class Gradients(MutableMapping[str, Array]):
     d_s: Columns
     d_states: Inexact[np.ndarray, "states time batch hidden"]
     d_U: Inexact[np.ndarray, "time unit_weights hidden"]
+    d_state: States
     _kept: dict[str, Array] = field(default_factory=dict, init=False)
 
     __eq__ = object.__eq__  # compare by identity: comparing arrays would be ambiguous
@@ -101,6 +107,8 @@ class Gradients(MutableMapping[str, Array]):
         return f"<Gradients of {self.trace.cell.name}: {', '.join(self)}>"
 
     def __getitem__(self, name: str) -> Array:
+        if name == "d_state":
+            return self.d_state
         if name not in self._names():
             raise KeyError(name)
         if name not in self._kept:
@@ -198,14 +206,19 @@ def flat_steps(values: Inexact[np.ndarray, "time batch width"]) -> Inexact[np.nd
 
 
 @quiet
-def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1) -> Trace:
-    """Run `cell` over `x [T, B, F]` from zero states, and predict after each of the last `output_steps` steps."""
+def unroll(cell: Cell, weights: Weights, x: Inputs, output_steps: int = 1, initial: States | None = None) -> Trace:
+    """Run `cell` over `x [T, B, F]`, and predict after each of the last `output_steps` steps.
+
+    All states start at zero, unless `initial [S, B, H]` gives them.
+    """
     (T, B, _), H = x.shape, weights.V.shape[0]
     numbers = T * B * (len(weights.bs) + H * (len(cell.states) + len(cell.residuals)))
     demand_memory("x", f"shape {x.shape}", numbers * x.dtype.itemsize)
     from_input = drive(weights, x)
     states = np.zeros((len(cell.states), T + 1, B, H), from_input.dtype)
     residuals = np.empty((len(cell.residuals), T, B, H), from_input.dtype)
+    if initial is not None:
+        states[:, 0] = initial
     state, unit = tuple(states[:, 0]), cell.unit(weights.U)
     with naming(f"The cell {cell.name}"):
         for t in range(T):
@@ -247,32 +260,66 @@ def pre_activations(
 
 
 @quiet
-def backpropagate(weights: Weights, trace: Trace, d_y_hat: Outputs) -> Gradients:
+def backpropagate(
+    weights: Weights,
+    trace: Trace,
+    d_y_hat: Outputs,
+    d_last: States | None = None,
+    truncate: int | None = None,
+) -> Gradients:
     """Back-propagate through time: from dL/dŷ to dL/ds[t] and dL/d(state)[t] of every step.
 
     Werbos 1990 (doi:10.1109/5.58337). The gradient of a state has a part through the linear map of the next step,
     `R dL/ds[t+1]`, and a part inside the cell, which the cell's `backward` returns. At the last K steps the
     readout adds a part.
+
+    Parameters
+    ----------
+    weights, trace, d_y_hat
+        The forward pass, and dL/dŷ `[K, B, O]`.
+    d_last : array [S, B, H], optional
+        dL/d(state) after the last step, through whatever follows the sequence. It goes back to the beginning.
+    truncate : int, optional
+        k: the gradient of each output goes back through k steps, its own step included, and takes the state before
+        them as a constant. This is BPTT(h) of Williams & Peng 1990 (doi:10.1162/neco.1990.2.4.490) with h = k. If
+        None, it goes back to the beginning.
+
+    Notes
+    -----
+    A truncated gradient has to be kept apart from those that go back further. Outputs whose windows begin at the
+    same step share one. Steps before all windows are not visited.
     """
     cell, (T, B, H), dtype = trace.cell, trace.a.shape, trace.y_hat.dtype
-    d_s = np.empty((T, B, len(weights.bs)), dtype)
-    d_states = np.empty((len(cell.states), T, B, H), dtype)
-    d_U = np.empty((T, *weights.U.shape), dtype)
-    d_state, unit = tuple(np.zeros((len(cell.states), B, H), dtype)), cell.unit(weights.U)
-    unread = T - len(d_y_hat)
+    reach, unread = truncate or T + 1, T - len(d_y_hat)  # from the last step, T + 1 reaches the initial state
+    d_s, d_s_of_one = np.zeros((T, B, len(weights.bs)), dtype), np.empty((B, len(weights.bs)), dtype)
+    d_states = np.zeros((len(cell.states), T, B, H), dtype)
+    d_U, unit = np.zeros((T, *weights.U.shape), dtype), cell.unit(weights.U)
+    zero = tuple(np.zeros((len(cell.states), B, H), dtype))
+    going: dict[int, Values] = {}  # dL/d(state) by the first step it goes back to; -1 is the initial state
+    if d_last is not None:
+        going[-1] = tuple(d_last)
     with naming(f"The cell {cell.name}"):
-        for t in reversed(range(T)):
+        for t in reversed(range(max(0, unread - reach + 1), T)):
             if t >= unread:
-                d_state = (d_state[0] + d_y_hat[t - unread] @ weights.V.T, *d_state[1:])
-            assign(d_states[:, t], d_state)
+                first = max(-1, t - reach + 1)
+                d_a, *others = going.get(first, zero)
+                going[first] = (d_a + d_y_hat[t - unread] @ weights.V.T, *others)
             previous, state, residuals = (
                 tuple(trace.states[:, t]),
                 tuple(trace.states[:, t + 1]),
                 tuple(trace.residuals[:, t]),
             )
-            d_state, d_unit = step_back(cell, weights, unit, d_state, residuals, previous, state, d_s[t])
-            assign(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
-    return Gradients(trace, d_y_hat, d_s, d_states, d_U)
+            for first, d_state in going.items():
+                _add(d_states[:, t], d_state)
+                going[first], d_unit = step_back(
+                    cell, weights, unit, d_state, residuals, previous, state, d_s_of_one
+                )
+                d_s[t] += d_s_of_one
+                _add(d_U[t], tuple(part.sum(axis=0) for part in d_unit))
+            going.pop(t, None)
+    d_initial = np.zeros((len(cell.states), B, H), dtype)
+    assign(d_initial, going.get(-1, zero))
+    return Gradients(trace, d_y_hat, d_s, d_states, d_U, d_initial)
 
 
 def step_back(
@@ -320,6 +367,12 @@ def step_back(
 
 def _side_by_side(states: Any) -> Inexact[np.ndarray, "... read"]:
     return states[0] if len(states) == 1 else np.concatenate(tuple(states), axis=-1)
+
+
+def _add(targets: Array, values: Values) -> None:
+    """Add each value to its target."""
+    for target, value in zip(targets, values, strict=True):
+        target += value
 
 
 def assign(targets: Array | Values, values: Values) -> None:

@@ -72,6 +72,7 @@ class Workload(NamedTuple):
     batch: int
     evaluation_samples: int
     dtype: str
+    truncate: int | None
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -151,10 +152,11 @@ class _Training:
     def passing(self, sequences: int, *, backward: bool) -> int:
         """The bytes of the engine's buffers for a forward pass, or a forward and a backward pass."""
         sizes = self.layout, self.dtype, (self.T, sequences, self.F), self.K
+        how: dict[str, Any] = {"backward": backward, "truncate": self.workload.truncate}
         try:
-            return PassPlan.of(*sizes, MEMORY, models=self.members, backward=backward).bytes
+            return PassPlan.of(*sizes, MEMORY, models=self.members, **how).bytes
         except InvalidArgument:
-            least = PassPlan.of(*sizes, 1 << 200, backward=backward).bytes
+            least = PassPlan.of(*sizes, 1 << 200, **how).bytes
             raise TooLarge(
                 f"A pass at T={self.length}, batch {sequences}, hidden {self.layout.hidden} needs buffers of "
                 f"{amount(least)}, but at most {amount(MEMORY)} are allowed. Choose a smaller batch, network or "

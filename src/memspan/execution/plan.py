@@ -196,7 +196,7 @@ def _moment(configuration: Configuration, length: int) -> tuple[float, float, fl
     while (took := fit(updates)) < SECONDS_TO_MEASURE and updates < MOST_MEASURED_UPDATES:
         updates *= 4
     began = time.perf_counter()
-    flow_of(ensemble.members[0].model, ensemble.loss, ensemble.members[0].draw())
+    flow_of(ensemble, ensemble.members[0], ensemble.members[0].draw())
     flow = time.perf_counter() - began
     update = max(took - evaluation, took / 2) / updates  # `fit` ends with an evaluation
     return update / TOGETHER, evaluation / TOGETHER, flow

@@ -84,7 +84,7 @@ class MistakenNetwork(Network):
         mistaken.parameters[:] = network.parameters
         return mistaken
 
-    def backward(self, d_loss: Array) -> Gradients:
+    def backward(self, d_loss: Array) -> Gradients:  # type: ignore[override]  # the check needs no more
         """`Network.backward` with the mistake."""
         made = self.mistake
         right = super().backpropagate(d_loss)

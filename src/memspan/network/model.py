@@ -84,7 +84,7 @@ class Model(ABC):
         """Predict from `x` like `forward`, without keeping a trace."""
 
     @abstractmethod
-    def backpropagate(self, d_loss: Array) -> Any:
+    def backpropagate(self, d_loss: Array, d_state: Any = None, *, truncate: int | None = None) -> Any:
         """Back-propagate through time from dL/dŷ, which may contain infinity and NaN."""
 
     @abstractmethod

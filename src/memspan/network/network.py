@@ -28,7 +28,7 @@ from memspan.network.model import Model, checked_output_steps
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
-from memspan.shapes import Array, Flat, Outputs
+from memspan.shapes import Array, Flat, Inputs, Outputs, States
 
 DTYPES = ("float32", "float64", "complex128")
 Matrix = Inexact[np.ndarray, "rows columns"]
@@ -87,6 +87,8 @@ class Network(Model):
     grads : Gradients or None
         The values of the last backward pass: the gradient of each weight by name, for `update`, and dL/da[t] and
         dL/ds[t] of each time step, for the diagnostics.
+    state : array [S, B, H] or None
+        Every state after the last step that `forward` or `predict` read, in the order of `cell.states`.
 
     Raises
     ------
@@ -137,6 +139,7 @@ class Network(Model):
             raise InvalidArgument("gain", f"small enough for finite initial weights in {self.dtype}", repr(gain))
         self.trace: Trace | None = None
         self.grads: Gradients | None = None
+        self.state: States | None = None
 
     def __repr__(self) -> str:
         sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
@@ -157,34 +160,46 @@ class Network(Model):
         """The matrices, as views into `parameters`."""
         return self.layout.views(self.parameters)
 
-    def forward(self, x: Array) -> Outputs:
+    def forward(self, x: Array, state: Array | None = None) -> Outputs:
         """Predict from `x`, and keep the trace of every time step for `backward`.
 
         Parameters
         ----------
         x : array [T, F] or [T, B, F]
             One sequence or a batch of sequences; copied, in the network's dtype.
+        state : array [S, B, H], optional
+            The initial state: every state of the cell, in the order of `cell.states`; copied. If None, zeros.
+            `network.state` has the last one, so that `forward(x[:k])` and then `forward(x[k:], network.state)`
+            end like `forward(x)`.
 
         Returns
         -------
         array [1, O] or [B, O], or [K, B, O]
         """
         self._forget()
-        self.trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
+        self.trace = self._unrolled(x, state)
         return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
-    def predict(self, x: Array) -> Outputs:
+    def predict(self, x: Array, state: Array | None = None) -> Outputs:
         """Predict from `x` like `forward`, without keeping a trace."""
-        trace = unroll(self.cell, self.weights, self.inputs(x), self.output_steps or 1)
+        trace = self._unrolled(x, state)
         return trace.y_hat.reshape(self._answer(trace))
 
-    def backward(self, d_loss: Array) -> Gradients:
+    def backward(self, d_loss: Array, d_state: Array | None = None, *, truncate: int | None = None) -> Gradients:
         """Back-propagate through time from dL/dŷ.
 
         Parameters
         ----------
         d_loss : array [B, O] or [K, B, O], or [O] for one sequence
             dL/dŷ, in the shape that `forward` returned.
+        d_state : array [S, B, H], optional
+            dL/d(last state) through later steps, if the loss also depends on a forward pass that began with
+            `network.state`: the `d_state` of its gradients.
+        truncate : int, optional
+            k: the gradient of each output goes back through k steps, its own step included, and takes the state
+            before them as a constant (BPTT(h) of Williams & Peng 1990, doi:10.1162/neco.1990.2.4.490, with h = k;
+            Sutskever 2013, section 2.8.6, with k₁ = 1 and k₂ = k). If None, it goes back to the beginning. Not
+            together with `d_state`.
 
         Returns
         -------
@@ -192,15 +207,24 @@ class Network(Model):
             A mapping with `d_V [H, O]`, `d_W [T, F, G·H]`, `d_R [T, H, G·H]`, `d_bs [T, G·H, 1]`, `d_by [O, 1]`,
             and `d_U [T, K, H]` if the cell has per-unit weights. All are summed over the batch. `d_W`, `d_R`,
             `d_bs` and `d_U` keep the contribution of each time step separate. The same object is kept as `grads`,
-            so `update` sees any change to it.
+            so `update` sees any change to it. Its `d_state [S, B, H]` is the gradient of the initial state.
         """
-        return self.backpropagate(self._checked_floats("d_loss", d_loss))
+        return self.backpropagate(self._checked_floats("d_loss", d_loss), d_state, truncate=truncate)
 
-    def backpropagate(self, d_loss: Array) -> Gradients:
+    def backpropagate(
+        self, d_loss: Array, d_state: Array | None = None, *, truncate: int | None = None
+    ) -> Gradients:
         """Like `backward`, but `d_loss` may contain infinity and NaN."""
         if self.trace is None:
             raise NotReady("backward needs a forward pass: call .forward(x) first.")
-        self.grads = backpropagate(self.weights, self.trace, self._output_gradient(d_loss, self.trace))
+        if truncate is not None:
+            truncate = whole_number("truncate", truncate)
+        if d_state is not None:
+            if truncate is not None:
+                raise InvalidArgument("d_state", "left out with truncate", shown(d_state))
+            d_state = self._checked_state("d_state", d_state, self.trace.x)
+        d_y_hat = self._output_gradient(d_loss, self.trace)
+        self.grads = backpropagate(self.weights, self.trace, d_y_hat, d_state, truncate)
         return self.grads
 
     @quiet
@@ -297,4 +321,22 @@ class Network(Model):
         if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
             raise InvalidArgument("dtype", "one in which all weights are finite", str(twin.dtype))
         twin._forget()
+        twin.state = None
         return twin
+
+    def _unrolled(self, x: Array, state: Array | None) -> Trace:
+        """Check the arguments, run the cell, and keep the last state."""
+        x = self.inputs(x)
+        initial = None if state is None else self._checked_state("state", state, x)
+        trace = unroll(self.cell, self.weights, x, self.output_steps or 1, initial)
+        self.state = trace.states[:, -1].copy()
+        return trace
+
+    def _checked_state(self, name: str, value: Array, x: Inputs) -> States:
+        """Check that `value` has a row for each state, sample of `x` and unit; return a copy."""
+        values, names = self._checked_floats(name, value), self.cell.states
+        if values.shape != (len(names), x.shape[1], self.hidden_size):
+            sizes = f"[{len(names)}, {x.shape[1]}, {self.hidden_size}]"
+            rule = f"of shape {sizes}: states ({', '.join(names)}), samples and hidden units"
+            raise InvalidArgument(name, rule, f"shape {values.shape}")
+        return values

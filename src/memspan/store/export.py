@@ -196,7 +196,7 @@ def _schema(pa: Any, row: dict[str, Any]) -> Any:
         str: pa.string(),
         list: pa.list_(pa.float64()),
     }
-    numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "threshold"}
+    numbers = {"accuracy", "loss", "gain", "recurrent_gain", "learning_rate", "clip", "truncate", "threshold"}
     numbers |= {"seconds", "cpu_seconds", "critical_gain"}
     begin = ("parameters_", "task_parameters_", "accuracy_at_", "loss_at_")
 

@@ -163,6 +163,11 @@ class Choices(BaseModel):
     clip: Annotated[Annotated[float, Field(ge=0)], SEVERAL] = Field(
         1.0, description="Norm to which a larger gradient is clipped; 0 turns clipping off."
     )
+    truncate: Annotated[Count, SEVERAL] | None = Field(
+        None,
+        description="Number of steps k through which the gradient of each output goes back; by default to the "
+        "beginning. The forward pass does not change.",
+    )
     batch: Annotated[Count, SEVERAL] = Field(64, description="Number of sequences B in a training batch.")
     updates: Annotated[Count, SEVERAL] = Field(
         1500, description="Largest number of updates of a trial. A trial ends earlier when it solves its length."

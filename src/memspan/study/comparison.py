@@ -24,7 +24,7 @@ TUNING_BUDGET = 64
 """A span for tuning needs only to tell good values from bad ones."""
 TUNABLE = (
     *("init", "gain", "recurrent_gain", "hidden"),
-    *("optimizer", "learning_rate", "clip", "batch", "updates", "dtype"),
+    *("optimizer", "learning_rate", "clip", "truncate", "batch", "updates", "dtype"),
 )
 """The fields that may differ between networks that are judged by the same rule on the same task."""
 NAME = re.compile(r"[a-z_-]+(?:\.[\w-]+)?")

@@ -114,5 +114,6 @@ class Configuration(Choices):
             if (value := getattr(self, name)) != 1:
                 init += f", {name.replace('_', ' ')} {value:g}"
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
+        window = "" if self.truncate is None else f", gradient truncated to {self.truncate} steps"
         options = "".join(f", {name} {value}" for name, value in self.options.items())
-        return f"{self.cell}{options}, {self.hidden} hidden, {init}, {rule}, batch {self.batch}"
+        return f"{self.cell}{options}, {self.hidden} hidden, {init}, {rule}{window}, batch {self.batch}"

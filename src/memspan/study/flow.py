@@ -36,7 +36,8 @@ def flow_record(study: Study, length: int, seeds: Sequence[int]) -> FlowsByLag:
         for seed in seeds:
             network, batches, _ = untrained(configuration.with_(seed=seed), length, 0)
             loss = configuration.make_task().make_loss()
-            lines.setdefault(values, []).append(gradient_flow(network, loss, next(batches)).d_a)
+            flow = gradient_flow(network, loss, next(batches), configuration.truncate)
+            lines.setdefault(values, []).append(flow.d_a)
     many = f"; {len(seeds)} network{'s' if len(seeds) > 1 else ''} each"
     title = f"The gradient on its way back before training, T = {length}{many}\n{headline(study)}"
     return FlowsByLag(title, fields_of(study), {("", ""): lines})

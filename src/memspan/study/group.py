@@ -143,6 +143,7 @@ def _ensemble(
         configuration.make_optimizer(),
         evaluation=held_out,
         threshold=configuration.threshold,
+        truncate=configuration.truncate,
     )
 
 
@@ -167,7 +168,7 @@ def _train(
     test_lengths: Sequence[int],
 ) -> list[dict[str, object]]:
     ensemble = prepared(configuration, length, repetitions)
-    starts = [flow_of(member.model, ensemble.loss, member.draw()) for member in ensemble.members]
+    starts = [flow_of(ensemble, member, member.draw()) for member in ensemble.members]
     fit(ensemble, configuration, repetitions, observe)
     members = dict(zip(repetitions, ensemble.members, strict=True))
     tests = _tests(members, configuration, length, test_lengths)
@@ -226,7 +227,7 @@ def _result(
         "curve": rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,
-        "end": start if last is None else flow_of(member.model, ensemble.loss, last),
+        "end": start if last is None else flow_of(ensemble, member, last),
         "flow_map": [rounded(flow) for flow in member.flows],
         "flow_every": every,
         "flow_spread": FlowSpreads.of(member.spreads),
@@ -245,17 +246,17 @@ def _saved(model: Model) -> bytes:
     )
 
 
-def flow_of(model: Model, loss: Loss, batch: Batch) -> Flow:
-    """Return `gradient_flow` in the form that a trial keeps."""
-    return Flow.of(gradient_flow(model, loss, batch))
+def flow_of(ensemble: Ensemble, member: Member, batch: Batch) -> Flow:
+    """Return the `gradient_flow` of a member in the form that a trial keeps."""
+    return Flow.of(gradient_flow(member.model, ensemble.loss, batch, ensemble.truncate))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a gradient that overflows is a result
-def gradient_flow(model: Model, loss: Loss, batch: Batch) -> GradientFlow:
-    """Return the gradient of a batch at every time step, for the present weights."""
+def gradient_flow(model: Model, loss: Loss, batch: Batch, truncate: int | None = None) -> GradientFlow:
+    """Return the gradient of a batch at every time step, for the present weights, truncated to some steps."""
     twin = model.astype(model.dtype)  # a copy, so that the network itself does not keep the trace
     value_of(loss, twin.forward(batch.x), batch.y.astype(model.dtype))
-    return GradientFlow.of(twin.backpropagate(loss.backward()))
+    return GradientFlow.of(twin.backpropagate(loss.backward(), truncate=truncate))
 
 
 def _binned(values: Array, width: int) -> Array:

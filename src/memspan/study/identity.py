@@ -30,6 +30,7 @@ BASELINE: dict[str, Any] = {
     "optimizer": "adam",
     "learning_rate": 0.01,
     "clip": 1.0,
+    "truncate": None,
     "batch": 64,
     "updates": 1500,
     "threshold": 0.9,
@@ -44,7 +45,7 @@ BASELINE: dict[str, Any] = {
 Neither may change after a release. A renamed field keeps its key (see `KEYS`). The value of a new field is the one
 that reproduces the behaviour of versions without the field."""
 
-LATER = frozenset({"recurrent_gain", "options"})
+LATER = frozenset({"recurrent_gain", "options", "truncate"})
 """Keys that are younger than the first stores. A value is stored only if it differs from `BASELINE`, so a study
 that does not use the key is stored as before."""
 

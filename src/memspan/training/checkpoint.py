@@ -14,7 +14,7 @@ from pydantic import Field, NonNegativeInt
 
 from memspan.cells import Cell
 from memspan.engines.parameters import Layout
-from memspan.errors import InvalidArgument, UnreadableFile
+from memspan.errors import MOST, InvalidArgument, UnreadableFile
 from memspan.losses import LOSSES, Loss, MeanLoss
 from memspan.network import Network
 from memspan.network.files import Description, described, restored
@@ -48,6 +48,8 @@ class Checkpoint:
         The number of updates so far.
     threshold : float
         The accuracy that solves the task.
+    truncate : int or None
+        The number of steps through which the gradient of each output goes back; None for all.
     """
 
     model: Network
@@ -60,6 +62,7 @@ class Checkpoint:
     history: History
     updates: int
     threshold: float
+    truncate: int | None
 
 
 class Substitutes(NamedTuple):
@@ -109,6 +112,7 @@ class _Header(Header, Description):
     task: _Named
     updates: NonNegativeInt
     threshold: float = Field(gt=0, le=1)
+    truncate: Annotated[int, Field(gt=0, le=MOST)] | None = None
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -147,7 +151,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
         Path(path), arrays, header.updates, own_loss=not header.loss.name, own_task=not header.task.name
     )
     parts = (model, loss, optimizer, state, batches, evaluation, task)
-    return Checkpoint(*parts, history, header.updates, header.threshold)
+    return Checkpoint(*parts, history, header.updates, header.threshold, header.truncate)
 
 
 def _describe(checkpoint: Checkpoint) -> _Header:
@@ -162,6 +166,7 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         task=_task_name(checkpoint.task),
         updates=checkpoint.updates,
         threshold=checkpoint.threshold,
+        truncate=checkpoint.truncate,
     )
 
 

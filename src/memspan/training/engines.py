@@ -31,7 +31,7 @@ def engine_name(given: Any) -> Any:
 
 
 def engine_of(
-    models: Sequence[Model], engine: Any, loss: Loss, memory: int
+    models: Sequence[Model], engine: Any, loss: Loss, memory: int, truncate: int | None = None
 ) -> Callable[[Sequence[Model]], Engine]:
     """Return the function that makes the engine of those models that are still in training.
 
@@ -44,18 +44,20 @@ def engine_of(
     loss : Loss
     memory : int
         As in `CompiledEngine`.
+    truncate : int, optional
+        As for `Network.backward`.
     """
     first, engine = models[0], models[0].engine if engine is None else engine
     if isinstance(engine, EngineMaker) and not isinstance(first, Network):
-        return partial(engine.make_engine, loss=loss)
+        return partial(engine.make_engine, loss=loss, truncate=truncate)
     if not isinstance(first, Network) and engine != "readable":
         rule = f"'readable' or an engine for a {type(first).__name__}, such as {first.engine!r}"
         raise InvalidArgument("engine", rule, shown(engine))
     if one_of("engine", engine, ENGINES) == "readable":
-        return partial(ReadableEngine, loss=loss)
+        return partial(ReadableEngine, loss=loss, truncate=truncate)
     networks = [model for model in models if isinstance(model, Network)]
     check_plain(networks)
-    return AnyShapes(networks[0], loss, memory).of
+    return AnyShapes(networks[0], loss, memory, truncate).of
 
 
 class ReadableEngine:
@@ -69,10 +71,14 @@ class ReadableEngine:
     networks : sequence of M Model
         The networks, whose weights must be the rows of `parameters` in the methods.
     loss : Loss
+    truncate : int, optional
+        As for `Network.backward`.
     """
 
-    def __init__(self, networks: Sequence[Model], loss: Loss) -> None:
+    def __init__(self, networks: Sequence[Model], loss: Loss, truncate: int | None = None) -> None:
         self.networks, self.loss = networks, loss
+        # A subclass that overrides `backpropagate` need not take an argument that is not used.
+        self._options: dict[str, Any] = {} if truncate is None else {"truncate": truncate}
 
     def differentiate(
         self,
@@ -85,7 +91,7 @@ class ReadableEngine:
         losses, gradients, measured = np.empty(len(parameters)), np.empty_like(parameters), {}
         for k, (network, (x, y)) in enumerate(zip(self.networks, batches, strict=True)):
             losses[k] = value_of(self.loss, network.forward(x), y)
-            grads = network.backpropagate(self.loss.backward())
+            grads = network.backpropagate(self.loss.backward(), **self._options)
             gradients[k] = grads.total()
             if k in norms:
                 measured[k] = norms_of(grads.d_a)
@@ -108,15 +114,14 @@ class AnyShapes:
     network : Network
         Any one of the networks, which differ only in their weights.
     loss : Loss
-    memory : int
+    memory, truncate
         As in `CompiledEngine`.
     """
 
-    def __init__(self, network: Network, loss: Loss, memory: int) -> None:
+    def __init__(self, network: Network, loss: Loss, memory: int, truncate: int | None = None) -> None:
         self.network = network
-        self.engine = CompiledEngine(
-            network.layout, network.dtype, loss, output_steps=network.output_steps, memory=memory
-        )
+        options: dict[str, Any] = {"output_steps": network.output_steps, "truncate": truncate, "memory": memory}
+        self.engine = CompiledEngine(network.layout, network.dtype, loss, **options)
 
     def of(self, networks: Sequence[Model]) -> Self:
         """Return the engine itself, which serves any of the networks."""

@@ -48,7 +48,7 @@ class Ensemble:
     models : sequence of M Network or TorchNetwork
         Networks with the same cell, sizes and dtype. They are trained in place: their weights become rows of one
         array.
-    loss, optimizer, task, threshold, engine, memory
+    loss, optimizer, task, threshold, truncate, engine, memory
         As in `Learner`.
     batches : sequence of M iterators of (x, y)
         The training data of each network, as in `Learner`.
@@ -72,12 +72,14 @@ class Ensemble:
         evaluation: Sequence[Iterator[Any]] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
+        truncate: int | None = None,
         engine: str | EngineMaker | None = None,
         memory: int = MEMORY,
     ) -> None:
         check_loss(loss)
         check_alike(models)
         self._loss, self.threshold = loss, real_number("threshold", threshold, above=0, most=1)
+        self.truncate = None if truncate is None else whole_number("truncate", truncate)
         self.optimizer = optimizer if isinstance(optimizer, Chain) else Chain(optimizer)
         streams = checked_streams("batches", batches, len(models))
         if evaluation is None:
@@ -93,7 +95,7 @@ class Ensemble:
         self.task = chosen_task(task, streams[0])
         check_mask(loss, self.task)
         memory = whole_number("memory", memory, most=2**63 - 1)
-        self._make_engine = engine_of(models, engine_name(engine), loss, memory)
+        self._make_engine = engine_of(models, engine_name(engine), loss, memory, self.truncate)
 
     def __repr__(self) -> str:
         cells = dict.fromkeys(member.model.name for member in self.members)

@@ -51,6 +51,9 @@ class Learner:
         `task.make_loss()` returns the matching loss.
     threshold : float
         The accuracy on held-out batches at which the task counts as solved.
+    truncate : int, optional
+        k: the gradient of each output goes back through k steps, as in `Network.backward`. If None, it goes back
+        to the beginning. The forward pass is the same.
     engine : str or object, optional
         For a `Network` `compiled`, the default, or `readable`. The readable engine is slower and leaves a `trace`
         and `grads` in the network. Both engines agree up to rounding. For a `memspan.torch.TorchNetwork` a
@@ -81,6 +84,7 @@ class Learner:
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
+        truncate: int | None = None,
         engine: str | EngineMaker | None = None,
         memory: int = MEMORY,
     ) -> None:
@@ -92,6 +96,7 @@ class Learner:
             evaluation=None if evaluation is None else [evaluation],
             task=task,
             threshold=threshold,
+            truncate=truncate,
             engine=engine_name(engine),
             memory=memory,
         )
@@ -136,6 +141,11 @@ class Learner:
     def threshold(self) -> float:
         """The accuracy at which the task counts as solved."""
         return self.ensemble.threshold
+
+    @property
+    def truncate(self) -> int | None:
+        """The number of steps through which the gradient of each output goes back; None for all."""
+        return self.ensemble.truncate
 
     @property
     def history(self) -> History:
@@ -284,9 +294,8 @@ class Learner:
             If a part cannot be saved, such as a network of a user's own subclass.
         """
         parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation, self.task)
-        checkpoint.write(
-            a_path("path", path), checkpoint.Checkpoint(*parts, self.history, self.updates, self.threshold)
-        )
+        numbers = (self.history, self.updates, self.threshold, self.truncate)
+        checkpoint.write(a_path("path", path), checkpoint.Checkpoint(*parts, *numbers))
 
     @classmethod
     def load(
@@ -337,6 +346,7 @@ class Learner:
             evaluation=saved.evaluation,
             task=saved.task,
             threshold=saved.threshold,
+            truncate=saved.truncate,
             engine=engine,
             memory=memory,
         )

@@ -14,6 +14,7 @@ from memspan.study.results import LengthSummary, StudyResult
 from memspan.training.history import Outcome
 from memspan.why.evidence import evidence_of
 from memspan.why.explanation import Explanation
+from memspan.why.predict import demand_whole_gradient
 from memspan.why.remedy import Limited, remedies_of
 
 NETWORKS = 8
@@ -52,7 +53,7 @@ def explain(
     Raises
     ------
     InvalidArgument
-        If `result` is something else, or has no trial at one of `lengths`.
+        If `result` is something else, has a truncated gradient, or has no trial at one of `lengths`.
     """
     networks, chosen = whole_number("networks", networks), _chosen(lengths)
     rows = [
@@ -61,6 +62,8 @@ def explain(
         for row in part.summaries()
         if row.share.trials and (chosen is None or row.length in chosen)
     ]
+    for part, _ in rows:
+        demand_whole_gradient(part.study.configuration)
     missing = {*(chosen or ())} - {row.length for _, row in rows}
     if missing:
         raise InvalidArgument("lengths", "lengths of the study with a finished trial", min(missing))

@@ -43,6 +43,13 @@ GRADIENT_DESCENT = ("sgd", "momentum")
 """The optimisers whose step is proportional to the gradient."""
 
 
+def demand_whole_gradient(configuration: Configuration) -> None:
+    """Raise `InvalidArgument` if the gradient of a configuration is truncated."""
+    if configuration.truncate is not None:
+        rule = "left out: predictions and explanations are about gradients that go back to the beginning"
+        raise InvalidArgument("truncate", rule, configuration.truncate)
+
+
 def descent_of(configuration: Configuration) -> Descent:
     """Return the numbers of the optimiser on which the plateau depends.
 
@@ -168,7 +175,8 @@ def predict(
     Raises
     ------
     InvalidArgument
-        If an argument is wrong, or nothing is known for the optimiser or, with Adam, for the configuration.
+        If an argument is wrong, the gradient is truncated, or nothing is known for the optimiser or, with Adam,
+        for the configuration.
     """
     return prepared_prediction(configuration, width, longest, budget)(progress)
 
@@ -179,6 +187,7 @@ def prepared_prediction(
     """Return the prediction as a function of `progress`, to be called once. It raises as `predict` does."""
     if not isinstance(configuration, Configuration):
         raise InvalidArgument("configuration", "a Configuration", shown(configuration))
+    demand_whole_gradient(configuration)
     task = configuration.make_task()
     search = SpanSearch(
         width=real_number("width", width, above=0),

@@ -22,6 +22,7 @@ from memspan.shapes import Array, Outputs
 
 MEMORY = 2 * 2**30
 """The default limit of the work buffers, in bytes."""
+MADE_OF = ("layout", "dtype", "loss", "output_steps", "truncate", "memory")
 UNUSED = Kind(SQUARED, masked=False)  # the kind for `evaluate` in a kernel whose loss is called from Python
 
 
@@ -41,6 +42,8 @@ class CompiledEngine:
         and `backward` between the forward and the backward pass of the kernel.
     output_steps : int, optional
         K, as for `Network`.
+    truncate : int, optional
+        As for `Network.backward`.
     memory : int
         The limit of the work buffers, in bytes. If the trace of a whole sequence does not fit, the engine keeps it
         in segments and runs each of them again during the backward pass (Chen et al. 2016, arXiv:1604.06174). This
@@ -49,10 +52,17 @@ class CompiledEngine:
     """
 
     def __init__(
-        self, layout: Layout, dtype: np.dtype, loss: Loss, *, output_steps: int | None = None, memory: int = MEMORY
+        self,
+        layout: Layout,
+        dtype: np.dtype,
+        loss: Loss,
+        *,
+        output_steps: int | None = None,
+        truncate: int | None = None,
+        memory: int = MEMORY,
     ) -> None:
         self.layout, self.dtype, self.loss = layout, np.dtype(dtype), loss
-        self.output_steps, self.memory = output_steps, memory
+        self.output_steps, self.truncate, self.memory = output_steps, truncate, memory
         into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
         self._loss_inside = into is not None
         self._kind = getattr(loss, "kind", 0) if self._loss_inside else UNUSED
@@ -62,7 +72,7 @@ class CompiledEngine:
 
     def __getstate__(self) -> dict[str, Any]:
         """What it is made of: kernel and buffers are made again, in another process too."""
-        return {name: getattr(self, name) for name in ("layout", "dtype", "loss", "output_steps", "memory")}
+        return {name: getattr(self, name) for name in MADE_OF}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -87,7 +97,7 @@ class CompiledEngine:
         """
         M, shape = self._count(parameters), batches[0][0].shape
         work = self._workspace(shape, M, backward=True)
-        measured = np.empty((len(norms), *shape[:2]))
+        measured = np.zeros((len(norms), *shape[:2]))  # a truncated gradient does not reach all steps
         found = Differentiated(np.empty(M), np.empty_like(parameters), measured)
         places = np.full(M, -1)
         places[list(norms)] = range(len(norms))
@@ -193,7 +203,7 @@ class CompiledEngine:
             if len(shape) != 3 or shape[0] < K or shape[2] != F:
                 raise InvalidArgument("x", f"of shape [T, B, {F}] with T of at least {K}", f"shape {shape}")
             of = self.layout, self.dtype, shape, K, self.memory
-            plan = PassPlan.of(*of, models=models, backward=backward)
+            plan = PassPlan.of(*of, models=models, backward=backward, truncate=self.truncate)
             self._kept.by_direction.pop(backward, None)  # before the next one is allocated
             work = Workspace(self.layout, self.dtype, shape, models, plan, self._kind)
             kept = self._kept.by_direction[backward] = work

@@ -17,7 +17,7 @@ from memspan.engines.compiled.packs import add, load, load_updated, new_rows, st
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.engines.compiled.products import product, transposed_product
 from memspan.engines.compiled.schedule import AGAIN, BACK, FORWARD, LOSS
-from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape
+from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape, first_step
 from memspan.losses.compiled import (
     Answers,
     count_asked,
@@ -66,7 +66,6 @@ def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
     transpose(model.R[:, : sizes.recurrent], gradient.R_T)
     transpose(model.V, gradient.V_T)
     gradient.padded[:] = 0
-    gradient.d_state[:] = 0
 
 
 def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes) -> None:
@@ -134,19 +133,26 @@ def read_out_back(d_answer: Array, after: Array, d_state: Array, gradient: Gradi
 
 
 def run_reset_back(
-    reset_back: Any, row: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
+    reset_back: Any,
+    row: int,
+    d_s: Array,
+    d_state: Array,
+    model: Model,
+    trace: Tape,
+    gradient: Gradient,
+    sizes: Sizes,
 ) -> None:
     """Add the gradient through q to dL/ds and to dL/d(previous states), from dL/ds of the gates that q feeds."""
     prefer_widest_vectors()
-    d_s, d_state, residuals, states = gradient.d_s, gradient.d_state, trace.residuals, trace.states
+    residuals, states = trace.residuals, trace.states
     q, U, B, width, last = trace.q, model.U[0], sizes.batch, sizes.width, sizes.last
     from_states = last - sizes.first
     constants = load(model.constants, 0, sizes.constants)
-    late = d_s[slot : slot + B, last : len(sizes.gates) * width]
+    late = d_s[:, last : len(sizes.gates) * width]
     product(late, gradient.R_T[from_states:], model.one, model.zero, q[:, :width])
     for b in range(B):
         new_rows()
-        q_b, d_s_b, d_b = b * q.shape[1], (slot + b) * d_s.shape[1], b * d_state.shape[1]
+        q_b, d_s_b, d_b = b * q.shape[1], b * d_s.shape[1], b * d_state.shape[1]
         before, residual_b = (row + b) * states.shape[1], (row + b) * residuals.shape[1]
         for h in range(width):
             unit = load(U, h, sizes.unit_weights) + constants
@@ -161,18 +167,26 @@ def run_reset_back(
 
 
 def run_back(
-    backward: Any, reset_back: Any, t: int, slot: int, model: Model, trace: Tape, gradient: Gradient, sizes: Sizes
+    backward: Any,
+    reset_back: Any,
+    t: int,
+    d_s: Array,
+    d_state: Array,
+    model: Model,
+    trace: Tape,
+    gradient: Gradient,
+    sizes: Sizes,
 ) -> None:
-    """Back-propagate step t of a segment: from dL/d(state) to dL/ds (rows `slot`) and dL/d(previous states)."""
+    """Back-propagate step t of a segment: write `d_s`, and turn dL/d(state) into dL/d(previous states)."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
-    states, residuals, d_s, d_state, one = trace.states, trace.residuals, gradient.d_s, gradient.d_state, model.one
+    states, residuals, one = trace.states, trace.residuals, model.one
     to_d_s, to_d_state, to_state, to_residual = d_s.shape[1], d_state.shape[1], states.shape[1], residuals.shape[1]
     constants, U, d_U = load(model.constants, 0, sizes.constants), model.U[0], gradient.d_U[0]
     row, from_states = t * B, last - first
     for b in range(B):
         new_rows()
-        d_s_b, d_b = (slot + b) * to_d_s, b * to_d_state
+        d_s_b, d_b = b * to_d_s, b * to_d_state
         before, residual_b = (row + b) * to_state, (row + b) * to_residual
         after = before + B * to_state
         for h in range(width):
@@ -185,17 +199,17 @@ def run_back(
             store_updated(d_state, d_b + h, sizes.states, d_previous)
             add(d_U, h, sizes.unit_weights, d_unit)
     if reset_back is not None:
-        run_reset_back(reset_back, row, slot, model, trace, gradient, sizes)
+        run_reset_back(reset_back, row, d_s, d_state, model, trace, gradient, sizes)
     if from_states > 0:
         d_read = d_state[:, : sizes.read]
-        product(d_s[slot : slot + B, first:last], gradient.R_T[:from_states], one, one, d_read)
+        product(d_s[:, first:last], gradient.R_T[:from_states], one, one, d_read)
 
 
-def add_products(x: Array, row: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
-    """Add a block of steps from `row` on to the gradients of W, bias and R; x `[steps, B, F + 1]`."""
+def add_products(x: Array, row: int, slot: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
+    """Add a block of steps, from `row` of the trace and `slot` of d_s on, to the gradients of W, bias and R."""
     width, first, last, rows = sizes.width, sizes.first, sizes.last, x.shape[0] * sizes.batch
     columns, from_states = len(sizes.gates) * width, last - first
-    d_s, d_R = gradient.d_s[:rows], gradient.d_R
+    d_s, d_R = gradient.d_s[slot : slot + rows], gradient.d_R
     transposed_product(x.reshape(rows, x.shape[2]), d_s, one, one, gradient.d_W)
     if from_states > 0:
         read = trace.states[row : row + rows, : sizes.read]
@@ -203,6 +217,28 @@ def add_products(x: Array, row: int, trace: Tape, gradient: Gradient, one: Array
     if last < columns:
         q = trace.residuals[row : row + rows, sizes.q : sizes.q + width]
         transposed_product(q, d_s[:, last:columns], one, one, d_R[:, from_states : from_states + columns - last])
+
+
+def window(d_state: Array, first: int, sizes: Sizes) -> Array:
+    """The rows of dL/d(state) of the window that begins at step `first`."""
+    place = first % sizes.windows * sizes.batch
+    return d_state[place : place + sizes.batch]
+
+
+def add_rows(rows: Array, into: Array) -> None:
+    """`into += rows`, in loops, like `copy_rows`."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            into[i, j] += rows[i, j]
+
+
+def sum_windows(d_state: Array, earliest: int, latest: int, into: Array, sizes: Sizes) -> None:
+    """Write the sum of dL/da over all windows from `earliest` to `latest` into the first columns of `into`."""
+    for first in range(earliest, latest + 1):
+        d_a = window(d_state, first, sizes)
+        for b in range(sizes.batch):
+            for h in range(sizes.width):
+                into[b, h] = d_a[b, h] if first == earliest else into[b, h] + d_a[b, h]
 
 
 def sum_squares(values: Array, width: int, sums: Array) -> None:
@@ -257,21 +293,38 @@ def back_through_segment(
 ) -> None:
     """Back-propagate through the steps of the segment that begins at step `begin`; x `[steps, B, F + 1]`.
 
-    `norms[place]` receives the norms of dL/da, unless `place` is negative.
+    `norms[place]` receives the norms of dL/da, unless `place` is negative. The gradient of each output goes back
+    through `truncate` steps. Those that end at different steps are kept apart, in `d_state` by the first step of
+    the window; the outputs of the first `truncate` steps share the window that begins at step 0.
     """
     prefer_widest_vectors()
-    B, width, block, steps = sizes.batch, sizes.width, sizes.block, x.shape[0]
-    d_a, unread = gradient.d_state[:, :width], sizes.time - sizes.output_steps
-    for t in range(steps - 1, -1, -1):
-        slot = t % block
-        if begin + t >= unread:
+    B, width, block, steps, reach = sizes.batch, sizes.width, sizes.block, x.shape[0], sizes.truncate
+    unread = sizes.time - sizes.output_steps
+    lowest = first_step(sizes.time, sizes.output_steps, reach)
+    for t in range(steps - 1, max(0, lowest - begin) - 1, -1):
+        now, slot = begin + t, t % block * B
+        earliest, latest = max(lowest, now - reach + 1), min(now, sizes.time - reach)
+        d_own = window(gradient.d_state, earliest, sizes)  # of the window that ends here, or at a later output
+        if now == earliest + reach - 1:
+            d_own[:] = 0
+        if now >= unread:
             after = trace.states[(t + 1) * B : (t + 2) * B, :width]
-            read_out_back(d_y_hat[begin + t - unread], after, d_a, gradient, model.one)
+            read_out_back(d_y_hat[now - unread], after, d_own[:, :width], gradient, model.one)
         if place >= 0:
-            measure_norms(gradient.d_state, width, norms[place, begin + t])
-        run_back(backward, reset_back, t, slot * B, model, trace, gradient, sizes)
-        if slot == 0:
-            add_products(x[t : t + min(block, steps - t)], t * B, trace, gradient, model.one, sizes)
+            d_a = d_own
+            if latest > earliest:
+                sum_windows(gradient.d_state, earliest, latest, trace.q, sizes)
+                d_a = trace.q
+            measure_norms(d_a, width, norms[place, now])
+        for first in range(earliest, latest + 1):
+            d_s = gradient.d_s[slot : slot + B] if first == earliest else trace.s
+            d_state = window(gradient.d_state, first, sizes)
+            run_back(backward, reset_back, t, d_s, d_state, model, trace, gradient, sizes)
+            if first > earliest:
+                add_rows(trace.s, gradient.d_s[slot : slot + B])
+        if slot == 0 or now == lowest:
+            last = min(block - t % block, steps - t)
+            add_products(x[t : t + last], t * B, slot, trace, gradient, model.one, sizes)
 
 
 # Functions that depend on the cell are inlined into the kernel, so that they leave no symbol in the object code.
@@ -281,6 +334,7 @@ OF_A_CELL: tuple[Callable[..., Any], ...] = (run_reset, run, run_reset_back, run
 OF_ALL: tuple[Callable[..., Any], ...] = (
     *(unpack, pack, copy, copy_rows, transpose, begin_segment, begin_segment_again, begin_back),
     *(read_out, read_out_back, add_products, scaled_norm, measure_norms),
+    *(first_step, window, add_rows, sum_windows),
     *(count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
 )
 for function in OF_A_CELL:
@@ -309,6 +363,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
         prefer_widest_vectors()
         control = control_word()
         set_control_word(control | np.uint32(FLUSH))
+        lowest = first_step(sizes.time, sizes.output_steps, sizes.truncate)
         for m in range(parameters.shape[0]):
             x, y_hat, d_y_hat = data.x[m], data.y_hat[m], data.d_y_hat[m]
             unpack(parameters[m], model, sizes)
@@ -335,7 +390,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
                         *(backward, reset_back, begin, x_segment, d_y_hat, norms.values, place),
                         *(model, trace, gradient, sizes),
                     )
-                    if segment == 0:
+                    if begin <= lowest:
                         pack(gradient, model.runs, gradients[m])
         set_control_word(control)
 

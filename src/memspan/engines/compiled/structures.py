@@ -12,6 +12,9 @@ Offsets = tuple[int, ...]
 class Sizes(NamedTuple):
     """Lengths of axes and first columns of gates and states; only those that kernels use, to keep calls fast.
 
+    `truncate` is the number of steps through which the gradient of an output goes back, at most T. `windows` is
+    the largest number of gradients that go back through the same step but end at different steps, and are
+    therefore kept apart.
     `width` is H, padded. `segment` is the number of steps whose trace is kept at once, and `block` the number of
     steps in one product for the gradients. R reads the first `read` columns of the states and has `recurrent`
     columns. R feeds the columns `first` to `last` of the pre-activations from the states, and those from `last` on
@@ -22,6 +25,8 @@ class Sizes(NamedTuple):
     time: int
     batch: int
     output_steps: int
+    truncate: int
+    windows: int
     hidden: int
     width: int
     segment: int
@@ -37,6 +42,11 @@ class Sizes(NamedTuple):
     residuals: Offsets
     unit_weights: Offsets
     constants: Offsets
+
+
+def first_step(time: int, output_steps: int, truncate: int) -> int:
+    """The first step that contributes to the gradient: the last `output_steps` go back `truncate` steps each."""
+    return max(0, time - output_steps - truncate + 1)
 
 
 class Data(NamedTuple):
@@ -98,6 +108,6 @@ class Gradient(NamedTuple):
     d_U: Inexact[np.ndarray, "1 unit_weights*width"]
     d_by: Inexact[np.ndarray, "1 outputs"]
     d_s: Inexact[np.ndarray, "block*batch gates*width"]
-    d_state: Inexact[np.ndarray, "batch states*width"]
+    d_state: Inexact[np.ndarray, "windows*batch states*width"]
     R_T: Inexact[np.ndarray, "recurrent*width reads*width"]
     V_T: Inexact[np.ndarray, "outputs width"]

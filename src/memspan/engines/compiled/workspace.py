@@ -11,8 +11,13 @@ from jaxtyping import Float, Inexact
 from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
 from memspan.engines.compiled.processor import denormals_back
-from memspan.engines.compiled.schedule import Schedule, backward_schedule, forward_schedule, whole_schedule
-from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape
+from memspan.engines.compiled.schedule import (
+    Schedule,
+    backward_schedule,
+    forward_schedule,
+    whole_schedule,
+)
+from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape, first_step
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
@@ -69,6 +74,7 @@ class PassPlan:
         *,
         models: int = 1,
         backward: bool = True,
+        truncate: int | None = None,
     ) -> "PassPlan":
         """Plan with the whole trace if it fits in `memory`, otherwise with segments that take the least memory.
 
@@ -87,7 +93,7 @@ class PassPlan:
         models = min(models, max(1, min(TOGETHER, memory // 4) // each))
         for segment in sorted(segments, reverse=True):
             plan = cls.with_segments(
-                layout, dtype, (T, B, output_steps), models, segment, min(segment, block), backward
+                layout, dtype, (T, B, output_steps), models, segment, min(segment, block), backward, truncate
             )
             if plan.bytes <= memory:
                 return plan
@@ -104,6 +110,7 @@ class PassPlan:
         segment: int,
         block: int,
         backward: bool,
+        truncate: int | None = None,
     ) -> "PassPlan":
         """Plan for T, B and K in `lengths`, with segments of `segment` steps."""
         cell, F, H, O, (T, B, K) = layout.cell, layout.features, layout.hidden, layout.outputs, lengths
@@ -121,11 +128,13 @@ class PassPlan:
         weights = (rows(F + 1, gates), rows(reads, recurrent), (width, O), U, (1, O))
         traced = rows((segment + 1) * B, states), rows(segment * B, residuals), rows(checkpoints, states)
         trace = (*traced, rows(B, gates), rows(B, width))
-        gradient = (rows(block * B, gates), rows(B, states), rows(recurrent, reads), (O, width))
+        reach = T if truncate is None else min(truncate, T)
+        windows = min(T - reach - first_step(T, K, reach) + 1, reach)  # the windows that contain one step
+        gradient = (rows(block * B, gates), rows(windows * B, states), rows(recurrent, reads), (O, width))
         data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
         shapes = (*weights, *weights, *trace, *gradient, *data)
         size = dtype.itemsize * sum(map(math.prod, shapes))
-        sizes = Sizes(T, B, K, H, width, segment, block, reads, recurrent, *_columns(cell, width))
+        sizes = Sizes(T, B, K, reach, windows, H, width, segment, block, reads, recurrent, *_columns(cell, width))
         return cls(sizes, segments, models, weights, trace, gradient, data, size)
 
 
@@ -152,9 +161,11 @@ class Workspace:
         self.gradient = Gradient(d_weights, *padded(d_weights, plan.weights), *zeros(plan.gradient))
         self.data = Data(*zeros(plan.data))
         self.data.x[..., -1] = 1  # the bias's input
+        sizes = plan.sizes
+        first = first_step(sizes.time, sizes.output_steps, sizes.truncate) // sizes.segment
         self.forward = forward_schedule(plan.segments)
-        self.backward = backward_schedule(plan.segments)
-        self.whole = whole_schedule(plan.segments)
+        self.backward = backward_schedule(plan.segments, first)
+        self.whole = whole_schedule(plan.segments, first)
 
     def parts(self, models: int) -> Iterator[slice]:
         """The slices of models, one for each call of the kernel."""
