@@ -29,7 +29,7 @@ def table_of(summary: StudySummary) -> TextTable:
     for configuration, rows in zip(configurations, summary.rows, strict=True):
         own = [written(configuration.values()[name][0]) for name in varying]
         for row in rows:
-            trivial = configuration.make_task().trivial_risk(row.length)
+            trivial = configuration.make_task().for_evaluation.trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
             cells[1:1] = [_shown(np.nan if row.critical_gain is None else row.critical_gain, "g")] * len(chosen)
             table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
@@ -73,10 +73,11 @@ def _caption(summary: StudySummary) -> str:
             f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
             f"Solved: accuracy of at least {thresholds}."
         )
-    task = choices[0].make_task()
-    chance = value_range([one.make_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = value_range([one.make_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
-    rule = task.rule if len({one.make_task().rule for one in choices}) == 1 else "each by its own rule"
+    tasks = [one.make_task().for_evaluation for one in choices]
+    task = tasks[0]
+    chance = value_range([one.chance_accuracy(n) for one in tasks for n in summary.study.lengths])
+    trivial = value_range([one.trivial_risk(n) for one in tasks for n in summary.study.lengths])
+    rule = task.rule if len({one.rule for one in tasks}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
         f"chance {chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an "

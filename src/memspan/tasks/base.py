@@ -93,6 +93,10 @@ def parameter(default: Any, check: Callable[..., Any], *, optional: bool = False
     return field(default=default, metadata={"check": partial(check, **bounds), "optional": optional})
 
 
+NO_PARAMETER = {"parameter": False}
+"""The metadata of a field that is no parameter: `parameters_of` leaves it out."""
+
+
 @dataclass(frozen=True)
 class Task(ABC):
     """A question about a sequence, whose answer lies in the past. The base class of all tasks.
@@ -186,6 +190,19 @@ class Task(ABC):
             if "check" in item.metadata:
                 value = item.metadata["check"](item.name, getattr(self, item.name))
                 object.__setattr__(self, item.name, value)
+
+    @property
+    def for_training(self) -> "Task":
+        """The task that makes sequences for training: this one, unless it keeps some for evaluation."""
+        return self
+
+    @property
+    def for_evaluation(self) -> "Task":
+        """The task that makes held-out sequences: this one, because its sequences are always new.
+
+        A task with a finite data set returns another one, which makes sequences that training never sees.
+        """
+        return self
 
     @property
     def name(self) -> str:
