@@ -22,7 +22,7 @@ from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
-ENGLISH = {15: "fifteen", 21: "twenty-one"}
+ENGLISH = {15: "fifteen", 21: "twenty-one", 22: "twenty-two"}
 
 
 def measured() -> dict[str, str]:

@@ -370,14 +370,14 @@ class ArrayTask(DataTask):
     source: str = field(default="arrays of the user", metadata=NO_PARAMETER)
     arrays: DataSet | None = field(default=None, metadata=NO_PARAMETER)
 
-    def __post_init__(self, x: Any, y: Any, held_out: Any) -> None:  # type: ignore[override]
+    def __post_init__(self, x: Any, y: Any, held_out: Any) -> None:
         super().__post_init__()
         for name in ("family", "source"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InvalidArgument(name, "a text", shown(getattr(self, name)))
         if self.arrays is None:
             object.__setattr__(self, "arrays", DataSet.of(x, y, held_out))
-        elif not isinstance(self.arrays, DataSet) or x is not None or y is not None:
+        elif x is not None or y is not None or not isinstance(self.arrays, DataSet):  # type: ignore[redundant-expr]
             raise InvalidArgument("arrays", "the arrays of another ArrayTask, without x and y", shown(self.arrays))
         if not self.data.classes:
             object.__setattr__(self, "tolerance", real_number("tolerance", self.tolerance, above=0))
