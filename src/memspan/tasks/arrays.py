@@ -377,7 +377,7 @@ class ArrayTask(DataTask):
                 raise InvalidArgument(name, "a text", shown(getattr(self, name)))
         if self.arrays is None:
             object.__setattr__(self, "arrays", DataSet.of(x, y, held_out))
-        elif x is not None or y is not None or not isinstance(self.arrays, DataSet):  # type: ignore[redundant-expr]
+        elif x is not None or y is not None or not isinstance(self.arrays, DataSet):
             raise InvalidArgument("arrays", "the arrays of another ArrayTask, without x and y", shown(self.arrays))
         if not self.data.classes:
             object.__setattr__(self, "tolerance", real_number("tolerance", self.tolerance, above=0))
