@@ -93,6 +93,7 @@ def test_training_draws_every_sequence_but_the_held_out_ones(length):
     task = of_classes(held_out=[7, 2, 30, 31])
     assert sequences(task.for_evaluation, length) == {2, 7, 30, 31}
     assert sequences(task, length) == set(range(N)) - {2, 7, 30, 31}
+    assert (task.distinct, task.for_evaluation.distinct) == (N - 4, 4)
     assert task.for_training == task
     assert task.for_evaluation.for_training == task
     assert task.for_evaluation != task

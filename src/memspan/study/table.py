@@ -67,13 +67,14 @@ def _caption(summary: StudySummary) -> str:
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
     thresholds = value_range([one.threshold for one in choices])
-    error = f"standard error at most {0.5 / samples**0.5:.3f}"
+    tasks = [one.make_task().for_evaluation for one in choices]
+    different = min(samples, *(task.distinct or samples for task in tasks))  # others only repeat these
+    error = f"standard error at most {0.5 / different**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
             f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
             f"Solved: accuracy of at least {thresholds}."
         )
-    tasks = [one.make_task().for_evaluation for one in choices]
     task = tasks[0]
     chance = value_range([one.chance_accuracy(n) for one in tasks for n in summary.study.lengths])
     trivial = value_range([one.trivial_risk(n) for one in tasks for n in summary.study.lengths])

@@ -218,6 +218,11 @@ class DataTask(OneOfClasses):
         return int(self.data.x.shape[1])
 
     @property
+    def distinct(self) -> int:  # type: ignore[override]
+        """The number of sequences in this part. Each is drawn again and again, with new noise."""
+        return len(self.data.parts[self.part])
+
+    @property
     def rule(self) -> str:
         """The condition under which an answer is correct."""
         if self.data.classes:

@@ -171,6 +171,8 @@ class Task(ABC):
     """The shortest length at which the question makes sense. A property if it depends on parameters."""
     least_risk: ClassVar[float] = 0.0
     """The loss of the best possible answer: above 0 if the labels are noisy."""
+    distinct: ClassVar[int | None] = None
+    """The number of different sequences of a task with a data set; None if every sequence is new."""
     variant: str = field(default="", kw_only=True)
 
     def __init_subclass__(cls) -> None:
