@@ -253,7 +253,7 @@ def test_the_standard_error_is_that_of_the_different_held_out_sequences(make_tri
     result = StudyResult.of(Study(task="digits/rows", lengths=9, repetitions=1), [make_trial(9)])
     words = " ".join(text(result).split())
     assert (
-        "10000 sequences drawn after training: the right class (standard error at most 0.022; chance 0.103)"
+        "10000 sequences drawn after training: the right class (standard error at most 0.022; chance 0.1026)"
         in words
     )
 
