@@ -46,10 +46,10 @@ import numpy as np
 from memspan import ArrayTask
 
 rng = np.random.default_rng(0)
-labels = rng.integers(3, size=300)                       # a class for each of 300 sequences
-x = rng.normal(labels[:, None, None], 1, (300, 20, 2))   # of 20 steps with 2 features
+labels = rng.integers(3, size=300)  # a class for each of 300 sequences
+x = rng.normal(labels[:, None, None], 1, (300, 20, 2))  # of 20 steps with 2 features
 gestures = ArrayTask(x, labels, held_out=0.2, family="gestures", source="my own recordings")
-print(gestures.for_evaluation)                           # the 60 held-out sequences
+print(gestures.for_evaluation)  # the 60 held-out sequences
 ```
 
 A task that a study can use is a name at the top level of a module, such as `gestures` in `mypkg/tasks.py`. If the
