@@ -34,20 +34,48 @@ In the pictures, the steps that determine the answer are orange, and the answer 
 `memspan tasks NAME --plot` draws such a picture for any length.
 """
 
+OWN = """\
+## Sequences of your own
+
+`ArrayTask` makes a task from arrays. It keeps a share of the sequences for evaluation, computes the trivial risk
+and the chance accuracy from the labels, and puts noise after each sequence where T is larger than its steps. So
+the same data ask for a longer memory as T grows.
+
+```python
+import numpy as np
+from memspan import ArrayTask
+
+rng = np.random.default_rng(0)
+labels = rng.integers(3, size=300)  # a class for each of 300 sequences
+x = rng.normal(labels[:, None, None], 1, (300, 20, 2))  # of 20 steps with 2 features
+gestures = ArrayTask(x, labels, held_out=0.2, family="gestures", source="my own recordings")
+print(gestures.for_evaluation)  # the 60 held-out sequences
+```
+
+A task that a study can use is a name at the top level of a module, such as `gestures` in `mypkg/tasks.py`. If the
+data should be read only when they are needed, write a subclass of `memspan.tasks.DataTask` with a property `data`
+instead; `memspan/tasks/digits.py` is one. `memspan.testing.check_task(gestures)` checks the contracts of a task.
+
+`Learner`, `Ensemble` and studies draw training batches from `task.for_training` and score networks on batches of
+`task.for_evaluation`; they refuse batches of the other part. A held-out set is finite: its sequences repeat, with
+new noise, in every evaluation. So the sequences of the verdict are those that chose the moment to stop, and the
+share of n held-out sequences answered correctly has a standard error of √(p(1 - p)/n), however many are drawn.
+"""
+
 REMARKS = """\
 ## Variants that memspan does not have
 
 - Adding and multiplication as in the code of Pascanu, Mikolov & Bengio 2013 (the mean of two numbers, one of
   them in the first tenth of the sequence), which is another incompatible variant.
-- Finite training sets. The papers since 2015 train on 50,000 or 100,000 sequences repeatedly; in memspan every
-  batch is new.
+- Finite training sets of synthetic sequences. The papers since 2015 train on 50,000 or 100,000 sequences
+  repeatedly; in memspan every batch of a synthetic task is new.
 - Random ends of the 1997 sequences outside T to T + T/10, such as those of Bengio et al. 1994, which start at T/2.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
-    return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *families(), *shared(), REMARKS])
+    return "\n\n".join([INTRODUCTION.rstrip(), "\n".join(table()), *families(), *shared(), OWN.rstrip(), REMARKS])
 
 
 def table() -> Iterator[str]:

@@ -22,7 +22,7 @@ from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
-ENGLISH = {15: "fifteen", 21: "twenty-one"}
+ENGLISH = {15: "fifteen", 21: "twenty-one", 22: "twenty-two"}
 
 
 def measured() -> dict[str, str]:
@@ -774,6 +774,35 @@ def _span_text(row: dict[str, Any]) -> str:
     return f"{span} [at least {low}]" if low else f"{span} [below {high}]" if high else f"{span} [no bounds]"
 
 
+def digits() -> Iterator[tuple[str, str]]:
+    """Yield the spans on handwritten digits beside those on recall, and what the rule says."""
+    found = result("digits")
+    spans = {(row["task"], row["training"], row["cell"]): row["short"] for row in found["spans"]}
+    ratios = found["judged"]["ratios"]
+    cells = [
+        [
+            row["cell"],
+            row["training"],
+            *(spans[task, row["training"], row["cell"]] for task in ("recall", "digits/rows")),
+            row["short"],
+            verdict,
+        ]
+        for row, verdict in zip(ratios, found["judged"]["size"], strict=True)
+    ]
+    head = "| cell | training | recall | digits/rows | digits to recall | recall |\n|---|---|---:|---:|---:|---|"
+    yield "table", table(head, cells)
+    for training, verdict in found["judged"]["order"].items():
+        yield f"order.{training.removeprefix('Adam ')}", verdict
+    for verdict in ("predicts", "fails", "undecided"):
+        yield f"size.{verdict}", str(found["judged"]["size"].count(verdict))
+    known = [row["ratio"] for row in ratios if row["ratio"] is not None]
+    yield "least", f"{min(known):.2f}"
+    yield "most", f"{max(known):.2f}"
+    yield "rank", f"{found['judged']['rank']:.2f}"
+    yield "p", f"{found['judged']['p']:.2g}"
+    yield "trainings", str(sum(row["trainings"] for row in found["spans"]))
+
+
 PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "windows": windows,
     "adam": adam,
@@ -781,6 +810,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "why": why,
     "first-study": first_study,
     "span": span,
+    "digits": digits,
     "studies": studies,
     "million": million,
     "kills": kills,

@@ -13,6 +13,7 @@ from memspan import (
     RNN,
     SGD,
     Adam,
+    ArrayTask,
     Attribution,
     Batches,
     Chain,
@@ -166,6 +167,17 @@ PUBLIC = {
     "SigmoidCrossEntropy": (SigmoidCrossEntropy().forward, lambda: {"y_hat": Y, "y": Y}),
     "SoftmaxCrossEntropy": (SoftmaxCrossEntropy().forward, lambda: {"y_hat": np.eye(2), "y": np.eye(2)}),
     "Batches": (Batches, lambda: {"task": Recall(), "length": 3, "batch": 4, "rng": 0, "dtype": "float32"}),
+    "ArrayTask": (
+        ArrayTask,
+        lambda: {
+            "x": np.arange(24.0).reshape(6, 2, 2),
+            "y": np.array([0, 1, 0, 1, 0, 1]),
+            "held_out": 0.5,
+            "noise": 1.0,
+            "family": "mine",
+            "source": "this test",
+        },
+    ),
     "sample": (Recall().sample, lambda: {"length": 3, "batch": 4, "rng": 0}),
     "generate_samples": (generate_samples, lambda: {"batch_size": 4, "seq_length": 3, "rng": 0}),
     "accuracy": (Recall().accuracy, lambda: {"y_hat": Y, "y": Y}),
@@ -264,6 +276,8 @@ RIGHT = {
     ("Chain.init", "parameters"): (np.ones(3),),
     ("Chain.step", "gradient"): (np.ones(3),),
     ("with_", "name"): ("nonsense", b"x"),
+    ("ArrayTask", "family"): ("nonsense",),
+    ("ArrayTask", "source"): ("nonsense",),
 }
 """What of the nonsense makes sense after all: for `len`, only the call would tell."""
 

@@ -66,11 +66,13 @@ from .study.search_result import SearchResult as SearchResult
 from .tasks import TASKS as TASKS
 from .tasks import Adding as Adding
 from .tasks import Adding1997 as Adding1997
+from .tasks import ArrayTask as ArrayTask
 from .tasks import Batch as Batch
 from .tasks import Batches as Batches
 from .tasks import Capacity as Capacity
 from .tasks import Copying as Copying
 from .tasks import DelayedXor as DelayedXor
+from .tasks import Digits as Digits
 from .tasks import Latch as Latch
 from .tasks import MemoryCapacity as MemoryCapacity
 from .tasks import Multiplication as Multiplication

@@ -222,7 +222,8 @@ def test_a_label_that_depends_on_the_same_numbers_in_every_sequence_is_told_from
     task, length = problem(name)
     u, other = np.random.default_rng(0).random((2, task.draws(length), 64))
     found = module._fixed_dependence(task, length, u, other, task.make(u, length).y)
-    assert (found is None) == name.startswith(("adding", "multiplication"))
+    by_chance = name == "digits/rows"  # another image has the same label in a tenth of the sequences
+    assert (found is None) == (name.startswith(("adding", "multiplication")) or by_chance)
     assert found is None or name not in FIXED or found.sum() == FIXED[name]
 
 

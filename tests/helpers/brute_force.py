@@ -4,7 +4,11 @@ Each function takes a sequence as a list of lists. It returns the labels of each
 without a label.
 """
 
+import functools
 import math
+from importlib.resources import files
+
+import numpy as np
 
 
 def end_of(sequence):
@@ -87,6 +91,19 @@ def square_wave(sequence, length, task):
     return [[value] for value in delayed[: len(sequence)]]
 
 
+@functools.cache
+def images():
+    """The digit of each image of the data file."""
+    rows = np.load(files("memspan.tasks") / "data" / "digits.npy").tolist()
+    return {tuple(row[:64]): row[64] for row in rows}
+
+
+def digits(sequence, length, task):
+    image = tuple(round(16 * pixel, 9) for row in sequence[:8] for pixel in row)
+    digit = images().get(image)
+    return [[float(k == digit) for k in range(10)]]
+
+
 ANSWERS = {
     "recall": recall,
     "adding": adding,
@@ -99,6 +116,7 @@ ANSWERS = {
     "delayed-xor": delayed_xor,
     "memory-capacity": memory_capacity,
     "square-wave": square_wave,
+    "digits": digits,
 }
 
 

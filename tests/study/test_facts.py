@@ -36,6 +36,14 @@ def test_each_task_is_judged_at_its_own_lengths():
     assert [line.partition(":")[0] for line in lines] == ["recall", "adding/any"]
 
 
+def test_a_network_is_compared_with_what_ignores_the_input_in_the_held_out_part():
+    study = Study(task="digits/rows", lengths=9, repetitions=1)
+    held_out = get_task("digits/rows").for_evaluation
+    line = facts(StudyResult.of(study, []).parts, [9])[1]
+    assert line.startswith(f"Chance accuracy {51 / 497:.3g} (correct: the right class)")
+    assert demands([(held_out, 9)])[0] == line
+
+
 def test_a_range_is_one_number_if_both_ends_look_the_same():
     assert value_range([0.12341, 0.12339]) == "0.1234"
     assert value_range([2, 1000, 30], ",") == "2 to 1,000"

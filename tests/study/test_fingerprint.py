@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import memspan
-from memspan import CELLS, TASKS, Study, leaky
+from memspan import CELLS, TASKS, ArrayTask, Study, leaky
 from memspan.study.fingerprint import RULES, changed, fingerprint, fingerprints, unchecked
 from memspan.study.source import written
 
@@ -214,6 +214,16 @@ def test_a_constant_of_a_cell_and_a_parameter_of_a_task_count():
 
     assert fingerprint(Mine()) != fingerprint(TASKS["recall"])
     assert fingerprint(Mine(tolerance=0.2)) != fingerprint(Mine())
+
+
+@pytest.mark.parametrize("count", [20, 60_000])
+def test_every_number_of_an_array_counts(count):
+    x = np.random.default_rng(0).normal(size=(count, 1, 1))
+    y = np.arange(count) % 2
+    before = fingerprint(ArrayTask(x, y))
+    assert fingerprint(ArrayTask(x.copy(), y.copy())) == before
+    x[-1] += 1e-9
+    assert fingerprint(ArrayTask(x, y)) != before
 
 
 def test_constants_from_numpy_count_by_their_numbers(imported):

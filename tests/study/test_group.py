@@ -380,7 +380,8 @@ def trained(configuration, length, trial):
 def sequences(configuration, length, repetition, other):
     """As `Study.test_lengths` documents: their own sequences for each trial and each other length."""
     seed = np.random.SeedSequence(configuration.seed, spawn_key=(length, repetition, 3, other))
-    return Batches(configuration.make_task(), other, configuration.evaluation_samples, seed, configuration.dtype)
+    task = configuration.make_task().for_evaluation
+    return Batches(task, other, configuration.evaluation_samples, seed, configuration.dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

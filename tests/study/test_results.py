@@ -249,6 +249,15 @@ def test_the_table_has_a_row_for_each_configuration_and_length(several):
     assert "4 configurations of cell, learning rate" in " ".join(text(several).split())
 
 
+def test_the_standard_error_is_that_of_the_different_held_out_sequences(make_trial):
+    result = StudyResult.of(Study(task="digits/rows", lengths=9, repetitions=1), [make_trial(9)])
+    words = " ".join(text(result).split())
+    assert (
+        "10000 sequences drawn after training: the right class (standard error at most 0.022; chance 0.1026)"
+        in words
+    )
+
+
 def test_the_table_of_several_tasks_speaks_of_no_single_rule(make_trial):
     study = Study(task=["recall", "parity"], final_batches=[20, 4], lengths=(5,), repetitions=1)
     result = StudyResult.of(study, [make_trial(5, configuration=c) for c in range(4)])

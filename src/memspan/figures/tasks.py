@@ -77,7 +77,7 @@ def draw_task(record: TaskSamples) -> "Figure":
     from textwrap import fill
 
     steps, samples, features = record.x.shape
-    of_symbols = features > 2
+    draw_inputs = _draw_numbers if features <= 2 else _draw_symbols if _one_hot(record.x) else _draw_values
     of_classes = record.y.shape[-1] > 1 and not _too_many(record.y)
     answer_height = 1.6 if of_classes else 0.7
     labels = (min(0.0, float(np.nanmin(record.y))), max(1.0, float(np.nanmax(record.y))))
@@ -88,8 +88,8 @@ def draw_task(record: TaskSamples) -> "Figure":
     for b in range(samples):
         above, below = axes[2 * b, 0], axes[2 * b + 1, 0]
         end = record.end(b)
-        (_draw_symbols if of_symbols else _draw_numbers)(above, record, b, end)
-        above.set_ylabel("input" if of_symbols else ["x", "value"][features - 1])
+        draw_inputs(above, record, b, end)
+        above.set_ylabel("input" if features > 2 else ["x", "value"][features - 1])
         _draw_answer(below, record, record.y[: len(record.y) - (steps - end), b], end, labels)
         below.set_ylabel("answer")
     axes[0, 0].set_xlim(0.3, steps + 0.7)
@@ -127,6 +127,24 @@ def _draw_symbols(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
 
     image = record.x[:end, b].T * (1 + record.relevant[:end, b])
     _grid(ax, image, 1, ListedColormap(["white", BLUE, ORANGE]), 2)
+    _name_rows(ax, record.input_names)
+
+
+def _one_hot(x: Array) -> bool:
+    """Whether the inputs are symbols, and not several numbers in each step."""
+    return bool(((x == 0) | (x == 1)).all())
+
+
+def _draw_values(ax: "Axes", record: TaskSamples, b: int, end: int) -> None:
+    """Draw a square for each number, the darker the larger; orange if the step determines the answer."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    low, high = float(record.x.min()), float(record.x.max())
+    image = (record.x[:end, b].T - low) / ((high - low) or 1.0)
+    for where, colour in ((~record.relevant[:end, b], BLUE), (record.relevant[:end, b], ORANGE)):
+        shades = LinearSegmentedColormap.from_list("shades", ["white", colour])
+        _grid(ax, np.ma.masked_where(np.broadcast_to(~where, image.shape), image), 1, shades, 1)
+    ax.set_ylim(len(image) + 0.5, 0.5)
     _name_rows(ax, record.input_names)
 
 

@@ -265,7 +265,7 @@ class Compared:
         if len(self._tasks) > 1:
             return ", ".join(self._tasks)
         trained = [
-            (result.search.configuration.known_task(), row.length)
+            (result.search.configuration.known_task().for_evaluation, row.length)
             for result in self.results
             for row in result.summaries()
         ]

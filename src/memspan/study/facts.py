@@ -21,7 +21,7 @@ def facts(parts: Sequence[StudySummary], lengths: Sequence[int] | None = None) -
     configurations = [part.study.configuration for part in parts]
     solved = " or ".join(dict.fromkeys(one.solved for one in configurations))
     tried = dict.fromkeys(
-        (one.known_task(), length)
+        (one.known_task().for_evaluation, length)
         for one, part in zip(configurations, parts, strict=True)
         for length in lengths or [row.length for row in part.summaries()]
     )

@@ -168,7 +168,7 @@ def span_record(result: StudySummary) -> SpanByLength:
 def accuracy_record(result: StudySummary) -> AccuracyByLength:
     """The accuracies and solved shares by length, for lengths that have trials."""
     rows = [row for row in result.summaries() if row.accuracies]
-    task = result.study.configuration.known_task()
+    task = result.study.configuration.known_task().for_evaluation
     return AccuracyByLength(
         _title(result),
         {row.length: row.accuracies for row in rows},

@@ -23,6 +23,7 @@ from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.losses import MeanLoss
 from memspan.runtime.imports import distributions, imported, is_factory, is_path
+from memspan.shapes import Array
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.study.source import names_in, source_of, top_level_source
@@ -40,6 +41,7 @@ RULES = "the training loop"
 OWN_PARTS = ("cells", "tasks", "losses", "torch")
 OWN_MODULES = ("memspan.study.critical", "memspan.diagnostics.label", "memspan.diagnostics.twins")
 """The modules that choose the critical gain."""
+LARGE = 2**16  # bytes
 PLAIN = bool | int | float | complex | str | bytes | None
 
 
@@ -129,7 +131,7 @@ class _Reader:
             return f"{type(value).__name__} {value!r}"
         if isinstance(value, np.ndarray | np.generic):
             array = np.asarray(value)
-            content = self.list(array.tolist()) if array.dtype.hasobject else array.tobytes().hex()
+            content = self.list(array.tolist()) if array.dtype.hasobject else _written(array)
             return f"array {array.dtype.str} {array.shape} {content}"
         if id(value) in self.numbers:
             return f"#{self.numbers[id(value)]}"
@@ -280,6 +282,13 @@ def _module(part: Any) -> str:
     if isinstance(part, ModuleType):
         return part.__name__
     return str((part if isinstance(part, type) else type(part)).__module__)
+
+
+def _written(array: Array) -> str:
+    """The numbers of an array in hexadecimal; of a large one their SHA-256."""
+    if array.nbytes <= LARGE:
+        return array.tobytes().hex()
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _package(module: str) -> str:

@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def untrained(configuration: Configuration, length: int, repetition: int) -> tup
     return (
         configuration.make_network(length, for_weights),
         Batches(task, length, configuration.batch, for_training, dtype),
-        Batches(task, length, configuration.evaluation_samples, for_evaluation, dtype),
+        Batches(task.for_evaluation, length, configuration.evaluation_samples, for_evaluation, dtype),
     )
 
 
@@ -196,8 +197,9 @@ def _tests(
         models = [member.model.with_output_steps(steps) for member in members.values()]
         keys = ((length, repetition, TESTED, other) for repetition in members)
         seeds = [np.random.SeedSequence(configuration.seed, spawn_key=key) for key in keys]
-        fresh = [Batches(task, other, samples, seed, dtype) for seed in seeds]
-        scores = _ensemble(configuration, models, fresh, fresh).evaluate(configuration.final_batches)
+        fresh = [Batches(task.for_evaluation, other, samples, seed, dtype) for seed in seeds]
+        unused = [replace(stream, task=task) for stream in fresh]  # nothing is trained
+        scores = _ensemble(configuration, models, unused, fresh).evaluate(configuration.final_batches)
         for tests, score in zip(found, scores, strict=True):
             tests.append(Test(length=other, accuracy=score.accuracy, loss=score.loss))
     return found

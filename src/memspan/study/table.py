@@ -29,7 +29,7 @@ def table_of(summary: StudySummary) -> TextTable:
     for configuration, rows in zip(configurations, summary.rows, strict=True):
         own = [written(configuration.values()[name][0]) for name in varying]
         for row in rows:
-            trivial = configuration.known_task().trivial_risk(row.length)
+            trivial = configuration.known_task().for_evaluation.trivial_risk(row.length)
             cells = _cells(row, worse, None if own else trivial)
             cells[1:1] = [_shown(np.nan if row.critical_gain is None else row.critical_gain, "g")] * len(chosen)
             table.add_row(*own, *cells, end_section=bool(own) and row is rows[-1])
@@ -67,16 +67,18 @@ def _caption(summary: StudySummary) -> str:
     samples = min(counts)
     least = "" if len(counts) == 1 else "at least "
     thresholds = value_range([one.threshold for one in choices])
-    error = f"standard error at most {0.5 / samples**0.5:.3f}"
+    tasks = [one.known_task().for_evaluation for one in choices]
+    different = min(samples, *(task.distinct or samples for task in tasks))  # others only repeat these
+    error = f"standard error at most {0.5 / different**0.5:.3f}"
     if len({one.task for one in choices}) > 1:
         return (
             f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training ({error}). "
             f"Solved: accuracy of at least {thresholds}."
         )
-    task = choices[0].known_task()
-    chance = value_range([one.known_task().chance_accuracy(n) for one in choices for n in summary.study.lengths])
-    trivial = value_range([one.known_task().trivial_risk(n) for one in choices for n in summary.study.lengths])
-    rule = task.rule if len({one.known_task().rule for one in choices}) == 1 else "each by its own rule"
+    task = tasks[0]
+    chance = value_range([one.chance_accuracy(n) for one in tasks for n in summary.study.lengths])
+    trivial = value_range([one.trivial_risk(n) for one in tasks for n in summary.study.lengths])
+    rule = task.rule if len({one.rule for one in tasks}) == 1 else "each by its own rule"
     return (
         f"Accuracy: share of correct answers to {least}{samples} sequences drawn after training: {rule} ({error}; "
         f"chance {chance}). Solved: accuracy of at least {thresholds}. The least {task.make_loss().label} of an "

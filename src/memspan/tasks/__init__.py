@@ -11,10 +11,12 @@ from typing import Any
 from memspan.errors import InvalidArgument, did_you_mean, shown
 from memspan.runtime.imports import entry_points, imported, is_path, loaded, made, name_of
 from memspan.tasks.adding import Adding, Adding1997
+from memspan.tasks.arrays import ArrayTask, DataSet, DataTask
 from memspan.tasks.base import Batch, Shape, Task
 from memspan.tasks.batches import Batches, Counted
 from memspan.tasks.copying import Copying
 from memspan.tasks.delayed_xor import DelayedXor
+from memspan.tasks.digits import Digits
 from memspan.tasks.latch import Latch
 from memspan.tasks.memory_capacity import Capacity, MemoryCapacity
 from memspan.tasks.multiplication import Multiplication
@@ -32,7 +34,7 @@ _ALL: tuple[Task, ...] = (
     *(Order1997(variant) for variant in Order1997.variants),
     *(Order(variant) for variant in Order.variants),
     *(Latch(variant) for variant in Latch.variants),
-    *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity(), SquareWave()),
+    *(Parity(), DelayedXor(), SelectiveCopying(), MemoryCapacity(), SquareWave(), Digits()),
 )
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 """Every variant of every task by name, with the parameters of its source."""
@@ -114,19 +116,24 @@ def whole_numbers(parameters: Mapping[str, float]) -> dict[str, float]:
 
 def parameters_of(task: Task) -> dict[str, Any]:
     """Return the task's parameters and their values, without the variant."""
-    return {item.name: getattr(task, item.name) for item in fields(task) if item.name != "variant"}
+    own = (item for item in fields(task) if item.name != "variant" and item.metadata.get("parameter", True))
+    return {item.name: getattr(task, item.name) for item in own}
 
 
 __all__ = [
     "TASKS",
     "Adding",
     "Adding1997",
+    "ArrayTask",
     "Batch",
     "Batches",
     "Capacity",
     "Copying",
     "Counted",
+    "DataSet",
+    "DataTask",
     "DelayedXor",
+    "Digits",
     "Latch",
     "MemoryCapacity",
     "Multiplication",

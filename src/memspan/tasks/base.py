@@ -93,6 +93,10 @@ def parameter(default: Any, check: Callable[..., Any], *, optional: bool = False
     return field(default=default, metadata={"check": partial(check, **bounds), "optional": optional})
 
 
+NO_PARAMETER = {"parameter": False}
+"""The metadata of a field that is no parameter: `parameters_of` leaves it out."""
+
+
 @dataclass(frozen=True)
 class Task(ABC):
     """A question about a sequence, whose answer lies in the past. The base class of all tasks.
@@ -167,6 +171,8 @@ class Task(ABC):
     """The shortest length at which the question makes sense. A property if it depends on parameters."""
     least_risk: ClassVar[float] = 0.0
     """The loss of the best possible answer: above 0 if the labels are noisy."""
+    distinct: ClassVar[int | None] = None
+    """The number of different sequences of a task with a data set; None if every sequence is new."""
     variant: str = field(default="", kw_only=True)
 
     def __init_subclass__(cls) -> None:
@@ -186,6 +192,19 @@ class Task(ABC):
             if "check" in item.metadata:
                 value = item.metadata["check"](item.name, getattr(self, item.name))
                 object.__setattr__(self, item.name, value)
+
+    @property
+    def for_training(self) -> "Task":
+        """The task that makes sequences for training: this one, unless it keeps some for evaluation."""
+        return self
+
+    @property
+    def for_evaluation(self) -> "Task":
+        """The task that makes held-out sequences: this one, because its sequences are always new.
+
+        A task with a finite data set returns another one, which makes sequences that training never sees.
+        """
+        return self
 
     @property
     def name(self) -> str:

@@ -63,6 +63,10 @@ class Batches(Iterator[Batch]):
         """Return an independent stream of the same task. The batches of this stream do not change."""
         return replace(self, rng=np.random.default_rng(self.rng).spawn(1)[0])
 
+    def held_out(self) -> "Batches":
+        """Return an independent stream for evaluation. The batches of this stream do not change."""
+        return replace(self.fork(), task=self.task.for_evaluation)
+
     @property
     def position(self) -> dict[str, Any]:
         """The state of the random number generator, which determines all further batches."""

@@ -25,6 +25,8 @@ FEWEST, NUMBERS = 20_000, 15_000_000
 """Of longer sequences, as many as have so many numbers in all, but no fewer than this."""
 ERRORS = 4
 """The number of standard errors by which a mean may be off."""
+DRAWN = 4000
+"""The number of sequences that are drawn from each part of a finite data set, to find one that is in both."""
 NO_LENGTHS = (0, -3, 1.5, True, "7", None)
 
 
@@ -202,6 +204,22 @@ def _check_keys(task: Task) -> None:
     demand_same(one.y, again.y, "y for the same key")
 
 
+def _check_held_out(task: Task) -> None:
+    if task.for_training == task.for_evaluation:
+        return  # every sequence is new
+    found = []
+    for part in (task.for_training, task.for_evaluation):
+        x, y = part.sample(part.least_length, DRAWN, np.random.default_rng(4))
+        relevant = part.relevant(x)
+        found.append(dict[bytes, bytes]())
+        for b in range(DRAWN):
+            sequence, label = x[relevant[:, b], b].tobytes(), np.take(y, b, axis=-2).tobytes()
+            same = found[-1].setdefault(sequence, label) == label
+            demand(same, "a sequence that is drawn twice, with different labels")
+    both = len(found[0].keys() & found[1].keys())
+    demand(not both, f"{both} of {DRAWN} sequences for evaluation that are also drawn for training")
+
+
 def _check_ownership(task: Task) -> None:
     x, y = task.sample(task.least_length + 3, 4, np.random.default_rng(0))
     kept = x.copy(), y.copy()
@@ -317,6 +335,11 @@ TASK_CONTRACTS: dict[str, Contract[Task]] = {
     ),
     "split": Contract("A batch drawn in parts equals the same batch drawn at once.", _check_split),
     "keys": Contract("The same key gives the same sequences, and another key gives others.", _check_keys),
+    "held out": Contract(
+        "If the sequences for evaluation are not always new, none of them is drawn for training, and a sequence "
+        "always has the same label.",
+        _check_held_out,
+    ),
     "ownership": Contract("The caller owns the arrays, and no call changes its arguments.", _check_ownership),
     "relevant": Contract("`relevant` returns bool `[T, B]` and marks a step in each sequence.", _check_relevant),
     "oracle": Contract("The right answers have loss 0 and accuracy 1; NaN has accuracy 0.", _check_oracle),

@@ -77,7 +77,15 @@ def checked_streams(name: str, streams: Sequence[Iterator[Any]], count: int) -> 
 
 
 def check_held_out(streams: Sequence[Stream], held_out: Sequence[Stream]) -> None:
-    """Check that no network is scored on its training sequences, as two streams with the same seed would do."""
+    """Check that no network is scored on its training sequences, as two streams with the same seed would do.
+
+    Of a task with a finite data set, the streams have to draw from the two parts.
+    """
+    for name, parts, of in (("batches", streams, "for_training"), ("evaluation", held_out, "for_evaluation")):
+        for stream in parts:
+            if isinstance(stream, Batches) and stream.task != getattr(stream.task, of):
+                rule = f"Batches of task.{of}, because {stream.task.name} keeps some sequences for evaluation"
+                raise InvalidArgument(name, rule, shown(stream.task))
     for one, other in zip(streams, held_out, strict=True):
         if not isinstance(one, Batches) or not isinstance(other, Batches):
             continue

@@ -91,13 +91,14 @@ class _Named(Strict):
 
 
 class _Stream(Strict):
-    """The position of a `Batches` (fields task to rng), or of another iterator (drawn and digest)."""
+    """The position of a `Batches` (fields task to held_out), or of another iterator (drawn and digest)."""
 
     task: _Named | None = None
     length: Size = 1
     batch: Size = 1
     dtype: Literal["float32", "float64"] = "float64"
     rng: dict[str, Any] = Field(default_factory=dict)
+    held_out: bool = False
     drawn: Annotated[int, Field(ge=0, le=10**9)] = 0
     digest: str = ""
 
@@ -205,7 +206,9 @@ def _position(name: str, stream: Stream) -> _Stream:
     if rng["bit_generator"] != "PCG64":
         raise InvalidArgument(f"{name}.rng", "a PCG64 generator, to be saved", rng["bit_generator"])
     dtype = np.dtype(stream.dtype).name
-    return _Stream(task=_task_name(stream.task), length=stream.length, batch=stream.batch, dtype=dtype, rng=rng)
+    task = _task_name(stream.task)
+    held_out = stream.task != stream.task.for_training
+    return _Stream(task=task, length=stream.length, batch=stream.batch, dtype=dtype, rng=rng, held_out=held_out)
 
 
 def _build(argument: str, registry: dict[str, Any], named: _Named) -> Any:
@@ -240,6 +243,7 @@ def _stream(path: Path, argument: str, saved: _Stream, given: Iterator[Batch] | 
     if given is not None:
         return as_stream(given, argument)
     task = _task(saved.task) if saved.task.name else task
+    task = task.for_evaluation if saved.held_out else task
     batches = Batches(task, saved.length, saved.batch, 0, saved.dtype)
     try:
         batches.position = saved.rng

@@ -25,7 +25,7 @@ def as_stream(batches: Iterator[Any], name: str) -> Stream:
 
 def held_out_of(batches: Stream) -> Stream:
     """Return the default stream of held-out batches: a fork of `Batches`, or any other stream itself."""
-    return batches.fork() if isinstance(batches, Batches) else batches
+    return batches.held_out() if isinstance(batches, Batches) else batches
 
 
 class FlowRecord:
