@@ -258,7 +258,7 @@ def module(build):
 
 
 def raises(*arguments):
-    raise ValueError("no such size")
+    raise ValueError("no such size.\nAnother line")
 
 
 class Device(Memory):
