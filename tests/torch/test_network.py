@@ -258,7 +258,7 @@ def module(build):
 
 
 def raises(*arguments):
-    raise ValueError("no such size")
+    raise ValueError("no such size.\nAnother line")
 
 
 class Device(Memory):
@@ -387,3 +387,18 @@ def test_the_number_of_threads_is_restored():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_each_says_in_one_line_what_it_is(rng):
+    network = make_network(lstm, F, O, hidden=H, rng=0)
+    network.forward(rng.uniform(-1, 1, (T, B, F)))
+    grads = network.backward(np.ones((B, O)))
+    for thing, line in (
+        (network, f"<TorchNetwork of torch_twins:lstm, {F} in, {H} hidden, {O} out, float32>"),
+        (network.trace, f"<TorchTrace of torch_twins:lstm: T = {T}, B = {B}, F = {F}>"),
+        (grads, "<TorchGradients of torch_twins:lstm: 5 parameters>"),
+    ):
+        assert repr(thing) == line
+    assert repr(network.layout).startswith(
+        "<TorchLayout: module.weight_ih_l0 [20, 2], module.weight_hh_l0 [20, 5], "
+    )

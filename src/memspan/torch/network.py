@@ -587,9 +587,8 @@ class TorchNetwork(Model):
                 self.run(weights, self.tensor(x[1:]), state)
             except FaultyPart as error:
                 cause = error.__cause__
-                found = f"it raised {type(cause).__name__}: {cause}"
                 rule = "must run on x [T, B, F], with and without the state that it returned"
-                raise FaultyModel(named, rule, found.rstrip(".")) from cause
+                raise FaultyModel(named, rule, _raised(cause)) from cause
         if not torch.isfinite(y).all():
             rule = f"must return finite numbers for numbers from -1 to 1 at the start, in {self.dtype}"
             raise FaultyModel(named, rule, "it returned infinity or NaN")
@@ -699,8 +698,7 @@ def _built(
         try:
             module = factory(*sizes, **arguments)
         except Exception as error:
-            found = f"it raised {type(error).__name__}: {error}".rstrip(".")
-            raise FaultyModel(f"The factory {name}", "must return a model", found) from error
+            raise FaultyModel(f"The factory {name}", "must return a model", _raised(error)) from error
         finally:
             torch.set_default_dtype(default)
     if not isinstance(module, torch.nn.Module):
@@ -790,6 +788,11 @@ def _computed_from(y: Tensor, state: list[Any]) -> bool:
 
 def _trained(module: Any) -> Iterator[tuple[str, Tensor]]:
     return ((name, part) for name, part in module.named_parameters() if part.requires_grad)
+
+
+def _raised(error: BaseException | None) -> str:
+    """Describe an error in one line."""
+    return f"it raised {type(error).__name__}: {error}".partition("\n")[0].rstrip(".:")
 
 
 def _kind(value: Any) -> str:
