@@ -757,6 +757,7 @@ def windows() -> Iterator[tuple[str, str]]:
     yield "table", table(f"| window k | {names} |\n|---:|{'---:|---:|---|' * len(cells)}", ordered)
     yield "budget", str(found["budget"])
     yield "longest", str(found["longest"])
+    yield "widest", str(max(row["window"] or 0 for row in found["spans"]))
     least = {cell: next(r for r in found["spans"] if r["cell"] == cell and r["window"] == 1) for cell in cells}
     for cell, row in least.items():
         yield f"{cell}.least", f"{row['span']:.1f}"
