@@ -757,7 +757,8 @@ def digits() -> Iterator[tuple[str, str]]:
         ]
         for row, verdict in zip(ratios, found["judged"]["size"], strict=True)
     ]
-    head = "| cell | training | recall | digits/rows | digits to recall | size by recall |\n|---|---|---:|---:|---:|---|"
+    head = "| cell | training | recall | digits/rows | digits to recall | size by recall |\n"
+    head += "|---|---|---:|---:|---:|---|"
     yield "table", table(head, cells)
     for training, verdict in found["judged"]["order"].items():
         word = {"predicts": "predicted", "contradicts": "contradicted"}.get(verdict, verdict)
