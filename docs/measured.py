@@ -790,15 +790,20 @@ def digits() -> Iterator[tuple[str, str]]:
         ]
         for row, verdict in zip(ratios, found["judged"]["size"], strict=True)
     ]
-    head = "| cell | training | recall | digits/rows | digits to recall | recall |\n|---|---|---:|---:|---:|---|"
+    head = "| cell | training | recall | digits/rows | digits to recall | size by recall |\n"
+    head += "|---|---|---:|---:|---:|---|"
     yield "table", table(head, cells)
     for training, verdict in found["judged"]["order"].items():
-        yield f"order.{training.removeprefix('Adam ')}", verdict
+        word = {"predicts": "predicted", "contradicts": "contradicted"}.get(verdict, verdict)
+        yield f"order.{training.removeprefix('Adam ')}", word
     for verdict in ("predicts", "fails", "undecided"):
         yield f"size.{verdict}", str(found["judged"]["size"].count(verdict))
     known = [row["ratio"] for row in ratios if row["ratio"] is not None]
     yield "least", f"{min(known):.2f}"
     yield "most", f"{max(known):.2f}"
+    (pair,) = (one for one in found["judged"]["pairs"]["Adam 0.01"] if one["pair"] == "rnn : gru")
+    yield "pair.recall", pair["recall"]
+    yield "pair.digits", pair["digits/rows"]
     yield "rank", f"{found['judged']['rank']:.2f}"
     yield "p", f"{found['judged']['p']:.2g}"
     yield "trainings", str(sum(row["trainings"] for row in found["spans"]))
