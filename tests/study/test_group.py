@@ -14,6 +14,7 @@ from memspan import (
     Batches,
     GradientFlow,
     MSELoss,
+    Network,
     Recall,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
@@ -409,7 +410,7 @@ def test_every_task_is_scored_at_shorter_and_longer_lengths_by_both_engines(name
     few = SMALL.with_(task=name, dtype="float64", updates=3, final_batches=2, evaluation_samples=20)
     scores = []
     for engine in ("compiled", "readable"):
-        monkeypatch.setattr(module, "ENGINE", engine)
+        monkeypatch.setattr(Network, "engine", engine)
         (trial,) = run_group(few, length, [1], keep_weights=2, test_lengths=(least, length, length + 20))
         scores.append([(test.length, test.accuracy, test.loss) for test in trial.tests])
     expected = [(other, *score_by_hand(few, length, trial, other)) for other in (least, length, length + 20)]

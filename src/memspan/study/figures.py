@@ -26,7 +26,7 @@ from memspan.study.flow import MOMENTS, flows_of, headline, trained_record
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.search_result import SearchResult
 from memspan.study.study import Study
-from memspan.study.trial import Trial
+from memspan.study.trial import ENGINE, Trial
 from memspan.tasks import StandIn, Task
 from memspan.training.history import Outcome
 
@@ -113,8 +113,15 @@ def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "
     yield "gradient-by-lag", states, draw_norms
     quantities = {"d_R": "‖dL/dR[t]‖", "d_W": "‖dL/dW[t]‖"}
     weights = norms_record(result, quantities, "What each time step contributes to the gradient of the weights")
-    yield "gradient-of-weights-by-lag", weights, draw_norms
+    if _has_weight_norms(result):
+        yield "gradient-of-weights-by-lag", weights, draw_norms
     yield "gradient-during-training", map_record(result), draw_map
+
+
+def _has_weight_norms(result: StudyResult) -> bool:
+    """Whether d_R and d_W are known: not for models of other libraries whose weights have other roles."""
+    starts = [trial.start for trial in result.trials if trial.start is not None and trial.engine != ENGINE]
+    return not starts or not all(np.isnan(start.d_R).all() for start in starts)
 
 
 @checked_keywords()
@@ -206,7 +213,6 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
     """The median over repetitions of some norms at each time step, before and after training.
 
     After training, trials that solved their length and trials that did not have separate panels, as in `flows_of`.
-    Norms that no trial has are left out.
     """
     found = {length: flows_of(trials) for length, trials in _by_length(result)}
     headings = [heading for heading in MOMENTS if any(flows[heading] for flows in found.values())]
@@ -214,7 +220,7 @@ def norms_record(result: StudyResult, quantities: dict[str, str], title: str) ->
         (field, heading): {
             length: np.asarray(np.median([getattr(flow, field) for flow in flows[heading]], axis=0))
             for length, flows in found.items()
-            if flows[heading] and not np.isnan(getattr(flows[heading][0], field)).all()
+            if flows[heading]
         }
         for field in quantities
         for heading in headings
