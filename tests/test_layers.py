@@ -27,6 +27,7 @@ LAYERS = [
         "diagnostics",
         "span",
         "figures",
+        "torch",
         "training",
         "testing",
         "study",

@@ -1,7 +1,7 @@
 """The interface of an engine: losses, gradients and predictions of several networks of one shape."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Inexact
@@ -52,3 +52,11 @@ class Engine(Protocol):
         self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
     ) -> Sequence[Outputs] | Inexact[np.ndarray, "models *output_steps batch outputs"]:
         """Return ŷ of each network for its own x `[T, B, F]`."""
+
+
+@runtime_checkable
+class EngineMaker(Protocol):
+    """What makes the engine of the networks that are still in training."""
+
+    def make_engine(self, networks: Sequence[Any], loss: Any) -> Engine:
+        """Return an engine for these networks, whose weights are the rows of `parameters`."""

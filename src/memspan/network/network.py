@@ -1,7 +1,6 @@
 """The network: forward, backward, update, and the weights by name."""
 
 import copy
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -18,26 +17,18 @@ from memspan.errors import (
     generator,
     one_dtype,
     one_of,
-    plain_array,
     real_number,
     shown,
     whole_number,
 )
+from memspan.network.model import Model, checked_output_steps
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
-from memspan.shapes import Array, Flat, Inputs, Outputs
+from memspan.shapes import Array, Flat, Outputs
 
 DTYPES = ("float32", "float64", "complex128")
 Matrix = Inexact[np.ndarray, "rows columns"]
-
-
-class _WrongFeatures(InvalidArgument):
-    """An input has another number of features than the network takes."""
-
-    def __str__(self) -> str:
-        name, takes, got, _ = self.args
-        return f"{name} has {got} feature{'s' * (got != '1')}; the network takes {takes}."
 
 
 class _Matrix:
@@ -53,7 +44,7 @@ class _Matrix:
         network.set_weights({**network.get_weights(), self.name: value})
 
 
-class Network:
+class Network(Model):
     """A recurrent network of any cell. It reads a sequence and predicts at its end.
 
         s[t] = Wᵀ x[t] + Rᵀ a[t-1] + b_s        the linear map, the same for every cell
@@ -104,6 +95,7 @@ class Network:
 
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
     gradients = RenamedAttribute("grads")
+    engine = "compiled"
 
     @checked_keywords(read_out="output_steps")
     @quiet
@@ -126,7 +118,7 @@ class Network:
         self.hidden_size = whole_number("hidden_size", hidden_size)
         self.output_size = whole_number("output_size", output_size)
         self.dtype = one_dtype("dtype", dtype, DTYPES)
-        self.output_steps = _checked_output_steps(output_steps)
+        self.output_steps = checked_output_steps(output_steps)
         if isinstance(init, str) and init == CRITICAL:
             rule = f"one of {', '.join(INITIALIZERS)}; the critical gain depends on the task and the length"
             hint = ". Use Configuration(init='critical').make_network(length, rng), or a study"
@@ -146,6 +138,11 @@ class Network:
     def __repr__(self) -> str:
         sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
         return f"<{type(self).__name__} of {self.cell.name}, {sizes}, {self.dtype}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the cell."""
+        return self.cell.name
 
     @property
     def layout(self) -> Layout:
@@ -230,27 +227,6 @@ class Network:
             weight[:] = updated[name]
         self._forget()
 
-    def get_weights(self) -> dict[str, Matrix]:
-        """Return copies of the weights that the cell has, by name: `W`, `R`, `bs`, `V`, `by`, `U`."""
-        return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}
-
-    def set_weights(self, weights: Mapping[str, Array]) -> None:
-        """Set all weights to copies of `weights`; names and shapes must be exactly those of `get_weights`.
-
-        The network checks all arrays before it writes any, and discards the trace of an earlier forward pass.
-        """
-        shapes = self.layout.shapes
-        named = list(weights) if isinstance(weights, Mapping) else repr(weights)  # type: ignore[redundant-expr]
-        if set(named) != set(shapes):
-            raise InvalidArgument("weights", "a mapping with exactly " + ", ".join(shapes), named)
-        new = {name: self._checked_floats(name, weights[name]) for name in shapes}
-        for name, shape in shapes.items():
-            if new[name].shape != shape:
-                raise InvalidArgument(name, f"of shape {shape}", f"shape {new[name].shape}")
-        for name, weight in self.layout.by_name(self.parameters).items():
-            weight[:] = new[name]
-        self.trace = None
-
     @quiet
     def astype(self, dtype: DTypeLike) -> Self:
         """Return a network with the same weights in another dtype, without trace and gradients."""
@@ -261,59 +237,3 @@ class Network:
             raise InvalidArgument("dtype", "one in which all weights are finite", str(twin.dtype))
         twin._forget()
         return twin
-
-    def with_output_steps(self, output_steps: int | None) -> Self:
-        """Return a network with the same weights and other `output_steps`, without trace and gradients.
-
-        So a trained network can be scored at a length at which its task wants another number of answers.
-        """
-        twin = self.astype(self.dtype)
-        twin.output_steps = _checked_output_steps(output_steps)
-        return twin
-
-    def inputs(self, x: Array) -> Inputs:
-        """Check `x` and return a copy `[T, B, F]` in the network's dtype."""
-        x = self._checked_floats("x", x)
-        if x.ndim not in (2, 3):
-            raise InvalidArgument("x", "of shape [T, F] or [T, B, F]", f"shape {x.shape}")
-        if x.shape[-1] != self.input_size:
-            raise _WrongFeatures("x", str(self.input_size), str(x.shape[-1]))
-        if 0 in x.shape:
-            raise InvalidArgument("x", "of at least one time step and one sample", f"shape {x.shape}")
-        if len(x) < (self.output_steps or 1):
-            raise InvalidArgument("x", f"at least {self.output_steps} time steps long (output_steps)", f"{len(x)}")
-        return x if x.ndim == 3 else x[:, np.newaxis]
-
-    def _answer(self, trace: Trace) -> tuple[int, ...]:
-        """The shape of ŷ; it has the axis of the last K steps only if `output_steps` is set."""
-        return trace.y_hat.shape[self.output_steps is None :]
-
-    def _output_gradient(self, d_loss: Array, trace: Trace) -> Inexact[np.ndarray, "output_steps batch outputs"]:
-        """Check dL/dŷ and return it as `[K, B, O]`."""
-        d_loss, shape = self._checked_floats("d_loss", d_loss, finite=False), self._answer(trace)
-        if d_loss.ndim == 1 and shape[0] == 1:
-            d_loss = d_loss[np.newaxis]
-        if d_loss.shape != shape:
-            raise InvalidArgument("d_loss", f"of the prediction's shape {shape}", f"shape {d_loss.shape}")
-        return d_loss.reshape(trace.y_hat.shape)
-
-    @quiet
-    def _checked_floats(self, name: str, value: Array, *, finite: bool = True) -> Array:
-        """Check that `value` is an array of (finite) floats, and return a copy in the network's dtype."""
-        values = plain_array(name, value)
-        allowed = "fc" if self.dtype.kind == "c" else "f"
-        if values.dtype.kind not in allowed:
-            rule = "an array of real floating-point numbers"
-            raise InvalidArgument(name, rule, f"dtype {values.dtype}")
-        converted = values.astype(self.dtype)
-        if finite and not np.isfinite(converted).all():
-            where = tuple(int(i) for i in np.argwhere(~np.isfinite(converted))[0])
-            raise InvalidArgument(name, f"finite in {self.dtype}", f"{values[where]} at index {list(where)}")
-        return converted
-
-    def _forget(self) -> None:
-        self.trace, self.grads = None, None
-
-
-def _checked_output_steps(output_steps: int | None) -> int | None:
-    return None if output_steps is None else whole_number("output_steps", output_steps)

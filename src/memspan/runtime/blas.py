@@ -11,30 +11,47 @@ from threadpoolctl import ThreadpoolController
 Result = TypeVar("Result")
 
 
-class _Guard:
-    """The limit, which applies to the whole process, and the number of its holders; the last one lifts it."""
+class Guard:
+    """A limit, which applies to the whole process, and the number of its holders; the last one lifts it.
 
-    def __init__(self) -> None:
-        self.lock, self.holders = threading.Lock(), 0
-        self.before: Any = None
+    Parameters
+    ----------
+    limit : callable
+        Sets the limit, and returns the function that restores what was before.
+    """
 
-    def enter(self) -> None:
-        with self.lock:
-            limit = _controller().limit(
-                limits=1, user_api="blas"
-            )  # even if it holds already: some libraries keep it per thread
-            if not self.holders:
-                self.before = limit
-            self.holders += 1
+    def __init__(self, limit: Callable[[], Callable[[], object]]) -> None:
+        self._limit, self._lock, self._holders = limit, threading.Lock(), 0
+        self._restore: Callable[[], object] = lambda: None
 
-    def leave(self) -> None:
-        with self.lock:
-            self.holders -= 1
-            if not self.holders:
-                self.before.restore_original_limits()
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the limit inside the `with` block. Python threads may enter and leave in any order."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._lock:
+            restore = self._limit()  # even if it holds already: some libraries keep it per thread
+            if not self._holders:
+                self._restore = restore
+            self._holders += 1
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                self._restore()
 
 
-_guard = _Guard()
+def _limit_blas() -> Callable[[], object]:
+    return _controller().limit(limits=1, user_api="blas").restore_original_limits
+
+
+_guard = Guard(_limit_blas)
 
 
 @contextmanager
@@ -43,11 +60,8 @@ def one_blas_thread() -> Iterator[None]:
 
     Python threads may enter and leave in any order. The limit holds until all of them have left.
     """
-    _guard.enter()
-    try:
+    with _guard.held():
         yield
-    finally:
-        _guard.leave()
 
 
 def with_one_blas_thread(function: Callable[..., Result], /, *arguments: Any) -> Result:

@@ -5,28 +5,31 @@ from typing import Any
 
 from memspan.errors import InvalidArgument, shown
 from memspan.losses import Loss, MeanLoss
-from memspan.network import Network
+from memspan.network import Model, Network
 from memspan.tasks import Batches, Recall, Task
 from memspan.training.member import Stream, as_stream
 
 
-def check_alike(models: Sequence[Network]) -> None:
+def check_alike(models: Sequence[Model]) -> None:
     """Check that all models are networks of real numbers that differ only in their weights."""
     if not isinstance(models, Sequence):
         raise InvalidArgument("models", "a list of networks", repr(models))
     for model in models:
-        if not isinstance(model, Network) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
+        if not isinstance(model, Model) or model.dtype.kind != "f":  # type: ignore[redundant-expr]
             raise InvalidArgument("model", "a Network of float32 or float64", shown(model))
     if not models or len({id(model) for model in models}) < len(models):
         raise InvalidArgument("models", "at least one network, and each only once", f"{len(models)} networks")
     for model in models[1:]:
+        if type(model) is not type(models[0]) and not isinstance(model, Network):
+            kinds = f"{type(model).__name__} and {type(models[0]).__name__}"
+            raise InvalidArgument("models", "networks of the same kind", kinds)
         for name in ("layout", "dtype", "output_steps"):
             if getattr(model, name) != getattr(models[0], name):
                 got = f"{getattr(model, name)} and {getattr(models[0], name)}"
                 raise InvalidArgument("models", f"networks with the same {name}", got)
 
 
-def check_fit(model: Network, stream: Stream) -> None:
+def check_fit(model: Model, stream: Stream) -> None:
     """Check that the model fits the task of `Batches`; the task of another iterator is unknown."""
     if not isinstance(stream, Batches):
         return

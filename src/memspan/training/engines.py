@@ -1,30 +1,61 @@
-"""The two engines as training uses them: both check their inputs and accept batches of different shapes."""
+"""The engines as training uses them: all check their inputs and accept batches of different shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Inexact
 
 from memspan.diagnostics.flow import norms_of
-from memspan.engines.base import Differentiated
+from memspan.engines.base import Differentiated, Engine, EngineMaker
 from memspan.engines.compiled import CompiledEngine
-from memspan.errors import one_of
+from memspan.errors import InvalidArgument, one_of, shown
 from memspan.losses import Loss, value_of
-from memspan.network import Network
+from memspan.network import Model, Network
 from memspan.runtime.renamed import warn_renamed
 from memspan.shapes import Array, Outputs
+from memspan.training.arguments import check_plain
 
 ENGINES = ("compiled", "readable")
 RENAMED = {"fused": "compiled"}
 """Current names of engines by their old names."""
 
 
-def engine_name(given: str) -> str:
-    """Return `given` if it is in `ENGINES`; translate an old name, with a warning."""
+def engine_name(given: Any) -> Any:
+    """Return an engine by its present name; translate an old name, with a warning."""
     if str(given) in RENAMED:
         warn_renamed(f'engine="{given}"', f'engine="{RENAMED[given]}"', stacklevel=3)
         return RENAMED[given]
-    return one_of("engine", given, ENGINES)
+    return given
+
+
+def engine_of(
+    models: Sequence[Model], engine: Any, loss: Loss, memory: int
+) -> Callable[[Sequence[Model]], Engine]:
+    """Return the function that makes the engine of those models that are still in training.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        Models that differ only in their weights.
+    engine : str, EngineMaker or None
+        The engine; by default that which the models name.
+    loss : Loss
+    memory : int
+        As in `CompiledEngine`.
+    """
+    first, engine = models[0], models[0].engine if engine is None else engine
+    if isinstance(engine, EngineMaker) and not isinstance(first, Network):
+        return partial(engine.make_engine, loss=loss)
+    if not isinstance(first, Network) and engine != "readable":
+        rule = f"'readable' or an engine for a {type(first).__name__}, such as {first.engine!r}"
+        raise InvalidArgument("engine", rule, shown(engine))
+    if one_of("engine", engine, ENGINES) == "readable":
+        return partial(ReadableEngine, loss=loss)
+    networks = [model for model in models if isinstance(model, Network)]
+    check_plain(networks)
+    return AnyShapes(networks[0], loss, memory).of
 
 
 class ReadableEngine:
@@ -35,12 +66,12 @@ class ReadableEngine:
 
     Parameters
     ----------
-    networks : sequence of M Network
+    networks : sequence of M Model
         The networks, whose weights must be the rows of `parameters` in the methods.
     loss : Loss
     """
 
-    def __init__(self, networks: Sequence[Network], loss: Loss) -> None:
+    def __init__(self, networks: Sequence[Model], loss: Loss) -> None:
         self.networks, self.loss = networks, loss
 
     def differentiate(
@@ -86,6 +117,10 @@ class AnyShapes:
         self.engine = CompiledEngine(
             network.layout, network.dtype, loss, output_steps=network.output_steps, memory=memory
         )
+
+    def of(self, networks: Sequence[Model]) -> Self:
+        """Return the engine itself, which serves any of the networks."""
+        return self
 
     def differentiate(
         self,

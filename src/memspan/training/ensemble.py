@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Inexact
 
-from memspan.engines.base import Engine
+from memspan.engines.base import Engine, EngineMaker
 from memspan.engines.compiled import MEMORY
 from memspan.errors import InvalidArgument, real_number, shown, truth, whole_number
 from memspan.losses import Loss, check_loss, value_of
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
 from memspan.runtime.interrupts import noted_interrupts
@@ -23,11 +23,10 @@ from memspan.training.arguments import (
     check_fit,
     check_held_out,
     check_mask,
-    check_plain,
     checked_streams,
     chosen_task,
 )
-from memspan.training.engines import AnyShapes, ReadableEngine, engine_name
+from memspan.training.engines import engine_name, engine_of
 from memspan.training.history import Evaluation, FitResult, Outcome
 from memspan.training.member import Member, held_out_of
 from memspan.training.optimizers import Chain, Rule
@@ -46,7 +45,7 @@ class Ensemble:
 
     Parameters
     ----------
-    models : sequence of M Network
+    models : sequence of M Network or TorchNetwork
         Networks with the same cell, sizes and dtype. They are trained in place: their weights become rows of one
         array.
     loss, optimizer, task, threshold, engine, memory
@@ -65,7 +64,7 @@ class Ensemble:
     @checked_keywords()
     def __init__(
         self,
-        models: Sequence[Network],
+        models: Sequence[Model],
         loss: Loss,
         batches: Sequence[Iterator[Any]],
         optimizer: Chain | Rule,
@@ -73,7 +72,7 @@ class Ensemble:
         evaluation: Sequence[Iterator[Any]] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
-        engine: str = "compiled",
+        engine: str | EngineMaker | None = None,
         memory: int = MEMORY,
     ) -> None:
         check_loss(loss)
@@ -94,13 +93,10 @@ class Ensemble:
         self.task = chosen_task(task, streams[0])
         check_mask(loss, self.task)
         memory = whole_number("memory", memory, most=2**63 - 1)
-        self._compiled: AnyShapes | None = None
-        if engine_name(engine) == "compiled":
-            check_plain(models)
-            self._compiled = AnyShapes(models[0], loss, memory)
+        self._make_engine = engine_of(models, engine_name(engine), loss, memory)
 
     def __repr__(self) -> str:
-        cells = dict.fromkeys(member.model.cell.name for member in self.members)
+        cells = dict.fromkeys(member.model.name for member in self.members)
         done = max(member.updates for member in self.members)
         number = f"{len(self.members)} network{'s' * (len(self.members) > 1)}"
         return f"<Ensemble of {number} of {', '.join(cells)}, {done} updates>"
@@ -196,7 +192,7 @@ class Ensemble:
 
     def _engine(self, members: Sequence[Member]) -> Engine:
         """Return the engine for these networks."""
-        return self._compiled or ReadableEngine([member.model for member in members], self.loss)
+        return self._make_engine([member.model for member in members])
 
     def _intervals(self, flow_every: int | Sequence[int]) -> list[int]:
         """Return the interval of the measurements of each network."""

@@ -9,11 +9,12 @@ import numpy as np
 
 from memspan.cells import Cell
 from memspan.diagnostics import FlowSpread
+from memspan.engines.base import EngineMaker
 from memspan.engines.compiled import MEMORY
 from memspan.errors import InvalidArgument, a_path, whole_number
 from memspan.figures.training import LossCurve, draw_confusion, draw_loss, draw_predictions
 from memspan.losses import Loss
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
 from memspan.shapes import Array, Outputs, PerStep
 from memspan.tasks import Batch, Batches, Recall, Task
@@ -34,7 +35,7 @@ class Learner:
 
     Parameters
     ----------
-    model : Network
+    model : Network or TorchNetwork
         The network, which is trained in place.
     loss : Loss
         A loss such as `MSELoss()`, or any object with the methods `forward` and `backward`.
@@ -50,9 +51,10 @@ class Learner:
         `task.make_loss()` returns the matching loss.
     threshold : float
         The accuracy on held-out batches at which the task counts as solved.
-    engine : `compiled` or `readable`
-        The readable engine is slower and leaves a `trace` and `grads` in the network. Both engines agree up to
-        rounding.
+    engine : str or object, optional
+        For a `Network` `compiled`, the default, or `readable`. The readable engine is slower and leaves a `trace`
+        and `grads` in the network. Both engines agree up to rounding. For a `memspan.torch.TorchNetwork` a
+        `memspan.torch.Form`, by default the loop, or `readable`.
     memory : int
         The maximum size of the compiled engine's buffers, in bytes. A smaller value costs more time.
 
@@ -71,7 +73,7 @@ class Learner:
     @checked_keywords()
     def __init__(
         self,
-        model: Network,
+        model: Model,
         loss: Loss,
         batches: Iterator[Any],
         optimizer: Chain | Rule,
@@ -79,7 +81,7 @@ class Learner:
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
         threshold: float = 0.9,
-        engine: str = "compiled",
+        engine: str | EngineMaker | None = None,
         memory: int = MEMORY,
     ) -> None:
         self.ensemble = Ensemble(
@@ -101,7 +103,7 @@ class Learner:
     # The parts are read-only, because the engine is built for this network and this loss.
 
     @property
-    def model(self) -> Network:
+    def model(self) -> Any:
         """The network in training."""
         return self._member.model
 
@@ -297,7 +299,7 @@ class Learner:
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
-        engine: str = "compiled",
+        engine: str | None = None,
         memory: int = MEMORY,
     ) -> Self:
         """Load a saved learner. Continued training is bit-identical to that of the original learner.

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.diagnostics.flow import FlowSpread, summed
-from memspan.network import Network
 from memspan.runtime.renamed import RenamedAttribute
 from memspan.shapes import PerStep
 from memspan.tasks import Batch, Batches, Counted
@@ -79,7 +78,7 @@ class Member:
 
     Attributes
     ----------
-    model : Network
+    model : Network or another Model
         The network. During training, its weights are a row of the ensemble's array.
     batches, evaluation : Stream
         The training and the held-out batches. Both can be the same object.
@@ -101,7 +100,7 @@ class Member:
         A batch that was drawn but not yet used by an update.
     """
 
-    model: Network
+    model: Any
     batches: Stream
     evaluation: Stream
     state: Any

@@ -1,0 +1,20 @@
+"""PyTorch models of your own: adapters for cells and layers, and the network and engine that train them.
+
+It needs PyTorch: `pip install memspan[torch]`. Nothing else in memspan imports this package until it is used.
+"""
+
+from memspan.torch.adapters import Sequence, Steps
+from memspan.torch.engine import Form, TorchEngine
+from memspan.torch.forms import choose_form
+from memspan.torch.network import FaultyModel, TorchNetwork, make_network
+
+__all__ = [
+    "FaultyModel",
+    "Form",
+    "Sequence",
+    "Steps",
+    "TorchEngine",
+    "TorchNetwork",
+    "choose_form",
+    "make_network",
+]
