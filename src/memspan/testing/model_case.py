@@ -1,4 +1,4 @@
-"""A foreign model under check: how it is built, what it is run on, and what the contracts need from its framework."""
+"""A foreign model under check: how it is built, what it is run on, and what is needed from its framework."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -114,10 +114,10 @@ class Case:
             model.set_weights(initial)
         return model
 
-    def again(self, dtype: Any = np.float64) -> Any:
-        """Build another model with the weights of `double`."""
+    def again(self, dtype: Any = np.float32) -> Any:
+        """Build another model with the weights of `native`, or of `double` in another dtype than float32."""
         model = self.build(dtype)
-        model.set_weights(self.double.weights)
+        model.set_weights((self.native if dtype is np.float32 else self.double).weights)
         return model
 
     def rng(self, purpose: int) -> np.random.Generator:
@@ -132,6 +132,11 @@ class Case:
     def x(self) -> Array:
         """The sequences on which most contracts are checked."""
         return self.inputs(2)
+
+    @property
+    def single(self) -> Array:
+        """The same in float32."""
+        return self.x.astype(np.float32)
 
     @cached_property
     def y(self) -> Array:
@@ -167,119 +172,11 @@ class Case:
         other_steps, other_samples = ~np.eye(STEPS, dtype=bool), ~np.eye(BATCH, dtype=bool)
         between = self.reach.max(axis=(0, 2))[other_samples]
         return bool((self.reach.max(axis=(1, 3))[other_steps] <= self.least).all() and between.max() > self.least)
-
-    def parts(self) -> Iterator[str]:
-        """The names and descriptions of the model's layers."""
-
-
-@dataclass
-class Case:
-    """A factory with the sizes and the seed that it gets.
-
-    Attributes
-    ----------
-    factory : callable
-        `(features, outputs, hidden=...) -> model`; that of a JAX model also takes `key=`.
-    features, outputs : int
-        F and O.
-    options : dict
-        Further arguments of the factory, such as `hidden`.
-    seed : int
-        For the weights, the sequences and the directions.
-    """
-
-    factory: Callable[..., Any]
-    features: int
-    outputs: int
-    options: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-
-    def build(self, dtype: Any = np.float32, seed: int | None = None) -> Any:
-        """Build a new model with its initial weights, a `Subject`."""
-        kind = subject_of(self.factory)
-        make = partial(self.factory, self.features, self.outputs, **self.options)
-        return kind.build(make, self.seed if seed is None else seed, dtype)
-
-    @cached_property
-    def native(self) -> Subject:
-        """The model in float32, in which memspan trains by default."""
-        model: Subject = self.build()
-        return model
-
-    @cached_property
-    def double(self) -> Subject:
-        """The model in float64, with weights moved a little from their initial values, which may be 0 or 1."""
-        model: Subject = self.build(np.float64)
-        initial, rng = model.weights, self.rng(1)
-        moves = {name: rng.standard_normal(weight.shape) * MOVE for name, weight in initial.items()}
-        model.set_weights(
-            {name: weight + moves[name] * np.where(weight == 0, 1, weight) for name, weight in initial.items()}
-        )
-        if not np.isfinite(model.run(self.x)[0]).all():
-            model.set_weights(initial)
-        return model
-
-    def again(self, dtype: Any = np.float64) -> Any:
-        """Build another model with the weights of `double`."""
-        model = self.build(dtype)
-        model.set_weights(self.double.weights)
-        return model
-
-    def rng(self, purpose: int) -> np.random.Generator:
-        """A generator for one purpose, the same in every call."""
-        return np.random.default_rng((self.seed, purpose))
-
-    def inputs(self, purpose: int, steps: int = STEPS, batch: int = BATCH) -> Array:
-        """Draw sequences `[T, B, F]`."""
-        return self.rng(purpose).uniform(-1, 1, (steps, batch, self.features))
-
-    @cached_property
-    def x(self) -> Array:
-        """The sequences on which most contracts are checked."""
-        return self.inputs(2)
-
-    @cached_property
-    def y(self) -> Array:
-        """The model's answer to `x`."""
-        return np.array(self.double.evaluate(self.x)[0])
-
-    @cached_property
-    def d_y(self) -> Array:
-        """A gradient of the loss for every step, `[T, B, O]`."""
-        return self.rng(3).standard_normal((STEPS, BATCH, self.outputs))
-
-    @cached_property
-    def reach(self) -> Reach:
-        """The largest derivative of a mean of y[t, b] with respect to an element of x[t', b'], for all pairs."""
-
-        def each() -> Iterator[Array]:
-            for place in np.ndindex(STEPS, BATCH):
-                d_y = np.zeros_like(self.d_y)
-                d_y[place] = self.d_y[place]
-                yield d_y
-
-        found = np.array([np.abs(d_x).max(axis=2) for d_x, _ in self.double.pull(self.x, each())])
-        return found.reshape(STEPS, BATCH, STEPS, BATCH)
-
-    @property
-    def least(self) -> float:
-        """The largest derivative in `reach` that counts as 0."""
-        return LEAK * float(self.reach.max())
-
-    @property
-    def axes_exchanged(self) -> bool:
-        """Whether y[t] depends on x[t] alone, and on other samples: the model takes the batch for time."""
-        other_steps, other_samples = ~np.eye(STEPS, dtype=bool), ~np.eye(BATCH, dtype=bool)
-        between = self.reach.max(axis=(0, 2))[other_samples]
-        return bool((self.reach.max(axis=(1, 3))[other_steps] <= self.least).all() and between.max() > self.least)
-
-    @property
-    def _between_samples(self) -> float:
-        return float(self.reach.max(axis=(0, 2))[~np.eye(BATCH, dtype=bool)].max())
 
     def parts(self, *kinds: str) -> str:
         """The layers of the model whose description contains one of the words, as text."""
-        return ", ".join(part for part in self.native.parts() if any(kind in part for kind in kinds))
+        found = (part.partition("(")[0] for part in self.native.parts() if any(kind in part for kind in kinds))
+        return ", ".join(found)
 
 
 def subject_of(factory: Callable[..., Any]) -> Any:

@@ -10,13 +10,10 @@ from memspan.testing.model_case import BATCH, ROUNDING, STEPS, Case, Subject, de
 from memspan.testing.report import Found, demand
 
 SMALL, LARGE = 1e-9, 1e-3
-"""Two changes of x between which the slope of a float64 model is nearly the same. At the first, float32 is noise."""
+"""Two changes of x. The slopes of a float64 model are nearly equal; in float32 the first is noise."""
 SLOPES = 0.05
 """How far the two slopes may differ."""
-AHEAD = (
-    "a bidirectional layer, a mean or a normalisation over time, attention without a mask, or an index one step ahead"
-)
-EXCHANGED = "batch_first: the model takes x for [B, T, F]"
+AHEAD = "a bidirectional layer, a mean or a normalisation over time, or attention without a mask"EXCHANGED = "batch_first: the model takes x for [B, T, F]"
 ON_SELF = "a state that is kept on the model (self.h) and not started afresh in each call"
 
 
@@ -42,7 +39,7 @@ def check_shape(case: Case) -> None:
 
 def check_finite(case: Case) -> None:
     """y and the gradient of every parameter are finite."""
-    x = case.x.astype(np.float32)
+    x = case.single
     y, _ = case.native.run(x)
     wrong = np.argwhere(~np.isfinite(y))
     if len(wrong):
@@ -54,8 +51,8 @@ def check_finite(case: Case) -> None:
 
 
 def check_registered(case: Case) -> None:
-    """Every array that the model uses belongs to it, so that it moves to another dtype and device with the model."""
-    strays = case.native.strays(case.x.astype(np.float32))
+    """Every array that the model uses belongs to it, and so moves with it to another dtype or device."""
+    strays = case.native.strays(case.single)
     cause = "a plain attribute, list or closure in place of a Parameter, register_buffer or ModuleList"
     demand(not strays, "; ".join(strays), cause)
 
@@ -92,13 +89,13 @@ def check_precision(case: Case) -> None:
 
 def check_repeat(case: Case) -> None:
     """Two models of the same weights give y and gradients that are equal to the last bit."""
-    one, other = (case.again() for _ in range(2))
+    (one, other), d_y = (case.again() for _ in range(2)), case.d_y.astype(np.float32)
     layers = case.parts("Dropout", "dropout=")
     cause = f"dropout ({layers})" if layers else "dropout, or other random numbers in the model"
-    y, again = one.run(case.x)[0], other.run(case.x)[0]
+    y, again = one.run(case.single)[0], other.run(case.single)[0]
     _demand_same(y, again, "y of a second, equal model", cause)
     ((d_x, gradients),), ((d_x_again, gradients_again),) = (
-        [*model.pull(case.x, [case.d_y])] for model in (one, other)
+        [*model.pull(case.single, [d_y])] for model in (one, other)
     )
     _demand_same(d_x, d_x_again, "the gradient of x of a second, equal model", cause)
     for name, gradient in gradients.items():
@@ -107,25 +104,25 @@ def check_repeat(case: Case) -> None:
 
 def check_fresh(case: Case) -> None:
     """A call without a state starts afresh, whatever was called before."""
-    model, other = case.again(), case.inputs(6)
-    first = np.array(model.run(case.x)[0])
+    model, other = case.again(), case.inputs(6).astype(np.float32)
+    first = np.array(model.run(case.single)[0])
     model.run(other)
-    _demand_same(model.run(case.x)[0], first, "y after a call with other sequences", ON_SELF)
-    list(model.pull(other, [case.d_y]))
-    _demand_same(model.run(case.x)[0], first, "y after a backward pass", ON_SELF)
+    _demand_same(model.run(case.single)[0], first, "y after a call with other sequences", ON_SELF)
+    list(model.pull(other, [case.d_y.astype(np.float32)]))
+    _demand_same(model.run(case.single)[0], first, "y after a backward pass", ON_SELF)
 
 
 def check_inputs_kept(case: Case) -> None:
     """A call changes neither x, nor the state it is given, nor what an earlier call returned."""
-    model, x = case.again(), case.x.copy()
+    model, x = case.again(), case.single
     y, state = model.run(x)
-    _demand_same(x, case.x, "x after the call", "an operation in place, such as x += ... or x[t] = ...")
+    _demand_same(x, case.single, "x after the call", "an operation in place, such as x += ... or x[t] = ...")
     kept = [np.array(leaf) for leaf in (y, *model.leaves(state))]
-    model.run(case.inputs(6), state)
+    model.run(case.inputs(6).astype(np.float32), state)
     cause = "a state that is overwritten in place (h[:] = ..., h.copy_, h.mul_)"
     for before, after in zip(kept[1:], model.leaves(state), strict=True):
         _demand_same(after, before, "the given state after the call", cause)
-    model.run(case.inputs(6))
+    model.run(case.inputs(6).astype(np.float32))
     cause = "a buffer that every call overwrites"
     for before, after in zip(kept, (y, *model.leaves(state)), strict=True):
         _demand_same(after, before, "the result of an earlier call after another one", cause)
@@ -218,7 +215,7 @@ def check_step(case: Case) -> None:
 
 def check_modes(case: Case) -> None:
     """The model gives the same y in training and in use."""
-    model = case.again()
+    model = case.again(np.float64)
     if model.evaluating():
         layers = case.parts("Dropout", "dropout=", "BatchNorm")
         cause = layers or "a branch on self.training"

@@ -40,7 +40,9 @@ class ContractBroken(MemspanError, AssertionError):
         self.subject, self.contract, self.rule, self.found, self.cause = subject, contract, rule, found, cause
 
     def __str__(self) -> str:
-        return f'{self.subject} breaks the contract "{self.contract}". {self.rule} Found: {self.found}.{self.advice}'
+        return (
+            f'{self.subject} breaks the contract "{self.contract}". {self.rule} Found: {self.found}.{self.advice}'
+        )
 
     @property
     def advice(self) -> str:
@@ -131,7 +133,9 @@ class ContractReport:
 
     def __repr__(self) -> str:
         broken = "; ".join(f"{one.contract}: {one.found}.{one.advice}" for one in self.broken)
-        return f"<ContractReport {self.subject} {f'breaks {broken}' if broken else f'keeps {_counted(self.kept)}.'}>"
+        return (
+            f"<ContractReport {self.subject} {f'breaks {broken}' if broken else f'keeps {_counted(self.kept)}.'}>"
+        )
 
 
 def _counted(names: Collection[str]) -> str:

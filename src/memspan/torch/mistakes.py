@@ -321,7 +321,7 @@ class ModelMistake:
 MODEL_MISTAKES: dict[str, ModelMistake] = {
     "detach in the loop": ModelMistake(Detached, "gradient", "Usual cause: detach"),
     "truncated": ModelMistake(Truncated, "gradient", "every few steps"),
-    "backward x 1.0001": ModelMistake(Scaled, "gradient", "times the right one"),
+    "backward x 1.0001": ModelMistake(Scaled, "gradient", "1.0001 times the right one in step 10"),
     "float32 backward": ModelMistake(RoundedBackward, "gradient", "a backward pass in float32"),
     "clipped inside": ModelMistake(Clipped, "linear", "clipped"),
     "batch_first": ModelMistake(BatchFirst, "samples", "batch_first"),

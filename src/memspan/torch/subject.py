@@ -176,7 +176,12 @@ def _held(thing: Any, place: str, seen: set[int]) -> Iterator[tuple[int, str]]:
         for key, one in thing.items():
             yield from _held(one, f"{place}[{key!r}]", seen)
     elif isinstance(thing, torch.nn.Module):
-        for name, one in thing.named_children():
+        members = (
+            *thing.named_children(),
+            *thing.named_parameters(recurse=False),
+            *thing.named_buffers(recurse=False),
+        )
+        for name, one in members:
             yield from _held(one, f"{place}.{name}", seen)
         for name, one in vars(thing).items():
             if not name.startswith("_") or isinstance(one, torch.Tensor):
