@@ -1,12 +1,7 @@
 """Right models keep all contracts; each planted mistake breaks the one that names it."""
 
-import subprocess
-import sys
-
-import numpy as np
 import pytest
 
-from memspan import InvalidArgument
 from memspan.testing import MODEL_CONTRACTS, ContractBroken, check_model
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -1,7 +1,7 @@
 """A JAX model as `memspan.testing.check_model` sees it: NumPy arrays in, NumPy arrays out.
 
-A model is any pytree that can be called, such as a module of equinox or of flax.nnx. Its parameters are its arrays of
-floating-point numbers.
+A model is any pytree that can be called, such as a module of equinox or of flax.nnx. Its parameters are its arrays
+of floating-point numbers.
 """
 
 import warnings
@@ -40,7 +40,6 @@ class JaxSubject:
         paths = [jax.tree_util.keystr(path).strip(".") for path, _ in found]
         self.names = {name: k for k, (name, (_, leaf)) in enumerate(zip(paths, found, strict=True)) if _real(leaf)}
         self.leaves_ = [self._moved(leaf) for _, leaf in found]
-        self._compiled: Any = jax.jit(self._call)
 
     @classmethod
     def build(cls, make: Callable[..., Any], seed: int, dtype: Any) -> Self:
@@ -68,13 +67,13 @@ class JaxSubject:
     def run(self, x: Array, state: Any = None) -> tuple[Array, Any]:
         """Call the model once, without compiling; y is an array, and the state stays the model's own."""
         with self._precise():
-            y, state = self._call(self._parameters, jnp.asarray(x), state)
+            y, state = _call(self._form, self._parameters, jnp.asarray(x), state)
         return np.array(y), state
 
     def evaluate(self, x: Array, state: Any = None) -> tuple[Array, Any]:
         """The same, compiled once for each shape of x."""
         with self._precise():
-            y, state = self._compiled(self._parameters, jnp.asarray(x), state)
+            y, state = _compiled(self._form, self._parameters, jnp.asarray(x), state)
         return np.array(y), state
 
     def step(self, x: Array, state: Any) -> tuple[Array, Any]:
@@ -94,20 +93,14 @@ class JaxSubject:
 
     def pull(self, x: Array, d_ys: Iterable[Array]) -> Iterator[tuple[Array, dict[str, Array]]]:
         """The gradient of Σ d_y · y with respect to x and to each parameter, for each d_y."""
-
-        def back(parameters: Any, x: Any, d_y: Any) -> Any:
-            _, pull_back = jax.vjp(lambda p, given: self._call(p, given, None)[0], parameters, x)
-            return pull_back(d_y)
-
         with self._precise():
-            compiled = jax.jit(back)
             for d_y in d_ys:
-                gradients, d_x = compiled(self._parameters, jnp.asarray(x), jnp.asarray(d_y))
+                gradients, d_x = _pull(self._form, self._parameters, jnp.asarray(x), jnp.asarray(d_y))
                 yield np.array(d_x), dict(zip(self.names, map(np.array, gradients), strict=True))
 
     def strays(self, x: Array) -> list[str]:
         """The arrays of floating-point numbers that the model uses but does not hold as leaves."""
-        closed = jax.make_jaxpr(lambda p, x: self._call(p, x, None))(self._parameters, jnp.asarray(x))
+        closed = jax.make_jaxpr(lambda p, x: _call(self._form, p, x, None))(self._parameters, jnp.asarray(x))
         found = (one for one in closed.consts if isinstance(one, jax.Array) and _real(one) and one.ndim)
         return [f"an array of shape {one.shape} held outside the model's leaves" for one in found]
 
@@ -118,7 +111,6 @@ class JaxSubject:
             return False
         model.eval()
         self.leaves_, self.tree = jax.tree_util.tree_flatten(model)
-        self._compiled = jax.jit(self._call)
         return True
 
     def parts(self) -> Iterator[str]:
@@ -130,20 +122,14 @@ class JaxSubject:
     def _parameters(self) -> list[Any]:
         return [self.leaves_[k] for k in self.names.values()]
 
-    def _model(self, parameters: list[Any]) -> Any:
-        leaves = list(self.leaves_)
-        for k, parameter in zip(self.names.values(), parameters, strict=True):
-            leaves[k] = parameter
-        return jax.tree_util.tree_unflatten(self.tree, leaves)
+    @property
+    def _form(self) -> "_Form":
+        places = tuple(self.names.values())
+        others = [None if k in places else leaf for k, leaf in enumerate(self.leaves_)]
+        return _Form(self.tree, places, others)
 
-    def _call(self, parameters: list[Any], x: Any, state: Any) -> tuple[Any, Any]:
-        model = self._model(parameters)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=DROPPED)
-            y, state = _pair(model(x) if state is None else model(x, state), "the model")
-        if not isinstance(y, jax.Array):
-            raise FaultyPart(f"y is a value of type {type(y).__name__} instead of an array")
-        return y, state
+    def _model(self, parameters: list[Any]) -> Any:
+        return self._form.model(parameters)
 
     def _moved(self, leaf: Any) -> Any:
         """The leaf in the dtype of this subject, if it is a parameter."""
@@ -155,6 +141,60 @@ class JaxSubject:
     def _precise(self) -> Any:
         """A context with 64 bits, if this subject needs them."""
         return jax.enable_x64(self.dtype.itemsize >= 8)
+
+
+class _Form:
+    """A model without its parameters; equal for equal models, so that they share what is compiled.
+
+    Parameters
+    ----------
+    tree : PyTreeDef
+        The structure of the model.
+    places : tuple of int
+        The places of the parameters among the leaves.
+    others : list
+        The other leaves.
+    """
+
+    def __init__(self, tree: Any, places: tuple[int, ...], others: list[Any]) -> None:
+        self.tree, self.places, self.others = tree, places, others
+        try:
+            self.key: Any = (tree, places, tuple(others))
+            hash(self.key)
+        except TypeError:  # a leaf that is an array of whole numbers, such as a counter
+            self.key = id(self)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Form) and bool(self.key == other.key)
+
+    def model(self, parameters: list[Any]) -> Any:
+        """The model with the given parameters."""
+        leaves = list(self.others)
+        for k, parameter in zip(self.places, parameters, strict=True):
+            leaves[k] = parameter
+        return jax.tree_util.tree_unflatten(self.tree, leaves)
+
+
+def _call(form: _Form, parameters: list[Any], x: Any, state: Any) -> tuple[Any, Any]:
+    model = form.model(parameters)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=DROPPED)
+        y, state = _pair(model(x) if state is None else model(x, state), "the model")
+    if not isinstance(y, jax.Array):
+        raise FaultyPart(f"y is a value of type {type(y).__name__} instead of an array")
+    return y, state
+
+
+def _back(form: _Form, parameters: list[Any], x: Any, d_y: Any) -> Any:
+    _, pull_back = jax.vjp(lambda p, given: _call(form, p, given, None)[0], parameters, x)
+    return pull_back(d_y)
+
+
+_compiled: Any = jax.jit(_call, static_argnums=0)
+_pull: Any = jax.jit(_back, static_argnums=0)
 
 
 def _real(leaf: Any) -> bool:

@@ -139,6 +139,11 @@ class Case:
         return self.x.astype(np.float32)
 
     @cached_property
+    def first(self) -> Array:
+        """The answer to `single` of a model that was not called before."""
+        return np.array(self.again().run(self.single)[0])
+
+    @cached_property
     def y(self) -> Array:
         """The model's answer to `x`."""
         return np.array(self.double.evaluate(self.x)[0])

@@ -13,7 +13,8 @@ SMALL, LARGE = 1e-9, 1e-3
 """Two changes of x. The slopes of a float64 model are nearly equal; in float32 the first is noise."""
 SLOPES = 0.05
 """How far the two slopes may differ."""
-AHEAD = "a bidirectional layer, a mean or a normalisation over time, or attention without a mask"EXCHANGED = "batch_first: the model takes x for [B, T, F]"
+AHEAD = "a bidirectional layer, a mean or a normalisation over time, or attention without a mask"
+EXCHANGED = "batch_first: the model takes x for [B, T, F]"
 ON_SELF = "a state that is kept on the model (self.h) and not started afresh in each call"
 
 
@@ -24,9 +25,9 @@ def check_built(case: Case) -> None:
 
 def check_shape(case: Case) -> None:
     """For x [T, B, F] the model returns the pair (y, state), with y [T, B, O] and a state of arrays [B, ...]."""
-    for steps, batch in ((STEPS, BATCH), (1, 2), (2, 1)):
+    for steps, batch in ((STEPS, BATCH), (1, 1)):
         x = case.inputs(4, steps, batch).astype(np.float32)
-        y, state = case.native.run(x)
+        y, state = case.native.evaluate(x)
         expected = (steps, batch, case.outputs)
         if y.shape != expected:
             cause = "batch_first" if y.shape == (batch, steps, case.outputs) else ""
@@ -40,7 +41,7 @@ def check_shape(case: Case) -> None:
 def check_finite(case: Case) -> None:
     """y and the gradient of every parameter are finite."""
     x = case.single
-    y, _ = case.native.run(x)
+    y, _ = case.native.evaluate(x)
     wrong = np.argwhere(~np.isfinite(y))
     if len(wrong):
         t, b, o = wrong[0].tolist()
@@ -62,7 +63,7 @@ def check_dtype(case: Case) -> None:
     found = []
     for dtype in (np.float32, np.float64):
         model = case.build(dtype)
-        y, state = model.run(case.x.astype(dtype))
+        y, state = model.evaluate(case.x.astype(dtype))
         for what, values in (("y", y), *(("the state", leaf) for leaf in model.leaves(state))):
             name = values.dtype.name
             wrong = values.dtype.kind in "fc" and name != np.dtype(dtype).name
@@ -89,11 +90,10 @@ def check_precision(case: Case) -> None:
 
 def check_repeat(case: Case) -> None:
     """Two models of the same weights give y and gradients that are equal to the last bit."""
-    (one, other), d_y = (case.again() for _ in range(2)), case.d_y.astype(np.float32)
+    one, other, d_y = case.again(), case.again(), case.d_y.astype(np.float32)
     layers = case.parts("Dropout", "dropout=")
     cause = f"dropout ({layers})" if layers else "dropout, or other random numbers in the model"
-    y, again = one.run(case.single)[0], other.run(case.single)[0]
-    _demand_same(y, again, "y of a second, equal model", cause)
+    _demand_same(one.run(case.single)[0], case.first, "y of a second, equal model", cause)
     ((d_x, gradients),), ((d_x_again, gradients_again),) = (
         [*model.pull(case.single, [d_y])] for model in (one, other)
     )
@@ -105,24 +105,22 @@ def check_repeat(case: Case) -> None:
 def check_fresh(case: Case) -> None:
     """A call without a state starts afresh, whatever was called before."""
     model, other = case.again(), case.inputs(6).astype(np.float32)
-    first = np.array(model.run(case.single)[0])
-    model.run(other)
-    _demand_same(model.run(case.single)[0], first, "y after a call with other sequences", ON_SELF)
     list(model.pull(other, [case.d_y.astype(np.float32)]))
-    _demand_same(model.run(case.single)[0], first, "y after a backward pass", ON_SELF)
+    model.run(other)
+    _demand_same(model.run(case.single)[0], case.first, "y after a call with other sequences", ON_SELF)
 
 
 def check_inputs_kept(case: Case) -> None:
     """A call changes neither x, nor the state it is given, nor what an earlier call returned."""
     model, x = case.again(), case.single
-    y, state = model.run(x)
+    y, state = model.evaluate(x)
     _demand_same(x, case.single, "x after the call", "an operation in place, such as x += ... or x[t] = ...")
     kept = [np.array(leaf) for leaf in (y, *model.leaves(state))]
-    model.run(case.inputs(6).astype(np.float32), state)
+    model.evaluate(case.inputs(6).astype(np.float32), state)
     cause = "a state that is overwritten in place (h[:] = ..., h.copy_, h.mul_)"
     for before, after in zip(kept[1:], model.leaves(state), strict=True):
         _demand_same(after, before, "the given state after the call", cause)
-    model.run(case.inputs(6).astype(np.float32))
+    model.evaluate(case.inputs(6).astype(np.float32))
     cause = "a buffer that every call overwrites"
     for before, after in zip(kept, (y, *model.leaves(state)), strict=True):
         _demand_same(after, before, "the result of an earlier call after another one", cause)
@@ -187,12 +185,12 @@ def check_resume(case: Case) -> None:
     """A sequence in two parts, the second from the state after the first, gives y and the state of the whole."""
     model = case.double
     whole, last = model.evaluate(case.x)
-    for cuts in ((1,), (STEPS // 2,), (STEPS - 1,), range(1, STEPS)):
+    for cuts in ((1,), (STEPS - 1,), range(1, STEPS)):
         parts = np.split(case.x, list(cuts))
         y, state = _in_parts(model, parts)
         where = f"cut at {cuts[0]}" if len(cuts) == 1 else "cut at every step"
         cause = "the state that is returned is not the whole one, or is not the last one"
-        if difference(_alone(model, parts), y) <= ROUNDING:
+        if difference(y, whole) > ROUNDING and difference(_alone(model, parts), y) <= ROUNDING:
             cause = "the model ignores the state it is given"
         demand_alike(y, whole, f"y of a sequence {where}", cause)
         for leaf, expected in zip(model.leaves(state), model.leaves(last), strict=True):
