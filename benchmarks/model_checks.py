@@ -2,8 +2,8 @@
 
     python benchmarks/model_checks.py
 
-Right models: every recurrent layer and cell of PyTorch, every cell of torchrecurrent, the networks of ncps, and cells
-of equinox, flax.linen and flax.nnx. Wrong ones: `memspan.torch.mistakes.MODEL_MISTAKES`, which are also given to
+Right models: every recurrent layer and cell of PyTorch, every cell of torchrecurrent, the networks of ncps, and
+cells of equinox, flax.linen and flax.nnx. Wrong ones: `memspan.torch.mistakes.MODEL_MISTAKES`, which are also given to
 `torch.autograd.gradcheck` with its defaults, in float64, with respect to x and all parameters.
 
 The script writes both tables to benchmarks/results/model_checks.md, and the numbers to model_checks.json. It needs

@@ -141,7 +141,13 @@ class Case:
     @cached_property
     def first(self) -> Array:
         """The answer to `single` of a model that was not called before."""
-        return np.array(self.again().run(self.single)[0])
+        return np.array(self.called_once.run(self.single)[0])
+
+    @cached_property
+    def called_once(self) -> Subject:
+        """The model that gave `first`."""
+        model: Subject = self.again()
+        return model
 
     @cached_property
     def y(self) -> Array:

@@ -39,6 +39,15 @@ Outputs = Array
 """The derivatives of y along several directions, `[N, T, B, O]`."""
 
 
+def check_differentiable(case: Case) -> None:
+    """Back-propagation gives a finite gradient of x and of every parameter, twice the same to the last bit."""
+    first, again = case.double.pull(case.x, [case.d_y, case.d_y])
+    for name, gradient in {"x": first[0], **first[1]}.items():
+        demand(np.isfinite(gradient).all(), f"a gradient of {name} that is not finite")
+        same = np.array_equal(gradient, again[0] if name == "x" else again[1][name])
+        demand(same, f"a gradient of {name} that differs the second time", "random numbers in the backward pass")
+
+
 def check_used(case: Case) -> None:
     """Every parameter changes y, and has a gradient."""
     ((_, gradients),) = case.double.pull(case.x, [case.d_y])

@@ -9,8 +9,10 @@ from memspan.shapes import Array
 from memspan.testing.model_case import BATCH, ROUNDING, STEPS, Case, Subject, demand_alike, difference
 from memspan.testing.report import Found, demand
 
-SMALL, LARGE = 1e-9, 1e-3
+SMALL, LARGE = 1e-9, 1e-5
 """Two changes of x. The slopes of a float64 model are nearly equal; in float32 the first is noise."""
+SINGLE = 1e-3
+"""The largest relative difference between y in float32 and in float64."""
 SLOPES = 0.05
 """How far the two slopes may differ."""
 AHEAD = "a bidirectional layer, a mean or a normalisation over time, or attention without a mask"
@@ -39,16 +41,12 @@ def check_shape(case: Case) -> None:
 
 
 def check_finite(case: Case) -> None:
-    """y and the gradient of every parameter are finite."""
-    x = case.single
-    y, _ = case.native.evaluate(x)
+    """y is finite."""
+    y, _ = case.native.evaluate(case.single)
     wrong = np.argwhere(~np.isfinite(y))
     if len(wrong):
         t, b, o = wrong[0].tolist()
         raise Found(f"y[{t}, {b}, {o}] = {y[t, b, o]}, the first of {len(wrong)} values that are not finite")
-    ((d_x, gradients),) = case.native.pull(x, [case.d_y.astype(np.float32)])
-    for name, gradient in {"x": d_x, **gradients}.items():
-        demand(np.isfinite(gradient).all(), f"a gradient of {name} that is not finite")
 
 
 def check_registered(case: Case) -> None:
@@ -71,7 +69,7 @@ def check_dtype(case: Case) -> None:
             demand(not wrong, f"{what} in {name} for a model in {np.dtype(dtype)}", cause)
         found.append(y)
     apart = difference(found[0], found[1])
-    demand(apart < LARGE, f"a relative difference of {apart:.2g} between y in float32 and in float64")
+    demand(apart < SINGLE, f"a relative difference of {apart:.2g} between y in float32 and in float64")
 
 
 def check_precision(case: Case) -> None:
@@ -89,25 +87,15 @@ def check_precision(case: Case) -> None:
 
 
 def check_repeat(case: Case) -> None:
-    """Two models of the same weights give y and gradients that are equal to the last bit."""
-    one, other, d_y = case.again(), case.again(), case.d_y.astype(np.float32)
+    """Two models of the same weights give the same y to the last bit."""
     layers = case.parts("Dropout", "dropout=")
     cause = f"dropout ({layers})" if layers else "dropout, or other random numbers in the model"
-    _demand_same(one.run(case.single)[0], case.first, "y of a second, equal model", cause)
-    ((d_x, gradients),), ((d_x_again, gradients_again),) = (
-        [*model.pull(case.single, [d_y])] for model in (one, other)
-    )
-    _demand_same(d_x, d_x_again, "the gradient of x of a second, equal model", cause)
-    for name, gradient in gradients.items():
-        _demand_same(gradient, gradients_again[name], f"the gradient of {name} of a second, equal model", cause)
+    _demand_same(case.again().run(case.single)[0], case.first, "y of a second, equal model", cause)
 
 
 def check_fresh(case: Case) -> None:
     """A call without a state starts afresh, whatever was called before."""
-    model, other = case.again(), case.inputs(6).astype(np.float32)
-    list(model.pull(other, [case.d_y.astype(np.float32)]))
-    model.run(other)
-    _demand_same(model.run(case.single)[0], case.first, "y after a call with other sequences", ON_SELF)
+    _demand_same(case.called_once.run(case.single)[0], case.first, "y of a second call", ON_SELF)
 
 
 def check_inputs_kept(case: Case) -> None:
@@ -185,7 +173,7 @@ def check_resume(case: Case) -> None:
     """A sequence in two parts, the second from the state after the first, gives y and the state of the whole."""
     model = case.double
     whole, last = model.evaluate(case.x)
-    for cuts in ((1,), (STEPS - 1,), range(1, STEPS)):
+    for cuts in ((1,), range(1, STEPS)):
         parts = np.split(case.x, list(cuts))
         y, state = _in_parts(model, parts)
         where = f"cut at {cuts[0]}" if len(cuts) == 1 else "cut at every step"

@@ -92,6 +92,7 @@ MODEL_CONTRACTS: dict[str, Contract[Case]] = {
     "fresh": Contract.of(values.check_fresh, essential=True),
     "registered": Contract.of(values.check_registered),
     "dtype": Contract.of(values.check_dtype, essential=True),
+    "differentiable": Contract.of(gradients.check_differentiable, essential=True),
     "precision": Contract.of(values.check_precision),
     "samples": Contract.of(values.check_samples),
     "causal": Contract.of(values.check_causal),

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -138,9 +139,65 @@ class TorchSubject:
                 yield f"{name or 'the model'} = {str(module).splitlines()[0]}"
 
     def _call(self, x: Any, state: Any) -> tuple[Any, Any]:
-        y, state = _pair(self.module(x) if state is None else self.module(x, state), "the model")
+        with ComplexForms() if x.is_complex() else nullcontext():
+            y, state = self._called(x, state)
         _array(y, "y")
         return y, state
+
+    def _called(self, x: Any, state: Any) -> tuple[Any, Any]:
+        return _pair(self.module(x) if state is None else self.module(x, state), "the model")
+
+
+class ComplexForms(TorchFunctionMode):
+    """Give operations that PyTorch has for real numbers only their analytic continuation, for the complex step."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        form = COMPLEX_FORMS.get(getattr(func, "__name__", "").removesuffix("_"))
+        given = args[0] if args else None
+        if form is None or not isinstance(given, torch.Tensor) or not given.is_complex():
+            return func(*args, **(kwargs or {}))
+        return form(*args, **{name: value for name, value in (kwargs or {}).items() if name != "inplace"})
+
+
+def _clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    x = x if min is None else torch.where(x.real < min, torch.as_tensor(min, dtype=x.dtype), x)
+    return x if max is None else torch.where(x.real > max, torch.as_tensor(max, dtype=x.dtype), x)
+
+
+def _softplus(x: Any, beta: float = 1, threshold: float = 20) -> Any:
+    larger = torch.where(x.real > 0, x, torch.zeros_like(x))
+    smooth = larger + torch.log1p(torch.exp(beta * (x - 2 * larger))) / beta
+    return torch.where(beta * x.real > threshold, x, smooth)
+
+
+def _softmax(x: Any, dim: int = -1, **_: Any) -> Any:
+    powers = torch.exp(x - x.real.amax(dim, keepdim=True))
+    return powers / powers.sum(dim, keepdim=True)
+
+
+def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    axes = tuple(range(-len(shape), 0))
+    centred = x - x.mean(axes, keepdim=True)
+    scaled = centred / torch.sqrt((centred * centred).mean(axes, keepdim=True) + eps)
+    scaled = scaled if weight is None else scaled * weight
+    return scaled if bias is None else scaled + bias
+
+
+COMPLEX_FORMS: dict[str, Callable[..., Any]] = {
+    "relu": lambda x: _clamp(x, 0),
+    "clamp": _clamp,
+    "hardtanh": lambda x, min_val=-1.0, max_val=1.0: _clamp(x, min_val, max_val),
+    "leaky_relu": lambda x, negative_slope=0.01: torch.where(x.real > 0, x, negative_slope * x),
+    "elu": lambda x, alpha=1.0: torch.where(x.real > 0, x, alpha * torch.expm1(x)),
+    "softplus": _softplus,
+    "softmax": _softmax,
+    "layer_norm": _layer_norm,
+}
+"""The complex forms of operations, by the names of their functions.
+
+`hardsigmoid` is left out: PyTorch's own derivative of it is rounded to float32, which is 2e-8 off in float64, and the
+complex step would blame the model.
+"""
 
 
 class _Watch(TorchDispatchMode):
