@@ -3,8 +3,8 @@
     python benchmarks/model_checks.py
 
 Right models: every recurrent layer and cell of PyTorch, every cell of torchrecurrent, the networks of ncps, and
-cells of equinox, flax.linen and flax.nnx. Wrong ones: `memspan.torch.mistakes.MODEL_MISTAKES`, which are also given to
-`torch.autograd.gradcheck` with its defaults, in float64, with respect to x and all parameters.
+cells of equinox, flax.linen and flax.nnx. Wrong ones: `memspan.torch.mistakes.MODEL_MISTAKES`. The wrong ones are
+also given to `torch.autograd.gradcheck` with its defaults, in float64, with respect to x and all parameters.
 
 The script writes both tables to benchmarks/results/model_checks.md, and the numbers to model_checks.json. It needs
 torch, torchrecurrent, ncps, jax, equinox and flax; those that are missing are left out.
@@ -174,8 +174,10 @@ def nnx_models() -> Iterator[tuple[str, Factory]]:
     def lift(kind: Any) -> Factory:
         def factory(features: int, outputs: int, hidden: int, *, key: Any) -> Any:
             one, other = jax.random.split(key)
-            # A cell keeps generators for its initial carry, which are no parameters.
-            options = {"keep_rngs": False} if "keep_rngs" in inspect.signature(kind).parameters else {}
+            # A cell keeps generators for its initial carry, which are no parameters. SimpleCell computes in float32
+            # unless its dtype is None.
+            known = inspect.signature(kind.__init__).parameters
+            options = {name: value for name, value in (("keep_rngs", False), ("dtype", None)) if name in known}
             cell = kind(features, hidden, rngs=nnx.Rngs(one), **options)
             return Model(cell, eqx.nn.Linear(hidden, outputs, key=other), advance, start)
 
@@ -266,15 +268,16 @@ def wrong_models() -> Iterator[dict[str, Any]]:
 
 def tables(found: dict[str, Any]) -> Iterator[str]:
     yield (
-        f"T = {LENGTH}, B = {BATCH}, F = {FEATURES}, O = {OUTPUTS}, H = {HIDDEN}; seconds of one processor. The first "
-        "check of a process also imports its library.\n"
+        f"T = {LENGTH}, B = {BATCH}, F = {FEATURES}, O = {OUTPUTS}, H = {HIDDEN}; seconds of processor time. The "
+        "first check of a library also imports it.\n"
     )
     yield "| library | class | verdict | gradient | seconds |"
     yield "|---|---|---|---|---:|"
     for row in found["right"]:
         verdict = "keeps all" if not row["broken"] else f"breaks {', '.join(row['broken'])}"
         gradient = row["gradient"].removeprefix("compared with ").replace("; largest relative error", ",")
-        yield f"| {row['library']} {row['version']} | {row['class']} | {verdict} | {gradient} | {row['seconds']:.1f} |"
+        cells = f"{row['library']} {row['version']}", row["class"], verdict, gradient, f"{row['seconds']:.1f}"
+        yield f"| {' | '.join(cells)} |"
     yield "\n| mistake | broken contract | torch.autograd.gradcheck |"
     yield "|---|---|---|"
     for row in found["wrong"]:

@@ -28,6 +28,7 @@ LAYERS = [
         "span",
         "figures",
         "torch",
+        "jax",
         "training",
         "testing",
         "study",

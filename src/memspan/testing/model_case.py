@@ -192,7 +192,7 @@ class Case:
 
 def subject_of(factory: Callable[..., Any]) -> Any:
     """The class of `Subject` for the models of a factory: JAX if it takes `key=`, otherwise PyTorch."""
-    jax = "key" in inspect.signature(factory).parameters
+    jax = "key" in {one.name for one in parameters_of(factory)}
     try:
         if jax:
             from memspan.jax.subject import JaxSubject
@@ -203,6 +203,14 @@ def subject_of(factory: Callable[..., Any]) -> Any:
         name, extra = ("JAX", "jax") if jax else ("PyTorch", "torch")
         raise FaultyPart(f"{name} cannot be imported (pip install 'memspan[{extra}]'): {error}") from error
     return TorchSubject
+
+
+def parameters_of(factory: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a factory; none if it does not tell them, as some classes of Python."""
+    try:
+        return list(inspect.signature(factory).parameters.values())
+    except ValueError:
+        return []
 
 
 def difference(found: Array, expected: Array) -> float:

@@ -1,6 +1,5 @@
 """The contracts of every model of another framework, of its values and of its gradient."""
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from memspan.errors import InvalidArgument, shown, whole_number, whole_seed
 from memspan.testing import model_gradients as gradients
 from memspan.testing import model_values as values
-from memspan.testing.model_case import Case
+from memspan.testing.model_case import Case, parameters_of
 from memspan.testing.report import Contract, ContractReport, check_contracts
 
 
@@ -63,8 +62,9 @@ def check_model(
     >>> from memspan.testing import check_model
     >>> check_model(mypkg.cells.mine)  # doctest: +SKIP
     """
-    if not callable(factory) or hasattr(factory, "named_parameters") > isinstance(factory, type):
-        got = shown(factory) if not callable(factory) else f"a model, {type(factory).__name__}"
+    made: Any = factory
+    if not callable(made) or hasattr(made, "named_parameters") > isinstance(made, type):
+        got = f"a model, {type(made).__name__}" if callable(made) else shown(made)
         raise InvalidArgument("factory", "a function (features, outputs, hidden=...) that returns a model", got)
     given = dict(options or {})
     if hidden is not None and "hidden" not in given and takes_hidden(factory):
@@ -78,8 +78,7 @@ def check_model(
 
 def takes_hidden(factory: Callable[..., Any]) -> bool:
     """Whether a factory has a parameter `hidden`, or takes any."""
-    parameters = inspect.signature(factory).parameters.values()
-    return any(one.name == "hidden" or one.kind == one.VAR_KEYWORD for one in parameters)
+    return any(one.name == "hidden" or one.kind == one.VAR_KEYWORD for one in parameters_of(factory))
 
 
 MODEL_CONTRACTS: dict[str, Contract[Case]] = {

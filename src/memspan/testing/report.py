@@ -161,7 +161,9 @@ def check_contracts(
         For an unknown name.
     """
     names = list(known if contracts is None else (one_of("contracts", name, known) for name in contracts))
-    kept, notes, broken, unchecked = {}, {}, [], list(names)
+    kept: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    broken, unchecked = [], list(names)
     while unchecked:
         contract = known[name := unchecked.pop(0)]
         try:

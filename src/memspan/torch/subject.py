@@ -148,7 +148,7 @@ class TorchSubject:
         return _pair(self.module(x) if state is None else self.module(x, state), "the model")
 
 
-class ComplexForms(TorchFunctionMode):
+class ComplexForms(TorchFunctionMode):  # type: ignore[misc]
     """Give operations that PyTorch has for real numbers only their analytic continuation, for the complex step."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -195,12 +195,12 @@ COMPLEX_FORMS: dict[str, Callable[..., Any]] = {
 }
 """The complex forms of operations, by the names of their functions.
 
-`hardsigmoid` is left out: PyTorch's own derivative of it is rounded to float32, which is 2e-8 off in float64, and the
-complex step would blame the model.
+`hardsigmoid` is left out: in float64 PyTorch's own derivative of it is off by 3e-8, because its 1/6 is a float32
+number. The complex step would blame the model.
 """
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[misc]
     """Collect the tensors that enter operations and that are neither known nor results of operations."""
 
     def __init__(self, known: Iterable[Any]) -> None:
