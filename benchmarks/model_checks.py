@@ -174,8 +174,8 @@ def nnx_models() -> Iterator[tuple[str, Factory]]:
     def lift(kind: Any) -> Factory:
         def factory(features: int, outputs: int, hidden: int, *, key: Any) -> Any:
             one, other = jax.random.split(key)
-            # A cell keeps generators for its initial carry, which are no parameters. SimpleCell computes in float32
-            # unless its dtype is None.
+            # A cell keeps generators for its initial carry, which are no parameters. SimpleCell computes in
+            # float32 unless its dtype is None.
             known = inspect.signature(kind.__init__).parameters
             options = {name: value for name, value in (("keep_rngs", False), ("dtype", None)) if name in known}
             cell = kind(features, hidden, rngs=nnx.Rngs(one), **options)
@@ -243,8 +243,8 @@ def by_gradcheck(factory: Factory) -> str:
         torch.autograd.gradcheck(forward, inputs)
     except GradcheckError as error:
         return "caught: " + str(error).strip().partition("\n")[0]
-    except RuntimeError as error:
-        return "ends with an error: " + str(error).partition("\n")[0]
+    except Exception as error:
+        return f"ends with {type(error).__name__}: " + str(error).partition("\n")[0]
     return "missed"
 
 

@@ -33,7 +33,7 @@ PROPORTIONS = (1e6, 1e-6)
 """The factors of dL/dy for which the gradient must be proportional."""
 NONLINEAR = 1e-3
 """How far from proportional it may be: float32 in the backward pass is left to the contract `gradient`."""
-DETACHED = "detach(), .data or torch.no_grad()"
+DETACHED = "detach(), .data, torch.no_grad() or stop_gradient"
 
 Outputs = Array
 """The derivatives of y along several directions, `[N, T, B, O]`."""

@@ -98,7 +98,7 @@ class Clipped(RightModel):
     def next(self, x: Tensor, t: int, h: Tensor) -> Tensor:
         h = super().next(x, t, h)
         if h.requires_grad:
-            h.register_hook(lambda d_h: d_h.clamp(-1, 1))
+            h.register_hook(lambda d_h: None if d_h is None else d_h.clamp(-1, 1))
         return h
 
 
