@@ -156,7 +156,7 @@ def test_labels_may_be_missing_in_some_outputs_alone():
         (changed(source=""), "words", "no source"),
         (changed(class_names=("a", "b", "c")), "words", "3 names of 1 outputs"),
         (changed(checked_length=any_length), "lengths", "0 is accepted as a length"),
-        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "FaultyPart: The task larger"),
+        (changed(shape=lambda self, length: Shape(length, 1, 2)), "shapes", "The task larger"),
         (
             changed(trivial_answer=lambda self, length: np.zeros((1, 1))),
             "shapes",

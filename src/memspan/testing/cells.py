@@ -11,7 +11,9 @@ from memspan.testing import cell_networks as inside
 from memspan.testing.report import Contract, ContractReport, check_contracts
 
 
-def check_cell(cell: Cell, *, contracts: Iterable[str] | None = None, compiled: bool = True) -> ContractReport:
+def check_cell(
+    cell: Cell, *, contracts: Iterable[str] | None = None, compiled: bool = True, raises: bool = True
+) -> ContractReport:
     """Check the contracts of a cell, one by one.
 
     Parameters
@@ -22,16 +24,19 @@ def check_cell(cell: Cell, *, contracts: Iterable[str] | None = None, compiled: 
         Names from `CELL_CONTRACTS`; by default all.
     compiled : bool
         Whether to compare the compiled engine with the readable one, which takes about ten seconds for each dtype.
+    raises : bool
+        Whether to raise `ContractBroken` for the first broken contract. Otherwise all contracts are checked, and
+        the report has those that are broken.
 
     Returns
     -------
     ContractReport
-        The contracts that were checked.
+        The contracts that were checked; true if all are kept.
 
     Raises
     ------
     ContractBroken
-        An `AssertionError` for the first broken contract, with its name, its rule and what was found.
+        An `AssertionError` for the first broken contract, with its name, its rule and what was found, if `raises`.
     InvalidArgument
         If `cell` is not a Cell, or a contract is unknown.
     """
@@ -40,7 +45,7 @@ def check_cell(cell: Cell, *, contracts: Iterable[str] | None = None, compiled: 
     names = CELL_CONTRACTS if contracts is None else contracts
     chosen = [name for name in names if compiled or name != "engines"]
     with np.errstate(under="ignore"):
-        return check_contracts(f"The cell {cell.name}", cell, CELL_CONTRACTS, chosen)
+        return check_contracts(f"The cell {cell.name}", cell, CELL_CONTRACTS, chosen, raises=raises)
 
 
 CELL_CONTRACTS: dict[str, Contract[Cell]] = {

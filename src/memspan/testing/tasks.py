@@ -30,7 +30,7 @@ DRAWN = 4000
 NO_LENGTHS = (0, -3, 1.5, True, "7", None)
 
 
-def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> ContractReport:
+def check_task(task: Task, *, contracts: Iterable[str] | None = None, raises: bool = True) -> ContractReport:
     """Check the contracts of a task, one by one.
 
     Risk and accuracy are measured on up to 200,000 sequences, which takes seconds.
@@ -41,22 +41,25 @@ def check_task(task: Task, *, contracts: Iterable[str] | None = None) -> Contrac
         Not changed.
     contracts : iterable of str, optional
         Names from `TASK_CONTRACTS`; by default all.
+    raises : bool
+        Whether to raise `ContractBroken` for the first broken contract. Otherwise all contracts are checked, and
+        the report has those that are broken.
 
     Returns
     -------
     ContractReport
-        The contracts that were checked.
+        The contracts that were checked; true if all are kept.
 
     Raises
     ------
     ContractBroken
-        An `AssertionError` for the first broken contract, with its name, its rule and what was found.
+        An `AssertionError` for the first broken contract, with its name, its rule and what was found, if `raises`.
     InvalidArgument
         If `task` is not a Task, or a contract is unknown.
     """
     if not isinstance(task, Task):
         raise InvalidArgument("task", "a Task", shown(task))
-    return check_contracts(f"The task {task.name}", task, TASK_CONTRACTS, contracts)
+    return check_contracts(f"The task {task.name}", task, TASK_CONTRACTS, contracts, raises=raises)
 
 
 def some_lengths(task: Task) -> tuple[int, int, int]:
