@@ -17,7 +17,7 @@ Tensor = Any
 """A tensor of PyTorch, which mypy does not know."""
 
 
-class RightModel(nn.Module):  # type: ignore[misc]
+class RightModel(nn.Module):
     """The tanh network without a mistake: h[t] = tanh(W x[t] + R h[t-1] + b), y[t] = V h[t] + c."""
 
     def __init__(self, features: int, outputs: int, hidden: int = 8) -> None:
@@ -58,7 +58,7 @@ class Truncated(RightModel):
         return super().next(x, t, h if t % 4 else h.detach())
 
 
-class _Scaled(torch.autograd.Function):  # type: ignore[misc]
+class _Scaled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
         return a.clone()
@@ -75,7 +75,7 @@ class Scaled(RightModel):
         return _Scaled.apply(super().next(x, t, h))
 
 
-class _Rounded(torch.autograd.Function):  # type: ignore[misc]
+class _Rounded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
         return a.clone()

@@ -148,7 +148,7 @@ class TorchSubject:
         return _pair(self.module(x) if state is None else self.module(x, state), "the model")
 
 
-class ComplexForms(TorchFunctionMode):  # type: ignore[misc]
+class ComplexForms(TorchFunctionMode):
     """Give operations that PyTorch has for real numbers only their analytic continuation, for the complex step."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -200,7 +200,7 @@ number. The complex step would blame the model.
 """
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[misc]
+class _Watch(TorchDispatchMode):
     """Collect the tensors that enter operations and that are neither known nor results of operations."""
 
     def __init__(self, known: Iterable[Any]) -> None:
