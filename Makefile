@@ -2,6 +2,7 @@
 #   make study   set up .venv and find the span of a tanh network on the memory task
 #   make test    the same, then the linters and all tests except the long ones of `make faults`
 #   make faults  the long tests: the fault scripts, and more sizes of some tests
+#   make test-jax  the tests with JAX, flax and equinox, which it installs
 #   make bench   the benchmarks
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: study test lint faults bench clean
+.PHONY: study test test-jax lint faults bench clean
 
 study: $(VENV)/ready
 	mkdir -p $(OUTPUT)
@@ -21,6 +22,10 @@ test: study lint
 faults: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow tests/faults
 	$(BIN)/python -m pytest -m faults --ignore=tests/faults --numprocesses auto
+
+test-jax: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[jax]'
+	$(BIN)/python -m pytest tests/jax tests/testing/test_models_jax.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
