@@ -12,6 +12,7 @@ from memspan import TASKS, Copying, InvalidArgument, MemspanError, Recall, Study
 from memspan.cells import CELLS
 from memspan.cells.initializers import INITIALIZERS
 from memspan.errors import MOST
+from memspan.runtime.imports import EXAMPLES
 from memspan.study.configuration import Configuration
 from memspan.study.experiment import LONGEST_NAME
 from memspan.study.identity import restored, specified
@@ -301,7 +302,7 @@ def test_a_choice_is_one_of_the_dictionary(field, names):
         assert getattr(Study(**{field: name}), field) == name
     with pytest.raises(InvalidArgument) as caught:
         Study(**{field: "nothing"})
-    own = f", or an import path such as mypkg.{field}s:Mine" if field in ("cell", "task") else ""
+    own = f", or an import path such as {EXAMPLES[field]}" if field in ("cell", "task") else ""
     assert str(caught.value).startswith(f"{field} must be one of {', '.join(names)}{own}, got 'nothing'")
 
 
@@ -320,7 +321,7 @@ def test_a_wrong_name_has_those_that_there_are_and_the_one_that_was_meant(field,
     with pytest.raises(InvalidArgument) as caught:
         Study(**{field: typed})
     wrong, place = (typed, field) if isinstance(typed, str) else (typed[1], f"{field}[1]")
-    names = r"[a-z0-9, /-]*(or an import path such as mypkg.\w+:Mine)?"
+    names = r"[a-z0-9, /-]*(or an import path such as mypkg.\w+:[mM]ine)?"
     expected = rf"{re.escape(place)} must be one of {names}, got '{wrong}'; did you mean '{meant}'\?"
     assert re.fullmatch(expected, str(caught.value))
     assert caught.value.name == place

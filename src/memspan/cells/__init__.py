@@ -66,7 +66,8 @@ def get_cell(name: str, /, **options: Any) -> Cell:
         return found
     if is_factory(found):
         rule = "a Cell here, whose equations are known"
-        raise InvalidArgument("cell", rule, f"{name}, which makes models of another library")
+        hint = "; for their gradients use `memspan check`"
+        raise InvalidArgument("cell", rule, f"{name}, which makes models of another library", hint)
     return made("cell", name, found, Cell, options)
 
 

@@ -32,7 +32,10 @@ SUMMARY = """How far back can a recurrent network remember, and why does it stop
 """
 
 QUESTIONS = ("span", "compare", "predict", "explain")
-COMMANDS = (*QUESTIONS, "study", "store", "tasks", "cells", "flow", "gradcheck", "reproduce", "bench")
+COMMANDS = (
+    *(*QUESTIONS, "study", "store", "tasks", "cells", "flow", "gradcheck"),
+    *("check", "new", "reproduce", "bench"),
+)
 """The names of the commands. Each is a function or a group in the module of its name."""
 
 

@@ -8,15 +8,16 @@ from cyclopts import Parameter, Token, convert
 
 from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
+from memspan.cells import CELLS
 from memspan.cli.console import WHOLE, new_console, new_folder
 from memspan.runtime.progress import progress as show_progress
 from memspan.runtime.renamed import warn_renamed
-from memspan.study.choices import CellName
 
 if TYPE_CHECKING:
+    CellName = str
     EngineName = str
 else:
-    EngineName = Literal[*ENGINES]
+    CellName, EngineName = Literal[*CELLS], Literal[*ENGINES]
 
 
 def _names(kind: Any, tokens: Sequence[Token]) -> Any:

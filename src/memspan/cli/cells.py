@@ -5,10 +5,10 @@ from typing import Annotated
 
 from rich.table import Table
 
-from memspan.cells import CELLS, INITIALIZERS, Cell
-from memspan.cli.console import WHOLE, new_console
+from memspan.cells import CELLS, INITIALIZERS, Cell, get_cell
+from memspan.cli.console import WHOLE, list_of_installed, new_console
 from memspan.engines.parameters import Layout
-from memspan.errors import one_of, whole_number
+from memspan.errors import whole_number
 
 
 def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> int:
@@ -25,16 +25,20 @@ def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> 
     Parameters
     ----------
     name
-        Cell to show, such as `lstm`. Without a name all cells are listed.
+        Cell to show, such as `lstm`, or the import path of a cell of your own, such as `mypkg.cells:mine`. Without
+        a name all cells are listed, those of installed distributions with where they come from.
     hidden
         Number of hidden units H for which the weights are counted, with one input and one output.
     """
     H = whole_number("hidden", hidden)
     if name is None:
-        new_console().print(_list_of_cells(H))
+        console = new_console()
+        console.print(_list_of_cells(H))
+        if installed := list_of_installed("cell"):
+            console.print(installed)
         print("`memspan cells NAME` shows the equations of a cell.")
         return 0
-    cell = CELLS[one_of("cell", name, CELLS)]
+    cell = get_cell(name)
     table = Table(title=cell.name, show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter, Token
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.markup import escape
 from memspan.errors import Conflict
 from memspan.errors import shown as brief
 from memspan.runtime.files import make_folder
+from memspan.runtime.imports import entry_points, origin
 from memspan.runtime.progress import plain
 
 
@@ -22,6 +23,9 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
     except ValueError:
         raise ValueError(f"must be a whole number, got {brief(text)}") from None  # cyclopts adds the name
 
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WHOLE = Parameter(converter=_whole)
 """The settings of an option that takes a whole number."""
@@ -49,6 +53,24 @@ def new_console() -> Console:
     """Return a console on standard output. In a file or a pipe it is wide enough for every table."""
     console = _Output()
     return console if console.is_terminal else _Output(width=140)
+
+
+def list_of_installed(kind: str) -> "Table | None":
+    """Return the table of the cells or tasks that installed distributions name; None if there are none.
+
+    They are not imported.
+    """
+    from rich.table import Table
+
+    found = entry_points(kind)
+    if not found:
+        return None
+    table = Table(title=f"{kind.capitalize()}s of installed distributions", title_justify="left")
+    for heading in (kind, "import path", "from"):
+        table.add_column(heading, overflow="fold")
+    for name, path in sorted(found.items()):
+        table.add_row(*map(shown, (name, path, origin(path))))
+    return table
 
 
 def new_folder(output: Path, record: str) -> None:

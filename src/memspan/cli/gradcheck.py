@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from memspan.cells import get_cell
 from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
 from memspan.errors import whole_number, whole_seed
 from memspan.figures.style import save
@@ -13,7 +14,7 @@ from memspan.figures.sweep import draw_sweep
 from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
 from memspan.runtime.files import make_folder
-from memspan.study.choices import CellName, InitializerName, TaskName
+from memspan.study.choices import InitializerName
 from memspan.tasks import get_task, whole_numbers
 
 WIDE = 120
@@ -22,8 +23,8 @@ WIDE = 120
 
 def gradcheck(
     *,
-    cell: CellName = "rnn",
-    task: TaskName = "recall",
+    cell: str = "rnn",
+    task: str = "recall",
     task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     init: InitializerName | None = None,
     gain: float = 1.0,
@@ -46,9 +47,9 @@ def gradcheck(
     Parameters
     ----------
     cell
-        Recurrent cell of the network.
+        Recurrent cell of the network, or the import path of a cell of your own. `memspan cells` lists them.
     task
-        Task of the sequences and the loss.
+        Task of the sequences and the loss, or the import path of a task of your own. `memspan tasks` lists them.
     task_parameters
         Parameters of the task, each an option such as --task-parameters.items 3.
     init
@@ -73,7 +74,7 @@ def gradcheck(
     x, y = chosen.sample(length, batch, np.random.default_rng(for_data))
     _, features, outputs, output_steps = chosen.shape(length)
     options = {"init": init, "gain": gain, "recurrent_gain": recurrent_gain, "output_steps": output_steps}
-    network = Network(cell, features, H, outputs, rng=for_weights, **options)  # type: ignore[arg-type]
+    network = Network(get_cell(cell), features, H, outputs, rng=for_weights, **options)  # type: ignore[arg-type]
     if output is not None:
         make_folder(output)
     report = gradient_check(network, x, y, chosen.make_loss())

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
+from memspan.cli.console import TASK_PARAMETERS, WHOLE, list_of_installed, new_console
 from memspan.errors import NotFound, whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
@@ -46,7 +46,8 @@ def tasks(
     Parameters
     ----------
     name
-        Task to show, such as `adding/any`, or a family, such as `adding`. Without a name all tasks are listed.
+        Task to show, such as `adding/any`, a family, such as `adding`, or the import path of a task of your own,
+        such as `mypkg.tasks:Mine`. Without a name all tasks are listed.
     task_parameters
         Parameters of the task, each an option such as --task-parameters.items 3.
     length
@@ -78,6 +79,8 @@ def tasks(
         console.print(_sequence(chosen[0], length, options["seed"]))
     else:
         _list_tasks(chosen, USUAL if length is None else length, console)
+        if not family and (installed := list_of_installed("task")):
+            console.print(installed)
         print("`memspan tasks NAME` shows one task, with a sequence.")
     for file, record in drawn.items():
         save(draw_task, record, output, file)

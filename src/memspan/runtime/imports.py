@@ -19,7 +19,7 @@ from memspan.errors import InvalidArgument, did_you_mean, shown
 PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 GROUPS = {"cell": "memspan.cells", "task": "memspan.tasks"}
 """The groups of entry points by which an installed distribution names its cells and tasks."""
-EXAMPLES = {"cell": "mypkg.cells:Mine", "task": "mypkg.tasks:Mine"}
+EXAMPLES = {"cell": "mypkg.cells:mine", "task": "mypkg.tasks:Mine", "part": "mypkg.cells:mine"}
 
 
 class UnknownName(InvalidArgument):
@@ -153,7 +153,8 @@ def made(kind: str, path: str, make: Any, wanted: Any, options: Mapping[str, Any
     InvalidArgument
         If it cannot be called, raises an error or makes something else than `wanted`. The message names the cause.
     """
-    rule = f"the import path of a {wanted.__name__} or of a function that returns one"
+    name = getattr(wanted, "__name__", "Cell or a Task")
+    rule = f"the import path of a {name} or of a function that returns one"
     if not callable(make):
         raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
     try:

@@ -197,7 +197,7 @@ class Choices(BaseModel):
     @classmethod
     def _whole(cls, parameters: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: tuple(map(_number, value)) if isinstance(value, tuple) else _number(value)
+            name: tuple(map(number, value)) if isinstance(value, tuple) else number(value)
             for name, value in sorted(parameters.items())
         }
 
@@ -286,7 +286,7 @@ def demand_recurrent(cell: Cell) -> None:
         raise InvalidArgument("init", rule, repr(CRITICAL))
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """Return a number as an int if it is whole; also a number that is written as a text. Other texts stay."""
     try:
         number = float(value)

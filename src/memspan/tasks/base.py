@@ -144,7 +144,7 @@ class Task(ABC):
     ...         return SigmoidCrossEntropy()
     ...
     ...     def correct(self, y_hat, y):  # [B, O] -> [B]
-    ...         return ((y_hat > 0) == (y > 0.5)).all(axis=-1)
+    ...         return np.where(y > 0.5, y_hat > 0, y_hat < 0).all(axis=-1)
     ...
     ...     def relevant(self, x):
     ...         return np.broadcast_to(np.arange(len(x))[:, np.newaxis] < 2, x.shape[:2])
