@@ -29,6 +29,7 @@ NAMES = (
     "diagnostics",
     "first-study",
     "gradient-check",
+    "own-cells",
     "reproductions",
     "span",
     "studies",

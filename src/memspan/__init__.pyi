@@ -3,6 +3,7 @@ from .cells import CELLS as CELLS
 from .cells import INITIALIZERS as INITIALIZERS
 from .cells import Cell as Cell
 from .cells import cornn as cornn
+from .cells import get_cell as get_cell
 from .cells import leaky as leaky
 from .cells import lstm as lstm
 from .diagnostics import Attribution as Attribution

@@ -1,0 +1,39 @@
+"""The commands of docs/own-cells.md run, one block after the other, with fewer and shorter trainings."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = (Path(__file__).parents[2] / "docs" / "own-cells.md").read_text("utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+QUICK = "--updates 2 --evaluation-samples 20 --final-batches 1 --progress none --no-figures --workers 0"
+SEARCH = {"study": "--repetitions 1 --hidden 4", "compare": "--budget 16", "span": "--budget 16"}
+
+
+def test_every_command(memspan_, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    modules = {*sys.modules}
+    ran = 0
+    for command in (line for block in BLOCKS for line in block.splitlines()):
+        name = command.split()[1]
+        if "nets" in command and not torch_is_there():
+            continue
+        if not command.startswith("pip "):
+            more = f" {QUICK} {SEARCH[name]}" if name in SEARCH else ""
+            code, _, err = memspan_(command.removeprefix("memspan ") + more)
+            assert code == 0, f"{command}: {err}"
+            ran += 1
+    for module in {*sys.modules} - modules:
+        if module.startswith("mypkg"):
+            del sys.modules[module]
+    assert ran == (10 if torch_is_there() else 6)
+
+
+def torch_is_there():
+    try:
+        pytest.importorskip("torch")
+    except pytest.skip.Exception:
+        return False
+    return True
