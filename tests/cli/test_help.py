@@ -34,6 +34,8 @@ def rows_of(text):
 HELP = {path: help_of(path) for path in [*GROUPS, *LEAVES]}
 ROWS = [(path, *row) for path in LEAVES for row in rows_of(HELP[path])]
 FLAGS = {
+    "--compiled",
+    "--torch",
     "--dry-run",
     "--reuse",
     "--retry-failed",

@@ -37,6 +37,9 @@ STORE = Parameter(
 )
 """The settings of the option `--store`."""
 
+NAME = Parameter(metavar="NAME")
+"""The settings of an option that takes a name or an import path."""
+
 TASK_PARAMETERS = Parameter(metavar="FLOAT", show_default=False)
 """The settings of the option `--task-parameters`."""
 

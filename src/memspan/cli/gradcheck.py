@@ -7,7 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from memspan.cells import get_cell
-from memspan.cli.console import TASK_PARAMETERS, WHOLE, new_console
+from memspan.cli.console import NAME, TASK_PARAMETERS, WHOLE, new_console
 from memspan.errors import whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.sweep import draw_sweep
@@ -23,8 +23,8 @@ WIDE = 120
 
 def gradcheck(
     *,
-    cell: str = "rnn",
-    task: str = "recall",
+    cell: Annotated[str, NAME] = "rnn",
+    task: Annotated[str, NAME] = "recall",
     task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     init: InitializerName | None = None,
     gain: float = 1.0,

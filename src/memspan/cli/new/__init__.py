@@ -23,6 +23,10 @@ new = App(name="new", help=HELP)
 def cell(path: Path, /, *, torch: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Write a cell with its forward and backward equations, or a PyTorch cell.
 
+    **A PyTorch cell:**
+
+        memspan new cell mypkg/nets.py --torch
+
     Parameters
     ----------
     path
@@ -37,6 +41,11 @@ def cell(path: Path, /, *, torch: Annotated[bool, Parameter(negative="")] = Fals
 @new.command
 def task(path: Path, /) -> None:
     """Write a task: what its sequences are, and which answers are right.
+
+    **A task, and its check:**
+
+        memspan new task mypkg/tasks.py
+        memspan check mypkg.tasks:Mine
 
     Parameters
     ----------
