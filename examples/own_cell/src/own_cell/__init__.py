@@ -1,0 +1,1 @@
+"""A recurrent cell and a task of my own, for memspan."""
