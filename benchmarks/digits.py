@@ -153,7 +153,12 @@ def draw(rows: list[dict[str, Any]]) -> None:
         for factor in (1 / FACTOR, FACTOR):
             ax.plot(ends, factor * ends, color=GREY, linewidth=0.8, linestyle="--")
         ax.set(
-            xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="span on recall", ylabel="span on digits/rows"
+            xscale="log",
+            yscale="log",
+            xlim=ends,
+            ylim=ends,
+            xlabel="span on recall (time steps)",
+            ylabel="span on digits/rows (time steps)",
         )
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(ScalarFormatter())

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from memspan import Comparison, Configuration, Study, find_span, run_study  # noqa: E402
+from memspan import Comparison, Configuration, Study, explain, find_span, predict, run_study  # noqa: E402
 from memspan.errors import InvalidArgument  # noqa: E402
 from memspan.execution.memory import bytes_of  # noqa: E402
 from memspan.store.store import Store  # noqa: E402
@@ -80,6 +80,8 @@ def elsewhere(features, outputs, hidden=32):
     return mine(features, outputs, hidden).to("meta")
 """
 FIELDS = {"hidden": 4, "updates": 5, "evaluation_samples": 20, "final_batches": 1, "lengths": 3, "repetitions": 2}
+
+QUICK = ("hidden", "updates", "evaluation_samples", "final_batches")
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_a_span_and_a_comparison_at_equal_parameters(package):
     lstm, mine = comparison.chosen_configurations
     sizes = [one.make_network(3, 0).parameters.size for one in (lstm, mine)]
     assert abs(sizes[1] / sizes[0] - 1) < 0.1
-    quick = {name: FIELDS[name] for name in ("hidden", "updates", "evaluation_samples", "final_batches")}
+    quick = {name: FIELDS[name] for name in QUICK}
     found = find_span(Configuration(cell=f"{package}:mine", **quick), budget=32, progress=False)
     assert found.estimate.left_censored
 
@@ -195,6 +197,16 @@ def test_a_model_that_fails_at_a_length_costs_no_other_trial(package):
     assert [(trial.configuration, trial.length) for trial in failed] == [(1, 6), (1, 6)]
     assert all("RuntimeError: more than 4 steps" in trial.reason for trial in failed)
     assert len(trials) == 8
+
+
+def test_what_needs_the_equations_of_a_cell_refuses_a_model(package):
+    configuration = Configuration(cell=f"{package}:mine", **{name: FIELDS[name] for name in QUICK})
+    result = run_study(Study(cell=f"{package}:mine", **FIELDS), progress=False)
+    for call in (lambda: predict(configuration), lambda: explain(result)):
+        with pytest.raises(
+            InvalidArgument, match="^cell must be a Cell here, whose equations are known, got "
+        ):
+            call()
 
 
 def test_memory_is_estimated(package):

@@ -289,6 +289,27 @@ def test_workers_import_by_path(package, tmp_path):
     assert json.loads(ended.stdout) == [trial.digest for trial in run_study(study, progress=False).trials]
 
 
+@pytest.mark.slow
+def test_a_part_that_dask_workers_cannot_import_costs_no_other_trial(package, tmp_path, dask):
+    """Once the workers can import it, the failed trials are those of one process, to the last bit."""
+    from distributed import Client
+
+    cell = f"{package}.cells:mine"
+    study, store = Study(cell=["rnn", cell], lengths=3, repetitions=1, **FIELDS), tmp_path / "store.sqlite"
+    ours, mine = run_study(study, store, scheduler=dask.address, progress=False).trials
+    assert ours.outcome == "unsolved"
+    assert mine.outcome == "failed"
+    assert mine.reason.startswith(
+        f"NotImported: The cell {cell} cannot be imported: there is no module {package} in"
+    )
+    with Client(dask.address, set_as_default=False) as client:
+        client.run(lambda folder: sys.path.append(folder), str(tmp_path))
+        found = run_study(study, store, scheduler=dask.address, retry_failed=True, progress=False).trials
+        client.run(lambda folder: sys.path.remove(folder), str(tmp_path))
+    assert [one.reason for one in found] == ["", ""]
+    assert [one.digest for one in found] == [one.digest for one in run_study(study, progress=False).trials]
+
+
 def test_a_comparison_counts_the_weights_of_an_own_cell(package):
     comparison = Comparison(cell=["lstm", f"{package}.cells:mine"], equal="parameters", hidden=4)
     lstm, mine = comparison.chosen_configurations

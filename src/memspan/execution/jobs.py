@@ -11,6 +11,7 @@ from typing import Any, Self
 from memspan._version import __version__
 from memspan.errors import MachineFailed
 from memspan.runtime.blas import one_blas_thread
+from memspan.runtime.imports import NotImported
 from memspan.runtime.notices import MARKS, share_marks
 from memspan.study.configuration import Configuration
 from memspan.study.fingerprint import changed, fingerprints, fingerprints_of, with_distributions
@@ -162,9 +163,16 @@ def demand_version(version: str) -> None:
 
 
 def demand_code(job: Job) -> None:
-    """Raise `OtherVersion` if this worker has imported other code of a cell, task or init than the coordinator."""
+    """Raise `OtherVersion` if this worker has imported other code of a cell, task or init than the coordinator.
+
+    What it cannot import is not compared: the trials of that cell or task fail, and those of others go on.
+    """
     one = job.configuration
-    if differing := _differing(one.cell, one.task, one.init, job.code):
+    try:
+        differing = _differing(one.cell, one.task, one.init, job.code)
+    except NotImported:
+        return
+    if differing:
         raise OtherVersion(
             f"The worker {_this_worker()} and the coordinator have different code of {', '.join(differing)}. "
             "Restart the workers and the study with the same files."

@@ -44,7 +44,8 @@ GRADIENT_DESCENT = ("sgd", "momentum")
 
 
 def demand_whole_gradient(configuration: Configuration) -> None:
-    """Raise `InvalidArgument` if the gradient of a configuration is truncated."""
+    """Raise `InvalidArgument` if the gradient of a configuration is truncated, or is not memspan's own."""
+    configuration.make_cell()  # raises for a model of another library
     if configuration.truncate is not None:
         rule = "left out: predictions and explanations are about gradients that go back to the beginning"
         raise InvalidArgument("truncate", rule, configuration.truncate)
