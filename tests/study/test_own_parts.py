@@ -17,6 +17,7 @@ from memspan.runtime import imports
 from memspan.store.store import Store
 from memspan.study.fingerprint import fingerprints
 from memspan.study.identity import AnotherStudy, canonical, restored, specified
+from memspan.study.labels import labels_of
 from memspan.tasks import StandIn
 
 CELL = """
@@ -320,6 +321,8 @@ def test_a_stand_in_has_no_facts():
     task = Configuration(task="nowhere.tasks:mine").known_task()
     assert isinstance(task, StandIn)
     assert task.name == "nowhere.tasks:mine"
+    two = [Configuration(task=name) for name in ("nowhere.tasks:mine", "nowhere.tasks:other")]
+    assert labels_of(two) == ["nowhere.tasks:mine", "nowhere.tasks:other"]
     with pytest.raises(RuntimeError, match=r"^The task nowhere.tasks:mine has not been imported"):
         task.sample(5, 2, 0)
 

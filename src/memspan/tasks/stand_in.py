@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NoReturn
 
 from memspan.errors import NotReady
 from memspan.losses import MeanLoss
-from memspan.tasks.base import Shape, Task
+from memspan.tasks.base import NO_PARAMETER, Shape, Task
 
 
 class UnknownLoss(MeanLoss):
@@ -28,7 +28,7 @@ class StandIn(Task):
         The import path of the task.
     """
 
-    path: str = field(default="", kw_only=True)
+    path: str = field(default="", kw_only=True, metadata=NO_PARAMETER)
     family = ""
     sentence = "a task of your own, which memspan does not import to show results"
     source = "unknown"
