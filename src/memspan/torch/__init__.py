@@ -5,8 +5,9 @@ It needs PyTorch: `pip install memspan[torch]`. Nothing else in memspan imports 
 
 from memspan.torch.adapters import Sequence, Steps
 from memspan.torch.engine import Form, TorchEngine
+from memspan.torch.factory import make_network
 from memspan.torch.forms import choose_form
-from memspan.torch.network import FaultyModel, TorchNetwork, make_network
+from memspan.torch.network import FaultyModel, TorchNetwork
 from memspan.torch.weights import load_weights, to_torch
 
 __all__ = [

@@ -1,12 +1,8 @@
 """A PyTorch model as one of memspan's networks: all trainable weights in one NumPy vector."""
 
 import copy
-import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from math import prod
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,12 +10,13 @@ import torch
 from numpy.typing import DTypeLike
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-from memspan.errors import FaultyPart, InvalidArgument, NotReady, generator, naming, one_dtype, shown, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, NotReady, naming, one_dtype, shown, whole_number
 from memspan.network import DTYPES
 from memspan.network.model import Model, checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
+from memspan.torch.adapters import Adapter, State, side_by_side
 from memspan.torch.engine import Form
+from memspan.torch.gradients import Stepped, TorchGradients, TorchLayout, TorchTrace
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
 
@@ -29,180 +26,6 @@ class FaultyModel(InvalidArgument):
 
     def __str__(self) -> str:
         return "{} {}; {}{}.".format(*self.args)
-
-
-@dataclass(frozen=True)
-class TorchLayout:
-    """The place of each trainable parameter of a module in the flat vector, in the order of `named_parameters`.
-
-    Attributes
-    ----------
-    model : str
-        The module as PyTorch prints it. So networks of different modules have different layouts.
-    places : tuple of (name, shape)
-    """
-
-    model: str
-    places: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def __repr__(self) -> str:
-        return f"<TorchLayout: {', '.join(f'{name} {[*shape]}' for name, shape in self.places)}>"
-
-    @cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter, by name."""
-        return dict(self.places)
-
-    @cached_property
-    def slices(self) -> dict[str, slice]:
-        """The part of the flat vector of each parameter, by name."""
-        sizes = [prod(shape) for _, shape in self.places]
-        ends = np.cumsum(sizes).tolist()
-        return {
-            name: slice(end - size, end) for (name, _), size, end in zip(self.places, sizes, ends, strict=True)
-        }
-
-    @cached_property
-    def size(self) -> int:
-        """P, the number of weights."""
-        return sum(prod(shape) for _, shape in self.places)
-
-    def by_name(self, flat: Any) -> dict[str, Any]:
-        """The parameters by name, as views into `flat [..., P]`, an array or a tensor."""
-        front = tuple(flat.shape[:-1])
-        return {name: flat[..., self.slices[name]].reshape(front + shape) for name, shape in self.places}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class TorchTrace:
-    """The values of a forward pass.
-
-    Attributes
-    ----------
-    network : TorchNetwork
-    parameters : array [P]
-        The weights of the pass; a copy.
-    x : array [T, B, F]
-        The inputs.
-    y_hat : array [K, B, O]
-        The predictions after each of the last K steps.
-    initial : any nesting of arrays [B, ...], or None
-        The initial state, if it was given.
-    """
-
-    network: "TorchNetwork"
-    parameters: Flat
-    x: Inputs
-    y_hat: Outputs
-    initial: State = None
-
-    def __repr__(self) -> str:
-        T, B, F = self.x.shape
-        return f"<TorchTrace of {self.network.name}: T = {T}, B = {B}, F = {F}>"
-
-    @cached_property
-    def a(self) -> Array:
-        """The output `a[t]` after each step, `[T, B, H]`; computed step by step when it is first read."""
-        return self.network.hidden(self.x, parameters=self.parameters, state=self.initial)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class TorchGradients(Mapping[str, Array]):
-    """The gradients of a backward pass.
-
-    A mapping with `d_<name> [T, ...]` for each trainable parameter: the contribution of each time step, summed
-    over the batch. These and `d_a` are computed step by step when one of them is first read.
-
-    Attributes
-    ----------
-    trace : TorchTrace
-        The forward pass that was differentiated.
-    d_y_hat : array [K, B, O]
-        dL/dŷ, the start of the backward pass.
-    flat : array [P]
-        The gradient of all weights.
-    d_state : as the initial state, or None
-        dL/d(initial state), if that was given.
-    d_last : as the last state, or None
-        dL/d(last state) through later steps, if it was given.
-    truncate : int or None
-        The number of steps through which the gradient of each output went back; None for all.
-    """
-
-    trace: TorchTrace
-    d_y_hat: Outputs
-    flat: Flat
-    d_state: State = None
-    d_last: State = None
-    truncate: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<TorchGradients of {self.trace.network.name}: {len(self)} parameters>"
-
-    def __getitem__(self, name: str) -> Array:
-        return self._stepped.d_parameters[name.removeprefix("d_")] if name in tuple(self) else self._missing(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return (f"d_{name}" for name in self.trace.network.layout.shapes)
-
-    def __len__(self) -> int:
-        return len(self.trace.network.layout.shapes)
-
-    def total(self) -> Flat:
-        """Return the gradient of all weights, summed over time, in the order of `TorchNetwork.parameters`."""
-        return self.flat.copy()
-
-    @property
-    def d_a(self) -> Array:
-        """dL/da[t], `[T, B, H]`, through the loss and all later steps: the gradient that vanishes.
-
-        a is the part of the state that the read-out reads. If the output is computed from the state but is no part
-        of it, a is the whole state. If the output is computed beside the state, a is the output y and the state.
-        """
-        return self._stepped.d_a
-
-    @property
-    def d_R(self) -> Array:
-        """Each step's contribution to the gradient of the recurrent weights side by side, `[T, n]`.
-
-        These are the parameters `weight_hh...` of cells and layers of `torch.nn` and torchrecurrent; NaN `[T, 1]`
-        if the model has no such cell.
-        """
-        return self._of_kind("weight_hh")
-
-    @property
-    def d_W(self) -> Array:
-        """Each step's contribution to the gradient of the input weights, `weight_ih...`, like `d_R`."""
-        return self._of_kind("weight_ih")
-
-    def _of_kind(self, kind: str) -> Array:
-        network = self.trace.network
-        names = [name for name in parameters_of_known_cells(network.module, kind) if f"d_{name}" in tuple(self)]
-        steps = [self[f"d_{name}"].reshape(len(self.d_a), -1) for name in names]
-        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, network.dtype)
-
-    @cached_property
-    def _stepped(self) -> "Stepped":
-        trace = self.trace
-        how = {"parameters": trace.parameters, "state": trace.initial, "truncate": self.truncate}
-        return trace.network.stepped(trace.x, self.d_y_hat, self.d_last, **how)
-
-    def _missing(self, name: str) -> Array:
-        raise KeyError(name)
-
-
-class Stepped(NamedTuple):
-    """What a pass step by step finds.
-
-    Attributes
-    ----------
-    d_a : array [T, B, H]
-    d_parameters : dict of array [T, ...]
-        The contribution of each step to the gradient of each parameter.
-    """
-
-    d_a: Array
-    d_parameters: dict[str, Array]
 
 
 class _Window(NamedTuple):
@@ -374,7 +197,7 @@ class TorchNetwork(Model):
         twin = copy.copy(self)
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         if twin.dtype != self.dtype:
-            twin.module = _converted(copy.deepcopy(self.module), twin.dtype, self.device)
+            twin.module = converted(copy.deepcopy(self.module), twin.dtype, self.device)
         with np.errstate(all="ignore"):
             twin.parameters = self.parameters.astype(twin.dtype)
         if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
@@ -588,7 +411,7 @@ class TorchNetwork(Model):
             except FaultyPart as error:
                 cause = error.__cause__
                 rule = "must run on x [T, B, F], with and without the state that it returned"
-                raise FaultyModel(named, rule, _raised(cause)) from cause
+                raise FaultyModel(named, rule, raised(cause)) from cause
         if not torch.isfinite(y).all():
             rule = f"must return finite numbers for numbers from -1 to 1 at the start, in {self.dtype}"
             raise FaultyModel(named, rule, "it returned infinity or NaN")
@@ -614,139 +437,7 @@ TRIED = (4, 3)
 """The steps and samples with which a new model is tried."""
 
 
-def make_network(
-    factory: Callable[..., Any],
-    features: int,
-    outputs: int,
-    *,
-    hidden: int = 32,
-    options: Mapping[str, Any] | None = None,
-    output_steps: int | None = None,
-    dtype: DTypeLike = "float32",
-    rng: np.random.Generator | np.random.SeedSequence | int | None = None,
-    device: str = "cpu",
-) -> TorchNetwork:
-    """Build a model with the initial weights of a seed.
-
-    The factory runs with PyTorch's generators seeded from `rng`, and with float32 as PyTorch's default dtype. So
-    the same seed gives the same weights, and the state of the caller's generators does not change.
-
-    Parameters
-    ----------
-    factory : callable
-        `factory(features, outputs, hidden=hidden, **options)` returns the module.
-    features, outputs : int
-        F and O.
-    hidden : int
-        The number of hidden units, for the factory.
-    options : mapping, optional
-        Further keywords for the factory.
-    output_steps : int, optional
-        As in `TorchNetwork`.
-    dtype : float32, float64 or complex128
-        The dtype to which the module is converted.
-    rng : Generator, SeedSequence or int, optional
-        The source of the initial weights; fresh entropy if None.
-    device : str
-        `cpu` or, for example, `cuda`.
-
-    Raises
-    ------
-    FaultyModel
-        An `InvalidArgument`: the factory takes other arguments, raises an error or returns no module, or the model
-        fails as in `TorchNetwork`.
-    """
-    name, options = name_of(factory), dict(options or {})
-    dtype, place = one_dtype("dtype", dtype, DTYPES), _checked_device(device)
-    sizes = whole_number("features", features), whole_number("outputs", outputs)
-    arguments = {"hidden": whole_number("hidden", hidden), **options}
-    _check_call(factory, name, sizes, arguments)
-    seed = int(generator("rng", rng, "weights").integers(2**63))
-    module = _built(factory, name, sizes, arguments, seed, place)
-    found = {part.device for part in (*module.parameters(), *module.buffers())} - {torch.device("cpu"), place}
-    if found:
-        rule = f"must be on the CPU or on the device {place}"
-        raise FaultyModel(f"The model {name}", rule, f"it has parameters on {', '.join(sorted(map(str, found)))}")
-    kinds = {str(part.dtype).removeprefix("torch.") for part in module.parameters()}
-    if len(kinds) > 1 or not kinds <= {*DTYPES}:  # before the conversion, which would hide it
-        TorchNetwork(module, *sizes, name=name)
-    module = _converted(module, dtype, place)
-    return TorchNetwork(module, *sizes, output_steps=output_steps, name=name)
-
-
-def name_of(factory: Any) -> str:
-    """Return the name of a factory in messages, such as `mypkg.cells:mine`."""
-    module, qualified = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
-    return f"{module}:{qualified}" if module and qualified else shown(factory)
-
-
-def _built(
-    factory: Callable[..., Any],
-    name: str,
-    sizes: tuple[int, int],
-    arguments: Mapping[str, Any],
-    seed: int,
-    device: Any,
-) -> Any:
-    """Call the factory, with PyTorch's generators seeded; return the module."""
-    cuda, default = [device] if device.type == "cuda" else [], torch.get_default_dtype()
-    with torch.random.fork_rng(cuda), one_torch_thread():
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every device
-        if cuda:
-            torch.cuda.manual_seed(seed)
-        torch.set_default_dtype(torch.float32)
-        try:
-            module = factory(*sizes, **arguments)
-        except Exception as error:
-            raise FaultyModel(f"The factory {name}", "must return a model", _raised(error)) from error
-        finally:
-            torch.set_default_dtype(default)
-    if not isinstance(module, torch.nn.Module):
-        rule = "must return a torch.nn.Module, such as Steps or Sequence of memspan.torch"
-        raise FaultyModel(f"The factory {name}", rule, f"it returned {shown(module)}")
-    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
-        kind, adapter = type(module).__name__, "Sequence" if isinstance(module, torch.nn.RNNBase) else "Steps"
-        rule = f"must return a model that gives y [T, B, O]: {adapter}({kind}(...), width=hidden, outputs=outputs)"
-        raise FaultyModel(f"The factory {name}", rule, f"it returned the {kind} alone")
-    return module
-
-
-def _check_call(
-    factory: Callable[..., Any], name: str, sizes: tuple[int, int], arguments: Mapping[str, Any]
-) -> None:
-    """Check that a factory can be called with these arguments."""
-    if not callable(factory):
-        raise InvalidArgument(
-            "factory", "a function (features, outputs, hidden=32) that returns a model", shown(factory)
-        )
-    try:
-        signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # a builtin; the call will tell
-        return
-    try:
-        signature.bind(*sizes, **arguments)
-    except TypeError as error:
-        called = f"(features, outputs, {', '.join(f'{one}=...' for one in arguments)})"
-        rule, found = f"must be callable as {called}", f"its signature is {signature}: {error}"
-        raise FaultyModel(f"The factory {name}", rule, found) from None
-
-
-def _checked_device(device: Any) -> Any:
-    """Return a device of PyTorch that is there."""
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise InvalidArgument(
-            "device", "one that PyTorch can use, such as cpu or cuda", shown(device), f": {reason}"
-        ) from None
-    if found.type == "cuda" and found.index is None:
-        found = torch.device("cuda", torch.cuda.current_device())
-    return found
-
-
-def _converted(module: Any, dtype: np.dtype[Any], device: Any) -> Any:
+def converted(module: Any, dtype: np.dtype[Any], device: Any) -> Any:
     """Move a module to a dtype and a device."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Complex modules are a new feature")  # used for the complex step only
@@ -790,13 +481,13 @@ def _trained(module: Any) -> Iterator[tuple[str, Tensor]]:
     return ((name, part) for name, part in module.named_parameters() if part.requires_grad)
 
 
-def _raised(error: BaseException | None) -> str:
-    """Describe an error in one line."""
-    return f"it raised {type(error).__name__}: {error}".partition("\n")[0].rstrip(".:")
-
-
 def _kind(value: Any) -> str:
     """Describe what a model returned."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {[*value.shape]}"
     return f"{len(value)} values" if isinstance(value, tuple | list) else shown(value)
+
+
+def raised(error: BaseException | None) -> str:
+    """Describe an error in one line."""
+    return f"it raised {type(error).__name__}: {error}".partition("\n")[0].rstrip(".:")

@@ -1,0 +1,146 @@
+"""From a factory of the user's to a network: the model is built with a seed, and what is wrong with it is told."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike
+
+from memspan.errors import InvalidArgument, generator, one_dtype, shown, whole_number
+from memspan.network import DTYPES
+from memspan.torch.network import FaultyModel, TorchNetwork, converted, raised
+from memspan.torch.threads import one_torch_thread
+
+
+def make_network(
+    factory: Callable[..., Any],
+    features: int,
+    outputs: int,
+    *,
+    hidden: int = 32,
+    options: Mapping[str, Any] | None = None,
+    output_steps: int | None = None,
+    dtype: DTypeLike = "float32",
+    rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    device: str = "cpu",
+) -> TorchNetwork:
+    """Build a model with the initial weights of a seed.
+
+    The factory runs with PyTorch's generators seeded from `rng`, and with float32 as PyTorch's default dtype. So
+    the same seed gives the same weights, and the state of the caller's generators does not change.
+
+    Parameters
+    ----------
+    factory : callable
+        `factory(features, outputs, hidden=hidden, **options)` returns the module.
+    features, outputs : int
+        F and O.
+    hidden : int
+        The number of hidden units, for the factory.
+    options : mapping, optional
+        Further keywords for the factory.
+    output_steps : int, optional
+        As in `TorchNetwork`.
+    dtype : float32, float64 or complex128
+        The dtype to which the module is converted.
+    rng : Generator, SeedSequence or int, optional
+        The source of the initial weights; fresh entropy if None.
+    device : str
+        `cpu` or, for example, `cuda`.
+
+    Raises
+    ------
+    FaultyModel
+        An `InvalidArgument`: the factory takes other arguments, raises an error or returns no module, or the model
+        fails as in `TorchNetwork`.
+    """
+    name, options = name_of(factory), dict(options or {})
+    dtype, place = one_dtype("dtype", dtype, DTYPES), _checked_device(device)
+    sizes = whole_number("features", features), whole_number("outputs", outputs)
+    arguments = {"hidden": whole_number("hidden", hidden), **options}
+    _check_call(factory, name, sizes, arguments)
+    seed = int(generator("rng", rng, "weights").integers(2**63))
+    module = _built(factory, name, sizes, arguments, seed, place)
+    found = {part.device for part in (*module.parameters(), *module.buffers())} - {torch.device("cpu"), place}
+    if found:
+        rule = f"must be on the CPU or on the device {place}"
+        raise FaultyModel(f"The model {name}", rule, f"it has parameters on {', '.join(sorted(map(str, found)))}")
+    kinds = {str(part.dtype).removeprefix("torch.") for part in module.parameters()}
+    if len(kinds) > 1 or not kinds <= {*DTYPES}:  # before the conversion, which would hide it
+        TorchNetwork(module, *sizes, name=name)
+    module = converted(module, dtype, place)
+    return TorchNetwork(module, *sizes, output_steps=output_steps, name=name)
+
+
+def name_of(factory: Any) -> str:
+    """Return the name of a factory in messages, such as `mypkg.cells:mine`."""
+    module, qualified = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
+    return f"{module}:{qualified}" if module and qualified else shown(factory)
+
+
+def _built(
+    factory: Callable[..., Any],
+    name: str,
+    sizes: tuple[int, int],
+    arguments: Mapping[str, Any],
+    seed: int,
+    device: Any,
+) -> Any:
+    """Call the factory, with PyTorch's generators seeded; return the module."""
+    cuda, default = [device] if device.type == "cuda" else [], torch.get_default_dtype()
+    with torch.random.fork_rng(cuda), one_torch_thread():
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every device
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        torch.set_default_dtype(torch.float32)
+        try:
+            module = factory(*sizes, **arguments)
+        except Exception as error:
+            raise FaultyModel(f"The factory {name}", "must return a model", raised(error)) from error
+        finally:
+            torch.set_default_dtype(default)
+    if not isinstance(module, torch.nn.Module):
+        rule = "must return a torch.nn.Module, such as Steps or Sequence of memspan.torch"
+        raise FaultyModel(f"The factory {name}", rule, f"it returned {shown(module)}")
+    if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
+        kind, adapter = type(module).__name__, "Sequence" if isinstance(module, torch.nn.RNNBase) else "Steps"
+        rule = f"must return a model that gives y [T, B, O]: {adapter}({kind}(...), width=hidden, outputs=outputs)"
+        raise FaultyModel(f"The factory {name}", rule, f"it returned the {kind} alone")
+    return module
+
+
+def _check_call(
+    factory: Callable[..., Any], name: str, sizes: tuple[int, int], arguments: Mapping[str, Any]
+) -> None:
+    """Check that a factory can be called with these arguments."""
+    if not callable(factory):
+        raise InvalidArgument(
+            "factory", "a function (features, outputs, hidden=32) that returns a model", shown(factory)
+        )
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # a builtin; the call will tell
+        return
+    try:
+        signature.bind(*sizes, **arguments)
+    except TypeError as error:
+        called = f"(features, outputs, {', '.join(f'{one}=...' for one in arguments)})"
+        rule, found = f"must be callable as {called}", f"its signature is {signature}: {error}"
+        raise FaultyModel(f"The factory {name}", rule, found) from None
+
+
+def _checked_device(device: Any) -> Any:
+    """Return a device of PyTorch that is there."""
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InvalidArgument(
+            "device", "one that PyTorch can use, such as cpu or cuda", shown(device), f": {reason}"
+        ) from None
+    if found.type == "cuda" and found.index is None:
+        found = torch.device("cuda", torch.cuda.current_device())
+    return found

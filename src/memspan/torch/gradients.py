@@ -1,0 +1,189 @@
+"""What the passes of a PyTorch model leave behind: the places of its weights, its trace and its gradients."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from memspan.shapes import Array, Flat, Inputs, Outputs
+from memspan.torch.adapters import State, parameters_of_known_cells
+
+if TYPE_CHECKING:
+    from memspan.torch.network import TorchNetwork
+
+
+@dataclass(frozen=True)
+class TorchLayout:
+    """The place of each trainable parameter of a module in the flat vector, in the order of `named_parameters`.
+
+    Attributes
+    ----------
+    model : str
+        The module as PyTorch prints it. So networks of different modules have different layouts.
+    places : tuple of (name, shape)
+    """
+
+    model: str
+    places: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def __repr__(self) -> str:
+        return f"<TorchLayout: {', '.join(f'{name} {[*shape]}' for name, shape in self.places)}>"
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter, by name."""
+        return dict(self.places)
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """The part of the flat vector of each parameter, by name."""
+        sizes = [prod(shape) for _, shape in self.places]
+        ends = np.cumsum(sizes).tolist()
+        return {
+            name: slice(end - size, end) for (name, _), size, end in zip(self.places, sizes, ends, strict=True)
+        }
+
+    @cached_property
+    def size(self) -> int:
+        """P, the number of weights."""
+        return sum(prod(shape) for _, shape in self.places)
+
+    def by_name(self, flat: Any) -> dict[str, Any]:
+        """The parameters by name, as views into `flat [..., P]`, an array or a tensor."""
+        front = tuple(flat.shape[:-1])
+        return {name: flat[..., self.slices[name]].reshape(front + shape) for name, shape in self.places}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TorchTrace:
+    """The values of a forward pass.
+
+    Attributes
+    ----------
+    network : TorchNetwork
+    parameters : array [P]
+        The weights of the pass; a copy.
+    x : array [T, B, F]
+        The inputs.
+    y_hat : array [K, B, O]
+        The predictions after each of the last K steps.
+    initial : any nesting of arrays [B, ...], or None
+        The initial state, if it was given.
+    """
+
+    network: "TorchNetwork"
+    parameters: Flat
+    x: Inputs
+    y_hat: Outputs
+    initial: State = None
+
+    def __repr__(self) -> str:
+        T, B, F = self.x.shape
+        return f"<TorchTrace of {self.network.name}: T = {T}, B = {B}, F = {F}>"
+
+    @cached_property
+    def a(self) -> Array:
+        """The output `a[t]` after each step, `[T, B, H]`; computed step by step when it is first read."""
+        return self.network.hidden(self.x, parameters=self.parameters, state=self.initial)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TorchGradients(Mapping[str, Array]):
+    """The gradients of a backward pass.
+
+    A mapping with `d_<name> [T, ...]` for each trainable parameter: the contribution of each time step, summed
+    over the batch. These and `d_a` are computed step by step when one of them is first read.
+
+    Attributes
+    ----------
+    trace : TorchTrace
+        The forward pass that was differentiated.
+    d_y_hat : array [K, B, O]
+        dL/dŷ, the start of the backward pass.
+    flat : array [P]
+        The gradient of all weights.
+    d_state : as the initial state, or None
+        dL/d(initial state), if that was given.
+    d_last : as the last state, or None
+        dL/d(last state) through later steps, if it was given.
+    truncate : int or None
+        The number of steps through which the gradient of each output went back; None for all.
+    """
+
+    trace: TorchTrace
+    d_y_hat: Outputs
+    flat: Flat
+    d_state: State = None
+    d_last: State = None
+    truncate: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<TorchGradients of {self.trace.network.name}: {len(self)} parameters>"
+
+    def __getitem__(self, name: str) -> Array:
+        return self._stepped.d_parameters[name.removeprefix("d_")] if name in tuple(self) else self._missing(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"d_{name}" for name in self.trace.network.layout.shapes)
+
+    def __len__(self) -> int:
+        return len(self.trace.network.layout.shapes)
+
+    def total(self) -> Flat:
+        """Return the gradient of all weights, summed over time, in the order of `TorchNetwork.parameters`."""
+        return self.flat.copy()
+
+    @property
+    def d_a(self) -> Array:
+        """dL/da[t], `[T, B, H]`, through the loss and all later steps: the gradient that vanishes.
+
+        a is the part of the state that the read-out reads. If the output is computed from the state but is no part
+        of it, a is the whole state. If the output is computed beside the state, a is the output y and the state.
+        """
+        return self._stepped.d_a
+
+    @property
+    def d_R(self) -> Array:
+        """Each step's contribution to the gradient of the recurrent weights side by side, `[T, n]`.
+
+        These are the parameters `weight_hh...` of cells and layers of `torch.nn` and torchrecurrent; NaN `[T, 1]`
+        if the model has no such cell.
+        """
+        return self._of_kind("weight_hh")
+
+    @property
+    def d_W(self) -> Array:
+        """Each step's contribution to the gradient of the input weights, `weight_ih...`, like `d_R`."""
+        return self._of_kind("weight_ih")
+
+    def _of_kind(self, kind: str) -> Array:
+        network = self.trace.network
+        names = [name for name in parameters_of_known_cells(network.module, kind) if f"d_{name}" in tuple(self)]
+        steps = [self[f"d_{name}"].reshape(len(self.d_a), -1) for name in names]
+        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, network.dtype)
+
+    @cached_property
+    def _stepped(self) -> "Stepped":
+        trace = self.trace
+        how = {"parameters": trace.parameters, "state": trace.initial, "truncate": self.truncate}
+        return trace.network.stepped(trace.x, self.d_y_hat, self.d_last, **how)
+
+    def _missing(self, name: str) -> Array:
+        raise KeyError(name)
+
+
+class Stepped(NamedTuple):
+    """What a pass step by step finds.
+
+    Attributes
+    ----------
+    d_a : array [T, B, H]
+    d_parameters : dict of array [T, ...]
+        The contribution of each step to the gradient of each parameter.
+    """
+
+    d_a: Array
+    d_parameters: dict[str, Array]
