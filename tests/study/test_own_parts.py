@@ -267,6 +267,27 @@ def test_reading_a_store_imports_nothing(package, tmp_path):
             assert f"{package}.tasks:Later" in ended.stdout
 
 
+BETA = 'def leaky(beta=0.1, name="mine"):\n    alpha = beta'
+
+
+@pytest.mark.parametrize(("old", "new"), [("leaky(", "gone("), ('def leaky(alpha=0.1, name="mine"):', BETA)])
+def test_a_store_is_read_after_its_parts_have_changed_or_gone(package, tmp_path, old, new):
+    """Also in a process that has imported the module as it is now."""
+    cells = [f"{package}.cells:mine", f"{package}.cells:leaky"]
+    study = Study(cell=cells, options={"alpha": 0.2}, lengths=3, repetitions=1, name="one", **FIELDS)
+    with pytest.raises(InvalidArgument, match="options must be left out for the cell"):
+        run_study(study, progress=False)
+    study = study.with_(cell=cells[1])
+    store = tmp_path / "store.sqlite"
+    digests = [trial.digest for trial in run_study(study, store, progress=False).trials]
+    rewritten(package, old, new)
+    importlib.import_module(f"{package}.cells")
+    with Store(store) as opened:
+        result = opened.find("one").result()
+    assert [trial.digest for trial in result.trials] == digests
+    assert "alpha 0.2" in result.study.describe()
+
+
 def test_workers_import_by_path(package, tmp_path):
     """Two processes give the digests of one."""
     study = Study(

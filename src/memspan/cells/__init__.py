@@ -74,11 +74,14 @@ def get_cell(name: str, /, **options: Any) -> Cell:
 def known_cell(name: str, /, **options: Any) -> Cell | None:
     """Return a cell like `get_cell`, but import nothing.
 
-    None for a cell that is not imported yet, and for models of another library.
+    None for a cell that is not imported yet or does not take the options, and for models of another library.
     """
-    if is_path(name) and (not loaded(name) or is_factory(imported("cell", name))):
+    if not is_path(name):
+        return get_cell(name, **options)
+    try:
+        return get_cell(name, **options) if loaded("cell", name) is not None else None
+    except InvalidArgument:
         return None
-    return get_cell(name, **options)
 
 
 __all__ = ["CELLS", "INITIALIZERS", "Cell", "Initializer", "cornn", "get_cell", "known_cell", "leaky", "lstm"]

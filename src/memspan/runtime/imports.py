@@ -111,9 +111,17 @@ def _found(part: Any) -> tuple[str | None, str | None]:
     return None, None
 
 
-def loaded(path: str) -> bool:
-    """Whether the module of an import path has been imported in this process."""
-    return path.partition(":")[0] in sys.modules
+def loaded(kind: str, path: str) -> Any:
+    """Return the part of an import path if this process has imported its module already; None otherwise.
+
+    None too if the module no longer has the part: it may have changed since a study was stored.
+    """
+    if path.partition(":")[0] not in sys.modules:
+        return None
+    try:
+        return imported(kind, path)
+    except NotImported:
+        return None
 
 
 def imported(kind: str, path: str) -> Any:

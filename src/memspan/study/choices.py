@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core
 from memspan.cells import CELLS, INITIALIZERS, Cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import MOST, MOST_SEED, InvalidArgument, invalid, shown
-from memspan.runtime.imports import PATH, imported, is_factory, is_path, loaded, name_of
+from memspan.runtime.imports import PATH, is_factory, is_path, loaded, name_of
 from memspan.runtime.renamed import with_new_names
 from memspan.tasks import TASKS
 from memspan.training.optimizers import RULES
@@ -227,11 +227,8 @@ class Choices(BaseModel):
 
     def _demand_own_weights(self, values: Mapping[str, tuple[Any, ...]]) -> None:
         """Raise if memspan is to choose the initial weights of a model that draws its own."""
-        drawn = [
-            name
-            for name in values["cell"]
-            if is_path(name) and loaded(name) and is_factory(imported("cell", name))
-        ]
+        own = (name for name in values["cell"] if is_path(name))
+        drawn = [name for name in own if is_factory(loaded("cell", name))]
         for field in ("init", "gain", "recurrent_gain") if drawn else ():
             if values[field] != (Choices.model_fields[field].default,):
                 rule = f"left out for {drawn[0]}, a model that chooses its own initial weights"

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from memspan.cells import get_cell
 from memspan.errors import MOST, InvalidArgument, shown, whole_number
-from memspan.runtime.imports import imported, is_path
+from memspan.runtime.imports import imported, is_factory, is_path
 from memspan.runtime.renamed import with_new_names
 from memspan.study.choices import RENAMED, TABLES, Choices, nested, split
 from memspan.study.configuration import Configuration
-from memspan.tasks import StandIn, Task, get_task, known_task
+from memspan.tasks import Task, get_task, known_task
 
 MOST_CONFIGURATIONS = 100_000
 LONGEST_NAME = 1000
@@ -168,9 +169,13 @@ class Experiment(Choices):
 
     def tasks(self) -> list[Task]:
         """Return every task (`known_task`), once for each combination of its parameters."""
+        return [known_task(name, **parameters) for name, parameters in self._named_tasks()]
+
+    def _named_tasks(self) -> list[tuple[str, dict[str, Any]]]:
+        """The name of each task, once for each combination of its parameters."""
         chosen = {name: values for name, values in self.values().items() if name.startswith("task_parameters.")}
         return [
-            known_task(name, **nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
+            (name, nested(dict(zip(chosen, values, strict=True))).get("task_parameters", {}))
             for name in self.values()["task"]
             for values in itertools.product(*chosen.values())
         ]
@@ -185,12 +190,11 @@ class Experiment(Choices):
         """
         if not any(map(is_path, (*self.values()["cell"], *self.values()["task"]))):
             return self
-        for name in self.values()["cell"]:
-            if is_path(name):
-                imported("cell", name)
-        for task in self.tasks():
-            if isinstance(task, StandIn):
-                get_task(task.path)
+        for name, options in self.cells():
+            if is_path(name) and not is_factory(imported("cell", name)):
+                get_cell(name, **options)
+        for name, parameters in self._named_tasks():
+            get_task(name, **parameters)
         checked = type(self)(**self.model_dump(exclude_unset=True))
         for one in checked.configurations:
             if one.factory() is not None:

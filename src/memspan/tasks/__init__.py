@@ -80,8 +80,16 @@ def get_task(name: str, **parameters: Any) -> Task:
 
 
 def known_task(name: str, **parameters: Any) -> Task:
-    """Return a task like `get_task`, but import nothing: a task that is not imported yet has a stand-in."""
-    return StandIn(path=name) if is_path(name) and not loaded(name) else get_task(name, **parameters)
+    """Return a task like `get_task`, but import nothing.
+
+    A task that is not imported yet, or does not take the parameters, has a stand-in.
+    """
+    if not is_path(name):
+        return get_task(name, **parameters)
+    try:
+        return get_task(name, **parameters) if loaded("task", name) is not None else StandIn(path=name)
+    except InvalidArgument:
+        return StandIn(path=name)
 
 
 def _named(name: str) -> Task:
