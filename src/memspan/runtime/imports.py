@@ -97,8 +97,9 @@ def path_of(kind: str, part: Any) -> str:
     module, name = getattr(part, "__module__", None), getattr(part, "__qualname__", None)
     if name is None:  # an object, such as a Cell or a Task
         module, name = _found(part)
-    of_python = str(module).partition(".")[0] in sys.stdlib_module_names
-    if module is None or of_python or module == "__main__" or name is None or "<" in name:
+    package, *inside = str(module).split(".")
+    other = package in sys.stdlib_module_names or (package == "memspan" and inside[:1] != [f"{kind}s"])
+    if module is None or other or module == "__main__" or name is None or "<" in name:
         raise InvalidArgument(kind, _in_a_module(kind), _described(part, module, name))
     return checked_path(kind, f"{module}:{name}")
 
