@@ -51,6 +51,26 @@ def mine(features, outputs, hidden=32, scale=1.0):
     return Steps(Tanh(features, hidden, scale), state=hidden, width=hidden, outputs=outputs)
 
 
+def lstm(features, outputs, hidden=32):
+    return Sequence(torch.nn.LSTM(features, hidden), hidden, outputs)
+
+
+class Long(torch.nn.Module):  # an LSTM in single operations
+    def __init__(self, features, hidden):
+        super().__init__()
+        self.W, self.R = torch.nn.Linear(features, 4 * hidden), torch.nn.Linear(hidden, 4 * hidden)
+
+    def forward(self, x, state):
+        h, c = state
+        i, f, g, o = (self.W(x) + self.R(h)).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+
+def long(features, outputs, hidden=32):
+    return Steps(Long(features, hidden), state=(hidden, hidden), width=hidden, outputs=outputs)
+
+
 def short(features, outputs, hidden=32, limit=4):
     return Sequence(Layer(torch.nn.RNN(features, hidden), limit), hidden, outputs, state_axis=1)
 
@@ -205,6 +225,22 @@ def test_what_needs_the_equations_of_a_cell_refuses_a_model(package):
     for call in (lambda: predict(configuration), lambda: explain(result)):
         with pytest.raises(InvalidArgument, match=r"^cell must be a Cell here, whose equations are known"):
             call()
+
+
+@pytest.mark.parametrize("name", ["mine", "lstm", "long"])
+def test_the_estimate_of_memory_is_at_least_what_pytorch_keeps(package, name):
+    """Twice the tensors that PyTorch saves for the way back, because that needs memory of its own."""
+    configuration = Configuration(cell=f"{package}:{name}", hidden=16, batch=32)
+    network, batches, _ = untrained(configuration, 20, 0)
+    saved = {}
+
+    def pack(tensor):
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        network.forward(next(batches).x)
+    assert 2 * sum(saved.values()) < bytes_of(configuration, 20, 1) < 2**26
 
 
 def test_memory_is_estimated(package):

@@ -68,7 +68,7 @@ def get_cell(name: str, /, **options: Any) -> Cell:
         rule = "a Cell here, whose equations are known"
         hint = "; for their gradients use `memspan check`"
         raise InvalidArgument("cell", rule, f"{name}, which makes models of another library", hint)
-    return made("cell", name, found, Cell, options)
+    return made("cell", name, found, (Cell,), options)
 
 
 def known_cell(name: str, /, **options: Any) -> Cell | None:

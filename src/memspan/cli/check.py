@@ -69,7 +69,7 @@ def _checked(part: str, found: Any, options: dict[str, Any], hidden: int, compil
     if is_factory(found):
         return check_model(found, hidden=hidden, options=options, raises=False)
     if not isinstance(found, Cell | Task):
-        found = made("part", part, found, Cell | Task, options)
+        found = made("part", part, found, (Cell, Task), options)
     elif options:
         raise InvalidArgument("options", f"left out for {part}, which takes none", options)
     if isinstance(found, Cell):

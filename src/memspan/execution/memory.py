@@ -22,7 +22,7 @@ from memspan.tasks import get_task
 
 SHARE = 0.8
 """The share of the free memory that a study may use."""
-SAVED = 40  # arrays [B, H] that PyTorch keeps of a time step: measured for LSTM cells, twice as many
+SAVED = 40  # arrays [B, H] of a time step, at most: the graph keeps 2 to 17 of them, and the way back needs others
 NUMBER = 32  # bytes of a float in a list
 ALLOCATED = 1.05  # measured: bytes that the allocator holds for each byte in use
 MAPS = 4  # of the gradient, one row for each measured update: its norm and the quantiles of its norms

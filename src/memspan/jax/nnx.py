@@ -82,7 +82,7 @@ def linear(layer: Any) -> Linear:
 def made(net: Network, cell: str, linears: dict[str, tuple[Array, Array]]) -> Any:
     """Return a model with the given linear maps."""
     kinds = {"lstm": nnx.OptimizedLSTMCell, "gru": nnx.GRUCell}
-    # SimpleCell computes in float32 unless it is told otherwise.
+    # Without `dtype`, SimpleCell computes in float32.
     options = {"param_dtype": net.dtype, "dtype": net.dtype, "rngs": nnx.Rngs(0)}
     if cell not in kinds:
         options["activation_fn"] = ACTIVATIONS["relu" if cell == "rnn-relu" else "tanh"]

@@ -5,7 +5,6 @@ be imported there; objects of the main program, lambdas and closures are refused
 """
 
 import importlib
-import importlib.metadata
 import inspect
 import os
 import re
@@ -20,10 +19,6 @@ PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 GROUPS = {"cell": "memspan.cells", "task": "memspan.tasks"}
 """The groups of entry points by which an installed distribution names its cells and tasks."""
 EXAMPLES = {"cell": "mypkg.cells:mine", "task": "mypkg.tasks:Mine", "part": "mypkg.cells:mine"}
-
-
-class UnknownName(InvalidArgument):
-    """A name is neither that of a part of memspan's, nor an entry point, nor an import path."""
 
 
 class NotImported(InvalidArgument):
@@ -66,7 +61,7 @@ def name_of(kind: str, part: Any, known: Mapping[str, Any]) -> str:
     if path is None:
         names = [*known, *entry_points(kind)]
         rule = f"one of {', '.join(names)}, or an import path such as {EXAMPLES[kind]}"
-        raise UnknownName(kind, rule, shown(part), did_you_mean(part, names))
+        raise InvalidArgument(kind, rule, shown(part), did_you_mean(part, names))
     return checked_path(kind, path)
 
 
@@ -97,11 +92,15 @@ def path_of(kind: str, part: Any) -> str:
     module, name = getattr(part, "__module__", None), getattr(part, "__qualname__", None)
     if name is None:  # an object, such as a Cell or a Task
         module, name = _found(part)
-    package, *inside = str(module).split(".")
-    other = package in sys.stdlib_module_names or (package == "memspan" and inside[:1] != [f"{kind}s"])
-    if module is None or other or module == "__main__" or name is None or "<" in name:
+    if module is None or name is None or module == "__main__" or "<" in name or not _may_hold(kind, module):
         raise InvalidArgument(kind, _in_a_module(kind), _described(part, module, name))
     return checked_path(kind, f"{module}:{name}")
+
+
+def _may_hold(kind: str, module: str) -> bool:
+    """Whether a module can have parts of a kind: Python's own have none, memspan's are in one folder."""
+    package, *inside = module.split(".")
+    return package not in sys.stdlib_module_names and (package != "memspan" or inside[:1] == [f"{kind}s"])
 
 
 def _found(part: Any) -> tuple[str | None, str | None]:
@@ -155,7 +154,7 @@ def imported(kind: str, path: str) -> Any:
     return part
 
 
-def made(kind: str, path: str, make: Any, wanted: Any, options: Mapping[str, Any]) -> Any:
+def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Mapping[str, Any]) -> Any:
     """Call an imported function or class with some options, and return what it makes.
 
     Raises
@@ -163,8 +162,8 @@ def made(kind: str, path: str, make: Any, wanted: Any, options: Mapping[str, Any
     InvalidArgument
         If it cannot be called, raises an error or makes something else than `wanted`. The message names the cause.
     """
-    name = getattr(wanted, "__name__", "Cell or a Task")
-    rule = f"the import path of a {name} or of a function that returns one"
+    names = " or a ".join(one.__name__ for one in wanted)
+    rule = f"the import path of a {names} or of a function that returns one"
     if not callable(make):
         raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
     try:
@@ -188,7 +187,9 @@ def is_factory(part: object) -> bool:
 @cache
 def entry_points(kind: str) -> dict[str, str]:
     """Return the import paths of the parts that installed distributions name, by their names."""
-    return {one.name: one.value for one in importlib.metadata.entry_points(group=GROUPS[kind])}
+    from importlib.metadata import entry_points  # it takes a while to import
+
+    return {one.name: one.value for one in entry_points(group=GROUPS[kind])}
 
 
 def origin(path: str) -> str:
@@ -197,7 +198,9 @@ def origin(path: str) -> str:
     Nothing is imported. Empty if neither is known.
     """
     if names := distributions(path):
-        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+        from importlib.metadata import version
+
+        return ", ".join(f"{name} {version(name)}" for name in names)
     module = sys.modules.get(path.partition(":")[0])
     return str(getattr(module, "__file__", None) or "")
 
@@ -211,7 +214,9 @@ def distributions(path: str) -> list[str]:
 @cache
 def _distributions() -> dict[str, list[str]]:
     """The distributions that have installed a package, by the name of the package."""
-    return dict(importlib.metadata.packages_distributions())
+    from importlib.metadata import packages_distributions
+
+    return dict(packages_distributions())
 
 
 def _in_a_module(kind: str) -> str:

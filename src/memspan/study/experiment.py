@@ -196,9 +196,11 @@ class Experiment(Choices):
         for name, parameters in self._named_tasks():
             get_task(name, **parameters)
         checked = type(self)(**self.model_dump(exclude_unset=True))
-        for one in checked.configurations:
+        decide = ("task", "task_parameters", "cell", "options", "hidden", "dtype")
+        kinds = {tuple(str(getattr(one, name)) for name in decide): one for one in checked.configurations}
+        for one in kinds.values():
             if one.factory() is not None:
-                one.make_network(one.make_task().least_length, 0)
+                one.make_network(one.make_task().least_length, 0)  # raises for a faulty model
         return checked
 
 

@@ -67,9 +67,10 @@ def _packages(kind: str, path: str) -> list[str]:
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:
-    """The fingerprint of each of `parts_of(choices)`, and the version of the rules of a trial.
+    """The fingerprints of a configuration or a study by their keys (`parts_of`), and the version of the rules.
 
-    A cell or a task of the user's own is imported. If an installed distribution has it, its version counts too.
+    This imports the user's own cells and tasks. For one from an installed distribution, the version of the
+    distribution is a fingerprint too.
     """
     return fingerprints_of(parts_of(choices))
 

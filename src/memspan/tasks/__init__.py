@@ -108,7 +108,7 @@ def _own_task(name: str) -> Task:
     """Import a task of the user's own."""
     path = name_of("task", name, TASKS)
     found = imported("task", path)
-    return found if isinstance(found, Task) else made("task", path, found, Task, {})
+    return found if isinstance(found, Task) else made("task", path, found, (Task,), {})
 
 
 def is_own(name: object) -> bool:

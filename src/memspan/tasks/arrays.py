@@ -336,7 +336,7 @@ class ArrayTask(DataTask):
         training sequences; at least 0. Its mean is that of the feature.
     tolerance : float
         For labels that are numbers: an answer is correct if it lies within this distance of its label. With
-        several outputs each number counts for itself.
+        several outputs, the accuracy is the share of the numbers that are correct.
     family : str
         The name of the task.
     source : str

@@ -20,9 +20,9 @@ from memspan.testing.report import (
 )
 
 SAMPLES = 200_000
-"""The number of sequences on which risk and accuracy are measured, if they have few numbers."""
-FEWEST, NUMBERS = 20_000, 15_000_000
-"""Of longer sequences, as many as have so many numbers in all, but no fewer than this."""
+"""The number of sequences on which risk and accuracy are measured, if they are short."""
+NUMBERS, FEWEST = 15_000_000, 20_000
+"""All sequences together have at most `NUMBERS` numbers. So there are fewer long ones, but at least `FEWEST`."""
 ERRORS = 4
 """The number of standard errors by which a mean may be off."""
 DRAWN = 4000

@@ -1,4 +1,4 @@
-"""From a factory of the user's to a network: the model is built with a seed, and what is wrong with it is told."""
+"""Making a `TorchNetwork` from the user's factory: the seed, the checks of the factory and their messages."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -25,6 +25,7 @@ from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.network.gates import Block, Gates, Linear, demand_cell, demand_known, demand_network, set_gates
 from memspan.shapes import Array
+from memspan.torch.adapters import Sequence
 
 Tensor = Any
 """A tensor of PyTorch, which mypy does not know."""
@@ -44,32 +45,6 @@ class GRU(torch.nn.GRU):
         state = x.new_zeros(1, x.shape[1], H) if state is None else state
         weights = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, counted
         return torch.gru(x, state, weights, True, 1, 0.0, False, False, False)  # as in torch.nn.GRU.forward
-
-
-class WithReadOut(torch.nn.Module):
-    """A recurrent layer and a linear read-out of its output at every step.
-
-    Parameters
-    ----------
-    module : Module
-        The layer, `nn.RNN`, `nn.LSTM` or `GRU`.
-    read_out : Linear
-        From H to O.
-    """
-
-    def __init__(self, module: Module, read_out: Module) -> None:
-        super().__init__()
-        self.module, self.read_out = module, read_out
-
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Return y `[T, B, O]` for x `[T, B, F]`, and the last state, `[B, 1, H]` or a pair of such tensors."""
-        a, state = self.module(x, None if state is None else _turned(state))
-        return self.read_out(a), _turned(state)
-
-
-def _turned(state: Any) -> Any:
-    """Exchange memspan's `[B, layers, H]` and PyTorch's `[layers, B, H]`."""
-    return tuple(map(_turned, state)) if isinstance(state, tuple) else state.transpose(0, 1).contiguous()
 
 
 GATES = {"rnn": ("a",), "rnn-relu": ("a",), "lstm": ("i", "f", "g", "o")}
@@ -143,7 +118,7 @@ def load_weights(net: Network, module: Module, read_out: Module = None) -> None:
     set_gates(net, Gates.collect(BLOCKS[cell], read), None if read_out is None else _linear(read_out))
 
 
-def to_torch(net: Network) -> WithReadOut:
+def to_torch(net: Network) -> Sequence:
     """Return a PyTorch model with the weights of a network.
 
     Parameters
@@ -153,7 +128,7 @@ def to_torch(net: Network) -> WithReadOut:
 
     Returns
     -------
-    Module
+    Sequence
         `model(x [T, B, F], state=None) -> (y [T, B, O], state)`: y after every step, of which the network returns
         the last or the last K. `model.module` is the `nn.RNN`, `nn.LSTM` or `nn.GRU`, and `model.read_out` the
         `nn.Linear`, in the network's dtype. PyTorch's second bias is 0 and frozen, so the model has the weights of
@@ -176,18 +151,18 @@ def to_torch(net: Network) -> WithReadOut:
     True
     """
     cell, gates = demand_known(net, BLOCKS, "PyTorch"), Gates.of(net)
-    # On the device "meta" nothing is drawn, so PyTorch's random numbers stay as they are.
-    made: dict[str, Any] = {"dtype": getattr(torch, net.dtype.name), "device": "meta"}
-    options = made | ({"nonlinearity": "relu"} if cell == "rnn-relu" else {})
-    layer = LAYERS[cell](net.input_size, net.hidden_size, **options).to_empty(device="cpu")
-    read_out = torch.nn.Linear(net.hidden_size, net.output_size, **made).to_empty(device="cpu")
-    _set(read_out.weight, net.V.T)
-    _set(read_out.bias, net.by[:, 0])
+    options = {"nonlinearity": "relu"} if cell == "rnn-relu" else {}
+    with torch.device("meta"):  # where nothing is drawn, so PyTorch's random numbers stay as they are
+        layer = LAYERS[cell](net.input_size, net.hidden_size, **options)
+        model = Sequence(layer, net.hidden_size, net.output_size)
+    model = model.to(getattr(torch, net.dtype.name)).to_empty(device="cpu")
+    _set(model.read_out.weight, net.V.T)
+    _set(model.read_out.bias, net.by[:, 0])
     for block in BLOCKS[cell]:
         matrix, bias = gates.linear(block)
         _set(getattr(layer, f"weight_{block.name}_l0"), matrix.T)
         _set(getattr(layer, f"bias_{block.name}_l0"), bias).requires_grad_(bool(block.bias))
-    return WithReadOut(layer, read_out)
+    return model
 
 
 def _cell_of(module: Module) -> str:
