@@ -79,6 +79,10 @@ def wide(features, outputs, hidden=32):
     return Steps(Tanh(features, hidden), state=hidden, width=None, outputs=outputs)
 
 
+def of_jax(features, outputs, hidden=32, *, key):
+    raise AssertionError("it is never called")
+
+
 def raises(features, outputs, hidden=32):
     raise ValueError("no such model")
 
@@ -189,6 +193,7 @@ def test_the_gradient_flow_of_an_untrained_model(package):
     ("name", "message"),
     [
         ("wide", r"The output of Tanh must be of shape \[B, 1\] = \[3, 1\] \(outputs\), got one tensor of shape "),
+        ("of_jax", "cell must be a Cell or a factory of PyTorch models; JAX models can be checked, but not"),
         ("raises", "must return a model; it raised ValueError: no such model"),
         ("needs", r"must be callable as \(features, outputs, hidden=...\)"),
         ("poor", "must have parameters to train; none of them has requires_grad=True"),

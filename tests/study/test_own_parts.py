@@ -124,6 +124,12 @@ def test_options_reach_the_function_and_belong_to_the_identity(package):
     assert len({canonical(one) for one in several.configurations}) == 2
     assert Configuration(cell=path, options={"alpha": "0.5", "name": "text"}).make_cell().name == "text"
     assert restored(specified(several)["specification"]) == several
+    assert Study(cell=path, options={"a": "inf", "b": "1e3", "c": "2.5", "d": 4.0}).options == {
+        "a": "inf",
+        "b": 1000,
+        "c": 2.5,
+        "d": 4,
+    }
 
 
 def test_memspans_cells_beside_one_with_options_have_none(package):

@@ -177,11 +177,20 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
 
 def is_factory(part: object) -> bool:
     """Whether an imported part makes models of another library: its first arguments are features and outputs."""
+    return [one.name for one in arguments_of(part)][:2] == ["features", "outputs"]
+
+
+def takes_key(factory: object) -> bool:
+    """Whether a factory makes JAX models: they draw their weights from an argument `key`."""
+    return "key" in {one.name for one in arguments_of(factory)}
+
+
+def arguments_of(function: object) -> list[inspect.Parameter]:
+    """Return the parameters of a function or class; none if it is not callable or does not tell them."""
     try:
-        names = inspect.signature(part).parameters  # type: ignore[arg-type]
+        return list(inspect.signature(function).parameters.values())  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return False
-    return [*names][:2] == ["features", "outputs"]
+        return []
 
 
 @cache

@@ -1,5 +1,6 @@
 """The fields of a configuration. In a study each field may hold several values."""
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -21,7 +22,7 @@ from memspan.cells.initializers import CRITICAL
 from memspan.errors import MOST, MOST_SEED, InvalidArgument, invalid, shown
 from memspan.runtime.imports import PATH, is_factory, is_path, loaded, name_of
 from memspan.runtime.renamed import with_new_names
-from memspan.tasks import TASKS
+from memspan.tasks import TASKS, whole
 from memspan.training.optimizers import RULES
 
 
@@ -284,12 +285,12 @@ def demand_recurrent(cell: Cell) -> None:
 
 
 def number(value: Any) -> Any:
-    """Return a number as an int if it is whole; also a number that is written as a text. Other texts stay."""
+    """Return a number, which may be written as a text, as an int if it is whole. Other texts stay."""
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        found = float(value)
+    except ValueError:
         return value
-    return int(number) if number.is_integer() else number
+    return whole(found) if math.isfinite(found) else value
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
-from memspan.runtime.imports import imported, is_factory, is_path
+from memspan.runtime.imports import imported, is_factory, is_path, takes_key
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.tasks import Task, get_task, known_task
@@ -67,6 +67,9 @@ class Configuration(Choices):
         """
         _, features, outputs, output_steps = self.make_task().shape(length)
         if (factory := self.factory()) is not None:
+            if takes_key(factory):
+                rule = "a Cell or a factory of PyTorch models; JAX models can be checked, but not trained yet"
+                raise InvalidArgument("cell", rule, self.cell)
             from memspan import torch
 
             sizes: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}

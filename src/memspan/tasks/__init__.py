@@ -118,8 +118,12 @@ def is_own(name: object) -> bool:
 
 def whole_numbers(parameters: Mapping[str, float]) -> dict[str, float]:
     """Sort parameters by name, and convert floats that are whole numbers to int."""
-    numbers = sorted(parameters.items())
-    return {name: int(value) if float(value).is_integer() else value for name, value in numbers}
+    return {name: whole(value) for name, value in sorted(parameters.items())}
+
+
+def whole(value: float) -> float:
+    """Return a float that is a whole number as an int, and every other number as it is."""
+    return int(value) if float(value).is_integer() else value
 
 
 def parameters_of(task: Task) -> dict[str, Any]:
@@ -158,5 +162,6 @@ __all__ = [
     "get_task",
     "known_task",
     "parameters_of",
+    "whole",
     "whole_numbers",
 ]

@@ -1,6 +1,5 @@
 """A foreign model under check: how it is built, what it is run on, and what is needed from its framework."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.errors import FaultyPart
+from memspan.runtime.imports import takes_key
 from memspan.shapes import Array
 from memspan.testing.report import Found
 
@@ -192,7 +192,7 @@ class Case:
 
 def subject_of(factory: Callable[..., Any]) -> Any:
     """The class of `Subject` for the models of a factory: JAX if it takes `key=`, otherwise PyTorch."""
-    jax = "key" in {one.name for one in parameters_of(factory)}
+    jax = takes_key(factory)
     try:
         if jax:
             from memspan.jax.subject import JaxSubject
@@ -203,14 +203,6 @@ def subject_of(factory: Callable[..., Any]) -> Any:
         name, extra = ("JAX", "jax") if jax else ("PyTorch", "torch")
         raise FaultyPart(f"{name} cannot be imported (pip install 'memspan[{extra}]'): {error}") from error
     return TorchSubject
-
-
-def parameters_of(factory: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a factory; none if it does not tell them, as some classes of Python."""
-    try:
-        return list(inspect.signature(factory).parameters.values())
-    except ValueError:
-        return []
 
 
 def difference(found: Array, expected: Array) -> float:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from memspan.errors import InvalidArgument, shown, whole_number, whole_seed
+from memspan.runtime.imports import arguments_of
 from memspan.testing import model_gradients as gradients
 from memspan.testing import model_values as values
-from memspan.testing.model_case import Case, parameters_of
+from memspan.testing.model_case import Case
 from memspan.testing.report import Contract, ContractReport, check_contracts
 
 
@@ -78,7 +79,7 @@ def check_model(
 
 def takes_hidden(factory: Callable[..., Any]) -> bool:
     """Whether a factory has a parameter `hidden`, or takes any."""
-    return any(one.name == "hidden" or one.kind == one.VAR_KEYWORD for one in parameters_of(factory))
+    return any(one.name == "hidden" or one.kind == one.VAR_KEYWORD for one in arguments_of(factory))
 
 
 MODEL_CONTRACTS: dict[str, Contract[Case]] = {
