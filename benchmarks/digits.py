@@ -8,8 +8,8 @@ lengths up to 100. The intervals are those of 95 %.
 
 The rule, written before the searches ran:
 
-- Order. Two spans differ significantly if the p-value of their ratio is below 5 %, corrected by Holm. For each way
-  of training, recall *predicts* the order of the cells if every two cells whose spans differ significantly on
+- Order. Two spans differ significantly if the interval of their ratio excludes 1 and its p-value, corrected by Holm,
+  is below 5 %. For each way of training, recall *predicts* the order of the cells if every two cells whose spans differ significantly on
   recall also differ significantly on the digits, in the same direction. It *contradicts* the order if two cells
   differ significantly on both tasks, in opposite directions. Otherwise the order is *not confirmed*. If no two
   cells differ significantly on recall, it says *nothing* about the order.
