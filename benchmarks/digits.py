@@ -8,11 +8,11 @@ lengths up to 100. The intervals are those of 95 %.
 
 The rule, written before the searches ran:
 
-- Order. Two spans differ significantly if the interval of their ratio excludes 1 and its p-value, corrected by Holm,
-  is below 5 %. For each way of training, recall *predicts* the order of the cells if every two cells whose spans differ significantly on
-  recall also differ significantly on the digits, in the same direction. It *contradicts* the order if two cells
-  differ significantly on both tasks, in opposite directions. Otherwise the order is *not confirmed*. If no two
-  cells differ significantly on recall, it says *nothing* about the order.
+- Order. Two spans differ significantly if the interval of their ratio excludes 1 and its p-value, corrected by
+  Holm, is below 5 %. For each way of training, recall *predicts* the order of the cells if every two cells whose
+  spans differ significantly on recall also differ significantly on the digits, in the same direction. It
+  *contradicts* the order if two cells differ significantly on both tasks, in opposite directions. Otherwise the
+  order is *not confirmed*. If no two cells differ significantly on recall, it says *nothing* about the order.
 - Size. For each cell and way of training, recall *predicts* the size of the span if the interval of the ratio,
   digits to recall, lies within 1/1.5 to 1.5, and *fails* if it lies outside. Otherwise the size is *undecided*.
 - Rank. Spearman's rank correlation of the six spans, with its exact one-sided p-value over all 720 orders. At 5 %
