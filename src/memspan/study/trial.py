@@ -124,7 +124,8 @@ class Trial(_Record):
     seconds, cpu_seconds : float
         Wall-clock and processor time. Trials that ran side by side have equal shares of their time.
     engine, worker, memspan : str
-        The engine, the machine and process, and the version of memspan that computed the trial.
+        The engine, the machine and process, and the version of memspan that computed the trial. For a PyTorch
+        model, the engine is the form in which several models are computed (`memspan.torch.Form`).
     attempts : int
         1, plus 1 for each worker that died while it ran only this trial.
     digest : str

@@ -124,7 +124,9 @@ class TorchGradients(Mapping[str, Array]):
         return f"<TorchGradients of {self.trace.network.name}: {len(self)} parameters>"
 
     def __getitem__(self, name: str) -> Array:
-        return self._stepped.d_parameters[name.removeprefix("d_")] if name in tuple(self) else self._missing(name)
+        if name not in tuple(self):
+            raise KeyError(name)
+        return self._stepped.d_parameters[name.removeprefix("d_")]
 
     def __iter__(self) -> Iterator[str]:
         return (f"d_{name}" for name in self.trace.network.layout.shapes)
@@ -170,9 +172,6 @@ class TorchGradients(Mapping[str, Array]):
         trace = self.trace
         how = {"parameters": trace.parameters, "state": trace.initial, "truncate": self.truncate}
         return trace.network.stepped(trace.x, self.d_y_hat, self.d_last, **how)
-
-    def _missing(self, name: str) -> Array:
-        raise KeyError(name)
 
 
 class Stepped(NamedTuple):
