@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from memspan import LSTM, Adam, Batches, Chain, ClipByNorm, Ensemble, MSELoss, Recall
+from memspan.foreign import time_forms
 from memspan.torch import Form, Steps, TorchNetwork, make_network
 from memspan.torch import Sequence as Layer
-from memspan.torch.forms import time_forms
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS, LENGTH, BATCH, HIDDEN, UPDATES = 10, 50, 64, 32, 5

@@ -26,6 +26,7 @@ LAYERS = [
         "diagnostics",
         "span",
         "figures",
+        "foreign",
         "torch",
         "jax",
         "training",

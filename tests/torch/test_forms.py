@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch_twins import lstm  # noqa: E402
 
 from memspan import InvalidArgument, MSELoss, Recall  # noqa: E402
+from memspan.foreign import FormTimes, time_forms  # noqa: E402
 from memspan.torch import Form, Steps, choose_form, make_network  # noqa: E402
-from memspan.torch.forms import FormTimes, time_forms  # noqa: E402
 
 H = 4
 BATCH = tuple(part.astype("float32") for part in Recall().sample(5, 8, np.random.default_rng(0)))
@@ -79,7 +79,9 @@ def test_nearly_as_fast_and_smaller_is_better():
 
 
 def test_wrong_arguments():
-    with pytest.raises(InvalidArgument, match=r"networks must be at least one TorchNetwork, got \[\]"):
+    with pytest.raises(
+        InvalidArgument, match=r"networks must be at least one network of PyTorch or JAX, got \[\]"
+    ):
         choose_form([], MSELoss(), BATCH)
     with pytest.raises(InvalidArgument, match="repeats must be a whole number of at least 1, got 0"):
         choose_form(several(lstm, 1), MSELoss(), BATCH, repeats=0)

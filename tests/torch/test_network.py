@@ -395,10 +395,10 @@ def test_each_says_in_one_line_what_it_is(rng):
     grads = network.backward(np.ones((B, O)))
     for thing, line in (
         (network, f"<TorchNetwork of torch_twins:lstm, {F} in, {H} hidden, {O} out, float32>"),
-        (network.trace, f"<TorchTrace of torch_twins:lstm: T = {T}, B = {B}, F = {F}>"),
-        (grads, "<TorchGradients of torch_twins:lstm: 5 parameters>"),
+        (network.trace, f"<ForeignTrace of torch_twins:lstm: T = {T}, B = {B}, F = {F}>"),
+        (grads, "<ForeignGradients of torch_twins:lstm: 5 parameters>"),
     ):
         assert repr(thing) == line
     assert repr(network.layout).startswith(
-        "<TorchLayout: module.weight_ih_l0 [20, 2], module.weight_hh_l0 [20, 5], "
+        "<ForeignLayout: module.weight_ih_l0 [20, 2], module.weight_hh_l0 [20, 5], "
     )

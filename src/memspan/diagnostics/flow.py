@@ -96,7 +96,7 @@ class GradientFlow:
 
         Parameters
         ----------
-        gradients : Gradients or TorchGradients
+        gradients : Gradients or ForeignGradients
             What `network.backward` returned; `network.grads` keeps it. Changes that were made to the gradients of
             single weights since, such as a clip, are not in the flow.
 

@@ -3,11 +3,11 @@
 It needs PyTorch: `pip install memspan[torch]`. Nothing else in memspan imports this package until it is used.
 """
 
+from memspan.foreign import FaultyModel, choose_form, time_forms
 from memspan.torch.adapters import Sequence, Steps
 from memspan.torch.engine import Form, TorchEngine
 from memspan.torch.factory import make_network
-from memspan.torch.forms import choose_form
-from memspan.torch.network import FaultyModel, TorchNetwork
+from memspan.torch.network import TorchNetwork
 from memspan.torch.weights import load_weights, to_torch
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "choose_form",
     "load_weights",
     "make_network",
+    "time_forms",
     "to_torch",
 ]

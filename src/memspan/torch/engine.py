@@ -1,29 +1,27 @@
 """The engine that trains PyTorch models: several networks in one pass of PyTorch, or one after the other."""
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Inexact
 
-from memspan.diagnostics.flow import norms_of
-from memspan.engines.base import Differentiated
-from memspan.errors import InvalidArgument, naming, one_of, whole_number
-from memspan.losses import Loss, value_of
-from memspan.shapes import Array, Outputs
+from memspan.foreign.engine import Call, ForeignEngine, Losses
+from memspan.foreign.forms import Form as AnyForm
+from memspan.losses import Loss
+from memspan.shapes import Array
 from memspan.torch.tensors import Tensor, as_array, gradients_of
 from memspan.torch.threads import flushed_denormals, one_torch_thread
 
 if TYPE_CHECKING:
     from memspan.torch.network import TorchNetwork
 
-FORMS = ("loop", "vmap-grad", "vmap-forward")
-
 
 @dataclass(frozen=True)
-class Form:
+class Form(AnyForm):
     """How the engine computes several networks of one kind.
 
     Attributes
@@ -37,16 +35,7 @@ class Form:
         the numbers of a network depend on the form and the group, but not on the other networks.
     """
 
-    name: str
-    group: int = 1
-
-    def __post_init__(self) -> None:
-        one_of("form", self.name, FORMS)
-        if whole_number("group", self.group) > 1 and self.name == "loop":
-            raise InvalidArgument("group", "1 for the form 'loop'", self.group)
-
-    def __str__(self) -> str:
-        return self.name if self.name == "loop" else f"{self.name} of {self.group}"
+    NAMES: ClassVar[tuple[str, ...]] = ("loop", "vmap-grad", "vmap-forward")
 
     def make_engine(
         self, networks: Sequence["TorchNetwork"], loss: Loss, truncate: int | None = None
@@ -54,147 +43,57 @@ class Form:
         """Return the engine for these networks, whose weights are the rows of `parameters`."""
         return TorchEngine(networks, loss, self, truncate)
 
+    @contextmanager
+    def tried(self) -> Iterator[None]:
+        """Make an error of PyTorch's warning that it has no rule for an operation under vmap.
 
-class _Pass(NamedTuple):
-    """The result for the networks of one call: losses [g], gradients [g, P], dL/dŷ [g, K, B, O]."""
+        It then computes one network after the other.
+        """
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", ".*batching rule.*")
+            yield
 
-    losses: Array
-    gradients: Array
-    d_y_hat: Array
 
+class TorchEngine(ForeignEngine):
+    """An engine for networks whose model is PyTorch's. See `ForeignEngine` for its parameters.
 
-class TorchEngine:
-    """An engine for networks whose model is PyTorch's. See `Engine` for its methods.
-
-    memspan's loss, in NumPy, gives the loss and dL/dŷ, as for every engine. PyTorch back-propagates from there,
-    with one thread, and with denormal numbers flushed to zero as in the compiled engine.
-
-    Parameters
-    ----------
-    networks : sequence of M TorchNetwork
-        Networks with the same layout, dtype and `output_steps`.
-    loss : Loss
-    form : Form
-    truncate : int, optional
-        The number of steps through which the gradient of each output goes back, as in `Network.backward`.
+    PyTorch computes with one thread, and with denormal numbers flushed to zero as in the compiled engine.
     """
 
-    def __init__(
-        self, networks: Sequence["TorchNetwork"], loss: Loss, form: Form, truncate: int | None = None
-    ) -> None:
-        self.networks, self.loss, self.form, self.truncate = networks, loss, form, truncate
-
-    def differentiate(
-        self,
-        parameters: Inexact[np.ndarray, "models parameters"],
-        batches: Sequence[tuple[Array, Array]],
-        *,
-        norms: Sequence[int] = (),
-    ) -> Differentiated:
-        """See `Engine`."""
-        batches = [(self.networks[0].inputs(x), y) for x, y in batches]
-        losses, gradients = np.empty(len(parameters)), np.empty_like(parameters)
-        measured = {}
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Limit PyTorch to one thread, and flush denormal numbers to zero."""
         with one_torch_thread(), flushed_denormals():
-            for rows in self._groups(batches):
-                found = self._differentiate(parameters, batches, rows)
-                losses[rows], gradients[rows] = found.losses, found.gradients
-                for place, k in enumerate(rows):
-                    if k in norms:  # a pass of its own, so that a measurement does not change the training
-                        how = {"parameters": parameters[k], "truncate": self.truncate}
-                        stepped = self.networks[k].stepped(batches[k][0], found.d_y_hat[place], **how)
-                        measured[k] = norms_of(stepped.d_a)
-        return Differentiated(losses, gradients, [measured[k] for k in norms])
+            yield
 
-    def predict(
-        self, parameters: Inexact[np.ndarray, "models parameters"], inputs: Sequence[Array]
-    ) -> list[Outputs]:
-        """See `Engine`. The networks are computed one after the other."""
-        return [network.predict(x) for network, x in zip(self.networks, inputs, strict=True)]
-
-    def _groups(self, batches: Sequence[tuple[Array, Array]]) -> Iterator[list[int]]:
-        """Yield the rows of each call: at most `group` networks with batches of the same shape."""
-        shapes: dict[Any, list[int]] = {}
-        for k, (x, y) in enumerate(batches):
-            shapes.setdefault((x.shape, y.shape), []).append(k)
-        for rows in shapes.values():
-            for begin in range(0, len(rows), self.form.group):
-                yield rows[begin : begin + self.form.group]
-
-    def _differentiate(
-        self,
-        parameters: Inexact[np.ndarray, "models parameters"],
-        batches: Sequence[tuple[Array, Array]],
-        rows: list[int],
-    ) -> _Pass:
-        """Compute one call of `group` networks; copies of the last one fill it."""
-        filled = rows + rows[-1:] * (self.form.group - len(rows))
-        networks = [self.networks[k] for k in filled]
-        x, y = (np.stack([batches[k][part] for k in filled]) for part in (0, 1))
-        losses = _Losses(self.loss, y, answers=networks[0].output_steps is not None)
-        call = _Call(networks, np.ascontiguousarray(parameters[filled]), x, losses, self.truncate)
-        with torch.enable_grad(), naming(f"The model {networks[0].name}"):
-            gradients = PASSES[self.form.name](call)
-        count = len(rows)
-        return _Pass(losses.values[:count], gradients[:count], losses.d_y_hat[:count])
+    def gradients(self, call: Call) -> Array:
+        """Return the gradients `[g, P]` of one call."""
+        with torch.enable_grad():
+            return PASSES[self.form.name](call)
 
 
-class _Losses:
-    """The losses of the networks of one call, computed from their predictions by memspan's loss.
-
-    Attributes
-    ----------
-    values : array [g]
-    d_y_hat : array [g, K, B, O]
-    """
-
-    def __init__(self, loss: Loss, y: Array, answers: bool) -> None:
-        self._loss, self._y, self._answers = loss, y, answers
-        self.values: Array = np.empty(0)
-        self.d_y_hat: Array = np.empty(0)
-
-    def of(self, y_hat: Array) -> Array:
-        """Return dL/dŷ of each network for `y_hat [g, K, B, O]`."""
-        shape = y_hat.shape[1:] if self._answers else y_hat.shape[2:]
-        values, derivatives = [], []
-        for one, labels in zip(y_hat, self._y, strict=True):
-            values.append(value_of(self._loss, one.reshape(shape), labels))
-            derivatives.append(np.asarray(self._loss.backward()).reshape(y_hat.shape[1:]))
-        self.values, self.d_y_hat = np.array(values), np.stack(derivatives).astype(y_hat.dtype, copy=False)
-        return self.d_y_hat
+def _answer(call: Call, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Return the predictions of a network with these parameters, `[K, B, O]`."""
+    network = call.networks[0]
+    return network.answer(weights, x, network.output_steps or 1, truncate=call.truncate)
 
 
-class _Call(NamedTuple):
-    """One call of the engine: the networks, their parameters `[g, P]`, x `[g, T, B, F]` and their losses."""
-
-    networks: Sequence["TorchNetwork"]
-    flat: Array
-    x: Array
-    losses: _Losses
-    truncate: int | None
-
-    def answer(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Return the predictions of a network with these parameters, `[K, B, O]`."""
-        network = self.networks[0]
-        return network.answer(weights, x, network.output_steps or 1, truncate=self.truncate)
-
-
-def _loop(call: _Call) -> Array:
+def _loop(call: Call) -> Array:
     """Differentiate a single network, as PyTorch's users do."""
     (network,) = call.networks
     leaves = network.leaves_of(call.flat[0])
-    y = call.answer(leaves, network.tensor(call.x[0]))
+    y = _answer(call, leaves, network.tensor(call.x[0]))
     upstream = network.tensor(call.losses.of(as_array(y)[np.newaxis])[0])
     found = gradients_of([y], [*leaves.values()], [upstream])
     return _flat([part[np.newaxis] for part in found])
 
 
-def _vmap_grad(call: _Call) -> Array:
+def _vmap_grad(call: Call) -> Array:
     """Run vmap over the differentiation of one network."""
     one = call.networks[0]
 
     def product(weights: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
-        y = call.answer(weights | constants, x)
+        y = _answer(call, weights | constants, x)
         return (y * _Upstream.apply(y.detach(), call.losses)).sum()  # its gradient is that of the loss
 
     weights = one.layout.by_name(one.tensor(call.flat))
@@ -202,13 +101,13 @@ def _vmap_grad(call: _Call) -> Array:
     return _flat([*found.values()])
 
 
-def _vmap_forward(call: _Call) -> Array:
+def _vmap_forward(call: Call) -> Array:
     """Run all networks in one forward pass, and differentiate all of it at once."""
     one = call.networks[0]
     leaves = one.leaves_of(call.flat)
 
     def predict(weights: dict[str, Tensor], constants: dict[str, Tensor], x: Tensor) -> Tensor:
-        return call.answer(weights | constants, x)
+        return _answer(call, weights | constants, x)
 
     y = torch.func.vmap(predict)(leaves, _stacked(call.networks), one.tensor(call.x))
     return _flat(gradients_of([y], [*leaves.values()], [one.tensor(call.losses.of(as_array(y)))]))
@@ -222,7 +121,7 @@ class _Upstream(torch.autograd.Function):
     """dL/dŷ from memspan's loss, inside vmap: its rule for vmap is called with the predictions of all networks."""
 
     @staticmethod
-    def forward(y: Tensor, losses: _Losses) -> Tensor:
+    def forward(y: Tensor, losses: Losses) -> Tensor:
         """Return dL/dŷ of one network, `[K, B, O]`."""
         return _Upstream.of(y[np.newaxis], losses)[0]
 
@@ -232,12 +131,12 @@ class _Upstream(torch.autograd.Function):
         ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, y: Tensor, losses: _Losses) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: Any, y: Tensor, losses: Losses) -> tuple[Tensor, int]:
         """Return dL/dŷ of all networks, `[g, K, B, O]`."""
         return _Upstream.of(y.movedim(in_dims[0], 0), losses), 0
 
     @staticmethod
-    def of(y: Tensor, losses: _Losses) -> Tensor:
+    def of(y: Tensor, losses: Losses) -> Tensor:
         """Return dL/dŷ `[g, K, B, O]`."""
         return torch.from_numpy(losses.of(as_array(y))).to(y.device)
 

@@ -1,6 +1,5 @@
 """Making a `TorchNetwork` from the user's factory: the seed, the checks of the factory and their messages."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,8 +8,10 @@ import torch
 from numpy.typing import DTypeLike
 
 from memspan.errors import InvalidArgument, generator, one_dtype, shown, whole_number
+from memspan.foreign.factory import called, check_call, name_of
+from memspan.foreign.faulty import FaultyModel
 from memspan.network import DTYPES
-from memspan.torch.network import FaultyModel, TorchNetwork, converted, raised
+from memspan.torch.network import TorchNetwork, converted
 from memspan.torch.threads import one_torch_thread
 
 
@@ -60,9 +61,9 @@ def make_network(
     dtype, place = one_dtype("dtype", dtype, DTYPES), _checked_device(device)
     sizes = whole_number("features", features), whole_number("outputs", outputs)
     arguments = {"hidden": whole_number("hidden", hidden), **options}
-    _check_call(factory, name, sizes, arguments)
+    check_call(factory, sizes, arguments)
     seed = int(generator("rng", rng, "weights").integers(2**63))
-    module = _built(factory, name, sizes, arguments, seed, place)
+    module = _built(factory, sizes, arguments, seed, place)
     found = {part.device for part in (*module.parameters(), *module.buffers())} - {torch.device("cpu"), place}
     if found:
         rule = f"must be on the CPU or on the device {place}"
@@ -74,15 +75,8 @@ def make_network(
     return TorchNetwork(module, *sizes, output_steps=output_steps, name=name)
 
 
-def name_of(factory: Any) -> str:
-    """Return the name of a factory in messages, such as `mypkg.cells:mine`."""
-    module, qualified = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
-    return f"{module}:{qualified}" if module and qualified else shown(factory)
-
-
 def _built(
     factory: Callable[..., Any],
-    name: str,
     sizes: tuple[int, int],
     arguments: Mapping[str, Any],
     seed: int,
@@ -96,39 +90,17 @@ def _built(
             torch.cuda.manual_seed(seed)
         torch.set_default_dtype(torch.float32)
         try:
-            module = factory(*sizes, **arguments)
-        except Exception as error:
-            raise FaultyModel(f"The factory {name}", "must return a model", raised(error)) from error
+            module = called(factory, sizes, arguments)
         finally:
             torch.set_default_dtype(default)
     if not isinstance(module, torch.nn.Module):
         rule = "must return a torch.nn.Module, such as Steps or Sequence of memspan.torch"
-        raise FaultyModel(f"The factory {name}", rule, f"it returned {shown(module)}")
+        raise FaultyModel(f"The factory {name_of(factory)}", rule, f"it returned {shown(module)}")
     if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
         kind, adapter = type(module).__name__, "Sequence" if isinstance(module, torch.nn.RNNBase) else "Steps"
         rule = f"must return a model that gives y [T, B, O]: {adapter}({kind}(...), width=hidden, outputs=outputs)"
-        raise FaultyModel(f"The factory {name}", rule, f"it returned the {kind} alone")
+        raise FaultyModel(f"The factory {name_of(factory)}", rule, f"it returned the {kind} alone")
     return module
-
-
-def _check_call(
-    factory: Callable[..., Any], name: str, sizes: tuple[int, int], arguments: Mapping[str, Any]
-) -> None:
-    """Check that a factory can be called with these arguments."""
-    if not callable(factory):
-        raise InvalidArgument(
-            "factory", "a function (features, outputs, hidden=32) that returns a model", shown(factory)
-        )
-    try:
-        signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # a builtin; the call will tell
-        return
-    try:
-        signature.bind(*sizes, **arguments)
-    except TypeError as error:
-        called = f"(features, outputs, {', '.join(f'{one}=...' for one in arguments)})"
-        rule, found = f"must be callable as {called}", f"its signature is {signature}: {error}"
-        raise FaultyModel(f"The factory {name}", rule, found) from None
 
 
 def _checked_device(device: Any) -> Any:

@@ -3,40 +3,28 @@
 import copy
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-from memspan.errors import FaultyPart, InvalidArgument, NotReady, naming, one_dtype, shown, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, naming, one_dtype, shown, whole_number
+from memspan.foreign.faulty import FaultyModel, raised
+from memspan.foreign.gradients import ForeignGradients, ForeignTrace, KnownWeights, Stepped
+from memspan.foreign.layout import ForeignLayout
+from memspan.foreign.network import TRIED, ForeignNetwork, windows
 from memspan.network import DTYPES
-from memspan.network.model import Model, checked_output_steps
+from memspan.network.model import checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import Adapter, State, side_by_side
+from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
 from memspan.torch.engine import Form
-from memspan.torch.gradients import Stepped, TorchGradients, TorchLayout, TorchTrace
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
 
 
-class FaultyModel(InvalidArgument):
-    """A factory or its model breaks a rule. The message names the factory, the rule and what was found."""
-
-    def __str__(self) -> str:
-        return "{} {}; {}{}.".format(*self.args)
-
-
-class _Window(NamedTuple):
-    """Steps through which one gradient goes back: from `first` to before `end`, and the answers at its end."""
-
-    first: int
-    end: int
-    answers: int
-
-
-class TorchNetwork(Model):
+class TorchNetwork(ForeignNetwork):
     """A PyTorch model with the interface of `Network`: it is trained, scored and diagnosed like one.
 
     Only parameters with `requires_grad` are trained. The module itself is not changed by training: `to_module`
@@ -59,10 +47,10 @@ class TorchNetwork(Model):
     module : Module
         The module as it was built.
     hidden_size : int
-        H, the width of `a[t]`: see `TorchGradients.d_a`.
+        H, the width of `a[t]`: see `ForeignGradients.d_a`.
     parameters : array [P]
         All trainable weights, in the order of `named_parameters`.
-    trace, grads : TorchTrace, TorchGradients or None
+    trace, grads : ForeignTrace, ForeignGradients or None
         The values of the last forward and backward pass.
     state : any nesting of arrays [B, ...], or None
         The state after the last step that `forward` or `predict` read.
@@ -88,11 +76,13 @@ class TorchNetwork(Model):
         self.module = module
         self.dtype, self.device = self._checked_parameters()
         trained = dict(_trained(module))
-        self._layout = TorchLayout(str(module), tuple((name, tuple(part.shape)) for name, part in trained.items()))
+        self._layout = ForeignLayout(
+            str(module), tuple((name, tuple(part.shape)) for name, part in trained.items())
+        )
         flat = torch.cat([part.detach().reshape(-1) for part in trained.values()])
         self.parameters: Flat = flat.cpu().numpy().copy()
-        self.trace: TorchTrace | None = None
-        self.grads: TorchGradients | None = None
+        self.trace: ForeignTrace | None = None
+        self.grads: ForeignGradients | None = None
         self.state: State = None
         # Of the last forward pass: the parameters, the initial state, the predictions and the last state.
         self._leaves: dict[str, Tensor] = {}
@@ -101,20 +91,6 @@ class TorchNetwork(Model):
         self._last: State = None
         self._with_output = False
         self._try()
-
-    def __repr__(self) -> str:
-        sizes = f"{self.input_size} in, {self.hidden_size} hidden, {self.output_size} out"
-        return f"<TorchNetwork of {self.name}, {sizes}, {self.dtype}>"
-
-    @property
-    def name(self) -> str:
-        """What the model is called in messages: the path of its factory, or its class."""
-        return self._name
-
-    @property
-    def layout(self) -> TorchLayout:
-        """The place of each parameter in `parameters`."""
-        return self._layout
 
     def forward(self, x: Array, state: State = None) -> Outputs:
         """Predict from `x`, and keep the graph of PyTorch for `backward`.
@@ -137,7 +113,7 @@ class TorchNetwork(Model):
             y, self._last = self.run(self._leaves, self.tensor(x), self._initial)
             self._y = y[-(self.output_steps or 1) :]
         self.state = _as_arrays(self._last)
-        self.trace = TorchTrace(self, flat, x, as_array(self._y), _as_arrays(self._initial))
+        self.trace = ForeignTrace(self, flat, x, as_array(self._y), _as_arrays(self._initial))
         return self.trace.y_hat.reshape(self._answer(self.trace)).copy()
 
     def predict(self, x: Array, state: State = None) -> Outputs:
@@ -148,39 +124,16 @@ class TorchNetwork(Model):
             y_hat, self.state = as_array(y[-(self.output_steps or 1) :]), _as_arrays(last)
         return y_hat.reshape(y_hat.shape[self.output_steps is None :]).copy()
 
-    def backward(self, d_loss: Array, d_state: State = None, *, truncate: int | None = None) -> TorchGradients:
-        """Back-propagate through time from dL/dŷ.
-
-        Parameters
-        ----------
-        d_loss : array [B, O] or [K, B, O], or [O] for one sequence
-            dL/dŷ, in the shape that `forward` returned.
-        d_state : as `network.state`, optional
-            dL/d(last state) through later steps: the `d_state` of a pass that began with `network.state`.
-        truncate : int, optional
-            k: the gradient of each output goes back through k steps, as in `Network.backward`. Not together with
-            `d_state`.
-
-        Returns
-        -------
-        TorchGradients
-        """
-        return self.backpropagate(self._checked_floats("d_loss", d_loss), d_state, truncate=truncate)
-
     def backpropagate(
         self, d_loss: Array, d_state: State = None, *, truncate: int | None = None
-    ) -> TorchGradients:
+    ) -> ForeignGradients:
         """Like `backward`, but `d_loss` may contain infinity and NaN."""
-        if self.trace is None:
-            raise NotReady("backward needs a forward pass: call .forward(x) first.")
-        if truncate is not None and d_state is not None:
-            raise InvalidArgument("d_state", "left out with truncate", shown(d_state))
-        truncate = None if truncate is None else whole_number("truncate", truncate)
-        d_y_hat, outputs = self._output_gradient(d_loss, self.trace), [self._y]
+        trace, truncate = self._passed(d_state, truncate)
+        d_y_hat, outputs = self._output_gradient(d_loss, trace), [self._y]
         upstream = [self.tensor(d_y_hat)]
         with one_torch_thread(), torch.enable_grad(), naming(f"The model {self.name}"):
             if truncate is not None:
-                x = self.tensor(self.trace.x)
+                x = self.tensor(trace.x)
                 outputs = [self.answer(self._leaves, x, len(d_y_hat), self._initial, truncate)]
             if d_state is not None:
                 outputs += _real_leaves(self._last)
@@ -189,7 +142,7 @@ class TorchNetwork(Model):
             found = gradients_of(outputs, [*self._leaves.values(), *initial], upstream)
             flat = as_array(torch.cat([part.reshape(-1) for part in found[: len(self._leaves)]])).copy()
         d_initial = _as_arrays(_refilled(self._initial, found[len(self._leaves) :]))
-        self.grads = TorchGradients(self.trace, d_y_hat, flat, d_initial, d_state, truncate)
+        self.grads = ForeignGradients(trace, d_y_hat, flat, d_initial, d_state, truncate)
         return self.grads
 
     def astype(self, dtype: DTypeLike) -> Self:
@@ -198,10 +151,7 @@ class TorchNetwork(Model):
         twin.dtype = one_dtype("dtype", dtype, DTYPES)
         if twin.dtype != self.dtype:
             twin.module = converted(copy.deepcopy(self.module), twin.dtype, self.device)
-        with np.errstate(all="ignore"):
-            twin.parameters = self.parameters.astype(twin.dtype)
-        if np.isfinite(self.parameters).all() and not np.isfinite(twin.parameters).all():
-            raise InvalidArgument("dtype", "one in which all weights are finite", str(twin.dtype))
+        twin.parameters = self._in_dtype(twin.dtype)
         twin._forget()
         twin.state = None
         return twin
@@ -225,7 +175,7 @@ class TorchNetwork(Model):
     ) -> Tensor:
         """Return y after each of the last `count` steps, `[K, B, O]`; its graph goes back `truncate` steps."""
         ys, begin = [], 0
-        for window in _windows(len(x), count, truncate):
+        for window in windows(len(x), count, truncate):
             state, begin = self._advanced(weights, x[begin : window.first], state), window.first
             ys.append(self.run(weights, x[window.first : window.end], state)[0][-window.answers :])
         return torch.cat(ys)
@@ -239,24 +189,11 @@ class TorchNetwork(Model):
         parameters: Flat | None = None,
         state: State = None,
         truncate: int | None = None,
-    ) -> "Stepped":
-        """Run the model step by step, and back-propagate from dL/dŷ.
+    ) -> Stepped:
+        """Run the model step by step, and back-propagate from dL/dŷ: see `ForeignNetwork`.
 
         Each step has its own alias of the parameters and starts from the state that the step before returned. So
         PyTorch's own back-propagation gives the gradient of every state and the contribution of every step.
-
-        Parameters
-        ----------
-        x : array [T, B, F]
-        d_y_hat : array [K, B, O]
-        d_last : as the last state, optional
-            dL/d(last state) through later steps.
-        parameters : array [P], optional
-            By default the present ones.
-        state : any nesting of arrays [B, ...], optional
-            The initial state.
-        truncate : int, optional
-            As in `backward`.
         """
         flat = self.parameters if parameters is None else parameters
         T, B, _ = x.shape
@@ -265,7 +202,7 @@ class TorchNetwork(Model):
         begin, done, inputs = 0, 0, self.tensor(x)
         with one_torch_thread(), torch.enable_grad():
             previous, weights = self._given(state), self.layout.by_name(self.tensor(flat))
-            for window in _windows(T, len(d_y_hat), truncate):
+            for window in windows(T, len(d_y_hat), truncate):
                 previous, begin = self._advanced(weights, inputs[begin : window.first], previous), window.first
                 steps, wanted = slice(window.first, window.end), d_y_hat[done : done + window.answers]
                 part = self._stepped(flat, inputs[steps], previous, self.tensor(wanted), self._given(d_last))
@@ -275,7 +212,7 @@ class TorchNetwork(Model):
                     d_parameters[name][steps] += found
         return Stepped(d_a, d_parameters)
 
-    def _stepped(self, flat: Flat, x: Tensor, state: State, d_y_hat: Tensor, d_last: State) -> "Stepped":
+    def _stepped(self, flat: Flat, x: Tensor, state: State, d_y_hat: Tensor, d_last: State) -> Stepped:
         weights, pairs = [], []
         for x_t in x.split(1):
             weights.append(self.leaves_of(flat))
@@ -304,6 +241,10 @@ class TorchNetwork(Model):
                 y, state = self.run(weights, x_t, state)
                 found.append(self._read(state, self._carried(y, state)))
         return as_array(torch.stack(found))
+
+    def known_weights(self) -> KnownWeights:
+        """Return the names `weight_hh...` and `weight_ih...` in cells of torch.nn and torchrecurrent."""
+        return KnownWeights(*(parameters_of_known_cells(self.module, kind) for kind in ("weight_hh", "weight_ih")))
 
     def _advanced(self, weights: Mapping[str, Tensor], x: Tensor, state: State) -> State:
         """Return the state after the steps of x, as a constant."""
@@ -433,10 +374,6 @@ class TorchNetwork(Model):
         self._leaves, self._initial, self._y, self._last = {}, None, None, None
 
 
-TRIED = (4, 3)
-"""The steps and samples with which a new model is tried."""
-
-
 def converted(module: Any, dtype: np.dtype[Any], device: Any) -> Any:
     """Move a module to a dtype and a device."""
     with warnings.catch_warnings():
@@ -460,14 +397,6 @@ def _as_arrays(state: State) -> State:
     return tree_map(lambda leaf: as_array(leaf).copy() if isinstance(leaf, torch.Tensor) else leaf, state)
 
 
-def _windows(steps: int, answers: int, truncate: int | None) -> list[_Window]:
-    """Return the steps through which the gradients go back: all, or `truncate` steps for each answer."""
-    if truncate is None or truncate >= steps:
-        return [_Window(0, steps, answers)]
-    ends = range(steps - answers + 1, steps + 1)
-    return [_Window(max(0, end - truncate), end, 1) for end in ends]
-
-
 def _computed_from(y: Tensor, state: list[Any]) -> bool:
     """Whether PyTorch computed y from some of these tensors, and not beside them."""
     leaves = [leaf for leaf in state if leaf.requires_grad]
@@ -486,8 +415,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {[*value.shape]}"
     return f"{len(value)} values" if isinstance(value, tuple | list) else shown(value)
-
-
-def raised(error: BaseException | None) -> str:
-    """Describe an error in one line."""
-    return f"it raised {type(error).__name__}: {error}".partition("\n")[0].rstrip(".:")

@@ -1,69 +1,28 @@
-"""What the passes of a PyTorch model leave behind: the places of its weights, its trace and its gradients."""
+"""What the passes of a foreign model leave behind: its trace and its gradients."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import State, parameters_of_known_cells
 
 if TYPE_CHECKING:
-    from memspan.torch.network import TorchNetwork
+    from memspan.foreign.network import ForeignNetwork
 
-
-@dataclass(frozen=True)
-class TorchLayout:
-    """The place of each trainable parameter of a module in the flat vector, in the order of `named_parameters`.
-
-    Attributes
-    ----------
-    model : str
-        The module as PyTorch prints it. So networks of different modules have different layouts.
-    places : tuple of (name, shape)
-    """
-
-    model: str
-    places: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def __repr__(self) -> str:
-        return f"<TorchLayout: {', '.join(f'{name} {[*shape]}' for name, shape in self.places)}>"
-
-    @cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter, by name."""
-        return dict(self.places)
-
-    @cached_property
-    def slices(self) -> dict[str, slice]:
-        """The part of the flat vector of each parameter, by name."""
-        sizes = [prod(shape) for _, shape in self.places]
-        ends = np.cumsum(sizes).tolist()
-        return {
-            name: slice(end - size, end) for (name, _), size, end in zip(self.places, sizes, ends, strict=True)
-        }
-
-    @cached_property
-    def size(self) -> int:
-        """P, the number of weights."""
-        return sum(prod(shape) for _, shape in self.places)
-
-    def by_name(self, flat: Any) -> dict[str, Any]:
-        """The parameters by name, as views into `flat [..., P]`, an array or a tensor."""
-        front = tuple(flat.shape[:-1])
-        return {name: flat[..., self.slices[name]].reshape(front + shape) for name, shape in self.places}
+State = Any
+"""Any nesting of tuples, lists and dictionaries with arrays `[B, ...]`; None before the first step."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TorchTrace:
+class ForeignTrace:
     """The values of a forward pass.
 
     Attributes
     ----------
-    network : TorchNetwork
+    network : ForeignNetwork
     parameters : array [P]
         The weights of the pass; a copy.
     x : array [T, B, F]
@@ -74,7 +33,7 @@ class TorchTrace:
         The initial state, if it was given.
     """
 
-    network: "TorchNetwork"
+    network: "ForeignNetwork"
     parameters: Flat
     x: Inputs
     y_hat: Outputs
@@ -82,7 +41,7 @@ class TorchTrace:
 
     def __repr__(self) -> str:
         T, B, F = self.x.shape
-        return f"<TorchTrace of {self.network.name}: T = {T}, B = {B}, F = {F}>"
+        return f"<ForeignTrace of {self.network.name}: T = {T}, B = {B}, F = {F}>"
 
     @cached_property
     def a(self) -> Array:
@@ -91,7 +50,7 @@ class TorchTrace:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TorchGradients(Mapping[str, Array]):
+class ForeignGradients(Mapping[str, Array]):
     """The gradients of a backward pass.
 
     A mapping with `d_<name> [T, ...]` for each trainable parameter: the contribution of each time step, summed
@@ -99,7 +58,7 @@ class TorchGradients(Mapping[str, Array]):
 
     Attributes
     ----------
-    trace : TorchTrace
+    trace : ForeignTrace
         The forward pass that was differentiated.
     d_y_hat : array [K, B, O]
         dL/dŷ, the start of the backward pass.
@@ -113,7 +72,7 @@ class TorchGradients(Mapping[str, Array]):
         The number of steps through which the gradient of each output went back; None for all.
     """
 
-    trace: TorchTrace
+    trace: ForeignTrace
     d_y_hat: Outputs
     flat: Flat
     d_state: State = None
@@ -121,7 +80,7 @@ class TorchGradients(Mapping[str, Array]):
     truncate: int | None = None
 
     def __repr__(self) -> str:
-        return f"<TorchGradients of {self.trace.network.name}: {len(self)} parameters>"
+        return f"<ForeignGradients of {self.trace.network.name}: {len(self)} parameters>"
 
     def __getitem__(self, name: str) -> Array:
         if name not in tuple(self):
@@ -135,7 +94,7 @@ class TorchGradients(Mapping[str, Array]):
         return len(self.trace.network.layout.shapes)
 
     def total(self) -> Flat:
-        """Return the gradient of all weights, summed over time, in the order of `TorchNetwork.parameters`."""
+        """Return the gradient of all weights, summed over time, in the order of `ForeignNetwork.parameters`."""
         return self.flat.copy()
 
     @property
@@ -151,21 +110,20 @@ class TorchGradients(Mapping[str, Array]):
     def d_R(self) -> Array:
         """Each step's contribution to the gradient of the recurrent weights side by side, `[T, n]`.
 
-        These are the parameters `weight_hh...` of cells and layers of `torch.nn` and torchrecurrent; NaN `[T, 1]`
-        if the model has no such cell.
+        They are known for the cells and layers of known libraries; NaN `[T, 1]` if the model has no such cell.
         """
-        return self._of_kind("weight_hh")
+        return self._steps(self.trace.network.known_weights().recurrent)
 
     @property
     def d_W(self) -> Array:
-        """Each step's contribution to the gradient of the input weights, `weight_ih...`, like `d_R`."""
-        return self._of_kind("weight_ih")
+        """Each step's contribution to the gradient of the input weights, like `d_R`."""
+        return self._steps(self.trace.network.known_weights().input)
 
-    def _of_kind(self, kind: str) -> Array:
-        network = self.trace.network
-        names = [name for name in parameters_of_known_cells(network.module, kind) if f"d_{name}" in tuple(self)]
-        steps = [self[f"d_{name}"].reshape(len(self.d_a), -1) for name in names]
-        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, network.dtype)
+    def _steps(self, names: list[str]) -> Array:
+        """Return the contributions of each step to the gradients of some parameters side by side, `[T, n]`."""
+        trained = [f"d_{name}" for name in names if f"d_{name}" in tuple(self)]
+        steps = [self[name].reshape(len(self.d_a), -1) for name in trained]
+        return np.concatenate(steps, axis=1) if steps else np.full((len(self.d_a), 1), np.nan, self.d_a.dtype)
 
     @cached_property
     def _stepped(self) -> "Stepped":
@@ -186,3 +144,10 @@ class Stepped(NamedTuple):
 
     d_a: Array
     d_parameters: dict[str, Array]
+
+
+class KnownWeights(NamedTuple):
+    """The names of the weights that a model's known cells and layers apply to the state and to the input."""
+
+    recurrent: list[str]
+    input: list[str]

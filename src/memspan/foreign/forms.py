@@ -1,25 +1,71 @@
-"""Which form of the engine is the fastest for a model: measured with one step of each form that works."""
+"""How an engine computes several foreign models, and which form is the fastest: measured with one step of each."""
 
 import time
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from memspan.engines.base import Differentiated
-from memspan.errors import FaultyPart, InvalidArgument, shown, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, one_of, shown, whole_number
+from memspan.foreign.engine import ForeignEngine
+from memspan.foreign.network import ForeignNetwork
 from memspan.losses import Loss
 from memspan.shapes import Array
-from memspan.torch.engine import Form
-from memspan.torch.network import TorchNetwork
 
+LOOP = "loop"
+"""The form that every engine has: one network after the other."""
 GROUPS = (2, 5, 10, 20, 50)
 NEARLY = 1.05
 """A form counts as fast as the fastest one if it takes at most this many times as long."""
 ROUNDING = 64
 """Two forms agree if they differ by at most this many units of rounding for each time step."""
+
+
+@dataclass(frozen=True)
+class Form(ABC):
+    """How an engine computes several networks of one kind.
+
+    Attributes
+    ----------
+    name : str
+        One of `NAMES`. `loop` computes one network after the other.
+    group : int
+        The number of networks in each call. A call always has as many, some of them copies if fewer are left. So
+        the numbers of a network depend on the form and the group, but not on the other networks.
+    """
+
+    name: str
+    group: int = 1
+
+    NAMES: ClassVar[tuple[str, ...]] = (LOOP,)
+    """The names of the forms, `loop` first."""
+
+    def __post_init__(self) -> None:
+        one_of("form", self.name, self.NAMES)
+        if whole_number("group", self.group) > 1 and self.name == LOOP:
+            raise InvalidArgument("group", "1 for the form 'loop'", self.group)
+
+    def __str__(self) -> str:
+        return self.name if self.name == LOOP else f"{self.name} of {self.group}"
+
+    @abstractmethod
+    def make_engine(self, networks: Sequence[Any], loss: Loss, truncate: int | None = None) -> ForeignEngine:
+        """Return the engine for these networks, whose weights are the rows of `parameters`."""
+
+    def tried(self) -> AbstractContextManager[Any]:
+        """Return the context in which a form is tried: in it, a form that does not work raises an error."""
+        return nullcontext()
+
+    def others(self, count: int) -> Iterator[list[Self]]:
+        """Yield the other forms of the engine for `count` networks: those of each name, small groups first."""
+        sizes = sorted({size for size in GROUPS if size <= count} | ({count} - {1}))
+        for name in self.NAMES:
+            if name != LOOP:
+                yield [replace(self, name=name, group=size) for size in sizes]
 
 
 @dataclass
@@ -45,47 +91,44 @@ class FormTimes:
 
 
 def choose_form(
-    networks: Sequence[TorchNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
+    networks: Sequence[ForeignNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
 ) -> Form:
     """Return the fastest form of the engine for these networks: see `time_forms`."""
     return time_forms(networks, loss, batch, repeats=repeats).best
 
 
 def time_forms(
-    networks: Sequence[TorchNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
+    networks: Sequence[ForeignNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
 ) -> FormTimes:
     """Time one step of each form and group size that works.
 
-    A form works if PyTorch has rules for all operations of the model, if its numbers are those of the loop up to
-    rounding, and if the numbers of a network do not depend, to the last bit, on its place in a call or on the
-    other networks.
+    A form works if the library can compute the model in it, if its numbers are those of the loop up to rounding,
+    and if the numbers of a network do not depend, to the last bit, on its place in a call or on other networks.
 
     Parameters
     ----------
-    networks : sequence of TorchNetwork
-        Networks of one kind with different weights; at most as many are computed in one call.
+    networks : sequence of ForeignNetwork
+        Networks of one kind with different weights; at most as many are computed in one call. Their `engine` names
+        the forms.
     loss : Loss
     batch : x [T, B, F] and y [B, O] or [K, B, O]
     repeats : int
         The least of so many times counts.
     """
     repeats = whole_number("repeats", repeats)
-    if not networks or not all(isinstance(network, TorchNetwork) for network in networks):
-        raise InvalidArgument("networks", "at least one TorchNetwork", shown(networks))
-    found, loop = FormTimes(), Form("loop")
+    if not networks or not all(isinstance(network, ForeignNetwork) for network in networks):
+        raise InvalidArgument("networks", "at least one network of PyTorch or JAX", shown(networks))
+    found, loop = FormTimes(), replace(networks[0].engine, name=LOOP, group=1)
     batches = _different(batch, len(networks))
     expected = _differentiate(networks, loss, loop, batches)
     found.seconds[loop] = _seconds(networks, loss, loop, batches, repeats)
-    sizes = sorted({size for size in GROUPS if size <= len(networks)} | ({len(networks)} - {1}))
-    for name in ("vmap-grad", "vmap-forward"):
-        for form in (Form(name, size) for size in sizes):
+    for forms in loop.others(len(networks)):
+        for form in forms:
             try:
-                with warnings.catch_warnings():
-                    # Without a rule for an operation, PyTorch warns and computes one network after the other.
-                    warnings.filterwarnings("error", ".*batching rule.*")
+                with form.tried():
                     _check(networks, loss, form, batches, expected)
                     found.seconds[form] = _seconds(networks, loss, form, batches, repeats)
-            except Exception as error:  # any error of the user's model under vmap
+            except Exception as error:  # any error of the user's model in this form
                 cause = error.__cause__ if isinstance(error, FaultyPart) and error.__cause__ else error
                 found.failed[form] = f"{type(cause).__name__}: {cause}".partition("\n")[0].partition(". ")[0]
                 break  # larger groups fail alike
@@ -93,7 +136,7 @@ def time_forms(
 
 
 def _check(
-    networks: Sequence[TorchNetwork],
+    networks: Sequence[ForeignNetwork],
     loss: Loss,
     form: Form,
     batches: Sequence[tuple[Array, Array]],
@@ -118,14 +161,14 @@ class _Differs(Exception):
 
 
 def _differentiate(
-    networks: Sequence[TorchNetwork], loss: Loss, form: Form, batches: Sequence[tuple[Array, Array]]
+    networks: Sequence[ForeignNetwork], loss: Loss, form: Form, batches: Sequence[tuple[Array, Array]]
 ) -> Differentiated:
     parameters = np.stack([network.parameters for network in networks])
     return form.make_engine(networks, loss).differentiate(parameters, batches)
 
 
 def _seconds(
-    networks: Sequence[TorchNetwork],
+    networks: Sequence[ForeignNetwork],
     loss: Loss,
     form: Form,
     batches: Sequence[tuple[Array, Array]],
