@@ -30,12 +30,12 @@ class Quiet(Team):
 def pace(monkeypatch):
     """Every trial of length T takes T seconds, and every group of networks a hundred bytes each."""
 
-    def paces(study, places, team, interrupts):
+    def paces(study, places, team, interrupts, engines):
         one = study.configurations[0]
         return {Workload.of(one): Pace(one, (1, 2), (1.0 / one.updates, 2.0 / one.updates), (0, 0), (0, 0), 1000)}
 
     monkeypatch.setattr(plan, "_measure", paces)
-    monkeypatch.setattr(plan, "bytes_of", lambda study, length, members, test_lengths: 100 * members)
+    monkeypatch.setattr(plan, "bytes_of", lambda study, length, members, test_lengths, call: 100 * members)
     monkeypatch.setattr(plan, "USUAL_BASE", 1000)
 
 
@@ -156,7 +156,7 @@ def test_each_kind_is_measured_once_and_others_are_concluded():
     study = Study(**SMALL, cell=("rnn", "gru"), learning_rate=(0.1, 0.2), seed=(1, 2), lengths=(3, 6))
     team = Quiet()
     found = make_plan(study, study.keys, team, Interrupts())
-    assert [study.cell for study, _, _ in team.measured] == ["rnn", "gru"]
+    assert [study.cell for study, *_ in team.measured] == ["rnn", "gru"]
     assert found.seconds > 0
 
 
@@ -169,7 +169,7 @@ def test_of_many_kinds_some_are_measured(monkeypatch):
 
 
 def test_what_cannot_be_measured_is_left_to_the_trials(monkeypatch):
-    def broken(study, lengths, version):
+    def broken(study, lengths, version, engine):
         raise MemoryError("no room")
 
     monkeypatch.setattr(plan, "measure", broken)

@@ -7,6 +7,7 @@ from memspan.execution.events import (
     Advanced,
     Elsewhere,
     Ended,
+    Engines,
     Event,
     Finished,
     Planned,
@@ -32,6 +33,8 @@ def contents(event: Event) -> dict[str, Any]:
         round_ = max(len(path.rounds) for path in event.paths) + bool(event.keys)
         searches = [{"name": name, **_so_far(path)} for name, path in zip(event.names, event.paths, strict=True)]
         return {"round": round_, "trials": len(event.keys), "searches": searches}
+    if isinstance(event, Engines):
+        return {"engines": [line._asdict() for line in event.lines]}
     if isinstance(event, Advanced):
         return {"trials": [{**_named(key), "updates": done} for key, done in event.updates.items()]}
     if isinstance(event, Finished):

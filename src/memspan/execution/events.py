@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from memspan.execution.plan import Plan
 from memspan.span import SpanEstimate, SpanSearch
@@ -35,6 +36,21 @@ class Searching:
     names: tuple[str, ...]
     paths: tuple[SpanSearch, ...]
     keys: tuple[Key, ...]
+
+
+class Engine(NamedTuple):
+    """The engine of the configurations that `label` describes, and why others cannot be used, if it is known."""
+
+    label: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The engines of the models of another library; the trials that follow are computed by them."""
+
+    lines: tuple[Engine, ...]
 
 
 @dataclass(frozen=True)
@@ -100,5 +116,5 @@ class Ended:
     spans: tuple[SpanFound, ...] = ()
 
 
-Event = Planned | Searching | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
+Event = Planned | Searching | Engines | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
 Listener = Callable[[Event], None]

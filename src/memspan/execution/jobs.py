@@ -42,34 +42,36 @@ class Assignment:
         Lengths at which the trained networks are also scored.
     code : tuple of (str, str)
         The fingerprints of the code of the configurations.
+    engines : sequence of str or None
+        The name of the engine of each configuration, as in `Trial.engine`; None for the configuration's own.
     """
 
     configurations: Sequence[Configuration]
     keep_weights: int
     test_lengths: tuple[int, ...]
     code: tuple[tuple[str, str], ...]
+    engines: Sequence[str | None]
 
     @classmethod
-    def of_study(cls, study: Study) -> Self:
+    def of_study(cls, study: Study, engines: Sequence[str | None]) -> Self:
         """Return the assignment of a study."""
         code = tuple(sorted(fingerprints(study).items()))
-        return cls(study.configurations, study.keep_weights, study.test_lengths, code)
+        return cls(study.configurations, study.keep_weights, study.test_lengths, code, engines)
 
     @classmethod
-    def of_searches(cls, searches: Sequence[Search]) -> Self:
+    def of_searches(cls, searches: Sequence[Search], engines: Sequence[str | None]) -> Self:
         """Return the assignment of searches. The weights are kept that any of them keeps."""
         code = {name: text for search in searches for name, text in fingerprints(search).items()}
         configurations = [search.configuration for search in searches]
-        return cls(
-            configurations, max(search.keep_weights for search in searches), (), tuple(sorted(code.items()))
-        )
+        kept = max(search.keep_weights for search in searches)
+        return cls(configurations, kept, (), tuple(sorted(code.items())), engines)
 
     def job(self, ticket: int, keys: Sequence[Key]) -> "Job":
         """Return the job of some trials of one configuration and length."""
         place, length, _ = keys[0]
         repetitions, one = tuple(key.repetition for key in keys), self.configurations[place]
         kept = self.keep_weights, self.test_lengths
-        return Job(ticket, place, one, length, repetitions, *kept, code=self.code)
+        return Job(ticket, place, one, length, repetitions, *kept, code=self.code, engine=self.engines[place])
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Job:
         The coordinator's version of memspan.
     code : tuple of (str, str)
         The coordinator's fingerprints of the code that the study uses. If it is empty, code is not compared.
+    engine : str or None
+        The name of the engine, as in `Trial.engine`; None for the configuration's own.
     """
 
     ticket: int
@@ -104,6 +108,7 @@ class Job:
     test_lengths: tuple[int, ...] = ()
     version: str = __version__
     code: tuple[tuple[str, str], ...] = ()
+    engine: str | None = None
 
     @property
     def keys(self) -> list[Key]:
@@ -150,6 +155,7 @@ def work(job: Job) -> list[Trial]:
                 observe,
                 keep_weights=job.keep_weights,
                 test_lengths=job.test_lengths,
+                engine=job.engine,
             )
     except Stopped:
         return []

@@ -17,6 +17,7 @@ from memspan.errors import InvalidArgument, one_of, shown
 from memspan.execution.encoding import contents
 from memspan.execution.events import (
     Ended,
+    Engines,
     Event,
     Finished,
     Listener,
@@ -222,7 +223,8 @@ class Json:
     """A line of JSON on standard output for each event, for other programs.
 
     Each object has `event`, and `seconds` since the beginning. The other fields depend on the event: `planned`
-    (`name`, `trials` to run, `done`, `copied` by source, `processes`, `at_most_seconds`, `bytes`), `advanced`
+    (`name`, `trials` to run, `done`, `copied` by source, `processes`, `at_most_seconds`, `bytes`), `engines` of
+    models of another library (`engines`: `label`, `name`, and `reason`, why others cannot be used), `advanced`
     (`trials` with their `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere`
     (`trials`), `worker-lost` (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`),
     `stopping`, `ended` (`complete`, `reason`, `spans`). A search has `searching` instead of `planned`, once a
@@ -318,6 +320,9 @@ def remark_on(event: Event) -> str:
         number, again = ("a trial", "it is") if len(event.keys) == 1 else (f"{len(event.keys)} trials", "each is")
         lost = f"a worker was killed while it ran {number} of T={event.keys[0].length}"
         return f"{lost}; {again} run again alone. Reason: {plain(event.reason)}"
+    if isinstance(event, Engines):
+        lines = ((f"{one.label}: {one.name}", one.reason) for one in event.lines)
+        return "\n".join(plain("; ".join(filter(None, parts))) for parts in lines)
     if isinstance(event, Waiting):
         return f"waiting for the store, at most {duration(event.seconds)}: {plain(event.reason)}"
     if isinstance(event, Stopping):

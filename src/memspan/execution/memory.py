@@ -48,17 +48,20 @@ def available() -> int:
     return int(max(free, 0) * SHARE)
 
 
-def bytes_of(configuration: Configuration, length: int, members: int, test_lengths: tuple[int, ...] = ()) -> int:
+def bytes_of(
+    configuration: Configuration, length: int, members: int, test_lengths: tuple[int, ...] = (), group: int = 1
+) -> int:
     """Return the peak memory in bytes of training `members` networks of a configuration side by side.
 
-    After training they are scored at the `test_lengths` too.
+    After training they are scored at the `test_lengths` too. For models of another library, `group` is the number
+    of networks that the engine computes in a call.
 
     Raises
     ------
     TooLarge
         If a single network already exceeds the memory of the engine's buffers.
     """
-    return _bytes_of(Workload.of(configuration), configuration.updates, length, members, test_lengths)
+    return _bytes_of(Workload.of(configuration), configuration.updates, length, members, test_lengths, group)
 
 
 class Workload(NamedTuple):
@@ -85,20 +88,29 @@ class Workload(NamedTuple):
 
 
 @functools.lru_cache(maxsize=10_000)
-def _bytes_of(workload: Workload, updates: int, length: int, members: int, test_lengths: tuple[int, ...]) -> int:
+def _bytes_of(
+    workload: Workload, updates: int, length: int, members: int, test_lengths: tuple[int, ...], group: int
+) -> int:
     foreign = is_path(workload.cell) and is_factory(imported("cell", workload.cell))
     kind = _ForeignTraining if foreign else _Training
     others = [kind(workload, updates, other, members) for other in test_lengths]
-    return kind(workload, updates, length, members, others).bytes
+    return kind(workload, updates, length, members, others, group).bytes
 
 
 class _Training:
     """The arrays that exist while networks are trained, counted in bytes."""
 
     def __init__(
-        self, workload: Workload, updates: int, length: int, members: int, others: Sequence["_Training"] = ()
+        self,
+        workload: Workload,
+        updates: int,
+        length: int,
+        members: int,
+        others: Sequence["_Training"] = (),
+        group: int = 1,
     ) -> None:
         self.workload, self.updates, self.length, self.members = workload, updates, length, members
+        self.group = group
         self.others = others  # the lengths at which the networks are scored after training
         self.task = get_task(workload.task, **dict(workload.task_parameters))
         self.T, self.F, self.O, output_steps = self.task.shape(length)
@@ -124,7 +136,7 @@ class _Training:
         """The total at its peak."""
         one, members, size = self.workload, self.members, self.dtype.itemsize
         held_out = one.evaluation_samples
-        training = self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
+        training = self.group * self.passing(one.batch, backward=True) + self.passing(held_out, backward=False)
         training += 2 * members * self.batch(one.batch)
         kept = COPIES * members * self.weights * size + 3 * NUMBER * members * self.updates
         kept += MAPS * NUMBER * min(self.updates, CURVE_POINTS) * self.T
@@ -188,7 +200,7 @@ class _ForeignTraining(_Training):
         return int(Configuration(**fields, **tables).make_network(self.length, 0).parameters.size)
 
     def passing(self, sequences: int, *, backward: bool) -> int:
-        """The bytes of the graph of a pass. One model is computed after the other."""
+        """The bytes of the graph of a pass of one model."""
         kept = SAVED * self.T if backward else SAVED + self.T
         return kept * sequences * self.workload.hidden * self.dtype.itemsize
 

@@ -20,6 +20,7 @@ from memspan.runtime.imports import is_path
 from memspan.runtime.interrupts import Interrupts
 from memspan.runtime.memory import amount
 from memspan.study.configuration import Configuration
+from memspan.study.engines import group_of
 from memspan.study.group import flow_of, prepared
 from memspan.study.study import Key, Study
 from memspan.training.history import Outcome
@@ -115,8 +116,17 @@ class Plan:
         return ", ".join([f"{trials} {processes}", *time, f"at most {amount(self.bytes)} each"])
 
 
-def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interrupts) -> Plan:
+def make_plan(
+    study: Study,
+    keys: Sequence[Key],
+    team: Team,
+    interrupts: Interrupts,
+    engines: Sequence[str | None] = (),
+) -> Plan:
     """Divide the trials into groups, measure their time and count their memory.
+
+    `engines` has the name of each configuration's engine (`memspan.study.engines`), or None for its own; nothing
+    means that all have their own. A group has as many trials as a call of its engine has networks, or a multiple.
 
     Raises
     ------
@@ -126,9 +136,11 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
         After an interrupt.
     """
     places = Counter(key[:2] for key in keys)  # configuration and length
-    available, grid = team.memory(), (study.configurations, study.test_lengths)
-    _demand_room(USUAL_BASE // 2 + _largest(*grid, dict.fromkeys(places, 1)), 1, available)
-    paces = _measure(study, sorted(places), team, interrupts)
+    engines = engines or [None] * len(study.configurations)
+    calls = [group_of(name) for name in engines]  # networks in a call
+    available, grid = team.memory(), (study.configurations, study.test_lengths, calls)
+    demand_room(USUAL_BASE // 2 + _largest(*grid, dict.fromkeys(places, 1)), 1, available)
+    paces = _measure(study, sorted(places), team, interrupts, engines)
     base = max((pace.base for pace in paces.values()), default=USUAL_BASE)
     room = None if available is None else available / team.slots - base
     seconds = {place: _seconds(study, paces, *place) for place in places}
@@ -139,16 +151,21 @@ def make_plan(study: Study, keys: Sequence[Key], team: Team, interrupts: Interru
         most = min(count, fair, by_time, Board.MEMBERS)
         while most > 1 and room is not None and _largest(*grid, {place: most}) > room:
             most //= 2
-        widths[place] = -(-count // -(-count // most))  # the same number of groups, about equally wide
+        even = -(-count // -(-count // most))  # the same number of groups, about equally wide
+        widths[place] = _in_whole_calls(even, calls[place[0]])
     size = base + _largest(*grid, widths)
-    _demand_room(size, team.slots, available)
+    demand_room(size, team.slots, available)
     total = sum((seconds[place] or 0.0) * count for place, count in places.items()) / team.slots
     groups = groups_of(keys, lambda key: widths[key[:2]])
     return Plan(tuple(map(tuple, groups)), total if paces else None, size, team.slots, available)
 
 
-def groups_in_room(choices: Sequence[Configuration], keys: Sequence[Key], team: Team) -> list[list[Key]]:
+def groups_in_room(
+    choices: Sequence[Configuration], keys: Sequence[Key], team: Team, engines: Sequence[str | None] = ()
+) -> list[list[Key]]:
     """Divide the trials of a round of searches into groups, if possible `FAIR // 2` for each slot.
+
+    `engines` as in `make_plan`.
 
     Raises
     ------
@@ -156,31 +173,35 @@ def groups_in_room(choices: Sequence[Configuration], keys: Sequence[Key], team: 
         If the memory does not suffice for the longest length. Nothing of that size has been allocated.
     """
     available, places = team.memory(), Counter(key[:2] for key in keys)
+    calls = [group_of(name) for name in engines or [None] * len(choices)]
     width = min(max(1, len(keys) // (FAIR // 2 * team.slots)), Board.MEMBERS)
 
     def size() -> int:
-        widths = {place: min(count, width) for place, count in places.items()}
-        return USUAL_BASE + _largest(choices, (), widths)
+        widths = {place: min(count, _in_whole_calls(width, calls[place[0]])) for place, count in places.items()}
+        return USUAL_BASE + _largest(choices, (), calls, widths)
 
     while width > 1 and available is not None and team.slots * size() > available:
         width //= 2
-    _demand_room(size(), team.slots, available)
-    return list(groups_of(keys, lambda key: width))
+    demand_room(size(), team.slots, available)
+    return list(groups_of(keys, lambda key: _in_whole_calls(width, calls[key.configuration])))
 
 
-def measure(configuration: Configuration, lengths: tuple[int, int], version: str) -> Pace:
+def measure(
+    configuration: Configuration, lengths: tuple[int, int], version: str, engine: str | None = None
+) -> Pace:
     """Train a few networks briefly, on a worker, and return the times."""
     demand_version(version)
-    short = _moment(configuration, lengths[0])  # not measured: it loads or compiles the kernels
+    short = _moment(configuration, lengths[0], engine)  # not measured: it loads or compiles the kernels
     base = psutil.Process().memory_info().rss
-    short, long = _moment(configuration, lengths[0]), _moment(configuration, lengths[1])
+    short, long = (_moment(configuration, length, engine) for length in lengths)
     update, evaluation, flow = zip(short, long, strict=True)
     return Pace(configuration, lengths, update, evaluation, flow, base)
 
 
-def _moment(configuration: Configuration, length: int) -> tuple[float, float, float]:
+def _moment(configuration: Configuration, length: int, engine: str | None) -> tuple[float, float, float]:
     """The seconds of an update, a held-out batch, and the gradients at every time step, for one network."""
-    ensemble = prepared(configuration, length, range(TOGETHER))
+    together = _in_whole_calls(TOGETHER, group_of(engine))
+    ensemble = prepared(configuration, length, range(together), engine)
 
     def fit(updates: int) -> float:
         began = time.perf_counter()
@@ -199,7 +220,7 @@ def _moment(configuration: Configuration, length: int) -> tuple[float, float, fl
     flow_of(ensemble, ensemble.members[0], ensemble.members[0].draw())
     flow = time.perf_counter() - began
     update = max(took - evaluation, took / 2) / updates  # `fit` ends with an evaluation
-    return update / TOGETHER, evaluation / TOGETHER, flow
+    return update / together, evaluation / together, flow
 
 
 def duration(seconds: float) -> str:
@@ -210,14 +231,26 @@ def duration(seconds: float) -> str:
 
 
 def _largest(
-    choices: Sequence[Configuration], test_lengths: tuple[int, ...], widths: Mapping[tuple[int, int], int]
+    choices: Sequence[Configuration],
+    test_lengths: tuple[int, ...],
+    calls: Sequence[int],
+    widths: Mapping[tuple[int, int], int],
 ) -> int:
     """The bytes of the largest group."""
-    sizes = (bytes_of(choices[place], length, width, test_lengths) for (place, length), width in widths.items())
+    sizes = (
+        bytes_of(choices[place], length, width, test_lengths, calls[place])
+        for (place, length), width in widths.items()
+    )
     return max(sizes, default=0)
 
 
-def _demand_room(size: int, slots: int, available: int | None) -> None:
+def _in_whole_calls(width: int, call: int) -> int:
+    """The width of a group, rounded up to whole calls of the engine."""
+    return min(-(-width // call), Board.MEMBERS // call) * call
+
+
+def demand_room(size: int, slots: int, available: int | None) -> None:
+    """Raise `TooLarge` if processes of this size need more memory than is available."""
     if available is None or slots * size <= available:
         return
     each = f"{slots} x {amount(size)} = " if slots > 1 else ""
@@ -232,16 +265,22 @@ def _demand_room(size: int, slots: int, available: int | None) -> None:
 
 
 def _measure(
-    study: Study, places: Sequence[tuple[int, int]], team: Team, interrupts: Interrupts
+    study: Study,
+    places: Sequence[tuple[int, int]],
+    team: Team,
+    interrupts: Interrupts,
+    engines: Sequence[str | None],
 ) -> dict[Workload, Pace]:
     """Measure the pace of the first `MOST_MEASURED` workloads; leave out those whose measurement fails."""
-    workloads: dict[Workload, Configuration] = {}
-    for configuration, _ in places:
-        one = study.configurations[configuration]
-        workloads.setdefault(Workload.of(one), one)
+    workloads: dict[Workload, int] = {}
+    for place, _ in places:
+        workloads.setdefault(Workload.of(study.configurations[place]), place)
     workloads = dict(list(workloads.items())[:MOST_MEASURED])
     lengths = [length for _, length in places]
-    calls = [(one, _measured_lengths(one, min(lengths), max(lengths)), __version__) for one in workloads.values()]
+    chosen = [(study.configurations[place], engines[place]) for place in workloads.values()]
+    calls = [
+        (one, _measured_lengths(one, min(lengths), max(lengths)), __version__, engine) for one, engine in chosen
+    ]
     found: list[Pace | None] = [None] * len(workloads)
     with interrupts.raised(2 if team.here else 0):  # a kernel may take long to compile
         for number, future in team.call_each(measure, calls, interrupts):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from memspan.errors import InvalidArgument, shown, truth
 from memspan.execution.coordinator import Coordinator
+from memspan.execution.engines import Choice, choose_engines, engines_event
 from memspan.execution.events import Listener, Planned, SpanFound
 from memspan.execution.jobs import Assignment
 from memspan.execution.listeners import listening, progress_kind
@@ -19,6 +20,7 @@ from memspan.span import estimate_span
 from memspan.store.database import StoreFailed
 from memspan.store.entry import Entry
 from memspan.store.store import Store
+from memspan.study.engines import recorded
 from memspan.study.identity import default_name
 from memspan.study.results import MOST_WITH_CURVES, StudyResult, StudySummary
 from memspan.study.study import Key, Study
@@ -124,6 +126,7 @@ class StudyRun(Run):
         super().__init__(store, make_team, retry_failed=retry_failed, tell=tell)
         self.study, self.name = study.loaded(), study.name or default_name(study)
         self._reuse = reuse
+        self._engines: dict[str, str] = {}  # as in `memspan.study.engines`
         self._entry: Entry | None = None
         self._sources: dict[Entry, set[Key]] = {}  # trials that will be copied, by the entry that has them
 
@@ -136,7 +139,8 @@ class StudyRun(Run):
             return Plan.of_nothing()
         team = self._new_team()
         try:
-            return make_plan(self.study, keys, team, self._interrupts)
+            self._choose_engines(team)
+            return make_plan(self.study, keys, team, self._interrupts, self._engine_names())
         finally:
             team.close()
 
@@ -174,6 +178,9 @@ class StudyRun(Run):
         with self._interrupts.raised(2):
             missing = store.missing(self.study, but_failed=self._retry_failed)
             self._sources = _shared_out(missing, store.sources(self.study)) if self._reuse and missing else {}
+            entry = store.existing(self.study)
+        for one in (*([] if entry is None else [entry]), *self._sources):  # the sources agree with each other
+            self._engines = {**one.engines, **self._engines}
         copied = set[Key]().union(*self._sources.values())
         return [key for key in missing if key not in copied]
 
@@ -181,16 +188,30 @@ class StudyRun(Run):
         team = self._new_team()
         at_once = True
         try:
-            plan = make_plan(self.study, keys, team, self._interrupts)
+            chosen = self._choose_engines(team)
+            plan = make_plan(self.study, keys, team, self._interrupts, self._engine_names())
             self._enter(store)
             self._tell(Planned(self.study, self.name, plan, self._counts(), self._copied()))
+            if chosen:
+                self._tell(engines_event(self.study.configurations, self._engine_names(), [chosen]))
             # The stored study may keep more weights.
-            assignment = Assignment.of_study(self.study if self._entry is None else self._entry.study)
+            study = self.study if self._entry is None else self._entry.study
+            assignment = Assignment.of_study(study, self._engine_names())
             arguments = self._keep, self._missing, self._tell, self._interrupts
             Coordinator(assignment, team, *arguments).run(plan.groups)
             at_once = False
         finally:
             team.close(at_once=at_once)
+
+    def _choose_engines(self, team: Team) -> dict[str, Choice]:
+        """Choose the engines of models of another library that are not recorded yet."""
+        (chosen,) = choose_engines([self.study], [self._engines], team, self._interrupts)
+        self._engines = {key: choice.engine for key, choice in chosen.items()}
+        return chosen
+
+    def _engine_names(self) -> list[str | None]:
+        """The engine of each configuration; None for memspan's cells."""
+        return [recorded(self._engines, one) for one in self.study.configurations]
 
     def _existing_entry(self, store: Store | None) -> Entry | None:
         """Return the entry of a finished study without writing to its store, which may be on a read-only disk."""
@@ -201,8 +222,10 @@ class StudyRun(Run):
         """Enter the study in its store, and create the store if it does not exist."""
         if self.place is not None:
             with self._interrupts.raised(2):
-                self._entry = (store or self._opened(self.place, create=True)).enter(self.study)
+                opened = store or self._opened(self.place, create=True)
+                self._entry = opened.enter(self.study, engines=self._engines)
                 self.name = self._entry.name
+                self._engines = dict(self._entry.engines)  # another run may have recorded other ones before
                 if self._retry_failed:
                     self._entry.forget_failed()
             for source, keys in self._sources.items():

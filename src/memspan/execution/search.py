@@ -8,7 +8,8 @@ from typing import Any
 
 from memspan.errors import InvalidArgument, shown
 from memspan.execution.coordinator import Coordinator
-from memspan.execution.events import Listener, Searching, SpanFound
+from memspan.execution.engines import choose_engines, engines_event
+from memspan.execution.events import Engines, Listener, Searching, SpanFound
 from memspan.execution.jobs import Assignment
 from memspan.execution.listeners import listening, progress_kind
 from memspan.execution.plan import groups_in_room
@@ -19,6 +20,7 @@ from memspan.store.entry import Entry
 from memspan.store.store import Store
 from memspan.study.choices import RENAMED
 from memspan.study.configuration import Configuration
+from memspan.study.engines import recorded
 from memspan.study.identity import default_name
 from memspan.study.search import Search
 from memspan.study.search_result import Paths, SearchResult
@@ -156,6 +158,7 @@ class SearchRun(Run):
         self.names = [search.name or default_name(search) for search in searches]
         self._paths = Paths(self.searches)
         self._entries: list[Entry | None] = [None] * len(self.searches)
+        self._engines: list[dict[str, str]] = [{} for _ in self.searches]  # as in `memspan.study.engines`
 
     def results(self) -> list[SearchResult]:
         """Return the result of each search, with the trials and their curves."""
@@ -169,6 +172,7 @@ class SearchRun(Run):
         if store is not None:
             with self._interrupts.raised(2):
                 self._entries = [store.existing(search) for search in self.searches]
+                self._engines = [{} if entry is None else dict(entry.engines) for entry in self._entries]
                 self._paths.add(self._whole_trials())
         return partial(self._train, store) if self._paths.missing() else partial(self._announce, ())
 
@@ -186,17 +190,24 @@ class SearchRun(Run):
         configurations = [search.configuration for search in self.searches]
         at_once = True
         try:
-            groups = groups_in_room(configurations, self._paths.missing(), team)
+            chosen = choose_engines(self.searches, self._engines, team, self._interrupts)
+            self._engines = [{key: choice.engine for key, choice in found.items()} for found in chosen]
+            groups = groups_in_room(configurations, self._paths.missing(), team, self._engine_names())
             self._enter(store)
             arguments = self._keep, self._missing, self._tell, self._interrupts
-            coordinator = Coordinator(Assignment.of_searches(self._entered()), team, *arguments)
+            assignment = Assignment.of_searches(self._entered(), self._engine_names())
+            coordinator = Coordinator(assignment, team, *arguments)
+            engines = engines_event(configurations, assignment.engines, chosen)
             while groups:
                 keys = tuple(key for group in groups for key in group)
                 self._announce(keys)
+                if engines.lines:
+                    self._tell(engines)
+                    engines = Engines(())
                 coordinator.run(groups)
                 if set(keys) & set(self._paths.missing()):  # another coordinator has stored trials of this round
                     self._paths.add(trial for place in range(len(self.searches)) for trial in self._placed(place))
-                groups = groups_in_room(configurations, self._paths.missing(), team)
+                groups = groups_in_room(configurations, self._paths.missing(), team, assignment.engines)
             at_once = False
         finally:
             team.close(at_once=at_once)
@@ -208,10 +219,15 @@ class SearchRun(Run):
         with self._interrupts.raised(2):
             opened = store or self._opened(self.place, create=True)
             for place, search in enumerate(self.searches):
-                entry = self._entries[place] = opened.enter(search)
-                self.names[place] = entry.name
+                entry = self._entries[place] = opened.enter(search, engines=self._engines[place])
+                self.names[place], self._engines[place] = entry.name, dict(entry.engines)
                 if self._retry_failed:
                     entry.forget_failed()
+
+    def _engine_names(self) -> list[str | None]:
+        """The engine of each search; None for memspan's cells."""
+        pairs = zip(self._engines, self.searches, strict=True)
+        return [recorded(engines, search.configuration) for engines, search in pairs]
 
     def _entered(self) -> list[Search]:
         """The searches as they are in the store, which may keep more weights."""

@@ -2,9 +2,10 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -91,14 +92,24 @@ class FormTimes:
 
 
 def choose_form(
-    networks: Sequence[ForeignNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
+    networks: Sequence[ForeignNetwork],
+    loss: Loss,
+    batch: tuple[Array, Array],
+    *,
+    truncate: int | None = None,
+    repeats: int = 3,
 ) -> Form:
     """Return the fastest form of the engine for these networks: see `time_forms`."""
-    return time_forms(networks, loss, batch, repeats=repeats).best
+    return time_forms(networks, loss, batch, truncate=truncate, repeats=repeats).best
 
 
 def time_forms(
-    networks: Sequence[ForeignNetwork], loss: Loss, batch: tuple[Array, Array], *, repeats: int = 3
+    networks: Sequence[ForeignNetwork],
+    loss: Loss,
+    batch: tuple[Array, Array],
+    *,
+    truncate: int | None = None,
+    repeats: int = 3,
 ) -> FormTimes:
     """Time one step of each form and group size that works.
 
@@ -112,6 +123,8 @@ def time_forms(
         the forms.
     loss : Loss
     batch : x [T, B, F] and y [B, O] or [K, B, O]
+    truncate : int, optional
+        The number of steps through which the gradient of each output goes back, as in `Network.backward`.
     repeats : int
         The least of so many times counts.
     """
@@ -120,14 +133,15 @@ def time_forms(
         raise InvalidArgument("networks", "at least one network of PyTorch or JAX", shown(networks))
     found, loop = FormTimes(), replace(networks[0].engine, name=LOOP, group=1)
     batches = _different(batch, len(networks))
-    expected = _differentiate(networks, loss, loop, batches)
-    found.seconds[loop] = _seconds(networks, loss, loop, batches, repeats)
+    step = partial(_differentiate, loss, truncate)
+    expected = step(loop, networks, batches)
+    found.seconds[loop] = _seconds(step, loop, networks, batches, repeats)
     for forms in loop.others(len(networks)):
         for form in forms:
             try:
                 with form.tried():
-                    _check(networks, loss, form, batches, expected)
-                    found.seconds[form] = _seconds(networks, loss, form, batches, repeats)
+                    _check(step, form, networks, batches, expected)
+                    found.seconds[form] = _seconds(step, form, networks, batches, repeats)
             except Exception as error:  # any error of the user's model in this form
                 cause = error.__cause__ if isinstance(error, FaultyPart) and error.__cause__ else error
                 found.failed[form] = f"{type(cause).__name__}: {cause}".partition("\n")[0].partition(". ")[0]
@@ -136,21 +150,21 @@ def time_forms(
 
 
 def _check(
-    networks: Sequence[ForeignNetwork],
-    loss: Loss,
+    step: Callable[..., Differentiated],
     form: Form,
+    networks: Sequence[ForeignNetwork],
     batches: Sequence[tuple[Array, Array]],
     expected: Differentiated,
 ) -> None:
     """Raise `_Differs` if the numbers of a form are not those of the loop, or depend on the other networks."""
-    first = _differentiate(networks, loss, form, batches)
+    first = step(form, networks, batches)
     eps = np.finfo(networks[0].dtype).eps * len(batches[0][0]) * ROUNDING
     for one, other in zip(first.gradients, expected.gradients, strict=True):
         error, size = np.linalg.norm(one - other), np.linalg.norm(other)
         if not error <= eps * size and np.isfinite(size):
             raise _Differs(f"its gradients differ from those of the loop by {error / size:.1g} of their size")
     order = [*np.roll(range(len(networks)), 1)]  # each place is compared with the next, the neighbours move
-    again = _differentiate([networks[k] for k in order], loss, form, [batches[k] for k in order])
+    again = step(form, [networks[k] for k in order], [batches[k] for k in order])
     same = np.array_equal(again.gradients, first.gradients[order], equal_nan=True)
     if not same or not np.array_equal(again.losses, first.losses[order], equal_nan=True):
         raise _Differs("the bits of its results depend on the place of a network in a call")
@@ -161,16 +175,20 @@ class _Differs(Exception):
 
 
 def _differentiate(
-    networks: Sequence[ForeignNetwork], loss: Loss, form: Form, batches: Sequence[tuple[Array, Array]]
+    loss: Loss,
+    truncate: int | None,
+    form: Form,
+    networks: Sequence[ForeignNetwork],
+    batches: Sequence[tuple[Array, Array]],
 ) -> Differentiated:
     parameters = np.stack([network.parameters for network in networks])
-    return form.make_engine(networks, loss).differentiate(parameters, batches)
+    return form.make_engine(networks, loss, truncate).differentiate(parameters, batches)
 
 
 def _seconds(
-    networks: Sequence[ForeignNetwork],
-    loss: Loss,
+    step: Callable[..., Differentiated],
     form: Form,
+    networks: Sequence[ForeignNetwork],
     batches: Sequence[tuple[Array, Array]],
     repeats: int,
 ) -> float:
@@ -179,7 +197,7 @@ def _seconds(
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
-        _differentiate(few, loss, form, batches[: len(few)])
+        step(form, few, batches[: len(few)])
         times.append(time.perf_counter() - began)
     return min(times) / len(few)
 

@@ -18,6 +18,7 @@ from memspan.study.identity import (
     default_name,
     demand_contained,
     demand_same_code,
+    engines_of,
     name_beside,
     restored,
 )
@@ -95,6 +96,18 @@ class Catalogue:
         """Return the code fingerprints in a specification."""
         try:
             return code_of(specification)
+        except (*UNREADABLE, AttributeError) as error:
+            raise self.damaged(name, error) from None
+
+    def engines(self, row: Any, name: str, code: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the record of engines in the row of a study; empty if `code` differs from the study's.
+
+        A study without results may continue with other code, for which the engines have to be chosen again.
+        """
+        if code is not None and changed(self.code(row["specification"], name), code):
+            return {}
+        try:
+            return engines_of(row["specification"])
         except (*UNREADABLE, AttributeError) as error:
             raise self.damaged(name, error) from None
 

@@ -1,7 +1,7 @@
 """The entry of a study in a store: reads its trials and inserts new ones."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, or_, select, tuple_
@@ -45,6 +45,8 @@ class Entry:
     study : Study
         The study; of a search, the smallest one that has all trials in the store.
     search : Search or None
+    engines : mapping of str to str
+        The record of engines (`memspan.study.engines`).
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class Entry:
         study: Study,
         numbers: Sequence[int],
         search: Search | None = None,
+        engines: Mapping[str, str] | None = None,
     ) -> None:
         self._transact, self.id, self.name, self.study, self.search = transact, identity, name, study, search
+        self.engines: Mapping[str, str] = engines or {}
         self._numbers = numbers
         self._places = {number: place for place, number in enumerate(numbers)}
         self._lengths = frozenset(study.lengths)
@@ -67,7 +71,8 @@ class Entry:
     def of_configuration(self, place: int) -> "Entry":
         """Return the entry of a single configuration, by its index in `study.configurations`."""
         study, search = self.study.only(place), None if self.search is None else self.search.only(place)
-        return Entry(self._transact, self.id, self.name, study, [self._numbers[place]], search)
+        numbers = [self._numbers[place]]
+        return Entry(self._transact, self.id, self.name, study, numbers, search, self.engines)
 
     def done(self, *, but_failed: bool = False) -> set[Key]:
         """Return the keys of the trials in the store, except trials that lack a part (`_whole`).

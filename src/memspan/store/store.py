@@ -20,6 +20,7 @@ from memspan.store.checksums import seal, sealed
 from memspan.store.entry import Entry
 from memspan.store.schema import OUTCOMES, studies, trials
 from memspan.store.transactions import Transactions, database
+from memspan.study.engines import workload_of
 from memspan.study.fingerprint import RULES, fingerprints, parts_of
 from memspan.study.identity import UncheckedCode, canonical, grown_by, specified, unchecked_code
 from memspan.study.provenance import Provenance
@@ -116,8 +117,21 @@ class Store:
         """The size of all studies together, in bytes."""
         return self.transact(self.transact.database.size)
 
-    def enter(self, study: Study | Search, provenance: Provenance | None = None) -> Entry:
+    def enter(
+        self,
+        study: Study | Search,
+        provenance: Provenance | None = None,
+        engines: Mapping[str, str] | None = None,
+    ) -> Entry:
         """Add a study or search, or let that of the same name grow by new lengths, repetitions and values.
+
+        Parameters
+        ----------
+        study : Study or Search
+        provenance : Provenance, optional
+            The versions with which it is run; by default those of this process.
+        engines : mapping of str to str, optional
+            Engines to record (`memspan.study.engines`). One that is recorded already stays.
 
         Returns
         -------
@@ -138,7 +152,7 @@ class Store:
         code, unknown = fingerprints(_a_study(study)), list[str]()
         versions = provenance or Provenance.here()
         row = {
-            **specified(study, code),
+            **specified(study, code, engines),
             "versions": versions.model_dump_json(),
             "commit": versions.commit,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,11 +172,12 @@ class Store:
             was = self._catalogue.code(found["specification"], name)
             unknown[:] = unchecked_code(was, code, old) if has_results(connection, found["id"]) else []
             grown = grown_by(old, study)
-            whole = sealed(studies, {**found, **specified(grown, was | code)})
+            chosen = {**(engines or {}), **self._catalogue.engines(found, name, code)}
+            whole = sealed(studies, {**found, **specified(grown, was | code, chosen)})
             connection.execute(update(studies).where(studies.c.id == found["id"]).values(**whole))
             self._catalogue.add_configurations(connection, found["id"], grown, name)
             wanted = study.model_copy(update={"keep_weights": grown.keep_weights})
-            return self._entry(connection, found["id"], wanted, name)
+            return self._entry(connection, found["id"], wanted, name, chosen)
 
         entry = self.transact(work, writes=True)
         if unknown:
@@ -184,7 +199,8 @@ class Store:
             found = connection.execute(self._catalogue.query(connection, name)).mappings().first()
             if found is None:
                 raise self._catalogue.unknown(connection, name)
-            return self._entry(connection, found["id"], self._catalogue.study(found, name), name)
+            stored, chosen = self._catalogue.study(found, name), self._catalogue.engines(found, name)
+            return self._entry(connection, found["id"], stored, name, chosen)
 
         return self.transact(work)
 
@@ -204,8 +220,9 @@ class Store:
             if found is None:
                 return None
             old = self._catalogue.same(connection, found, study, code, name)
-            weights = max(old.keep_weights, study.keep_weights)
-            return self._entry(connection, found["id"], study.model_copy(update={"keep_weights": weights}), name)
+            wanted = study.model_copy(update={"keep_weights": max(old.keep_weights, study.keep_weights)})
+            chosen = self._catalogue.engines(found, name, code)
+            return self._entry(connection, found["id"], wanted, name, chosen)
 
         return self.transact(work)
 
@@ -233,7 +250,7 @@ class Store:
         """Return the entries from which trials of a study can be copied. Nothing is written.
 
         A trial is a function of its key, so a trial of another study or search is the same if its configuration,
-        its length, its repetition and the code are the same.
+        its length, its repetition and the code are the same; of a model of another library, the engine too.
 
         Returns
         -------
@@ -246,6 +263,8 @@ class Store:
         wanted = study if entry is None else entry.study
         texts = [canonical(one) for one in wanted.configurations]
         parts = [{name: code[name] for name in (*parts_of(one), RULES)} for one in wanted.configurations]
+        workloads = [canonical(workload_of(one)) if one.factory() else None for one in wanted.configurations]
+        engines = {} if entry is None else dict(entry.engines)  # it gets those of the first sources
 
         def work(connection: Connection) -> list[Entry]:
             found = []
@@ -257,12 +276,15 @@ class Store:
                 self._catalogue.study(row, name)  # raises if the row is damaged
                 has = self._catalogue.code(row["specification"], name)
                 stored = self._catalogue.numbers(connection, row["id"], name)
+                theirs = self._catalogue.engines(row, name)
                 numbers = [
-                    stored.get(text, -1 - k) if parts[k].items() <= has.items() else -1 - k
+                    stored[text]
+                    if text in stored and parts[k].items() <= has.items() and _same(workloads[k], engines, theirs)
+                    else -1 - k
                     for k, text in enumerate(texts)
                 ]
                 if max(numbers) >= 0:
-                    found.append(Entry(self.transact, row["id"], name, wanted, numbers))
+                    found.append(Entry(self.transact, row["id"], name, wanted, numbers, engines=theirs))
             return found
 
         return self.transact(work)
@@ -324,18 +346,25 @@ class Store:
             raise self._catalogue.damaged(name, f"its versions cannot be read: {error}") from None
         return Overview(name, study, versions, row["created"], row["hash"], counts)
 
-    def _entry(self, connection: Connection, identity: int, study: Study | Search, name: str) -> Entry:
+    def _entry(
+        self,
+        connection: Connection,
+        identity: int,
+        study: Study | Search,
+        name: str,
+        engines: Mapping[str, str],
+    ) -> Entry:
         """The entry of `study`. A configuration that is not in the store gets a number that no trial has."""
         stored = self._catalogue.numbers(connection, identity, name)
         numbers = [stored.get(canonical(one), -1 - k) for k, one in enumerate(study.configurations)]
         named = study.model_copy(update={"name": name})
         if isinstance(named, Study):
-            return Entry(self.transact, identity, name, named, numbers)
+            return Entry(self.transact, identity, name, named, numbers, engines=engines)
         try:
             covering = named.covering(*self._catalogue.trained(connection, identity))
         except InvalidArgument as error:  # no search could have trials of such keys
             raise self._catalogue.damaged(name, error) from None
-        return Entry(self.transact, identity, name, covering, numbers, named)
+        return Entry(self.transact, identity, name, covering, numbers, named, engines)
 
 
 @checked_keywords()
@@ -358,6 +387,13 @@ def load_study(store: str | Path, name: str) -> StudyResult:
     """
     with Store(store) as opened:
         return opened.find(name).result()
+
+
+def _same(workload: str | None, engines: dict[str, str], theirs: Mapping[str, str]) -> bool:
+    """Whether a workload has the same engine in another record. If it has none in `engines`, it gets the other."""
+    if workload is None:  # memspan's cells have one engine
+        return True
+    return workload in theirs and engines.setdefault(workload, theirs[workload]) == theirs[workload]
 
 
 def _a_study(study: Study | Search) -> Study | Search:

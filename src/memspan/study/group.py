@@ -16,6 +16,7 @@ from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
+from memspan.study.engines import engine_named
 from memspan.study.trial import Flow, FlowSpreads, Test, Trial, rounded
 from memspan.tasks import Batch, Batches
 from memspan.training.ensemble import Ensemble
@@ -31,9 +32,9 @@ class Stopped(Exception):
     """An observer raises this to end a trial without a result."""
 
 
-def run_trial(configuration: Configuration, length: int, repetition: int) -> Trial:
-    """Train and score one network."""
-    return run_group(configuration, length, [repetition])[0]
+def run_trial(configuration: Configuration, length: int, repetition: int, engine: str | None = None) -> Trial:
+    """Train and score one network. With the `Trial.engine` of a stored trial it has the same bits."""
+    return run_group(configuration, length, [repetition], engine=engine)[0]
 
 
 @quiet
@@ -45,12 +46,17 @@ def run_group(
     *,
     keep_weights: int = 0,
     test_lengths: Sequence[int] = (),
+    engine: str | None = None,
 ) -> list[Trial]:
     """Train and score several repetitions of a length side by side.
 
     All random numbers of a repetition come from `SeedSequence(seed, spawn_key=(length, repetition))` with the
     configuration's seed. So its result does not depend on the other trials, their order, or the process.
     Configurations share these streams, so they are compared on the same sequences.
+
+    The bits of a model of another library depend on its engine too. If it cannot compute a trial, the trial fails,
+    with the reason. The trial does not change to another engine: it could then have other bits on a machine where
+    the first engine does not fail, for example because it has more memory.
 
     Parameters
     ----------
@@ -65,6 +71,8 @@ def run_group(
         Repetitions below this number keep their trained weights.
     test_lengths : sequence of int
         Lengths at which the trained networks are also scored.
+    engine : str, optional
+        The engine of models of another library, as in `Trial.engine`; by default the models' own.
 
     Returns
     -------
@@ -74,14 +82,15 @@ def run_group(
     """
     started, began = time.perf_counter(), time.process_time()
     try:
-        found = _train(configuration, length, repetitions, observe, keep_weights, test_lengths)
+        found = _train(configuration, length, repetitions, observe, keep_weights, test_lengths, engine)
     except Stopped:
         raise
     except Exception as error:  # one trial's error must not end the others
         if len(repetitions) > 1:
-            kept: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths}
-            return [run_group(configuration, length, [one], observe, **kept)[0] for one in repetitions]
+            how: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths, "engine": engine}
+            return [run_group(configuration, length, [one], observe, **how)[0] for one in repetitions]
         found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
+        found[0] |= {} if engine is None else {"engine": engine}
     each = {
         "length": length,
         "seconds": (time.perf_counter() - started) / len(repetitions),
@@ -92,10 +101,12 @@ def run_group(
     return [Trial.model_validate({**each, "repetition": repetition, **its}) for repetition, its in pairs]
 
 
-def prepared(configuration: Configuration, length: int, repetitions: Sequence[int]) -> Ensemble:
-    """Return the ensemble of some repetitions before training, with their batches."""
+def prepared(
+    configuration: Configuration, length: int, repetitions: Sequence[int], engine: str | None = None
+) -> Ensemble:
+    """Return the ensemble of some repetitions before training, with their batches; `engine` as in `run_group`."""
     parts = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
-    return _ensemble(configuration, *parts)
+    return _ensemble(configuration, *parts, engine)
 
 
 def fit(
@@ -136,6 +147,7 @@ def _ensemble(
     models: Sequence[Model],
     batches: Sequence[Batches],
     held_out: Sequence[Batches],
+    engine: str | None = None,
 ) -> Ensemble:
     return Ensemble(
         models,
@@ -145,6 +157,7 @@ def _ensemble(
         evaluation=held_out,
         threshold=configuration.threshold,
         truncate=configuration.truncate,
+        engine=engine_named(models[0], engine),
     )
 
 
@@ -167,13 +180,15 @@ def _train(
     observe: Callable[[int, int], None],
     keep_weights: int,
     test_lengths: Sequence[int],
+    engine: str | None,
 ) -> list[dict[str, object]]:
-    ensemble = prepared(configuration, length, repetitions)
+    ensemble = prepared(configuration, length, repetitions, engine)
     starts = [flow_of(ensemble, member, member.draw()) for member in ensemble.members]
     fit(ensemble, configuration, repetitions, observe)
     members = dict(zip(repetitions, ensemble.members, strict=True))
     tests = _tests(members, configuration, length, test_lengths)
-    chosen = {"critical_gain": configuration.critical_gain(length)}
+    used = engine_named(ensemble.members[0].model, engine) or ensemble.members[0].model.engine
+    chosen = {"critical_gain": configuration.critical_gain(length), "engine": str(used)}
     return [
         _result(ensemble, configuration, repetition, member, start)
         | {"weights": _saved(member.model) if repetition < keep_weights else None, "tests": scores}
@@ -225,7 +240,6 @@ def _result(
         "accuracies": final.accuracies.tolist(),
         "losses": [float(f"{loss:.6g}") for loss in final.losses],
         "digest": digest_of(member.model),
-        "engine": str(member.model.engine),
         "curve": rounded(_binned(np.array(member.history.loss), every)),
         "curve_every": every,
         "start": start,

@@ -57,6 +57,8 @@ CODE = "code"
 """The key of the code fingerprints in a stored specification."""
 KIND = "kind"
 """The key of `Experiment.what` in a stored specification; a study has none."""
+ENGINES = "engines"
+"""The key of the record of engines in a stored specification (`memspan.study.engines`). It is no setting."""
 
 
 class AnotherStudy(Conflict):
@@ -106,10 +108,15 @@ def stated(choices: Choices) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in LATER or value != BASELINE[key]}
 
 
-def specified(experiment: Experiment, code: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The columns `specification` and `hash` of a stored study or search; `code` holds its code fingerprints."""
+def specified(
+    experiment: Experiment, code: Mapping[str, str] | None = None, engines: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The columns `specification` and `hash` of a stored study or search.
+
+    `code` holds its code fingerprints, and `engines` the record of its engines.
+    """
     extra: dict[str, Any] = {} if isinstance(experiment, Study) else {KIND: experiment.what}
-    extra |= {CODE: dict(code)} if code else {}
+    extra |= {key: dict(found) for key, found in ((CODE, code), (ENGINES, engines)) if found}
     return {
         "specification": json.dumps(stated(experiment) | extra),
         "hash": checksum(canonical(experiment) + _sorted(_extent(experiment))),
@@ -133,7 +140,7 @@ def restored(specification: str, name: str | None = None) -> Study | Search:
     """Return the study or search of a stored specification."""
     fields = {key: field for field, key in KEYS.items()}
     stored = json.loads(specification)
-    found = {fields.get(key, key): value for key, value in stored.items() if key not in (CODE, KIND)}
+    found = {fields.get(key, key): value for key, value in stored.items() if key not in (CODE, KIND, ENGINES)}
     kinds: dict[str, type[Study] | type[Search]] = {one.what: one for one in (Study, Search)}
     kind = stored.get(KIND, Study.what)
     if not isinstance(kind, str) or kind not in kinds:
@@ -143,10 +150,20 @@ def restored(specification: str, name: str | None = None) -> Study | Search:
 
 def code_of(specification: str) -> dict[str, str]:
     """Return the code fingerprints in a stored specification; a study of memspan 0.1 has only the oldest rules."""
-    found = json.loads(specification).get(CODE, {})
+    return {RULES: "1"} | _texts(specification, CODE, "fingerprints")
+
+
+def engines_of(specification: str) -> dict[str, str]:
+    """Return the record of engines in a stored specification; empty if it has none."""
+    return _texts(specification, ENGINES, "engines")
+
+
+def _texts(specification: str, key: str, what: str) -> dict[str, str]:
+    """Return the texts by name under a key of a specification."""
+    found = json.loads(specification).get(key, {})
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ValueError("its fingerprints are damaged")
-    return {RULES: "1"} | found
+        raise ValueError(f"its {what} are damaged")
+    return found
 
 
 def name_beside(usual: str, code: Mapping[str, str]) -> str:

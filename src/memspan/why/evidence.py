@@ -173,14 +173,17 @@ class Evidence:
         return {name: float(getattr(self, name)) for name in NUMBERS}
 
 
-def evidence_of(configuration: Configuration, length: int, repetitions: Sequence[int]) -> list[Evidence]:
+def evidence_of(
+    configuration: Configuration, length: int, repetitions: Sequence[int], engine: str | None = None
+) -> list[Evidence]:
     """Train some repetitions of a length again, and return the evidence of each.
 
-    The random numbers are those of the trials, so the weights after training are those of the study.
+    The random numbers are those of the trials. So with their `Trial.engine` the weights after training are those
+    of the study.
     """
     networks = [untrained(configuration, length, one)[0] for one in repetitions]
     signals = signals_of(configuration, length, networks)
-    ensemble = prepared(configuration, length, repetitions)
+    ensemble = prepared(configuration, length, repetitions, engine)
     fit(ensemble, configuration, repetitions)
     probe = probe_of(configuration, length)
     held = numbers_to_hold(configuration.make_task(), length, twins_seed(configuration, length))

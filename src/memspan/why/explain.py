@@ -96,7 +96,7 @@ def _explained(part: StudyResult, row: LengthSummary, networks: int) -> Explanat
     if 2 * row.share.solved >= row.share.trials:
         return Explanation(configuration, length, row.share)
     trials = [trial for trial in part.of_length(length) if trial.outcome in UNSOLVED][:networks]
-    evidence = evidence_of(configuration, length, [trial.repetition for trial in trials])
+    evidence = evidence_of(configuration, length, [trial.repetition for trial in trials], trials[0].engine)
     same = all(one.digest == trial.digest for one, trial in zip(evidence, trials, strict=True))
     found = Explanation(configuration, length, row.share, evidence, reproduced=same)
     pairs = zip(evidence, found.criteria, strict=True)

@@ -114,7 +114,7 @@ def page_record(part: StudyResult, explanation: Explanation, label: str = "") ->
         The label of the configuration, for the title.
     """
     configuration, length = part.study.configuration, explanation.length
-    evidence = _shown(explanation)
+    evidence = _shown(part, explanation)
     return WhyPage(
         _title(explanation, label),
         length,
@@ -127,10 +127,12 @@ def page_record(part: StudyResult, explanation: Explanation, label: str = "") ->
     )
 
 
-def _shown(explanation: Explanation) -> Evidence:
+def _shown(part: StudyResult, explanation: Explanation) -> Evidence:
     """The evidence of the first network with the verdict; of repetition 0 where no network was trained again."""
     if not explanation.evidence:
-        return evidence_of(explanation.configuration, explanation.length, [0])[0]
+        ended = (trial for trial in part.of_length(explanation.length) if trial.outcome is not Outcome.FAILED)
+        engine = next((trial.engine for trial in ended), None)
+        return evidence_of(explanation.configuration, explanation.length, [0], engine)[0]
     found = zip(explanation.evidence, explanation.criteria, strict=True)
     return next(one for one, criterion in found if criterion.verdict == explanation.verdict)
 
