@@ -3,9 +3,9 @@
 It is recorded with the study or search (`memspan.study.engines`), because the bits of a trial depend on it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from memspan._version import __version__
 from memspan.execution.events import Engine, Engines
@@ -51,13 +51,14 @@ def choose_engines(
     KeyboardInterrupt
         After an interrupt.
     """
-    each = [dict(_workloads(one)) for one in experiments]
-    at_once = sum(map(_trials, experiments))
+    each = [_workloads(one) for one in experiments]
+    slot_has = -(-sum(map(_trials, experiments)) // team.slots)
     missing: dict[str, tuple[Configuration, int, int]] = {}
     for experiment, workloads, has in zip(experiments, each, known, strict=True):
-        for key, one in workloads.items():
+        for key, alike in workloads.items():
             if key not in has and key not in missing:
-                missing[key] = one, _usual_length(experiment, one), _together(experiment, one, at_once, team)
+                length = _usual_length(experiment, alike[0])
+                missing[key] = alike[0], length, min(slot_has, _together(experiment, alike, length, team))
     found = {key: Choice(str(one.make_network(length, 0).engine)) for key, (one, length, _) in missing.items()}
     timed = {key: (*call, __version__) for key, call in missing.items() if call[2] > 1}
     with interrupts.raised(2 if team.here else 0):
@@ -104,12 +105,13 @@ def engines_event(
     return Engines(tuple(lines))
 
 
-def _workloads(experiment: Study | Search) -> Iterator[tuple[str, Configuration]]:
-    """Yield the workloads of models of another library, under the keys of the record."""
+def _workloads(experiment: Study | Search) -> dict[str, list[Configuration]]:
+    """Return the configurations of models of another library by their keys in the record."""
+    found: dict[str, list[Configuration]] = {}
     for one in experiment.configurations:
         if one.factory() is not None:
-            workload = workload_of(one)
-            yield canonical(workload), workload
+            found.setdefault(canonical(workload_of(one)), []).append(one)
+    return found
 
 
 def _trials(experiment: Study | Search) -> int:
@@ -124,28 +126,26 @@ def _lengths(experiment: Study | Search) -> tuple[int, int]:
     return max(experiment.first_length, experiment.shortest), experiment.longest
 
 
-def _usual_length(experiment: Study | Search, workload: Configuration) -> int:
+def _usual_length(experiment: Study | Search, one: Configuration) -> int:
     """A length between the shortest and the longest, short enough to be timed in a few seconds."""
     short, long = _lengths(experiment)
-    return max(workload.make_task().least_length, min(isqrt(short * long), USUAL_STEPS))
+    return max(one.make_task().least_length, min(isqrt(short * long), USUAL_STEPS))
 
 
-def _together(experiment: Study | Search, workload: Configuration, at_once: int, team: Team) -> int:
-    """The most networks in a call: no slot is idle because of them, and the memory suffices at every length.
+def _together(experiment: Study | Search, alike: Sequence[Configuration], length: int, team: Team) -> int:
+    """The most networks of a workload in a call for which the memory suffices at every length.
 
     1 if timing takes as many updates as all trials of the workload.
     """
-    available, (_, longest) = team.memory(), _lengths(experiment)
+    available, (_, longest), one = team.memory(), _lengths(experiment), alike[0]
     tested = experiment.test_lengths if isinstance(experiment, Study) else ()
-    demand_room(USUAL_BASE // 2 + bytes_of(workload, longest, 1, tested), 1, available)
-    most = min(experiment.repetitions, -(-at_once // team.slots), MOST_TOGETHER)
-    most = min(most, max(FEW_TOGETHER, USUAL_STEPS * MOST_TOGETHER // _usual_length(experiment, workload)))
+    demand_room(USUAL_BASE // 2 + bytes_of(one, longest, 1, tested), 1, available)
+    most = min(experiment.repetitions, MOST_TOGETHER, max(FEW_TOGETHER, USUAL_STEPS * MOST_TOGETHER // length))
 
     def size() -> int:
-        return team.slots * (USUAL_BASE + bytes_of(workload, longest, most, tested, most))
+        return team.slots * (USUAL_BASE + bytes_of(one, longest, most, tested, most))
 
     while most > 1 and available is not None and size() > available:
         most //= 2
-    updates: Any = experiment.values()["updates"]
     trials = _trials(experiment) // len(experiment.configurations)
-    return most if max(updates) * trials > TIMED * most else 1
+    return most if trials * sum(each.updates for each in alike) > TIMED * most else 1

@@ -115,7 +115,7 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
         self.tally = self.tally or begun(event)
-        lines = [begins(event), *spans_so_far(event), remark_on(event)]
+        lines = [begins(event), *spans_so_far(event), *remark_on(event).splitlines()]
         for line in filter(None, lines):
             self._print(line)
         if self.tally is None:

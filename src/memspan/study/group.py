@@ -90,7 +90,8 @@ def run_group(
             how: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths, "engine": engine}
             return [run_group(configuration, length, [one], observe, **how)[0] for one in repetitions]
         found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
-        found[0] |= {} if engine is None else {"engine": engine}
+        if engine is not None:
+            found = [{"outcome": "failed", "reason": f"With the engine {engine}: {error}", "engine": engine}]
     each = {
         "length": length,
         "seconds": (time.perf_counter() - started) / len(repetitions),
