@@ -168,7 +168,7 @@ def test_a_form_that_fails_ends_only_its_trial_with_its_name_and_the_reason(pack
 
 
 def test_an_interrupted_an_extended_and_a_divided_study_use_the_recorded_engine(study, tmp_path, monkeypatch):
-    """In this process, in two others, after an interrupt, and where the study is run in two parts."""
+    """In this process and in another one, after an interrupt, and where the study is run in parts."""
     monkeypatch.setattr(module, "choose", never)
     whole = run_study(study, begun(study, tmp_path / "whole.sqlite"), progress=False)
     assert {trial.engine for trial in whole.trials} == {FORM}
@@ -184,16 +184,8 @@ def test_an_interrupted_an_extended_and_a_divided_study_use_the_recorded_engine(
     run_study(study.with_(lengths=3), parts, progress=False)
     assert digests(run_study(study, parts, progress=False)) == digests(whole)
 
-    begun(study, tmp_path / "processes.sqlite")
-    Path("main.py").write_text(f"""
-import json
-from memspan import Study, run_study
-if __name__ == "__main__":
-    study = Study(**json.loads({study.model_dump_json(exclude_unset=True)!r}))
-    run_study(study, "processes.sqlite", workers=2, progress=False)
-""")
-    subprocess.run([sys.executable, "main.py"], check=True)
-    assert digests(run_study(study, tmp_path / "processes.sqlite", progress=False)) == digests(whole)
+    path = begun(study, tmp_path / "process.sqlite")
+    assert digests(run_study(study, path, workers=1, progress=False)) == digests(whole)
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_tuning_never_spends_more_on_a_value_than_the_budget(fields, budget):
 
 def test_every_field_that_does_not_change_what_is_judged_may_be_tuned():
     judged = {"task", "task_parameters", "threshold", "evaluate_every", "final_batches", "evaluation_samples"}
-    assert set(TUNABLE) == {*Choices.model_fields} - judged - {"seed", "cell", "options"}
+    assert set(TUNABLE) == {*Choices.model_fields} - judged - {"seed", "cell", "options", "device"}
     assert Comparison(cell="rnn,gru", tune="hidden=8,64").tuning()
 
 

@@ -18,10 +18,12 @@ from memspan.store.store import Store  # noqa: E402
 from memspan.study.figures import save_figures  # noqa: E402
 from memspan.study.fingerprint import fingerprints  # noqa: E402
 from memspan.study.group import gradient_flow, untrained  # noqa: E402
-from memspan.study.identity import AnotherStudy  # noqa: E402
+from memspan.study.identity import AnotherStudy, canonical  # noqa: E402
+from memspan.torch import make_network  # noqa: E402
 
 MODELS = """
 import torch
+from memspan.cells import get_cell
 from memspan.torch import Sequence, Steps
 
 
@@ -45,6 +47,9 @@ class Layer(torch.nn.Module):
         if len(x) > self.limit:
             raise RuntimeError(f"more than {self.limit} steps")
         return self.layer(x, state)
+
+
+numpy = get_cell("leaky")
 
 
 def mine(features, outputs, hidden=32, scale=1.0):
@@ -251,3 +256,58 @@ def test_the_estimate_of_memory_is_at_least_what_pytorch_keeps(package, name):
 def test_memory_is_estimated(package):
     small, large = (Configuration(cell=f"{package}:mine", hidden=H) for H in (8, 64))
     assert 0 < bytes_of(small, 10, 2) < bytes_of(large, 10, 2) < bytes_of(large, 100, 2)
+
+
+# --- the device -----------------------------------------------------------------------------------------
+
+
+def test_the_device_is_handed_to_the_model_and_is_part_of_the_identity(package, tmp_path):
+    (tmp_path / "study.toml").write_text(f'cell = "{package}:mine"\ndevice = "cpu:0"\n')
+    study = Study.read(tmp_path / "study.toml", **FIELDS)
+    assert study.configuration.describe().endswith("batch 64, on cpu:0")
+    assert canonical(study.configuration) != canonical(study.with_(device="cpu").configuration)
+    assert run_study(study, progress=False).trials[0].outcome == "unsolved"
+    seen = []
+
+    def make(*sizes, device, **options):
+        seen.append(device)
+        return make_network(*sizes, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("memspan.torch.make_network", make)
+        study.configuration.make_network(3, 0)
+    assert seen == ["cpu:0"]
+
+
+@pytest.mark.parametrize("device", ["cuda:7", "nowhere", "meta"])
+def test_a_device_that_pytorch_cannot_use_is_refused_before_anything_is_written(package, tmp_path, device):
+    study = Study(cell=f"{package}:mine", device=device, **FIELDS)
+    message = rf"^device must be one that PyTorch can use, such as cpu or cuda, got '{device}': \S"
+    for run in (run_study, lambda study, store, progress: find_span(study.configuration, store=store)):
+        with pytest.raises(InvalidArgument, match=message):
+            run(study, tmp_path / "store.sqlite", progress=False)
+    assert not (tmp_path / "store.sqlite").exists()
+
+
+def test_a_device_is_for_models_of_other_libraries(package):
+    mixed = Study(cell=f"lstm,{package}:mine", device="cuda")
+    assert [one.device for one in mixed.configurations] == ["cpu", "cuda"]
+    comparison = Comparison(cell=f"lstm,{package}:mine", device="cuda")
+    assert [one.configuration.device for one in comparison.searches()] == ["cpu", "cuda"]
+    with pytest.raises(
+        InvalidArgument, match=r"^device must be cpu for lstm, which memspan computes itself, got cu"
+    ):
+        Study(cell="lstm", device="cuda")
+    with pytest.raises(InvalidArgument, match=r"^device must be one value beside lstm, which memspan computes"):
+        Study(cell=f"lstm,{package}:mine", device="cpu,cuda")
+    with pytest.raises(
+        InvalidArgument, match=r"^device must be the name of a device, such as cpu, cuda or cuda:1"
+    ):
+        Study(cell=f"{package}:mine", device="GPU 1")
+    with pytest.raises(InvalidArgument, match=rf"^device must be cpu for {package}:numpy, which memspan computes"):
+        run_study(Study(cell=f"{package}:numpy", device="cuda"), progress=False)
+
+
+def test_the_graph_on_another_device_takes_no_memory_of_the_machine(package):
+    here, there = (Configuration(cell=f"{package}:mine", batch=4096, device=name) for name in ("cpu", "cuda"))
+    assert bytes_of(there, 100, 1) < bytes_of(here, 100, 1) / 2

@@ -474,6 +474,7 @@ def test_every_field_of_a_configuration_may_be_a_list():
     assert set(several) == set(Study.model_fields) - {
         "task_parameters",
         "options",  # of a cell of the user's own: see tests/study/test_own_parts.py
+        "device",  # of a PyTorch model: see tests/study/test_own_models.py
         "lengths",
         "repetitions",
         "test_lengths",

@@ -97,7 +97,7 @@ def engines_event(
         if name is not None:
             workload = workload_of(one)
             cells.setdefault(one.cell, {})[canonical(workload), name] = workload
-    lines = []
+    lines: list[Engine] = []
     for cell, rows in cells.items():
         labels = [f"{cell}, {label}" for label in labels_of([*rows.values()])]
         each = [(name, reasons.get((key, name), "")) for key, name in rows]

@@ -76,6 +76,7 @@ class Workload(NamedTuple):
     evaluation_samples: int
     dtype: str
     truncate: int | None
+    device: str
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -200,7 +201,9 @@ class _ForeignTraining(_Training):
         return int(Configuration(**fields, **tables).make_network(self.length, 0).parameters.size)
 
     def passing(self, sequences: int, *, backward: bool) -> int:
-        """The bytes of the graph of a pass of one model."""
+        """The bytes of the graph of a pass of one model; none if it is in the memory of another device."""
+        if self.workload.device.partition(":")[0] != "cpu":
+            return 0
         kept = SAVED * self.T if backward else SAVED + self.T
         return kept * sequences * self.workload.hidden * self.dtype.itemsize
 

@@ -1,11 +1,13 @@
 """The fields of a configuration. In a study each field may hold several values."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -72,6 +74,7 @@ RENAMED = {
     "weights": "keep_weights",
 }
 """The names of fields in memspan 0.1, and today's."""
+DEVICE = re.compile(r"[a-z]+(:[0-9]+)?")
 TABLES = ("task_parameters", "options")
 """The fields with several items, each of which counts as a field: `task_parameters.items`."""
 
@@ -117,6 +120,13 @@ def different(items: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(items)) < len(items):
         raise PydanticCustomError("twice", "different from each other")
     return items
+
+
+def device_name(name: str) -> str:
+    """Return the name of a device, checked for its form only: whether it is there, its library tells later."""
+    if not DEVICE.fullmatch(name):
+        raise PydanticCustomError("device", "the name of a device, such as cpu, cuda or cuda:1")
+    return name
 
 
 SEVERAL = _Several()
@@ -186,6 +196,10 @@ class Choices(BaseModel):
     dtype: Annotated[Literal["float32", "float64"], SEVERAL] = Field(
         "float32", description="Floating-point type of the weights and of all training arithmetic."
     )
+    device: Annotated[Annotated[str, AfterValidator(device_name)], SEVERAL] = Field(
+        "cpu",
+        description="Device that computes a PyTorch model, such as cuda or cuda:1. memspan's cells take cpu.",
+    )
     seed: Annotated[Seed, SEVERAL] = Field(0, description="Seed of all random numbers.")
 
     def __init__(self, /, **values: Any) -> None:
@@ -207,6 +221,7 @@ class Choices(BaseModel):
         """Check what depends on the cells, as far as they are known (`known_cell`)."""
         values = self.values()
         self._demand_options(values["cell"])
+        self._demand_device(values)
         self._demand_own_weights(values)
         for cell in self.known_cells():
             for gain in values["recurrent_gain"]:
@@ -225,6 +240,17 @@ class Choices(BaseModel):
             if others and name.startswith("options.") and len(values) > 1:
                 rule = f"one value beside {', '.join(others)}, which takes no options"
                 raise InvalidArgument(name, rule, shown(values))
+
+    def _demand_device(self, values: Mapping[str, tuple[Any, ...]]) -> None:
+        """Raise unless a device other than the CPU is for a model of another library. Others ignore it."""
+        wanted = next((one for one in values["device"] if one != "cpu"), None)
+        others = [name for name in values["cell"] if not is_path(name)]
+        numpy = others if len(others) == len(values["cell"]) else [*filter(_is_cell, values["cell"])]
+        if wanted and numpy:
+            raise InvalidArgument("device", f"cpu for {', '.join(numpy)}, which memspan computes itself", wanted)
+        if others and len(values["device"]) > 1:
+            rule = f"one value beside {', '.join(others)}, which memspan computes itself on the cpu"
+            raise InvalidArgument("device", rule, shown(values["device"]))
 
     def _demand_own_weights(self, values: Mapping[str, tuple[Any, ...]]) -> None:
         """Raise if memspan is to choose the initial weights of a model that draws its own."""
@@ -275,6 +301,12 @@ class Choices(BaseModel):
     def with_(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, as in `study.with_(cell="lstm")`."""
         return type(self)(**{**self.model_dump(exclude_unset=True), **with_new_names(changes, RENAMED)})
+
+
+def _is_cell(name: str) -> bool:
+    """Whether an import path is known to be that of a cell in NumPy; its module may not be imported yet."""
+    part = loaded("cell", name) if is_path(name) else None
+    return part is not None and not is_factory(part)
 
 
 def demand_recurrent(cell: Cell) -> None:

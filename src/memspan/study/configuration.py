@@ -72,8 +72,9 @@ class Configuration(Choices):
                 raise InvalidArgument("cell", rule, self.cell)
             from memspan import torch
 
-            sizes: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
-            return torch.make_network(factory, features, outputs, dtype=self.dtype, rng=rng, **sizes)
+            how: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
+            how |= {"dtype": self.dtype, "device": self.device}
+            return torch.make_network(factory, features, outputs, rng=rng, **how)
         chosen = self.critical_gain(length)
         return Network(
             self.make_cell(),
@@ -119,4 +120,5 @@ class Configuration(Choices):
         rule = f"{self.optimizer} {self.learning_rate:g}" + (f", clip {self.clip:g}" if self.clip else "")
         window = "" if self.truncate is None else f", gradient truncated to {self.truncate} steps"
         options = "".join(f", {name} {value}" for name, value in self.options.items())
-        return f"{self.cell}{options}, {self.hidden} hidden, {init}, {rule}{window}, batch {self.batch}"
+        where = "" if self.device == "cpu" else f", on {self.device}"
+        return f"{self.cell}{options}, {self.hidden} hidden, {init}, {rule}{window}, batch {self.batch}{where}"

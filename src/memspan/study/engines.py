@@ -13,7 +13,7 @@ from memspan.runtime.imports import is_path
 from memspan.study.configuration import Configuration
 from memspan.study.identity import canonical
 
-DECIDE = ("task", "task_parameters", "cell", "options", "hidden", "batch", "truncate", "dtype")
+DECIDE = ("task", "task_parameters", "cell", "options", "hidden", "batch", "truncate", "dtype", "device")
 """The fields of a configuration on which the fastest engine depends."""
 
 

@@ -196,7 +196,7 @@ class Experiment(Choices):
         for name, parameters in self._named_tasks():
             get_task(name, **parameters)
         checked = type(self)(**self.model_dump(exclude_unset=True))
-        decide = ("task", "task_parameters", "cell", "options", "hidden", "dtype")
+        decide = ("task", "task_parameters", "cell", "options", "hidden", "dtype", "device")
         kinds = {tuple(str(getattr(one, name)) for name in decide): one for one in checked.configurations}
         for one in kinds.values():
             if one.factory() is not None:
@@ -205,9 +205,9 @@ class Experiment(Choices):
 
 
 def _taken(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a configuration without the options, if its cell is one of memspan's."""
+    """Return the fields of a configuration without options and device, if its cell is one of memspan's."""
     own = is_path(fields.get("cell"))
-    return fields if own else {name: value for name, value in fields.items() if name != "options"}
+    return fields if own else {name: fields[name] for name in fields if name not in ("options", "device")}
 
 
 def single(value: Any) -> Any:

@@ -107,7 +107,7 @@ def prepared(
 ) -> Ensemble:
     """Return the ensemble of some repetitions before training, with their batches; `engine` as in `run_group`."""
     parts = zip(*(untrained(configuration, length, one) for one in repetitions), strict=True)
-    return _ensemble(configuration, *parts, engine)
+    return _ensemble(configuration, *parts, engine=engine)
 
 
 def fit(

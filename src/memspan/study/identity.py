@@ -38,6 +38,7 @@ BASELINE: dict[str, Any] = {
     "final_batches": 20,
     "evaluation_samples": 500,
     "dtype": "float32",
+    "device": "cpu",
     "seed": 0,
 }
 """For each field of a configuration its key in checksums and stores, and the value that checksums leave out.
@@ -45,7 +46,7 @@ BASELINE: dict[str, Any] = {
 Neither may change after a release. A renamed field keeps its key (see `KEYS`). The value of a new field is the one
 that reproduces the behaviour of versions without the field."""
 
-LATER = frozenset({"recurrent_gain", "options", "truncate"})
+LATER = frozenset({"recurrent_gain", "options", "truncate", "device"})
 """Keys that are younger than the first stores. A value is stored only if it differs from `BASELINE`, so a study
 that does not use the key is stored as before."""
 

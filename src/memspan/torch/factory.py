@@ -107,7 +107,7 @@ def _checked_device(device: Any) -> Any:
     """Return a device of PyTorch that is there."""
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidArgument(
