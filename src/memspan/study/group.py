@@ -148,6 +148,7 @@ def _ensemble(
     models: Sequence[Model],
     batches: Sequence[Batches],
     held_out: Sequence[Batches],
+    *,
     engine: str | None = None,
 ) -> Ensemble:
     return Ensemble(
