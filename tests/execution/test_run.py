@@ -228,11 +228,11 @@ def test_an_interrupt_while_it_is_measured_ends_it_before_anything_is_run(moment
     study = SMALL.with_(hidden=range(3, 15), lengths=(3, 4), batch=2, updates=3)
     sound, measured = plan_module._moment, []
 
-    def interrupted(configuration, length):
+    def interrupted(configuration, length, engine):
         measured.append(length)
         if len(measured) == moment:
             signal.raise_signal(signal.SIGINT)
-        return sound(configuration, length)
+        return sound(configuration, length, engine)
 
     monkeypatch.setattr(plan_module, "_moment", interrupted)
     heard = []
