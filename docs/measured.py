@@ -283,6 +283,13 @@ def own_torch_cell() -> Iterator[tuple[str, str]]:
         yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
 
 
+def own_cell_study() -> Iterator[tuple[str, str]]:
+    """Yield how much longer a study of a PyTorch cell takes with the loop than with the chosen engine."""
+    found = result("own_cell_study")
+    yield "ratio", f"{found['ratio']:.1f}"
+    yield "cpu-ratio", f"{found['cpu_ratio']:.1f}"
+
+
 def activations() -> Iterator[tuple[str, str]]:
     """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
@@ -825,6 +832,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "flow-cost": flow_cost,
     "in-torch": in_torch,
     "own-torch-cell": own_torch_cell,
+    "own-cell-study": own_cell_study,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

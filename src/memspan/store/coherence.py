@@ -6,7 +6,7 @@ from memspan.runtime.parsing import parsed_object
 from memspan.store.checksums import verify
 from memspan.store.migration import newer_configuration, newer_study, newer_trial
 from memspan.store.schema import KEY, METADATA, UNREADABLE, test_of, trial_of
-from memspan.study.identity import restored
+from memspan.study.identity import engines_of, restored
 from memspan.study.provenance import Provenance
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -53,6 +53,7 @@ def _is_sound(table: str, row: dict[str, Any]) -> bool:
 def _is_study(row: dict[str, Any]) -> bool:
     try:
         restored(row["specification"])
+        engines_of(row["specification"])
         Provenance.model_validate_json(row["versions"])
     except UNREADABLE:
         return False

@@ -16,7 +16,7 @@ from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
-from memspan.study.engines import engine_named
+from memspan.study.engines import engine_named, group_of
 from memspan.study.trial import Flow, FlowSpreads, Test, Trial, rounded
 from memspan.tasks import Batch, Batches
 from memspan.training.ensemble import Ensemble
@@ -89,9 +89,10 @@ def run_group(
         if len(repetitions) > 1:
             how: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths, "engine": engine}
             return [run_group(configuration, length, [one], observe, **how)[0] for one in repetitions]
-        found = [{"outcome": "failed", "reason": f"{type(error).__name__}: {error}"}]
-        if engine is not None:
-            found = [{"outcome": "failed", "reason": f"With the engine {engine}: {error}", "engine": engine}]
+        reason = f"{type(error).__name__}: {error}"
+        if group_of(engine) > 1:  # the reader may suspect the engine
+            reason = f"With the engine {engine}: {reason}"
+        found = [{"outcome": "failed", "reason": reason} | ({} if engine is None else {"engine": engine})]
     each = {
         "length": length,
         "seconds": (time.perf_counter() - started) / len(repetitions),
