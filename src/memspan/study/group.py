@@ -92,7 +92,8 @@ def run_group(
         reason = f"{type(error).__name__}: {error}"
         if group_of(engine) > 1:  # the reader may suspect the engine
             reason = f"With the engine {engine}: {reason}"
-        found = [{"outcome": "failed", "reason": reason} | ({} if engine is None else {"engine": engine})]
+        found = [{"outcome": "failed", "reason": reason}]
+        found[0] |= {} if engine is None else {"engine": engine}
     each = {
         "length": length,
         "seconds": (time.perf_counter() - started) / len(repetitions),
