@@ -15,6 +15,7 @@ from memspan.execution import engines as module  # noqa: E402
 from memspan.execution import plan as plan_module  # noqa: E402
 from memspan.execution.engines import Choice, choose, choose_engines, engines_event  # noqa: E402
 from memspan.execution.events import Engine, Engines, Finished, Planned  # noqa: E402
+from memspan.execution.jobs import OtherVersion  # noqa: E402
 from memspan.execution.listeners import remark_on  # noqa: E402
 from memspan.execution.memory import TooLarge, bytes_of  # noqa: E402
 from memspan.execution.plan import groups_in_room, make_plan  # noqa: E402
@@ -330,6 +331,14 @@ def test_what_cannot_be_timed_keeps_its_own_engine(package, monkeypatch):
     study = Study(cell=f"{package}:mine", **{**SMALL, "updates": 500}, lengths=(2, 3))
     (found,) = choose_engines([study], [{}], Alone(), Interrupts())
     assert [*found.values()] == [Choice("loop", "the others could not be timed (MemoryError: no room)")]
+
+
+def test_a_worker_of_another_version_chooses_nothing(package, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "__version__", "0.0.0")
+    study = Study(cell=f"{package}:mine", **{**SMALL, "updates": 500}, lengths=(2, 3))
+    with pytest.raises(OtherVersion, match=r"The worker .* has memspan .*, the coordinator 0\.0\.0"):
+        run_study(study, tmp_path / "store.sqlite", progress=False)
+    assert not (tmp_path / "store.sqlite").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from math import isqrt
 from typing import NamedTuple
 
 from memspan._version import __version__
+from memspan.errors import MachineFailed
 from memspan.execution.events import Engine, Engines
 from memspan.execution.jobs import demand_version
 from memspan.execution.memory import bytes_of
@@ -50,6 +51,8 @@ def choose_engines(
         If the memory does not suffice for a single network. Nothing of that size has been allocated.
     KeyboardInterrupt
         After an interrupt.
+    OtherVersion, ExecutorFailed
+        If a worker has another version of memspan, or none is left.
     """
     each = [_workloads(one) for one in experiments]
     slot_has = -(-sum(map(_trials, experiments)) // team.slots)
@@ -65,6 +68,8 @@ def choose_engines(
         for number, future in team.call_each(choose, timed.values(), interrupts):
             key = list(timed)[number]
             error = future.exception()
+            if isinstance(error, MachineFailed):  # not of the user's model, and nothing could be trained either
+                raise error
             reason = f"the others could not be timed ({type(error).__name__}: {error})"
             found[key] = future.result() if error is None else found[key]._replace(reason=reason)
     return [
