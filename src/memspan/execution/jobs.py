@@ -44,22 +44,23 @@ class Assignment:
         The fingerprints of the code of the configurations.
     engines : sequence of str or None
         The name of the engine of each configuration, as in `Trial.engine`; None for the configuration's own.
+        Nothing means that all have their own.
     """
 
     configurations: Sequence[Configuration]
     keep_weights: int
     test_lengths: tuple[int, ...]
     code: tuple[tuple[str, str], ...]
-    engines: Sequence[str | None]
+    engines: Sequence[str | None] = ()
 
     @classmethod
-    def of_study(cls, study: Study, engines: Sequence[str | None]) -> Self:
+    def of_study(cls, study: Study, engines: Sequence[str | None] = ()) -> Self:
         """Return the assignment of a study."""
         code = tuple(sorted(fingerprints(study).items()))
         return cls(study.configurations, study.keep_weights, study.test_lengths, code, engines)
 
     @classmethod
-    def of_searches(cls, searches: Sequence[Search], engines: Sequence[str | None]) -> Self:
+    def of_searches(cls, searches: Sequence[Search], engines: Sequence[str | None] = ()) -> Self:
         """Return the assignment of searches. The weights are kept that any of them keeps."""
         code = {name: text for search in searches for name, text in fingerprints(search).items()}
         configurations = [search.configuration for search in searches]
@@ -71,7 +72,8 @@ class Assignment:
         place, length, _ = keys[0]
         repetitions, one = tuple(key.repetition for key in keys), self.configurations[place]
         kept = self.keep_weights, self.test_lengths
-        return Job(ticket, place, one, length, repetitions, *kept, code=self.code, engine=self.engines[place])
+        engine = self.engines[place] if self.engines else None
+        return Job(ticket, place, one, length, repetitions, *kept, code=self.code, engine=engine)
 
 
 @dataclass(frozen=True)
