@@ -163,6 +163,13 @@ class StateIgnored(RightModel):
         return super().forward(x)
 
 
+class StateDetached(RightModel):
+    """The given state is detached."""
+
+    def forward(self, x: Tensor, state: Tensor = None) -> tuple[Tensor, Tensor]:
+        return super().forward(x, None if state is None else state.detach())
+
+
 class StateNotCarried(RightModel):
     """Every step starts from the initial state."""
 
@@ -331,6 +338,7 @@ MODEL_MISTAKES: dict[str, ModelMistake] = {
     "one step late": ModelMistake(StepLate, "present", "one step late"),
     "state on self": ModelMistake(StateOnSelf, "fresh", "self.h"),
     "state ignored": ModelMistake(StateIgnored, "resume", "ignores the state"),
+    "given state detached": ModelMistake(StateDetached, "state gradient", "on the state that the model is given"),
     "state not carried": ModelMistake(StateNotCarried, "memory", "not carried"),
     "state overwritten": ModelMistake(StateOverwritten, "inputs kept", "overwritten in place"),
     "x overwritten": ModelMistake(InputOverwritten, "inputs kept", "x after the call"),
