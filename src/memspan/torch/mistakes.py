@@ -5,13 +5,13 @@ Each is a tanh network with one mistake that people make when they write a recur
 `benchmarks/model_checks.py` gives the same models to `torch.autograd.gradcheck`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from memspan.gradcheck.mistakes import ModelMistake
 
 Tensor = Any
 """A tensor of PyTorch, which mypy does not know."""
@@ -299,30 +299,6 @@ class OtherGenerator(RightModel):
         super().__init__(features, outputs, hidden)
         drawn = np.random.default_rng().uniform(-0.3, 0.3, (hidden, hidden))
         self.recurrent.weight.data.copy_(torch.from_numpy(drawn))
-
-
-@dataclass(frozen=True)
-class ModelMistake:
-    """One planted mistake.
-
-    Attributes
-    ----------
-    factory : callable
-        Makes the model.
-    contract : str
-        The contract that must be broken first.
-    says : str
-        What the message must contain.
-    """
-
-    factory: Callable[..., Any]
-    contract: str
-    says: str
-
-    @property
-    def sentence(self) -> str:
-        """A description of the mistake."""
-        return str(self.factory.__doc__)
 
 
 MODEL_MISTAKES: dict[str, ModelMistake] = {
