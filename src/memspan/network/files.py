@@ -44,8 +44,12 @@ class _Header(Header, Description):
 
 def write(path: Path, network: Network) -> None:
     """Write a network to a new file, which then replaces `path` in one step."""
-    header = _Header(**described("network", network).model_dump())
-    tensors.write(path, header, network.get_weights())
+    tensors.write(path, _header(network), network.get_weights())
+
+
+def packed(network: Network) -> bytes:
+    """Return the content of the file of a network."""
+    return tensors.packed(_header(network), network.get_weights())
 
 
 def read(path: Path, given: Cell | None = None) -> Network:
@@ -67,6 +71,10 @@ def read(path: Path, given: Cell | None = None) -> Network:
         return np.concatenate([array.ravel() for array in found])
 
     return restored(path, header, given, weights)
+
+
+def _header(network: Network) -> _Header:
+    return _Header(**described("network", network).model_dump())
 
 
 def described(argument: str, network: Network) -> Description:
