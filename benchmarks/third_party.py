@@ -6,10 +6,10 @@ The searches are those of
 
     memspan compare --cell lstm,third_party:mgu,third_party:janet --equal parameters
 
-with all defaults: recall, Adam with a learning rate of 0.01, up to 160 trainings to an interval of ± 10 %. The script
-runs them one after the other in one process, and Ctrl-C ends it. The store keeps all trainings, so the next call goes
-on. It writes results/third_party.json and .md from what the store has. A search that has not ended is marked; its
-interval is that of the rounds that are complete.
+with all defaults: recall, Adam with a learning rate of 0.01, up to 160 trainings to an interval of ± 10 %. The
+script runs them one after the other in one process, and Ctrl-C ends it. The store keeps all trainings, so the next
+call goes on. It writes results/third_party.json and .md from what the store has. A search that has not ended is
+marked; its interval is that of the rounds that are complete.
 """
 
 import argparse

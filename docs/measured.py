@@ -18,6 +18,7 @@ from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
 from memspan.reproduce import REPRODUCTIONS, Page
 from memspan.reproduce.horizon import minutes
+from memspan.testing import MODEL_CONTRACTS
 from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
@@ -281,6 +282,44 @@ def own_torch_cell() -> Iterator[tuple[str, str]]:
     for one in found["times"]:
         model = one["model"].removeprefix("a cell of one's ")
         yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
+
+
+def model_checks() -> Iterator[tuple[str, str]]:
+    """Yield the contracts of a model, the planted mistakes that break them, and the checked libraries."""
+    found = result("model_checks")
+    rows = [[f"`{name}`", contract.rule] for name, contract in MODEL_CONTRACTS.items()]
+    yield "contracts.table", table("| contract | rule |\n|---|---|", rows)
+    for framework in ("torch", "jax"):
+        planted = [row for row in found["wrong"] if row["framework"] == framework and row["mistake"]]
+        head = f"| mistake | broken contract | `{planted[0]['checker']}` |\n|---|---|---|"
+        rows = [
+            [row["sentence"].rstrip("."), f"`{row['contract']}`", row["by checker"].partition(":")[0]]
+            for row in planted
+        ]
+        yield f"{framework}.table", table(head, rows)
+        yield f"{framework}.planted", str(len(planted))
+        yield f"{framework}.caught", str(sum(bool(row["contract"]) for row in planted))
+        yield f"{framework}.by-checker", str(sum(row["by checker"].startswith("caught") for row in planted))
+    yield "example", f"> The gradient{found['wrong'][0]['found'].removeprefix('the gradient')}"
+    yield "libraries.table", _checked_libraries(found["right"])
+    yield "modules", str(len(found["right"]))
+
+
+def _checked_libraries(rows: list[dict[str, Any]]) -> str:
+    """Return the table of libraries: how many modules keep all contracts, and what their gradients agree with."""
+    head = "| library | modules | keep all | complex step | largest error | differences | largest error |"
+    cells = []
+    for name in dict.fromkeys(row["library"] for row in rows):
+        of = [row for row in rows if row["library"] == name]
+        kept = sum(not row["broken"] and not row["unchecked"] for row in of)
+        both: list[str] = []
+        for oracle in ("the complex step", "central differences"):
+            notes = [row[one] for row in of for one in ("gradient", "state gradient")]
+            errors = [float(text.split("relative error ")[1].split(";")[0]) for text in notes if oracle in text]
+            modules = sum(oracle in row["gradient"] for row in of)
+            both += [str(modules), f"{max(errors):.1e}" if errors else ""]
+        cells.append([f"{name} {of[0]['version']}", str(len(of)), str(kept), *both])
+    return table(f"{head}\n|---|---:|---:|---:|---:|---:|---:|", cells)
 
 
 def activations() -> Iterator[tuple[str, str]]:
@@ -825,6 +864,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "flow-cost": flow_cost,
     "in-torch": in_torch,
     "own-torch-cell": own_torch_cell,
+    "model-checks": model_checks,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,
