@@ -83,7 +83,7 @@ def check_state_gradient(case: Case) -> str:
     """The gradient of the state from which a sequence begins is right."""
     _, state = case.double.evaluate(case.inputs(8))
     probes = [*_state_probes(case, state)]
-    return _checked(case, probes, state) if probes else "the state has no arrays of floating-point numbers"
+    return _checked(case, probes, state) if probes else "the state has no arrays of real numbers"
 
 
 def _checked(case: Case, probes: list["_Probe"], state: Any) -> str:
