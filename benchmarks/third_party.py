@@ -51,6 +51,7 @@ def reported(comparison: Comparison, store: Path) -> tuple[Compared, dict[str, A
             "hidden": result.search.configuration.hidden,
             "engine": sorted({trial.engine for trial in result.trials}),
             "ended": result.ended,
+            "short": "" if result.estimate is None else result.estimate.short,
             "sentence": result.sentence,
             "seconds": round(sum(trial.cpu_seconds for trial in result.trials)),
             "solved": {row.length: f"{row.share.solved} of {row.share.trials}" for row in result.summaries()},

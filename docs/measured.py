@@ -322,6 +322,23 @@ def _checked_libraries(rows: list[dict[str, Any]]) -> str:
     return table(f"{head}\n|---|---:|---:|---:|---:|---:|---:|", cells)
 
 
+def third_party() -> Iterator[tuple[str, str]]:
+    """Yield the spans of cells of another package beside that of the lstm, at equal numbers of weights."""
+    found = result("third_party")
+    head = "| cell | hidden | weights | T50 | trainings | the search |\n|---|---:|---:|---:|---:|---|"
+    cells = []
+    for one in found["configurations"]:
+        search = found["searches"][one["configuration"]]
+        name = one["configuration"].removeprefix("third_party:")
+        ended = "has ended" if search["ended"] else "was stopped"
+        cells.append(
+            [f"`{name}`", one["hidden"], f"{one['parameters']:,}", search["short"], one["trainings"], ended]
+        )
+    yield "table", table(head, [[*map(str, row)] for row in cells])
+    yield "sentence", " ".join(found["sentence"].replace("third_party:", "").splitlines())
+    yield "version", found["torchrecurrent"]
+
+
 def activations() -> Iterator[tuple[str, str]]:
     """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
@@ -865,6 +882,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "in-torch": in_torch,
     "own-torch-cell": own_torch_cell,
     "model-checks": model_checks,
+    "third-party": third_party,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,
