@@ -3,8 +3,9 @@
     python benchmarks/model_checks.py
 
 Right models: every recurrent layer and cell of PyTorch, every cell of torchrecurrent, the networks of ncps, and
-cells of equinox, flax.linen and flax.nnx. Wrong ones: `memspan.torch.mistakes.MODEL_MISTAKES`. The wrong ones are
-also given to `torch.autograd.gradcheck` with its defaults, in float64, with respect to x and all parameters.
+cells of equinox, flax.linen and flax.nnx. Wrong ones: `MODEL_MISTAKES` of `memspan.torch.mistakes` and of
+`memspan.jax.mistakes`. The wrong ones are also given to `torch.autograd.gradcheck` and to
+`jax.test_util.check_grads` with their defaults, in float64, with respect to x and all parameters.
 
 The script writes both tables to benchmarks/results/model_checks.md, and the numbers to model_checks.json. It needs
 torch, torchrecurrent, ncps, jax, equinox and flax; those that are missing are left out.
@@ -215,7 +216,6 @@ def right_models() -> Iterator[dict[str, Any]]:
             continue
         for name, factory in models():
             report, seconds = timed(factory)
-            note = report.notes.get("gradient", "")
             yield {
                 "library": library,
                 "version": metadata.version(distribution).partition("+")[0],
@@ -223,14 +223,26 @@ def right_models() -> Iterator[dict[str, Any]]:
                 "kept": len(report.kept),
                 "broken": {one.contract: f"{one.found}.{one.advice}" for one in report.broken},
                 "unchecked": list(report.unchecked),
-                "gradient": note,
+                "gradient": report.notes.get("gradient", ""),
+                "state gradient": report.notes.get("state gradient", ""),
                 "seconds": round(seconds, 2),
             }
-            print(library, name, "passes" if report else report, note, f"{seconds:.2f} s", flush=True)
+            print(library, name, "passes" if report else report, report.notes, f"{seconds:.2f} s", flush=True)
+
+
+def judged(check: Callable[[], Any], refusal: type[Exception]) -> str:
+    """What a checker says of a model: caught, passes, or the error that it ends with."""
+    try:
+        check()
+    except refusal as error:
+        return "caught: " + str(error).strip().partition("\n")[0]
+    except Exception as error:
+        return f"ends with {type(error).__name__}: " + str(error).partition("\n")[0]
+    return "passes"
 
 
 def by_gradcheck(factory: Factory) -> str:
-    """What `torch.autograd.gradcheck` says of a model: caught, passes, or the error that it ends with."""
+    """What `torch.autograd.gradcheck` says of a model."""
     import torch
     from torch.autograd.gradcheck import GradcheckError
 
@@ -243,31 +255,64 @@ def by_gradcheck(factory: Factory) -> str:
     def forward(x: Any, *parameters: Any) -> Any:
         return torch.func.functional_call(model, dict(zip(names, parameters, strict=True)), (x,))[0]
 
-    try:
-        torch.autograd.gradcheck(forward, inputs)
-    except GradcheckError as error:
-        return "caught: " + str(error).strip().partition("\n")[0]
-    except Exception as error:
-        return f"ends with {type(error).__name__}: " + str(error).partition("\n")[0]
-    return "passes"
+    return judged(lambda: torch.autograd.gradcheck(forward, inputs), GradcheckError)
+
+
+def by_check_grads(factory: Factory) -> str:
+    """What `jax.test_util.check_grads` says of a model."""
+    import jax
+    from jax.test_util import check_grads
+
+    with jax.enable_x64(True):
+        model = factory(FEATURES, OUTPUTS, HIDDEN, key=jax.random.key(0))
+        leaves, tree = jax.tree_util.tree_flatten(model)
+        floats = [k for k, leaf in enumerate(leaves) if isinstance(leaf, jax.Array)]
+
+        def forward(x: Any, parameters: list[Any]) -> Any:
+            given = dict(zip(floats, parameters, strict=True))
+            return jax.tree_util.tree_unflatten(tree, [given.get(k, leaf) for k, leaf in enumerate(leaves)])(x)[0]
+
+        x = jax.random.uniform(jax.random.key(1), (LENGTH, BATCH, FEATURES), "float64")
+        parameters = [leaves[k].astype("float64") for k in floats]
+        # A function with a backward pass of its own (custom_vjp) has no forward mode, and only the first order.
+        return judged(lambda: check_grads(forward, (x, parameters), order=1, modes=["rev"]), AssertionError)
+
+
+FRAMEWORKS = {
+    "torch": ("torch.autograd.gradcheck", by_gradcheck),
+    "jax": ("jax.test_util.check_grads", by_check_grads),
+}
+"""The framework's own checker, by framework."""
 
 
 def wrong_models() -> Iterator[dict[str, Any]]:
-    from memspan.torch.mistakes import MODEL_MISTAKES, ModelMistake, RightModel
+    for framework, (checker, by_checker) in FRAMEWORKS.items():
+        if find_spec(framework) is not None:
+            planted = import_module(f"memspan.{framework}.mistakes")
+            yield from mistaken(framework, planted, checker, by_checker)
 
-    right = {"none: the right model": ModelMistake(RightModel, "", "")}
-    for name, mistake in (MODEL_MISTAKES | right).items():
-        report, seconds = timed(mistake.factory)
+
+def mistaken(
+    framework: str, planted: Any, checker: str, by_checker: Callable[[Factory], str]
+) -> Iterator[dict[str, Any]]:
+    """Check the right model and the wrong ones of a framework."""
+    for name, factory in {
+        **{name: mistake.factory for name, mistake in planted.MODEL_MISTAKES.items()},
+        "": planted.RightModel,
+    }.items():
+        report, seconds = timed(factory)
         yield {
+            "framework": framework,
             "mistake": name,
-            "sentence": mistake.sentence,
+            "sentence": " ".join(str(factory.__doc__).split()),
             "contract": report.broken[0].contract if report.broken else "",
             "found": f"{report.broken[0].found}.{report.broken[0].advice}" if report.broken else "",
             "also": [one.contract for one in report.broken[1:]],
-            "gradcheck": by_gradcheck(mistake.factory),
+            "checker": checker,
+            "by checker": by_checker(factory),
             "seconds": round(seconds, 2),
         }
-        print(name, report.broken[:1], flush=True)
+        print(framework, name, report.broken[:1], flush=True)
 
 
 def tables(found: dict[str, Any]) -> Iterator[str]:
@@ -282,20 +327,21 @@ def tables(found: dict[str, Any]) -> Iterator[str]:
         gradient = row["gradient"].removeprefix("compared with ").replace("; largest relative error", ",")
         cells = f"{row['library']} {row['version']}", row["class"], verdict, gradient, f"{row['seconds']:.1f}"
         yield f"| {' | '.join(cells)} |"
-    yield "\n| mistake | broken contract | torch.autograd.gradcheck |"
-    yield "|---|---|---|"
-    for row in found["wrong"]:
-        yield f"| {row['mistake']} | {row['contract'] or 'none'} | {row['gradcheck'].partition(':')[0]} |"
-    wrong = [row for row in found["wrong"] if row["mistake"] in found["mistakes"]]
-    caught = sum(row["gradcheck"].startswith("caught") for row in wrong)
-    yield f"| **caught** | **{sum(bool(row['contract']) for row in wrong)} of {len(wrong)}** | **{caught}** |"
+    for framework, (checker, _) in FRAMEWORKS.items():
+        rows = [row for row in found["wrong"] if row["framework"] == framework]
+        yield f"\n| mistake ({framework}) | broken contract | {checker} |"
+        yield "|---|---|---|"
+        for row in rows:
+            name = row["mistake"] or "none: the right model"
+            yield f"| {name} | {row['contract'] or 'none'} | {row['by checker'].partition(':')[0]} |"
+        wrong = [row for row in rows if row["mistake"]]
+        caught = sum(row["by checker"].startswith("caught") for row in wrong)
+        yield f"| **caught** | **{sum(bool(row['contract']) for row in wrong)} of {len(wrong)}** | **{caught}** |"
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    from memspan.torch.mistakes import MODEL_MISTAKES
-
-    found = {"right": [*right_models()], "wrong": [*wrong_models()], "mistakes": [*MODEL_MISTAKES]}
+    found = {"right": [*right_models()], "wrong": [*wrong_models()]}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "model_checks.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     text = "\n".join(tables(found)) + "\n"

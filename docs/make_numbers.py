@@ -29,6 +29,7 @@ NAMES = (
     "diagnostics",
     "first-study",
     "gradient-check",
+    "model-checks",
     "own-cells",
     "reproductions",
     "span",

@@ -18,6 +18,7 @@ from memspan.bench.case import Case
 from memspan.bench.record import Benchmark, Timing
 from memspan.reproduce import REPRODUCTIONS, Page
 from memspan.reproduce.horizon import minutes
+from memspan.testing import MODEL_CONTRACTS
 from memspan.why.verdict import CRITERIA
 
 DOCS = Path(__file__).parent
@@ -288,6 +289,61 @@ def own_cell_study() -> Iterator[tuple[str, str]]:
     found = result("own_cell_study")
     yield "ratio", f"{found['ratio']:.1f}"
     yield "cpu-ratio", f"{found['cpu_ratio']:.1f}"
+
+
+def model_checks() -> Iterator[tuple[str, str]]:
+    """Yield the contracts of a model, the planted mistakes that break them, and the checked libraries."""
+    found = result("model_checks")
+    rows = [[f"`{name}`", contract.rule] for name, contract in MODEL_CONTRACTS.items()]
+    yield "contracts.table", table("| contract | rule |\n|---|---|", rows)
+    for framework in ("torch", "jax"):
+        planted = [row for row in found["wrong"] if row["framework"] == framework and row["mistake"]]
+        head = f"| mistake | broken contract | `{planted[0]['checker']}` |\n|---|---|---|"
+        rows = [
+            [row["sentence"].rstrip("."), f"`{row['contract']}`", row["by checker"].partition(":")[0]]
+            for row in planted
+        ]
+        yield f"{framework}.table", table(head, rows)
+        yield f"{framework}.planted", str(len(planted))
+        yield f"{framework}.caught", str(sum(bool(row["contract"]) for row in planted))
+        yield f"{framework}.by-checker", str(sum(row["by checker"].startswith("caught") for row in planted))
+    yield "example", f"> The gradient{found['wrong'][0]['found'].removeprefix('the gradient')}"
+    yield "libraries.table", _checked_libraries(found["right"])
+    yield "modules", str(len(found["right"]))
+
+
+def _checked_libraries(rows: list[dict[str, Any]]) -> str:
+    """Return the table of libraries: how many modules keep all contracts, and what their gradients agree with."""
+    head = "| library | modules | keep all | complex step | largest error | differences | largest error |"
+    cells = []
+    for name in dict.fromkeys(row["library"] for row in rows):
+        of = [row for row in rows if row["library"] == name]
+        kept = sum(not row["broken"] and not row["unchecked"] for row in of)
+        both: list[str] = []
+        for oracle in ("the complex step", "central differences"):
+            notes = [row[one] for row in of for one in ("gradient", "state gradient")]
+            errors = [float(text.split("relative error ")[1].split(";")[0]) for text in notes if oracle in text]
+            modules = sum(oracle in row["gradient"] for row in of)
+            both += [str(modules), f"{max(errors):.1e}" if errors else ""]
+        cells.append([f"{name} {of[0]['version']}", str(len(of)), str(kept), *both])
+    return table(f"{head}\n|---|---:|---:|---:|---:|---:|---:|", cells)
+
+
+def third_party() -> Iterator[tuple[str, str]]:
+    """Yield the spans of cells of another package beside that of the lstm, at equal numbers of weights."""
+    found = result("third_party")
+    head = "| cell | hidden | weights | T50 | trainings | the search |\n|---|---:|---:|---:|---:|---|"
+    cells = []
+    for one in found["configurations"]:
+        search = found["searches"][one["configuration"]]
+        name = one["configuration"].removeprefix("third_party:")
+        ended = "has ended" if search["ended"] else "was stopped"
+        cells.append(
+            [f"`{name}`", one["hidden"], f"{one['parameters']:,}", search["short"], one["trainings"], ended]
+        )
+    yield "table", table(head, [[*map(str, row)] for row in cells])
+    yield "sentence", " ".join(found["sentence"].replace("third_party:", "").splitlines())
+    yield "version", found["torchrecurrent"]
 
 
 def activations() -> Iterator[tuple[str, str]]:
@@ -833,6 +889,8 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "in-torch": in_torch,
     "own-torch-cell": own_torch_cell,
     "own-cell-study": own_cell_study,
+    "model-checks": model_checks,
+    "third-party": third_party,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

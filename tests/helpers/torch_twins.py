@@ -5,21 +5,7 @@ import torch
 
 from memspan.engines.parameters import split
 from memspan.torch import Sequence, make_network
-
-
-class OneBias(torch.nn.Module):
-    """nn.GRU with one bias for each gate, as memspan has it: of the second vector only b_hn is trained."""
-
-    def __init__(self, features, hidden):
-        super().__init__()
-        self.layer = torch.nn.GRU(features, hidden)
-        self.layer.bias_hh_l0.requires_grad_(False)
-        self.b_hn = torch.nn.Parameter(torch.zeros(hidden))
-        self.batch_first = False
-
-    def forward(self, x, state=None):
-        bias = torch.cat([self.b_hn.new_zeros(2 * len(self.b_hn)), self.b_hn])
-        return torch.func.functional_call(self.layer, {"bias_hh_l0": bias}, (x, state))
+from memspan.torch.weights import GRU
 
 
 def rnn(features, outputs, hidden=32):
@@ -31,7 +17,9 @@ def lstm(features, outputs, hidden=32):
 
 
 def gru(features, outputs, hidden=32):
-    return Sequence(OneBias(features, hidden), hidden, outputs, state_axis=1, read=lambda h: h[:, -1])
+    layer = GRU(features, hidden)
+    torch.nn.init.zeros_(layer.bias_hh_l0)
+    return Sequence(layer, hidden, outputs)
 
 
 def _frozen(layer, hidden, outputs):
@@ -54,15 +42,16 @@ def weights_in_torch(network, weights=None):
         return np.concatenate([blocks[gate] for gate in order], axis=-1)
 
     bs = weights["bs"][..., 0]
-    layer = "module.layer" if cell.name == "gru" else "module"
     found = {
-        f"{layer}.weight_ih_l0": np.swapaxes(arranged(weights["W"], cell.input_gates), -1, -2),
-        f"{layer}.weight_hh_l0": np.swapaxes(weights["R"], -1, -2),
-        f"{layer}.bias_ih_l0": arranged(bs, cell.gates),
+        "module.weight_ih_l0": np.swapaxes(arranged(weights["W"], cell.input_gates), -1, -2),
+        "module.weight_hh_l0": np.swapaxes(weights["R"], -1, -2),
+        "module.bias_ih_l0": arranged(bs, cell.gates),
         "read_out.weight": weights["V"].T,
         "read_out.bias": weights["by"][:, 0],
     }
-    return found | ({"module.b_hn": bs[..., 3 * H :]} if cell.name == "gru" else {})
+    if cell.name == "gru":
+        found["module.bias_hh_l0"] = np.concatenate([np.zeros_like(bs[..., : 2 * H]), bs[..., 3 * H :]], axis=-1)
+    return found
 
 
 def twin_of(network):

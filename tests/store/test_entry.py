@@ -1,12 +1,14 @@
 import math
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
-from memspan import Study, UnreadableFile
+from memspan import Network, NotFound, Study, UnreadableFile
 from memspan.store.database import StoreFailed
 from memspan.store.schema import METADATA
 from memspan.study import Key
+from memspan.study.group import digest_of, run_group, untrained
 from memspan.study.trial import VERSION
 
 STUDY = Study(cell=("rnn", "lstm"), lengths=(3, 5), repetitions=2, keep_weights=0, name="first")
@@ -122,6 +124,42 @@ def test_keeping_twice_changes_nothing(opened, make_trial):
     found = list(entry.trials())
     assert [trial.key for trial in found] == [Key(0, 3, 0), Key(0, 3, 1), Key(0, 5, 0)]
     assert found[0].accuracy == 0.95
+
+
+def test_the_network_of_a_trial_is_the_trained_one(opened, tmp_path):
+    study = Study(
+        cell=("rnn", "lstm"), hidden=3, lengths=(3, 4), updates=5, evaluation_samples=20, final_batches=1
+    )
+    entry = opened.enter(study)
+    trial = run_group(study.configurations[1], 4, [0], keep_weights=1)[0].model_copy(update={"configuration": 1})
+    entry.keep([trial])
+    network = entry.network(4, configuration=1)
+    assert digest_of(network) == trial.digest
+    assert digest_of(network) != digest_of(untrained(study.configurations[1], 4, 0)[0])
+    (path := tmp_path / "blob.safetensors").write_bytes(entry.weights(trial.key))
+    np.testing.assert_array_equal(Network.load(path).parameters, network.parameters)
+    network.save(path)
+    np.testing.assert_array_equal(Network.load(path).parameters, network.parameters)
+
+
+@pytest.mark.parametrize(
+    ("key", "which"),
+    [((3, 1), "T=3, repetition 1"), ((5, 0, 1), "T=5, repetition 0, configuration 1"), ((3, 0, 7), "7")],
+)
+def test_a_trial_without_weights_has_no_network(opened, make_trial, key, which):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 1)])
+    with pytest.raises(
+        NotFound, match=rf"has no weights of the trial .*{which}. Weights are kept of the first 0 rep"
+    ):
+        entry.network(*key)
+
+
+def test_weights_that_are_damaged_give_no_network(opened, make_trial):
+    entry = opened.enter(STUDY)
+    entry.keep([make_trial(3, 0, weights=b"some")])
+    with pytest.raises(UnreadableFile, match="holds a damaged trial: T=3, repetition 0"):
+        entry.network(3)
 
 
 def test_weights_are_kept_of_those_that_have_them(opened, make_trial):

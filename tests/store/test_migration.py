@@ -17,6 +17,7 @@ from memspan.store.migration import newer_configuration, newer_study, newer_tria
 from memspan.store.repair import diagnose
 from memspan.store.schema import VERSION, WITHOUT_CHECKSUMS
 from memspan.study import Key
+from memspan.study.group import digest_of
 from memspan.study.identity import AnotherStudy, default_name
 from memspan.study.trial import VERSION as VERSION_OF_TRIALS
 
@@ -65,6 +66,15 @@ def test_the_file_is_of_the_old_version():
         "parameters",
         "weights",
     }
+
+
+def test_weights_without_a_header_give_the_trained_network(old):
+    with Store(old) as store:
+        entry = store.find(default_name(UNNAMED))
+        for trial in entry.trials():
+            network = entry.network(trial.length, trial.repetition, trial.configuration)
+            assert network.cell.name == ("rnn", "gru")[trial.configuration]
+            assert digest_of(network) == trial.digest
 
 
 def test_every_study_and_trial_is_read(old):

@@ -17,7 +17,7 @@ from memspan.execution.memory import bytes_of  # noqa: E402
 from memspan.store.store import Store  # noqa: E402
 from memspan.study.figures import save_figures  # noqa: E402
 from memspan.study.fingerprint import fingerprints  # noqa: E402
-from memspan.study.group import gradient_flow, untrained  # noqa: E402
+from memspan.study.group import digest_of, gradient_flow, untrained  # noqa: E402
 from memspan.study.identity import AnotherStudy, canonical  # noqa: E402
 from memspan.torch import make_network  # noqa: E402
 
@@ -134,7 +134,10 @@ def test_a_study_trains_stores_and_draws_it_beside_a_cell(package, tmp_path):
     assert mine.digest != again.digest
     assert np.isfinite(mine.start.d_a).all() and np.isnan(mine.start.d_R).all()  # noqa: PT018
     with Store(store) as opened:
-        stored = opened.find(opened.names()[0]).result()
+        entry = opened.find(opened.names()[0])
+        stored, network = entry.result(), entry.network(mine.length, configuration=1)
+    assert digest_of(network) == mine.digest
+    assert dict(network.to_module().named_parameters()).keys() == network.layout.shapes.keys()
     assert [trial.digest for trial in stored.trials] == [trial.digest for trial in found.trials]
     written = {path.relative_to(tmp_path).as_posix() for path in save_figures(stored, tmp_path / "out")}
     assert "out/cell-rnn/gradient-of-weights-by-lag.png" in written

@@ -84,7 +84,30 @@ def test_a_wrong_gradient_says_where_and_how_large():
     assert "is 0 by back-propagation" in broken.found
     # Detached before steps 0, 4 and 8, so that y[10] reaches back to x[8].
     assert "the steps of x that are wrong: 0, 1, 2, 3, 4, 5, 6, 7;" in broken.found
-    assert set(report.kept) == set(MODEL_CONTRACTS) - {"gradient"}
+    assert report.unchecked == ("state gradient",)
+    assert set(report.kept) == set(MODEL_CONTRACTS) - {"gradient", "state gradient"}
+
+
+class Pair(RightModel):
+    """The state is a counter, which does nothing, and two halves of h, of which `given` may change one."""
+
+    given = staticmethod(lambda half: half)
+
+    def forward(self, x, state=None):
+        h = None if state is None else torch.cat((state["halves"][0], self.given(state["halves"][1])), dim=1)
+        y, h = super().forward(x, h)
+        steps = torch.zeros(len(h), dtype=torch.int64) if state is None else state["steps"]
+        return y, {"halves": h.split(h.shape[1] // 2, dim=1), "steps": steps + len(x)}
+
+
+def test_the_gradient_of_each_array_of_the_initial_state_is_checked():
+    report = check_model(Pair)
+    assert report.notes["state gradient"].startswith("compared with the complex step")
+    wrong = type("Wrong", (Pair,), {"given": staticmethod(lambda half: half.detach())})
+    (broken,) = check_model(wrong, raises=False).broken
+    assert broken.contract == "state gradient"
+    assert "with respect to array 1 of the initial state is 0 by back-propagation" in broken.found
+    assert broken.cause.endswith("on the state that the model is given")
 
 
 class Activated(RightModel):

@@ -6,6 +6,7 @@ mistake. `benchmarks/gradient_checkers.py` runs other checkers on the same mista
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -35,6 +36,30 @@ class Mistake:
     name: str
     sentence: str
     weights: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelMistake:
+    """One mistake planted in a PyTorch or JAX model (`torch/mistakes.py`, `jax/mistakes.py`).
+
+    Attributes
+    ----------
+    factory : callable
+        Makes the model.
+    contract : str
+        The contract that must be broken first.
+    says : str
+        What the message must contain.
+    """
+
+    factory: Callable[..., Any]
+    contract: str
+    says: str
+
+    @property
+    def sentence(self) -> str:
+        """A description of the mistake."""
+        return str(self.factory.__doc__)
 
 
 _RECURRENT = ("W", "R", "bs")

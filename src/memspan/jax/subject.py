@@ -91,12 +91,20 @@ class JaxSubject:
         """The arrays of a state."""
         return [np.asarray(leaf) for leaf in jax.tree_util.tree_leaves(state)]
 
-    def pull(self, x: Array, d_ys: Iterable[Array]) -> Iterator[tuple[Array, dict[str, Array]]]:
-        """The gradient of Σ d_y · y with respect to x and to each parameter, for each d_y."""
+    def with_leaves(self, state: Any, leaves: Iterable[Array]) -> Any:
+        """A state of the same form with other arrays."""
+        with self._precise():
+            return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(state), map(jnp.asarray, leaves))
+
+    def pull(
+        self, x: Array, d_ys: Iterable[Array], state: Any = None
+    ) -> Iterator[tuple[Array, dict[str, Array], list[Array]]]:
+        """The gradient of Σ d_y · y with respect to x, to each parameter and to the state, for each d_y."""
         with self._precise():
             for d_y in d_ys:
-                gradients, d_x = _pull(self._form, self._parameters, jnp.asarray(x), jnp.asarray(d_y))
-                yield np.array(d_x), dict(zip(self.names, map(np.array, gradients), strict=True))
+                pulled = _pull(self._form, self._parameters, jnp.asarray(x), state, jnp.asarray(d_y))
+                gradients, d_x, d_state = jax.tree_util.tree_map(np.array, pulled)
+                yield d_x, dict(zip(self.names, gradients, strict=True)), d_state
 
     def strays(self, x: Array) -> list[str]:
         """The arrays of floating-point numbers that the model uses but does not hold as leaves."""
@@ -188,9 +196,18 @@ def _call(form: _Form, parameters: list[Any], x: Any, state: Any) -> tuple[Any, 
     return y, state
 
 
-def _back(form: _Form, parameters: list[Any], x: Any, d_y: Any) -> Any:
-    _, pull_back = jax.vjp(lambda p, given: _call(form, p, given, None)[0], parameters, x)
-    return pull_back(d_y)
+def _back(form: _Form, parameters: list[Any], x: Any, state: Any, d_y: Any) -> Any:
+    leaves, tree = jax.tree_util.tree_flatten(state)
+
+    def y(parameters: list[Any], x: Any, floats: list[Any]) -> Any:
+        others = iter(floats)
+        start = jax.tree_util.tree_unflatten(tree, [next(others) if _real(one) else one for one in leaves])
+        return _call(form, parameters, x, start)[0]
+
+    _, pull_back = jax.vjp(y, parameters, x, [one for one in leaves if _real(one)])
+    gradients, d_x, d_floats = pull_back(d_y)
+    others = iter(d_floats)
+    return gradients, d_x, [next(others) if _real(one) else jnp.zeros(one.shape) for one in leaves]
 
 
 _compiled: Any = jax.jit(_call, static_argnums=0)

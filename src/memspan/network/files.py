@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from memspan.cells import CELLS, Cell
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, UnreadableFile
-from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Network
+from memspan.network import ACTIVATIONS, GRU, LSTM, RNN, Model, Network
 from memspan.runtime import tensors
 from memspan.runtime.tensors import Header, Strict, expect
 from memspan.shapes import Flat
@@ -24,9 +24,12 @@ ANOTHER = "another "
 
 
 class Description(Strict):
-    """What a header says about a network: all but its weights."""
+    """What a header says about a network: all but its weights.
 
-    kind: Literal["Network", "RNN", "LSTM", "GRU"]
+    Of a model of another library (kind `Model`), `cell` is its name.
+    """
+
+    kind: Literal["Network", "RNN", "LSTM", "GRU", "Model"]
     cell: str
     input_size: PositiveInt
     hidden_size: PositiveInt
@@ -41,8 +44,12 @@ class _Header(Header, Description):
 
 def write(path: Path, network: Network) -> None:
     """Write a network to a new file, which then replaces `path` in one step."""
-    header = _Header(**described("network", network).model_dump())
-    tensors.write(path, header, network.get_weights())
+    tensors.write(path, _header(network), network.get_weights())
+
+
+def packed(network: Network) -> bytes:
+    """Return the content of the file of a network."""
+    return tensors.packed(_header(network), network.get_weights())
 
 
 def read(path: Path, given: Cell | None = None) -> Network:
@@ -66,20 +73,29 @@ def read(path: Path, given: Cell | None = None) -> Network:
     return restored(path, header, given, weights)
 
 
+def _header(network: Network) -> _Header:
+    return _Header(**described("network", network).model_dump())
+
+
 def described(argument: str, network: Network) -> Description:
     """Describe a network, which messages call `argument`."""
     if type(network) not in (Network, RNN, LSTM, GRU):
         raise InvalidArgument(argument, "a Network, RNN, LSTM or GRU, to be saved", type(network).__name__)
-    if network.dtype.kind == "c":
-        raise InvalidArgument(argument, "of float32 or float64, to be saved", network.dtype.name)
+    return description_of(argument, network, type(network).__name__, name_of(network.cell))
+
+
+def description_of(argument: str, model: Model, kind: Any, cell: str) -> Description:
+    """Describe any model; messages call it `argument`."""
+    if model.dtype.kind == "c":
+        raise InvalidArgument(argument, "of float32 or float64, to be saved", model.dtype.name)
     return Description(
-        kind=type(network).__name__,
-        cell=name_of(network.cell),
-        input_size=network.input_size,
-        hidden_size=network.hidden_size,
-        output_size=network.output_size,
-        dtype=network.dtype.name,
-        output_steps=network.output_steps,
+        kind=kind,
+        cell=cell,
+        input_size=model.input_size,
+        hidden_size=model.hidden_size,
+        output_size=model.output_size,
+        dtype=model.dtype.name,
+        output_steps=model.output_steps,
     )
 
 

@@ -91,6 +91,10 @@ class Model(ABC):
     def astype(self, dtype: DTypeLike) -> Self:
         """Return a network with the same weights in another dtype, without trace and gradients."""
 
+    def fixed_arrays(self) -> dict[str, Array]:
+        """Return the numbers of the model that training does not change, by name; memspan's networks have none."""
+        return {}
+
     def get_weights(self) -> dict[str, Array]:
         """Return copies of the weights, by name."""
         return {name: weight.copy() for name, weight in self.layout.by_name(self.parameters).items()}

@@ -51,12 +51,18 @@ LOADERS = {"network": "Network.load", "learner": "Learner.load"}
 
 def write(path: Path, header: Header, arrays: Mapping[str, Array]) -> None:
     """Write a header with its checksum, and arrays, to a new file, which then replaces `path` in one step."""
+    content = packed(header, arrays)
+    with replaced(path) as file:
+        file.write(content)
+
+
+def packed(header: Header, arrays: Mapping[str, Array]) -> bytes:
+    """Return the content of a file with a header, its checksum, and arrays."""
     from safetensors.numpy import save
 
     checksum = checksum_of(header.model_dump_json(), arrays)
-    with replaced(path) as file:
-        text = header.model_copy(update={"checksum": checksum}).model_dump_json()
-        file.write(save(dict(arrays), {"memspan": text}))
+    text = header.model_copy(update={"checksum": checksum}).model_dump_json()
+    return save(dict(arrays), {"memspan": text})
 
 
 def read(path: Path, kind: type[H], what: str, unchecked: str = "") -> tuple[H, dict[str, Array]]:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, false, func, or_, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from memspan.errors import UnreadableFile, shown
+from memspan.errors import NotFound, UnreadableFile, shown
+from memspan.network import Model
 from memspan.store.checksums import seal, sealed, verify
 from memspan.store.database import StoreFailed
 from memspan.store.schema import (
@@ -27,6 +28,7 @@ from memspan.store.schema import (
     weights,
 )
 from memspan.store.transactions import Transactions
+from memspan.study.group import trained
 from memspan.study.results import StudyResult, StudySummary
 from memspan.study.search import Search
 from memspan.study.search_result import SearchResult
@@ -258,6 +260,39 @@ class Entry:
             return bytes(row["data"])
 
         return self._transact(work)
+
+    def network(self, length: int, repetition: int = 0, configuration: int = 0) -> Model:
+        """Return the trained network of a trial: a `Network`, or the network of a model of another library.
+
+        It is built as for the trial, with the same frozen parameters. Cells of the user's own are imported for
+        this, and must be what they were.
+
+        Parameters
+        ----------
+        length, repetition, configuration : int
+            The key of the trial. Weights are kept of the first `keep_weights` repetitions.
+
+        Raises
+        ------
+        NotFound
+            If the store has no weights of this trial.
+        InvalidArgument
+            If the weights do not fit the cell, which has changed.
+        """
+        from safetensors import SafetensorError
+
+        key = Key(configuration, length, repetition)
+        blob = self.weights(key) if configuration in range(len(self._numbers)) else None
+        if blob is None:
+            which = f"T={length}, repetition {repetition}" + f", configuration {configuration}" * bool(
+                configuration
+            )
+            advice = f"Weights are kept of the first {self.study.keep_weights} repetitions (keep_weights)."
+            raise NotFound(f"Study {self.name!r} has no weights of the trial {which}. {advice}")
+        try:
+            return trained(self.study.configurations[configuration], length, repetition, blob)
+        except SafetensorError as error:
+            raise self._damaged(f"T={length}, repetition {repetition}", error) from None
 
     def forget_failed(self) -> int:
         """Delete the failed trials, so that they are run again. Return how many there were."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from memspan.diagnostics import GradientFlow
 from memspan.losses import Loss, value_of
-from memspan.network import Model
+from memspan.network import Model, Network
+from memspan.network.files import packed
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
@@ -177,6 +178,15 @@ def untrained(configuration: Configuration, length: int, repetition: int) -> tup
     )
 
 
+def trained(configuration: Configuration, length: int, repetition: int, weights: bytes) -> Model:
+    """Return the trained network of a trial, from its weights (`Trial.weights`)."""
+    from safetensors.numpy import load
+
+    network: Model = untrained(configuration, length, repetition)[0]
+    network.set_weights(load(weights))
+    return network
+
+
 def _train(
     configuration: Configuration,
     length: int,
@@ -259,11 +269,10 @@ def _curve_every(configuration: Configuration) -> int:
 
 
 def _saved(model: Model) -> bytes:
+    """Return the trained weights as a safetensors file; of memspan's own cells, one that `Network.load` reads."""
     from safetensors.numpy import save
 
-    return save(
-        {name: np.ascontiguousarray(view) for name, view in model.layout.by_name(model.parameters).items()}
-    )
+    return packed(model) if isinstance(model, Network) else save(model.get_weights())
 
 
 def flow_of(ensemble: Ensemble, member: Member, batch: Batch) -> Flow:

@@ -142,7 +142,8 @@ class Trial(_Record):
     critical_gain : float or None
         The gain of R that the initializer `critical` has chosen; None for other initializers.
     weights : bytes or None
-        The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions.
+        The trained weights as a safetensors file, for the first `Study.keep_weights` repetitions. Those of
+        memspan's cells are a file of `Network.save`; in older stores the file has no header.
     """
 
     configuration: int = 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +28,24 @@ Reach = Float[np.ndarray, "time batch time batch"]
 """How strongly y[t, b] depends on x[t', b']."""
 
 
+class Pulled(NamedTuple):
+    """The gradient of a loss by back-propagation.
+
+    Attributes
+    ----------
+    x : array [T, B, F]
+        With respect to the sequences.
+    weights : dict of str to array
+        With respect to each parameter.
+    state : list of array
+        With respect to each array of the initial state; empty if the model was called without one.
+    """
+
+    x: Array
+    weights: Weights
+    state: list[Array]
+
+
 class Subject(Protocol):
     """A model of some framework in one dtype. Arrays are NumPy's; a state stays the model's own."""
 
@@ -47,8 +65,13 @@ class Subject(Protocol):
     def leaves(self, state: Any) -> list[Array]:
         """The arrays of a state."""
 
-    def pull(self, x: Array, d_ys: Iterable[Array]) -> Iterator[tuple[Array, Weights]]:
-        """The gradient of Σ d_y · y with respect to x and to each parameter, for each d_y."""
+    def with_leaves(self, state: Any, leaves: Iterable[Array]) -> Any:
+        """A state of the same form with other arrays."""
+
+    def pull(
+        self, x: Array, d_ys: Iterable[Array], state: Any = None
+    ) -> Iterator[tuple[Array, Weights, list[Array]]]:
+        """The gradient of Σ d_y · y with respect to x, to each parameter and to the state, for each d_y."""
 
     @property
     def has_step(self) -> bool:
@@ -159,6 +182,10 @@ class Case:
         """A gradient of the loss for every step, `[T, B, O]`."""
         return self.rng(3).standard_normal((STEPS, BATCH, self.outputs))
 
+    def pull(self, d_ys: Iterable[Array], state: Any = None) -> Iterator[Pulled]:
+        """The gradient of Σ d_y · y for `x`, for each d_y."""
+        return (Pulled(*found) for found in self.double.pull(self.x, d_ys, state))
+
     @cached_property
     def reach(self) -> Reach:
         """The largest derivative of a mean of y[t, b] with respect to an element of x[t', b'], for all pairs."""
@@ -169,7 +196,7 @@ class Case:
                 d_y[place] = self.d_y[place]
                 yield d_y
 
-        found = np.array([np.abs(d_x).max(axis=2) for d_x, _ in self.double.pull(self.x, each())])
+        found = np.array([np.abs(pulled.x).max(axis=2) for pulled in self.pull(each())])
         return found.reshape(STEPS, BATCH, STEPS, BATCH)
 
     @property

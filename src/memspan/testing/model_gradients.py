@@ -2,7 +2,8 @@
 
 The gradient of L = Σ d_y · y is compared with the complex step (`memspan.gradcheck.oracle`), twice: with a loss
 that reads every step, and with one that reads the last step only. In the second, dL/dx[t] is what comes back over
-T - t steps, and each step is compared on its own scale, however small.
+T - t steps, and each step is compared on its own scale, however small. The gradient of the initial state is
+compared in the same way; the state is the one that a run over another sequence returned.
 
 *When the complex step is not used.* An operation may have no complex form, or one that is not the analytic
 continuation of the real one. So a model is blamed only by an oracle that central differences confirm. If they
@@ -11,12 +12,13 @@ contradict the complex step, or it is not possible, the gradient is compared wit
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from memspan.gradcheck.oracle import COMPLEX_STEP
 from memspan.shapes import Array
-from memspan.testing.model_case import STEPS, Case, Subject, Weights, difference
+from memspan.testing.model_case import STEPS, Case, Pulled, Subject, difference
 from memspan.testing.report import Found, demand, described
 
 TOLERANCE = 1e-11
@@ -41,17 +43,17 @@ Outputs = Array
 
 def check_differentiable(case: Case) -> None:
     """Back-propagation gives a finite gradient of x and of every parameter, twice the same to the last bit."""
-    first, again = case.double.pull(case.x, [case.d_y, case.d_y])
-    for name, gradient in {"x": first[0], **first[1]}.items():
+    first, again = case.pull([case.d_y, case.d_y])
+    for name, gradient in {"x": first.x, **first.weights}.items():
         demand(np.isfinite(gradient).all(), f"a gradient of {name} that is not finite")
-        same = np.array_equal(gradient, again[0] if name == "x" else again[1][name])
+        same = np.array_equal(gradient, again.x if name == "x" else again.weights[name])
         demand(same, f"a gradient of {name} that differs the second time", "random numbers in the backward pass")
 
 
 def check_used(case: Case) -> None:
     """Every parameter changes y, and has a gradient."""
-    ((_, gradients),) = case.double.pull(case.x, [case.d_y])
-    silent = [name for name, gradient in gradients.items() if not gradient.any()]
+    (pulled,) = case.pull([case.d_y])
+    silent = [name for name, gradient in pulled.weights.items() if not gradient.any()]
     detached = [name for name in silent if _changes(case, name)]
     demand(not detached, f"{_listed(detached)} changes y but has the gradient 0", f"{DETACHED} on a parameter")
     demand(not silent, f"{_listed(silent)} does not change y", "a layer that is made but not called")
@@ -60,10 +62,10 @@ def check_used(case: Case) -> None:
 def check_linear(case: Case) -> None:
     """The gradient is proportional to dL/dy."""
     factors = (1.0, *PROPORTIONS)
-    (d_x, gradients), *others = case.double.pull(case.x, [factor * case.d_y for factor in factors])
-    for factor, (d_x_other, others_) in zip(PROPORTIONS, others, strict=True):
-        for name, gradient in {"x": d_x, **gradients}.items():
-            other = {"x": d_x_other, **others_}[name] / factor
+    first, *others = case.pull([factor * case.d_y for factor in factors])
+    for factor, pulled in zip(PROPORTIONS, others, strict=True):
+        for name, gradient in {"x": first.x, **first.weights}.items():
+            other = {"x": pulled.x, **pulled.weights}[name] / factor
             found = (
                 f"a gradient of {name} that is off by {difference(other, gradient):.2g} of its largest element "
             )
@@ -74,14 +76,25 @@ def check_linear(case: Case) -> None:
 
 def check_gradient(case: Case) -> str:
     """The gradient of x at every time step, on the scale of that step, and of every parameter is right."""
+    return _checked(case, [*_probes(case)], None)
+
+
+def check_state_gradient(case: Case) -> str:
+    """The gradient of the state from which a sequence begins is right."""
+    _, state = case.double.evaluate(case.inputs(8))
+    probes = [*_state_probes(case, state)]
+    return _checked(case, probes, state) if probes else "the state has no arrays of real numbers"
+
+
+def _checked(case: Case, probes: list["_Probe"], state: Any) -> str:
+    """Compare the derivatives along each probe; return what they were compared with."""
     losses = [np.where(np.arange(STEPS)[:, np.newaxis, np.newaxis] < STEPS - 1, 0.0, case.d_y), case.d_y]
-    pulled = [*case.double.pull(case.x, losses)]
-    probes = [*_probes(case)]
-    exact, reason = _complex_step(case, probes)
+    pulled = [*case.pull(losses, state)]
+    exact, reason = _complex_step(case, probes, state)
     rows = [*_compared(probes, losses, pulled, exact)] if exact is not None else []
     if exact is not None and all(row.error <= TOLERANCE for row in rows):
         return f"compared with the complex step; largest relative error {max(row.error for row in rows):.1e}"
-    differences = [_central(case.double, probes, case.x, size) for size in DIFFERENCES]
+    differences = [_central(case, probes, state, size) for size in DIFFERENCES]
     if exact is not None and _confirmed(exact, differences):
         _blame(rows, TOLERANCE, "the complex step")
     reason = reason or "the complex form of an operation is not its analytic continuation"
@@ -100,30 +113,39 @@ def check_gradient(case: Case) -> str:
 
 @dataclass(frozen=True)
 class _Probe:
-    """A direction in which x or one parameter is varied.
+    """A direction in which x, one parameter or one array of the initial state is varied.
 
     Attributes
     ----------
     name : str
-        `x`, or the parameter.
+        `x`, the parameter, or what the array of the state is called in messages.
+    along : array
+        The direction, of the shape of x, of the parameter or of the array.
     step : int or None
         The time step of x.
-    along : array
-        The direction, of the shape of x or of the parameter.
+    leaf : int or None
+        The place of the array in the state.
     """
 
     name: str
-    step: int | None
     along: Array
+    step: int | None = None
+    leaf: int | None = None
 
-    def derivative(self, d_x: Array, gradients: Weights) -> float:
+    def derivative(self, pulled: Pulled) -> float:
         """The derivative along this direction by back-propagation."""
-        return float((self.along * (d_x if self.name == "x" else gradients[self.name])).sum())
+        return float((self.along * self._gradient(pulled)).sum())
 
-    def norm(self, d_x: Array, gradients: Weights) -> float:
+    def norm(self, pulled: Pulled) -> float:
         """The scale of the derivative: the norm of the gradient times that of the direction."""
-        gradient = d_x[self.step] if self.name == "x" else gradients[self.name]
+        gradient = self._gradient(pulled)
+        gradient = gradient if self.step is None else gradient[self.step]
         return float(np.linalg.norm(gradient) * np.linalg.norm(self.along))
+
+    def _gradient(self, pulled: Pulled) -> Array:
+        if self.leaf is not None:
+            return pulled.state[self.leaf]
+        return pulled.weights[self.name] if self.step is None else pulled.x
 
 
 @dataclass(frozen=True)
@@ -149,40 +171,56 @@ def _probes(case: Case) -> Iterator[_Probe]:
     for place in np.ndindex(case.x.shape):
         along = np.zeros_like(case.x)
         along[place] = 1
-        yield _Probe("x", place[0], along)
+        yield _Probe("x", along, step=place[0])
     rng = case.rng(7)
     for name, weight in case.double.weights.items():
         for _ in range(DIRECTIONS):
-            yield _Probe(name, None, rng.standard_normal(weight.shape))
+            yield _Probe(name, rng.standard_normal(weight.shape))
 
 
-def _varied(model: Subject, probes: list[_Probe], x: Array, step: complex) -> Iterator[Array]:
-    """y of the model with x or a parameter moved along each probe; the weights are restored."""
+def _state_probes(case: Case, state: Any) -> Iterator[_Probe]:
+    """Random directions of every floating-point array of the state."""
+    leaves, rng = case.double.leaves(state), case.rng(9)
+    for k, leaf in enumerate(leaves):
+        name = f"array {k} of the initial state" if len(leaves) > 1 else "the initial state"
+        for _ in range(DIRECTIONS if leaf.dtype.kind == "f" else 0):
+            yield _Probe(name, rng.standard_normal(leaf.shape), leaf=k)
+
+
+def _varied(model: Subject, probes: list[_Probe], x: Array, state: Any, step: complex) -> Iterator[Array]:
+    """y of the model with one thing moved along each probe; the weights are restored."""
     weights = model.weights
     for probe in probes:
-        if probe.name == "x":
-            yield model.evaluate(x + step * probe.along)[0]
+        if probe.step is not None:
+            yield model.evaluate(x + step * probe.along, state)[0]
+        elif probe.leaf is not None:
+            leaves = model.leaves(state)
+            leaves[probe.leaf] = leaves[probe.leaf] + step * probe.along
+            yield model.evaluate(x, model.with_leaves(state, leaves))[0]
         else:
             model.set_weights({probe.name: weights[probe.name] + step * probe.along})
-            yield model.evaluate(x)[0]
+            yield model.evaluate(x, state)[0]
             model.set_weights({probe.name: weights[probe.name]})
 
 
-def _complex_step(case: Case, probes: list[_Probe]) -> tuple[Outputs | None, str]:
+def _complex_step(case: Case, probes: list[_Probe], state: Any) -> tuple[Outputs | None, str]:
     """The derivatives of y along each probe by the complex step, or None and the reason why it is not possible."""
     try:
         model = case.again(np.complex128)
-        varied = np.array([*_varied(model, probes, case.x.astype(complex), 1j * COMPLEX_STEP)])
+        leaves = (leaf.astype(complex) if leaf.dtype.kind == "f" else leaf for leaf in model.leaves(state))
+        start = None if state is None else model.with_leaves(state, leaves)
+        varied = np.array([*_varied(model, probes, case.x.astype(complex), start, 1j * COMPLEX_STEP)])
     except Exception as error:
         return None, f"the model has no complex form ({described(error)})"
-    if not np.isfinite(varied).all() or difference(varied.real, case.y) > TOLERANCE:
+    y = case.y if state is None else case.double.evaluate(case.x, state)[0]
+    if not np.isfinite(varied).all() or difference(varied.real, y) > TOLERANCE:
         return None, "with complex numbers the model gives other values"
     return varied.imag / COMPLEX_STEP, ""
 
 
-def _central(model: Subject, probes: list[_Probe], x: Array, size: float) -> Outputs:
+def _central(case: Case, probes: list[_Probe], state: Any, size: float) -> Outputs:
     """The derivatives of y along each probe by central differences."""
-    ahead, behind = (np.array([*_varied(model, probes, x, sign * size)]) for sign in (1, -1))
+    ahead, behind = (np.array([*_varied(case.double, probes, case.x, state, sign * size)]) for sign in (1, -1))
     return np.asarray((ahead - behind) / (2 * size))
 
 
@@ -193,16 +231,14 @@ def _confirmed(exact: Outputs, differences: list[Outputs]) -> bool:
     return bool((apart <= COARSE * scale + NOISE * scale.max()).all())
 
 
-def _compared(
-    probes: list[_Probe], losses: list[Array], pulled: list[tuple[Array, Weights]], outputs: Outputs
-) -> Iterator[_Row]:
+def _compared(probes: list[_Probe], losses: list[Array], pulled: list[Pulled], outputs: Outputs) -> Iterator[_Row]:
     """Compare the derivatives of each loss along each probe; x[t] on the scale of its largest element."""
     for k, (d_y, gradient) in enumerate(zip(losses, pulled, strict=True)):
-        found = [probe.derivative(*gradient) for probe in probes]
+        found = [probe.derivative(gradient) for probe in probes]
         expected = [float((d_y * output).sum()) for output in outputs]
-        scales = [probe.norm(*gradient) for probe in probes]
+        scales = [probe.norm(gradient) for probe in probes]
         largest = {
-            t: max(abs(n) for probe, n in zip(probes, expected, strict=True) if probe.step == t)
+            t: max((abs(n) for probe, n in zip(probes, expected, strict=True) if probe.step == t), default=0.0)
             for t in range(STEPS)
         }
         for probe, a, n, scale in zip(probes, found, expected, scales, strict=True):
@@ -218,7 +254,7 @@ def _blame(rows: list[_Row], tolerance: float, oracle: str) -> None:
     wrong = [row for row in rows if not row.error <= tolerance]
     if not wrong:
         return
-    in_x = [row for row in wrong if row.probe.name == "x"]
+    in_x = [row for row in wrong if row.probe.step is not None]
     # A parameter's gradient is wrong wherever that of the state is; so x is named if both are wrong.
     worst = max(in_x or wrong, key=lambda row: (row.last, row.error))
     loss = f"of y[{STEPS - 1}]" if worst.last else "of y"
@@ -226,13 +262,14 @@ def _blame(rows: list[_Row], tolerance: float, oracle: str) -> None:
     found = f"the gradient {loss} with respect to {_place(worst)} is {worst.found:.6g} by back-propagation and "
     found += f"{worst.expected:.6g} by {oracle}, a relative error of {worst.error:.2g}"
     found += f"; the steps of x that are wrong: {', '.join(map(str, steps))}" if steps else ""
-    names = list(dict.fromkeys(row.probe.name for row in wrong if row.probe.name != "x"))
-    found += f"; wrong parameters: {', '.join(names)}" if names else ""
+    names = list(dict.fromkeys(row.probe.name for row in wrong if row.probe.step is None))
+    kind = "arrays" if worst.probe.leaf is not None else "parameters"
+    found += f"; wrong {kind}: {', '.join(names)}" if names else ""
     raise Found(found, _cause(rows, wrong))
 
 
 def _place(row: _Row) -> str:
-    if row.probe.name != "x":
+    if row.probe.step is None:
         return row.probe.name
     t, b, f = map(int, np.argwhere(row.probe.along)[0])
     return f"x[{t}] (sample {b}, feature {f})"
@@ -240,7 +277,11 @@ def _place(row: _Row) -> str:
 
 def _cause(rows: list[_Row], wrong: list[_Row]) -> str:
     """The usual cause of the wrong gradients."""
-    at_x = [row for row in wrong if row.probe.name == "x"]
+    if all(row.probe.leaf is not None for row in wrong):
+        own = "a wrong backward pass of one's own (autograd.Function, hook)"
+        cause = DETACHED if all(row.found == 0 for row in wrong) else own
+        return f"{cause} on the state that the model is given"
+    at_x = [row for row in wrong if row.probe.step is not None]
     if not at_x:
         return f"a parameter that is used through {DETACHED}, or a hook on it"
     lost = {row.probe.step for row in at_x if row.last and row.found == 0 and row.expected != 0}
@@ -262,8 +303,8 @@ def _cause(rows: list[_Row], wrong: list[_Row]) -> str:
 
 def _changes(case: Case, name: str) -> bool:
     """Whether y changes with a parameter."""
-    probe = _Probe(name, None, np.ones_like(case.double.weights[name]))
-    (y,) = _varied(case.double, [probe], case.x, 0.1)
+    probe = _Probe(name, np.ones_like(case.double.weights[name]))
+    (y,) = _varied(case.double, [probe], case.x, None, 0.1)
     return not np.array_equal(y, case.y)
 
 

@@ -103,6 +103,7 @@ MODEL_CONTRACTS: dict[str, Contract[Case]] = {
     "modes": Contract.of(values.check_modes),
     "used": Contract.of(gradients.check_used),
     "linear": Contract.of(gradients.check_linear),
-    "gradient": Contract.of(gradients.check_gradient),
+    "gradient": Contract.of(gradients.check_gradient, essential=True),
+    "state gradient": Contract.of(gradients.check_state_gradient),
 }
 """All contracts of a model by name, in the order of checking."""

@@ -5,13 +5,13 @@ Each is a tanh network with one mistake that people make when they write a recur
 `benchmarks/model_checks.py` gives the same models to `torch.autograd.gradcheck`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from memspan.gradcheck.mistakes import ModelMistake
 
 Tensor = Any
 """A tensor of PyTorch, which mypy does not know."""
@@ -163,6 +163,13 @@ class StateIgnored(RightModel):
         return super().forward(x)
 
 
+class StateDetached(RightModel):
+    """The given state is detached."""
+
+    def forward(self, x: Tensor, state: Tensor = None) -> tuple[Tensor, Tensor]:
+        return super().forward(x, None if state is None else state.detach())
+
+
 class StateNotCarried(RightModel):
     """Every step starts from the initial state."""
 
@@ -294,30 +301,6 @@ class OtherGenerator(RightModel):
         self.recurrent.weight.data.copy_(torch.from_numpy(drawn))
 
 
-@dataclass(frozen=True)
-class ModelMistake:
-    """One planted mistake.
-
-    Attributes
-    ----------
-    factory : callable
-        Makes the model.
-    contract : str
-        The contract that must be broken first.
-    says : str
-        What the message must contain.
-    """
-
-    factory: Callable[..., Any]
-    contract: str
-    says: str
-
-    @property
-    def sentence(self) -> str:
-        """A description of the mistake."""
-        return str(self.factory.__doc__)
-
-
 MODEL_MISTAKES: dict[str, ModelMistake] = {
     "detach in the loop": ModelMistake(Detached, "gradient", "Usual cause: detach"),
     "truncated": ModelMistake(Truncated, "gradient", "every few steps"),
@@ -331,6 +314,7 @@ MODEL_MISTAKES: dict[str, ModelMistake] = {
     "one step late": ModelMistake(StepLate, "present", "one step late"),
     "state on self": ModelMistake(StateOnSelf, "fresh", "self.h"),
     "state ignored": ModelMistake(StateIgnored, "resume", "ignores the state"),
+    "given state detached": ModelMistake(StateDetached, "state gradient", "on the state that the model is given"),
     "state not carried": ModelMistake(StateNotCarried, "memory", "not carried"),
     "state overwritten": ModelMistake(StateOverwritten, "inputs kept", "overwritten in place"),
     "x overwritten": ModelMistake(InputOverwritten, "inputs kept", "x after the call"),

@@ -303,6 +303,10 @@ class TorchNetwork(ForeignNetwork):
         frozen = {name: part for name, part in self.module.named_parameters() if not part.requires_grad}
         return {name: part.detach() for name, part in (*frozen.items(), *self.module.named_buffers())}
 
+    def fixed_arrays(self) -> dict[str, Array]:
+        """Return the parameters that are not trained, and the buffers, as arrays by name."""
+        return {name: as_array(part) for name, part in self.constants().items()}
+
     def leaves_of(self, flat: Flat) -> dict[str, Tensor]:
         """Return the parameters as tensors of their own, whose gradients PyTorch can compute."""
         views = self.layout.by_name(self.tensor(flat))

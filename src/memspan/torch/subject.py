@@ -93,20 +93,34 @@ class TorchSubject:
         """The arrays of a state."""
         return [_array(leaf, "the state") for leaf in pytree.tree_leaves(state) if leaf is not None]
 
-    def pull(self, x: Array, d_ys: Iterable[Array]) -> Iterator[tuple[Array, dict[str, Array]]]:
-        """The gradient of Σ d_y · y with respect to x and to each parameter, for each d_y; None counts as 0."""
+    def with_leaves(self, state: Any, leaves: Iterable[Array]) -> Any:
+        """A state of the same form with other arrays."""
+        return _with_tensors(state, map(torch.from_numpy, leaves))
+
+    def pull(
+        self, x: Array, d_ys: Iterable[Array], state: Any = None
+    ) -> Iterator[tuple[Array, dict[str, Array], list[Array]]]:
+        """The gradient of Σ d_y · y with respect to x, to each parameter and to the state, for each d_y.
+
+        None counts as 0.
+        """
         given, parameters = torch.from_numpy(x.copy()).requires_grad_(), self.parameters
-        y, _ = self._call(given, None)
-        inputs = [given, *parameters.values()]
+        start = [torch.from_numpy(leaf.copy()) for leaf in self.leaves(state)]
+        start = [leaf.requires_grad_(leaf.is_floating_point()) for leaf in start]
+        y, _ = self._call(given, _with_tensors(state, start))
+        inputs = [given, *parameters.values(), *start]
+        varied = [one for one in inputs if one.requires_grad]
         for d_y in d_ys:
-            found: Any = [None] * len(inputs)
+            found: Any = [None] * len(varied)
             if y.requires_grad:
-                found = torch.autograd.grad(y, inputs, torch.from_numpy(d_y), retain_graph=True, allow_unused=True)
-            pulled = [
-                np.zeros(one.shape, x.dtype) if d is None else d.numpy()
-                for one, d in zip(inputs, found, strict=True)
-            ]
-            yield pulled[0], dict(zip(parameters, pulled[1:], strict=True))
+                found = torch.autograd.grad(y, varied, torch.from_numpy(d_y), retain_graph=True, allow_unused=True)
+            gradients = {id(one): d for one, d in zip(varied, found, strict=True) if d is not None}
+            d_x, *others = (
+                gradients[id(one)].numpy() if id(one) in gradients else np.zeros(one.shape, x.dtype)
+                for one in inputs
+            )
+            d_weights, d_state = others[: len(parameters)], others[len(parameters) :]
+            yield d_x, dict(zip(parameters, d_weights, strict=True)), d_state
 
     def strays(self, x: Array) -> list[str]:
         """The tensors that the model uses but does not own as parameters or buffers."""
@@ -256,6 +270,13 @@ def _no_silent_casts() -> Iterator[None]:
             yield
     finally:
         torch.set_warn_always(always)
+
+
+def _with_tensors(state: Any, leaves: Iterable[Any]) -> Any:
+    """A state of the same form with other tensors."""
+    places, form = pytree.tree_flatten(state)
+    others = iter(leaves)
+    return pytree.tree_unflatten([None if place is None else next(others) for place in places], form)
 
 
 def _pair(result: Any, what: str) -> tuple[Any, Any]:

@@ -2,6 +2,9 @@
 
 A checkpoint is a file of arrays with a header (`memspan.runtime.tensors`). It names the parts of the learner and
 contains their numbers. Format 1 had no checksum and is read without one.
+
+A model of another library is code, which is not in the file. The caller passes a model of the same sizes, with the
+same fixed numbers (frozen parameters and buffers), and it gets the saved weights.
 """
 
 from collections.abc import Iterator
@@ -14,13 +17,13 @@ from pydantic import Field, NonNegativeInt
 
 from memspan.cells import Cell
 from memspan.engines.parameters import Layout
-from memspan.errors import MOST, InvalidArgument, UnreadableFile
+from memspan.errors import MOST, InvalidArgument, UnreadableFile, shown
 from memspan.losses import LOSSES, Loss, MeanLoss
-from memspan.network import Network
-from memspan.network.files import Description, described, restored
+from memspan.network import Model, Network
+from memspan.network.files import Description, described, description_of, restored
 from memspan.runtime import tensors
-from memspan.runtime.tensors import Header, Strict, expect
-from memspan.shapes import Flat
+from memspan.runtime.tensors import Header, Strict, checksum_of, expect
+from memspan.shapes import Array, Flat
 from memspan.tasks import TASKS, Batch, Batches, Counted, Task, get_task, parameters_of
 from memspan.training.checkpoint_arrays import history_of, optimizer_state
 from memspan.training.history import History
@@ -52,7 +55,7 @@ class Checkpoint:
         The number of steps through which the gradient of each output goes back; None for all.
     """
 
-    model: Network
+    model: Model
     loss: Loss
     optimizer: Chain
     state: Any
@@ -68,6 +71,7 @@ class Checkpoint:
 class Substitutes(NamedTuple):
     """Parts that the caller passes to replace those in a file. A file names parts but does not contain them."""
 
+    model: Model | None = None
     cell: Cell | None = None
     loss: Loss | None = None
     optimizer: Chain | None = None
@@ -114,6 +118,9 @@ class _Header(Header, Description):
     updates: NonNegativeInt
     threshold: float = Field(gt=0, le=1)
     truncate: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    # Of a model of another library: the shapes of its weights, and a checksum of the numbers that are not trained.
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    fixed: str = ""
 
 
 def write(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -136,10 +143,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
     """
     header, arrays = tensors.read(Path(path), _Header, "learner", unchecked=WITHOUT_CHECKSUM)
 
-    def weights(layout: Layout) -> Flat:
-        return expect(Path(path), arrays, "parameters", (layout.size,), header.dtype)
-
-    model = restored(Path(path), header, substitutes.cell, weights)
+    model = _model(Path(path), header, arrays, substitutes)
     loss = _build("loss", LOSSES, header.loss) if substitutes.loss is None else substitutes.loss
     optimizer = substitutes.optimizer
     if optimizer is None:
@@ -158,7 +162,7 @@ def read(path: str | Path, substitutes: Substitutes = NOTHING) -> Checkpoint:
 def _describe(checkpoint: Checkpoint) -> _Header:
     shared = checkpoint.evaluation is checkpoint.batches
     return _Header(
-        **described("model", checkpoint.model).model_dump(),
+        **_model_parts(checkpoint.model),
         loss=_name(LOSSES, checkpoint.loss),
         clips=[_name(CLIPS, clip) for clip in checkpoint.optimizer.clips],
         rule=_name(RULES, checkpoint.optimizer.rule),
@@ -169,6 +173,51 @@ def _describe(checkpoint: Checkpoint) -> _Header:
         threshold=checkpoint.threshold,
         truncate=checkpoint.truncate,
     )
+
+
+def _model_parts(model: Model) -> dict[str, Any]:
+    """Return what a header says about a model."""
+    if isinstance(model, Network):
+        return described("model", model).model_dump()
+    return {
+        **description_of("model", model, "Model", model.name).model_dump(),
+        "shapes": tuple(model.layout.shapes.items()),
+        "fixed": checksum_of("", model.fixed_arrays()),
+    }
+
+
+def _model(path: Path, header: _Header, arrays: dict[str, Array], given: Substitutes) -> Model:
+    """Return the saved model. One of another library is the caller's, which gets the saved weights."""
+
+    def weights(layout: Layout) -> Flat:
+        return expect(path, arrays, "parameters", (layout.size,), header.dtype)
+
+    if header.kind != "Model":
+        if given.model is not None:
+            rule = "left out, because the file says all about the saved network"
+            raise InvalidArgument("model", rule, shown(given.model))
+        return restored(path, header, given.cell, weights)
+    model = given.model
+    if not isinstance(model, Model) or isinstance(model, Network):
+        rule = f"passed, because the file has the weights of {header.cell}, but not its code"
+        raise InvalidArgument("model", rule, shown(model))
+    for name, found in _model_parts(model).items():
+        if found != (wanted := getattr(header, name)):
+            raise _unlike(name, wanted, found)
+    parameters = expect(path, arrays, "parameters", (model.layout.size,), header.dtype)
+    if not np.isfinite(parameters).all():
+        raise UnreadableFile(f"{path} contains weights that are not finite.")
+    model.set_weights(model.layout.by_name(parameters))
+    return model
+
+
+def _unlike(name: str, wanted: Any, found: Any) -> InvalidArgument:
+    """The error for a model that is not like the saved one."""
+    if name == "fixed":
+        rule = "like the saved one, with the same frozen parameters and buffers, as if built with the same seed"
+        return InvalidArgument("model", rule, "others")
+    called = {"cell": "name", "shapes": "weights"}.get(name, name)
+    return InvalidArgument("model", f"like the saved one, with {called} {shown(wanted)}", shown(found))
 
 
 def _name(registry: dict[str, Any], thing: Any) -> _Named:

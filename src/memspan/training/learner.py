@@ -291,7 +291,7 @@ class Learner:
         Raises
         ------
         InvalidArgument
-            If a part cannot be saved, such as a network of a user's own subclass.
+            If a part cannot be saved, such as a network of a user's own subclass of `Network`.
         """
         parts = (self.model, self.loss, self.optimizer, self.state, self.batches, self.evaluation, self.task)
         numbers = (self.history, self.updates, self.threshold, self.truncate)
@@ -302,13 +302,14 @@ class Learner:
         cls,
         path: str | Path,
         *,
+        model: Model | None = None,
         cell: Cell | None = None,
         loss: Loss | None = None,
         optimizer: Chain | Rule | None = None,
         batches: Iterator[Any] | None = None,
         evaluation: Iterator[Any] | None = None,
         task: Task | None = None,
-        engine: str | None = None,
+        engine: str | EngineMaker | None = None,
         memory: int = MEMORY,
     ) -> Self:
         """Load a saved learner. Continued training is bit-identical to that of the original learner.
@@ -317,6 +318,10 @@ class Learner:
         ----------
         path : path
             A file written by `save`.
+        model : TorchNetwork, optional
+            For a PyTorch model, whose code is not in the file: a network of the same model and sizes, such as a
+            new one of the same factory. It gets the saved weights. Its frozen parameters and its buffers must be
+            those of the saved one.
         cell, loss, optimizer, batches, evaluation, task : optional
             Parts that replace those in the file. A part that is not one of memspan's is not in the file and must
             be passed. A cell must have the name of the saved one.
@@ -324,8 +329,8 @@ class Learner:
             If the saved batches came from a generator, pass the same generator at its beginning; `load` skips the
             batches that were already used. `Batches` are saved with the learner. If other batches are passed, the
             learner trains on these, and evaluates on a fork of them unless `evaluation` is passed too.
-        engine : `compiled` or `readable`
-            With another engine than before, continued training agrees only up to rounding.
+        engine : str or object
+            As for a new learner. With another engine than before, continued training agrees only up to rounding.
         memory : int
             As for a new learner.
 
@@ -338,7 +343,7 @@ class Learner:
         """
         if optimizer is not None and not isinstance(optimizer, Chain):
             optimizer = Chain(optimizer)
-        given = checkpoint.Substitutes(cell, loss, optimizer, batches, evaluation, task)
+        given = checkpoint.Substitutes(model, cell, loss, optimizer, batches, evaluation, task)
         saved = checkpoint.read(a_path("path", path), given)
         parts = (saved.model, saved.loss, saved.batches, saved.optimizer)
         learner = cls(
