@@ -1,19 +1,18 @@
 """What every trainable network has, whether memspan or another library computes it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Inexact
 from numpy.typing import DTypeLike
 
-from memspan.engines.base import Engine
+from memspan.engines.base import PreparedEngine
 from memspan.errors import InvalidArgument, plain_array, whole_number
 from memspan.losses import Loss
 from memspan.network.read_out import ReadOut
-from memspan.network.rows import RowsEngine
-from memspan.network.steps import ModelSteps, Steps
+from memspan.network.steps import Steps
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
@@ -107,38 +106,30 @@ class Model(ABC):
         """Return a network with the same weights in another dtype, without trace and gradients."""
 
     @abstractmethod
-    def parts(self, state: Any) -> Sequence[Array]:
-        """Return the arrays `[B, ...]` of real numbers of which a state consists."""
-
-    @abstractmethod
-    def with_parts(self, state: Any, parts: Sequence[Array]) -> Any:
-        """Return a state with other `parts`; whatever else it contains is that of `state`."""
-
-    def make_engine(self, loss: Loss) -> Engine:
+    def make_engine(self, loss: Loss) -> PreparedEngine:
         """Return an engine for networks that differ from this one in `parameters` only, in its dtype.
 
         The number of networks may differ from call to call.
         """
-        return RowsEngine(self, loss)
 
+    @abstractmethod
     def steps(self, x: Inputs) -> Steps:
         """Return the steps of a pass over x `[T, B, F]`, each of which takes gradients of the state back."""
-        return ModelSteps(self, x)
 
+    @abstractmethod
     def read_out(self) -> ReadOut | None:
         """Return the linear read-out; None if it is not known which of the weights these are."""
-        return None
 
+    @abstractmethod
     def built_in(self) -> "Network | None":
         """Return the network of a cell of memspan's that computes the same; None if there is none."""
-        return None
 
+    @abstractmethod
     def recurrent_blocks(self) -> Mapping[str, Inexact[np.ndarray, "hidden hidden"]] | None:
-        """Return the square blocks of the recurrent weights R by gate, also where a block is transposed.
+        """Return the square blocks of the recurrent weights R by gate; they may be transposed.
 
         Empty for a cell without R; None if it is not known which of the weights these are.
         """
-        return None
 
     def with_parameters(self, parameters: Flat) -> Self:
         """Return a network with other weights, without trace and gradients."""

@@ -1,7 +1,6 @@
 """The network: forward, backward, update, and the weights by name."""
 
 import copy
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS, Cell
 from memspan.cells.initializers import CRITICAL, INITIALIZERS
-from memspan.engines.base import Engine
+from memspan.engines.base import PreparedEngine
 from memspan.engines.parameters import Layout, Weights, initial_weights, split
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import (
@@ -330,15 +329,7 @@ class Network(Model):
         twin.state = None
         return twin
 
-    def parts(self, state: States) -> list[Array]:
-        """Return each state of the cell, `[B, H]`."""
-        return list(state)
-
-    def with_parts(self, state: States, parts: Sequence[Array]) -> States:
-        """Return the states of the cell as one array `[S, B, H]`."""
-        return np.stack(parts)
-
-    def make_engine(self, loss: Loss) -> Engine:
+    def make_engine(self, loss: Loss) -> PreparedEngine:
         """Return the compiled engine for networks of this shape, in this network's dtype."""
         from memspan.engines.compiled import CompiledEngine
 

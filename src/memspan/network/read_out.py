@@ -25,7 +25,13 @@ class ReadOut(Protocol):
     ----------
     places : array [H + 1, O]
         The place of each weight of [V; b_y] in `parameters`. Without a bias b_y, its row is missing.
+    width : int
+        H, the width of what it reads.
     """
+
+    @property
+    def width(self) -> int:
+        """H."""
 
     @property
     def places(self) -> Int[np.ndarray, "read outputs"]:
@@ -45,6 +51,7 @@ class CellReadOut:
         from memspan.engines.compiled import CompiledEngine
 
         layout, H = network.layout, network.hidden_size
+        self.width = H
         shapes = layout.views(np.empty(layout.size))
         begin = shapes.W.size + shapes.R.size + shapes.bs.size
         end = begin + shapes.V.size + shapes.by.size

@@ -1,4 +1,4 @@
-"""An engine for any number of networks that differ from one model in their weights only."""
+"""An engine for any number of networks that differ from a foreign model in their weights only."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from memspan.losses import Loss
 from memspan.shapes import Array, Outputs
 
 if TYPE_CHECKING:
-    from memspan.network.model import Model
+    from memspan.foreign.network import ForeignNetwork
 
 
 class RowsEngine:
@@ -19,13 +19,14 @@ class RowsEngine:
 
     Parameters
     ----------
-    model : Model
+    model : ForeignNetwork
         All networks have its constants, if it has any.
     loss : Loss
     """
 
-    def __init__(self, model: "Model", loss: Loss) -> None:
+    def __init__(self, model: "ForeignNetwork", loss: Loss) -> None:
         self.model, self.loss = model, loss
+        self.layout, self.output_steps = model.layout, model.output_steps
         self._by_count: dict[int, Engine] = {}  # a library may compile an engine for the number of its networks
 
     def differentiate(
