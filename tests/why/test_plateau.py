@@ -50,7 +50,9 @@ def expected_loss(plateau, theta, task):
     at_answer, d = loss.forward(answer, twins.y), loss.backward()
     K = plateau.engine.output_steps
     for row in theta:
-        y_hat = unroll(plateau.engine.layout.cell, plateau.engine.layout.views(row), twins.x, K or 1).y_hat.reshape(answer.shape)
+        y_hat = unroll(
+            plateau.engine.layout.cell, plateau.engine.layout.views(row), twins.x, K or 1
+        ).y_hat.reshape(answer.shape)
         away = y_hat - answer
         bent = loss.forward(y_hat, twins.y) - at_answer - np.sum(d * away)
         found.append(task.trivial_risk(T) + bent + np.sum(twins.weights * away) / twins.parts)

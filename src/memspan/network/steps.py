@@ -79,9 +79,7 @@ class CellSteps:
         residuals, before, after = map(tuple, (self._residuals[:, t], self._states[:, t], self._states[:, t + 1]))
         d_after = split(d_state, self._hidden)
         with naming(f"The cell {self._cell.name}"):
-            found, _ = step_back(
-                self._cell, self._weights, self._unit, d_after, residuals, before, after, d_s
-            )
+            found, _ = step_back(self._cell, self._weights, self._unit, d_after, residuals, before, after, d_s)
         assign(split(d_before, self._hidden), found)
         return d_before
 
