@@ -14,7 +14,6 @@ from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.shapes import Array
 
-
 WORK = 20
 """One step takes at most as many times the memory of its Jacobians."""
 

@@ -218,8 +218,8 @@ HINT = ". Elsewhere train: `memspan span` measures the span"
 def demand_measured(configuration: Configuration) -> None:
     """Raise `InvalidArgument` if the formula was not measured for a configuration, or does not hold for it.
 
-    It holds for memspan's tanh cell `rnn` with Adam and a clip of 1 on the task `recall`, from the initializer `uniform`
-    with a variance of R below the critical one, within the ranges of `MEASURED`.
+    It holds for memspan's tanh cell `rnn` with Adam and a clip of 1 on the task `recall`, from the initializer
+    `uniform` with a variance of R below the critical one, within the ranges of `MEASURED`.
     """
     fixed = {"optimizer": "adam", "cell": "rnn", "task": "recall", "init": "uniform", "clip": 1.0}
     for name, value in fixed.items():

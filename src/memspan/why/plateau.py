@@ -95,8 +95,8 @@ class Plateau:
     Parameters
     ----------
     network : Network or another Model
-        Any network of the shape; its weights do not matter. Other networks of a model that is not `interchangeable`
-        need a plateau each.
+        Any network of the shape; its weights do not matter. Networks that are not `interchangeable` need a plateau
+        each.
     task : Task
     length : int
     twins : Twins
