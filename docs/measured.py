@@ -283,6 +283,12 @@ def own_torch_cell() -> Iterator[tuple[str, str]]:
         yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
 
 
+def own_torch_predict() -> Iterator[tuple[str, str]]:
+    """Yield how many times as long a prediction takes for a PyTorch LSTM as for the built-in lstm."""
+    for name, ratio in result("own_torch_predict")["ratio"].items():
+        yield name, f"{ratio:.0f}"
+
+
 def activations() -> Iterator[tuple[str, str]]:
     """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
@@ -825,6 +831,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "flow-cost": flow_cost,
     "in-torch": in_torch,
     "own-torch-cell": own_torch_cell,
+    "own-torch-predict": own_torch_predict,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

@@ -45,7 +45,7 @@ def predict(
     alone throws the recurrent weights of a tanh network far above the critical gain. For `adam` the prediction is
     this update by length, and no span. `rmsprop` is refused.
 
-    A model of PyTorch needs a linear read-out for this, as `Steps` and `Sequence` give it.
+    A PyTorch model needs a linear read-out for the first of these, as `Steps` and `Sequence` have it.
 
     **Three cells at three gains:**
 
