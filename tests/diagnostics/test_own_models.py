@@ -20,6 +20,7 @@ from memspan import (  # noqa: E402
 )
 from memspan.diagnostics import Twins  # noqa: E402
 from memspan.diagnostics.label import label_engine  # noqa: E402
+from memspan.foreign.steps import ForeignSteps  # noqa: E402
 from memspan.torch import Sequence, Steps, TorchNetwork, to_torch  # noqa: E402
 
 T, B, F, H = 8, 3, 1, 5
@@ -90,6 +91,28 @@ def test_jacobians_and_exponents_are_those_of_the_built_in_cell(cell):
         expected, found = (LyapunovExponents.largest(one, inputs(), discard=discard) for one in (network, twin))
         assert difference(found.by_sample, expected.by_sample) < 1e-12
         assert found.steps == expected.steps
+
+
+@every_cell
+def test_pytorch_takes_gradients_of_the_state_back_as_the_built_in_cell_does(cell):
+    network, twin = pair(cell)
+    expected, found = network.steps(inputs()), ForeignSteps(twin, inputs())
+    assert (found.shape, found.widths, found.first) == (expected.shape, expected.widths, 0)
+    rows = np.random.default_rng(3).standard_normal((4, B, sum(found.widths)))
+    for t in (0, 3, T - 1):
+        assert difference(found.back(t, rows), expected.back(t, rows)) < 1e-13
+
+
+@every_cell
+def test_the_built_in_network_of_a_model_has_its_weights(cell):
+    network, twin = pair(cell)
+    known = twin.with_output_steps(2).built_in()
+    np.testing.assert_array_equal(known.parameters, network.parameters)
+    assert (known.cell.name, known.output_steps) == (cell, 2)
+    layer = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](F, H)  # with two biases
+    twice = TorchNetwork(Sequence(layer, H, 1).double(), F, 1)
+    np.testing.assert_allclose(twice.built_in().predict(inputs()), twice.predict(inputs()), rtol=0, atol=1e-14)
+    assert own().built_in() is None
 
 
 @every_cell

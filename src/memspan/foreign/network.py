@@ -15,6 +15,7 @@ from memspan.losses import Loss
 from memspan.network import Network
 from memspan.network.model import Model
 from memspan.network.read_out import ReadOut
+from memspan.network.steps import Steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
 
@@ -100,9 +101,10 @@ class ForeignNetwork(Model):
         """Return the model's own engine, for any number of networks with its constants."""
         return RowsEngine(self, loss)
 
-    def steps(self, x: Inputs) -> ForeignSteps:
-        """Return the steps of a pass over x `[T, B, F]`, each of them a pass of its own."""
-        return ForeignSteps(self, x)
+    def steps(self, x: Inputs) -> Steps:
+        """Return the steps of a pass over x `[T, B, F]`: those of a cell of memspan's if it computes the same."""
+        network = self.built_in()
+        return ForeignSteps(self, x) if network is None else network.steps(x)
 
     def read_out(self) -> ReadOut | None:
         """Return the linear read-out; None if it is not known which of the weights these are."""
