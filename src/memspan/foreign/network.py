@@ -112,6 +112,20 @@ class ForeignNetwork(Model):
 
     def built_in(self) -> Network | None:
         """Return the network of a cell of memspan's that computes the same; None if there is none."""
+        twin = self.astype(np.float64)
+        network = twin.loaded()
+        if network is None:
+            return None
+        x = np.random.default_rng(2).uniform(-1, 1, (*TRIED, self.input_size))
+        network.forward(x)
+        trace, a = network.trace, twin.hidden(x)  # the model may begin with another state than zeros
+        if trace is None or trace.a.shape != a.shape:
+            return None
+        same = np.allclose(trace.a, a, rtol=SAME, atol=SAME, equal_nan=True)
+        return network.with_output_steps(self.output_steps) if same else None
+
+    def loaded(self) -> Network | None:
+        """Return a network with the weights of the model's cell and read-out, if memspan has this cell."""
         return None
 
     def recurrent_blocks(self) -> Mapping[str, Array] | None:
@@ -174,5 +188,7 @@ def windows(steps: int, answers: int, truncate: int | None) -> Iterator[Window]:
         yield from (Window(max(0, end - truncate), end, 1) for end in range(steps - answers + 1, steps + 1))
 
 
+SAME = 1e-9
+"""The most by which the states of a model and of a network that computes the same differ, by rounding."""
 TRIED = (4, 3)
 """The steps and samples with which a new model is tried."""

@@ -25,9 +25,6 @@ from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
 from memspan.torch.weights import network_of
 
-SAME = 1e-9
-"""The most by which the states of a model and of a network that computes the same differ, by rounding."""
-
 
 class TorchNetwork(ForeignNetwork):
     """A PyTorch model with the interface of `Network`: it is trained, scored and diagnosed like one.
@@ -255,21 +252,9 @@ class TorchNetwork(ForeignNetwork):
         """Return the `nn.Linear` whose outputs are y; None if there is none."""
         return find_read_out(self)
 
-    def built_in(self) -> Network | None:
-        """Return the network of a cell of memspan's that computes the same; None if there is none.
-
-        It is known for `Steps` and `Sequence` of the modules from which `load_weights` takes weights.
-        """
-        twin = self.astype(np.float64)
-        network = network_of(twin.to_module(), self.input_size)
-        if network is None:
-            return None
-        x = np.random.default_rng(2).uniform(-1, 1, (*TRIED, self.input_size))
-        network.forward(x)  # the module may begin with another state than zeros
-        same = network.trace is not None and np.allclose(
-            network.trace.a, twin.hidden(x), rtol=SAME, atol=SAME, equal_nan=True
-        )
-        return network.with_output_steps(self.output_steps) if same else None
+    def loaded(self) -> Network | None:
+        """Return a network with the weights of `Steps` or `Sequence`, if `load_weights` knows the module in it."""
+        return network_of(self.to_module(), self.input_size)
 
     def recurrent_blocks(self) -> Mapping[str, Array] | None:
         """Return the square blocks of R: see `ForeignNetwork`. With projections R has none."""
