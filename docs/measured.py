@@ -346,6 +346,12 @@ def third_party() -> Iterator[tuple[str, str]]:
     yield "version", found["torchrecurrent"]
 
 
+def own_torch_predict() -> Iterator[tuple[str, str]]:
+    """Yield how many times as long a prediction takes for a PyTorch LSTM as for the built-in lstm."""
+    for name, ratio in result("own_torch_predict")["ratio"].items():
+        yield name, f"{ratio:.0f}"
+
+
 def activations() -> Iterator[tuple[str, str]]:
     """Yield the errors of the compiled activations, in units in the last place."""
     worst = (
@@ -891,6 +897,7 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "own-cell-study": own_cell_study,
     "model-checks": model_checks,
     "third-party": third_party,
+    "own-torch-predict": own_torch_predict,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

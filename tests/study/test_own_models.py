@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from memspan import Comparison, Configuration, Study, explain, find_span, predict, run_study  # noqa: E402
+from memspan import Comparison, Configuration, Study, find_span, run_study  # noqa: E402
 from memspan.errors import InvalidArgument  # noqa: E402
 from memspan.execution.memory import bytes_of  # noqa: E402
 from memspan.store.store import Store  # noqa: E402
@@ -230,14 +230,6 @@ def test_a_model_that_fails_at_a_length_costs_no_other_trial(package):
     assert [(trial.configuration, trial.length) for trial in failed] == [(1, 6), (1, 6)]
     assert all("RuntimeError: more than 4 steps" in trial.reason for trial in failed)
     assert len(trials) == 8
-
-
-def test_what_needs_the_equations_of_a_cell_refuses_a_model(package):
-    configuration = Configuration(cell=f"{package}:mine", **{name: FIELDS[name] for name in QUICK})
-    result = run_study(Study(cell=f"{package}:mine", **FIELDS), progress=False)
-    for call in (lambda: predict(configuration), lambda: explain(result)):
-        with pytest.raises(InvalidArgument, match=r"^cell must be a Cell here, whose equations are known"):
-            call()
 
 
 @pytest.mark.parametrize("name", ["mine", "lstm", "long"])

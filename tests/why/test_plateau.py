@@ -50,7 +50,9 @@ def expected_loss(plateau, theta, task):
     at_answer, d = loss.forward(answer, twins.y), loss.backward()
     K = plateau.engine.output_steps
     for row in theta:
-        y_hat = unroll(plateau.layout.cell, plateau.layout.views(row), twins.x, K or 1).y_hat.reshape(answer.shape)
+        y_hat = unroll(
+            plateau.engine.layout.cell, plateau.engine.layout.views(row), twins.x, K or 1
+        ).y_hat.reshape(answer.shape)
         away = y_hat - answer
         bent = loss.forward(y_hat, twins.y) - at_answer - np.sum(d * away)
         found.append(task.trivial_risk(T) + bent + np.sum(twins.weights * away) / twins.parts)
@@ -85,7 +87,7 @@ def test_the_drift_of_the_noise_is_the_slope_of_the_squared_gradient(name):
 def test_the_squared_gradient_of_single_predictions_is_that_of_the_curvature(name, tolerance):
     """Σ h |∇ŷ|² over the answers of a sequence, with the curvature h; of several answers some are looked at."""
     plateau, theta, task = case(name)
-    T, layout, K = TASKS[name], plateau.layout, plateau.engine.output_steps or 1
+    T, layout, K = TASKS[name], plateau.engine.layout, plateau.engine.output_steps or 1
     answer = task.trivial_answer(T).reshape(K, -1)
     size = []
     for x, _ in plateau._singles:
@@ -127,11 +129,11 @@ def test_the_decay_is_that_of_the_theory():
     B, rate = 32, 0.2
     found = plateau.decay(theta, Descent(rate, B))
     for row, kappa in zip(theta, found, strict=True):
-        weights = plateau.layout.views(row)
+        weights = plateau.engine.layout.views(row)
         sizes = []
         for x, _ in plateau._singles:
-            trace = unroll(plateau.layout.cell, weights, x, 1)
-            one = plateau.layout.views(backpropagate(weights, trace, np.ones((1, 1, 1))).total())
+            trace = unroll(plateau.engine.layout.cell, weights, x, 1)
+            one = plateau.engine.layout.views(backpropagate(weights, trace, np.ones((1, 1, 1))).total())
             sizes.append(np.sum(one.W**2) + np.sum(one.R**2) + np.sum(one.bs**2))
         D = np.mean(sizes) / np.sum(weights.V**2)
         assert kappa == pytest.approx(2 * rate**2 * np.mean(plateau.twins.y**2) * D / B, rel=1e-4)
@@ -142,7 +144,7 @@ def test_the_readout_moves_as_in_many_tiny_steps(name):
     """The squared error is linear in the readout, so the exponential step is exact."""
     plateau, theta, _ = case(name)
     states, rate = plateau._states(theta), np.array([0.3, 0.1])
-    noise = 1e-3 * np.random.default_rng(0).standard_normal(plateau._readout(theta).shape)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(theta[:, plateau.read_out.places].shape)
     steps, count = np.array([20.0, 7.0]), 4000
     found = plateau._relaxed(theta, states, rate, noise, steps)
     moving = theta.copy()
@@ -151,8 +153,8 @@ def test_the_readout_moves_as_in_many_tiny_steps(name):
         M = len(theta)
         read, back = states.reshape(M, -1, states.shape[-1]), upstream.reshape(M, -1, upstream.shape[-1])
         pull = -np.einsum("mbh,mbo->mho", read, back)
-        plateau._readout(moving)[:] += (steps / count)[:, None, None] * (rate[:, None, None] * pull - noise)
-    expected = plateau._readout(moving - theta)
+        moving[:, plateau.read_out.places] += (steps / count)[:, None, None] * (rate[:, None, None] * pull - noise)
+    expected = (moving - theta)[:, plateau.read_out.places]
     np.testing.assert_allclose(found, expected, atol=2e-3 * abs(expected).max())
 
 
@@ -269,9 +271,9 @@ def test_a_short_step_is_the_equation(name, clip):
 def test_the_squared_norm_of_a_batchs_gradient_is_that_of_the_pull_and_the_noise():
     plateau, theta, task = case("recall", pairs=128, hidden=16)
     B, count, row = 8, 400, theta[:1]
-    plateau._readout(row)[:] *= 0.3  # on the plateau ŷ is small
+    row[:, plateau.read_out.places] *= 0.3  # on the plateau ŷ is small
     _, pull = plateau._pull(row, plateau._states(row))
-    engine = CompiledEngine(plateau.layout, np.dtype(float), MSELoss())
+    engine = CompiledEngine(plateau.engine.layout, np.dtype(float), MSELoss())
     batches = Batches(task, TASKS["recall"], B, 0)
     found = engine.differentiate(np.repeat(row, count, axis=0), [next(batches) for _ in range(count)]).gradients
     expected = np.sum(pull**2) + plateau._tau * plateau._noise(row)[0][0] / B

@@ -16,7 +16,7 @@ from memspan.why.predict import prepared_prediction
 from memspan.why.prediction import needed_record
 
 FIELDS = (
-    *("cell", "task", "task_parameters", "gain", "recurrent_gain", "init", "hidden"),
+    *("cell", "options", "task", "task_parameters", "gain", "recurrent_gain", "init", "hidden"),
     *("optimizer", "learning_rate", "clip", "batch", "updates", "seed"),
 )
 USUAL: dict[str, Any] = {"optimizer": "momentum", "learning_rate": "0.03"}
@@ -44,6 +44,8 @@ def predict(
     This holds for `sgd` and `momentum`. Adam does not follow the size of the gradient, and at some update noise
     alone throws the recurrent weights of a tanh network far above the critical gain. For `adam` the prediction is
     this update by length, and no span. `rmsprop` is refused.
+
+    A PyTorch model needs a linear read-out for the first of these, as `Steps` and `Sequence` have it.
 
     **Three cells at three gains:**
 

@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.diagnostics.jacobians import Jacobians, orthogonalised
-from memspan.diagnostics.tracing import traced
-from memspan.engines.readable import step_back
-from memspan.errors import InvalidArgument, generator, naming, real_number, shown, whole_number
-from memspan.network import Network
+from memspan.diagnostics.tracing import steps_of
+from memspan.errors import InvalidArgument, generator, real_number, shown, whole_number
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 
@@ -96,7 +95,7 @@ class LyapunovExponents:
 
     @classmethod
     @quiet
-    def largest(cls, network: Network, x: Array, *, discard: int = 0, rng: Rng = 0) -> Self:
+    def largest(cls, network: Model, x: Array, *, discard: int = 0, rng: Rng = 0) -> Self:
         """Measure λ₁ alone, for long sequences: one forward and one backward pass, without the Jacobians.
 
         A random gradient travels back from the end and is rescaled at every step; λ₁ is the mean of the logarithms
@@ -104,11 +103,12 @@ class LyapunovExponents:
 
         Parameters
         ----------
-        network : Network
+        network : Network or another Model
         x : array [T, F] or [T, B, F]
         discard : int
             How many steps are not measured at either end: at the beginning, where the states depend on the zeros
-            from which they start, and at the end, where the gradient still turns into its direction.
+            from which they start, and at the end, where the gradient still turns into its direction. If a model
+            of another library begins with something else than zeros, its first step is never measured.
         rng : Generator, SeedSequence, int or None
             The source of the random gradient.
 
@@ -118,30 +118,21 @@ class LyapunovExponents:
             If `x` does not fit the network, if a state or the gradient is not finite, or if `discard` leaves no
             step.
         """
-        weights, trace = traced(network, x)
-        cell, (T, B, H) = trace.cell, trace.a.shape
+        steps = steps_of(network, x)
+        T, B = steps.shape
         discard = whole_number("discard", discard, least=0, most=(T - 1) // 2)
-        unit, d_s = cell.unit(weights.U), np.empty((B, len(weights.bs)))
-        d_states = generator("rng", rng, "exponents").standard_normal((len(cell.states), B, H))
-        growth = np.empty((T, B, 1))
-        with naming(f"The cell {cell.name}"):
-            for t in reversed(range(T)):
-                d_states = d_states / _nonzero(_size(d_states))
-                before, _ = step_back(
-                    cell,
-                    weights,
-                    unit,
-                    tuple(d_states),
-                    tuple(trace.residuals[:, t]),
-                    tuple(trace.states[:, t]),
-                    tuple(trace.states[:, t + 1]),
-                    d_s,
-                )
-                d_states = np.stack(np.broadcast_arrays(*before))
-                growth[t] = np.log(_size(d_states)[0])
-        if np.isnan(growth).any() or (growth == np.inf).any():
+        first, random = max(discard, steps.first), generator("rng", rng, "exponents")
+        if first >= T - discard:
+            raise InvalidArgument("x", "of at least two time steps for a model that does not begin with zeros", T)
+        parts = [random.standard_normal((1, B, width)) for width in steps.widths]
+        d_state, growth = np.concatenate([np.empty((1, B, 0)), *parts], axis=-1), np.empty((T, B, 1))
+        for t in reversed(range(first, T)):
+            d_state = steps.back(t, d_state / _nonzero(_size(d_state)))
+            growth[t] = np.log(_size(d_state)[0])
+        measured = growth[first : T - discard]
+        if np.isnan(growth[first:]).any() or (growth[first:] == np.inf).any():
             raise InvalidArgument("network", "one whose gradient is finite at every step", "infinity or NaN")
-        return cls._of_growth(growth[discard : T - discard])
+        return cls._of_growth(measured)
 
     @classmethod
     def _of_growth(cls, growth: Float[np.ndarray, "time batch directions"]) -> Self:
@@ -165,9 +156,9 @@ class LyapunovExponents:
         return self.values - margin, self.values + margin
 
 
-def _size(d_states: Float[np.ndarray, "states batch hidden"]) -> Float[np.ndarray, "1 batch 1"]:
-    """‖·‖ over states and units; `hypot` avoids squares, which underflow for a step of 1e-170."""
-    return np.hypot.reduce(np.hypot.reduce(d_states, axis=2, keepdims=True), axis=0, keepdims=True)
+def _size(d_state: Float[np.ndarray, "1 batch width"]) -> Float[np.ndarray, "1 batch 1"]:
+    """‖·‖ over all states and units; `hypot` avoids squares, which underflow for a step of 1e-170."""
+    return np.hypot.reduce(d_state, axis=2, keepdims=True)
 
 
 def _nonzero(size: Array) -> Array:

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float
 
-from memspan.diagnostics.tracing import traced
-from memspan.engines.parameters import split
-from memspan.engines.readable import assign, step_back
-from memspan.errors import InvalidArgument, float_array, naming, shown, whole_number
-from memspan.network import Network
+from memspan.diagnostics.tracing import steps_of
+from memspan.errors import InvalidArgument, float_array, shown, whole_number
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.shapes import Array
+
+WORK = 20
+"""One step takes at most as many times the memory of its Jacobians."""
 
 
 class Products(NamedTuple):
@@ -69,15 +70,15 @@ class Jacobians:
 
     @classmethod
     @quiet
-    def of(cls, network: Network, x: Array) -> Self:
+    def of(cls, network: Model, x: Array) -> Self:
         """Differentiate every step of a network on `x`, from the zero states on.
 
-        The rows come from the cell's own backward: row i is what one step of back-propagation makes of the
-        gradient that is 1 for state i and 0 for the others. All rows, steps and samples are computed in one call.
+        The rows come from the cell's own backward, or that of the model's library: row i is what one step of
+        back-propagation makes of the gradient that is 1 for state i and 0 for the others.
 
         Parameters
         ----------
-        network : Network
+        network : Network or another Model
             Of any cell and any real dtype; the Jacobians are those of its weights in float64.
         x : array [T, F] or [T, B, F]
             A few samples suffice.
@@ -85,33 +86,18 @@ class Jacobians:
         Raises
         ------
         InvalidArgument
-            If `x` does not fit the network, if a state is not finite, or if the Jacobians need more memory than
-            the machine has. Nothing large has been allocated then.
+            If `x` does not fit the network, if a state is not finite, if a model of another library begins with
+            something else than zeros, or if the Jacobians need more memory than the machine has. Nothing large has
+            been allocated then.
         """
-        weights, trace = traced(network, x)
-        cell, (T, B, H) = trace.cell, trace.a.shape
-        G, S = len(cell.gates), len(cell.states)
-        N = S * H
-        # J and what it is assembled from take S numbers each for a row and unit, dL/ds and the cell's results G
-        # each; the cell's intermediate results take a few more.
-        demand_memory("x", f"shape {np.shape(x)}", 8 * T * B * N * H * (2 * G + 3 * S + 4))
-        d_s, J = np.empty((T, B, N, G * H)), np.empty((T, B, N, N))
-
-        def for_every_row(values: Array) -> tuple[Array, ...]:
-            return tuple(values[..., np.newaxis, :])
-
-        with naming(f"The cell {cell.name}"):
-            rows, _ = step_back(
-                cell,
-                weights,
-                cell.unit(weights.U),
-                split(np.eye(N), H),
-                for_every_row(trace.residuals),
-                for_every_row(trace.states[:, :-1]),
-                for_every_row(trace.states[:, 1:]),
-                d_s,
-            )
-        assign(split(J, H), rows)
+        steps = steps_of(network, x)
+        if steps.first:
+            raise InvalidArgument("network", "one whose initial state is zeros", repr(network))
+        (T, B), N = steps.shape, sum(steps.widths)
+        demand_memory("x", f"shape {np.shape(x)}", 8 * B * N * N * (T + WORK))
+        J, rows = np.empty((T, B, N, N)), np.repeat(np.eye(N)[:, np.newaxis], B, axis=1)
+        for t in range(T):
+            J[t] = steps.back(t, rows).transpose(1, 0, 2)
         return cls(J)
 
     @quiet

@@ -18,16 +18,14 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.diagnostics.twins import Twins
-from memspan.engines.compiled import CompiledEngine
-from memspan.engines.parameters import Layout, Weights
-from memspan.engines.readable import backpropagate, unroll
+from memspan.engines.base import PreparedEngine
 from memspan.errors import InvalidArgument, one_of, shown
 from memspan.losses import MeanProduct
-from memspan.network import Network
+from memspan.network import Model, Network
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
-from memspan.shapes import Flat
+from memspan.shapes import Array, Flat
 
 ENGINES = ("compiled", "readable")
 
@@ -98,23 +96,24 @@ class LabelSignal:
         return f"<LabelSignal over {len(self.power)} steps: P = {self.power[-1]:.3g} after the last one>"
 
 
-def label_engine(network: Network) -> CompiledEngine:
+def label_engine(network: Model) -> PreparedEngine:
     """Return the engine that measures label gradients of networks of this shape, at any length."""
-    return CompiledEngine(network.layout, np.dtype(np.float64), MeanProduct(), output_steps=network.output_steps)
+    return network.astype(np.float64).make_engine(MeanProduct())
 
 
 @quiet
-def label_gradient(network: Network, twins: Twins, *, engine: str | CompiledEngine = "compiled") -> LabelGradient:
+def label_gradient(network: Model, twins: Twins, *, engine: str | PreparedEngine | None = None) -> LabelGradient:
     """Measure the label gradient of a network, in float64.
 
     Parameters
     ----------
-    network : Network
+    network : Network or another Model
     twins : Twins
         Of the network's task, at the length in question.
-    engine : str or CompiledEngine
-        `compiled`, `readable`, or the result of `label_engine`, which saves the preparation of the engine when
-        there are several networks of one shape or several lengths.
+    engine : str or Engine, optional
+        By default that of the network: for a `Network` `compiled`. `readable` is the other one. The result of
+        `label_engine` saves the preparation of the engine when there are several networks of one shape or several
+        lengths; models of another library that have constants of their own need one for each.
 
     Raises
     ------
@@ -127,23 +126,23 @@ def label_gradient(network: Network, twins: Twins, *, engine: str | CompiledEngi
         rule = f"one whose output_size and output_steps are those of the twins, {answers[0]} and {answers[1]}"
         raise InvalidArgument("network", rule, f"{network.output_size} and {network.output_steps}")
     each = [twins.part(number) for number in range(twins.parts)]
-    if not isinstance(engine, CompiledEngine) and one_of("engine", engine, ENGINES) == "readable":
-        found = np.stack([_readable(network, twins, part) for part in each])
+    if _readable(network, engine):
+        found = np.stack([_of_part(network, twins, part) for part in each])
     else:
-        compiled = engine if isinstance(engine, CompiledEngine) else label_engine(network)
-        if (compiled.layout, compiled.output_steps) != (network.layout, network.output_steps):
+        prepared = label_engine(network) if engine is None or isinstance(engine, str) else engine
+        if (prepared.layout, prepared.output_steps) != (network.layout, network.output_steps):
             raise InvalidArgument("engine", "one for networks of this shape", "one for another shape")
         same = np.repeat(network.parameters[np.newaxis], twins.parts, axis=0)
         upstream = twins.weights * np.prod([*twins.weights[..., each[0], :].shape])  # the loss is a mean
         batches = [(twins.x[:, part], upstream[..., part, :]) for part in each]
         with one_blas_thread():
-            found = compiled.differentiate(same, batches).gradients
+            found = prepared.differentiate(same, batches).gradients
     return LabelGradient(-found / 2)
 
 
-def _checked(network: Network, twins: Twins) -> Network:
+def _checked(network: Model, twins: Twins) -> Model:
     """Return the network in float64; raise unless it can read the twins."""
-    if not isinstance(network, Network):
+    if not isinstance(network, Model):
         raise InvalidArgument("network", "a Network", shown(network))
     if not isinstance(twins, Twins):
         raise InvalidArgument("twins", "Twins", shown(twins))
@@ -154,18 +153,36 @@ def _checked(network: Network, twins: Twins) -> Network:
     return network.astype(np.float64)
 
 
-def _readable(network: Network, twins: Twins, part: slice) -> Flat:
-    weights = twins.weights[..., part, :]
-    trace = unroll(network.cell, network.weights, twins.x[:, part], network.output_steps or 1)
-    return backpropagate(network.weights, trace, weights.reshape(trace.y_hat.shape)).total()
+def _readable(network: Model, engine: Any) -> bool:
+    """Whether the engine is the readable one. Raise `InvalidArgument` if the network has no such engine."""
+    if engine is None or isinstance(engine, PreparedEngine):
+        return False
+    chosen = one_of("engine", engine, ENGINES)
+    if chosen == "compiled" and not isinstance(network, Network):
+        raise InvalidArgument("engine", f"'readable', or left out, for {network!r}", shown(engine))
+    return chosen == "readable"
+
+
+def _of_part(network: Model, twins: Twins, part: slice) -> Flat:
+    """The gradient from one part of the twins, without a factor, in the readable engine."""
+    y_hat = network.forward(twins.x[:, part])
+    found: Flat = network.backpropagate(twins.weights[..., part, :].reshape(y_hat.shape)).total()
+    return found
 
 
 @quiet
-def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") -> LabelSignal:
+def label_signal(network: Model, twins: Twins, *, engine: str | None = None) -> LabelSignal:
     """Measure the label signal of a network after every time step, in float64.
 
     If the label is decided by the first steps, as in the task `recall`, the signal after step t is that of a
     sequence of t steps, so one forward pass gives it for all lengths.
+
+    Parameters
+    ----------
+    network : Network or another Model
+    twins : Twins
+    engine : str, optional
+        As in `label_gradient`.
 
     Raises
     ------
@@ -174,12 +191,10 @@ def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") ->
     """
     network = _checked(network, twins)
     steps, sequences, _ = twins.x.shape
-    states = 8 * steps * sequences * network.hidden_size * len(network.cell.states)
+    of_cell = len(network.cell.states) if isinstance(network, Network) else 1
+    states = 8 * steps * sequences * network.hidden_size * of_cell
     demand_memory("twins", f"{sequences} sequences of {steps} steps", 3 * states)
-    if one_of("engine", engine, ENGINES) == "readable":
-        a = unroll(network.cell, network.weights, twins.x).a
-    else:
-        a = _compiled_states(network, twins.x)
+    a = _states(network, twins.x, readable=_readable(network, engine))
     weights = twins.weights.reshape(-1, *twins.weights.shape[-2:])
     count = len(weights)
     s = -sum(np.einsum("tbh,bo->tho", a[k : steps - count + 1 + k], weights[k]) for k in range(count)) / (
@@ -188,12 +203,10 @@ def label_signal(network: Network, twins: Twins, *, engine: str = "compiled") ->
     return LabelSignal(s, (s**2).sum(axis=(1, 2)) / (count * twins.variance))
 
 
-def _compiled_states(network: Network, x: Any) -> Any:
-    """Return a[t] `[T, B, H]`: the predictions of a network with V = 1 after each of the T steps."""
-    H, weights = network.hidden_size, network.weights
-    layout = Layout(network.cell, network.input_size, H, H)
-    engine = CompiledEngine(layout, np.dtype(np.float64), MeanProduct(), output_steps=len(x))
-    readout = Weights(weights.W, weights.R, weights.bs, np.eye(H), np.zeros((H, 1)), weights.U)
-    flat = np.concatenate([matrix.ravel() for matrix in readout])
-    with one_blas_thread():
-        return engine.predict(flat[np.newaxis], [x])[0]
+def _states(network: Model, x: Array, *, readable: bool) -> Array:
+    """Return a[t] after every step, `[T, B, H]`."""
+    if isinstance(network, Network) and not readable:  # the states that it reads out after each of T steps
+        read_out = network.with_output_steps(len(x)).read_out()
+        return read_out.states(network.parameters[np.newaxis], x)[0, ..., :-1]
+    network.forward(x)
+    return np.asarray(network.trace.a)

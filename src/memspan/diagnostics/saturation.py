@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from memspan.diagnostics.tracing import traced
 from memspan.errors import naming
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, PerStep
 
@@ -53,18 +53,18 @@ class Saturation:
 
     @classmethod
     @quiet
-    def of(cls, network: Network, x: Array) -> Self:
+    def of(cls, network: Model, x: Array) -> Self:
         """Run a network on `x` in float64, and measure its units.
 
         Parameters
         ----------
-        network : Network
+        network : Network or another Model
         x : array [T, F] or [T, B, F]
 
         Raises
         ------
         InvalidArgument
-            If `x` does not fit the network, or a state is not finite.
+            If `x` does not fit the network, a state is not finite, or memspan has no cell that computes the same.
         """
         weights, trace = traced(network, x)
         cell, shape = trace.cell, trace.a.shape

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex, Float
 
-from memspan.engines.parameters import split
 from memspan.errors import InvalidArgument, shown
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 
 
@@ -45,33 +44,34 @@ class RecurrentSpectrum:
 
 
 @quiet
-def recurrent_spectra(network: Network) -> dict[str, RecurrentSpectrum]:
+def recurrent_spectra(network: Model) -> dict[str, RecurrentSpectrum]:
     """Return the spectrum of each square block of R, in float64; empty for a cell without R.
 
     The keys are the gates that R feeds: `a` for the simple recurrent cell, `i`, `f`, `g` and `o` for the LSTM. If
-    R reads several states there is one block for each, under keys such as `h from a` and `h from z` (`cornn`).
+    R reads several states there is one block for each, under keys such as `h from a` and `h from z` (`cornn`). For
+    a model of another library they are the names of its parameters, unless memspan has its cell.
 
     Parameters
     ----------
-    network : Network
+    network : Network or another Model
 
     Raises
     ------
     InvalidArgument
-        If `network` is no network, or a weight of R is complex or not finite.
+        If `network` is no network, it is not known which of its weights are R, or one of these is complex or not
+        finite.
     """
-    if not isinstance(network, Network):
+    if not isinstance(network, Model):
         raise InvalidArgument("network", "a Network", shown(network))
-    R, H, cell = network.R, network.hidden_size, network.cell
-    if R.dtype.kind == "c" or not np.isfinite(R).all():
+    blocks = network.recurrent_blocks()
+    if blocks is None:
+        raise InvalidArgument("network", "one whose recurrent weights R memspan knows", repr(network))
+    if network.dtype.kind == "c" or not all(np.isfinite(block).all() for block in blocks.values()):
         raise InvalidArgument("network", "one with real and finite recurrent weights", repr(network))
-    found = {}
-    for gate, columns in zip(cell.recurrent_gates, split(R.astype(np.float64), H), strict=True):
-        for k, state in enumerate(cell.reads):
-            block = columns[k * H : (k + 1) * H]
-            eigenvalues = np.linalg.eigvals(block).astype(complex)
-            by_modulus = np.argsort(-np.abs(eigenvalues), kind="stable")
-            key = f"{gate} from {state}" if len(cell.reads) > 1 else gate
-            values = np.linalg.svd(block, compute_uv=False)
-            found[key] = RecurrentSpectrum(eigenvalues[by_modulus], values)
-    return found
+    return {key: _spectrum(block.astype(np.float64)) for key, block in blocks.items()}
+
+
+def _spectrum(block: Float[np.ndarray, "hidden hidden"]) -> RecurrentSpectrum:
+    eigenvalues = np.linalg.eigvals(block).astype(complex)
+    by_modulus = np.argsort(-np.abs(eigenvalues), kind="stable")
+    return RecurrentSpectrum(eigenvalues[by_modulus], np.linalg.svd(block, compute_uv=False))

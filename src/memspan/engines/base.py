@@ -55,6 +55,27 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class PreparedEngine(Engine, Protocol):
+    """An engine that serves all networks of one shape, any number of them in each call.
+
+    Attributes
+    ----------
+    layout : object
+        The places of their weights.
+    output_steps : int or None
+        K, as for `Network`.
+    """
+
+    @property
+    def layout(self) -> Any:
+        """The places of the weights."""
+
+    @property
+    def output_steps(self) -> int | None:
+        """K."""
+
+
+@runtime_checkable
 class EngineMaker(Protocol):
     """What makes the engine of the networks that are still in training."""
 

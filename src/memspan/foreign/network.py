@@ -1,7 +1,7 @@
 """A model of another library as one of memspan's networks: what does not depend on the library."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,13 @@ import numpy as np
 from memspan.errors import InvalidArgument, NotReady, shown, whole_number
 from memspan.foreign.gradients import ForeignGradients, ForeignTrace, KnownWeights, State, Stepped
 from memspan.foreign.layout import ForeignLayout
+from memspan.foreign.rows import RowsEngine
+from memspan.foreign.steps import ForeignSteps
+from memspan.losses import Loss
+from memspan.network import Network
 from memspan.network.model import Model
+from memspan.network.read_out import ReadOut
+from memspan.network.steps import Steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
 
 
@@ -91,6 +97,54 @@ class ForeignNetwork(Model):
     def hidden(self, x: Inputs, *, parameters: Flat | None = None, state: State = None) -> Array:
         """Return `a[t]` after each step, `[T, B, H]`, for x `[T, B, F]`."""
 
+    def make_engine(self, loss: Loss) -> RowsEngine:
+        """Return the model's own engine, for any number of networks with its constants."""
+        return RowsEngine(self, loss)
+
+    def steps(self, x: Inputs) -> Steps:
+        """Return the steps of a pass over x `[T, B, F]`: those of a cell of memspan's if it computes the same."""
+        network = self.built_in()
+        return ForeignSteps(self, x) if network is None else network.steps(x)
+
+    def read_out(self) -> ReadOut | None:
+        """Return the linear read-out; None if it is not known which of the weights these are."""
+        return None
+
+    def built_in(self) -> Network | None:
+        """Return the network of a cell of memspan's that computes the same; None if there is none."""
+        twin = self.astype(np.float64)
+        network = twin.loaded()
+        if network is None:
+            return None
+        x = np.random.default_rng(2).uniform(-1, 1, (*TRIED, self.input_size))
+        network.forward(x)
+        trace, a = network.trace, twin.hidden(x)  # the model may begin with another state than zeros
+        if trace is None or trace.a.shape != a.shape:
+            return None
+        same = np.allclose(trace.a, a, rtol=SAME, atol=SAME, equal_nan=True)
+        return network.with_output_steps(self.output_steps) if same else None
+
+    def loaded(self) -> Network | None:
+        """Return a network with the weights of the model's cell and read-out, if memspan has this cell."""
+        return None
+
+    def recurrent_blocks(self) -> Mapping[str, Array] | None:
+        """Return the square blocks of R, by gate if memspan has the cell, else by the names of the parameters.
+
+        They are known for the cells and layers of known libraries.
+        """
+        network = self.built_in()
+        if network is not None:
+            return network.recurrent_blocks()
+        weights = self.get_weights()
+        matrices = {name: weights[name] for name in self.known_weights().recurrent if name in weights}
+        found: dict[str, Array] = {}
+        for name, matrix in matrices.items():
+            blocks = np.split(matrix, *_squares(matrix))
+            numbers = [f" {k}" for k in range(1, len(blocks) + 1)] if len(blocks) > 1 else [""]
+            found |= {name + number: block for number, block in zip(numbers, blocks, strict=True)}
+        return found or None
+
     @abstractmethod
     def known_weights(self) -> KnownWeights:
         """Return the names of the recurrent and the input weights, as far as the cells are known."""
@@ -112,6 +166,12 @@ class ForeignNetwork(Model):
         return parameters
 
 
+def _squares(matrix: Array) -> tuple[int, int]:
+    """Return into how many squares a matrix can be split, and along which axis."""
+    sizes = matrix.shape
+    return max(sizes) // min(sizes), int(np.argmax(sizes))
+
+
 class Window(NamedTuple):
     """Steps through which one gradient goes back: from `first` to before `end`, and the answers at its end."""
 
@@ -128,5 +188,7 @@ def windows(steps: int, answers: int, truncate: int | None) -> Iterator[Window]:
         yield from (Window(max(0, end - truncate), end, 1) for end in range(steps - answers + 1, steps + 1))
 
 
+SAME = 1e-9
+"""The most by which the states of a model and of a network that computes the same differ, by rounding."""
 TRIED = (4, 3)
 """The steps and samples with which a new model is tried."""

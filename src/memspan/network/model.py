@@ -2,15 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Inexact
 from numpy.typing import DTypeLike
 
+from memspan.engines.base import PreparedEngine
 from memspan.errors import InvalidArgument, plain_array, whole_number
+from memspan.losses import Loss
+from memspan.network.read_out import ReadOut
+from memspan.network.steps import Steps
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array, Flat, Inputs, Outputs
+
+if TYPE_CHECKING:
+    from memspan.network.network import Network
 
 
 class _WrongFeatures(InvalidArgument):
@@ -51,8 +58,13 @@ class Model(ABC):
         All weights in one vector.
     trace, grads : object or None
         The values of the last forward and backward pass.
+    state : object or None
+        The state after the last step that `forward` or `predict` read. It can be the `state` of the next call.
     engine : object
         The engine that trains such networks by default: a name, or an object that makes the engine.
+    interchangeable : bool
+        Whether networks with equal layouts differ in `parameters` only. Otherwise each may have constants of its
+        own.
     """
 
     input_size: int
@@ -63,7 +75,9 @@ class Model(ABC):
     parameters: Flat
     trace: Any
     grads: Any
+    state: Any
     engine: ClassVar[Any]
+    interchangeable: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -76,11 +90,11 @@ class Model(ABC):
         """The place of each weight in `parameters`."""
 
     @abstractmethod
-    def forward(self, x: Array) -> Outputs:
+    def forward(self, x: Array, state: Any = None) -> Outputs:
         """Predict from `x`, and keep the trace for `backward`."""
 
     @abstractmethod
-    def predict(self, x: Array) -> Outputs:
+    def predict(self, x: Array, state: Any = None) -> Outputs:
         """Predict from `x` like `forward`, without keeping a trace."""
 
     @abstractmethod
@@ -94,6 +108,38 @@ class Model(ABC):
     def fixed_arrays(self) -> dict[str, Array]:
         """Return the numbers of the model that training does not change, by name; memspan's networks have none."""
         return {}
+
+    @abstractmethod
+    def make_engine(self, loss: Loss) -> PreparedEngine:
+        """Return an engine for networks that differ from this one in `parameters` only, in its dtype.
+
+        The number of networks may differ from call to call.
+        """
+
+    @abstractmethod
+    def steps(self, x: Inputs) -> Steps:
+        """Return the steps of a pass over x `[T, B, F]`, each of which takes gradients of the state back."""
+
+    @abstractmethod
+    def read_out(self) -> ReadOut | None:
+        """Return the linear read-out; None if it is not known which of the weights these are."""
+
+    @abstractmethod
+    def built_in(self) -> "Network | None":
+        """Return the network of a cell of memspan's that computes the same; None if there is none."""
+
+    @abstractmethod
+    def recurrent_blocks(self) -> Mapping[str, Inexact[np.ndarray, "hidden hidden"]] | None:
+        """Return the square blocks of the recurrent weights R by gate; they may be transposed.
+
+        Empty for a cell without R; None if it is not known which of the weights these are.
+        """
+
+    def with_parameters(self, parameters: Flat) -> Self:
+        """Return a network with other weights, without trace and gradients."""
+        twin = self.astype(self.dtype)
+        twin.parameters = np.array(parameters, self.dtype)
+        return twin
 
     def get_weights(self) -> dict[str, Array]:
         """Return copies of the weights, by name."""

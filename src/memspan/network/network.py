@@ -10,7 +10,8 @@ from numpy.typing import DTypeLike
 
 from memspan.cells import CELLS, Cell
 from memspan.cells.initializers import CRITICAL, INITIALIZERS
-from memspan.engines.parameters import Layout, Weights, initial_weights
+from memspan.engines.base import PreparedEngine
+from memspan.engines.parameters import Layout, Weights, initial_weights, split
 from memspan.engines.readable import Gradients, Trace, backpropagate, unroll
 from memspan.errors import (
     InvalidArgument,
@@ -24,7 +25,10 @@ from memspan.errors import (
     shown,
     whole_number,
 )
+from memspan.losses import Loss
 from memspan.network.model import Model, checked_output_steps
+from memspan.network.read_out import CellReadOut
+from memspan.network.steps import CellSteps
 from memspan.runtime.floats import quiet
 from memspan.runtime.memory import demand_memory
 from memspan.runtime.renamed import RenamedAttribute, checked_keywords
@@ -101,6 +105,7 @@ class Network(Model):
     W, R, bs, V, by, U = _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix(), _Matrix()
     gradients = RenamedAttribute("grads")
     engine = "compiled"
+    interchangeable = True
 
     @checked_keywords(read_out="output_steps")
     @quiet
@@ -323,6 +328,33 @@ class Network(Model):
         twin._forget()
         twin.state = None
         return twin
+
+    def make_engine(self, loss: Loss) -> PreparedEngine:
+        """Return the compiled engine for networks of this shape, in this network's dtype."""
+        from memspan.engines.compiled import CompiledEngine
+
+        return CompiledEngine(self.layout, self.dtype, loss, output_steps=self.output_steps)
+
+    def steps(self, x: Inputs) -> CellSteps:
+        """Return the steps of a pass over x `[T, B, F]`, which the cell's own backward takes back."""
+        return CellSteps(self, x)
+
+    def read_out(self) -> CellReadOut:
+        """Return V and b_y, and what they read."""
+        return CellReadOut(self)
+
+    def built_in(self) -> "Network":
+        """Return the network itself."""
+        return self
+
+    def recurrent_blocks(self) -> dict[str, Matrix]:
+        """Return the blocks of R, one for each gate, and for each state if R reads several."""
+        H, reads, found = self.hidden_size, self.cell.reads, {}
+        for gate, columns in zip(self.cell.recurrent_gates, split(self.R, H), strict=True):
+            for k, state in enumerate(reads):
+                key = f"{gate} from {state}" if len(reads) > 1 else gate
+                found[key] = columns[k * H : (k + 1) * H]
+        return found
 
     def _unrolled(self, x: Array, state: Array | None) -> Trace:
         """Check the arguments, run the cell, and keep the last state."""

@@ -15,13 +15,15 @@ from memspan.foreign.faulty import FaultyModel, raised
 from memspan.foreign.gradients import ForeignGradients, ForeignTrace, KnownWeights, Stepped
 from memspan.foreign.layout import ForeignLayout
 from memspan.foreign.network import TRIED, ForeignNetwork, windows
-from memspan.network import DTYPES
+from memspan.network import DTYPES, Network
 from memspan.network.model import checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
 from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
 from memspan.torch.engine import Form
+from memspan.torch.read_out import TorchReadOut, find_read_out
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
 from memspan.torch.threads import one_torch_thread
+from memspan.torch.weights import network_of
 
 
 class TorchNetwork(ForeignNetwork):
@@ -245,6 +247,19 @@ class TorchNetwork(ForeignNetwork):
     def known_weights(self) -> KnownWeights:
         """Return the names `weight_hh...` and `weight_ih...` in cells of torch.nn and torchrecurrent."""
         return KnownWeights(*(parameters_of_known_cells(self.module, kind) for kind in ("weight_hh", "weight_ih")))
+
+    def read_out(self) -> TorchReadOut | None:
+        """Return the `nn.Linear` whose outputs are y; None if there is none."""
+        return find_read_out(self)
+
+    def loaded(self) -> Network | None:
+        """Return a network with the weights of `Steps` or `Sequence`, if `load_weights` knows the module in it."""
+        return network_of(self.to_module(), self.input_size)
+
+    def recurrent_blocks(self) -> Mapping[str, Array] | None:
+        """Return the square blocks of R: see `ForeignNetwork`. With projections R has none."""
+        projected = any(getattr(part, "proj_size", 0) for part in self.module.modules())
+        return None if projected else super().recurrent_blocks()
 
     def _advanced(self, weights: Mapping[str, Tensor], x: Tensor, state: State) -> State:
         """Return the state after the steps of x, as a constant."""

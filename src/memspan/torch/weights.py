@@ -165,6 +165,28 @@ def to_torch(net: Network) -> Sequence:
     return model
 
 
+def network_of(model: Module, features: int) -> Network | None:
+    """Return a network of float64 with the weights of a model, if memspan has the cell of its module.
+
+    Parameters
+    ----------
+    model : Module
+        With a `module` and a `read_out`, as in `load_weights`.
+    features : int
+        F.
+    """
+    module: Module = getattr(model, "module", None)
+    read_out: Module = getattr(model, "read_out", None)
+    if not isinstance(read_out, torch.nn.Linear):
+        return None
+    try:
+        network = Network(_cell_of(module), features, module.hidden_size, read_out.out_features, rng=0)
+        load_weights(network, module, read_out)
+    except InvalidArgument:
+        return None
+    return network
+
+
 def _cell_of(module: Module) -> str:
     """Return the name of the cell that a module computes; raise if memspan has none."""
     if type(module) not in MODULES:

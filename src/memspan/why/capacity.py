@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from memspan.errors import generator
 from memspan.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.tasks import Task
@@ -81,7 +81,7 @@ def lags_to_tell(task: Task, length: int) -> int:
 
 
 @quiet
-def is_linear(network: Network, x: Float[np.ndarray, "time batch features"]) -> bool:
+def is_linear(network: Model, x: Float[np.ndarray, "time batch features"]) -> bool:
     """Return whether the answers of a network are a linear function of its inputs, up to a constant."""
     network = network.astype(np.float64)
     once, twice, back = (network.predict(factor * x) - network.predict(0 * x) for factor in (1, 2, -1))

@@ -12,10 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.diagnostics import LyapunovExponents, Saturation, recurrent_spectra
-from memspan.engines.compiled import CompiledEngine
 from memspan.errors import InvalidArgument
 from memspan.losses import value_of
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
 from memspan.study.configuration import Configuration
@@ -72,7 +71,7 @@ class Evidence:
         The significance of what single inputs say about the label (`memspan.why.signals.input_significance`).
     needed, without_noise : float
         The updates predicted to leave the plateau (`memspan.why.plateau`), with and without the noise of the
-        batches; NaN for optimisers for which that does not hold.
+        batches; NaN for optimisers for which that does not hold, and for models whose read-out is not known.
     decay : float
         κ, the share by which the noise of the batches shortens the readout in one update; NaN as above.
     noise_jump : float
@@ -81,9 +80,10 @@ class Evidence:
         ln of the factor by which a gradient changes on its way back through all steps, before training.
     slope, slope_after : float
         The mean slope of the units on sequences of the task, before and after training, as a share of that with
-        tiny weights. Near 0 the units are saturated.
+        tiny weights. Near 0 the units are saturated. NaN for a model whose cell memspan does not have.
     radius, radius_after : float
-        The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R.
+        The largest spectral radius of the blocks of R, before and after training; NaN for a cell without R, and
+        where it is not known which of the weights these are.
     start, end : float
         The loss on new sequences before and after training, as a share of the trivial risk.
     misadjustment, signal_to_noise : float
@@ -92,7 +92,7 @@ class Evidence:
         How many numbers the units must hold (`memspan.why.capacity.numbers_to_hold`).
     lags : int
         How many inputs a linear network must tell apart by their lag; 0 for others.
-    trained : Network
+    trained : Network or another Model
         The network after training.
     """
 
@@ -122,7 +122,7 @@ class Evidence:
     signal_to_noise: float
     held: float
     lags: int
-    trained: Network
+    trained: Model
 
     def __repr__(self) -> str:
         left = f"left at {self.left:.0f}" if self.has_left else "plateau not left"
@@ -211,7 +211,7 @@ def _evidence(
     probe: Batch,
     held: float,
     repetition: int,
-    before: Network,
+    before: Model,
     member: Member,
     signal: dict[str, float],
 ) -> Evidence:
@@ -246,36 +246,38 @@ def _evidence(
 
 
 @quiet
-def _loss(task: Task, network: Network, batch: Batch) -> float:
-    engine = CompiledEngine(
-        network.layout, np.dtype(np.float64), task.make_loss(), output_steps=network.output_steps
-    )
-    (y_hat,) = engine.predict(network.astype(np.float64).parameters[np.newaxis], [batch.x])  # without a trace
+def _loss(task: Task, network: Model, batch: Batch) -> float:
+    network = network.astype(np.float64)
+    engine = network.make_engine(task.make_loss())
+    (y_hat,) = engine.predict(network.parameters[np.newaxis], [batch.x])  # without a trace
     loss = value_of(task.make_loss(), y_hat, batch.y)
     return float(loss) if np.isfinite(loss) else np.inf
 
 
-def _slopes(before: Network, trained: Network, x: Array, linear: bool) -> dict[str, float]:
-    """The slopes of the units before and after training; 1 if they are linear."""
+def _slopes(before: Model, trained: Model, x: Array, linear: bool) -> dict[str, float]:
+    """The slopes of the units before and after training; 1 if they are linear, NaN if they are not known."""
     if linear:
         return {"slope": 1.0, "slope_after": 1.0}
-    tiny = before.astype(np.float64)
-    tiny.parameters[:] = SMALL * tiny.parameters
-    scale, *slopes = (_slope(network, x) for network in (tiny, before, trained))
+    known = before.astype(np.float64).built_in()
+    if known is None:
+        return {"slope": np.nan, "slope_after": np.nan}
+    tiny = known.with_parameters(SMALL * known.parameters)
+    scale, *slopes = (_slope(network, x) for network in (tiny, known, trained))
     return {name: slope / max(scale, TINY) for name, slope in zip(("slope", "slope_after"), slopes, strict=True)}
 
 
-def _exponent(network: Network, x: Array) -> float:
+def _exponent(network: Model, x: Array) -> float:
     return float(LyapunovExponents.largest(network, x).values[0])
 
 
-def _slope(network: Network, x: Array) -> float:
+def _slope(network: Model, x: Array) -> float:
     """The mean slope of the units; 0 where states are not finite."""
     return _or(0.0, lambda: Saturation.of(network, x).slope.mean())
 
 
-def _radius(network: Network) -> float:
-    spectra = recurrent_spectra(network)
+def _radius(network: Model) -> float:
+    """The largest spectral radius; NaN without R, or if it is not known which weights it consists of."""
+    spectra = {} if network.recurrent_blocks() is None else recurrent_spectra(network)
     return max((one.radius for one in spectra.values()), default=np.nan)
 
 

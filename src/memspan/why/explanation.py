@@ -10,6 +10,7 @@ import numpy as np
 from memspan.span import SolvedShare
 from memspan.study.configuration import Configuration
 from memspan.why.evidence import NUMBERS, Evidence
+from memspan.why.predict import GRADIENT_DESCENT
 from memspan.why.remedy import Remedy
 from memspan.why.verdict import SOLVED, Criterion, criterion_of, verdict_of
 
@@ -75,6 +76,20 @@ class Explanation:
             if values
         }
 
+    @property
+    def not_known(self) -> str:
+        """What memspan cannot measure of a model of another library, as a sentence; empty if there is nothing."""
+        if not self.evidence:
+            return ""
+        found, descent = self.evidence[0], self.configuration.optimizer in GRADIENT_DESCENT
+        missing = {
+            "the slope of the units": np.isnan(found.slope),
+            "the spectral radius of R": found.trained.recurrent_blocks() is None,
+            "the updates needed to leave the plateau": descent and np.isnan(found.needed),
+        }
+        names = [name for name, unknown in missing.items() if unknown]
+        return f"Not known for this model: {', '.join(names)}. The verdict is made without them." if names else ""
+
     def __repr__(self) -> str:
         solved = f"{self.share.solved} of {self.share.trials} solved"
         return f"<Explanation of T = {self.length}, {solved}: {self.verdict}>"
@@ -131,8 +146,9 @@ def table_of(explanations: Sequence[Explanation]) -> "TextTable":
     """Return a table with one row for each length of a configuration."""
     from memspan.runtime.tables import TextTable
 
-    title = explanations[0].configuration.describe()
-    table = TextTable(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
+    title, not_known = explanations[0].configuration.describe(), (one.not_known for one in explanations)
+    caption = " ".join([CAPTION, *dict.fromkeys(filter(None, not_known))])
+    table = TextTable(title=title, title_justify="left", caption=caption, caption_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "verdict" else "right")
     for one in explanations:

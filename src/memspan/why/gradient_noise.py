@@ -15,8 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from memspan.engines.compiled import CompiledEngine
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
 from memspan.shapes import Flat
@@ -48,19 +47,19 @@ class GradientNoise:
 
     @classmethod
     @quiet
-    def of(cls, network: Network, configuration: Configuration, batch: Batch, trivial_risk: float) -> Self:
+    def of(cls, network: Model, configuration: Configuration, batch: Batch, trivial_risk: float) -> Self:
         """Measure the gradients of the first sequences of `batch`, one by one.
 
         Parameters
         ----------
-        network : Network
+        network : Network or another Model
         configuration : Configuration
             For its loss, optimiser, clip and batch size.
         batch : Batch
         trivial_risk : float
         """
         loss, rows = configuration.make_task().make_loss(), network.astype(np.float64)
-        engine = CompiledEngine(rows.layout, np.dtype(np.float64), loss, output_steps=rows.output_steps)
+        engine = rows.make_engine(loss)
         count = min(SINGLES, batch.x.shape[1])
         total, square = np.zeros((2, rows.layout.size))
         with one_blas_thread():

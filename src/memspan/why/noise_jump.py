@@ -218,13 +218,14 @@ HINT = ". Elsewhere train: `memspan span` measures the span"
 def demand_measured(configuration: Configuration) -> None:
     """Raise `InvalidArgument` if the formula was not measured for a configuration, or does not hold for it.
 
-    It holds for the tanh cell `rnn` with Adam and a clip of 1 on the task `recall`, from the initializer `uniform`
-    with a variance of R below the critical one, within the ranges of `MEASURED`.
+    It holds for memspan's tanh cell `rnn` with Adam and a clip of 1 on the task `recall`, from the initializer
+    `uniform` with a variance of R below the critical one, within the ranges of `MEASURED`.
     """
-    init = configuration.init or configuration.make_cell().init
     fixed = {"optimizer": "adam", "cell": "rnn", "task": "recall", "init": "uniform", "clip": 1.0}
     for name, value in fixed.items():
-        found = init if name == "init" else getattr(configuration, name)
+        found = getattr(configuration, name)
+        if found is None:  # of the cell rnn, because the cell comes first
+            found = configuration.make_cell().init
         if found != value:
             raise InvalidArgument(name, f"{value}, for which the jump by noise was measured", found, HINT)
     for name in ("learning_rate", "hidden", "batch", "gain"):

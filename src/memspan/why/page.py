@@ -29,7 +29,7 @@ from memspan.why.explain import parts_of
 from memspan.why.explanation import Explanation
 from memspan.why.noise_jump import noise_jump_of
 from memspan.why.plateau import left_at
-from memspan.why.predict import GRADIENT_DESCENT, updates_needed
+from memspan.why.predict import GRADIENT_DESCENT, demand_read_out, updates_needed
 from memspan.why.verdict import SOLVED
 
 NETWORKS = 8
@@ -39,6 +39,8 @@ NO_MAP = "No gradient of repetition 0 is stored: it failed, diverged at once, or
 NO_CURVES = "No curves are stored, so it is unknown when networks left the plateau."
 NO_FLOW = "No gradients are stored."
 NO_R = "The cell {cell} has no recurrent weights R."
+UNKNOWN_R = "The recurrent weights R are not known for this model."
+UNKNOWN_UNITS = "The gates, and the slope of the units, are not known for this model."
 
 
 def save_page(
@@ -140,7 +142,7 @@ def _shown(part: StudyResult, explanation: Explanation) -> Evidence:
 def _title(explanation: Explanation, label: str) -> str:
     configuration = explanation.configuration
     task = configuration.make_task()
-    lines = [f"Why {label} stops" if label else "", str(explanation)]
+    lines = [f"Why {label} stops" if label else "", str(explanation), explanation.not_known]
     if explanation.remedies:
         lines.append(f"First remedy: {explanation.remedies[0]} ({explanation.remedies[0].expected}).")
     what = f"{task.name}: {configuration.describe()}, {configuration.updates:,} updates"
@@ -180,8 +182,15 @@ def leaving_of(part: StudyResult) -> Leaving | str:
     return Leaving(configuration.updates, known, measured, what)
 
 
-def _needed(configuration: Configuration, length: int, count: int) -> tuple[float, float, float]:
-    """The updates that the first networks of a length need to leave the plateau of gradient descent."""
+def _needed(configuration: Configuration, length: int, count: int) -> tuple[float, float, float] | None:
+    """The updates that the first networks of a length need to leave the plateau of gradient descent.
+
+    None for a model whose read-out is not known.
+    """
+    try:
+        demand_read_out(configuration)
+    except InvalidArgument:
+        return None
     return updates_needed(configuration, Group(length, 0, min(NETWORKS, count))).quartiles
 
 
@@ -273,6 +282,8 @@ def animation_record(part: StudyResult, length: int, label: str = "") -> Gradien
 
 def _spectra(configuration: Configuration, length: int, evidence: Evidence) -> Spectra | str:
     """The spectrum of the gate whose radius after training is the largest."""
+    if evidence.trained.recurrent_blocks() is None:
+        return UNKNOWN_R
     network, _, _ = untrained(configuration, length, evidence.repetition)
     try:
         before, after = (recurrent_spectra(one) for one in (network, evidence.trained))
@@ -286,6 +297,8 @@ def _spectra(configuration: Configuration, length: int, evidence: Evidence) -> S
 
 def _gates(configuration: Configuration, length: int, evidence: Evidence) -> Gates | str:
     """The openness of the gates by time step; for a cell without such gates the slope of its units."""
+    if np.isnan(evidence.slope):
+        return UNKNOWN_UNITS
     network, batches, _ = untrained(configuration, length, evidence.repetition)
     x = next(batches).x[:, :SLOPE_SEQUENCES]
     try:

@@ -27,10 +27,8 @@ from jaxtyping import Float
 
 from memspan.diagnostics.label import label_engine
 from memspan.diagnostics.twins import Twins
-from memspan.engines.compiled import CompiledEngine
-from memspan.engines.parameters import Layout
-from memspan.losses import MeanProduct
-from memspan.network import Network
+from memspan.errors import InvalidArgument
+from memspan.network import Model
 from memspan.runtime.blas import one_blas_thread
 from memspan.runtime.floats import quiet
 from memspan.shapes import Array
@@ -47,7 +45,6 @@ MOST_STEPS = 400  # of the integration; a network that takes more of them moves 
 NOISE = 8  # sequences for the noise
 NUDGE = 1e-6  # of the weights or of ŷ, for a difference in place of a derivative
 TINY = 1e-300
-DTYPE = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -97,8 +94,9 @@ class Plateau:
 
     Parameters
     ----------
-    network : Network
-        Any network of the shape; its weights do not matter.
+    network : Network or another Model
+        Any network of the shape; its weights do not matter. Networks that are not `interchangeable` need a plateau
+        each.
     task : Task
     length : int
     twins : Twins
@@ -106,25 +104,30 @@ class Plateau:
 
     Attributes
     ----------
-    engine : CompiledEngine
+    engine : PreparedEngine
         The engine of these networks, as `label_engine` returns it.
+    read_out : ReadOut
+        V and b_y among their weights, and what they read.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is not known which of the weights are those of a linear read-out.
     """
 
-    def __init__(self, network: Network, task: Task, length: int, twins: Twins) -> None:
-        layout, K = network.layout, network.output_steps
-        self.layout, self.twins = layout, twins
+    def __init__(self, network: Model, task: Task, length: int, twins: Twins) -> None:
+        read_out = network.astype(np.float64).read_out()
+        if read_out is None:
+            raise InvalidArgument("network", "one whose linear read-out memspan knows", repr(network))
+        self.read_out, self.twins = read_out, twins
         self.engine = label_engine(network)
-        of_states = Layout(layout.cell, layout.features, layout.hidden, layout.hidden)
-        shapes = layout.views(np.empty(layout.size))
-        begin = shapes.W.size + shapes.R.size + shapes.bs.size
-        self._place = slice(begin, begin + shapes.V.size + shapes.by.size)  # of V and b_y, in a flat vector
-        self._states_engine = CompiledEngine(of_states, DTYPE, MeanProduct(), output_steps=K)
+        outputs = network.output_size
         self._loss, self._risk = task.make_loss(), task.trivial_risk(length)
         self._answer = np.broadcast_to(task.trivial_answer(length)[..., np.newaxis, :], twins.y.shape)
         self._at_answer = self._loss_of(self._answer)
         self._label = twins.weights / twins.parts
         sequences, curvatures = twins.y.shape[-2], self._curvatures()
-        self._curvature = curvatures.reshape(-1, layout.outputs, layout.outputs).sum(axis=0) / sequences
+        self._curvature = curvatures.reshape(-1, outputs, outputs).sum(axis=0) / sequences
         weights = np.trace(curvatures, axis1=-2, axis2=-1)
         self._weights = weights / weights.sum()  # of the answers, in the moments of the states
         each = self._at_answer[1] * sequences  # dL/dŷ of each sequence, for the loss of that sequence alone
@@ -172,7 +175,8 @@ class Plateau:
         """Return κ, the share by which the noise of the batches shortens the readout V in one update, `[M]`."""
         with one_blas_thread():
             _, drift = self._noise(parameters.astype(np.float64))
-        V, along = (self._readout(flats)[:, :-1] for flats in (parameters, drift))
+        H = self.read_out.width
+        V, along = (flats[:, self.read_out.places[:H]] for flats in (parameters, drift))
         size = np.maximum((V**2).sum(axis=(1, 2)), TINY)
         return descent.rate**2 * self._tau / (4 * descent.batch) * (V * along).sum(axis=(1, 2)) / size
 
@@ -186,12 +190,12 @@ class Plateau:
         rate = descent.rate * np.minimum(1, descent.clip / np.maximum(norm, TINY))
         noise = (rate**2 * self._tau / (4 * descent.batch))[:, np.newaxis] * drift
         speed = rate[:, np.newaxis] * pull - noise
-        self._readout(speed)[:] = 0
+        speed[:, self.read_out.places] = 0
         step = np.minimum(longest, DISTANCE / np.maximum(np.linalg.norm(speed, axis=1), TINY))
         theta = theta + speed * step[:, np.newaxis]
-        states = self._states(theta)
-        change = self._relaxed(theta, states, rate, self._readout(noise), step)
-        self._readout(theta)[:] += change
+        states, places = self._states(theta), self.read_out.places
+        change = self._relaxed(theta, states, rate, noise[:, places], step)
+        theta[:, places] += change
         moved = np.sqrt((change**2).sum(axis=(1, 2)))
         return theta, states, step, step * np.minimum(GROWTH, READOUT / np.maximum(moved, TINY))
 
@@ -216,7 +220,7 @@ class Plateau:
     def _curvatures(self) -> Array:
         """d²L/dŷ² of each answer at the trivial one, for the loss of its sequence alone, `[2N, O, O]`."""
         columns = []
-        for one in np.eye(self.layout.outputs):
+        for one in np.eye(self.twins.y.shape[-1]):
             up, down = (self._loss_of(self._answer + sign * NUDGE * one)[1] for sign in (1, -1))
             columns.append((up - down) / (2 * NUDGE))
         return np.stack(columns, axis=-1) * self._answer.shape[-2]
@@ -242,11 +246,7 @@ class Plateau:
 
     def _states(self, theta: Array) -> Array:
         """The states that the readout reads, and 1: `[M, K, 2N, H + 1]` or `[M, 2N, H + 1]`."""
-        place, H = self._place, self.layout.hidden
-        each = np.broadcast_to(np.eye(H + 1, H).ravel(), (len(theta), (H + 1) * H))  # V = 1 and b_y = 0
-        rows = np.concatenate([theta[:, : place.start], each, theta[:, place.stop :]], axis=1)
-        states = self._states_engine.predict(rows, [self.twins.x] * len(rows))
-        return np.concatenate([states, np.ones((*states.shape[:-1], 1))], axis=-1)
+        return self.read_out.states(theta, self.twins.x)
 
     def _errors(self, theta: Array, states: Array) -> tuple[Array, Array]:
         """The expected loss as a share of the trivial risk `[M]`, and its derivative by ŷ, `[M, 2N, O]`.
@@ -256,7 +256,7 @@ class Plateau:
         """
         loss, derivative = self._at_answer
         share, upstream = np.empty(len(theta)), np.empty((len(theta), *self._label.shape))
-        for k, (readout, read) in enumerate(zip(self._readout(theta), states, strict=True)):
+        for k, (readout, read) in enumerate(zip(theta[:, self.read_out.places], states, strict=True)):
             y_hat = read @ readout
             away = y_hat - self._answer
             new, d_y_hat = self._loss_of(y_hat)
@@ -280,11 +280,6 @@ class Plateau:
         change = self.engine.differentiate(nudged, batches).gradients - gradients
         drift = (2 * size * change / NUDGE).reshape(M, count, P).mean(axis=1)
         return (size**2).reshape(M, count).mean(axis=1), drift
-
-    def _readout(self, flats: Array) -> Array:
-        """V and b_y `[M, H + 1, O]`, as views into flat vectors `[M, P]`."""
-        H, outputs = self.layout.hidden, self.layout.outputs
-        return flats[:, self._place].reshape(len(flats), H + 1, outputs)
 
 
 def _response(r: Array, n: Array) -> Array:

@@ -14,15 +14,16 @@ from memspan.diagnostics.exponents import LyapunovExponents
 from memspan.diagnostics.label import LabelGradient, label_engine, label_gradient
 from memspan.diagnostics.twins import Twins
 from memspan.errors import InvalidArgument, real_number, shown, whole_number
-from memspan.network import Network
+from memspan.network import Model
 from memspan.runtime.progress import kind_of
 from memspan.runtime.progress import progress as show_progress
+from memspan.shapes import Array
 from memspan.span import Answer, Group, SpanSearch
 from memspan.study.configuration import Configuration
 from memspan.study.group import untrained
 from memspan.tasks import Task
 from memspan.training.optimizers import RULES, Momentum
-from memspan.why.noise_jump import demand_measured, noise_jump_of
+from memspan.why.noise_jump import HINT, demand_measured, noise_jump_of
 from memspan.why.plateau import Descent, Plateau
 from memspan.why.prediction import FAR, SEEN, Needed, PlateauPrediction, Prediction
 from memspan.why.thrown import JumpPrediction, Thrown
@@ -44,11 +45,20 @@ GRADIENT_DESCENT = ("sgd", "momentum")
 
 
 def demand_whole_gradient(configuration: Configuration) -> None:
-    """Raise `InvalidArgument` if the gradient of a configuration is truncated, or is not memspan's own."""
-    configuration.make_cell()  # raises for a model of another library
+    """Raise `InvalidArgument` if the gradient of a configuration is truncated."""
     if configuration.truncate is not None:
         rule = "left out: predictions and explanations are about gradients that go back to the beginning"
         raise InvalidArgument("truncate", rule, configuration.truncate)
+
+
+def demand_read_out(configuration: Configuration) -> None:
+    """Raise `InvalidArgument` if it is not known which weights of a model are those of a linear read-out."""
+    if configuration.factory() is None:
+        return
+    network, _, _ = untrained(configuration, configuration.make_task().least_length, 0)
+    if network.read_out() is None:
+        rule = "a model with a linear read-out that memspan finds, as Steps and Sequence have with a width"
+        raise InvalidArgument("cell", rule, f"{configuration.cell}, for which it finds none", HINT)
 
 
 def descent_of(configuration: Configuration) -> Descent:
@@ -70,7 +80,7 @@ def descent_of(configuration: Configuration) -> Descent:
 
 
 def needed_by(
-    networks: Sequence[Network],
+    networks: Sequence[Model],
     task: Task,
     length: int,
     descent: Descent,
@@ -81,7 +91,7 @@ def needed_by(
 
     Parameters
     ----------
-    networks : sequence of Network
+    networks : sequence of Network or of another Model
     task : Task
     length : int
     descent : Descent
@@ -89,32 +99,54 @@ def needed_by(
         The updates given. The result is exact up to ten times as many.
     rng : Generator, SeedSequence or int
         For the sequences that stand for the task.
+
+    Raises
+    ------
+    InvalidArgument
+        If it is not known which weights of the networks are those of a linear read-out.
     """
     twins, gradients = label_gradients(networks, task, length, rng)
-    plateau = Plateau(networks[0], task, length, twins)
     theta, z = (np.array([getattr(one, name) for one in gradients]) for name in ("theta", "z"))
-    parameters = np.stack([network.parameters for network in networks]).astype(np.float64)
-    updates, without = (np.full(len(networks), np.inf) for _ in range(2))
-    seen = np.flatnonzero(z >= SEEN)  # elsewhere the plateau would be left along the noise of these sequences
-    if len(seen):
+    groups = [range(len(networks))] if networks[0].interchangeable else [[k] for k in range(len(networks))]
+    updates, without, decay = np.empty((3, len(networks)))
+    for group in groups:
+        plateau = Plateau(networks[group[0]], task, length, twins)
+        parameters = np.stack([networks[k].parameters for k in group]).astype(np.float64)
+        seen = z[group] >= SEEN  # elsewhere the plateau would be left along the noise of these sequences
+        updates[group], without[group] = _leaving(plateau, parameters, seen, descent, given)
+        decay[group] = plateau.decay(parameters, descent)
+    return Needed(length, updates, without, theta, z, decay)
+
+
+def _leaving(
+    plateau: Plateau, parameters: Array, seen: Array, descent: Descent, given: int
+) -> tuple[Array, Array]:
+    """The updates that networks need to leave the plateau; of those that are late, also without the noise."""
+    updates, without = (np.full(len(parameters), np.inf) for _ in range(2))
+    if seen.any():
         updates[seen] = without[seen] = plateau.leave(parameters[seen], descent, FAR * given)
-    late = seen[updates[seen] > given]
-    if len(late):
+    late = seen & (updates > given)
+    if late.any():
         without[late] = plateau.leave(parameters[late], replace(descent, batch=np.inf), FAR * given)
-    return Needed(length, updates, without, theta, z, plateau.decay(parameters, descent))
+    return updates, without
 
 
 def label_gradients(
-    networks: Sequence[Network], task: Task, length: int, rng: np.random.Generator | np.random.SeedSequence | int
+    networks: Sequence[Model], task: Task, length: int, rng: np.random.Generator | np.random.SeedSequence | int
 ) -> tuple[Twins, list[LabelGradient]]:
     """Return the label gradient of each network, and the twins: enough to see it, if `PAIRS` has as many."""
-    engine = label_engine(networks[0])
     for pairs in PAIRS:
         twins = Twins.of(task, length, pairs, rng)
-        gradients = [label_gradient(network, twins, engine=engine) for network in networks]
+        gradients = _gradients(networks, twins)
         if np.median([gradient.z for gradient in gradients]) >= CLEAR:
             break
     return twins, gradients
+
+
+def _gradients(networks: Sequence[Model], twins: Twins) -> list[LabelGradient]:
+    """The label gradient of each network of one shape."""
+    engine = label_engine(networks[0]) if networks[0].interchangeable else None
+    return [label_gradient(network, twins, engine=engine) for network in networks]
 
 
 def twins_seed(configuration: Configuration, length: int) -> np.random.SeedSequence:
@@ -176,8 +208,8 @@ def predict(
     Raises
     ------
     InvalidArgument
-        If an argument is wrong, the gradient is truncated, or nothing is known for the optimiser or, with Adam,
-        for the configuration.
+        If an argument is wrong, the gradient is truncated, nothing is known for the optimiser or, with Adam, for
+        the configuration, or a model has no linear read-out that memspan knows.
     """
     return prepared_prediction(configuration, width, longest, budget)(progress)
 
@@ -204,6 +236,7 @@ def prepared_prediction(
             raise InvalidArgument("longest", f"at least {shortest} with adam", longest)
         return partial(_predict_jump, configuration, longest)
     descent_of(configuration)  # raises where the equation does not hold
+    demand_read_out(configuration)
     return partial(_predict_leaving, configuration, search, budget)
 
 
@@ -238,8 +271,7 @@ def _predict_jump(configuration: Configuration, longest: int, progress: bool | s
         for length in lengths:
             networks = [untrained(configuration, length, one)[0] for one in range(JUMP_NETWORKS)]
             twins = Twins.of(task, length, PAIRS[0], twins_seed(configuration, length))
-            engine = label_engine(networks[0])
-            theta = np.array([label_gradient(network, twins, engine=engine).theta for network in networks])
+            theta = np.array([one.theta for one in _gradients(networks, twins)])
             found[length] = Thrown(length, theta, noise_jump_of(configuration, length))
             report(JUMP_NETWORKS * len(found), f"T = {length}")
     every = range(JUMP_LENGTHS[0], min(longest, JUMP_LENGTHS[-1]) + 1)

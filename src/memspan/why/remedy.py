@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from memspan.cells import Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument
 from memspan.study.configuration import Configuration
@@ -95,14 +96,26 @@ class Limited:
         """Whether a network left the plateau."""
         return any(one.has_left for one in self.evidence)
 
+    @property
+    def predicted(self) -> bool:
+        """Whether the equation of the plateau says after how many updates networks leave it."""
+        known = not any(math.isnan(one.needed) for one in self.evidence)
+        return known and self.configuration.optimizer in GRADIENT_DESCENT
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell, for remedies that change its initial weights; None for a model of another library."""
+        return None if self.configuration.factory() else self.configuration.make_cell()
+
 
 def remedies_of(case: Limited) -> list[Remedy]:
     """Return the remedies for a verdict, the most promising one first.
 
     For networks that stay on the plateau of gradient descent, the equation of the plateau says what each change
-    would bring. For other verdicts, see the page on why memory stops.
+    would bring. For other verdicts, see the page on why memory stops. The initial weights of a model of another
+    library are its own, so no remedy changes them.
     """
-    if case.verdict in PLATEAU and not case.left and case.configuration.optimizer in GRADIENT_DESCENT:
+    if case.verdict in PLATEAU and not case.left and case.predicted:
         return _off_the_plateau(case)
     suggestions = SUGGESTIONS[case.verdict](case) if case.verdict in SUGGESTIONS else ()
     return [_remedy(case.configuration, changes, expected) for changes, expected in suggestions]
@@ -153,8 +166,8 @@ def _predicted(case: Limited, changes: Changes) -> tuple[float, tuple[float, flo
 
 def _critical(case: Limited) -> Iterator[Changes]:
     """The critical gain, if the cell has an R, and the task shows its label at some gain."""
-    configuration = case.configuration
-    if configuration.init == CRITICAL or not configuration.make_cell().recurrent_gates:
+    configuration, cell = case.configuration, case.cell
+    if configuration.init == CRITICAL or cell is None or not cell.recurrent_gates:
         return
     changes: Changes = {"init": CRITICAL} | ({"recurrent_gain": 1.0} if configuration.recurrent_gain != 1 else {})
     try:
@@ -187,6 +200,8 @@ def _smaller_steps(case: Limited, part: float, more: float) -> Changes:
 def _for_saturation(case: Limited) -> Suggestions:
     gain, of_R = case.configuration.gain, case.configuration.recurrent_gain
     expected = "the units are in the middle of their range"
+    if case.cell is None:  # it draws its own initial weights
+        return
     if gain > 1:  # R is kept if it was not large
         yield {"gain": 1.0, "recurrent_gain": _round(min(gain * of_R, 1.0))}, expected
     else:
@@ -219,7 +234,7 @@ def _for_exploding(case: Limited) -> Suggestions:
     configuration = case.configuration
     growth = float(np.median([one.growth for one in case.evidence]))
     clip: Changes = {} if configuration.clip else {"clip": 1.0}
-    if GROWN < growth < math.inf and configuration.make_cell().recurrent_gates:
+    if GROWN < growth < math.inf and case.cell is not None and case.cell.recurrent_gates:
         gain = {"recurrent_gain": _round(configuration.recurrent_gain * math.exp(-growth / case.length))}
         yield gain | clip, "gradients keep their size on their way back"
     if clip:

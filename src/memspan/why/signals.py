@@ -6,7 +6,7 @@ import numpy as np
 
 from memspan.diagnostics.twins import Twins
 from memspan.errors import InvalidArgument
-from memspan.network import Network
+from memspan.network import Model
 from memspan.study.configuration import Configuration
 from memspan.tasks import Task
 from memspan.why.noise_jump import noise_jump_of
@@ -16,11 +16,11 @@ PAIRS = 512
 """The pairs of twins for the significance of the inputs."""
 
 
-def signals_of(configuration: Configuration, length: int, networks: Sequence[Network]) -> list[dict[str, float]]:
+def signals_of(configuration: Configuration, length: int, networks: Sequence[Model]) -> list[dict[str, float]]:
     """Return the fields of `Evidence` that are known of each network before training: from theta to noise_jump."""
     task, seed, count = configuration.make_task(), twins_seed(configuration, length), len(networks)
     unknown = np.full(count, np.nan)
-    if configuration.optimizer in GRADIENT_DESCENT:
+    if configuration.optimizer in GRADIENT_DESCENT and networks[0].read_out() is not None:
         found = needed_by(networks, task, length, descent_of(configuration), configuration.updates, seed)
         columns = {"theta": found.theta, "z": found.z, "decay": found.decay, "noise_jump": unknown}
         columns |= {"needed": found.updates, "without_noise": found.without_noise}

@@ -177,7 +177,7 @@ CRITERIA = (
     Criterion(
         "vanishing",
         False,
-        "the optimiser is not gradient descent, and the gradient falls to less than a tenth on its way back",
+        "the updates needed are not predicted, and the gradient falls to less than a tenth on its way back",
         lambda e: math.isnan(e.needed) and e.growth < -GROWN,
         ("growth",),
     ),
