@@ -10,7 +10,6 @@ from jaxtyping import Float, Inexact
 
 from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
-from memspan.engines.compiled.processor import denormals_back
 from memspan.engines.compiled.schedule import (
     Schedule,
     backward_schedule,
@@ -210,6 +209,8 @@ class Workspace:
         try:
             kernel(parameters, gradients, losses, norms, data, *work, self.kind, schedule)
         except Exception:
+            from memspan.engines.compiled.processor import denormals_back
+
             denormals_back()
             raise
 
