@@ -13,18 +13,18 @@ import numpy as np
 from jaxtyping import Float, Inexact
 
 from memspan.engines.base import Differentiated
+from memspan.engines.compiled.losses import loss_in_kernel
 from memspan.engines.compiled.structures import Norms
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
-from memspan.losses import Loss, evaluate, value_of
-from memspan.losses.compiled import SQUARED, Answers, Kind
+from memspan.losses import Loss, value_of
+from memspan.losses.compiled import Answers
 from memspan.shapes import Array, Outputs
 
 MEMORY = 2 * 2**30
 """The default limit of the work buffers, in bytes."""
 MADE_OF = ("layout", "dtype", "loss", "output_steps", "truncate", "memory")
-UNUSED = Kind(SQUARED, masked=False)  # the kind for `evaluate` in a kernel whose loss is called from Python
 
 
 class CompiledEngine:
@@ -66,10 +66,8 @@ class CompiledEngine:
 
         self.layout, self.dtype, self.loss = layout, np.dtype(dtype), loss
         self.output_steps, self.truncate, self.memory = output_steps, truncate, memory
-        into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
-        self._loss_inside = into is not None
-        self._kind = getattr(loss, "kind", 0) if self._loss_inside else UNUSED
-        self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else evaluate)
+        function, self._kind, self._loss_inside = loss_in_kernel(loss)
+        self._kernel = kernel_of(layout.cell, function)
         self._kept = _Kept()
         self._compile()
 

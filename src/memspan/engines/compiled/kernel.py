@@ -21,10 +21,12 @@ from memspan.engines.compiled.structures import Gradient, Model, Offsets, Sizes,
 from memspan.losses.compiled import (
     Answers,
     count_asked,
+    evaluate,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
     squared_error,
 )
+from memspan.losses.product import mean_product
 from memspan.shapes import Array
 
 SMALL, LARGE = 1e-140, 1e140  # squares of numbers between them are far from the ends of float64
@@ -344,6 +346,8 @@ for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
 for function in OF_ALL:
     register_jitable(function)
+for function in (evaluate, mean_product):
+    register_jitable(forceinline=True)(function)
 register_jitable(fastmath={"contract", "reassoc"})(sum_squares)
 
 

@@ -221,4 +221,4 @@ def _offsets(cell: Cell, width: int) -> Offsets:
 
     early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
     names = (cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
-    return Offsets(*map(columns, names), constants=tuple(range(len(cell.constants))))
+    return Offsets(*map(columns, names), tuple(range(len(cell.constants))))
