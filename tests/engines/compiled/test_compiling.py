@@ -55,7 +55,7 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), stats.ca
 print(found.losses[0].hex())
 """
 
-SOON, LATE = 0.05, 5.0
+SOON, LATE = 0.05, 60.0
 """Seconds before a process says that it is loading: less than that takes, and more."""
 
 

@@ -220,5 +220,11 @@ def _offsets(cell: Cell, width: int) -> Offsets:
         return tuple(width * k for k in range(len(names)))
 
     early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
-    names = (cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
-    return Offsets(*map(columns, names), tuple(range(len(cell.constants))))
+    return Offsets(
+        gates=columns(cell.gates),
+        early=columns(early),
+        states=columns(cell.states),
+        residuals=columns(cell.residuals),
+        unit_weights=columns(cell.unit_weights),
+        constants=tuple(range(len(cell.constants))),
+    )
