@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer.
 #   make study   set up .venv and find the span of a tanh network on the memory task
-#   make test    the same, then the linters and all tests except the long ones of `make faults`
+#   make test    the same, the linters and all tests except the long ones of `make faults` (-j3: at the same time)
 #   make faults  the long tests: the fault scripts, and more sizes of some tests
 #   make test-jax  the tests with JAX, flax and equinox, which it installs
 #   make bench   the benchmarks
@@ -10,13 +10,15 @@ BIN := $(VENV)/bin
 OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: study test test-jax lint faults bench clean
+.PHONY: study test tests test-jax lint faults bench clean
 
 study: $(VENV)/ready
 	mkdir -p $(OUTPUT)
 	$(BIN)/memspan span --width 0.15 --store $(OUTPUT)/memspan.sqlite --output $(OUTPUT)
 
-test: study lint
+test: study lint tests
+
+tests: $(VENV)/ready
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 faults: $(VENV)/ready

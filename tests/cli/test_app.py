@@ -32,6 +32,20 @@ def test_the_version_is_told_without_importing_anything(tmp_path):
     assert (done.stdout, done.stderr) == (f"{memspan.__version__}\n\n", "")
 
 
+def test_the_help_of_all_commands_is_told_without_importing_what_only_training_needs(tmp_path):
+    program = (
+        "import sys; sys.argv = ['memspan', '--help']; from memspan.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*({'numba', 'scipy', 'matplotlib', 'torch', 'jax'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert "gradcheck" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
+
+
 @pytest.mark.parametrize("command", ["study schema", "cells"])
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal, nor its number")
 def test_a_pipe_that_nobody_reads_ends_it_without_a_word(command, tmp_path):

@@ -67,8 +67,11 @@ FIELDS = {"hidden": 4, "updates": 3, "evaluation_samples": 20, "final_batches": 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """The name of a package with cells and tasks, which the tests may change; a new name for each test."""
-    name = f"own_{tmp_path.name.replace('-', '_')}"
+    """The name of a package with cells and tasks, which the tests may change.
+
+    It is the same name in every test, so that a cell that was not changed is not compiled again.
+    """
+    name = "own_parts"
     folder = tmp_path / name
     folder.mkdir()
     (folder / "cells.py").write_text(CELL)

@@ -14,7 +14,6 @@ from memspan._version import __version__
 from memspan.bench.case import Case, Result
 from memspan.bench.peers import ENGINES, Peer
 from memspan.bench.record import ROOFLINE, Benchmark, Timing
-from memspan.bench.roofline import roofline
 from memspan.bench.worker import EngineFailed, EngineProcesses
 from memspan.errors import InvalidArgument, whole_number
 
@@ -141,6 +140,8 @@ class _Session:
 
     def time_all(self, engines: Mapping[str, Peer], cores: list[int]) -> None:
         """Time every engine and the roofline, case by case."""
+        from memspan.bench.roofline import roofline  # imports Numba, which the help of memspan does without
+
         with ExitStack() as stack:
             running = {
                 (name, spread): stack.enter_context(EngineProcesses(engine.passes, sets))

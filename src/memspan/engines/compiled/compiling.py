@@ -19,6 +19,8 @@ from memspan.runtime.notices import say_once
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 """Do not check for division by zero, fuse a·b + c into one instruction, and release the GIL."""
+UNCOMPILABLE = (NumbaError, UnsupportedBytecodeError)
+"""The errors of Numba for code that it cannot compile."""
 CAUSES = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")
 """The beginnings of the lines in Numba's messages that state the cause of an error."""
 LOADING_SECONDS = 2.0  # loading a kernel takes less unless the machine is busy; after that a message is printed
@@ -65,7 +67,7 @@ def first_call(kernel: Any, call: Callable[[], None], what: str) -> None:
             try:
                 call()
                 return
-            except (NumbaError, UnsupportedBytecodeError):
+            except UNCOMPILABLE:
                 raise
             except Exception as error:  # unpickling a foreign file can raise any exception
                 recover(kernel, error)

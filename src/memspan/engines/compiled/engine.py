@@ -1,4 +1,7 @@
-"""The interface of the compiled engine: losses and gradients of any number of networks of one shape."""
+"""The interface of the compiled engine: losses and gradients of any number of networks of one shape.
+
+Numba takes a third of a second to import. It is imported when the first engine is made: many commands make none.
+"""
 
 import sys
 import threading
@@ -8,22 +11,20 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Inexact
-from numba.core.errors import NumbaError, UnsupportedBytecodeError
 
 from memspan.engines.base import Differentiated
-from memspan.engines.compiled.compiling import first_call, kernel_of, reason
+from memspan.engines.compiled.losses import loss_in_kernel
 from memspan.engines.compiled.structures import Norms
 from memspan.engines.compiled.workspace import PassPlan, Workspace
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
-from memspan.losses import Loss, evaluate, value_of
-from memspan.losses.compiled import SQUARED, Answers, Kind
+from memspan.losses import Loss, value_of
+from memspan.losses.compiled import Answers
 from memspan.shapes import Array, Outputs
 
 MEMORY = 2 * 2**30
 """The default limit of the work buffers, in bytes."""
 MADE_OF = ("layout", "dtype", "loss", "output_steps", "truncate", "memory")
-UNUSED = Kind(SQUARED, masked=False)  # the kind for `evaluate` in a kernel whose loss is called from Python
 
 
 class CompiledEngine:
@@ -61,12 +62,12 @@ class CompiledEngine:
         truncate: int | None = None,
         memory: int = MEMORY,
     ) -> None:
+        from memspan.engines.compiled.compiling import kernel_of
+
         self.layout, self.dtype, self.loss = layout, np.dtype(dtype), loss
         self.output_steps, self.truncate, self.memory = output_steps, truncate, memory
-        into = vars(type(loss)).get("into")  # not an inherited one: a subclass may compute another loss
-        self._loss_inside = into is not None
-        self._kind = getattr(loss, "kind", 0) if self._loss_inside else UNUSED
-        self._kernel = kernel_of(layout.cell, getattr(into, "__func__", into) if into else evaluate)
+        function, self._kind, self._loss_inside = loss_in_kernel(loss)
+        self._kernel = kernel_of(layout.cell, function)
         self._kept = _Kept()
         self._compile()
 
@@ -131,6 +132,8 @@ class CompiledEngine:
 
     def _compile(self) -> None:
         """Call the kernel once on the smallest possible batch, so that Numba compiles it."""
+        from memspan.engines.compiled.compiling import UNCOMPILABLE, first_call, reason
+
         K, F = self.output_steps or 1, self.layout.features
         plan = PassPlan.of(self.layout, self.dtype, (K, 1, F), K, sys.maxsize)
         work = Workspace(self.layout, self.dtype, (K, 1, F), 1, plan, self._kind)
@@ -142,7 +145,7 @@ class CompiledEngine:
                 lambda: work.run(self._kernel, *models, work.whole),
                 f"the cell {name} for {self.dtype}",
             )
-        except (NumbaError, UnsupportedBytecodeError) as error:
+        except UNCOMPILABLE as error:
             rule = "'readable' for a cell or a loss that Numba cannot compile"
             raise InvalidArgument("engine", rule, f"'compiled' and the cell {name}: {reason(error)}") from error
 

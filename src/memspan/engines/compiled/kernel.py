@@ -17,14 +17,16 @@ from memspan.engines.compiled.packs import add, load, load_updated, new_rows, st
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
 from memspan.engines.compiled.products import product, transposed_product
 from memspan.engines.compiled.schedule import AGAIN, BACK, FORWARD, LOSS
-from memspan.engines.compiled.structures import Gradient, Model, Sizes, Tape, first_step
+from memspan.engines.compiled.structures import Gradient, Model, Offsets, Sizes, Tape, first_step
 from memspan.losses.compiled import (
     Answers,
     count_asked,
+    evaluate,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
     squared_error,
 )
+from memspan.losses.product import mean_product
 from memspan.shapes import Array
 
 SMALL, LARGE = 1e-140, 1e140  # squares of numbers between them are far from the ends of float64
@@ -68,30 +70,30 @@ def begin_back(model: Model, gradient: Gradient, sizes: Sizes) -> None:
     gradient.padded[:] = 0
 
 
-def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes) -> None:
+def run_reset(reset: Any, row: int, model: Model, trace: Tape, sizes: Sizes, offsets: Offsets) -> None:
     """Compute q of the step whose rows begin at `row`, and add its part of the last pre-activations."""
     prefer_widest_vectors()
     s, q, states, one, R, U = trace.s, trace.q, trace.states, model.one, model.R, model.U[0]
-    width, last, columns = sizes.width, sizes.last, len(sizes.gates) * sizes.width
+    width, last, columns = sizes.width, sizes.last, sizes.columns
     from_states, from_q = last - sizes.first, columns - last  # the numbers of columns of R for either
-    constants = load(model.constants, 0, sizes.constants)
+    constants = load(model.constants, 0, offsets.constants)
     for b in range(sizes.batch):
         new_rows()
         q_b, s_b, before = b * q.shape[1], b * s.shape[1], (row + b) * states.shape[1]
         for h in range(width):
-            unit = load(U, h, sizes.unit_weights) + constants
-            early, previous = load(s, s_b + h, sizes.early), load(states, before + h, sizes.states)
+            unit = load(U, h, offsets.unit_weights) + constants
+            early, previous = load(s, s_b + h, offsets.early), load(states, before + h, offsets.states)
             store(q, q_b + h, (0,), (reset(early, previous, unit),))
     product(q[:, :width], R[:, from_states : from_states + from_q], one, one, s[:, last:columns])
 
 
-def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Sizes) -> None:
+def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Sizes, offsets: Offsets) -> None:
     """Run the steps of a segment forward; x `[steps, B, F + 1]`."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, s, one, U = trace.states, trace.residuals, trace.s, model.one, model.U[0]
     to_s, to_state, to_residual = s.shape[1], states.shape[1], residuals.shape[1]  # distances between rows
-    constants = load(model.constants, 0, sizes.constants)
+    constants = load(model.constants, 0, offsets.constants)
     from_states = last - first
     for t in range(x.shape[0]):
         row = t * B
@@ -100,17 +102,17 @@ def run(forward: Any, reset: Any, x: Array, model: Model, trace: Tape, sizes: Si
             read = states[row : row + B, : sizes.read]
             product(read, model.R[:, :from_states], one, one, s[:, first:last])
         if reset is not None:
-            run_reset(reset, row, model, trace, sizes)
+            run_reset(reset, row, model, trace, sizes, offsets)
         for b in range(B):
             new_rows()
             s_b, before, residual_b = b * to_s, (row + b) * to_state, (row + b) * to_residual
             after = before + B * to_state
             for h in range(width):
-                unit = load(U, h, sizes.unit_weights) + constants
-                gates, previous = load(s, s_b + h, sizes.gates), load(states, before + h, sizes.states)
+                unit = load(U, h, offsets.unit_weights) + constants
+                gates, previous = load(s, s_b + h, offsets.gates), load(states, before + h, offsets.states)
                 state, kept = forward(gates, previous, unit)
-                store(states, after + h, sizes.states, state)
-                store_updated(residuals, residual_b + h, sizes.residuals, kept)
+                store(states, after + h, offsets.states, state)
+                store_updated(residuals, residual_b + h, offsets.residuals, kept)
 
 
 def read_out(y_hat: Answers, begin: int, steps: int, model: Model, trace: Tape, sizes: Sizes) -> None:
@@ -141,29 +143,30 @@ def run_reset_back(
     trace: Tape,
     gradient: Gradient,
     sizes: Sizes,
+    offsets: Offsets,
 ) -> None:
     """Add the gradient through q to dL/ds and to dL/d(previous states), from dL/ds of the gates that q feeds."""
     prefer_widest_vectors()
     residuals, states = trace.residuals, trace.states
     q, U, B, width, last = trace.q, model.U[0], sizes.batch, sizes.width, sizes.last
     from_states = last - sizes.first
-    constants = load(model.constants, 0, sizes.constants)
-    late = d_s[:, last : len(sizes.gates) * width]
+    constants = load(model.constants, 0, offsets.constants)
+    late = d_s[:, last : sizes.columns]
     product(late, gradient.R_T[from_states:], model.one, model.zero, q[:, :width])
     for b in range(B):
         new_rows()
         q_b, d_s_b, d_b = b * q.shape[1], b * d_s.shape[1], b * d_state.shape[1]
         before, residual_b = (row + b) * states.shape[1], (row + b) * residuals.shape[1]
         for h in range(width):
-            unit = load(U, h, sizes.unit_weights) + constants
+            unit = load(U, h, offsets.unit_weights) + constants
             kept, previous = (
-                load(residuals, residual_b + h, sizes.residuals),
-                load(states, before + h, sizes.states),
+                load(residuals, residual_b + h, offsets.residuals),
+                load(states, before + h, offsets.states),
             )
             (d_q,) = load(q, q_b + h, (0,))
             d_early, d_previous = reset_back(d_q, kept, previous, unit)
-            add(d_s, d_s_b + h, sizes.early, d_early)
-            add(d_state, d_b + h, sizes.states, d_previous)
+            add(d_s, d_s_b + h, offsets.early, d_early)
+            add(d_state, d_b + h, offsets.states, d_previous)
 
 
 def run_back(
@@ -176,13 +179,14 @@ def run_back(
     trace: Tape,
     gradient: Gradient,
     sizes: Sizes,
+    offsets: Offsets,
 ) -> None:
     """Back-propagate step t of a segment: write `d_s`, and turn dL/d(state) into dL/d(previous states)."""
     prefer_widest_vectors()
     B, width, first, last = sizes.batch, sizes.width, sizes.first, sizes.last
     states, residuals, one = trace.states, trace.residuals, model.one
     to_d_s, to_d_state, to_state, to_residual = d_s.shape[1], d_state.shape[1], states.shape[1], residuals.shape[1]
-    constants, U, d_U = load(model.constants, 0, sizes.constants), model.U[0], gradient.d_U[0]
+    constants, U, d_U = load(model.constants, 0, offsets.constants), model.U[0], gradient.d_U[0]
     row, from_states = t * B, last - first
     for b in range(B):
         new_rows()
@@ -190,16 +194,16 @@ def run_back(
         before, residual_b = (row + b) * to_state, (row + b) * to_residual
         after = before + B * to_state
         for h in range(width):
-            unit = load(U, h, sizes.unit_weights) + constants
-            d_after = load_updated(d_state, d_b + h, sizes.states)
-            kept = load(residuals, residual_b + h, sizes.residuals)
-            previous, state = load(states, before + h, sizes.states), load(states, after + h, sizes.states)
+            unit = load(U, h, offsets.unit_weights) + constants
+            d_after = load_updated(d_state, d_b + h, offsets.states)
+            kept = load(residuals, residual_b + h, offsets.residuals)
+            previous, state = load(states, before + h, offsets.states), load(states, after + h, offsets.states)
             d_gates, d_previous, d_unit = backward(d_after, kept, previous, state, unit)
-            store(d_s, d_s_b + h, sizes.gates, d_gates)
-            store_updated(d_state, d_b + h, sizes.states, d_previous)
-            add(d_U, h, sizes.unit_weights, d_unit)
+            store(d_s, d_s_b + h, offsets.gates, d_gates)
+            store_updated(d_state, d_b + h, offsets.states, d_previous)
+            add(d_U, h, offsets.unit_weights, d_unit)
     if reset_back is not None:
-        run_reset_back(reset_back, row, d_s, d_state, model, trace, gradient, sizes)
+        run_reset_back(reset_back, row, d_s, d_state, model, trace, gradient, sizes, offsets)
     if from_states > 0:
         d_read = d_state[:, : sizes.read]
         product(d_s[:, first:last], gradient.R_T[:from_states], one, one, d_read)
@@ -208,7 +212,7 @@ def run_back(
 def add_products(x: Array, row: int, slot: int, trace: Tape, gradient: Gradient, one: Array, sizes: Sizes) -> None:
     """Add a block of steps, from `row` of the trace and `slot` of d_s on, to the gradients of W, bias and R."""
     width, first, last, rows = sizes.width, sizes.first, sizes.last, x.shape[0] * sizes.batch
-    columns, from_states = len(sizes.gates) * width, last - first
+    columns, from_states = sizes.columns, last - first
     d_s, d_R = gradient.d_s[slot : slot + rows], gradient.d_R
     transposed_product(x.reshape(rows, x.shape[2]), d_s, one, one, gradient.d_W)
     if from_states > 0:
@@ -290,6 +294,7 @@ def back_through_segment(
     trace: Tape,
     gradient: Gradient,
     sizes: Sizes,
+    offsets: Offsets,
 ) -> None:
     """Back-propagate through the steps of the segment that begins at step `begin`; x `[steps, B, F + 1]`.
 
@@ -319,7 +324,7 @@ def back_through_segment(
         for first in range(earliest, latest + 1):
             d_s = gradient.d_s[slot : slot + B] if first == earliest else trace.s
             d_state = window(gradient.d_state, first, sizes)
-            run_back(backward, reset_back, t, d_s, d_state, model, trace, gradient, sizes)
+            run_back(backward, reset_back, t, d_s, d_state, model, trace, gradient, sizes, offsets)
             if first > earliest:
                 add_rows(trace.s, gradient.d_s[slot : slot + B])
         if slot == 0 or now == lowest:
@@ -341,6 +346,8 @@ for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
 for function in OF_ALL:
     register_jitable(function)
+for function in (evaluate, mean_product):
+    register_jitable(forceinline=True)(function)
 register_jitable(fastmath={"contract", "reassoc"})(sum_squares)
 
 
@@ -358,7 +365,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
             register_jitable(inline="always")(function)
     register_jitable(forceinline=True)(loss)
 
-    def kernel(parameters, gradients, losses, norms, data, model, trace, gradient, sizes, kind, schedule):  # type: ignore[no-untyped-def]
+    def kernel(parameters, gradients, losses, norms, data, model, trace, gradient, sizes, offsets, kind, schedule):  # type: ignore[no-untyped-def]
         """Carry out the schedule for each model."""
         prefer_widest_vectors()
         control = control_word()
@@ -377,7 +384,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
                 elif phase == AGAIN:
                     begin_segment_again(trace, segment, sizes)
                 if phase in (FORWARD, AGAIN):  # `run` is inlined, so one call compiles in half the time of two
-                    run(forward, reset, x_segment, model, trace, sizes)
+                    run(forward, reset, x_segment, model, trace, sizes, offsets)
                 if phase == FORWARD:
                     read_out(y_hat, begin, steps, model, trace, sizes)
                 elif phase == LOSS:
@@ -388,7 +395,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
                     place = norms.places[m]
                     back_through_segment(
                         *(backward, reset_back, begin, x_segment, d_y_hat, norms.values, place),
-                        *(model, trace, gradient, sizes),
+                        *(model, trace, gradient, sizes, offsets),
                     )
                     if begin <= lowest:
                         pack(gradient, model.runs, gradients[m])

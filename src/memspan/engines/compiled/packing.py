@@ -62,7 +62,7 @@ def unpack(flat: Flat, model: Model, sizes: Sizes) -> None:
         narrow, wide, length = model.runs[run, 0], model.runs[run, 1], model.runs[run, 2]
         copy(flat[narrow : narrow + length], model.padded[wide : wide + length])
     U, width = model.U, sizes.width
-    for begin in range(0, len(sizes.unit_weights) * width, width):
+    for begin in range(0, U.shape[1], width):
         for h in range(begin + sizes.hidden, begin + width):
             U[0, h] = U[0, begin]  # a cell may divide by unit weights, and zeros would give NaN
 

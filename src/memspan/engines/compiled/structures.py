@@ -5,21 +5,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Inexact, Int
 
-Offsets = tuple[int, ...]
-"""The first column of each gate, or of each state, in a row."""
-
 
 class Sizes(NamedTuple):
-    """Lengths of axes and first columns of gates and states; only those that kernels use, to keep calls fast.
+    """Lengths of axes, and first columns; only those that kernels use, to keep calls fast.
 
     `truncate` is the number of steps through which the gradient of an output goes back, at most T. `windows` is
     the largest number of gradients that go back through the same step but end at different steps, and are
     therefore kept apart.
     `width` is H, padded. `segment` is the number of steps whose trace is kept at once, and `block` the number of
     steps in one product for the gradients. R reads the first `read` columns of the states and has `recurrent`
-    columns. R feeds the columns `first` to `last` of the pre-activations from the states, and those from `last` on
-    from q, which begins at column `q` of the residuals. The other fields are offsets, one for each gate, state and
-    so on. `early` are the gates before `last`.
+    columns. The gates have `columns` columns of the pre-activations. R feeds those from `first` to `last` from the
+    states, and those from `last` on from q, which begins at column `q` of the residuals.
     """
 
     time: int
@@ -33,15 +29,29 @@ class Sizes(NamedTuple):
     block: int
     read: int
     recurrent: int
+    columns: int
     first: int
     last: int
     q: int
-    gates: Offsets
-    early: Offsets
-    states: Offsets
-    residuals: Offsets
-    unit_weights: Offsets
-    constants: Offsets
+
+
+Columns = tuple[int, ...]
+"""The first column of each gate, or of each state, in a row."""
+
+
+class Offsets(NamedTuple):
+    """The first columns of all gates, states and so on. `early` are the gates that q does not feed.
+
+    Their numbers depend on the cell, and so does the type of this tuple. A function that takes it is compiled for
+    each cell again, which takes time. `Sizes` has the same type for all cells.
+    """
+
+    gates: Columns
+    early: Columns
+    states: Columns
+    residuals: Columns
+    unit_weights: Columns
+    constants: Columns
 
 
 def first_step(time: int, output_steps: int, truncate: int) -> int:

@@ -10,14 +10,23 @@ from jaxtyping import Float, Inexact
 
 from memspan.cells import Cell
 from memspan.engines.compiled.packing import padded, runs_of
-from memspan.engines.compiled.processor import denormals_back
 from memspan.engines.compiled.schedule import (
     Schedule,
     backward_schedule,
     forward_schedule,
     whole_schedule,
 )
-from memspan.engines.compiled.structures import Data, Gradient, Model, Norms, Sizes, Tape, first_step
+from memspan.engines.compiled.structures import (
+    Columns,
+    Data,
+    Gradient,
+    Model,
+    Norms,
+    Offsets,
+    Sizes,
+    Tape,
+    first_step,
+)
 from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument
 from memspan.shapes import Array, Inputs, Outputs
@@ -38,6 +47,7 @@ class PassPlan:
     Attributes
     ----------
     sizes : Sizes
+    offsets : Offsets
     segments : int
         The number of segments; more than 1 if the whole trace does not fit in memory.
     models : int
@@ -50,6 +60,7 @@ class PassPlan:
     """
 
     sizes: Sizes
+    offsets: Offsets
     segments: int
     models: int
     weights: Shapes
@@ -134,8 +145,10 @@ class PassPlan:
         data = ((models, T, B, F + 1), *((models, K, B, O),) * 3)
         shapes = (*weights, *weights, *trace, *gradient, *data)
         size = dtype.itemsize * sum(map(math.prod, shapes))
-        sizes = Sizes(T, B, K, reach, windows, H, width, segment, block, reads, recurrent, *_columns(cell, width))
-        return cls(sizes, segments, models, weights, trace, gradient, data, size)
+        q = cell.residuals.index("q") * width if cell.reset else 0
+        columns = gates, *cell.fed(width), q
+        sizes = Sizes(T, B, K, reach, windows, H, width, segment, block, reads, recurrent, *columns)
+        return cls(sizes, _offsets(cell, width), segments, models, weights, trace, gradient, data, size)
 
 
 class Workspace:
@@ -191,22 +204,27 @@ class Workspace:
     ) -> None:
         """Call the kernel for several models; the first uses row `k` of `data`."""
         data = self.data if k == 0 else Data(*(part[k:] for part in self.data))
-        work = self.model, self.trace, self.gradient, self.plan.sizes
+        work = self.model, self.trace, self.gradient, self.plan.sizes, self.plan.offsets
         norms = norms or Norms(np.empty((0, 0, 0)), np.full(len(parameters), -1))
         try:
             kernel(parameters, gradients, losses, norms, data, *work, self.kind, schedule)
         except Exception:
+            from memspan.engines.compiled.processor import denormals_back
+
             denormals_back()
             raise
 
 
-def _columns(cell: Cell, width: int) -> tuple[Any, ...]:
-    """The column offsets in the last fields of `Sizes`."""
-
-    def offsets(names: Sequence[str]) -> tuple[int, ...]:
+def _offsets(cell: Cell, width: int) -> Offsets:
+    def columns(names: Sequence[str]) -> Columns:
         return tuple(width * k for k in range(len(names)))
 
     early = cell.gates[: len(cell.gates) - len(cell.reset.gates)] if cell.reset else cell.gates
-    q = cell.residuals.index("q") * width if cell.reset else 0
-    names = (cell.gates, early, cell.states, cell.residuals, cell.unit_weights)
-    return *cell.fed(width), q, *map(offsets, names), tuple(range(len(cell.constants)))
+    return Offsets(
+        gates=columns(cell.gates),
+        early=columns(early),
+        states=columns(cell.states),
+        residuals=columns(cell.residuals),
+        unit_weights=columns(cell.unit_weights),
+        constants=tuple(range(len(cell.constants))),
+    )
