@@ -47,14 +47,15 @@ def one_thread() -> Device:
 
 
 def device_of(name: Any) -> Device:
-    """Return a device by the name of its platform; `cpu` is the processor with one thread."""
+    """Return a device by the name of its platform and its number; `cpu` is the processor with one thread."""
     if name == "cpu":
         return one_thread()
-    rule = "a platform that JAX can use, such as cpu or cuda"
+    rule = "one that JAX can use, such as cpu, cuda or cuda:1"
     if not isinstance(name, str):
         raise InvalidArgument("device", rule, shown(name))
+    platform, _, number = name.partition(":")
     try:
-        return jax.devices(name)[0]
-    except RuntimeError as error:
+        return jax.devices(platform)[int(number or 0)]
+    except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidArgument("device", rule, shown(name), f": {reason}") from None

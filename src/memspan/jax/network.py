@@ -245,9 +245,7 @@ class JaxNetwork(ForeignNetwork):
         flat, program = self.parameters, self.program
         try:
             with self.computing():
-                y, _ = passes.predicted(program, steps, None, flat, self.constants, x, None)
-                first, state = passes.predicted(program, 1, None, flat, self.constants, x[:1], None)
-                passes.predicted(program, steps - 1, None, flat, self.constants, x[1:], state)
+                y, first, state = passes.tried(program, flat, self.constants, x)
         except FaultyPart as error:
             cause = error.__cause__
             rule = "must run on x [T, B, F], with and without the state that it returned"
@@ -267,7 +265,8 @@ class JaxNetwork(ForeignNetwork):
         with self.computing():
             step, _ = passes.single_step(program, self.constants, flat, x[1], state)
             self._beside = step.beside
-            self.hidden_size = self.hidden(x[:1]).shape[2]
+            given = self._beside, flat, self.constants, x[:1], None
+            self.hidden_size = passes.hidden.eval_shape(program, *given).shape[2]
 
     def _forget(self) -> None:
         super()._forget()

@@ -89,6 +89,18 @@ compiled: Callable[..., Any] = jax.jit
 statically: Callable[..., Any] = partial(jax.jit, static_argnums=(0, 1, 2))
 
 
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def tried(program: Program, flat: Any, constants: Any, x: Any) -> Any:
+    """Return y `[T, B, O]` for a new model, y of its first step alone, and the state after that; go on from there.
+
+    It runs once, so it is compiled without what makes it fast.
+    """
+    y, _ = program.run(flat, constants, x)
+    first, state = program.run(flat, constants, x[:1])
+    program.run(flat, constants, x[1:], state)
+    return y, first, state
+
+
 @statically
 def predicted(program: Program, count: int, truncate: None, flat: Any, constants: Any, x: Any, state: Any) -> Any:
     """Return y after each of the last `count` steps, and the last state."""

@@ -1,6 +1,7 @@
 """The configuration: one value for each choice, and the task, network and optimiser that these make."""
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
-from memspan.runtime.imports import imported, is_factory, is_path, takes_key
+from memspan.runtime.imports import NotImported, imported, is_factory, is_path, library_of, missing
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.tasks import Task, get_task, known_task
@@ -63,17 +64,13 @@ class Configuration(Choices):
     def make_network(self, length: int, rng: Any) -> Any:
         """Return a network for sequences of `length`, with initial weights from `rng`.
 
-        It is a `Network`, or for a factory of PyTorch models a `memspan.torch.TorchNetwork`.
+        It is a `Network`, or for a factory of PyTorch or JAX models a `ForeignNetwork`.
         """
         _, features, outputs, output_steps = self.make_task().shape(length)
         if (factory := self.factory()) is not None:
-            if takes_key(factory):
-                rule = "a Cell or a factory of PyTorch models; JAX models can be checked, but not trained yet"
-                raise InvalidArgument("cell", rule, self.cell)
-            from memspan import torch
-
             sizes: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
-            return torch.make_network(factory, features, outputs, dtype=self.dtype, rng=rng, **sizes)
+            make_network = self._library(factory).make_network
+            return make_network(factory, features, outputs, dtype=self.dtype, rng=rng, **sizes)
         chosen = self.critical_gain(length)
         return Network(
             self.make_cell(),
@@ -87,6 +84,13 @@ class Configuration(Choices):
             output_steps=output_steps,
             rng=rng,
         )
+
+    def _library(self, factory: Callable[..., Any]) -> Any:
+        """Import memspan's package for the models of a factory."""
+        try:
+            return importlib.import_module(f"memspan.{library_of(factory)}")
+        except ModuleNotFoundError as error:
+            raise NotImported("cell", self.cell, f"its models need {missing(error)}") from error
 
     def critical_gain(self, length: int) -> float | None:
         """Return the gain of R that the initializer `critical` chooses for `length`; None for other initializers.
