@@ -55,12 +55,3 @@ def test_the_users_settings_are_neither_used_nor_changed():
     assert jax.numpy.ones(2).dtype == np.float32
     assert jax.numpy.ones(2).devices() == {jax.devices()[0]}
     assert "NPROC" not in os.environ or one_thread.cache_info().currsize == 1
-
-
-def test_a_large_callback_of_the_users_model_does_not_block():
-    """JAX's clients with one thread wait for ever, unless they compute in the thread that calls them."""
-    with computing(np.dtype("float32")):
-        x = np.ones(2_000_000, "float32")
-        shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
-        double = jax.jit(lambda x: jax.pure_callback(lambda x: 2 * np.asarray(x), shape, x))
-        assert float(double(x).sum()) == 2 * x.size

@@ -6,7 +6,7 @@ It needs JAX: `pip install 'memspan[jax]'`. Nothing else in memspan imports this
 from memspan.foreign import FaultyModel, choose_form, time_forms
 from memspan.jax.adapters import Sequence, Steps
 from memspan.jax.engine import Form, JaxEngine
-from memspan.jax.factory import make_network
+from memspan.jax.factory import make_network, weight_count
 from memspan.jax.network import JaxNetwork
 from memspan.jax.weights import load_weights, to_equinox, to_linen, to_nnx
 
@@ -24,4 +24,5 @@ __all__ = [
     "to_equinox",
     "to_linen",
     "to_nnx",
+    "weight_count",
 ]

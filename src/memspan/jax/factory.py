@@ -13,8 +13,26 @@ from memspan.foreign.faulty import FaultyModel
 from memspan.jax.adapters import known_form
 from memspan.jax.context import computing, device_of
 from memspan.jax.network import JaxNetwork
-from memspan.jax.parts import is_no_pytree
+from memspan.jax.parts import is_no_pytree, parts_of
 from memspan.network import DTYPES
+
+
+def weight_count(
+    factory: Callable[..., Any], features: int, outputs: int, *, hidden: int, options: Mapping[str, Any]
+) -> int:
+    """Return P, the number of weights of a factory's models, without drawing them.
+
+    JAX compiles what draws weights anew for each shape, which takes about a second for a model.
+    """
+
+    def parameters(key: Any) -> list[Any]:
+        return parts_of(factory(features, outputs, hidden=hidden, **options, key=key)).parameters
+
+    with computing(np.dtype("float32")):
+        try:
+            return sum(part.size for part in jax.eval_shape(parameters, jax.random.key(0)))
+        except Exception:  # the factory looks at the numbers, or is faulty: it then says so itself
+            return make_network(factory, features, outputs, hidden=hidden, options=options, rng=0).layout.size
 
 
 def make_network(

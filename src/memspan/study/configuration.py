@@ -9,6 +9,7 @@ from pydantic import ConfigDict, model_validator
 
 from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
+from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
 from memspan.runtime.imports import NotImported, imported, is_factory, is_path, library_of, missing
@@ -84,6 +85,14 @@ class Configuration(Choices):
             output_steps=output_steps,
             rng=rng,
         )
+
+    def weight_count(self, length: int) -> int:
+        """Return the number of weights of a network for sequences of `length`."""
+        _, features, outputs, _ = self.make_task().shape(length)
+        if (factory := self.factory()) is None:
+            return Layout(self.make_cell(), features, self.hidden, outputs).size
+        count = self._library(factory).weight_count
+        return int(count(factory, features, outputs, hidden=self.hidden, options=self.options))
 
     def _library(self, factory: Callable[..., Any]) -> Any:
         """Import memspan's package for the models of a factory."""
