@@ -36,6 +36,7 @@ ROWS = [(path, *row) for path in LEAVES for row in rows_of(HELP[path])]
 FLAGS = {
     "--compiled",
     "--torch",
+    "--jax",
     "--dry-run",
     "--reuse",
     "--retry-failed",
