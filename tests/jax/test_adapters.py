@@ -296,7 +296,7 @@ def test_a_wrong_argument_is_refused(case):
 
 WRONG = {
     "a pair": (tanh(doubled), None, r"form must be given for Tanh: form='keras' if .*, got 2 parts for a state"),
-    "no pair": (tanh(), "keras", r"The result of the cell must be the pair \(output, states\), got one array of"),
+    "no pair": (tanh(), "keras", r"The result of Tanh must be the pair \(output, states\), got one array of"),
     "a wrong width": (
         tanh(lambda h: h[:, :2]),
         None,

@@ -13,7 +13,16 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 
-from memspan.errors import InvalidArgument, one_of, shown, truth, whole_number
+from memspan.errors import InvalidArgument, one_of, shown, whole_number
+from memspan.foreign.adapters import (
+    checked_batch_first,
+    checked_initial,
+    checked_pair,
+    checked_read,
+    demand_new_state,
+    demand_width,
+    described,
+)
 from memspan.foreign.gradients import KnownWeights, State
 from memspan.jax.parts import is_array, is_real
 
@@ -83,14 +92,6 @@ class Adapter:
     @property
     def _name(self) -> str:
         return getattr(self.module, "__name__", type(self.module).__name__)
-
-    def _check_width(self, output: Tensor, axes: tuple[int, ...], names: str) -> None:
-        """Check what the module gave: `axes` are the sizes in front of its width."""
-        width = self.outputs if self.width is None else self.width
-        if not is_array(output) or output.shape != (*axes, width):
-            what = "outputs" if self.width is None else "width"
-            rule = f"of shape [{names}, {width}] = {[*axes, width]} ({what})"
-            raise InvalidArgument(f"The output of {self._name}", rule, _described(output))
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -186,9 +187,11 @@ class Steps(Adapter):
         """Return the cell's output `[B, width]` and its new state, for x `[B, F]`."""
         cell = self.module
         if self.params is not None:
-            return _swapped(cell.apply({"params": self.params}, state, x))
+            return _swapped(self._name, cell.apply({"params": self.params}, state, x))
         output, after = FORMS[self.form](cell, x, state)
-        self._check(output, state, after, len(x))
+        if self.form in ("torch", "equinox"):
+            demand_new_state(self._name, self.form, state, after)
+        demand_width(self._name, output, (len(x),), "B", self.width, self.outputs)
         return output, after
 
     def read(self, state: State, x: Tensor) -> Tensor:
@@ -230,21 +233,7 @@ class Steps(Adapter):
         if state is None:
             rule = f"the width of the state of {self._name}, a tuple of widths, or a function"
             raise InvalidArgument("state", rule, "None")
-        return _checked_initial(state)
-
-    def _check(self, output: Tensor, before: State, after: State, batch: int) -> None:
-        """Check what the cell returned."""
-        one, several = is_array(before), isinstance(before, tuple | list)
-        if self.form in ("torch", "equinox") and (
-            (one and not is_array(after))
-            or (several and not (isinstance(after, tuple | list) and len(after) == len(before)))
-        ):
-            rule = (
-                f"given for {self._name}: form='keras' if it returns (output, state), form='carry' if it takes "
-                "(state, x) and returns (state, output). With this form it returns its new state alone"
-            )
-            raise InvalidArgument("form", rule, f"{_described(after)} for a state that is {_described(before)}")
-        self._check_width(output, (batch,), "B")
+        return checked_initial(state)
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -294,23 +283,10 @@ class Sequence(Adapter):
         if known_form(rnn):
             rule = f"a layer that takes a whole sequence; write Steps({self._name}(...), ...) for one time step"
             raise InvalidArgument("rnn", rule, self._name)
-        if getattr(rnn, "bidirectional", False) is True:
-            rule = "a layer that reads forwards only; with bidirectional=True y[t] depends on the inputs after t"
-            raise InvalidArgument("rnn", rule, self._name)
-        own = getattr(rnn, "batch_first", None)
-        if batch_first is None and not isinstance(own, bool):
-            raise InvalidArgument(
-                "batch_first", f"given, because {self._name} has no attribute of that name", "None"
-            )
-        if batch_first is not None and isinstance(own, bool) and truth("batch_first", batch_first) != own:
-            rule = f"{own}, as in this {self._name}, or left out"
-            raise InvalidArgument("batch_first", rule, repr(batch_first))
-        self.batch_first = own if isinstance(own, bool) else truth("batch_first", batch_first)
-        if read is not None and not callable(read):
-            raise InvalidArgument("read", "a function of the state", shown(read))
-        self.read_given = read
+        self.batch_first = checked_batch_first(rnn, self._name, batch_first)
+        self.read_given = checked_read(read)
         self.state_axis = whole_number("state_axis", state_axis, least=0, most=1)
-        self.initial = None if state is None else _checked_initial(state)
+        self.initial = None if state is None else checked_initial(state)
 
     def features(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Return the layer's output at every step, `[T, B, width]`, and the last state."""
@@ -318,9 +294,10 @@ class Sequence(Adapter):
         given = jnp.swapaxes(x, 0, 1) if self.batch_first else x
         result = self.module(given) if state is None else self.module(given, self._turned(state))
         if not isinstance(result, tuple) or len(result) != 2 or not is_array(result[0]):
-            raise InvalidArgument(f"The result of {self._name}", "the pair (y, state)", _described(result))
+            raise InvalidArgument(f"The result of {self._name}", "the pair (y, state)", described(result))
         a, state = result[0], self._turned(result[1])
-        self._check_width(a, given.shape[:2], "B, T" if self.batch_first else "T, B")
+        axes = "B, T" if self.batch_first else "T, B"
+        demand_width(self._name, a, given.shape[:2], axes, self.width, self.outputs)
         a = jnp.swapaxes(a, 0, 1) if self.batch_first else a
         if self.read_given is not None and len(x) == 1:  # so the gradient of the state is the whole one
             a = self.read_given(state)[None]
@@ -347,11 +324,11 @@ def _equinox_step(cell: Any, x: Tensor, state: State) -> tuple[Tensor, State]:
 
 
 def _carry_step(cell: Any, x: Tensor, state: State) -> tuple[Tensor, State]:
-    return _swapped(cell(state, x))
+    return _swapped(type(cell).__name__, cell(state, x))
 
 
 def _keras_step(cell: Any, x: Tensor, state: State) -> tuple[Tensor, State]:
-    return _pair(cell(x, state), "(output, states)")
+    return checked_pair(type(cell).__name__, cell(x, state), "(output, states)")
 
 
 FORMS: dict[str, Callable[[Any, Tensor, State], tuple[Tensor, State]]] = {
@@ -411,17 +388,6 @@ def _read_out(width: int, outputs: int, key: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _checked_initial(state: Any) -> Any:
-    """Return an initial state as it was given: a function, a width, or a tuple of widths."""
-    if callable(state):
-        return state
-    if not isinstance(state, tuple | list):
-        return whole_number("state", state)
-    if not state:
-        raise InvalidArgument("state", "a width, a tuple of at least one width, or a function", shown(state))
-    return tuple(whole_number(f"state[{i}]", width) for i, width in enumerate(state))
-
-
 def side_by_side(state: State) -> Tensor:
     """Return all arrays of floating-point numbers of a state side by side, `[B, n]`; n is 0 if there is none."""
     leaves = [leaf for leaf in jax.tree_util.tree_leaves(state) if is_real(leaf)]
@@ -430,25 +396,10 @@ def side_by_side(state: State) -> Tensor:
     )
 
 
-def _swapped(result: Any) -> tuple[Tensor, State]:
+def _swapped(name: str, result: Any) -> tuple[Tensor, State]:
     """Return (output, carry) from (carry, output)."""
-    state, output = _pair(result, "(carry, output)")
+    state, output = checked_pair(name, result, "(carry, output)")
     return output, state
-
-
-def _pair(result: Any, rule: str) -> tuple[Any, Any]:
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise InvalidArgument("The result of the cell", f"the pair {rule}", _described(result))
-    return result[0], result[1]
-
-
-def _described(value: Any) -> str:
-    """Describe a result: the shape of an array, and the number of parts of a tuple."""
-    if is_array(value):
-        return f"one array of shape {[*value.shape]}"
-    if isinstance(value, tuple | list):
-        return f"{len(value)} parts"
-    return shown(value)
 
 
 RECURRENT = re.compile(r"(?:^|\.)(?:weight_hh|(?:dense_)?h[a-z]?\.kernel)$")
