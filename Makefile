@@ -27,7 +27,7 @@ faults: $(VENV)/ready
 
 test-jax: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[jax]'
-	$(BIN)/python -m pytest tests/jax tests/testing/test_models_jax.py
+	$(BIN)/python -m pytest tests/jax tests/testing/test_models_jax.py tests/study/test_own_jax_models.py tests/docs/test_own_cells_page.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -48,7 +48,7 @@ bench: $(VENV)/ready
 	$(BIN)/python benchmarks/diagnostics.py
 	$(BIN)/python benchmarks/exponent_coverage.py
 	-$(BIN)/python benchmarks/study_in_torch.py  # needs PyTorch
-	-$(BIN)/python benchmarks/own_torch_cell.py  # needs PyTorch
+	-$(BIN)/python benchmarks/own_cell_costs.py  # needs PyTorch and JAX
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("memspan needs Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'

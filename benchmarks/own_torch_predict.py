@@ -24,7 +24,7 @@ from memspan.network import Model
 from memspan.torch import Steps, TorchNetwork, to_torch
 from memspan.why.plateau import Descent
 from memspan.why.predict import needed_by
-from own_torch_cell import OwnLSTM
+from own_cell_costs import OwnLSTM
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS, LENGTH, HIDDEN, GIVEN = 4, 20, 32, 1500

@@ -274,14 +274,15 @@ def in_torch() -> Iterator[tuple[str, str]]:
     yield "repetitions", str(found["repetitions"])
 
 
-def own_torch_cell() -> Iterator[tuple[str, str]]:
-    """Yield what an update of a PyTorch LSTM costs: the table, and each ratio to the built-in lstm."""
-    found = result("own_torch_cell")
-    yield "table", found["table"]
+def own_cell_costs() -> Iterator[tuple[str, str]]:
+    """Yield what an update of an LSTM in PyTorch or JAX costs: the tables, and each ratio to the built-in lstm."""
+    found = result("own_cell_costs")
     yield "built-in-ms", f"{found['built_in_ms']:.2f}"
+    for library, table in found["tables"].items():
+        yield f"{library}.table", table
     for one in found["times"]:
         model = one["model"].removeprefix("a cell of one's ")
-        yield f"{model}.{one['form']}", f"{one['ratio']:.1f}"
+        yield f"{one['library']}.{model}.{one['form']}", f"{one['ratio']:.1f}"
 
 
 def own_cell_study() -> Iterator[tuple[str, str]]:
@@ -893,11 +894,11 @@ PARTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "engine": engine,
     "flow-cost": flow_cost,
     "in-torch": in_torch,
-    "own-torch-cell": own_torch_cell,
     "own-cell-study": own_cell_study,
     "model-checks": model_checks,
     "third-party": third_party,
     "own-torch-predict": own_torch_predict,
+    "own-cell-costs": own_cell_costs,
     "activations": activations,
     "compiling": compiling,
     "calibration": calibration,

@@ -69,6 +69,14 @@ def test_a_new_pytorch_cell_passes_its_check(memspan_):
     assert err.startswith("memspan: --cell must be a Cell here, whose equations are known, got mypkg.nets:mine")
 
 
+def test_a_new_jax_cell_is_short_and_one_kind_is_chosen(memspan_):
+    assert memspan_("new cell mypkg/jaxnets.py --jax")[0] == 0
+    assert len(Path("mypkg/jaxnets.py").read_text().splitlines()) <= 40
+    code, _, err = memspan_("new cell mypkg/both.py --jax --torch")
+    assert (code, err) == (2, "memspan: --torch and --jax are two kinds of cells. Choose one.\n")
+    assert not Path("mypkg/both.py").exists()
+
+
 def test_a_broken_cell_is_told_with_what_was_found(memspan_):
     Path("mypkg").mkdir()
     Path("mypkg/cells.py").write_text(BROKEN)

@@ -36,6 +36,7 @@ def rows_of(path):
 FLAGS = {
     "--compiled",
     "--torch",
+    "--jax",
     "--dry-run",
     "--reuse",
     "--retry-failed",

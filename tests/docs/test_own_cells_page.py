@@ -18,7 +18,8 @@ def test_every_command(memspan_, monkeypatch):
     ran = 0
     for command in (line for block in BLOCKS for line in block.splitlines()):
         name = command.split()[1]
-        if "nets" in command and not torch_is_there():
+        library = "jax" if "jaxnets" in command else "torch" if "nets" in command else None
+        if library and not is_there(library):
             continue
         if not command.startswith("pip "):
             more = f" {QUICK} {SEARCH[name]}" if name in SEARCH else ""
@@ -28,12 +29,12 @@ def test_every_command(memspan_, monkeypatch):
     for module in {*sys.modules} - modules:
         if module.startswith("mypkg"):
             del sys.modules[module]
-    assert ran == (10 if torch_is_there() else 6)
+    assert ran == 6 + 4 * is_there("torch") + 3 * is_there("jax")
 
 
-def torch_is_there():
+def is_there(library):
     try:
-        pytest.importorskip("torch")
+        pytest.importorskip(library)
     except pytest.skip.Exception:
         return False
     return True

@@ -201,7 +201,6 @@ def test_the_gradient_flow_of_an_untrained_model(package):
     ("name", "message"),
     [
         ("wide", r"The output of Tanh must be of shape \[B, 1\] = \[3, 1\] \(outputs\), got one tensor of shape "),
-        ("of_jax", "cell must be a Cell or a factory of PyTorch models; JAX models can be checked, but not"),
         ("raises", "must return a model; it raised ValueError: no such model"),
         ("needs", r"must be callable as \(features, outputs, hidden=...\)"),
         ("poor", "must have parameters to train; none of them has requires_grad=True"),
@@ -214,6 +213,18 @@ def test_a_faulty_model_is_refused_before_anything_is_written(package, tmp_path,
     with pytest.raises(InvalidArgument, match=message):
         run_study(study, tmp_path / "store.sqlite", progress=False)
     assert not (tmp_path / "store.sqlite").exists()
+
+
+def test_a_model_of_jax_without_jax_says_what_to_install(package, monkeypatch):
+    for name in [one for one in sys.modules if one == "memspan.jax" or one.startswith("memspan.jax.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "jax", None)  # it cannot be imported
+    with pytest.raises(InvalidArgument) as caught:
+        run_study(Study(cell=f"{package}:of_jax", **FIELDS), progress=False)
+    assert str(caught.value) == (
+        f"The cell {package}:of_jax cannot be imported: its models need jax, which is not installed "
+        "(pip install 'memspan[jax]')."
+    )
 
 
 @pytest.mark.parametrize("field", [{"init": "orthogonal"}, {"gain": 2}, {"recurrent_gain": 2}])

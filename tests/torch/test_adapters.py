@@ -207,7 +207,7 @@ UNCLEAR = {
     ),
     "layer of another width": (
         lambda: Sequence(torch.nn.GRU(F, H), 2, O),
-        r"of shape \[T, B, width\] = \[5, 3, 2\]",
+        r"of shape \[T, B, 2\] = \[5, 3, 2\] \(width\)",
     ),
     "layer that returns y alone": (
         lambda: Sequence(Layer(), H, O, batch_first=False),

@@ -29,7 +29,7 @@ def check(
     The gradient of a cell or a model is compared with the complex step at every time step. Exits with 1 if a
     contract is broken.
 
-    **A cell, a PyTorch model or a task of your own**, in mypkg/cells.py and mypkg/tasks.py:
+    **A cell, a PyTorch or JAX model, or a task of your own**, in mypkg/cells.py and mypkg/tasks.py:
 
         memspan check mypkg.cells:mine
         memspan check mypkg.tasks:Mine

@@ -198,7 +198,7 @@ class _ForeignTraining(_Training):
         """The number of weights of a model."""
         fields = {name: getattr(self.workload, name) for name in ("cell", "hidden", "task", "dtype")}
         tables = {name: dict(getattr(self.workload, name)) for name in ("options", "task_parameters")}
-        return int(Configuration(**fields, **tables).make_network(self.length, 0).parameters.size)
+        return Configuration(**fields, **tables).weight_count(self.length)
 
     def passing(self, sequences: int, *, backward: bool) -> int:
         """The bytes of the graph of a pass of one model; none if it is in the memory of another device."""

@@ -33,7 +33,7 @@ TOGETHER = 4  # networks in a measurement; with more, an update takes about as l
 MOST_OPERATIONS = 2e9  # in a measured update: about a second
 SECONDS_TO_MEASURE = 0.05
 MOST_MEASURED_UPDATES = 64
-FOREIGN_GATES = 38  # an update of a PyTorch cell takes as long (benchmarks/results/own_torch_cell.md)
+FOREIGN_GATES = 38  # an update of a cell of another library takes as long (benchmarks/results/own_cell_costs.md)
 USUAL_BASE = 250 * 2**20  # bytes of a worker that has imported everything and trained nothing
 
 

@@ -22,6 +22,8 @@ from memspan.shapes import Array, Flat, Inputs, Outputs
 class ForeignNetwork(Model):
     """A model of another library with the interface of `Network`."""
 
+    device: Any
+    """Where the library computes."""
     _name: str
     _layout: ForeignLayout
     trace: ForeignTrace | None

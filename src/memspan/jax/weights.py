@@ -19,6 +19,7 @@ import jax
 import numpy as np
 
 from memspan.errors import InvalidArgument, shown
+from memspan.jax.adapters import Adapter
 from memspan.network import Network
 from memspan.network.gates import Gates, demand_cell, demand_known, demand_network, set_gates
 
@@ -66,6 +67,30 @@ def load_weights(net: Network, module: Module, read_out: Module = None) -> None:
     demand_cell(net, cell, type(module).__name__)
     gates = Gates.collect(blocks, lambda name: library.read(module, name))
     set_gates(net, gates, None if read_out is None else _library("read_out", read_out).linear(read_out))
+
+
+def network_of(model: Any, features: int) -> Network | None:
+    """Return a network of float64 with the weights of `Steps` or `Sequence`, if memspan has the cell in it.
+
+    Parameters
+    ----------
+    model : pytree
+    features : int
+        F.
+    """
+    width, read_out = (model.width, model.read_out) if isinstance(model, Adapter) else (None, None)
+    if width is None or read_out is None:
+        return None
+    cell = model.module if model.params is None else model.module.bind({"params": model.params})
+    try:
+        name, _ = _library("module", cell).known(cell)
+        network = Network(name, features, width, model.outputs, rng=0)
+        load_weights(network, cell)
+    except InvalidArgument:
+        return None
+    network.V = np.array(read_out["weight"], np.float64).T
+    network.by = np.array(read_out["bias"], np.float64)[:, np.newaxis]
+    return network
 
 
 def to_linen(net: Network) -> Module:

@@ -18,6 +18,8 @@ from memspan.errors import InvalidArgument, did_you_mean, shown
 PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 GROUPS = {"cell": "memspan.cells", "task": "memspan.tasks"}
 """The groups of entry points by which an installed distribution names its cells and tasks."""
+EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "flax": "jax", "equinox": "jax"}
+"""The extra of memspan that installs a library."""
 EXAMPLES = {"cell": "mypkg.cells:mine", "task": "mypkg.tasks:Mine", "part": "mypkg.cells:mine"}
 
 
@@ -144,7 +146,7 @@ def imported(kind: str, path: str) -> Any:
         if error.name is not None and f"{module}.".startswith(f"{error.name}."):
             where = "in the current folder or on Python's path"
             raise NotImported(kind, path, f"there is no module {error.name} {where}") from None
-        raise NotImported(kind, path, f"the module {module} needs {error.name}, which is not installed") from error
+        raise NotImported(kind, path, f"the module {module} needs {missing(error)}") from error
     except Exception as error:
         raise NotImported(kind, path, f"{module} raises {type(error).__name__}: {error}") from error
     for name in attribute.split("."):
@@ -152,6 +154,12 @@ def imported(kind: str, path: str) -> Any:
             raise NotImported(kind, path, f"{module} has no attribute {attribute}")
         part = getattr(part, name)
     return part
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Say of a library that it is not installed, and how it can be."""
+    extra = EXTRAS.get(str(error.name).partition(".")[0])
+    return f"{error.name}, which is not installed" + (f" (pip install 'memspan[{extra}]')" if extra else "")
 
 
 def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Mapping[str, Any]) -> Any:
@@ -180,9 +188,9 @@ def is_factory(part: object) -> bool:
     return [one.name for one in arguments_of(part)][:2] == ["features", "outputs"]
 
 
-def takes_key(factory: object) -> bool:
-    """Whether a factory makes JAX models: they draw their weights from an argument `key`."""
-    return "key" in {one.name for one in arguments_of(factory)}
+def library_of(factory: object) -> str:
+    """Return `jax` for a factory of JAX models, which draw their weights from an argument `key`, else `torch`."""
+    return "jax" if "key" in {one.name for one in arguments_of(factory)} else "torch"
 
 
 def arguments_of(function: object) -> list[inspect.Parameter]:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.engines.parameters import Layout
 from memspan.errors import MOST_SEED, InvalidArgument, shown
 from memspan.study.choices import Count, nested, split
 from memspan.study.configuration import Configuration
@@ -191,11 +190,7 @@ class Comparison(Searches):
 
 def parameters_of(configuration: Configuration) -> int:
     """Return the number of weights of a network at the shortest length of the task."""
-    task = configuration.make_task()
-    if configuration.factory() is not None:
-        return int(configuration.make_network(task.least_length, 0).parameters.size)
-    _, features, outputs, _ = task.shape(task.least_length)
-    return Layout(configuration.make_cell(), features, configuration.hidden, outputs).size
+    return configuration.weight_count(configuration.make_task().least_length)
 
 
 def hidden_for(configuration: Configuration, wanted: int) -> int:

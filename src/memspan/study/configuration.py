@@ -1,6 +1,7 @@
 """The configuration: one value for each choice, and the task, network and optimiser that these make."""
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -8,9 +9,10 @@ from pydantic import ConfigDict, model_validator
 
 from memspan.cells import Cell, get_cell, known_cell
 from memspan.cells.initializers import CRITICAL
+from memspan.engines.parameters import Layout
 from memspan.errors import InvalidArgument, shown
 from memspan.network import Network
-from memspan.runtime.imports import imported, is_factory, is_path, takes_key
+from memspan.runtime.imports import NotImported, imported, is_factory, is_path, library_of, missing
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
 from memspan.tasks import Task, get_task, known_task
@@ -63,18 +65,13 @@ class Configuration(Choices):
     def make_network(self, length: int, rng: Any) -> Any:
         """Return a network for sequences of `length`, with initial weights from `rng`.
 
-        It is a `Network`, or for a factory of PyTorch models a `memspan.torch.TorchNetwork`.
+        It is a `Network`, or for a factory of PyTorch or JAX models a `ForeignNetwork`.
         """
         _, features, outputs, output_steps = self.make_task().shape(length)
         if (factory := self.factory()) is not None:
-            if takes_key(factory):
-                rule = "a Cell or a factory of PyTorch models; JAX models can be checked, but not trained yet"
-                raise InvalidArgument("cell", rule, self.cell)
-            from memspan import torch
-
             how: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
             how |= {"dtype": self.dtype, "device": self.device}
-            return torch.make_network(factory, features, outputs, rng=rng, **how)
+            return self._library(factory).make_network(factory, features, outputs, rng=rng, **how)
         chosen = self.critical_gain(length)
         return Network(
             self.make_cell(),
@@ -88,6 +85,21 @@ class Configuration(Choices):
             output_steps=output_steps,
             rng=rng,
         )
+
+    def weight_count(self, length: int) -> int:
+        """Return the number of weights of a network for sequences of `length`."""
+        _, features, outputs, _ = self.make_task().shape(length)
+        if (factory := self.factory()) is None:
+            return Layout(self.make_cell(), features, self.hidden, outputs).size
+        count = self._library(factory).weight_count
+        return int(count(factory, features, outputs, hidden=self.hidden, options=self.options))
+
+    def _library(self, factory: Callable[..., Any]) -> Any:
+        """Import memspan's package for the models of a factory."""
+        try:
+            return importlib.import_module(f"memspan.{library_of(factory)}")
+        except ModuleNotFoundError as error:
+            raise NotImported("cell", self.cell, f"its models need {missing(error)}") from error
 
     def critical_gain(self, length: int) -> float | None:
         """Return the gain of R that the initializer `critical` chooses for `length`; None for other initializers.

@@ -22,7 +22,7 @@ import numpy as np
 from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.cells.initializers import CRITICAL
 from memspan.losses import MeanLoss
-from memspan.runtime.imports import distributions, imported, is_factory, is_path
+from memspan.runtime.imports import distributions, imported, is_factory, is_path, library_of
 from memspan.shapes import Array
 from memspan.study.choices import Choices
 from memspan.study.critical import critical_gain
@@ -38,7 +38,7 @@ COMPUTES = {
 MADE_BY = ("__new__", "__init__", "__post_init__", "__call__")
 RULES = "the training loop"
 """The key of `memspan.study.trial.VERSION` among fingerprints. Studies without the key have version 1."""
-OWN_PARTS = ("cells", "tasks", "losses", "torch")
+OWN_PARTS = ("cells", "tasks", "losses", "foreign", "torch", "jax")
 OWN_MODULES = ("memspan.study.critical", "memspan.diagnostics.label", "memspan.diagnostics.twins")
 """The modules that choose the critical gain."""
 LARGE = 2**16  # bytes
@@ -62,8 +62,9 @@ def with_distributions(names: Iterable[str]) -> list[str]:
 
 
 def _packages(kind: str, path: str) -> list[str]:
-    """The distribution that has a part of the user's own, and PyTorch for a factory of its models."""
-    return distributions(path) + ["torch"] * is_factory(imported(kind, path))
+    """The distribution that has a part of the user's own, and that of the library of a factory's models."""
+    part = imported(kind, path)
+    return distributions(path) + ([library_of(part)] if is_factory(part) else [])
 
 
 def fingerprints(choices: Choices) -> dict[str, str]:

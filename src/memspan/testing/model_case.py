@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.errors import FaultyPart
-from memspan.runtime.imports import takes_key
+from memspan.runtime.imports import library_of
 from memspan.shapes import Array
 from memspan.testing.report import Found
 
@@ -219,7 +219,7 @@ class Case:
 
 def subject_of(factory: Callable[..., Any]) -> Any:
     """The class of `Subject` for the models of a factory: JAX if it takes `key=`, otherwise PyTorch."""
-    jax = takes_key(factory)
+    jax = library_of(factory) == "jax"
     try:
         if jax:
             from memspan.jax.subject import JaxSubject

@@ -6,7 +6,7 @@ It needs PyTorch: `pip install memspan[torch]`. Nothing else in memspan imports 
 from memspan.foreign import FaultyModel, choose_form, time_forms
 from memspan.torch.adapters import Sequence, Steps
 from memspan.torch.engine import Form, TorchEngine
-from memspan.torch.factory import make_network
+from memspan.torch.factory import make_network, weight_count
 from memspan.torch.network import TorchNetwork
 from memspan.torch.weights import load_weights, to_torch
 
@@ -22,4 +22,5 @@ __all__ = [
     "make_network",
     "time_forms",
     "to_torch",
+    "weight_count",
 ]

@@ -11,11 +11,18 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map  # torch.func is built on it
 
-from memspan.errors import InvalidArgument, one_of, shown, truth, whole_number
+from memspan.errors import InvalidArgument, one_of, shown, whole_number
+from memspan.foreign.adapters import (
+    checked_batch_first,
+    checked_initial,
+    checked_pair,
+    checked_read,
+    demand_new_state,
+    demand_width,
+    described,
+)
+from memspan.foreign.gradients import State
 from memspan.torch.tensors import Tensor, is_real
-
-State = Any
-"""Any nesting of tuples, lists and dictionaries with tensors `[B, ...]`; None before the first step."""
 
 
 class Adapter(torch.nn.Module):
@@ -157,24 +164,13 @@ class Steps(Adapter):
         if state is None:
             rule = f"the width of the state of {self._name}, a tuple of widths, or a function"
             raise InvalidArgument("state", rule, "None")
-        return _checked_initial(state)
+        return checked_initial(state)
 
     def _check(self, output: Tensor, before: State, after: State, batch: int) -> None:
         """Check the first step of a call; find the output among the tensors of the state."""
-        one, several = isinstance(before, torch.Tensor), isinstance(before, tuple | list)
-        if self.form == "torch" and (
-            (one and not isinstance(after, torch.Tensor))
-            or (several and not (isinstance(after, tuple | list) and len(after) == len(before)))
-        ):
-            rule = (
-                f"given for {self._name}: form='keras' if it returns (output, state), form='carry' if it takes "
-                "(state, x) and returns (state, output). With the form 'torch' it returns its new state alone"
-            )
-            raise InvalidArgument("form", rule, f"{_described(after)} for a state that is {_described(before)}")
-        width = self.outputs if self.width is None else self.width
-        if not isinstance(output, torch.Tensor) or output.shape != (batch, width):
-            rule = f"of shape [B, {width}] = {[batch, width]} ({'outputs' if self.width is None else 'width'})"
-            raise InvalidArgument(f"The output of {self._name}", rule, _described(output))
+        if self.form == "torch":
+            demand_new_state(self._name, self.form, before, after)
+        demand_width(self._name, output, (batch,), "B", self.width, self.outputs)
         found = (place for place, leaf in enumerate(tree_leaves(after)) if leaf is output)
         self._place = next(found, None)
 
@@ -233,25 +229,13 @@ class Sequence(Adapter):
         if _known_form(rnn):
             rule = f"a layer that takes a whole sequence; write Steps({self._name}(...), ...) for one time step"
             raise InvalidArgument("rnn", rule, self._name)
-        if getattr(rnn, "bidirectional", False) is True:
-            rule = "a layer that reads forwards only; with bidirectional=True y[t] depends on the inputs after t"
-            raise InvalidArgument("rnn", rule, self._name)
-        own = getattr(rnn, "batch_first", None)
-        if batch_first is None and not isinstance(own, bool):
-            raise InvalidArgument(
-                "batch_first", f"given, because {self._name} has no attribute of that name", "None"
-            )
-        if batch_first is not None and isinstance(own, bool) and truth("batch_first", batch_first) != own:
-            rule = f"{own}, as in this {self._name}, or left out"
-            raise InvalidArgument("batch_first", rule, repr(batch_first))
-        self.batch_first = own if isinstance(own, bool) else truth("batch_first", batch_first)
-        if read is not None and not callable(read):
-            raise InvalidArgument("read", "a function of the state", shown(read))
+        self.batch_first = checked_batch_first(rnn, self._name, batch_first)
+        read = checked_read(read)
         self.read_given = read is not None
         self._read = read or (_last_layer if _inherits(rnn, STACKED) else None)
         axis = 1 if _is_layer(rnn) else 0
         self.state_axis = axis if state_axis is None else whole_number("state_axis", state_axis, least=0, most=1)
-        self.initial = None if state is None else _checked_initial(state)
+        self.initial = None if state is None else checked_initial(state)
 
     def features(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Return the layer's output at every step, `[T, B, width]`, and the last state."""
@@ -259,13 +243,10 @@ class Sequence(Adapter):
         given = x.transpose(0, 1) if self.batch_first else x
         result = self.module(given) if state is None else self.module(given, self._turned(state))
         if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], torch.Tensor):
-            raise InvalidArgument(f"The result of {self._name}", "the pair (y, state)", _described(result))
+            raise InvalidArgument(f"The result of {self._name}", "the pair (y, state)", described(result))
         a, state = result[0], self._turned(result[1])
-        width = self.outputs if self.width is None else self.width
-        shape = (*given.shape[:2], width)
-        if a.shape != shape:
-            axes = "[B, T, width]" if self.batch_first else "[T, B, width]"
-            raise InvalidArgument(f"The output of {self._name}", f"of shape {axes} = {[*shape]}", _described(a))
+        axes = "B, T" if self.batch_first else "T, B"
+        demand_width(self._name, a, tuple(given.shape[:2]), axes, self.width, self.outputs)
         a = a.transpose(0, 1) if self.batch_first else a
         if self._read is not None and len(x) == 1:  # so the gradient of the state is the whole one
             a = self._read(state)[None]
@@ -288,12 +269,12 @@ def _torch_step(cell: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
 
 
 def _carry_step(cell: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
-    state, output = _pair(cell, cell(state, x), "(carry, output)")
+    state, output = checked_pair(type(cell).__name__, cell(state, x), "(carry, output)")
     return output, state
 
 
 def _keras_step(cell: Tensor, x: Tensor, state: State) -> tuple[Tensor, State]:
-    output, state = _pair(cell, cell(x, state), "(output, states)")
+    output, state = checked_pair(type(cell).__name__, cell(x, state), "(output, states)")
     return output, state
 
 
@@ -346,17 +327,6 @@ def _known_form(cell: Tensor) -> str | None:
     return next((KNOWN_FORMS[base] for base in _bases(cell) if base in KNOWN_FORMS), None)
 
 
-def _checked_initial(state: Any) -> Any:
-    """Return an initial state as it was given: a function, a width, or a tuple of widths."""
-    if callable(state):
-        return state
-    if not isinstance(state, tuple | list):
-        return whole_number("state", state)
-    if not state:
-        raise InvalidArgument("state", "a width, a tuple of at least one width, or a function", shown(state))
-    return tuple(whole_number(f"state[{i}]", width) for i, width in enumerate(state))
-
-
 def parameters_of_known_cells(model: Tensor, kind: str) -> list[str]:
     """Return the names of the parameters of known cells and layers inside a model that begin with `kind`."""
     return [
@@ -372,18 +342,3 @@ def side_by_side(state: State) -> Tensor:
     """Return all floating-point tensors of a state side by side, `[B, n]`; n is 0 if there is none."""
     leaves = [leaf for leaf in tree_leaves(state) if is_real(leaf)]
     return torch.cat([leaf.reshape(len(leaf), -1) for leaf in leaves], dim=1) if leaves else torch.zeros(0, 0)
-
-
-def _pair(cell: Tensor, result: Any, rule: str) -> tuple[Any, Any]:
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        raise InvalidArgument(f"The result of {type(cell).__name__}", f"the pair {rule}", _described(result))
-    return result[0], result[1]
-
-
-def _described(value: Any) -> str:
-    """Describe a result: the shape of a tensor, and the number of parts of a tuple."""
-    if isinstance(value, torch.Tensor):
-        return f"one tensor of shape {[*value.shape]}"
-    if isinstance(value, tuple | list):
-        return f"{len(value)} parts"
-    return shown(value)

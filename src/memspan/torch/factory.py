@@ -15,6 +15,13 @@ from memspan.torch.network import TorchNetwork, converted
 from memspan.torch.threads import one_torch_thread
 
 
+def weight_count(
+    factory: Callable[..., Any], features: int, outputs: int, *, hidden: int, options: Mapping[str, Any]
+) -> int:
+    """Return P, the number of weights of a factory's models."""
+    return make_network(factory, features, outputs, hidden=hidden, options=options, rng=0).layout.size
+
+
 def make_network(
     factory: Callable[..., Any],
     features: int,

@@ -12,13 +12,13 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 
 from memspan.errors import FaultyPart, InvalidArgument, naming, one_dtype, shown, whole_number
 from memspan.foreign.faulty import FaultyModel, raised
-from memspan.foreign.gradients import ForeignGradients, ForeignTrace, KnownWeights, Stepped
+from memspan.foreign.gradients import ForeignGradients, ForeignTrace, KnownWeights, State, Stepped
 from memspan.foreign.layout import ForeignLayout
 from memspan.foreign.network import TRIED, ForeignNetwork, windows
 from memspan.network import DTYPES, Network
 from memspan.network.model import checked_output_steps
 from memspan.shapes import Array, Flat, Inputs, Outputs
-from memspan.torch.adapters import Adapter, State, parameters_of_known_cells, side_by_side
+from memspan.torch.adapters import Adapter, parameters_of_known_cells, side_by_side
 from memspan.torch.engine import Form
 from memspan.torch.read_out import TorchReadOut, find_read_out
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real

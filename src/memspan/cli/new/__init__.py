@@ -20,12 +20,19 @@ new = App(name="new", help=HELP)
 
 
 @new.command
-def cell(path: Path, /, *, torch: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Write a cell with its forward and backward equations, or a PyTorch cell.
+def cell(
+    path: Path,
+    /,
+    *,
+    torch: Annotated[bool, Parameter(negative="")] = False,
+    jax: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Write a cell with its forward and backward equations, or a PyTorch or JAX cell.
 
-    **A PyTorch cell:**
+    **A PyTorch cell, and a JAX cell:**
 
         memspan new cell mypkg/nets.py --torch
+        memspan new cell mypkg/jaxnets.py --jax
 
     Parameters
     ----------
@@ -33,8 +40,12 @@ def cell(path: Path, /, *, torch: Annotated[bool, Parameter(negative="")] = Fals
         The new file, in the current folder or below: mypkg/cells.py can be imported as mypkg.cells.
     torch
         Write a PyTorch cell, whose gradient PyTorch computes.
+    jax
+        Write a JAX cell, whose gradient JAX computes.
     """
-    name = _written(path, "model" if torch else "cell", "mine")
+    if torch and jax:
+        raise Conflict("--torch and --jax are two kinds of cells. Choose one.")
+    name = _written(path, "torch" if torch else "jax" if jax else "cell", "mine")
     print(f"{path}\n\nmemspan check {name}\nmemspan compare --cell lstm,{name} --equal parameters")
 
 
