@@ -284,7 +284,7 @@ def test_a_backward_that_fails_is_named():
     """Only for the arrays of all rows: a cell is called once on small arrays when it is made."""
 
     def backward(d_state, residuals, previous, state, unit):
-        if state[0].ndim > 2:
+        if d_state[0].ndim > 2:
             raise KeyError("gate")
         return CELLS["rnn"].backward(d_state, residuals, previous, state, unit)
 

@@ -28,11 +28,11 @@ def poison():
     from memspan.study import group
     sound = group.prepared
 
-    def prepared(study, length, repetitions):
+    def prepared(study, length, repetitions, engine=None):
         in_worker = multiprocessing.parent_process() is not None
         if in_worker and study.cell == "gru" and length == {LENGTH} and {REPETITION} in repetitions:
             os.kill(os.getpid(), signal.SIGKILL)
-        return sound(study, length, repetitions)
+        return sound(study, length, repetitions, engine)
 
     group.prepared = prepared
 

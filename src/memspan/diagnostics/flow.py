@@ -113,7 +113,7 @@ class GradientFlow:
         return cls(norms.sum(axis=1), d_R, d_W, FlowSpread.of(norms, gradients.d_a.dtype))
 
     @property
-    def gain(self) -> Float[np.ndarray, "time-1"]:
+    def gain(self) -> Float[np.ndarray, "gaps"]:
         """The gain of each step back in time, `[T-1]`: see `gains`."""
         return gains(self.d_a)
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from jaxtyping import Inexact
 from numpy.typing import DTypeLike
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -322,7 +323,7 @@ class TorchNetwork(ForeignNetwork):
         """Return the parameters that are not trained, and the buffers, as arrays by name."""
         return {name: as_array(part) for name, part in self.constants().items()}
 
-    def leaves_of(self, flat: Flat) -> dict[str, Tensor]:
+    def leaves_of(self, flat: Inexact[np.ndarray, "*models parameters"]) -> dict[str, Tensor]:
         """Return the parameters as tensors of their own, whose gradients PyTorch can compute."""
         views = self.layout.by_name(self.tensor(flat))
         return {name: view.detach().requires_grad_() for name, view in views.items()}
