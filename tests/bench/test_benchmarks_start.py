@@ -52,8 +52,9 @@ def test_a_script_can_be_imported(path):
 def test_what_a_script_imports_from_memspan_is_there(path):
     wanted = set(imported_names(path.read_text("utf-8")))
     assert wanted or path.name in ("make_numbers.py", "rules.py", "span_curves.py", "first_cured.py")
-    if any(module.startswith("memspan.torch") for module, _ in wanted):
-        pytest.importorskip("torch", reason="PyTorch is not installed")
+    for extra in ("torch", "jax"):
+        if any(module.startswith(f"memspan.{extra}") for module, _ in wanted):
+            pytest.importorskip(extra, reason=f"{extra} is not installed")
     assert [pair for pair in sorted(wanted, key=str) if not is_there(*pair)] == []
 
 
