@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ jax = pytest.importorskip("jax", reason="JAX is not installed")
 pytest.importorskip("flax", reason="flax is not installed")
 pytest.importorskip("equinox", reason="equinox is not installed")
 
+from memspan.jax import context  # noqa: E402
 from memspan.jax.context import computing, one_thread  # noqa: E402
 
 SOURCE = """
@@ -55,3 +59,18 @@ def test_the_users_settings_are_neither_used_nor_changed():
     assert jax.numpy.ones(2).dtype == np.float32
     assert jax.numpy.ones(2).devices() == {jax.devices()[0]}
     assert "NPROC" not in os.environ or one_thread.cache_info().currsize == 1
+
+
+def test_threads_that_ask_at_once_get_the_same_device(monkeypatch):
+    monkeypatch.setattr(context, "_one_thread", cache(context._one_thread.__wrapped__))
+    barrier = Barrier(4)
+
+    def device(_):
+        barrier.wait()
+        return one_thread()
+
+    before = os.environ.get(context.THREADS)
+    with ThreadPoolExecutor(4) as threads:
+        found = {id(one) for one in threads.map(device, range(4))}
+    assert len(found) == 1
+    assert os.environ.get(context.THREADS) == before

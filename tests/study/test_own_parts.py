@@ -196,11 +196,13 @@ def test_lambdas_closures_and_objects_of_the_main_program_are_refused_with_what_
             "cell must be the import path of a Cell or of a function that returns one, got {}.cells",
         ),
         ("{}.broken:mine", "The cell {}.broken:mine cannot be imported: {}.broken raises ZeroDivisionError: "),
+        ("{}.ends:mine", "The cell {}.ends:mine cannot be imported: {}.ends raises SystemExit: 3."),
         ("{}.needs:mine", "The cell {}.needs:mine cannot be imported: the module {}.needs needs nowhere, "),
     ],
 )
 def test_what_cannot_be_imported_is_refused_before_anything_is_written(package, tmp_path, part, message):
     Path(package, "broken.py").write_text("1 / 0")
+    Path(package, "ends.py").write_text("raise SystemExit(3)")
     Path(package, "needs.py").write_text("import nowhere")
     study = Study(cell=part.format(package), lengths=3, repetitions=1, **FIELDS)
     for run in (

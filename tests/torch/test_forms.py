@@ -50,7 +50,7 @@ def test_all_forms_of_a_cell_that_vmap_can_do():
 FAILING = {
     "a condition on the data": (lambda self, h: h if h.sum() > 1e9 else h / 2, "data-dependent control flow"),
     "a number of its own outside the parameters": (lambda self, h: h * self.offset, "gradients differ from those"),
-    "neighbours": (lambda self, h: h + 1e-3 * torch.rand_like(h), "randomness"),
+    "neighbours": (lambda self, h: h + 0 * torch.rand_like(h), "randomness"),
 }
 
 

@@ -1,5 +1,7 @@
 """A PyTorch model as a network: the numbers of memspan's own cell with the same weights, and PyTorch's own."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -157,6 +159,15 @@ def test_the_seed_alone_decides_the_weights_and_the_callers_state_stays():
     np.testing.assert_array_equal(double.parameters, one.parameters)
 
 
+def test_models_built_in_several_threads_have_the_weights_of_their_seeds():
+    """Dask workers run jobs in threads, which share PyTorch's generators."""
+    alone = [make_network(lstm, F, O, rng=seed).parameters for seed in range(40)]
+    with ThreadPoolExecutor(8) as threads:
+        together = threads.map(lambda seed: make_network(lstm, F, O, rng=seed).parameters, range(40))
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_weights_go_in_and_out_by_name(rng):
     network = make_network(lstm, F, O, hidden=H, rng=0, dtype="float64")
     other = make_network(lstm, F, O, hidden=H, rng=1, dtype="float64")
@@ -257,6 +268,10 @@ def module(build):
     return mine
 
 
+def ends(*arguments):
+    raise SystemExit(3)
+
+
 def raises(*arguments):
     raise ValueError("no such size.\nAnother line")
 
@@ -281,6 +296,7 @@ class Empty(Memory):
 
 FAULTY = {
     "raises": (module(raises), "The factory .*mine must return a model; it raised ValueError: no such size."),
+    "ends": (module(ends), "The factory .*mine must return a model; it raised SystemExit: 3."),
     "no module": (module(lambda: 3), "must return a torch.nn.Module, such as Steps .*; it returned 3."),
     "a layer alone": (module(lambda: torch.nn.LSTM(F, H)), r"Sequence\(LSTM\(.*; it returned the LSTM alone."),
     "a cell alone": (
@@ -311,6 +327,10 @@ FAULTY = {
     "NaN": (
         module(lambda: Memory(lambda y, state: (y / 0, state))),
         "must return finite numbers for numbers from -1 to 1 at the start, in float32; it returned infinity",
+    ),
+    "dropout": (
+        module(lambda: Memory(lambda y, state: (torch.dropout(y, 0.5, train=True), state))),
+        "must return the same y for the same x, without dropout and .*; y of a second call differs by",
     ),
     "float64 inside": (
         module(lambda: Memory(lambda y, state: (y.double(), state))),

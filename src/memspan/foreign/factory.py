@@ -42,5 +42,5 @@ def called(factory: Callable[..., Any], sizes: tuple[int, int], arguments: Mappi
     """
     try:
         return factory(*sizes, **arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may call sys.exit
         raise FaultyModel(f"The factory {name_of(factory)}", "must return a model", raised(error)) from error

@@ -1,6 +1,7 @@
 """Where and how JAX computes for memspan: with one thread, and in 64 bits if a model needs them."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ Device = Any
 """A device of JAX."""
 THREADS = "NPROC"
 """The environment variable from which XLA takes the number of threads of a new client."""
+_lock = threading.Lock()
 
 
 @contextmanager
@@ -28,13 +30,18 @@ def computing(dtype: np.dtype[Any], device: Device = None) -> Iterator[None]:
         yield
 
 
-@cache
 def one_thread() -> Device:
     """Return the processor as a device with one thread.
 
     The bits of a matrix product can depend on the number of threads, and JAX's own client has one for each core of
     the machine. So memspan makes a client of its own; that of the user's program stays as it is.
     """
+    with _lock:  # two threads of a Dask worker may ask for it at once
+        return _one_thread()
+
+
+@cache
+def _one_thread() -> Device:
     before = os.environ.get(THREADS)
     os.environ[THREADS] = "1"
     try:

@@ -147,7 +147,7 @@ def imported(kind: str, path: str) -> Any:
             where = "in the current folder or on Python's path"
             raise NotImported(kind, path, f"there is no module {error.name} {where}") from None
         raise NotImported(kind, path, f"the module {module} needs {missing(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may call sys.exit
         raise NotImported(kind, path, f"{module} raises {type(error).__name__}: {error}") from error
     for name in attribute.split("."):
         if not hasattr(part, name):
@@ -176,7 +176,7 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
         raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
     try:
         found = make(**options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may call sys.exit
         raise InvalidArgument(kind, rule, f"{path}, which raises {type(error).__name__}: {error}") from error
     if not isinstance(found, wanted):
         raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}")

@@ -168,7 +168,7 @@ def check_contracts(
         contract = known[name := unchecked.pop(0)]
         try:
             note = contract.check(thing)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found, cause = (error.found, error.cause) if isinstance(error, Found) else (described(error), "")
             broken.append(ContractBroken(subject, name, contract.rule, found, cause))
             if raises:
@@ -181,7 +181,7 @@ def check_contracts(
     return ContractReport(subject, kept, tuple(broken), tuple(unchecked), notes)
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """The type, the message on one line, and the line of the user's code that raised an error."""
     text = " ".join(str(error).split())
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

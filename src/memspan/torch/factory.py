@@ -12,7 +12,7 @@ from memspan.foreign.factory import called, check_call, name_of
 from memspan.foreign.faulty import FaultyModel
 from memspan.network import DTYPES
 from memspan.torch.network import TorchNetwork, converted
-from memspan.torch.threads import one_torch_thread
+from memspan.torch.threads import one_torch_thread, own_generators
 
 
 def weight_count(
@@ -90,11 +90,11 @@ def _built(
     device: Any,
 ) -> Any:
     """Call the factory, with PyTorch's generators seeded; return the module."""
-    cuda, default = [device] if device.type == "cuda" else [], torch.get_default_dtype()
-    with torch.random.fork_rng(cuda), one_torch_thread():
+    with own_generators(device), one_torch_thread():
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every device
-        if cuda:
+        if device.type == "cuda":
             torch.cuda.manual_seed(seed)
+        default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)
         try:
             module = called(factory, sizes, arguments)

@@ -23,8 +23,11 @@ from memspan.torch.adapters import Adapter, parameters_of_known_cells, side_by_s
 from memspan.torch.engine import Form
 from memspan.torch.read_out import TorchReadOut, find_read_out
 from memspan.torch.tensors import Tensor, as_array, gradients_of, is_real
-from memspan.torch.threads import one_torch_thread
+from memspan.torch.threads import one_torch_thread, own_generators
 from memspan.torch.weights import network_of
+
+CLOSE = {"rtol": 1e-3, "atol": 1e-5}
+"""How far two computations of the same outputs may differ by rounding, on a GPU too."""
 
 
 class TorchNetwork(ForeignNetwork):
@@ -62,7 +65,8 @@ class TorchNetwork(ForeignNetwork):
     ------
     FaultyModel
         An `InvalidArgument`: the model has no trainable parameters, or in a trial with a few random numbers it
-        raises an error, returns another shape or dtype, or something that is not finite.
+        raises an error, returns another shape or dtype, something that is not finite, or something else in a
+        second call.
     """
 
     engine = Form("loop")
@@ -362,11 +366,11 @@ class TorchNetwork(ForeignNetwork):
         """Run the model on a few random numbers, and check that it keeps the protocol; find the width of a[t]."""
         named, (steps, batch) = f"The model {self.name}", TRIED
         x = np.random.default_rng(0).uniform(-1, 1, (steps, batch, self.input_size)).astype(self.dtype)
-        cuda = [self.device] if self.device.type == "cuda" else []
-        with one_torch_thread(), torch.no_grad(), torch.random.fork_rng(cuda):
+        with one_torch_thread(), torch.no_grad(), own_generators(self.device):
             weights = self.layout.by_name(self.tensor(self.parameters))
             try:
                 y, _ = self.run(weights, self.tensor(x))
+                again, _ = self.run(weights, self.tensor(x))
                 first, state = self.run(weights, self.tensor(x[:1]))
                 self.run(weights, self.tensor(x[1:]), state)
             except FaultyPart as error:
@@ -376,12 +380,15 @@ class TorchNetwork(ForeignNetwork):
         if not torch.isfinite(y).all():
             rule = f"must return finite numbers for numbers from -1 to 1 at the start, in {self.dtype}"
             raise FaultyModel(named, rule, "it returned infinity or NaN")
+        if not torch.allclose(again, y, **CLOSE):
+            rule = "must return the same y for the same x, without dropout and without a state kept on self"
+            raise FaultyModel(named, rule, f"y of a second call differs by {(again - y).abs().max().item():.2g}")
         leaves = _real_leaves(state)
         if any(not leaf.ndim or len(leaf) != batch for leaf in leaves):
             shapes = ", ".join(str([*leaf.shape]) for leaf in leaves)
             rule = f"must return a state of tensors [B, ...], with B = {batch} here"
             raise FaultyModel(named, rule, f"it returned {shapes}")
-        if getattr(self.module, "read_given", False) and not torch.allclose(first[0], y[0], rtol=1e-3, atol=1e-5):
+        if getattr(self.module, "read_given", False) and not torch.allclose(first[0], y[0], **CLOSE):
             rule = "must have an argument read of Sequence that returns the layer's output"
             raise FaultyModel(named, rule, f"y differs by {(first[0] - y[0]).abs().max().item():.2g}")
         with one_torch_thread(), torch.enable_grad():

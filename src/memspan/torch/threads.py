@@ -1,5 +1,6 @@
-"""The state of the processor in which PyTorch computes: one thread, and denormal numbers that count as zero."""
+"""What PyTorch keeps for the whole process or thread: its threads, denormal numbers and random generators."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ def _limit_torch() -> Callable[[], object]:
 
 
 _guard = Guard(_limit_torch)
+_generators = threading.RLock()
 
 
 @contextmanager
@@ -37,3 +39,14 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+@contextmanager
+def own_generators(device: torch.device) -> Iterator[None]:
+    """Restore PyTorch's random generators, those of the CPU and of a device, at the end of the `with` block.
+
+    All Python threads share them, so only one thread is inside at a time. Otherwise models that several threads of
+    a Dask worker build would draw their weights from one stream.
+    """
+    with _generators, torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
