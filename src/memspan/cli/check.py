@@ -46,7 +46,8 @@ def check(
     compiled
         Also compare the compiled engine with the readable one, for a cell. This takes about ten seconds.
     """
-    found, given = _imported(part), {name: number(value) for name, value in (options or {}).items()}
+    given = {name: number(f"options.{name}", value) for name, value in (options or {}).items()}
+    found = _imported(part)
     report = _checked(part, found, given, whole_number("hidden", hidden), compiled)
     _print(report, new_console())
     return 0 if report else 1

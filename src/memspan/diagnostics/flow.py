@@ -77,7 +77,7 @@ class GradientFlow:
         gradient norms, for any batch size.
     d_R, d_W : array [T]
         The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
-        NaN for a PyTorch model whose cell is not of `torch.nn` or torchrecurrent, because memspan does not know
+        NaN for a PyTorch or JAX model whose cell is of no library that memspan knows, because it is not known
         which of its parameters these are.
     spread : FlowSpread
         Quantiles of the norm of dL/da[t] over the samples, and the shares of samples with a gradient that is 0,

@@ -174,12 +174,14 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
     rule = f"the import path of a {names} or of a function that returns one"
     if not callable(make):
         raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
+    models = "; the first arguments of a function that makes PyTorch or JAX models are features and outputs"
+    hint = models if kind in ("cell", "part") else ""
     try:
         found = make(**options)
     except (Exception, SystemExit) as error:  # a script may call sys.exit
-        raise InvalidArgument(kind, rule, f"{path}, which raises {type(error).__name__}: {error}") from error
+        raise InvalidArgument(kind, rule, f"{path}, which raises {type(error).__name__}: {error}", hint) from error
     if not isinstance(found, wanted):
-        raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}")
+        raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}", hint)
     return found
 
 

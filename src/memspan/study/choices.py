@@ -14,6 +14,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -210,9 +211,12 @@ class Choices(BaseModel):
 
     @field_validator("task_parameters", "options")
     @classmethod
-    def _whole(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _whole(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        def checked(name: str, value: Any) -> Any:
+            return number(f"{info.field_name}.{name}", value)
+
         return {
-            name: tuple(map(number, value)) if isinstance(value, tuple) else number(value)
+            name: tuple(checked(name, one) for one in value) if isinstance(value, tuple) else checked(name, value)
             for name, value in sorted(parameters.items())
         }
 
@@ -316,8 +320,13 @@ def demand_recurrent(cell: Cell) -> None:
         raise InvalidArgument("init", rule, repr(CRITICAL))
 
 
-def number(value: Any) -> Any:
-    """Return a number, which may be written as a text, as an int if it is whole. Other texts stay."""
+def number(name: str, value: Any) -> Any:
+    """Return a number, which may be written as a text, as an int if it is whole. Other texts stay.
+
+    `name` is that of the option. The texts true and false are refused, because Python takes both for true.
+    """
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        raise InvalidArgument(name, "a number or a name, not a truth value (write 1 or 0)", value)
     try:
         found = float(value)
     except ValueError:
