@@ -211,7 +211,7 @@ def on_meta(features, outputs, hidden=8):
 BAD = [
     (raising, "built", r"OSError: no such weights \(test_models.py, line \d+\)"),
     (needs_depth, "built", "missing .* required .*argument: 'depth'"),
-    (no_module, "built", "returned a value of type dict instead of a torch.nn.Module"),
+    (no_module, "built", "returned a value of type dict instead of a torch.nn.Module; the factory of a JAX"),
     (frozen, "built", "without parameters"),
     (on_meta, "built", "drive.weight is on the device meta"),
     (Raising, "shape", r"RuntimeError: the model's own message \(test_models.py, line \d+\)"),

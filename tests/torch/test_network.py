@@ -297,7 +297,10 @@ class Empty(Memory):
 FAULTY = {
     "raises": (module(raises), "The factory .*mine must return a model; it raised ValueError: no such size."),
     "ends": (module(ends), "The factory .*mine must return a model; it raised SystemExit: 3."),
-    "no module": (module(lambda: 3), "must return a torch.nn.Module, such as Steps .*; it returned 3."),
+    "no module": (
+        module(lambda: 3),
+        "must return a torch.nn.Module, such as Steps .*; it returned 3; the factory of a JAX",
+    ),
     "a layer alone": (module(lambda: torch.nn.LSTM(F, H)), r"Sequence\(LSTM\(.*; it returned the LSTM alone."),
     "a cell alone": (
         module(lambda: torch.nn.GRUCell(F, H)),

@@ -7,6 +7,9 @@ from typing import Any
 from memspan.errors import InvalidArgument, shown
 from memspan.foreign.faulty import FaultyModel, raised
 
+JAX_TAKES_KEY = "the factory of a JAX model takes an argument key"
+"""Why a JAX model may have been taken for one of PyTorch: see `memspan.runtime.imports.library_of`."""
+
 
 def name_of(factory: Any) -> str:
     """Return the name of a factory in messages, such as `mypkg.cells:mine`."""

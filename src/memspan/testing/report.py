@@ -183,7 +183,7 @@ def check_contracts(
 
 def described(error: BaseException) -> str:
     """The type, the message on one line, and the line of the user's code that raised an error."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".")
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     text = text if isinstance(error, MemspanError) else f"{type(error).__name__}: {text}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _of_a_library(frame.filename)]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import DTypeLike
 
 from memspan.errors import InvalidArgument, generator, one_dtype, shown, whole_number
-from memspan.foreign.factory import called, check_call, name_of
+from memspan.foreign.factory import JAX_TAKES_KEY, called, check_call, name_of
 from memspan.foreign.faulty import FaultyModel
 from memspan.network import DTYPES
 from memspan.torch.network import TorchNetwork, converted
@@ -102,7 +102,9 @@ def _built(
             torch.set_default_dtype(default)
     if not isinstance(module, torch.nn.Module):
         rule = "must return a torch.nn.Module, such as Steps or Sequence of memspan.torch"
-        raise FaultyModel(f"The factory {name_of(factory)}", rule, f"it returned {shown(module)}")
+        raise FaultyModel(
+            f"The factory {name_of(factory)}", rule, f"it returned {shown(module)}", f"; {JAX_TAKES_KEY}"
+        )
     if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
         kind, adapter = type(module).__name__, "Sequence" if isinstance(module, torch.nn.RNNBase) else "Steps"
         rule = f"must return a model that gives y [T, B, O]: {adapter}({kind}(...), width=hidden, outputs=outputs)"

@@ -12,7 +12,9 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from memspan.errors import FaultyPart
+from memspan.foreign.factory import JAX_TAKES_KEY
 from memspan.shapes import Array
+from memspan.torch.threads import own_generators
 
 DROPPED = "Casting complex values to real"
 """The beginning of PyTorch's warning about a lost imaginary part."""
@@ -38,12 +40,12 @@ class TorchSubject:
     @classmethod
     def build(cls, make: Callable[[], Any], seed: int, dtype: Any) -> Self:
         """Make the model with PyTorch's generators at `seed`, and move it to `dtype`."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with own_generators(torch.device("cpu")):
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every device
             module = make()
         if not isinstance(module, torch.nn.Module):
-            advice = " A factory of a JAX model takes key=." if hasattr(module, "__jax_array__") else ""
-            raise FaultyPart(f"the factory returned {_named(module)} instead of a torch.nn.Module.{advice}")
+            rule = f"instead of a torch.nn.Module; {JAX_TAKES_KEY}"
+            raise FaultyPart(f"the factory returned {_named(module)} {rule}")
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             if tensor.device.type != "cpu":
                 rule = "a factory leaves the model on the CPU, and memspan moves it"
