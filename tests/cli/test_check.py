@@ -164,3 +164,9 @@ def test_a_toml_file_and_a_search_take_paths(memspan_):
     code, out, _ = memspan_(f"span --cell mypkg.cells:mine --budget 16 {QUICK}")
     assert code == 0
     assert "mypkg.cells:mine" in out
+
+
+def test_an_option_is_no_truth_value(memspan_):
+    code, _, err = memspan_("check mypkg.nets:mine --options.bias false")
+    assert code == 2
+    assert "--options.bias must be a number or a name, not a truth value (write 1 or 0), got false" in err
