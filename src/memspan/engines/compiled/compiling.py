@@ -17,8 +17,13 @@ from memspan.cells import Cell, activations
 from memspan.engines.compiled.kernel import build
 from memspan.runtime.notices import say_once
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-"""Do not check for division by zero, fuse a·b + c into one instruction, and release the GIL."""
+OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",  # do not check for division by zero
+    "fastmath": {"contract"},  # fuse a·b + c into one instruction
+    "nogil": True,
+    "no_cfunc_wrapper": True,  # only Python calls a kernel
+}
+"""The options of Numba for kernels."""
 UNCOMPILABLE = (NumbaError, UnsupportedBytecodeError)
 """The errors of Numba for code that it cannot compile."""
 CAUSES = ("Cannot", "Invalid", "No impl", "Unknown", "Unsupported", "Untyped", "Use of", "TypingError:")

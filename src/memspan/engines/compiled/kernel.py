@@ -12,6 +12,7 @@ from numba.extending import register_jitable
 
 from memspan.cells import Cell
 from memspan.engines.compiled import activations as _twins  # noqa: F401  (importing it registers them)
+from memspan.engines.compiled.losses import evaluate_any
 from memspan.engines.compiled.packing import copy, pack, unpack
 from memspan.engines.compiled.packs import add, load, load_updated, new_rows, store, store_updated
 from memspan.engines.compiled.processor import FLUSH, control_word, prefer_widest_vectors, set_control_word
@@ -344,14 +345,14 @@ OF_ALL: tuple[Callable[..., Any], ...] = (
 )
 for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
-for function in OF_ALL:
-    register_jitable(function)
+for function in OF_ALL:  # they would inherit the option from their callers, and be optimised anew in each of them
+    register_jitable(forceinline=False)(function)
 for function in (evaluate, mean_product):
     register_jitable(forceinline=True)(function)
-register_jitable(fastmath={"contract", "reassoc"})(sum_squares)
+register_jitable(fastmath={"contract", "reassoc"}, forceinline=False)(sum_squares)
 
 
-def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerprint: str) -> Callable[..., Any]:
+def build(cell: Cell, loss: Callable[..., float], fingerprint: str) -> Callable[..., Any]:
     """Return the kernel of a cell, not yet compiled.
 
     The kernel closes over importable functions and numbers only, so that Numba finds it in its cache in the next
@@ -363,7 +364,7 @@ def build(cell: Cell, loss: Callable[[Array, Array, Array, int], float], fingerp
     for function in (forward, backward, reset, reset_back):
         if function is not None:
             register_jitable(inline="always")(function)
-    register_jitable(forceinline=True)(loss)
+    register_jitable(forceinline=loss is not evaluate_any)(loss)
 
     def kernel(parameters, gradients, losses, norms, data, model, trace, gradient, sizes, offsets, kind, schedule):  # type: ignore[no-untyped-def]
         """Carry out the schedule for each model."""

@@ -8,7 +8,6 @@ a:b]` is valid, `[:, ::2]` is not).
 from typing import Any
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
 from numba.np.linalg import ensure_blas
 
@@ -33,57 +32,81 @@ def transposed_product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix)
 
 
 @intrinsic
-def element(typing: Any, matrix: Any, i: Any, j: Any) -> Any:
-    """A pointer to matrix[i, j]; a slice would take longer to compile."""
+def first_number(typing: Any, matrix: Any) -> Any:
+    """A pointer to matrix[0, 0]."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:])
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return types.CPointer(matrix.dtype)(matrix, types.intp, types.intp), generate
+    return types.CPointer(matrix.dtype)(matrix), generate
+
+
+@intrinsic
+def moved(typing: Any, pointer: Any, by: Any) -> Any:
+    """A pointer to the number that is `by` numbers further."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, types.intp), generate
+
+
+def multiply(
+    how: Any, m: Any, n: Any, k: Any, A: Any, to_A: Any, B: Any, to_B: Any, scales: Any, C: Any, to_C: Any
+) -> None:
+    """C ← A B + β C, or Aᵀ for A, with pointers; `to_A` is the distance of two rows of A. Only inside kernels.
+
+    It is one function for arrays of all layouts, because each further one would take longer to compile.
+    """
+    raise NotImplementedError
+
+
+@overload(multiply, jit_options={"forceinline": False})
+def _multiply(
+    how: Any, m: Any, n: Any, k: Any, A: Any, to_A: Any, B: Any, to_B: Any, scales: Any, C: Any, to_C: Any
+) -> Any:
+    """BLAS stores columns first, so the operands change places."""
+    ensure_blas()
+    size = types.intp
+    operands = (C, C, size, C, size, C, C, size)
+    what = (types.char, types.char, types.char, size, size, size)
+    gemm, kind = types.ExternalFunction("numba_xxgemm", types.intc(*what, *operands)), KIND[C.dtype]
+
+    def multiply(
+        how: Any, m: Any, n: Any, k: Any, A: Any, to_A: Any, B: Any, to_B: Any, scales: Any, C: Any, to_C: Any
+    ) -> None:
+        one, beta = scales
+        rows, columns, depth = m, n, k
+        while rows * columns * depth > BLOCK:
+            if depth >= rows and depth >= columns:
+                depth = (depth + 1) // 2
+            elif columns >= rows:
+                columns = (columns + 1) // 2
+            else:
+                rows = (rows + 1) // 2
+        for d in range(0, k, depth):
+            scale = beta if d == 0 else one
+            for j in range(0, n, columns):
+                for i in range(0, m, rows):
+                    to_first = d * to_A + i if how == TRANSPOSED else i * to_A + d
+                    b, a, c = moved(B, d * to_B + j), moved(A, to_first), moved(C, i * to_C + j)
+                    width, height, inner = min(columns, n - j), min(rows, m - i), min(depth, k - d)
+                    gemm(kind, NORMAL, how, width, height, inner, one, b, to_B, a, to_A, scale, c, to_C)
+
+    return multiply
 
 
 def _generate(transposed: bool) -> Any:
-    """Make the kernel function of either product. BLAS stores columns first, so the operands change places."""
+    """Make the kernel function of either product."""
     how = TRANSPOSED if transposed else NORMAL
 
     def overloaded(A: Any, B: Any, one: Any, beta: Any, C: Any) -> Any:
-        ensure_blas()
-        pointer, size = types.CPointer(C.dtype), types.intp
-        operands = (pointer, pointer, size, pointer, size, pointer, pointer, size)
-        what = (types.char, types.char, types.char, size, size, size)
-        gemm, kind = types.ExternalFunction("numba_xxgemm", types.intc(*what, *operands)), KIND[C.dtype]
-
         def kernel(A: Any, B: Any, one: Any, beta: Any, C: Any) -> None:
-            (m, n), k, size = C.shape, B.shape[0], C.itemsize
-            rows, columns, depth = m, n, k
-            while rows * columns * depth > BLOCK:
-                if depth >= rows and depth >= columns:
-                    depth = (depth + 1) // 2
-                elif columns >= rows:
-                    columns = (columns + 1) // 2
-                else:
-                    rows = (rows + 1) // 2
-            for d in range(0, k, depth):
-                scale = beta if d == 0 else one
-                for j in range(0, n, columns):
-                    for i in range(0, m, rows):
-                        gemm(
-                            kind,
-                            NORMAL,
-                            how,
-                            min(columns, n - j),
-                            min(rows, m - i),
-                            min(depth, k - d),
-                            one.ctypes,
-                            element(B, d, j),
-                            B.strides[0] // size,
-                            element(A, d, i) if transposed else element(A, i, d),
-                            A.strides[0] // size,
-                            scale.ctypes,
-                            element(C, i, j),
-                            C.strides[0] // size,
-                        )
+            m, n, k, size = C.shape[0], C.shape[1], B.shape[0], C.itemsize
+            a, b, c = first_number(A), first_number(B), first_number(C)
+            to_A, to_B, to_C = A.strides[0] // size, B.strides[0] // size, C.strides[0] // size
+            scales = first_number(one), first_number(beta)
+            multiply(how, m, n, k, a, to_A, b, to_B, scales, c, to_C)
 
         # The linker would take two functions of one name for the same (see OF_A_CELL in `kernel.py`).
         kernel.__qualname__ = "transposed_product" if transposed else "product"
@@ -92,5 +115,5 @@ def _generate(transposed: bool) -> Any:
     return overloaded
 
 
-overload(product)(_generate(transposed=False))
-overload(transposed_product)(_generate(transposed=True))
+overload(product, jit_options={"forceinline": True})(_generate(transposed=False))
+overload(transposed_product, jit_options={"forceinline": True})(_generate(transposed=True))
