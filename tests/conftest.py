@@ -31,6 +31,12 @@ def axes_checked():
     array_checker.begin()
 
 
+@pytest.fixture(autouse=True)
+def measured_briefly(monkeypatch):
+    """One update is enough to measure a workload: a study of a test is too small for its plan to matter."""
+    monkeypatch.setattr("memspan.execution.plan.SECONDS_TO_MEASURE", 0)
+
+
 @pytest.fixture
 def memspan_(monkeypatch, capsys, tmp_path):
     """Run a command line in an empty folder; give exit code, standard output and standard error.
