@@ -234,6 +234,24 @@ def test_what_only_memspans_weights_have_is_refused(package, field):
         run_study(study, progress=False)
 
 
+@pytest.mark.parametrize("command", ["predict --longest 4", "flow --length 4 -o new", "study run --lengths 4"])
+@pytest.mark.parametrize("option", ["--gain 1,2", "--init orthogonal", "--recurrent-gain 2"])
+def test_every_command_leaves_the_initial_weights_to_a_model(package, memspan_, tmp_path, command, option):
+    before = {*tmp_path.iterdir()}
+    code, out, err = memspan_(f"{command} --cell {package}:mine {option}")
+    assert (code, out) == (2, "")
+    name = option.split()[0]
+    assert f"{name} must be left out for {package}:mine, a model that chooses its own initial weights" in err
+    assert {*tmp_path.iterdir()} - before <= {tmp_path / "__pycache__"}
+
+
+def test_a_model_that_is_not_imported_yet_draws_its_own_weights(package):
+    """The configuration could not know it when it was made."""
+    configuration = Configuration(cell=f"{package}:mine", gain=2)
+    with pytest.raises(InvalidArgument, match=f"gain must be left out for {package}:mine"):
+        configuration.make_network(3, 0)
+
+
 def test_a_model_that_fails_at_a_length_costs_no_other_trial(package):
     study = Study(cell=["rnn", f"{package}:short"], **{**FIELDS, "lengths": (3, 6)})
     trials = run_study(study, progress=False).trials

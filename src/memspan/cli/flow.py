@@ -72,7 +72,7 @@ def flow(
 def study_of(typed: dict[str, Any], length: int) -> Study:
     """Return the study of these options at one length. An error about the length names `--length`."""
     try:
-        return Study(**{**USUAL, **typed, "lengths": length})
+        return Study(**{**USUAL, **typed, "lengths": length}).loaded()
     except InvalidArgument as error:
         raise InvalidArgument("length", *error.args[1:]) if error.name == "lengths" else error from None
 

@@ -76,8 +76,8 @@ def predict(
         throws R, and the share of networks thrown within the updates given), `thrown_from` (the length from which
         on this share is above one half) and `at_once`. What is infinite or unknown is null.
     """
-    configurations = Study(**{**USUAL, **given(options)}).configurations
     # An error comes before any work.
+    configurations = Study(**{**USUAL, **given(options)}).loaded().configurations
     prepared = [prepared_prediction(one, width, longest) for one in configurations]
     if output is not None:
         demand_few(len(configurations))

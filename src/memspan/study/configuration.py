@@ -69,6 +69,7 @@ class Configuration(Choices):
         """
         _, features, outputs, output_steps = self.make_task().shape(length)
         if (factory := self.factory()) is not None:
+            self._demand_own_weights(self.values())  # the model may not have been imported when `self` was made
             how: dict[str, Any] = {"hidden": self.hidden, "options": self.options, "output_steps": output_steps}
             how |= {"dtype": self.dtype, "device": self.device}
             return self._library(factory).make_network(factory, features, outputs, rng=rng, **how)
