@@ -245,6 +245,16 @@ def test_every_command_leaves_the_initial_weights_to_a_model(package, memspan_, 
     assert {*tmp_path.iterdir()} - before <= {tmp_path / "__pycache__"}
 
 
+def test_flow_takes_options(package, memspan_):
+    code, out, err = memspan_(f"flow --cell {package}:mine --options.scale 0.5,1 --hidden 4 --length 4")
+    assert (code, err) == (0, "")
+    (half, *half_norms), (one, *one_norms) = (
+        [cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")
+    )
+    assert (half, one) == ("0.5", "1")
+    assert half_norms != one_norms
+
+
 def test_a_model_that_is_not_imported_yet_draws_its_own_weights(package):
     """The configuration could not know it when it was made."""
     configuration = Configuration(cell=f"{package}:mine", gain=2)

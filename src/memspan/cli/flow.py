@@ -19,7 +19,7 @@ from memspan.study import Study
 from memspan.study.flow import flow_record
 
 FIELDS = (
-    *("cell", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters"),
+    *("cell", "options", "gain", "recurrent_gain", "init", "hidden", "task", "task_parameters"),
     *("truncate", "batch", "seed"),
 )
 CAPTION = "Norms of dL/da[t]; the median if there are several seeds."
