@@ -208,11 +208,23 @@ def on_meta(features, outputs, hidden=8):
     return RightModel(features, outputs, hidden).to("meta")
 
 
+def half(features, outputs, hidden=8):
+    return RightModel(features, outputs, hidden).half()
+
+
+def mixed(features, outputs, hidden=8):
+    model = RightModel(features, outputs, hidden)
+    model.drive.double()
+    return model
+
+
 BAD = [
     (raising, "built", r"OSError: no such weights \(test_models.py, line \d+\)"),
     (needs_depth, "built", "missing .* required .*argument: 'depth'"),
     (no_module, "built", "returned a value of type dict instead of a torch.nn.Module; the factory of a JAX"),
     (frozen, "built", "without parameters"),
+    (half, "built", r"parameters of float16 instead of float32 or float64.*\.half\(\)"),
+    (mixed, "built", "parameters of float32 and float64 instead of"),
     (on_meta, "built", "drive.weight is on the device meta"),
     (Raising, "shape", r"RuntimeError: the model's own message \(test_models.py, line \d+\)"),
     (changed(lambda y, h: y), "shape", r"a tensor of shape \(11, 3, 3\) instead of a pair"),
@@ -233,6 +245,10 @@ def test_a_bad_model_breaks_a_contract_with_one_sentence(factory, contract, mess
     assert re.search(message, str(report))
     assert "\n" not in report.broken[0].found
     assert len(report.unchecked) + len(report.kept) + len(report.broken) == len(MODEL_CONTRACTS)
+
+
+def test_a_model_may_be_made_in_float64():
+    assert check_model(lambda *sizes: RightModel(*sizes).double(), contracts=["built"])
 
 
 def test_a_model_in_place_of_a_factory_is_refused():

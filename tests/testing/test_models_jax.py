@@ -69,6 +69,12 @@ class NoTree:
         return x, ()
 
 
+def half(key):
+    model = RightModel(2, 3, key=key)
+    vars(model).update({name: leaf.astype("float16") for name, leaf in vars(model).items()})
+    return model
+
+
 def whole_numbers(key):
     model = RightModel(2, 3, key=key)
     vars(model).update({name: leaf.astype(int) for name, leaf in vars(model).items()})
@@ -81,6 +87,7 @@ def whole_numbers(key):
         (lambda key: 3, "returned a value of type int instead of a model"),
         (lambda key: NoTree(), "of type NoTree, not a pytree"),
         (whole_numbers, "without parameters"),
+        (half, "parameters of float16 instead of float32 or float64"),
     ],
 )
 def test_a_bad_model_breaks_a_contract_with_one_sentence(make, message):

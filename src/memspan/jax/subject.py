@@ -27,12 +27,15 @@ class JaxSubject:
     ----------
     dtype : dtype
         That of the parameters.
+    made_in : set of str
+        The dtypes of the parameters as the factory made them.
     """
 
     def __init__(self, model: Any, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
         with self._computing():
             parts = parts_of(model)
+            self.made_in = {str(part.dtype) for part in parts.parameters}
             moved = [jnp.asarray(np.asarray(part), self.dtype) for part in parts.parameters]
         self._parts = parts._replace(parameters=moved)
 

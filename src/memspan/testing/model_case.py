@@ -50,6 +50,10 @@ class Subject(Protocol):
     """A model of some framework in one dtype. Arrays are NumPy's; a state stays the model's own."""
 
     @property
+    def made_in(self) -> set[str]:
+        """The dtypes of the parameters as the factory made them, before they were moved to one."""
+
+    @property
     def weights(self) -> Weights:
         """The parameters that training changes, by name, copied."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from memspan.network.network import DTYPES
 from memspan.shapes import Array
 from memspan.testing.model_case import BATCH, ROUNDING, STEPS, Case, Subject, demand_alike, difference
 from memspan.testing.report import Found, demand
@@ -21,8 +22,15 @@ ON_SELF = "a state that is kept on the model (self.h) and not started afresh in 
 
 
 def check_built(case: Case) -> None:
-    """The factory takes features, outputs and its options, and returns a model on the CPU that has parameters."""
+    """The factory takes features, outputs and its options, and returns a model on the CPU that has parameters.
+
+    All are of one dtype, float32 or float64.
+    """
     demand(case.native.weights, "a model without parameters that training changes")
+    made_in = case.native.made_in
+    found = f"parameters of {' and '.join(sorted(made_in))} instead of float32 or float64"
+    cause = ".half(), .to(dtype) or dtype=... in the factory; memspan moves the model to the dtype of a study"
+    demand(len(made_in) == 1 and made_in <= {*DTYPES}, found, cause)
 
 
 def check_shape(case: Case) -> None:

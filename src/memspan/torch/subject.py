@@ -29,13 +29,15 @@ class TorchSubject:
     ----------
     module : torch.nn.Module
         The model, which belongs to this object alone.
+    made_in : set of str
+        The dtypes of its parameters as the factory made them.
     """
 
     framework = "PyTorch"
     moves = "module.to(dtype)"
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
+    def __init__(self, module: Any, made_in: set[str]) -> None:
+        self.module, self.made_in = module, made_in
 
     @classmethod
     def build(cls, make: Callable[[], Any], seed: int, dtype: Any) -> Self:
@@ -52,7 +54,8 @@ class TorchSubject:
                 raise FaultyPart(f"{name} is on the device {tensor.device}; {rule}")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Complex modules are a new feature")
-            return cls(module.to(getattr(torch, np.dtype(dtype).name)))
+            made_in = {str(one.dtype).removeprefix("torch.") for one in module.parameters()}
+            return cls(module.to(getattr(torch, np.dtype(dtype).name)), made_in)
 
     @property
     def parameters(self) -> dict[str, Any]:
