@@ -106,6 +106,10 @@ def test_cells_and_tasks_of_memspan_can_be_checked(memspan_):
             "check math:pi",
             "part must be the import path of a Cell or a Task or of a function that returns one, got ",
         ),
+        (
+            "check a.b:c --options.hidden 5",
+            "--options.hidden must be left out, got 5; the number of hidden units is --",
+        ),
         ("check gru --options.a 1", "options must be left out for gru, which takes none, got {'a': 1}"),
         (
             "new cell cells.txt",
