@@ -195,6 +195,10 @@ def no_module(features, outputs, hidden=8):
     return {}
 
 
+def nothing(features, outputs, hidden=8):
+    RightModel(features, outputs, hidden)
+
+
 class Raising(RightModel):
     def forward(self, x, state=None):
         raise RuntimeError("the model's own\nmessage")
@@ -212,6 +216,7 @@ BAD = [
     (raising, "built", r"OSError: no such weights \(test_models.py, line \d+\)"),
     (needs_depth, "built", "missing .* required .*argument: 'depth'"),
     (no_module, "built", "returned a value of type dict instead of a torch.nn.Module; the factory of a JAX"),
+    (nothing, "built", r"returned nothing \(None\) instead of a torch.nn.Module\."),
     (frozen, "built", "without parameters"),
     (on_meta, "built", "drive.weight is on the device meta"),
     (Raising, "shape", r"RuntimeError: the model's own message \(test_models.py, line \d+\)"),
