@@ -273,3 +273,14 @@ def test_each_purpose_has_a_stream_of_its_own():
         np.testing.assert_array_equal(generator("rng", one, "weights").random(50), drawn[0])
     source = np.random.default_rng(3)
     assert generator("rng", source, "weights") is source
+
+
+def test_no_address_in_memory_is_shown():
+    class Plain:
+        pass
+
+    name = "test_no_address_in_memory_is_shown.<locals>.Plain object"
+    assert shown([Plain()]) == f"[<{__name__}.{name}>]"
+    assert shown(lambda: 1) == "<function <lambda>>"
+    assert shown(test_no_address_in_memory_is_shown) == "<function test_no_address_in_memory_is_shown>"
+    assert shown("it is at 0x10") == "'it is at 0x10'"

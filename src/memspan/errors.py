@@ -26,6 +26,7 @@ MOST = 2**31 - 1
 """The largest size or count that memspan accepts, because a PostgreSQL store has columns of 32 bits."""
 MOST_SEED = 2**128 - 1
 """The largest seed. NumPy's own random entropy also has 128 bits."""
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 LONGEST_TEXT = 1000  # characters of a value in a message
 
 
@@ -210,13 +211,26 @@ RULES = {
 
 
 class _Shown(reprlib.Repr):
-    """A `repr` of bounded length."""
+    """A `repr` of bounded length, without addresses in memory, which tell nothing and differ in each process."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxstring = self.maxother = 100
         self.maxlist = self.maxtuple = self.maxset = self.maxdict = 8
         self.maxlevel = 4
+
+    def repr_function(self, function: Any, level: int) -> str:
+        """Name a function as it is called in its module."""
+        return f"<function {function.__name__}>"
+
+    def repr_instance(self, value: Any, level: int) -> str:
+        """Leave out the address before a long text is cut, which may go through it."""
+        try:
+            text = ADDRESS.sub("", repr(value))
+        except Exception:  # a class of the user's
+            return f"<{type(value).__name__} instance>"
+        cut = (self.maxother - 3) // 2
+        return text if len(text) <= self.maxother else f"{text[:cut]}...{text[-cut:]}"
 
     def repr_int(self, number: int, level: int) -> str:
         """Describe large integers in words, because Python refuses to print more than 4300 digits."""

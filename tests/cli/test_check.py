@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from memspan import InvalidArgument, Study
 from memspan.runtime import imports
 
 BROKEN = """
@@ -106,6 +107,10 @@ def test_cells_and_tasks_of_memspan_can_be_checked(memspan_):
             "check math:pi",
             "part must be the import path of a Cell or a Task or of a function that returns one, got ",
         ),
+        (
+            "check a.b:c --options.hidden 5",
+            "--options.hidden must be left out, got 5; the number of hidden units is --",
+        ),
         ("check gru --options.a 1", "options must be left out for gru, which takes none, got {'a': 1}"),
         (
             "new cell cells.txt",
@@ -164,6 +169,20 @@ def test_a_toml_file_and_a_search_take_paths(memspan_):
     code, out, _ = memspan_(f"span --cell mypkg.cells:mine --budget 16 {QUICK}")
     assert code == 0
     assert "mypkg.cells:mine" in out
+
+
+def test_a_class_or_a_model_instead_of_a_function_says_what_to_write(memspan_):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    Path("mypkg").mkdir()
+    Path("mypkg/whole.py").write_text("import torch\nlayer = torch.nn.LSTM(2, 3)\nLayer = torch.nn.LSTM\n")
+    end = "of torch; write such a function"
+    for name, what in [("layer", "a model of the class LSTM"), ("Layer", "the class LSTM")]:
+        rule = f"must be a function (features, outputs, hidden) that returns the model, got mypkg.whole:{name}"
+        for line, argument in [("check", "part"), (f"span --budget 16 {QUICK} --cell", "--cell")]:
+            code, _, err = memspan_(f"{line} mypkg.whole:{name}")
+            assert (code, err) == (2, f"memspan: {argument} {rule}, which is {what} {end}\n")
+    with pytest.raises(InvalidArgument, match=f"hidden\\) that returns the model, got a model of .* Linear {end}"):
+        Study(cell=torch.nn.Linear(2, 3), lengths=3)
 
 
 def test_an_option_is_no_truth_value(memspan_):

@@ -15,6 +15,7 @@ from memspan import Comparison, Configuration, Study, find_span, run_study  # no
 from memspan.errors import InvalidArgument  # noqa: E402
 from memspan.execution.memory import bytes_of  # noqa: E402
 from memspan.store.store import Store  # noqa: E402
+from memspan.study.comparison import hidden_for, parameters_of  # noqa: E402
 from memspan.study.figures import save_figures  # noqa: E402
 from memspan.study.fingerprint import fingerprints  # noqa: E402
 from memspan.study.group import digest_of, gradient_flow, untrained  # noqa: E402
@@ -54,6 +55,16 @@ numpy = get_cell("leaky")
 
 def mine(features, outputs, hidden=32, scale=1.0):
     return Steps(Tanh(features, hidden, scale), state=hidden, width=hidden, outputs=outputs)
+
+
+def fixed(features, outputs, hidden=32):
+    return mine(features, outputs, 8)
+
+
+def even(features, outputs, hidden=32):
+    if hidden % 2:
+        raise ValueError("hidden must be even")
+    return mine(features, outputs, hidden)
 
 
 def lstm(features, outputs, hidden=32):
@@ -187,6 +198,34 @@ def test_a_span_and_a_comparison_at_equal_parameters(package):
     quick = {name: FIELDS[name] for name in QUICK}
     found = find_span(Configuration(cell=f"{package}:mine", **quick), budget=32, progress=False)
     assert found.estimate.left_censored
+
+
+def test_equal_parameters_leave_out_the_sizes_that_a_model_refuses(package):
+    even = Configuration(cell=f"{package}:even")
+    sizes = {hidden: parameters_of(even.with_(hidden=hidden)) for hidden in range(2, 42, 2)}
+    for wanted in (sizes[2], 300, sizes[22], sizes[22] + 1, 1000):
+        assert hidden_for(even, wanted) == min(sizes, key=lambda hidden: abs(sizes[hidden] - wanted))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "fixed",
+            "must be one whose number of weights grows with hidden if hidden sizes are chosen for it, got 97 "
+            "weights for hidden 1 and 97 for hidden 536,870,912",
+        ),
+        (
+            "raises",
+            "must be one that takes a hidden size from 1 to 64, got for 1: The factory {}:raises must return a "
+            "model; it raised ValueError: no such model. Give --hidden without an equal number of parameters",
+        ),
+    ],
+)
+def test_a_model_without_a_size_for_equal_parameters_is_named(package, name, message):
+    with pytest.raises(InvalidArgument) as caught:
+        Comparison(cell=["lstm", f"{package}:{name}"], equal="parameters")
+    assert str(caught.value) == f"The cell {package}:{name} {message.format(package)}"
 
 
 def test_the_gradient_flow_of_an_untrained_model(package):

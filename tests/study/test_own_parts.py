@@ -149,6 +149,22 @@ def test_memspans_cells_beside_one_with_options_have_none(package):
             "options.a must be a number or a name, not a truth value (write 1 or 0), got True",
         ),
         (
+            {"cell": "mypkg.cells:mine", "options": {"hidden": [5, 6]}},
+            "options.hidden must be left out, got 5; the number of hidden units is --hidden",
+        ),
+        (
+            {"cell": "mypkg.cells:mine", "options": {"features": 2}},
+            "options.features must be left out, got 2; the task gives the number of features",
+        ),
+        (
+            {"cell": "mypkg.cells:mine", "options": {"outputs": 2}},
+            "options.outputs must be left out, got 2; the task gives the number of outputs",
+        ),
+        (
+            {"cell": "mypkg.cells:mine", "options": {"key": 2}},
+            "options.key must be left out, got 2; the seed gives the key",
+        ),
+        (
             {"cell": "lstm", "options": {"a": 1}},
             "options must be left out for lstm, which takes none, got {'a': 1}",
         ),

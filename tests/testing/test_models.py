@@ -195,6 +195,10 @@ def no_module(features, outputs, hidden=8):
     return {}
 
 
+def nothing(features, outputs, hidden=8):
+    RightModel(features, outputs, hidden)
+
+
 class Raising(RightModel):
     def forward(self, x, state=None):
         raise RuntimeError("the model's own\nmessage")
@@ -222,6 +226,7 @@ BAD = [
     (raising, "built", r"OSError: no such weights \(test_models.py, line \d+\)"),
     (needs_depth, "built", "missing .* required .*argument: 'depth'"),
     (no_module, "built", "returned a value of type dict instead of a torch.nn.Module; the factory of a JAX"),
+    (nothing, "built", r"returned nothing \(None\) instead of a torch.nn.Module\."),
     (frozen, "built", "without parameters"),
     (half, "built", r"parameters of float16 instead of float32 or float64.*\.half\(\)"),
     (mixed, "built", "parameters of float32 and float64 instead of"),

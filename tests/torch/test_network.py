@@ -301,6 +301,7 @@ FAULTY = {
         module(lambda: 3),
         "must return a torch.nn.Module, such as Steps .*; it returned 3; the factory of a JAX",
     ),
+    "nothing": (module(lambda: None), r"such as Steps or Sequence of memspan.torch; it returned None.$"),
     "a layer alone": (module(lambda: torch.nn.LSTM(F, H)), r"Sequence\(LSTM\(.*; it returned the LSTM alone."),
     "a cell alone": (
         module(lambda: torch.nn.GRUCell(F, H)),

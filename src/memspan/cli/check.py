@@ -11,7 +11,7 @@ from memspan.cli.console import WHOLE, new_console
 from memspan.cli.console import shown as escaped
 from memspan.errors import InvalidArgument, did_you_mean, shown, whole_number
 from memspan.runtime.imports import EXAMPLES, entry_points, imported, is_factory, is_path, made
-from memspan.study.choices import number
+from memspan.study.choices import option
 from memspan.tasks import TASKS, Task
 from memspan.testing import ContractReport, check_cell, check_model, check_task
 
@@ -46,7 +46,7 @@ def check(
     compiled
         Also compare the compiled engine with the readable one, for a cell. This takes about ten seconds.
     """
-    given = {name: number(f"options.{name}", value) for name, value in (options or {}).items()}
+    given = {name: option(name, value) for name, value in (options or {}).items()}
     found = _imported(part)
     report = _checked(part, found, given, whole_number("hidden", hidden), compiled)
     _print(report, new_console())

@@ -20,6 +20,8 @@ GROUPS = {"cell": "memspan.cells", "task": "memspan.tasks"}
 """The groups of entry points by which an installed distribution names its cells and tasks."""
 EXTRAS = {"torch": "torch", "jax": "jax", "jaxlib": "jax", "flax": "jax", "equinox": "jax"}
 """The extra of memspan that installs a library."""
+MODELS = ("torch", "flax", "equinox")
+"""The packages whose classes a model may have."""
 EXAMPLES = {"cell": "mypkg.cells:mine", "task": "mypkg.tasks:Mine", "part": "mypkg.cells:mine"}
 
 
@@ -91,6 +93,8 @@ def path_of(kind: str, part: Any) -> str:
         If the part belongs to the main program, is a lambda or a closure, or has no name in its module. The
         message says what to do.
     """
+    if kind == "cell":
+        _demand_no_model(kind, part, "")
     module, name = getattr(part, "__module__", None), getattr(part, "__qualname__", None)
     if name is None:  # an object, such as a Cell or a Task
         module, name = _found(part)
@@ -170,6 +174,8 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
     InvalidArgument
         If it cannot be called, raises an error or makes something else than `wanted`. The message names the cause.
     """
+    if kind in ("cell", "part"):
+        _demand_no_model(kind, make, f"{path}, which is ")
     names = " or a ".join(one.__name__ for one in wanted)
     rule = f"the import path of a {names} or of a function that returns one"
     if not callable(make):
@@ -183,6 +189,18 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
     if not isinstance(found, wanted):
         raise InvalidArgument(kind, rule, f"{path}, which returns {shown(found)}", hint)
     return found
+
+
+def _demand_no_model(kind: str, part: Any, where: str) -> None:
+    """Raise if a part is a model of PyTorch or JAX, or its class, instead of a function that returns one."""
+    made_of = part if isinstance(part, type) else type(part)
+    library = next((one.__module__ for one in made_of.__mro__ if one.__module__.partition(".")[0] in MODELS), None)
+    if library is None or is_factory(part):
+        return
+    what = "the class" if made_of is part else "a model of the class"
+    package = library.partition(".")[0]
+    rule, hint = "a function (features, outputs, hidden) that returns the model", "; write such a function"
+    raise InvalidArgument(kind, rule, f"{where}{what} {made_of.__name__} of {package}", hint)
 
 
 def is_factory(part: object) -> bool:

@@ -78,6 +78,13 @@ RENAMED = {
 DEVICE = re.compile(r"[a-z]+(:[0-9]+)?")
 TABLES = ("task_parameters", "options")
 """The fields with several items, each of which counts as a field: `task_parameters.items`."""
+NO_OPTIONS = {
+    "hidden": "the number of hidden units is --hidden",
+    "features": "the task gives the number of features",
+    "outputs": "the task gives the number of outputs",
+    "key": "the seed gives the key",
+}
+"""The arguments of a user's function that memspan gives, and what chooses them instead of an option."""
 
 
 class _Several:
@@ -213,6 +220,8 @@ class Choices(BaseModel):
     @classmethod
     def _whole(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         def checked(name: str, value: Any) -> Any:
+            if info.field_name == "options":
+                return option(name, value)
             return number(f"{info.field_name}.{name}", value)
 
         return {
@@ -318,6 +327,14 @@ def demand_recurrent(cell: Cell) -> None:
     if not cell.recurrent_gates:
         rule = f"another than {CRITICAL} for the cell {cell.name}, which has no R"
         raise InvalidArgument("init", rule, repr(CRITICAL))
+
+
+def option(name: str, value: Any) -> Any:
+    """Return the value of an option; raise if memspan itself gives the function the argument of this name."""
+    found = number(f"options.{name}", value)
+    if name in NO_OPTIONS:
+        raise InvalidArgument(f"options.{name}", "left out", found, f"; {NO_OPTIONS[name]}")
+    return found
 
 
 def number(name: str, value: Any) -> Any:

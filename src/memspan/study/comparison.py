@@ -3,13 +3,14 @@
 import itertools
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.errors import MOST_SEED, InvalidArgument, shown
+from memspan.errors import MOST, MOST_SEED, InvalidArgument, shown
+from memspan.foreign.faulty import FaultyModel
 from memspan.study.choices import Count, nested, split
 from memspan.study.configuration import Configuration
 from memspan.study.experiment import LONGEST_NAME
@@ -26,6 +27,8 @@ TUNABLE = (
     *("optimizer", "learning_rate", "clip", "truncate", "batch", "updates", "dtype"),
 )
 """The fields that may differ between networks that are judged by the same rule on the same task."""
+SIZES_TRIED = 64
+"""So many hidden sizes in a row are tried, because a model may take only multiples of its number of heads."""
 NAME = re.compile(r"[a-z_-]+(?:\.[\w-]+)?")
 
 
@@ -196,22 +199,46 @@ def parameters_of(configuration: Configuration) -> int:
 def hidden_for(configuration: Configuration, wanted: int) -> int:
     """Return the hidden size whose number of parameters is nearest to `wanted`; of two, the smaller.
 
+    Sizes that the factory of a model refuses are left out.
+
     Raises
     ------
     InvalidArgument
-        If even one unit has more than twice as many.
+        If even the smallest network has more than twice as many, or the number does not grow with the hidden size.
     """
 
+    @cache
+    def taken(hidden: int) -> tuple[int, int]:
+        """The first size from `hidden` on that the model takes, and its number of parameters."""
+        return _taken(configuration, hidden)
+
     def count(hidden: int) -> int:
-        return parameters_of(configuration.with_(hidden=hidden))
+        return taken(hidden)[1]
 
     if count(1) > 2 * wanted:
         raise InvalidArgument("parameter_count", f"at least {count(1)} for {configuration.cell}", wanted)
     most = 1
     while count(most) < wanted:
+        if most > MOST // 4:  # room for the sizes left out
+            rule = "one whose number of weights grows with hidden if hidden sizes are chosen for it"
+            found = f"{count(1)} weights for hidden {taken(1)[0]} and {count(most)} for hidden {taken(most)[0]:,}"
+            raise InvalidArgument(f"The cell {configuration.cell}", rule, found)
         most *= 2
     least = most // 2
     while most - least > 1:  # count(least) < wanted <= count(most)
         middle = (least + most) // 2
         least, most = (middle, most) if count(middle) < wanted else (least, middle)
-    return min((max(least, 1), most), key=lambda hidden: abs(count(hidden) - wanted))
+    return taken(min((max(least, 1), most), key=lambda hidden: abs(count(hidden) - wanted)))[0]
+
+
+def _taken(configuration: Configuration, hidden: int) -> tuple[int, int]:
+    """Return the first hidden size from `hidden` on that the model takes, and its number of parameters."""
+    refused: FaultyModel | None = None
+    for size in range(hidden, hidden + SIZES_TRIED):
+        try:
+            return size, parameters_of(configuration.with_(hidden=size))
+        except FaultyModel as error:
+            refused = refused or error
+    rule = f"one that takes a hidden size from {hidden} to {hidden + SIZES_TRIED - 1}"
+    hint = ". Give --hidden without an equal number of parameters"
+    raise InvalidArgument(f"The cell {configuration.cell}", rule, f"for {hidden}: {refused}".rstrip("."), hint)

@@ -102,9 +102,8 @@ def _built(
             torch.set_default_dtype(default)
     if not isinstance(module, torch.nn.Module):
         rule = "must return a torch.nn.Module, such as Steps or Sequence of memspan.torch"
-        raise FaultyModel(
-            f"The factory {name_of(factory)}", rule, f"it returned {shown(module)}", f"; {JAX_TAKES_KEY}"
-        )
+        hint = "" if module is None else f"; {JAX_TAKES_KEY}"
+        raise FaultyModel(f"The factory {name_of(factory)}", rule, f"it returned {shown(module)}", hint)
     if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase):
         kind, adapter = type(module).__name__, "Sequence" if isinstance(module, torch.nn.RNNBase) else "Steps"
         rule = f"must return a model that gives y [T, B, O]: {adapter}({kind}(...), width=hidden, outputs=outputs)"

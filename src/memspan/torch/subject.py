@@ -46,8 +46,9 @@ class TorchSubject:
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach every device
             module = make()
         if not isinstance(module, torch.nn.Module):
-            rule = f"instead of a torch.nn.Module; {JAX_TAKES_KEY}"
-            raise FaultyPart(f"the factory returned {_named(module)} {rule}")
+            found = "nothing (None)" if module is None else _named(module)
+            hint = "" if module is None else f"; {JAX_TAKES_KEY}"
+            raise FaultyPart(f"the factory returned {found} instead of a torch.nn.Module{hint}")
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             if tensor.device.type != "cpu":
                 rule = "a factory leaves the model on the CPU, and memspan moves it"
