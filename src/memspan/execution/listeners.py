@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -31,6 +31,7 @@ from memspan.execution.plan import duration
 from memspan.execution.tally import SearchTally, Tally
 from memspan.runtime.notices import say
 from memspan.runtime.progress import ipython_shell, plain, surroundings
+from memspan.runtime.tables import PlainConsole
 from memspan.training.history import Outcome
 
 KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
@@ -138,7 +139,7 @@ class Bars:
     def __init__(self) -> None:
         self.tally: Tally | SearchTally | None = None
         self.lock = threading.Lock()  # Live draws in a separate thread
-        self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
+        self.live = Live(console=PlainConsole(stderr=True), get_renderable=self._draw, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
