@@ -300,7 +300,7 @@ def test_a_wrong_gradient_is_told_in_one_line():
     (broken,) = check_cell(own(backward=wrong_slope), contracts=["gradient"], raises=False).broken
     assert "\n" not in broken.found
     assert "The largest error is " in broken.found
-    assert " of the size, in " in broken.found
+    assert " of the size, at " in broken.found
 
 
 def test_what_is_not_finite_is_said():

@@ -121,8 +121,9 @@ def check_gradient(cell: Cell) -> None:
 def _worst(report: GradientReport) -> str:
     """The largest error of a comparison, and where to see all."""
     worst = report.worst
-    where = f"in {worst.weight}{f' at {worst.place}' if worst.place else ''}"
-    size = "" if np.isnan(worst.error) else f"The largest error is {worst.error:.1g} of the size, {where}; "
+    size = (
+        "" if np.isnan(worst.error) else f"The largest error is {worst.error:.1g} of the size, at {worst.place}; "
+    )
     return f"{size}`memspan gradcheck` with this cell shows all"
 
 
