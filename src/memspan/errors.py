@@ -125,6 +125,11 @@ class MachineFailed(MemspanError):
     """The machine failed: a full disk, for example, or a server that has ended. All finished results are kept."""
 
 
+def told(error: BaseException | None) -> str:
+    """Return the sentence of an error of memspan's, and that of another error with the name of its class."""
+    return str(error) if isinstance(error, MemspanError) else f"{type(error).__name__}: {error}"
+
+
 @contextmanager
 def naming(part: str) -> Iterator[None]:
     """Name the part, such as "The cell mine", in errors that its code raises inside the `with` block.

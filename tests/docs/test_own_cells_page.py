@@ -32,6 +32,20 @@ def test_every_command(memspan_, monkeypatch):
     assert ran == 6 + 4 * is_there("torch") + 3 * is_there("jax")
 
 
+def test_the_options_of_the_page(memspan_, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    Path("optpkg").mkdir()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "def stacked" in block)
+    Path("optpkg/nets.py").write_text(code)
+    file = next(block for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[options]" in block)
+    Path("study.toml").write_text(file.replace("mypkg", "optpkg"))
+    for line in ("study.toml", "--cell optpkg.nets:stacked --lengths 5 --options.layers 1,2"):
+        status, out, err = memspan_(f"study run {line} {QUICK} {SEARCH['study']}")
+        assert (status, err) == (0, "")
+        assert "2 configurations of layers" in " ".join(out.split())
+
+
 def is_there(library):
     try:
         pytest.importorskip(library)

@@ -159,9 +159,7 @@ def test_a_form_that_fails_ends_only_its_trial_with_its_name_and_the_reason(pack
     trials = run_study(study, path, progress=False).trials
     assert [trial.outcome == "failed" for trial in trials] == [False, False, True, True]
     assert all(trial.engine == FORM for trial in trials[2:])
-    reason = (
-        f"With the engine {FORM}: FaultyPart: The model {cell.cell} failed with RuntimeError: Batching rule not"
-    )
+    reason = f"With the engine {FORM}: The model {cell.cell} failed with RuntimeError: Batching rule not"
     assert all(trial.reason.startswith(reason) for trial in trials[2:])
 
 

@@ -91,6 +91,24 @@ def test_lines_say_how_far_it_is_and_what_is_out_of_the_ordinary(events, monkeyp
     assert any(line.startswith("study: 100 %, 6/6 trials") for line in lines)
 
 
+def test_of_several_configurations_and_searches_the_failed_one_is_named(make_trial, capsys):
+    failed = make_trial(10, 2, "failed").model_copy(update={"configuration": 1})
+    study = STUDY.with_(cell="rnn,gru")
+    path = Path(SEARCH, SEARCH.with_(cell="gru"))
+    for begun in (replace(PLANNED, study=study), path.begun()):
+        with listening("lines") as tell:
+            for event in (begun, WorkerLost((failed.key,), "it died"), Finished((failed,))):
+                tell(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert "study: cell gru, T=10, repetition 2 failed: MemoryError: no room" in lines
+    assert "span: mine 1, T=10, repetition 2 failed: MemoryError: no room" in lines
+    for begins_so in (
+        "study: a worker was killed while it ran a trial of cell gru, T=10; it is run again",
+        "span: a worker was killed while it ran a trial of mine 1, T=10;",
+    ):
+        assert any(line.startswith(begins_so) for line in lines)
+
+
 def test_lines_are_few(events, monkeypatch, capsys):
     with listening("lines") as tell:
         for event in events[:3] * 100:

@@ -22,6 +22,7 @@ from memspan import (
     get_task,
 )
 from memspan.engines.compiled.processor import X86
+from memspan.errors import FaultyPart
 from memspan.study import group as module
 from memspan.study.configuration import Configuration
 from memspan.study.group import Stopped, prepared, run_group, run_trial
@@ -519,3 +520,14 @@ def test_a_truncated_trial_trains_on_the_last_steps_only():
         assert not np.any(d_a[:5])
         assert np.all(np.array(d_a[5:]) > 0)
     np.testing.assert_allclose(cut.start.d_a[5:], whole.start.d_a[5:], rtol=2e-6)
+
+
+def test_the_reason_of_a_failed_trial_names_no_class_of_memspan(monkeypatch):
+    """Its own errors are sentences; the class of another error may say more than its message."""
+
+    def faulty(*arguments):
+        raise FaultyPart("The model mine failed with KeyError: 'h'")
+
+    monkeypatch.setattr(module, "prepared", faulty)
+    trial = run_trial(Configuration(hidden=2, updates=1), 3, 0)
+    assert (trial.outcome, trial.reason) == ("failed", "The model mine failed with KeyError: 'h'")

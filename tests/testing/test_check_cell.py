@@ -11,6 +11,7 @@ from memspan import CELLS, InvalidArgument, MemspanError
 from memspan.cells import Cell
 from memspan.cells.activations import one_minus, sigmoid, sigmoid_derivative, tanh, tanh_derivative
 from memspan.testing import CELL_CONTRACTS, ContractBroken, cell_functions, cell_networks, check_cell
+from memspan.testing.report import Found, demand_near
 
 LSTM, RNN, MGU, LRU, GRU = (CELLS[name] for name in ("lstm", "rnn", "mgu", "lru", "gru"))
 
@@ -270,3 +271,40 @@ def test_neither_pytest_nor_hypothesis_is_needed():
         "from memspan.testing import check_cell, check_task"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def nan_forward(s, previous, unit):
+    return (s[0] * np.nan,), (s[0],)
+
+
+def nan_backward(d_state, residuals, previous, state, unit):
+    return (d_state[0] * np.nan,), (0.0 * d_state[0],), ()
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"forward": nan_forward}, "the forward gives values of the state that are not finite"),
+        ({"backward": nan_backward}, "the backward gives derivatives that are not finite"),
+    ],
+)
+def test_a_cell_that_gives_nan_is_told_once(change, found):
+    report = check_cell(own(**change), compiled=False, raises=False)
+    (broken,) = report.broken
+    assert broken.contract == "finite"
+    assert broken.found.startswith(found)
+    assert "gradient" in report.unchecked
+
+
+def test_a_wrong_gradient_is_told_in_one_line():
+    (broken,) = check_cell(own(backward=wrong_slope), contracts=["gradient"], raises=False).broken
+    assert "\n" not in broken.found
+    assert "The largest error is " in broken.found
+    assert " of the size, at " in broken.found
+
+
+def test_what_is_not_finite_is_said():
+    with pytest.raises(Found, match=r"^y has values that are not finite$"):
+        demand_near(np.array([np.nan, 1.0]), np.ones(2), 1.0, "y")
+    with pytest.raises(Found, match=r"^y is finite, where NaN or infinity is expected$"):
+        demand_near(np.ones(2), np.array([np.nan, 1.0]), np.nan, "y")

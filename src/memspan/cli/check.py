@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memspan.cells import CELLS, Cell
 from memspan.cli.console import WHOLE, new_console
-from memspan.cli.console import shown as escaped
 from memspan.errors import InvalidArgument, did_you_mean, shown, whole_number
 from memspan.runtime.imports import EXAMPLES, entry_points, imported, is_factory, is_path, made
+from memspan.runtime.progress import plain
 from memspan.study.choices import option
 from memspan.tasks import TASKS, Task
 from memspan.testing import ContractReport, check_cell, check_model, check_task
@@ -80,15 +81,15 @@ def _checked(part: str, found: Any, options: dict[str, Any], hidden: int, compil
 
 def _print(report: ContractReport, console: Console) -> None:
     """Print what was found of each contract, the broken ones last."""
-    table = Table(title=escaped(report.subject), title_justify="left")
+    table = Table(title=plain(report.subject), title_justify="left")
     table.add_column("contract", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("rule, or what was found", overflow="fold")
     for name, rule in report.kept.items():
         note = report.notes.get(name, "")
-        table.add_row(name, "kept", escaped(f"{rule} {note[:1].upper()}{note[1:]}.".removesuffix(" .")))
+        table.add_row(name, "kept", plain(f"{rule} {note[:1].upper()}{note[1:]}.".removesuffix(" .")))
     for broken in report.broken:
-        table.add_row(broken.contract, "[bold]broken[/bold]", escaped(f"{broken.found}.{broken.advice}"))
+        table.add_row(broken.contract, Text("broken", style="bold"), plain(f"{broken.found}.{broken.advice}"))
     console.print(table)
     if report.unchecked:
         print(f"Not checked, because of that: {', '.join(report.unchecked)}.")

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter, Token
-from rich.console import Console
-from rich.markup import escape
 
 from memspan.errors import Conflict
 from memspan.errors import shown as brief
 from memspan.runtime.files import make_folder
 from memspan.runtime.imports import entry_points, origin
 from memspan.runtime.progress import plain
+from memspan.runtime.tables import PlainConsole
 
 
 def _whole(kind: Any, tokens: Sequence[Token]) -> int:
@@ -44,7 +43,7 @@ TASK_PARAMETERS = Parameter(metavar="FLOAT", show_default=False)
 """The settings of the option `--task-parameters`."""
 
 
-class _Output(Console):
+class _Output(PlainConsole):
     """A console that leaves a broken pipe to `main`."""
 
     def on_broken_pipe(self) -> None:
@@ -52,7 +51,7 @@ class _Output(Console):
         raise BrokenPipeError
 
 
-def new_console() -> Console:
+def new_console() -> PlainConsole:
     """Return a console on standard output. In a file or a pipe it is wide enough for every table."""
     console = _Output()
     return console if console.is_terminal else _Output(width=140)
@@ -72,7 +71,7 @@ def list_of_installed(kind: str) -> "Table | None":
     for heading in (kind, "import path", "from"):
         table.add_column(heading, overflow="fold")
     for name, path in sorted(found.items()):
-        table.add_row(*map(shown, (name, path, origin(path))))
+        table.add_row(*map(plain, (name, path, origin(path))))
     return table
 
 
@@ -81,8 +80,3 @@ def new_folder(output: Path, record: str) -> None:
     if (output / record).exists():
         raise Conflict(f"{output} already contains {record}. Choose another --output.")
     make_folder(output)
-
-
-def shown(text: str) -> str:
-    """Escape text from a store for a table: no markup, no control characters."""
-    return escape(plain(text))

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
-from rich.markup import escape
 from rich.table import Table
 
 from memspan.cli.console import WHOLE, new_console
@@ -79,7 +78,7 @@ def study_of(typed: dict[str, Any], length: int) -> Study:
 
 def flow_table(record: FlowsByLag) -> Table:
     """Return the table of the norms at both ends and the factor per step, medians over the seeds."""
-    table = Table(*record.fields, caption=escape(CAPTION), caption_justify="left")
+    table = Table(*record.fields, caption=CAPTION, caption_justify="left")
     (networks,) = record.panels.values()
     first = next(iter(networks.values()))[0]
     for heading in ("at lag 0", f"at lag {len(first) - 1}", "factor per step"):

@@ -8,7 +8,7 @@ from math import isqrt
 from typing import NamedTuple
 
 from memspan._version import __version__
-from memspan.errors import MachineFailed
+from memspan.errors import MachineFailed, told
 from memspan.execution.events import Engine, Engines
 from memspan.execution.jobs import demand_version
 from memspan.execution.memory import bytes_of
@@ -70,7 +70,7 @@ def choose_engines(
             error = future.exception()
             if isinstance(error, MachineFailed):  # not of the user's model, and nothing could be trained either
                 raise error
-            reason = f"the others could not be timed ({type(error).__name__}: {error})"
+            reason = f"the others could not be timed ({told(error)})"
             found[key] = future.result() if error is None else found[key]._replace(reason=reason)
     return [
         {key: Choice(has[key]) if key in has else found[key] for key in workloads}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -31,6 +31,8 @@ from memspan.execution.plan import duration
 from memspan.execution.tally import SearchTally, Tally
 from memspan.runtime.notices import say
 from memspan.runtime.progress import ipython_shell, plain, surroundings
+from memspan.runtime.tables import PlainConsole
+from memspan.study.study import Key
 from memspan.training.history import Outcome
 
 KINDS = ("auto", "bar", "notebook", "lines", "json", "none")
@@ -115,7 +117,7 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
         self.tally = self.tally or begun(event)
-        lines = [begins(event), *spans_so_far(event), *remark_on(event).splitlines()]
+        lines = [begins(event), *spans_so_far(event), *remark_on(event, self.tally).splitlines()]
         for line in filter(None, lines):
             self._print(line)
         if self.tally is None:
@@ -138,7 +140,7 @@ class Bars:
     def __init__(self) -> None:
         self.tally: Tally | SearchTally | None = None
         self.lock = threading.Lock()  # Live draws in a separate thread
-        self.live = Live(console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4)
+        self.live = Live(console=PlainConsole(stderr=True), get_renderable=self._draw, refresh_per_second=4)
 
     def __call__(self, event: Event) -> None:
         """As in `Shown`."""
@@ -149,7 +151,7 @@ class Bars:
                 self.tally = tally
             if tally.to_do:
                 self.live.start()
-        if remark := remark_on(event):
+        if remark := remark_on(event, self.tally):
             self.live.console.print(Text(remark))
         if self.tally is not None:
             with self.lock:
@@ -199,7 +201,7 @@ class Notebook:
         self.tally = self.tally or begun(event)
         if line := begins(event):
             self.remarks.append(line)
-        if remark := remark_on(event):
+        if remark := remark_on(event, self.tally):
             self.remarks.append(remark)
         if self.tally is None:
             return
@@ -314,11 +316,14 @@ def _spans(tally: SearchTally) -> Table:
     return table
 
 
-def remark_on(event: Event) -> str:
-    """Return a line about an unusual event, and an empty text for all others."""
+def remark_on(event: Event, tally: Tally | SearchTally | None = None) -> str:
+    """Return a line about an unusual event, and an empty text for all others.
+
+    The tally knows the names of several configurations or searches.
+    """
     if isinstance(event, WorkerLost):
         number, again = ("a trial", "it is") if len(event.keys) == 1 else (f"{len(event.keys)} trials", "each is")
-        lost = f"a worker was killed while it ran {number} of T={event.keys[0].length}"
+        lost = f"a worker was killed while it ran {number} of {_place(event.keys[0], tally)}"
         return f"{lost}; {again} run again alone. Reason: {plain(event.reason)}"
     if isinstance(event, Engines):
         lines = ((f"{one.label}: {one.name}", one.reason) for one in event.lines)
@@ -329,5 +334,15 @@ def remark_on(event: Event) -> str:
         return "stopping: all finished trials are kept. Interrupt again to stop at once."
     if isinstance(event, Finished):
         failed = [trial for trial in event.trials if trial.outcome is Outcome.FAILED]
-        return "\n".join(f"T={t.length}, repetition {t.repetition} failed: {plain(t.reason)}" for t in failed)
+        return "\n".join(f"{_which(one.key, tally)} failed: {plain(one.reason)}" for one in failed)
     return ""
+
+
+def _which(key: Key, tally: Tally | SearchTally | None) -> str:
+    return f"{_place(key, tally)}, repetition {key.repetition}"
+
+
+def _place(key: Key, tally: Tally | SearchTally | None) -> str:
+    """The configuration, if there are several, and the length of a trial."""
+    label = "" if tally is None else tally.label(key.configuration)
+    return f"{plain(label)}, T={key.length}" if label else f"T={key.length}"

@@ -59,7 +59,7 @@ class Tally(Running):
     def __init__(self, planned: Planned) -> None:
         super().__init__()
         study = planned.study
-        self.name, self.plan = planned.name, planned.plan
+        self.name, self.plan, self.label = planned.name, planned.plan, study.label
         each = study.repetitions * len(study.configurations)
         self.totals = dict.fromkeys(study.lengths, each)
         self.counts = {length: Counter(planned.done.get(length, {})) for length in study.lengths}
@@ -113,7 +113,8 @@ class SearchTally(Running):
     def add(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, Searching):
-            self.searches, self.paths = event.searches, event.paths  # a comparison has others after its tuning
+            # A comparison has others after its tuning.
+            self.searches, self.names, self.paths = event.searches, event.names, event.paths
             self.to_do, self.ended_in_round = len(event.keys), 0
             # The paths go on before the next event, so what describes this round is read here.
             self.round = max(len(path.rounds) for path in self.paths) + bool(event.keys)
@@ -139,6 +140,10 @@ class SearchTally(Running):
         if self.lost:
             parts.append(f"workers lost: {self.lost}")
         return ", ".join(parts)
+
+    def label(self, place: int) -> str:
+        """The name of a search; empty if it is the only one."""
+        return self.names[place] if len(self.names) > 1 else ""
 
     def state_of(self, place: int) -> tuple[str, str]:
         """The estimate of a search so far, and the lengths that it trains next."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from memspan.engines.base import Differentiated
-from memspan.errors import FaultyPart, InvalidArgument, one_of, shown, whole_number
+from memspan.errors import FaultyPart, InvalidArgument, MemspanError, one_of, shown, told, whole_number
 from memspan.foreign.engine import ForeignEngine
 from memspan.foreign.network import ForeignNetwork
 from memspan.losses import Loss
@@ -144,7 +144,7 @@ def time_forms(
                     found.seconds[form] = _seconds(step, form, networks, batches, repeats)
             except Exception as error:  # any error of the user's model in this form
                 cause = error.__cause__ if isinstance(error, FaultyPart) and error.__cause__ else error
-                found.failed[form] = f"{type(cause).__name__}: {cause}".partition("\n")[0].partition(". ")[0]
+                found.failed[form] = told(cause).partition("\n")[0].partition(". ")[0]
                 break  # larger groups fail alike
     return found
 
@@ -170,7 +170,7 @@ def _check(
         raise _Differs("the bits of its results depend on the place of a network in a call")
 
 
-class _Differs(Exception):
+class _Differs(MemspanError):
     """The numbers of a form are not those that they must be."""
 
 

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float
+from rich.text import Text
 
 from memspan.runtime.tables import TextTable
 from memspan.shapes import PerStep
@@ -181,7 +182,7 @@ class GradientReport:
                 row.place,
                 *(_number(value, "+.6e") for value in numbers if wide),
                 *(_number(value, ".1e") for value in (row.error, row.tolerance)),
-                "; ".join(filter(None, (*_verdict(row), row.note))),
+                Text("; ").join([*_verdict(row), *([Text(row.note)] if row.note else [])]),
             )
         return table
 
@@ -234,18 +235,18 @@ def _left(same: tuple[Comparison, ...]) -> str:
     return f"{same[0].weight} ({', '.join(filter(None, (same[0].scope, _range(steps), same[-1].reason)))})"
 
 
-def _verdict(row: Comparison) -> Iterator[str]:
+def _verdict(row: Comparison) -> Iterator[Text]:
     """The parts of the verdict column: pass or FAIL, or the reason why the row does not count."""
     if not row.passed:
-        yield "[bold red]FAIL[/]"
+        yield Text("FAIL", style="bold red")
         if row.failing:
-            yield f"{len(row.failing)} steps, {_range(row.failing)}"
+            yield Text(f"{len(row.failing)} steps, {_range(row.failing)}")
     elif row.checked:
-        yield "pass"
+        yield Text("pass")
     if row.reason and row.checked:
-        yield f"{len(row.blind)} steps not checked, {_range(row.blind)}: {row.reason}"
+        yield Text(f"{len(row.blind)} steps not checked, {_range(row.blind)}: {row.reason}")
     elif row.reason:
-        yield f"[bold]not checked[/]: {row.reason}"
+        yield Text.assemble(("not checked", "bold"), f": {row.reason}")
 
 
 def _range(steps: tuple[int, ...]) -> str:

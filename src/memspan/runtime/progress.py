@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Column
 
 from memspan.errors import InvalidArgument, one_of
 from memspan.runtime.notices import say
+from memspan.runtime.tables import PlainConsole
 
 Report = Callable[[float, str | Callable[[], str]], None]
 """Called with the amount done and a note to show beside it, or a function that makes the note if it is shown."""
@@ -91,15 +91,15 @@ def _none(pace: "_Pace") -> Iterator[Report]:
 def _bar(pace: "_Pace") -> Iterator[Report]:
     rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # a narrow window cuts off the note
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", table_column=rest),
+        TextColumn("{task.fields[note]}", markup=False, table_column=rest),
     )
-    with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
+    with Progress(*columns, console=PlainConsole(stderr=True), expand=True) as bar:
         task = bar.add_task(pace.title, total=pace.total, note="")
         bar.update(task, completed=pace.first)
         yield lambda done, note: bar.update(task, completed=done, note=f"{pace.rate(done)}, {_text(note)}")

@@ -1,6 +1,7 @@
-"""A `rich` table that also works with `print`."""
+"""Consoles that print texts as they are, and a `rich` table that also works with `print`."""
 
 from io import StringIO
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -9,12 +10,22 @@ WIDTH = 150
 """The width of a table as text, in characters."""
 
 
+class PlainConsole(Console):
+    """A console that prints texts, also those in tables, as they are.
+
+    By default rich would draw `zoo:two` with an emoji, and take `[bold]` for markup: users may choose such names.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, **settings)
+
+
 class TextTable(Table):
     """A `rich.table.Table` whose `str` and `repr` are the drawn table, without colours."""
 
     def __str__(self) -> str:
         text = StringIO()
-        Console(file=text, width=WIDTH, no_color=True).print(self)
+        PlainConsole(file=text, width=WIDTH, no_color=True).print(self)
         return text.getvalue().rstrip("\n")
 
     def __repr__(self) -> str:

@@ -206,7 +206,7 @@ class Choices(BaseModel):
     )
     device: Annotated[Annotated[str, AfterValidator(device_name)], SEVERAL] = Field(
         "cpu",
-        description="Device that computes a PyTorch model, such as cuda or cuda:1. memspan's cells take cpu.",
+        description="Device that computes a PyTorch or JAX model, such as cuda:1. memspan's cells take cpu.",
     )
     seed: Annotated[Seed, SEVERAL] = Field(0, description="Seed of all random numbers.")
 

@@ -177,8 +177,6 @@ class Compared:
 
     def table(self) -> "TextTable":
         """Return the spans as a table for `rich` or `print`, the longest first."""
-        from rich.markup import escape
-
         from memspan.runtime.tables import TextTable
 
         notes = [self._rule, *self._protocol, *self._too_wide]
@@ -199,7 +197,7 @@ class Compared:
             weights = parameters_of(one)
             difference = [f"{100 * (weights / self._wanted - 1):+.1f} %"] if self._wanted else []
             cost = f"{result.path.trainings:,}", f"{result.steps_trained:,}"
-            span = escape(_short(result))  # `31 [at least 18.4]` looks like markup
+            span = _short(result)
             table.add_row(self.labels[place], *chosen, *size, f"{weights:,}", *difference, span, *cost)
         return table
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from memspan.diagnostics import GradientFlow
+from memspan.errors import told
 from memspan.losses import Loss, value_of
 from memspan.network import Model, Network
 from memspan.network.files import packed
@@ -90,7 +91,7 @@ def run_group(
         if len(repetitions) > 1:
             how: dict[str, Any] = {"keep_weights": keep_weights, "test_lengths": test_lengths, "engine": engine}
             return [run_group(configuration, length, [one], observe, **how)[0] for one in repetitions]
-        reason = f"{type(error).__name__}: {error}"
+        reason = told(error)
         if group_of(engine) > 1:  # the reader may suspect the engine
             reason = f"With the engine {engine}: {reason}"
         found = [{"outcome": "failed", "reason": reason}]

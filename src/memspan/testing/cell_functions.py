@@ -50,6 +50,18 @@ def check_names(cell: Cell) -> None:
     demand(cell.name and cell.source, "an empty name or source")
 
 
+def check_finite(cell: Cell) -> None:
+    """The results of the forward and of the backward are finite."""
+    rng, (s, previous, weights) = inputs_of(cell, 0)
+    d_state, unit = rng.standard_normal((len(cell.states), *UNITS)), (*weights, *constants_of(cell))
+    state, residuals = cell.forward(tuple(s), tuple(previous), unit)
+    for name, values in (("state", state), ("residuals", residuals)):
+        demand(np.isfinite(values).all(), f"the forward gives values of the {name} that are not finite")
+    for derivatives in cell.backward(tuple(d_state), residuals, tuple(previous), state, unit):
+        finite = all(np.isfinite(one).all() for one in derivatives)
+        demand(finite, "the backward gives derivatives that are not finite")
+
+
 def check_derivative(cell: Cell) -> None:
     """The backward is the derivative of the forward for each unit, as measured by the complex step."""
     rng, groups = inputs_of(cell, 0)

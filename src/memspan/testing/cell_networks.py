@@ -11,7 +11,7 @@ from memspan.cells import Cell
 from memspan.diagnostics.flow import norms_of
 from memspan.engines.compiled import CompiledEngine
 from memspan.engines.parameters import split
-from memspan.gradcheck import gradient_check
+from memspan.gradcheck import GradientReport, gradient_check
 from memspan.losses import MSELoss
 from memspan.network import Network
 from memspan.shapes import Array
@@ -115,7 +115,16 @@ def check_gradient(cell: Cell) -> None:
         network, x, _ = draw(cell, dtype, (T, 3, 2, 4, 2), seed=2)
         network.output_steps = output_steps
         report = gradient_check(network, x)
-        demand(report, f"{report.verdict}\n{report}")
+        demand(report, f"{report.verdict} {_worst(report)}")
+
+
+def _worst(report: GradientReport) -> str:
+    """The largest error of a comparison, and where to see all."""
+    worst = report.worst
+    size = (
+        "" if np.isnan(worst.error) else f"The largest error is {worst.error:.1g} of the size, at {worst.place}; "
+    )
+    return f"{size}`memspan gradcheck` with this cell shows all"
 
 
 def check_prefixes(cell: Cell) -> None:

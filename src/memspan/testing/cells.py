@@ -50,6 +50,7 @@ def check_cell(
 
 CELL_CONTRACTS: dict[str, Contract[Cell]] = {
     "names": Contract.of(alone.check_names),
+    "finite": Contract.of(alone.check_finite, essential=True),
     "derivative": Contract.of(alone.check_derivative),
     "arithmetic": Contract.of(alone.check_arithmetic),
     "inputs kept": Contract.of(alone.check_inputs_kept),

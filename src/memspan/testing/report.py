@@ -220,4 +220,6 @@ def demand_near(found: Array, expected: Array, allowed: Array | float, what: str
     difference = np.abs(np.asarray(found) - expected)
     if not (difference <= allowed).all():
         worst = float(np.max(difference))
+        demand(np.isfinite(found).all(), f"{what} has values that are not finite")
+        demand(np.isfinite(worst), f"{what} is finite, where NaN or infinity is expected")
         raise Found(f"{what} is off by {worst:.3g}, but at most {float(np.max(allowed)):.3g} is allowed")

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
-from memspan.cli.console import STORE, new_console, shown
+from memspan.cli.console import STORE, new_console
+from memspan.runtime.progress import plain
 from memspan.store import Store
 from memspan.study.choices import Choices
 
@@ -36,11 +37,11 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     rows |= {"checksum": found.hash, "created": found.created}
     rows |= {name: str(value) for name, value in found.versions.model_dump().items()}
     rows |= {"size of the store": f"{size:,} bytes"}
-    table = Table(title=shown(name), show_header=False, title_justify="left")
+    table = Table(title=plain(name), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for field, value in rows.items():
-        table.add_row(field, shown(value))
+        table.add_row(field, plain(value))
     new_console().print(table)
     return 0
 

@@ -2,7 +2,6 @@
 
 from rich.table import Table
 
-from memspan.cli.console import shown
 from memspan.errors import Conflict, InvalidArgument, NotFound, whole_number
 from memspan.runtime.progress import plain
 from memspan.store.entry import Entry
@@ -53,8 +52,8 @@ def overview_table(overviews: list[Overview]) -> Table:
         done = f"{found.done:,}" if found.trials is None else f"{found.done:,}/{found.trials:,}"
         number = str(len(found.study.configurations))
         table.add_row(
-            *(shown(found.name), found.study.what, *names, shown(settings_of(found.study))),
-            *(number, done, *counts, shown(found.created[:10])),
+            *(plain(found.name), found.study.what, *names, plain(settings_of(found.study))),
+            *(number, done, *counts, plain(found.created[:10])),
         )
     return table
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from rich.table import Table
 
-from memspan.cli.console import STORE, new_console, shown
+from memspan.cli.console import STORE, new_console
 from memspan.cli.study.choose import overview_table
 from memspan.cli.study.runner import resume_command
 from memspan.runtime.progress import plain
@@ -45,7 +45,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
         numbers = [str(outcomes.get(heading, 0)) for heading in ("solved", "unsolved", "diverged", "failed")]
         table.add_row(str(length), f"{sum(outcomes.values())}/{each}", *numbers)
     console = new_console()
-    console.print(f"{shown(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
+    console.print(f"{plain(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
     console.print(table)
     for reason in reasons:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
@@ -63,7 +63,7 @@ def _search_status(entry: Entry, stored: int) -> int:
     console = new_console()
     rounds = len(result.path.rounds)
     done = f"{stored:,} trainings stored, {rounds} round{'s' * (rounds != 1)} complete"
-    console.print(f"{shown(entry.name)}: {done}, {state}", soft_wrap=True)
+    console.print(f"{plain(entry.name)}: {done}, {state}", soft_wrap=True)
     console.print(result.sentence, markup=False)
     for reason in result.failures:
         console.print(f"A trial failed: {plain(reason)}", markup=False)
