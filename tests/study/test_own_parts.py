@@ -355,9 +355,7 @@ def test_a_part_that_dask_workers_cannot_import_costs_no_other_trial(package, tm
     ours, mine = run_study(study, store, scheduler=dask.address, progress=False).trials
     assert ours.outcome == "unsolved"
     assert mine.outcome == "failed"
-    assert mine.reason.startswith(
-        f"NotImported: The cell {cell} cannot be imported: there is no module {package} in"
-    )
+    assert mine.reason.startswith(f"The cell {cell} cannot be imported: there is no module {package} in")
     with Client(dask.address, set_as_default=False) as client:
         client.run(lambda folder: sys.path.append(folder), str(tmp_path))
         found = run_study(study, store, scheduler=dask.address, retry_failed=True, progress=False).trials
