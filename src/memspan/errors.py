@@ -110,7 +110,20 @@ class Conflict(MemspanError, ValueError):
 
 
 class FaultyPart(MemspanError, RuntimeError):
-    """A task or a cell, perhaps the user's, raised an error or returned a wrong value. The message names it."""
+    """A task or a cell, perhaps the user's, raised an error or returned a wrong value. The message names it.
+
+    Attributes
+    ----------
+    cause : str
+        The usual cause, if there is one.
+    """
+
+    def __init__(self, message: str = "", cause: str = "") -> None:
+        super().__init__(message, cause)  # unpickling in another process calls __init__ with these again
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotReady(MemspanError, RuntimeError):

@@ -14,12 +14,13 @@ from memspan._version import __version__  # noqa: E402
 from memspan.execution import engines as module  # noqa: E402
 from memspan.execution import plan as plan_module  # noqa: E402
 from memspan.execution.engines import Choice, choose, choose_engines, engines_event  # noqa: E402
-from memspan.execution.events import Engine, Engines, Finished, Planned  # noqa: E402
+from memspan.execution.events import Engine, Engines, Finished, Planned, Timing  # noqa: E402
 from memspan.execution.jobs import OtherVersion  # noqa: E402
 from memspan.execution.listeners import remark_on  # noqa: E402
 from memspan.execution.memory import TooLarge, bytes_of  # noqa: E402
 from memspan.execution.plan import groups_in_room, make_plan  # noqa: E402
 from memspan.execution.run import StudyRun  # noqa: E402
+from memspan.execution.running import silent  # noqa: E402
 from memspan.execution.teams import Alone, Serial, Team  # noqa: E402
 from memspan.runtime.interrupts import Interrupts  # noqa: E402
 from memspan.store.store import Store  # noqa: E402
@@ -213,15 +214,15 @@ def test_an_engine_is_timed_once_for_a_workload(package, tmp_path, monkeypatch):
     found, heard = heard_in(study, tmp_path / "store.sqlite")
     assert calls == [(4, 4, 4)]
     assert [trial.engine for trial in found.trials].count(FORM) == 16
-    begins = [type(event) for event in heard[:2]]
-    assert begins == [Planned, Engines]
-    assert heard[1].lines == (Engine(f"{package}:mine", FORM, ""),)
+    assert [type(event) for event in heard[:3]] == [Timing, Planned, Engines]
+    assert heard[0].cells == (f"{package}:mine",)
+    assert heard[2].lines == (Engine(f"{package}:mine", FORM, ""),)
     longer = study.with_(lengths="2,3,8", hidden="4,5", name=default_name(study))
     _, heard = heard_in(longer, tmp_path / "store.sqlite")
     assert calls == [(4, 4, 4), (5, 4, 4)]
     _, heard = heard_in(longer, tmp_path / "store.sqlite")
     assert calls[2:] == []
-    assert not [event for event in heard if isinstance(event, Engines)]  # nothing is trained
+    assert not [event for event in heard if isinstance(event, Timing | Engines)]  # nothing is trained
 
 
 def test_of_two_runs_that_begin_together_the_first_one_records(study, tmp_path):
@@ -327,7 +328,7 @@ def test_what_cannot_be_timed_keeps_its_own_engine(package, monkeypatch):
 
     monkeypatch.setattr(module, "choose", broken)
     study = Study(cell=f"{package}:mine", **{**SMALL, "updates": 500}, lengths=(2, 3))
-    (found,) = choose_engines([study], [{}], Alone(), Interrupts())
+    (found,) = choose_engines([study], [{}], Alone(), Interrupts(), silent)
     assert [*found.values()] == [Choice("loop", "the others could not be timed (MemoryError: no room)")]
 
 
@@ -354,7 +355,7 @@ def test_how_many_are_timed_together(package, monkeypatch, fields, slots, togeth
     calls = []
     monkeypatch.setattr(module, "choose", lambda *of: (calls.append(of), Choice(FORM))[1])
     usual = {**SMALL, "updates": 500, "lengths": (2, 3), "cell": f"{package}:mine"}
-    choose_engines([Study(**{**usual, **fields})], [{}], Wide(slots), Interrupts())
+    choose_engines([Study(**{**usual, **fields})], [{}], Wide(slots), Interrupts(), silent)
     assert [of[2] for of in calls] == [together] * (together is not None)
     assert all(2 <= of[1] <= 20 for of in calls)
 
@@ -366,10 +367,10 @@ def test_as_many_are_timed_together_as_memory_allows(package, monkeypatch):
     study = Study(cell=f"{package}:mine", **large, lengths=(2, 1000), repetitions=16)
     one = study.configuration
     room = module.USUAL_BASE + bytes_of(one, 1000, 4, (), 4)
-    choose_engines([study], [{}], Wide(1, room), Interrupts())
+    choose_engines([study], [{}], Wide(1, room), Interrupts(), silent)
     assert [of[2] for of in calls] == [4]
     with pytest.raises(TooLarge, match=r"^Training needs .* of memory"):
-        choose_engines([study], [{}], Wide(1, 2**28), Interrupts())
+        choose_engines([study], [{}], Wide(1, 2**28), Interrupts(), silent)
 
 
 def test_engines_are_named_by_their_cell_or_where_they_differ_by_the_workload(package):

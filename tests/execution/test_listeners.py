@@ -17,6 +17,7 @@ from memspan.execution.events import (
     Planned,
     Searching,
     Stopping,
+    Timing,
     Waiting,
     WorkerLost,
 )
@@ -107,6 +108,16 @@ def test_of_several_configurations_and_searches_the_failed_one_is_named(make_tri
         "span: a worker was killed while it ran a trial of mine 1, T=10;",
     ):
         assert any(line.startswith(begins_so) for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["bar", "lines"])
+def test_it_is_said_that_engines_are_timed(kind, capsys):
+    with listening(kind) as tell:
+        tell(Timing(("mypkg.nets:mine", "mypkg.nets:other")))
+        said = capsys.readouterr().err
+    assert said.removeprefix("memspan: ") == (
+        "timing the engines for mypkg.nets:mine, mypkg.nets:other; nothing is trained yet\n"
+    )
 
 
 def test_lines_are_few(events, monkeypatch, capsys):

@@ -58,7 +58,7 @@ def test_the_users_settings_are_neither_used_nor_changed():
         assert jax.numpy.ones(2).dtype == np.float64
     assert jax.numpy.ones(2).dtype == np.float32
     assert jax.numpy.ones(2).devices() == {jax.devices()[0]}
-    assert "NPROC" not in os.environ or one_thread.cache_info().currsize == 1
+    assert "NPROC" not in os.environ or context._one_thread.cache_info().currsize == 1
 
 
 def test_threads_that_ask_at_once_get_the_same_device(monkeypatch):

@@ -328,7 +328,7 @@ def test_wrong_arguments():
         ({"factory": 3}, "factory must be a function"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
         ({"dtype": "int8"}, "dtype must be one of float32, float64, complex128, got 'int8'"),
-        ({"device": "cpu:0"}, "device must be one that JAX can use, .*, got 'cpu:0': the processor has no number"),
+        ({"device": "cpu:0"}, "device must be one that JAX can use, .*, got 'cpu:0'; for the processor write cpu"),
         ({"device": "cellar"}, "device must be one that JAX can use, such as cpu, cuda or cuda:1, got 'cellar': "),
         ({"device": "cpu:7"}, "device must be one that JAX can use, .*, got 'cpu:7'"),
         ({"device": 3}, "device must be one that JAX can use, such as cpu, cuda or cuda:1, got 3"),

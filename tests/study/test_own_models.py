@@ -50,7 +50,17 @@ class Layer(torch.nn.Module):
         return self.layer(x, state)
 
 
+class Fading(Layer):
+    def forward(self, x, state=None):
+        y, state = self.layer(x, state)
+        return (y * float("nan") if len(x) > self.limit else y), state
+
+
 numpy = get_cell("leaky")
+
+
+def fading(features, outputs, hidden=32):
+    return Fading(lstm(features, outputs, hidden), 4)
 
 
 def mine(features, outputs, hidden=32, scale=1.0):
@@ -212,13 +222,13 @@ def test_equal_parameters_leave_out_the_sizes_that_a_model_refuses(package):
     [
         (
             "fixed",
-            "must be one whose number of weights grows with hidden if hidden sizes are chosen for it, got 97 "
-            "weights for hidden 1 and 97 for hidden 536,870,912",
+            "must be one with more weights for more hidden units, so that equal numbers of weights can be chosen, "
+            "got 97 weights for hidden 1 and 97 for hidden 536,870,912",
         ),
         (
             "raises",
             "must be one that takes a hidden size from 1 to 64, got for 1: The factory {}:raises must return a "
-            "model; it raised ValueError: no such model. Give --hidden without an equal number of parameters",
+            "model; it raised ValueError: no such model; give hidden, and leave out equal",
         ),
     ],
 )
@@ -307,6 +317,17 @@ def test_a_model_that_fails_at_a_length_costs_no_other_trial(package):
     failed = [trial for trial in trials if trial.outcome == "failed"]
     assert [(trial.configuration, trial.length) for trial in failed] == [(1, 6), (1, 6)]
     assert all("RuntimeError: more than 4 steps" in trial.reason for trial in failed)
+    assert len(trials) == 8
+
+
+def test_a_model_that_gives_nan_before_training_has_not_diverged(package):
+    study = Study(cell=["rnn", f"{package}:fading"], **{**FIELDS, "lengths": (3, 6)})
+    trials = run_study(study, progress=False).trials
+    rule = f"The model {package}:fading must return finite numbers before training, at every length; at T=6 it "
+    for trial in trials:
+        faulty = (trial.configuration, trial.length) == (1, 6)
+        assert (trial.outcome == "failed") == faulty
+        assert trial.reason == (f"{rule}returned infinity or NaN." if faulty else "")
     assert len(trials) == 8
 
 

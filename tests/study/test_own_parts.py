@@ -150,7 +150,7 @@ def test_memspans_cells_beside_one_with_options_have_none(package):
         ),
         (
             {"cell": "mypkg.cells:mine", "options": {"hidden": [5, 6]}},
-            "options.hidden must be left out, got 5; the number of hidden units is --hidden",
+            "options.hidden must be left out, got 5; the field hidden is the number of hidden units",
         ),
         (
             {"cell": "mypkg.cells:mine", "options": {"features": 2}},
@@ -240,7 +240,7 @@ def test_what_an_imported_part_does_not_take_is_refused_before_anything_is_writt
     for fields, message in (
         (
             {"cell": cell, "options": {"beta": 1}},
-            "got .* unexpected keyword argument 'beta'; the first arguments ",
+            "got .* unexpected keyword argument 'beta'; the factory of PyTorch or JAX models must ",
         ),
         ({"cell": f"{package}.cells:linear", "recurrent_gain": 2}, "recurrent_gain must be 1 for the cell linear"),
         ({"cell": f"{package}.cells:linear", "init": "critical"}, "another than critical for the cell linear"),

@@ -44,7 +44,7 @@ def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> 
     table.add_column(overflow="fold")
     for row in _description(cell, H):
         table.add_row(*row)
-    new_console().print(table, markup=False)
+    new_console().print(table)
     print(f"\n{cell.equations}")
     return 0
 

@@ -92,9 +92,9 @@ def print_comparison(result: Compared) -> None:
     if result.pairs:
         console.print(result.pair_table())
     for reason in result.failures:
-        console.print(f"A trial failed: {plain(reason)}", markup=False)
+        console.print(f"A trial failed: {plain(reason)}")
     for text in filter(None, (result.power_law, result.sentence)):
-        console.print(text, style="bold", markup=False)
+        console.print(text, style="bold")
 
 
 def save_comparison(result: Compared, folder: Path) -> list[Path]:

@@ -101,7 +101,7 @@ def explain(
         for part in result.parts:
             explanations = explain_result(part, lengths=chosen, networks=networks, progress=progress)
             console.print(table_of(explanations))
-            console.print(sentences(part, explanations), markup=False)
+            console.print(sentences(part, explanations))
             tell = partial(_print, console)
             attempts = try_remedies(part, **how, progress=progress, tell=tell) if try_ else []
             found += [numbers_of(one, part, attempts) for one in explanations]
@@ -109,14 +109,14 @@ def explain(
         if output is not None:
             folder = output if len(results) == 1 else output / folder_name(name)
             pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
-            console.print(*pictures, sep="\n", markup=False)
+            console.print(*pictures, sep="\n")
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0
 
 
 def _print(console: Console, attempt: Attempt) -> None:
-    console.print(str(attempt), style="bold", markup=False)
+    console.print(str(attempt), style="bold")
 
 
 def wholes(name: str, texts: tuple[str, ...]) -> list[int] | None:

@@ -89,7 +89,7 @@ def predict(
         console = new_console()
         for one in found:
             console.print(one.table())
-            console.print(str(one), style="bold", markup=False)
+            console.print(str(one), style="bold")
     if output is not None:
         save(draw_needed, needed_record(found), output, "needed")
         if not json_output:

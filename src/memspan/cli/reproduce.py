@@ -80,9 +80,9 @@ def reproduce(
             save(picture.draw, picture.record(page.measured), output, name)
         else:
             write_rows(output / f"{name}.csv", page.columns, page.rows())
-    console.print(page.table(), markup=False)
+    console.print(page.table())
     for line in page.how:
-        console.print(line, markup=False)
+        console.print(line)
     console.print(f"{page.sentence} ({page.seconds:.0f} s)", style="bold")
     if output is not None:
         print(output / f"{name}.md")

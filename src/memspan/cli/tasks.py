@@ -135,7 +135,7 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
     for row in rows.items():
         if row[1]:
             table.add_row(*row)
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def _sequence(task: Task, length: int | None, seed: int) -> Table:

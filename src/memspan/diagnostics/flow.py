@@ -77,8 +77,8 @@ class GradientFlow:
         gradient norms, for any batch size.
     d_R, d_W : array [T]
         The Frobenius norm of the step's contribution to dL/dR and dL/dW. At t = 0 `d_R` is 0 because a[-1] = 0.
-        NaN for a PyTorch or JAX model whose cell is of no library that memspan knows, because it is not known
-        which of its parameters these are.
+        NaN for a PyTorch or JAX model with a cell that memspan does not know: it cannot tell which parameters are
+        R and W.
     spread : FlowSpread
         Quantiles of the norm of dL/da[t] over the samples, and the shares of samples with a gradient that is 0,
         underflows or is not finite.

@@ -12,6 +12,7 @@ from memspan.execution.events import (
     Finished,
     Planned,
     Searching,
+    Timing,
     Waiting,
     WorkerLost,
 )
@@ -33,6 +34,8 @@ def contents(event: Event) -> dict[str, Any]:
         round_ = max(len(path.rounds) for path in event.paths) + bool(event.keys)
         searches = [{"name": name, **_so_far(path)} for name, path in zip(event.names, event.paths, strict=True)]
         return {"round": round_, "trials": len(event.keys), "searches": searches}
+    if isinstance(event, Timing):
+        return {"cells": [*event.cells]}
     if isinstance(event, Engines):
         return {"engines": [line._asdict() for line in event.lines]}
     if isinstance(event, Advanced):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from memspan._version import __version__
 from memspan.errors import MachineFailed, told
-from memspan.execution.events import Engine, Engines
+from memspan.execution.events import Engine, Engines, Listener, Timing
 from memspan.execution.jobs import demand_version
 from memspan.execution.memory import bytes_of
 from memspan.execution.plan import USUAL_BASE, demand_room
@@ -42,8 +42,11 @@ def choose_engines(
     known: Sequence[Mapping[str, str]],
     team: Team,
     interrupts: Interrupts,
+    tell: Listener,
 ) -> list[dict[str, Choice]]:
     """Return the engines of some studies or searches; those that are in a record (`known`) stay.
+
+    `tell` is called before engines are timed.
 
     Raises
     ------
@@ -64,6 +67,8 @@ def choose_engines(
                 missing[key] = alike[0], length, min(slot_has, _together(experiment, alike, length, team))
     found = {key: Choice(str(one.make_network(length, 0).engine)) for key, (one, length, _) in missing.items()}
     timed = {key: (*call, __version__) for key, call in missing.items() if call[2] > 1}
+    if timed:
+        tell(Timing(tuple({one.cell: None for one, *_ in timed.values()})))
     with interrupts.raised(2 if team.here else 0):
         for number, future in team.call_each(choose, timed.values(), interrupts):
             key = list(timed)[number]

@@ -38,6 +38,13 @@ class Searching:
     keys: tuple[Key, ...]
 
 
+@dataclass(frozen=True)
+class Timing:
+    """The engines for the models of these cells are timed, before anything is trained. It may take a minute."""
+
+    cells: tuple[str, ...]
+
+
 class Engine(NamedTuple):
     """The engine of the configurations that `label` describes, and why others cannot be used, if it is known."""
 
@@ -116,5 +123,17 @@ class Ended:
     spans: tuple[SpanFound, ...] = ()
 
 
-Event = Planned | Searching | Engines | Advanced | Finished | Elsewhere | WorkerLost | Waiting | Stopping | Ended
+Event = (
+    Planned
+    | Searching
+    | Timing
+    | Engines
+    | Advanced
+    | Finished
+    | Elsewhere
+    | WorkerLost
+    | Waiting
+    | Stopping
+    | Ended
+)
 Listener = Callable[[Event], None]

@@ -24,6 +24,7 @@ from memspan.execution.events import (
     Planned,
     Searching,
     Stopping,
+    Timing,
     Waiting,
     WorkerLost,
 )
@@ -131,7 +132,8 @@ class Lines:
         """As in `Shown`."""
 
     def _print(self, text: str) -> None:
-        say(f"{'span' if isinstance(self.tally, SearchTally) else 'study'}: {text}")
+        kind = "memspan" if self.tally is None else "span" if isinstance(self.tally, SearchTally) else "study"
+        say(f"{kind}: {text}")
 
 
 class Bars:
@@ -204,6 +206,8 @@ class Notebook:
         if remark := remark_on(event, self.tally):
             self.remarks.append(remark)
         if self.tally is None:
+            if self.remarks:
+                self._display("\n".join(self.remarks))
             return
         self.tally.add(event)
         if time.monotonic() - self.last >= SECONDS_BETWEEN_DISPLAYS or isinstance(event, Ended):
@@ -224,10 +228,11 @@ class Notebook:
 class Json:
     """A line of JSON on standard output for each event, for other programs.
 
-    Each object has `event`, and `seconds` since the beginning. The other fields depend on the event: `planned`
-    (`name`, `trials` to run, `done`, `copied` by source, `processes`, `at_most_seconds`, `bytes`), `engines` of
-    models of another library (`engines`: `label`, `name`, and `reason`, why others cannot be used), `advanced`
-    (`trials` with their `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere`
+    Each object has `event`, and `seconds` since the beginning. The other fields depend on the event: `timing` of
+    engines, before anything is trained (`cells`: those with models of another library), `planned` (`name`,
+    `trials` to run, `done`, `copied` by source, `processes`, `at_most_seconds`, `bytes`), `engines` of models of
+    another library (`engines`: `label`, `name`, and `reason`, why others cannot be used), `advanced` (`trials`
+    with their `updates`), `finished` (`trials` with outcome, accuracy and so on), `elsewhere`
     (`trials`), `worker-lost` (`trials`, `reason`), `waiting` for the store (`reason`, `at_most_seconds`),
     `stopping`, `ended` (`complete`, `reason`, `spans`). A search has `searching` instead of `planned`, once a
     round: `round`, `trials` to run, and `searches`, with the `name` of each, its `span`, `low` and `high` so far,
@@ -325,6 +330,8 @@ def remark_on(event: Event, tally: Tally | SearchTally | None = None) -> str:
         number, again = ("a trial", "it is") if len(event.keys) == 1 else (f"{len(event.keys)} trials", "each is")
         lost = f"a worker was killed while it ran {number} of {_place(event.keys[0], tally)}"
         return f"{lost}; {again} run again alone. Reason: {plain(event.reason)}"
+    if isinstance(event, Timing):
+        return f"timing the engines for {plain(', '.join(event.cells))}; nothing is trained yet"
     if isinstance(event, Engines):
         lines = ((f"{one.label}: {one.name}", one.reason) for one in event.lines)
         return "\n".join(plain("; ".join(filter(None, parts))) for parts in lines)

@@ -205,7 +205,7 @@ class StudyRun(Run):
 
     def _choose_engines(self, team: Team) -> dict[str, Choice]:
         """Choose the engines of models of another library that are not recorded yet."""
-        (chosen,) = choose_engines([self.study], [self._engines], team, self._interrupts)
+        (chosen,) = choose_engines([self.study], [self._engines], team, self._interrupts, self._tell)
         self._engines = {key: choice.engine for key, choice in chosen.items()}
         return chosen
 

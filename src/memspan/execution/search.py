@@ -190,7 +190,7 @@ class SearchRun(Run):
         configurations = [search.configuration for search in self.searches]
         at_once = True
         try:
-            chosen = choose_engines(self.searches, self._engines, team, self._interrupts)
+            chosen = choose_engines(self.searches, self._engines, team, self._interrupts, self._tell)
             self._engines = [{key: choice.engine for key, choice in found.items()} for found in chosen]
             groups = groups_in_room(configurations, self._paths.missing(), team, self._engine_names())
             self._enter(store)

@@ -8,7 +8,10 @@ from memspan.errors import InvalidArgument, shown
 from memspan.foreign.faulty import FaultyModel, raised
 
 JAX_TAKES_KEY = "the factory of a JAX model takes an argument key"
-"""Why a JAX model may have been taken for one of PyTorch: see `memspan.runtime.imports.library_of`."""
+"""The hint for a factory that returns no PyTorch module: without `key`, memspan takes it for a PyTorch factory."""
+
+Y_ALONE = "a model that returns y alone; those of Steps and Sequence return the state too"
+"""The usual cause if a model does not return a pair."""
 
 
 def name_of(factory: Any) -> str:

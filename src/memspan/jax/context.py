@@ -62,7 +62,7 @@ def device_of(name: Any) -> Device:
         raise InvalidArgument("device", rule, shown(name))
     platform, _, number = name.partition(":")
     if platform == "cpu":  # that of JAX's own client, with a thread for each core
-        raise InvalidArgument("device", rule, shown(name), ": the processor has no number")
+        raise InvalidArgument("device", rule, shown(name), "; for the processor write cpu")
     try:
         return jax.devices(platform)[int(number or 0)]
     except (RuntimeError, ValueError, IndexError) as error:

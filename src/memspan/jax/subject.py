@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from memspan.errors import FaultyPart
+from memspan.foreign.factory import Y_ALONE
 from memspan.jax.context import computing
 from memspan.jax.parts import Frame, Leaves, is_array, is_no_pytree, is_real, parts_of
 from memspan.shapes import Array
@@ -171,5 +172,5 @@ def _pair(result: Any, what: str) -> tuple[Any, Any]:
     """Return (y, state); raise if the result is something else."""
     if not isinstance(result, tuple | list) or len(result) != 2:
         shape = f"an array of shape {result.shape}" if isinstance(result, jax.Array) else type(result).__name__
-        raise FaultyPart(f"{what} returned {shape} instead of a pair (y, state)")
+        raise FaultyPart(f"{what} returned {shape} instead of a pair (y, state)", Y_ALONE)
     return result[0], result[1]

@@ -180,7 +180,7 @@ def made(kind: str, path: str, make: Any, wanted: tuple[type, ...], options: Map
     rule = f"the import path of a {names} or of a function that returns one"
     if not callable(make):
         raise InvalidArgument(kind, rule, f"{path}, which is {shown(make)}")
-    models = "; the first arguments of a function that makes PyTorch or JAX models are features and outputs"
+    models = "; the factory of PyTorch or JAX models must have features and outputs as its first arguments"
     hint = models if kind in ("cell", "part") else ""
     try:
         found = make(**options)
@@ -197,10 +197,10 @@ def _demand_no_model(kind: str, part: Any, where: str) -> None:
     library = next((one.__module__ for one in made_of.__mro__ if one.__module__.partition(".")[0] in MODELS), None)
     if library is None or is_factory(part):
         return
-    what = "the class" if made_of is part else "a model of the class"
-    package = library.partition(".")[0]
-    rule, hint = "a function (features, outputs, hidden) that returns the model", "; write such a function"
-    raise InvalidArgument(kind, rule, f"{where}{what} {made_of.__name__} of {package}", hint)
+    package, name = library.partition(".")[0], made_of.__name__
+    what = f"the class {name} of {package} models" if made_of is part else f"a {package} model of the class {name}"
+    rule = "a function (features, outputs, hidden) that returns the model"
+    raise InvalidArgument(kind, rule, f"{where}{what}", "; write such a function")
 
 
 def is_factory(part: object) -> bool:

@@ -79,12 +79,12 @@ DEVICE = re.compile(r"[a-z]+(:[0-9]+)?")
 TABLES = ("task_parameters", "options")
 """The fields with several items, each of which counts as a field: `task_parameters.items`."""
 NO_OPTIONS = {
-    "hidden": "the number of hidden units is --hidden",
+    "hidden": "the field hidden is the number of hidden units",
     "features": "the task gives the number of features",
     "outputs": "the task gives the number of outputs",
     "key": "the seed gives the key",
 }
-"""The arguments of a user's function that memspan gives, and what chooses them instead of an option."""
+"""The arguments that memspan itself passes to a factory, and where their values come from."""
 
 
 class _Several:
@@ -330,7 +330,7 @@ def demand_recurrent(cell: Cell) -> None:
 
 
 def option(name: str, value: Any) -> Any:
-    """Return the value of an option; raise if memspan itself gives the function the argument of this name."""
+    """Return the value of an option; raise if memspan itself passes the argument of this name to the factory."""
     found = number(f"options.{name}", value)
     if name in NO_OPTIONS:
         raise InvalidArgument(f"options.{name}", "left out", found, f"; {NO_OPTIONS[name]}")

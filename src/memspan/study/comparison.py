@@ -28,7 +28,7 @@ TUNABLE = (
 )
 """The fields that may differ between networks that are judged by the same rule on the same task."""
 SIZES_TRIED = 64
-"""So many hidden sizes in a row are tried, because a model may take only multiples of its number of heads."""
+"""The hidden sizes that are tried in a row: a model may take only some, such as multiples of its heads."""
 NAME = re.compile(r"[a-z_-]+(?:\.[\w-]+)?")
 
 
@@ -220,7 +220,7 @@ def hidden_for(configuration: Configuration, wanted: int) -> int:
     most = 1
     while count(most) < wanted:
         if most > MOST // 4:  # room for the sizes left out
-            rule = "one whose number of weights grows with hidden if hidden sizes are chosen for it"
+            rule = "one with more weights for more hidden units, so that equal numbers of weights can be chosen"
             found = f"{count(1)} weights for hidden {taken(1)[0]} and {count(most)} for hidden {taken(most)[0]:,}"
             raise InvalidArgument(f"The cell {configuration.cell}", rule, found)
         most *= 2
@@ -240,5 +240,5 @@ def _taken(configuration: Configuration, hidden: int) -> tuple[int, int]:
         except FaultyModel as error:
             refused = refused or error
     rule = f"one that takes a hidden size from {hidden} to {hidden + SIZES_TRIED - 1}"
-    hint = ". Give --hidden without an equal number of parameters"
+    hint = "; give hidden, and leave out equal"
     raise InvalidArgument(f"The cell {configuration.cell}", rule, f"for {hidden}: {refused}".rstrip("."), hint)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from memspan.diagnostics import GradientFlow
-from memspan.errors import told
+from memspan.errors import FaultyPart, told
+from memspan.foreign.network import ForeignNetwork
 from memspan.losses import Loss, value_of
 from memspan.network import Model, Network
 from memspan.network.files import packed
@@ -198,6 +199,8 @@ def _train(
     engine: str | None,
 ) -> list[dict[str, object]]:
     ensemble = prepared(configuration, length, repetitions, engine)
+    for member in ensemble.members:
+        _demand_finite(member, length)
     starts = [flow_of(ensemble, member, member.draw()) for member in ensemble.members]
     fit(ensemble, configuration, repetitions, observe)
     members = dict(zip(repetitions, ensemble.members, strict=True))
@@ -210,6 +213,18 @@ def _train(
         | chosen
         for (repetition, member), start, scores in zip(members.items(), starts, tests, strict=True)
     ]
+
+
+def _demand_finite(member: Member, length: int) -> None:
+    """Raise if a model of another library gives NaN or infinity before training: a fault, and no divergence.
+
+    memspan's cells may overflow at a large gain that the user chose, and then diverge at the first update.
+    """
+    model = member.model
+    if not isinstance(model, ForeignNetwork) or np.isfinite(model.predict(member.draw().x)).all():
+        return
+    rule = "must return finite numbers before training, at every length"
+    raise FaultyPart(f"The model {model.name} {rule}; at T={length} it returned infinity or NaN.")
 
 
 def _tests(

@@ -115,16 +115,13 @@ def check_gradient(cell: Cell) -> None:
         network, x, _ = draw(cell, dtype, (T, 3, 2, 4, 2), seed=2)
         network.output_steps = output_steps
         report = gradient_check(network, x)
-        demand(report, f"{report.verdict} {_worst(report)}")
+        demand(report, f"{report.verdict}{_worst(report)} `memspan gradcheck` prints all comparisons")
 
 
 def _worst(report: GradientReport) -> str:
-    """The largest error of a comparison, and where to see all."""
-    worst = report.worst
-    size = (
-        "" if np.isnan(worst.error) else f"The largest error is {worst.error:.1g} of the size, at {worst.place}; "
-    )
-    return f"{size}`memspan gradcheck` with this cell shows all"
+    """The largest error, in a sentence; empty if no numbers were compared."""
+    error, place = report.worst.error, report.worst.place
+    return "" if np.isnan(error) else f" The largest relative error is {error:.1g}, at {place}."
 
 
 def check_prefixes(cell: Cell) -> None:

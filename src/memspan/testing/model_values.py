@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from memspan.foreign.factory import check_call
+from memspan.foreign.faulty import FaultyModel
 from memspan.network.network import DTYPES
+from memspan.runtime.imports import library_of
 from memspan.shapes import Array
 from memspan.testing.model_case import BATCH, ROUNDING, STEPS, Case, Subject, demand_alike, difference
 from memspan.testing.report import Found, demand
@@ -26,7 +29,14 @@ def check_built(case: Case) -> None:
 
     All are of one dtype, float32 or float64.
     """
-    demand(case.native.weights, "a model without parameters that training changes")
+    given = {**case.options, **({"key": None} if library_of(case.factory) == "jax" else {})}
+    try:
+        check_call(case.factory, (case.features, case.outputs), given)
+    except FaultyModel as error:
+        cause = "an argument without a default, or an option that the factory does not have (--options.NAME)"
+        raise Found(str(error).rstrip("."), cause) from None
+    cause = "parameters without requires_grad, or layers in a list or dictionary where they are not registered"
+    demand(case.native.weights, "a model without parameters that training changes", cause)
     made_in = case.native.made_in
     found = f"parameters of {' and '.join(sorted(made_in))} instead of float32 or float64"
     cause = ".half(), .to(dtype) or dtype=... in the factory; memspan moves the model to the dtype of a study"
@@ -40,8 +50,13 @@ def check_shape(case: Case) -> None:
         y, state = case.native.evaluate(x)
         expected = (steps, batch, case.outputs)
         if y.shape != expected:
-            cause = "batch_first" if y.shape == (batch, steps, case.outputs) else ""
-            raise Found(f"y of shape {y.shape} instead of {expected} for x of shape {x.shape}", cause)
+            causes = {
+                (batch, steps, case.outputs): "batch_first",
+                (batch, case.outputs): "y of the last step only; memspan reads y of every step",
+                (steps, batch, *y.shape[2:3]): "a read-out whose width is not the factory's argument outputs",
+            }
+            found = f"y of shape {y.shape} instead of {expected} for x of shape {x.shape}"
+            raise Found(found, causes.get(y.shape, ""))
         shapes = [leaf.shape for leaf in case.native.leaves(state)]
         wrong = [shape for shape in shapes if shape[:1] != (batch,)]
         cause = "batch_first, or a state [layers, B, H] as in torch.nn.LSTM, which memspan.torch.Sequence turns"
@@ -54,7 +69,9 @@ def check_finite(case: Case) -> None:
     wrong = np.argwhere(~np.isfinite(y))
     if len(wrong):
         t, b, o = wrong[0].tolist()
-        raise Found(f"y[{t}, {b}, {o}] = {y[t, b, o]}, the first of {len(wrong)} values that are not finite")
+        cause = "a division by zero, the exponential of a large number, or initial weights that are not finite"
+        found = f"y[{t}, {b}, {o}] = {y[t, b, o]}, the first of {len(wrong)} values that are not finite"
+        raise Found(found, cause)
 
 
 def check_registered(case: Case) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 
-from memspan.errors import MemspanError, one_of
+from memspan.errors import FaultyPart, MemspanError, one_of
 from memspan.shapes import Array
 
 T = TypeVar("T")
@@ -169,7 +169,8 @@ def check_contracts(
         try:
             note = contract.check(thing)
         except (Exception, SystemExit) as error:
-            found, cause = (error.found, error.cause) if isinstance(error, Found) else (described(error), "")
+            found = error.found if isinstance(error, Found) else described(error)
+            cause = error.cause if isinstance(error, Found | FaultyPart) else ""
             broken.append(ContractBroken(subject, name, contract.rule, found, cause))
             if raises:
                 raise broken[0] from (None if isinstance(error, Found) else error)

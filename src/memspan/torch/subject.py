@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from memspan.errors import FaultyPart
-from memspan.foreign.factory import JAX_TAKES_KEY
+from memspan.foreign.factory import JAX_TAKES_KEY, Y_ALONE
 from memspan.shapes import Array
 from memspan.torch.threads import own_generators
 
@@ -288,7 +288,7 @@ def _with_tensors(state: Any, leaves: Iterable[Any]) -> Any:
 def _pair(result: Any, what: str) -> tuple[Any, Any]:
     """Return (y, state); raise if the result is something else."""
     if not isinstance(result, tuple | list) or len(result) != 2:
-        raise FaultyPart(f"{what} returned {_named(result)} instead of a pair (y, state)")
+        raise FaultyPart(f"{what} returned {_named(result)} instead of a pair (y, state)", Y_ALONE)
     return result[0], result[1]
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from numba import njit, typeof
+from numba import njit
 
-from memspan.engines.compiled.products import BLOCK, _generate, product, transposed_product
+from memspan.engines.compiled.products import BLOCK, product, transposed_product
 
 SIZES = (
     *((1, 1, 1), (1, 5, 3), (4, 1, 7), (3, 5, 1), (16, 48, 2), (33, 31, 17)),
@@ -78,10 +78,3 @@ def test_nothing_is_done_outside_kernels():
     for function in (product, transposed_product):
         with pytest.raises(NotImplementedError):
             function(A, A, one, one, A)
-
-
-def test_to_the_linker_they_are_two_functions():
-    """Of kernels that several processes have compiled it takes the first function of a name for all of them."""
-    matrix, one = np.ones((2, 2), np.float32), np.ones(1, np.float32)
-    functions = [_generate(transposed)(*map(typeof, (matrix, matrix, one, one, matrix))) for transposed in (0, 1)]
-    assert [function.__qualname__ for function in functions] == ["product", "transposed_product"]

@@ -137,10 +137,10 @@ def print_result(result: StudySummary) -> None:
     if (tests := result.table_of_tests()) is not None:
         console.print(tests)
     for reason in result.failures:
-        console.print(f"A trial failed: {plain(reason)}", markup=False)
-    console.print(result.sentence, style="bold", markup=False)
+        console.print(f"A trial failed: {plain(reason)}")
+    console.print(result.sentence, style="bold")
     if isinstance(result, SearchResult) and result.ended:
-        console.print(f"The search ended: {result.ended}.", markup=False)
+        console.print(f"The search ended: {result.ended}.")
 
 
 def print_paths(figures: list[Path]) -> None:

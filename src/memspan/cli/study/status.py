@@ -48,7 +48,7 @@ def status(name: str | None = None, /, *, store: Annotated[str, STORE] = "memspa
     console.print(f"{plain(name)}: {done:,} of {total:,} trials, {state}", soft_wrap=True)
     console.print(table)
     for reason in reasons:
-        console.print(f"A trial failed: {plain(reason)}", markup=False)
+        console.print(f"A trial failed: {plain(reason)}")
     if done < total:
         print(resume_command(name, store))
     return 0
@@ -64,7 +64,7 @@ def _search_status(entry: Entry, stored: int) -> int:
     rounds = len(result.path.rounds)
     done = f"{stored:,} trainings stored, {rounds} round{'s' * (rounds != 1)} complete"
     console.print(f"{plain(entry.name)}: {done}, {state}", soft_wrap=True)
-    console.print(result.sentence, markup=False)
+    console.print(result.sentence)
     for reason in result.failures:
-        console.print(f"A trial failed: {plain(reason)}", markup=False)
+        console.print(f"A trial failed: {plain(reason)}")
     return 0

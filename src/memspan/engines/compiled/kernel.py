@@ -341,11 +341,11 @@ OF_ALL: tuple[Callable[..., Any], ...] = (
     *(unpack, pack, copy, copy_rows, transpose, begin_segment, begin_segment_again, begin_back),
     *(read_out, read_out_back, add_products, scaled_norm, measure_norms),
     *(first_step, window, add_rows, sum_windows),
-    *(count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
+    *(evaluate_any, count_asked, softmax_cross_entropy, sigmoid_cross_entropy, squared_error),
 )
 for function in OF_A_CELL:
     register_jitable(forceinline=True)(function)
-for function in OF_ALL:  # they would inherit the option from their callers, and be optimised anew in each of them
+for function in OF_ALL:  # otherwise they would be inlined like their callers, and optimised anew in each of them
     register_jitable(forceinline=False)(function)
 for function in (evaluate, mean_product):
     register_jitable(forceinline=True)(function)
@@ -364,7 +364,8 @@ def build(cell: Cell, loss: Callable[..., float], fingerprint: str) -> Callable[
     for function in (forward, backward, reset, reset_back):
         if function is not None:
             register_jitable(inline="always")(function)
-    register_jitable(forceinline=loss is not evaluate_any)(loss)
+    if loss is not evaluate_any:
+        register_jitable(forceinline=True)(loss)
 
     def kernel(parameters, gradients, losses, norms, data, model, trace, gradient, sizes, offsets, kind, schedule):  # type: ignore[no-untyped-def]
         """Carry out the schedule for each model."""

@@ -8,7 +8,7 @@ a:b]` is valid, `[:, ::2]` is not).
 from typing import Any
 
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 from numba.np.linalg import ensure_blas
 
 Matrix = Any
@@ -19,16 +19,6 @@ NORMAL, TRANSPOSED = ord("n"), ord("t")
 KIND = {types.float32: ord("s"), types.float64: ord("d")}
 BLOCK = 600_000
 """The largest m·n·k of one call: OpenBLAS does not pack operands up to 100³, which is up to twice as fast."""
-
-
-def product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
-    """C ← A B + β C; only inside kernels."""
-    raise NotImplementedError
-
-
-def transposed_product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
-    """C ← Aᵀ B + β C; only inside kernels."""
-    raise NotImplementedError
 
 
 @intrinsic
@@ -54,9 +44,10 @@ def moved(typing: Any, pointer: Any, by: Any) -> Any:
 def multiply(
     how: Any, m: Any, n: Any, k: Any, A: Any, to_A: Any, B: Any, to_B: Any, scales: Any, C: Any, to_C: Any
 ) -> None:
-    """C ← A B + β C, or Aᵀ for A, with pointers; `to_A` is the distance of two rows of A. Only inside kernels.
+    """C ← A B + β C, or with Aᵀ for A: pointers to the first numbers, and the distance of two rows (`to_A`).
 
-    It is one function for arrays of all layouts, because each further one would take longer to compile.
+    Only inside kernels. It is one function for arrays of all layouts; one for each layout would take longer to
+    compile.
     """
     raise NotImplementedError
 
@@ -96,24 +87,24 @@ def _multiply(
     return multiply
 
 
-def _generate(transposed: bool) -> Any:
-    """Make the kernel function of either product."""
-    how = TRANSPOSED if transposed else NORMAL
-
-    def overloaded(A: Any, B: Any, one: Any, beta: Any, C: Any) -> Any:
-        def kernel(A: Any, B: Any, one: Any, beta: Any, C: Any) -> None:
-            m, n, k, size = C.shape[0], C.shape[1], B.shape[0], C.itemsize
-            a, b, c = first_number(A), first_number(B), first_number(C)
-            to_A, to_B, to_C = A.strides[0] // size, B.strides[0] // size, C.strides[0] // size
-            scales = first_number(one), first_number(beta)
-            multiply(how, m, n, k, a, to_A, b, to_B, scales, c, to_C)
-
-        # The linker would take two functions of one name for the same (see OF_A_CELL in `kernel.py`).
-        kernel.__qualname__ = "transposed_product" if transposed else "product"
-        return kernel
-
-    return overloaded
+def product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
+    """C ← A B + β C; only inside kernels."""
+    multiply_matrices(NORMAL, A, B, one, beta, C)
 
 
-overload(product, jit_options={"forceinline": True})(_generate(transposed=False))
-overload(transposed_product, jit_options={"forceinline": True})(_generate(transposed=True))
+def transposed_product(A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
+    """C ← Aᵀ B + β C; only inside kernels."""
+    multiply_matrices(TRANSPOSED, A, B, one, beta, C)
+
+
+def multiply_matrices(how: int, A: Matrix, B: Matrix, one: Scale, beta: Scale, C: Matrix) -> None:
+    """Call `multiply` with the places and sizes of arrays."""
+    size = C.itemsize
+    a, b, c = first_number(A), first_number(B), first_number(C)
+    to_A, to_B, to_C = A.strides[0] // size, B.strides[0] // size, C.strides[0] // size
+    scales = first_number(one), first_number(beta)
+    multiply(how, C.shape[0], C.shape[1], B.shape[0], a, to_A, b, to_B, scales, c, to_C)
+
+
+for function in (product, transposed_product, multiply_matrices):
+    register_jitable(forceinline=True)(function)
