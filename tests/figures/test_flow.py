@@ -153,13 +153,3 @@ def test_it_is_public_in_both_places():
 def test_what_cannot_be_drawn_is_refused(flows, arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         plot_flow(**{"flow": flows["rnn"], **arguments})
-
-
-def test_the_title_and_the_legend_do_not_overlap():
-    """A long title is as wide as the figure, and names of the user's own make a wide legend."""
-    choices = {(f"mypackage.cells:long{k}",): [np.array([0.1, 1.0])] for k in range(3)}
-    figure = draw_flows(FlowsByLag("many words in a title that is wide " * 5, ("cell",), {("", ""): choices}))
-    figure.draw_without_rendering()
-    (legend,), title = figure.legends, figure._suptitle
-    assert max(text.get_window_extent().y1 for text in legend.get_texts()) <= title.get_window_extent().y0
-    assert figure.axes[0].get_window_extent().x1 <= legend.get_window_extent().x0

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 
 from memspan import get_task
 from memspan.figures.accuracy import AccuracyByLength, draw_accuracy
 from memspan.figures.style import (
     axes_or_new,
+    legend_beside,
     mark_lengths,
     name_height,
     new_figure,
@@ -230,6 +232,21 @@ def test_a_label_of_all_panels_is_beside_them_and_not_beside_the_title():
     figure = new_figure(6.0, 3.0, "title\n" * 6)
     name_height(figure, "height")
     assert figure._supylabel.get_position()[1] == pytest.approx(0.5 * 3.0 / figure.get_figheight())
+
+
+@pytest.mark.parametrize("words", [0, 1, 5, 40])
+def test_a_legend_beside_the_panels_is_below_the_title_and_covers_no_panel(words):
+    """A long title is as wide as the figure, and a name of the user's own makes a wide legend."""
+    figure = new_figure(7.0, 4.0, "many words in a title that is wide " * words)
+    figure.subplots(1, 2)
+    legend_beside(figure, [Line2D([], [], label="cell mypackage.cells:long"), Line2D([], [], label="exactly 0")])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    end_of_title = figure._suptitle.get_window_extent().y0 if words else figure.bbox.y1
+    assert 0 <= (end_of_title - boxes[0].y1) / figure.dpi < 0.6
+    assert max(ax.get_tightbbox().x1 for ax in figure.axes) <= legend.get_window_extent().x0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
 
 
 @pytest.mark.parametrize(("scale", "named"), [("linear", [1000, 70, 3]), ("log", [1000, 70, 3, 2, 1])])

@@ -223,6 +223,16 @@ def test_what_is_not_stored_is_said_on_the_page(adam, tmp_path):
     assert [path.name for path in written] == ["why-rnn.png", "why-rnn.svg", "why-rnn.csv"]
 
 
+def test_the_page_of_a_single_configuration_has_its_cell_as_headline_and_the_animation_has_none(
+    adam, tmp_path, monkeypatch
+):
+    films = []
+    monkeypatch.setattr("memspan.why.page.save_animation", lambda film, *place: films.append(film) or [])
+    save_page(*adam, tmp_path)
+    assert "Why rnn stops" in (tmp_path / "why-rnn.svg").read_text(encoding="utf-8")
+    assert [film.title.splitlines()[0][:12] for film in films] == ["The gradient"]
+
+
 def test_a_cell_without_recurrent_weights_and_gates_has_a_page(lru):
     result, (explanation,) = lru
     record = page_record(result, explanation)
@@ -248,6 +258,7 @@ def test_where_all_lengths_are_solved_repetition_0_is_trained_again(make_trial):
     assert isinstance(record.spectra, Spectra)
     assert "repetition 0" in record.spectra.network
     assert record.title.splitlines()[0] == str(explanation)
+    assert page_record(result, explanation, "lstm").title.startswith(f"lstm\n{explanation}")
 
 
 def test_the_page_is_about_the_limit_if_it_is_explained(make_trial, tmp_path):

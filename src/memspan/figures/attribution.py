@@ -9,7 +9,7 @@ import numpy as np
 from memspan.diagnostics import Attribution, StepShares
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, axes_or_new, ink_of_user, new_figure, tidy
+from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, axes_or_new, ink_of_user, legend_beside, new_figure, tidy
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 
@@ -62,7 +62,7 @@ def draw_shares(record: SharesByLag) -> "Figure":
         ax.set_visible(False)
     figure.supxlabel(LAG, fontsize="medium")
     figure.supylabel("signed share of the step", fontsize="medium")
-    figure.legend(handles=_keys(record), loc="outside right upper", frameon=False, fontsize="small")
+    legend_beside(figure, _keys(record))
     return figure
 
 

@@ -10,7 +10,7 @@ from memspan.diagnostics import GradientFlow
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import draw_line, marks_of
-from memspan.figures.style import BLACK, POINTS, axes_or_new, ink_of_user, name_height, new_figure, tidy
+from memspan.figures.style import BLACK, axes_or_new, ink_of_user, legend_beside, name_height, new_figure, tidy
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 
@@ -102,10 +102,7 @@ def draw_flows(record: FlowsByLag) -> "Figure":
     name_height(figure, record.quantity)
     drawn = [line for networks in record.panels.values() for lines in networks.values() for line in lines]
     handles = [*keys_of(record.choices(), record.fields), *marks_of(drawn)]
-    # Empty lines keep the legend below the title. Matplotlib leaves room beside the panels only without an anchor.
-    empty = "\n" * len(figure.get_suptitle().splitlines())
-    place: dict[str, Any] = {"loc": "outside right upper", "title": empty, "title_fontsize": POINTS}
-    figure.legend(handles=handles, **place, frameon=False, fontsize="small", handlelength=3)
+    legend_beside(figure, handles, handlelength=3)
     return figure
 
 

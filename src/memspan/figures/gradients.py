@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, GREY, ORANGE, name_height, new_figure, ordered_colours, tidy
+from memspan.figures.style import BLACK, GREY, ORANGE, legend_beside, name_height, new_figure, ordered_colours, tidy
 from memspan.shapes import Array, PerStep
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _legend_of_norms(figure: "Figure", record: NormsByLag, colours: Mapping[int,
 
     handles = [Line2D([], [], color=colour, linewidth=1.4, label=f"T = {T}") for T, colour in colours.items()]
     handles += marks_of([norms for lines in record.panels.values() for norms in lines.values()])
-    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
+    legend_beside(figure, handles)
 
 
 def marks_of(norms: Iterable[PerStep]) -> list[Any]:

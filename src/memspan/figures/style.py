@@ -73,6 +73,14 @@ def name_height(figure: "Figure", label: str) -> None:
     figure.supylabel(label, y=0.5 * (1 - title / figure.get_figheight()), fontsize="medium")
 
 
+def legend_beside(figure: "Figure", handles: Sequence[Any], **look: Any) -> None:
+    """Put the legend to the right of all panels, and below the title, which may be as wide as the figure."""
+    # Empty lines keep it below the title. Matplotlib leaves room beside the panels only without an anchor.
+    empty = "\n" * len(figure.get_suptitle().splitlines())
+    place: dict[str, Any] = {"loc": "outside right upper", "title": empty, "title_fontsize": POINTS}
+    figure.legend(handles=handles, **place, frameon=False, fontsize="small", **look)
+
+
 def balanced(text: str, most: int) -> list[str]:
     """Wrap a text into the fewest lines of at most `most` characters, all of about the same length."""
     if not text.strip():

@@ -77,11 +77,10 @@ def save_page(
     for label, part, explanation in zip(_labels(result, parts), parts, chosen, strict=True):
         if explanation is None:
             continue
-        heading = label if len(parts) > 1 else ""
         name = folder_name(folder_of(label))
-        save(draw_why, page_record(part, explanation, heading), folder, f"why-{name}")
+        save(draw_why, page_record(part, explanation, label), folder, f"why-{name}")
         written += [folder / f"why-{name}.{ending}" for ending in ("png", "svg", "csv")]
-        film = animation_record(part, explanation.length, heading)
+        film = animation_record(part, explanation.length, label if len(parts) > 1 else "")
         if film is not None:
             written += save_animation(film, folder, f"gradient-{name}")
     return written
@@ -142,7 +141,8 @@ def _shown(part: StudyResult, explanation: Explanation) -> Evidence:
 def _title(explanation: Explanation, label: str) -> str:
     configuration = explanation.configuration
     task = configuration.make_task()
-    lines = [f"Why {label} stops" if label else "", str(explanation), explanation.not_known]
+    stops = label and explanation.verdict != SOLVED
+    lines = [f"Why {label} stops" if stops else label, str(explanation), explanation.not_known]
     if explanation.remedies:
         lines.append(f"First remedy: {explanation.remedies[0]} ({explanation.remedies[0].expected}).")
     what = f"{task.name}: {configuration.describe()}, {configuration.updates:,} updates"
