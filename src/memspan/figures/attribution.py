@@ -9,7 +9,17 @@ import numpy as np
 from memspan.diagnostics import Attribution, StepShares
 from memspan.errors import InvalidArgument, one_of
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, BLUE, GREY, ORANGE, axes_or_new, ink_of_user, legend_beside, new_figure, tidy
+from memspan.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    axes_or_new,
+    ink_of_user,
+    legend_beside,
+    new_figure,
+    tidy,
+)
 from memspan.runtime.renamed import checked_keywords
 from memspan.shapes import PerStep
 

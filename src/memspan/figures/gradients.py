@@ -12,7 +12,16 @@ import numpy as np
 from jaxtyping import Float
 
 from memspan.figures.losses import grid
-from memspan.figures.style import BLACK, GREY, ORANGE, legend_beside, name_height, new_figure, ordered_colours, tidy
+from memspan.figures.style import (
+    BLACK,
+    GREY,
+    ORANGE,
+    legend_beside,
+    name_height,
+    new_figure,
+    ordered_colours,
+    tidy,
+)
 from memspan.shapes import Array, PerStep
 
 if TYPE_CHECKING:
