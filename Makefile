@@ -3,6 +3,7 @@
 #   make test    the same, the linters and all tests except the long ones of `make faults` (-j3: at the same time)
 #   make faults  the long tests: the fault scripts, and more sizes of some tests
 #   make test-jax  the tests with JAX, flax and equinox, which it installs
+#   make docs    the documentation site, in build/docs
 #   make bench   the benchmarks
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: study test tests test-jax lint faults bench clean
+.PHONY: study test tests test-jax lint faults docs bench clean
 
 study: $(VENV)/ready
 	mkdir -p $(OUTPUT)
@@ -33,6 +34,10 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(BIN)/sphinx-build -W --keep-going -n -q -d build/docs-trees docs build/docs
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/calibrate_gradcheck.py
