@@ -1,3 +1,5 @@
+from urllib.parse import unquote
+
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
@@ -5,9 +7,9 @@ from matplotlib.colors import same_color
 from memspan.figures.losses import Curve, LossByLength, draw_losses, grid
 from memspan.figures.style import BLUE, ORANGE
 
-SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), "solved")
-UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), "unsolved")
-DIVERGED = Curve((2.5, 6.5, 9.5), (0.4, 1e12, np.inf), "diverged")
+SOLVED = Curve((1, 2, 3), (0.3, 0.1, 0.01), "solved", 0)
+UNSOLVED = Curve((2.5, 6.5, 9.5), (0.34, 0.33, 0.33), "unsolved", 1)
+DIVERGED = Curve((2.5, 6.5, 9.5), (0.4, 1e12, np.inf), "diverged", 2)
 RECORD = LossByLength("title", {5: (SOLVED, UNSOLVED), 10: (UNSOLVED,)}, {5: 1 / 3, 10: 1 / 3}, "a loss")
 
 
@@ -97,7 +99,7 @@ def test_whatever_the_number_of_panels_no_word_is_cut_off_and_every_column_has_i
 
 
 def test_a_curve_that_is_empty_or_not_finite_is_drawn():
-    empty, infinite = Curve((), (), "diverged"), Curve((1, 2), (0.3, np.inf), "unsolved")
+    empty, infinite = Curve((), (), "diverged", 0), Curve((1, 2), (0.3, np.inf), "unsolved", 1)
     figure = draw_losses(LossByLength("", {5: (empty, infinite)}, {5: 1 / 3}, "a loss"))
     figure.draw_without_rendering()
     assert figure.axes[0].get_title() == "T = 5: 0 of 2 solved, 1 diverged"
@@ -116,6 +118,15 @@ def test_a_cross_says_where_a_diverged_one_was_last_finite():
 
 
 def test_a_panel_without_a_single_number_says_why():
-    at_once = Curve((0.5,), (np.nan,), "diverged")
+    at_once = Curve((0.5,), (np.nan,), "diverged", 0)
     figure = draw_losses(LossByLength("", {5: (at_once,), 10: (UNSOLVED,)}, dict.fromkeys((5, 10), 1), ""))
     assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [["loss never finite"], []]
+
+
+def test_each_curve_is_named_after_its_trial():
+    names = [unquote(line.get_gid()) for ax in draw_losses(RECORD).axes for line in curves(ax)]
+    assert names == [
+        "named:T = 5, repetition 1: unsolved",
+        "named:T = 5, repetition 0: solved",
+        "named:T = 10, repetition 1: unsolved",
+    ]

@@ -11,7 +11,16 @@ from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import ZERO
 from memspan.figures.span import SpanByLength
 from memspan.figures.style import ORANGE, save
-from memspan.figures.why import FlowMap, Gates, Leaving, Spectra, WhyPage, draw_why
+from memspan.figures.why import (
+    FlowMap,
+    Gates,
+    Leaving,
+    LimitsByLength,
+    Mechanism,
+    Spectra,
+    WhyPage,
+    draw_why,
+)
 from memspan.span import SolvedShare
 
 INF = np.inf
@@ -40,13 +49,22 @@ SLOPES = Gates(
     "T = 16, repetition 0, unsolved", "Slope of the units", "‖∂a[t]/∂s[t]‖, mean", {"": RAMP}, {"": RAMP / 2}
 )
 TITLE = "T = 16: 0 of 8 networks solve it. Verdict: budget (plateau not left).\nFirst remedy: updates 300 -> 900"
-PAGE = WhyPage(TITLE, 16, SPAN, LEAVING, REACH, FLOW, SPECTRA, GATES)
+LIMITS = LimitsByLength("", 16, SPAN, LEAVING, REACH)
+MECHANISM = Mechanism("", FLOW, SPECTRA, GATES)
+PAGE = WhyPage(TITLE, LIMITS, MECHANISM)
 PANELS = ("span", "leaving", "reach", "flow", "spectra", "gates")
 MISSING = {name: f"No {name} is stored, for a reason that takes some words to explain." for name in PANELS}
 
 
+def changed(**changes):
+    """The page with other content of some panels."""
+    inside = {name: changes.pop(name) for name in ("flow", "spectra", "gates") if name in changes}
+    title = changes.pop("title", TITLE)
+    return WhyPage(title, replace(LIMITS, **changes), replace(MECHANISM, **inside))
+
+
 def drawn(**changes):
-    figure = draw_why(replace(PAGE, **changes))
+    figure = draw_why(changed(**changes))
     figure.draw_without_rendering()
     return figure
 
@@ -70,9 +88,9 @@ def test_rows_are_the_drawn_numbers_of_all_panels():
     ]
     assert [row[2] + 1j * row[3] for row in rows if row[:2] == ("spectra", "after")] == pytest.approx(3 * ROOTS)
     assert ("gates", "f after", 16, RAMP[-1], "", "") in rows
-    slopes = [row for row in replace(PAGE, gates=SLOPES).rows() if row[0] == "gates"]
+    slopes = [row for row in changed(gates=SLOPES).rows() if row[0] == "gates"]
     assert {row[1] for row in slopes} == {"before", "after"}
-    assert replace(PAGE, **MISSING).rows() == []
+    assert changed(**MISSING).rows() == []
 
 
 def test_the_panels_on_the_left_share_their_lengths_and_mark_that_of_the_verdict():

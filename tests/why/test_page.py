@@ -80,24 +80,28 @@ def drawn(record):
 def test_the_page_is_about_the_network_that_was_trained_again(lstm):
     result, (explanation,) = lstm
     record = page_record(result, explanation)
-    assert record.length == 12
+    assert record.limits.length == 12
     configuration = result.study.configuration
     first = explanation.evidence[0]
     before, batches, _ = untrained(configuration, 12, first.repetition)
-    assert isinstance(record.spectra, Spectra)
+    assert isinstance(record.mechanism.spectra, Spectra)
     spectra = recurrent_spectra(first.trained)
-    assert record.spectra.gate == max(spectra, key=lambda gate: spectra[gate].radius)
-    gate = record.spectra.gate
-    np.testing.assert_array_equal(record.spectra.after, spectra[gate].eigenvalues)
-    np.testing.assert_array_equal(record.spectra.before, recurrent_spectra(before)[gate].eigenvalues)
-    assert not np.array_equal(record.spectra.before, record.spectra.after)
-    assert isinstance(record.gates, Gates)
+    assert record.mechanism.spectra.gate == max(spectra, key=lambda gate: spectra[gate].radius)
+    gate = record.mechanism.spectra.gate
+    np.testing.assert_array_equal(record.mechanism.spectra.after, spectra[gate].eigenvalues)
+    np.testing.assert_array_equal(record.mechanism.spectra.before, recurrent_spectra(before)[gate].eigenvalues)
+    assert not np.array_equal(record.mechanism.spectra.before, record.mechanism.spectra.after)
+    assert isinstance(record.mechanism.gates, Gates)
     x = next(batches).x
-    for found, network in ((record.gates.before, before), (record.gates.after, first.trained)):
+    for found, network in ((record.mechanism.gates.before, before), (record.mechanism.gates.after, first.trained)):
         usual = Saturation.of(network, x).openness
         assert [*found] == [*usual] == ["i", "f", "o"]
         assert all(np.array_equal(found[name], usual[name]) for name in usual)
-    assert record.spectra.network == record.gates.network == f"T = 12, repetition {first.repetition}, unsolved"
+    assert (
+        record.mechanism.spectra.network
+        == record.mechanism.gates.network
+        == f"T = 12, repetition {first.repetition}, unsolved"
+    )
 
 
 def test_the_network_after_training_is_that_of_the_study(lstm):
@@ -216,7 +220,7 @@ def without_curves(result):
 def test_what_is_not_stored_is_said_on_the_page(adam, tmp_path):
     result, explanations = without_curves(adam[0]), adam[1]
     record = page_record(result, explanations[0])
-    assert (record.leaving, record.reach, record.flow) == (NO_CURVES, NO_FLOW, NO_MAP)
+    assert (record.limits.leaving, record.limits.reach, record.mechanism.flow) == (NO_CURVES, NO_FLOW, NO_MAP)
     assert animation_record(result, 12) is None
     drawn(record)
     written = save_page(result, explanations, tmp_path)
@@ -236,9 +240,9 @@ def test_the_page_of_a_single_configuration_has_its_cell_as_headline_and_the_ani
 def test_a_cell_without_recurrent_weights_and_gates_has_a_page(lru):
     result, (explanation,) = lru
     record = page_record(result, explanation)
-    assert record.spectra == "The cell lru has no recurrent weights R."
-    assert isinstance(record.gates, Gates)
-    assert (record.gates.heading, [*record.gates.before]) == ("Slope of the units", [""])
+    assert record.mechanism.spectra == "The cell lru has no recurrent weights R."
+    assert isinstance(record.mechanism.gates, Gates)
+    assert (record.mechanism.gates.heading, [*record.mechanism.gates.before]) == ("Slope of the units", [""])
     drawn(record)
 
 
@@ -255,8 +259,8 @@ def test_where_all_lengths_are_solved_repetition_0_is_trained_again(make_trial):
     (explanation,) = explained(result)
     assert not explanation.evidence
     record = page_record(result, explanation)
-    assert isinstance(record.spectra, Spectra)
-    assert "repetition 0" in record.spectra.network
+    assert isinstance(record.mechanism.spectra, Spectra)
+    assert "repetition 0" in record.mechanism.spectra.network
     assert record.title.splitlines()[0] == str(explanation)
     assert page_record(result, explanation, "lstm").title.startswith(f"lstm\n{explanation}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from memspan.figures.style import BLUE, GREY, ORANGE, name_height, new_figure, tidy
+from memspan.figures.svg import name_artist
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +20,12 @@ MARKER_SIZE = 3.5
 
 
 class Curve(NamedTuple):
-    """The loss of one repetition at some updates, and its outcome: `solved`, `unsolved` or `diverged`."""
+    """The loss of a repetition at some updates, its outcome (`solved`, `unsolved`, `diverged`), and its number."""
 
     updates: tuple[float, ...]
     loss: tuple[float, ...]
     outcome: str
+    repetition: int
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class LossByLength:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per drawn point."""
         return [
-            (length, k, curve.outcome, update, loss)
+            (length, curve.repetition, curve.outcome, update, loss)
             for length, curves in self.curves.items()
-            for k, curve in enumerate(curves)
+            for curve in curves
             for update, loss in zip(curve.updates, curve.loss, strict=True)
         ]
 
@@ -60,7 +62,7 @@ def draw_losses(record: LossByLength) -> "Figure":
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (length, curves) in zip(panels.flat, record.curves.items(), strict=False):
         for curve in sorted(curves, key=lambda curve: curve.outcome == "solved"):
-            _draw(ax, curve)
+            _draw(ax, curve, f"T = {length}, repetition {curve.repetition}: {curve.outcome}")
         if not any(np.isfinite(curve.loss).any() for curve in curves):
             ax.text(0.5, 0.6, "loss never finite", transform=ax.transAxes, ha="center", color=ORANGE)
         ax.axhline(record.trivial_risks[length], color=GREY, linestyle="--", linewidth=1)
@@ -78,9 +80,10 @@ def draw_losses(record: LossByLength) -> "Figure":
     return figure
 
 
-def _draw(ax: "Axes", curve: Curve) -> None:
+def _draw(ax: "Axes", curve: Curve, name: str) -> None:
     colour = BLUE if curve.outcome == "solved" else ORANGE
-    ax.plot(curve.updates, curve.loss, color=colour, alpha=0.65, linewidth=0.9)
+    (line,) = ax.plot(curve.updates, curve.loss, color=colour, alpha=0.65, linewidth=0.9)
+    name_artist(line, name)
     marker = MARKERS.get(curve.outcome)
     finite = np.flatnonzero(np.isfinite(curve.loss))
     if marker and len(finite):

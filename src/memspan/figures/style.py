@@ -1,16 +1,15 @@
 """The common style of all figures, and the functions that save them."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from memspan.errors import InvalidArgument
+from memspan.runtime.csv_text import csv_text
 from memspan.runtime.files import replaced, write_text
 
 if TYPE_CHECKING:
@@ -182,13 +181,14 @@ def save_picture(figure: "Figure", path: Path, dpi: int = 150) -> None:
 def save_svg(figure: "Figure", path: Path) -> None:
     """Write an SVG without metadata. Within `own_style`, the same figure gives the same file."""
     with replaced(path, "output") as file:
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        save_svg_to(file, figure)
+
+
+def save_svg_to(file: IO[bytes], figure: "Figure") -> None:
+    """Write the SVG of `save_svg` to an open file."""
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a table as CSV."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(columns, rows))

@@ -1,6 +1,6 @@
 """One page on why a configuration stops at a length: shares, updates, gradients, eigenvalues and gates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,14 +115,14 @@ class Gates:
 
 
 @dataclass(frozen=True)
-class WhyPage:
-    """The content of the page. A panel without data is a sentence that says why.
+class LimitsByLength:
+    """What limits a configuration, by length. A panel without data is a sentence that says why.
 
     Attributes
     ----------
     title : str
-    length : int
-        The length that the verdict is about.
+    length : int or None
+        The length that the verdict is about, which is marked; None without a verdict.
     span : SpanByLength or str
         The solved shares and the fitted span.
     leaving : Leaving or str
@@ -130,28 +130,21 @@ class WhyPage:
     reach : mapping of str to Quartiles, or str
         The factor by which the gradient changes from the last step to the first one, by length; before training,
         and after it.
-    flow : FlowMap or str
-    spectra : Spectra or str
-    gates : Gates or str
     """
 
     title: str
-    length: int
+    length: int | None
     span: SpanByLength | str
     leaving: Leaving | str
     reach: Mapping[str, Quartiles] | str
-    flow: FlowMap | str
-    spectra: Spectra | str
-    gates: Gates | str
 
     columns = ("panel", "line", "x", "y", "low", "high")
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return one row per drawn point.
 
-        In the panel `solved` x is the length, y the share and its Wilson interval; in `updates` and `reach` x is
-        the length, y the median between its quartiles; in `flow` the line is the update, x the time step (from 1)
-        and y the norm; in `spectra` x and y are real and imaginary part; in `gates` x is the time step.
+        x is the length. In the panel `solved` y is the share and its Wilson interval; in `updates` and `reach` it
+        is the median between its quartiles.
         """
         found: list[tuple[Any, ...]] = []
         if not isinstance(self.span, str):
@@ -163,6 +156,47 @@ class WhyPage:
         if not isinstance(self.reach, str):
             for line, quartiles in self.reach.items():
                 found += _rows_of("reach", line, quartiles)
+        return found
+
+    @property
+    def lengths(self) -> list[int]:
+        """All lengths of the panels, ascending."""
+        found: set[int] = {self.length} if self.length else set()
+        if not isinstance(self.span, str):
+            found |= {*self.span.shares}
+        if not isinstance(self.leaving, str):
+            found |= {*self.leaving.predicted, *self.leaving.measured}
+        if not isinstance(self.reach, str):
+            found |= {length for quartiles in self.reach.values() for length in quartiles}
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What happens in a network at the length of a verdict. A panel without data is a sentence that says why.
+
+    Attributes
+    ----------
+    title : str
+    flow : FlowMap or str
+    spectra : Spectra or str
+    gates : Gates or str
+    """
+
+    title: str
+    flow: FlowMap | str
+    spectra: Spectra | str
+    gates: Gates | str
+
+    columns = LimitsByLength.columns
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return one row per drawn point.
+
+        In the panel `flow` the line is the update, x the time step (from 1) and y the norm; in `spectra` x and y
+        are real and imaginary part; in `gates` x is the time step.
+        """
+        found: list[tuple[Any, ...]] = []
         if not isinstance(self.flow, str):
             cells = np.ndenumerate(self.flow.norms)
             found += [("flow", 1 + self.flow.every * row, t + 1, float(norm), "", "") for (row, t), norm in cells]
@@ -178,6 +212,21 @@ class WhyPage:
         return found
 
 
+@dataclass(frozen=True)
+class WhyPage:
+    """The content of the page: what limits a configuration by length, and what happens in a network."""
+
+    title: str
+    limits: LimitsByLength
+    mechanism: Mechanism
+
+    columns = LimitsByLength.columns
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows of both halves."""
+        return [*self.limits.rows(), *self.mechanism.rows()]
+
+
 def _rows_of(panel: str, line: str, quartiles: Quartiles) -> list[tuple[Any, ...]]:
     return [(panel, line, length, middle, low, high) for length, (low, middle, high) in quartiles.items()]
 
@@ -186,26 +235,50 @@ def draw_why(record: WhyPage) -> "Figure":
     """Draw the page: three panels over length on the left; map, eigenvalues and gates on the right."""
     figure = new_figure(12.4, 8.6, record.title)
     halves = figure.add_gridspec(1, 2, width_ratios=[1, 1.25])
-    left, right = halves[0].subgridspec(3, 1), halves[1].subgridspec(2, 1, height_ratios=[1.15, 1])
-    lower = right[1].subgridspec(1, 2)
-    axes = [figure.add_subplot(left[k]) for k in range(3)]
-    flow, spectra, gates = (figure.add_subplot(place) for place in (right[0], lower[0], lower[1]))
-    panels: list[tuple[Axes, str, Any, Any]] = [
-        (axes[0], "How many solve", record.span, _draw_solved),
-        (axes[1], "Updates to leave the plateau", record.leaving, _draw_leaving),
-        (axes[2], "Gradient left at the first step", record.reach, _draw_reach),
-        (flow, "The gradient during training", record.flow, _draw_flow),
-        (spectra, "Eigenvalues of R", record.spectra, _draw_spectra),
-        (gates, "Gates", record.gates, _draw_gates),
-    ]
-    for ax, title, content, draw in panels:
-        if isinstance(content, str):
-            _say(ax, title, content)
-        else:
-            draw(ax, content)
+    _draw_limits(figure, halves[0], record.limits)
+    _draw_mechanism(figure, halves[1], record.mechanism)
+    return figure
+
+
+def draw_limits(record: LimitsByLength) -> "Figure":
+    """Draw the three panels over length, one below the other."""
+    figure = new_figure(6.6, 8.2, record.title)
+    _draw_limits(figure, figure.add_gridspec(1, 1)[0], record)
+    return figure
+
+
+def draw_mechanism(record: Mechanism) -> "Figure":
+    """Draw the map of the gradient, and below it eigenvalues and gates."""
+    figure = new_figure(7.4, 7.4, record.title)
+    _draw_mechanism(figure, figure.add_gridspec(1, 1)[0], record)
+    return figure
+
+
+def _draw_limits(figure: "Figure", place: Any, record: LimitsByLength) -> None:
+    rows = place.subgridspec(3, 1)
+    axes = [figure.add_subplot(rows[k]) for k in range(3)]
+    _fill(axes[0], "How many solve", record.span, _draw_solved)
+    _fill(axes[1], "Updates to leave the plateau", record.leaving, _draw_leaving)
+    _fill(axes[2], "Gradient left at the first step", record.reach, _draw_reach)
     _share_lengths(axes, record)
     figure.align_ylabels(axes)
-    return figure
+
+
+def _draw_mechanism(figure: "Figure", place: Any, record: Mechanism) -> None:
+    rows = place.subgridspec(2, 1, height_ratios=[1.15, 1])
+    lower = rows[1].subgridspec(1, 2)
+    flow, spectra, gates = (figure.add_subplot(one) for one in (rows[0], lower[0], lower[1]))
+    _fill(flow, "The gradient during training", record.flow, _draw_flow)
+    _fill(spectra, "Eigenvalues of R", record.spectra, _draw_spectra)
+    _fill(gates, "Gates", record.gates, _draw_gates)
+
+
+def _fill(ax: "Axes", title: str, content: Any, draw: Callable[["Axes", Any], None]) -> None:
+    """Draw a panel, or write the sentence why it is empty."""
+    if isinstance(content, str):
+        _say(ax, title, content)
+    else:
+        draw(ax, content)
 
 
 def _say(ax: "Axes", title: str, sentence: str) -> None:
@@ -234,30 +307,19 @@ def _head(ax: "Axes", title: str, handles: Sequence["Artist"], columns: int = 2)
     ax.set_title(title, fontsize=9, fontweight="bold", loc="left", pad=5 + ROW * rows)
 
 
-def _share_lengths(axes: Sequence["Axes"], record: WhyPage) -> None:
-    """Give the panels on the left one axis of lengths, and mark the length of the verdict."""
-    lengths = sorted(_lengths(record))
+def _share_lengths(axes: Sequence["Axes"], record: LimitsByLength) -> None:
+    """Give the panels one axis of lengths, and mark the length of the verdict."""
     for ax in axes[:-1]:
         ax.sharex(axes[-1])
         ax.tick_params(labelbottom=False)
-    axes[-1].set(xscale="log", xlabel=f"sequence length T (time steps, log scale; dotted: T = {record.length})")
-    if lengths:
+    marked = f"; dotted: T = {record.length}" if record.length else ""
+    axes[-1].set(xscale="log", xlabel=f"sequence length T (time steps, log scale{marked})")
+    if lengths := record.lengths:
         axes[-1].set_xlim(0.87 * lengths[0], 1.15 * lengths[-1])
         mark_lengths(axes[-1], lengths)
     for ax in axes:
-        if ax.lines:
+        if record.length and ax.lines:
             ax.axvline(record.length, color=GREY, linestyle=(0, (1, 2)), linewidth=1, zorder=0)
-
-
-def _lengths(record: WhyPage) -> set[int]:
-    found: set[int] = {record.length}
-    if not isinstance(record.span, str):
-        found |= {*record.span.shares}
-    if not isinstance(record.leaving, str):
-        found |= {*record.leaving.predicted, *record.leaving.measured}
-    if not isinstance(record.reach, str):
-        found |= {length for quartiles in record.reach.values() for length in quartiles}
-    return found
 
 
 def _draw_solved(ax: "Axes", record: SpanByLength) -> None:

@@ -1,5 +1,6 @@
 """Consoles that print texts as they are, and a `rich` table that also works with `print`."""
 
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -21,7 +22,7 @@ class PlainConsole(Console):
 
 
 class TextTable(Table):
-    """A `rich.table.Table` whose `str` and `repr` are the drawn table, without colours."""
+    """A `rich.table.Table` whose `str` and `repr` are the drawn table, without colours. A notebook shows HTML."""
 
     def __str__(self) -> str:
         text = StringIO()
@@ -30,3 +31,11 @@ class TextTable(Table):
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_mimebundle_(
+        self, include: Sequence[str] = (), exclude: Sequence[str] = (), **more: Any
+    ) -> dict[str, str]:
+        """The table for a notebook, as HTML. That of `rich` has the width of a terminal."""
+        from memspan.runtime.html import for_notebook, of_table  # it needs `plain`, whose module needs this one
+
+        return {"text/plain": str(self), "text/html": for_notebook(of_table(self))}

@@ -2,15 +2,14 @@
 
 import csv
 import io
-import itertools
 import json
 import math
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from memspan.errors import Conflict, InvalidArgument, one_of, shown
+from memspan.runtime.csv_text import harmless
 from memspan.runtime.files import replaced
 from memspan.store.entry import Entry
 from memspan.store.schema import PLAIN
@@ -19,8 +18,6 @@ from memspan.study.trial import Flow, Trial
 
 FORMATS = ("csv", "json", "parquet")
 ROWS_AT_ONCE = 10_000
-FORMULA = ("=", "+", "-", "@")
-"""The first characters of texts that a spreadsheet takes for a formula."""
 
 
 def export(
@@ -131,15 +128,7 @@ def _write_csv(file: IO[bytes], entry: Entry, curves: bool) -> int:
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return json.dumps([_number(part) for part in value])
-    if isinstance(value, str) and _is_formula(value):
-        return "'" + value
-    return _number(value)
-
-
-def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet may compute a text, even behind spaces or control characters, or in wide letters."""
-    shown = itertools.dropwhile(lambda letter: unicodedata.category(letter)[0] in "ZC", text)
-    return unicodedata.normalize("NFKC", next(shown, "")).startswith(FORMULA) or text.startswith(("\t", "\r"))
+    return _number(harmless(value))
 
 
 def _write_json(file: IO[bytes], entry: Entry, curves: bool) -> int:

@@ -267,4 +267,4 @@ def curve_of(trial: Trial) -> Curve:
     """Return the training loss of a trial. Each point lies in the middle of the updates that it averages."""
     begins = trial.curve_every * np.arange(len(trial.curve))
     ends = np.minimum(begins + trial.curve_every, trial.updates)
-    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome)
+    return Curve(tuple((begins + 1 + ends) / 2), tuple(trial.curve), trial.outcome, trial.repetition)

@@ -10,7 +10,17 @@ from memspan.errors import InvalidArgument, shown
 from memspan.figures.animation import GradientInTraining, save_animation
 from memspan.figures.span import SpanByLength
 from memspan.figures.style import save
-from memspan.figures.why import FlowMap, Gates, Leaving, Quartiles, Spectra, WhyPage, draw_why
+from memspan.figures.why import (
+    FlowMap,
+    Gates,
+    Leaving,
+    LimitsByLength,
+    Mechanism,
+    Quartiles,
+    Spectra,
+    WhyPage,
+    draw_why,
+)
 from memspan.runtime.files import make_folder
 from memspan.span import Group
 from memspan.study.comparison_result import Compared
@@ -68,7 +78,7 @@ def save_page(
         If the folder cannot be made, `result` is something else, or no explanation is one of its configurations.
     """
     parts = parts_of(result)
-    chosen = [_chosen(part, explanations) for part in parts]
+    chosen = [deciding(part, explanations) for part in parts]
     if all(one is None for one in chosen):
         raise InvalidArgument("explanations", "explanations of the result", shown(explanations))
     folder = Path(folder)
@@ -93,8 +103,8 @@ def _labels(result: StudyResult | Compared, parts: Sequence[StudyResult]) -> Seq
     return labels_of(configurations) if len(parts) > 1 else [configurations[0].cell]
 
 
-def _chosen(part: StudyResult, explanations: Sequence[Explanation]) -> Explanation | None:
-    """The explanation of the length that limits the span; else of the first that is not solved; else the last."""
+def deciding(part: StudyResult, explanations: Sequence[Explanation]) -> Explanation | None:
+    """Return the explanation of the length that limits the span; else of the first not solved; else the last."""
     its = {one.length: one for one in explanations if one.configuration == part.study.configuration}
     limit = limit_of(part)
     if limit in its:
@@ -114,18 +124,21 @@ def page_record(part: StudyResult, explanation: Explanation, label: str = "") ->
     label : str
         The label of the configuration, for the title.
     """
+    title = _title(explanation, label)
+    return WhyPage(title, limits_of(part, explanation.length), mechanism_of(part, explanation))
+
+
+def limits_of(part: StudyResult, length: int | None = None) -> LimitsByLength:
+    """Return what limits the only configuration of a result, by length; `length` is that of the verdict."""
+    return LimitsByLength("", length, _span(part), leaving_of(part), reach_of(part))
+
+
+def mechanism_of(part: StudyResult, explanation: Explanation) -> Mechanism:
+    """Return what happens in a network at the length of an explanation."""
     configuration, length = part.study.configuration, explanation.length
     evidence = _shown(part, explanation)
-    return WhyPage(
-        _title(explanation, label),
-        length,
-        _span(part),
-        leaving_of(part),
-        reach_of(part),
-        flow_map_of(part, length),
-        _spectra(configuration, length, evidence),
-        _gates(configuration, length, evidence),
-    )
+    spectra, gates = _spectra(configuration, length, evidence), _gates(configuration, length, evidence)
+    return Mechanism("", flow_map_of(part, length), spectra, gates)
 
 
 def _shown(part: StudyResult, explanation: Explanation) -> Evidence:
