@@ -220,7 +220,7 @@ RULES = {
     "finite_number": "a finite number",
     "too_short": "at least {min_length} values",
     "too_long": "at most {max_length} values",
-    "string_too_short": "a text of at least {min_length} characters",
+    "string_too_short": "a text of at least {min_length} character",
     "string_too_long": "a text of at most {max_length} characters",
     "json_invalid": "JSON",
     "invalid_key": "a name",

@@ -65,7 +65,7 @@ def test_an_unknown_engine_is_refused(monkeypatch, capsys):
     [
         ("--cores 0", "cores must be a whole number of at least 1, got 0"),
         ("--cores 99999", "cores must be at most"),
-        ("--size 5 0 3", "batch must be a whole number of at least 1, got 0"),
+        ("--size 5 0 3", "--size must be a whole number of at least 1, got 0"),
         ("--rounds 0", "rounds must be a whole number of at least 1, got 0"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_folder_that_cannot_be_had_is_refused_before_anything_is_timed(monkeyp
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "engine.json").write_text("")
     complaints = {
-        "file": "output must be a folder, got",
+        "file": "-o must be a folder, got",
         "full": "already contains engine.json. Choose another --output.",
     }
     for name, complaint in complaints.items():

@@ -162,7 +162,7 @@ def test_the_doctor_saves_what_can_be_read_and_leaves_the_rest(run, tmp_path):
             2,
             "`memspan store doctor` checks SQLite files only. Pass a file to --store.",
         ),
-        ("store export mine -o x.xls", 2, "format must be one of csv, json, parquet, got 'xls'"),
+        ("store export mine -o x.xls", 2, "-o must be a file that ends with .csv, .json or .parquet, got 'x.xls'"),
         (
             "store ls --store mysql://x",
             2,

@@ -156,8 +156,8 @@ def cell_of(tmp_path, make_trial, reason):
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [
-        ("trials", {}, "format must be one of csv, json, parquet, got ''"),
-        ("trials.xlsx", {}, "format must be one of csv, json, parquet, got 'xlsx'"),
+        ("trials", {}, "output must be a file that ends with .csv, .json or .parquet"),
+        ("trials.xlsx", {}, "output must be a file that ends with .csv, .json or .parquet, got "),
         ("trials.csv", {"form": "jsn"}, "did you mean 'json'"),
         ("trials.csv", {"curves": True}, "curves must be left out for CSV"),
         ("no/where.csv", {}, "output must be in an existing folder"),

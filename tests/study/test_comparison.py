@@ -123,7 +123,7 @@ def test_what_was_chosen_is_searched_for():
         ({"tune": "seed=1,2"}, "tune"),
         ({"tune": "nonsense=1"}, "tune"),
         ({"tune": "cell=gru,lstm"}, "tune"),
-        ({"tune": "learning_rate=0"}, "learning_rate"),
+        ({"tune": "learning_rate=0"}, "tune"),
         ({"tune": "task=recall,adding/any"}, "tune"),
         ({"tune": "task_parameters.tolerance=0.1,0.9"}, "tune"),
         ({"tune": "threshold=0.5,0.9"}, "tune"),

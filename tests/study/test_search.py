@@ -88,7 +88,7 @@ def test_a_task_has_a_shortest_length():
         ({"longest": 2**31}, "longest must be at most 2,147,483,647, got 2147483648"),
         ({"longest": [3, 4]}, "longest must be one value, got [3, 4]"),
         ({"keep_weights": -1}, "keep_weights must be at least 0, got -1"),
-        ({"name": ""}, "name must be a text of at least 1 characters, got ''"),
+        ({"name": ""}, "name must be a text of at least 1 character, got ''"),
         ({"name": "é" * LONGEST_NAME}, "name must be a text of at most 1,000 bytes in UTF-8, got 'é"),
         ({"lengths": 3}, "Unknown field 'lengths'."),
         ({"widht": 0.1}, "Unknown field 'widht'. Did you mean 'width'?"),

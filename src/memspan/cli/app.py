@@ -95,15 +95,18 @@ def _run() -> Any:
             app[name]
     try:
         with _warnings_shown():
-            arguments = _new_options(sys.argv[1:], _options_of(app, sys.argv[1:]))
+            known = {name for names in _options_of(app, sys.argv[1:]) for name in names}
+            arguments = _new_options(sys.argv[1:], known)
             return app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__
-        return _fail(invalid(cause) if isinstance(cause, ValidationError) else sentence_of(error, app))
+        if isinstance(cause, ValidationError):
+            return _fail(as_typed(invalid(cause), sys.argv[1:], _options_of(app, sys.argv[1:])))
+        return _fail(sentence_of(error, app))
     except Warning as error:  # with PYTHONWARNINGS=error
         return _fail(error)
     except InvalidArgument as error:
-        return _fail(as_typed(error, sys.argv[1:]))
+        return _fail(as_typed(error, sys.argv[1:], _options_of(app, sys.argv[1:])))
     except UnreadableFile as error:
         return _fail(error, 3)
     except MachineFailed as error:
@@ -127,13 +130,13 @@ OPTION = re.compile(r"--[a-z_-]+(?=[.=]|$)")
 """The name of an option, up to its value (`=`) or its key (`.`)."""
 
 
-def _options_of(app: Any, arguments: list[str]) -> set[str]:
-    """The option names of the command that these arguments call."""
+def _options_of(app: Any, arguments: list[str]) -> list[tuple[str, ...]]:
+    """The names of each option of the command that these arguments call."""
     try:
         command = app.parse_commands(arguments)[1][-1]
-        return {name for option in command.assemble_argument_collection() for name in option.names}
+        return [option.names for option in command.assemble_argument_collection()]
     except (ValueError, NameError):  # no known command, or its help
-        return set()
+        return []
 
 
 def _new_options(arguments: list[str], known: set[str]) -> list[str]:
@@ -189,8 +192,9 @@ def new_app() -> "App":
 
 
 def _fail(error: Exception | str, code: int = 2) -> int:
-    """Print the message without passwords, and return the exit code."""
+    """Print the message without passwords and control characters, and return the exit code."""
     from memspan.runtime.passwords import without_passwords
+    from memspan.runtime.progress import plain
 
-    say(f"memspan: {without_passwords(str(error))}")
+    say(f"memspan: {plain(without_passwords(str(error)))}")
     return code

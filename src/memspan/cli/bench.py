@@ -10,6 +10,7 @@ from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
 from memspan.cells import CELLS
 from memspan.cli.console import WHOLE, new_console, new_folder
+from memspan.errors import whole_number
 from memspan.runtime.progress import progress as show_progress
 from memspan.runtime.renamed import warn_renamed
 
@@ -82,6 +83,9 @@ def bench(
     progress
         Display of progress. `auto` is a bar on a terminal and lines elsewhere.
     """
+    for numbers in size:
+        for number in numbers:
+            whole_number("size", number)
     chosen = core_numbers()[-1:] if quick and cores is None else core_numbers(cores)
     cases = [Case(name, *numbers) for name in cell for numbers in (size[:1] if quick else size)]
     engines = {name: ENGINES[name] for name in engine}

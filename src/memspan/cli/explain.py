@@ -10,10 +10,12 @@ from rich.console import Console
 
 from memspan.cli.console import STORE, WHOLE, new_console
 from memspan.cli.study.choose import the_entry
-from memspan.errors import InvalidArgument, shown, whole_number
+from memspan.errors import InvalidArgument, NotFound, shown, whole_number
 from memspan.execution.teams import available_cores
 from memspan.runtime.files import make_folder
+from memspan.runtime.progress import plain
 from memspan.store import Store
+from memspan.store.entry import Entry
 from memspan.study.choices import split
 from memspan.study.identity import folder_name
 from memspan.study.results import StudyResult
@@ -87,7 +89,7 @@ def explain(
     workers = available_cores() if workers is None else whole_number("workers", workers, least=0)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
-        results = {entry.name: entry.result() for entry in entries}
+        results = {entry.name: _finished(entry) for entry in entries}
     if output is not None:
         make_folder(output)
     console, progress = new_console(), not json_output
@@ -113,6 +115,14 @@ def explain(
     if json_output:
         print(json.dumps(found, allow_nan=False))
     return 0
+
+
+def _finished(entry: Entry) -> StudyResult:
+    """Return the result of a study; refuse one of which no trial has run to its end."""
+    result = entry.result()
+    if not any(row.share.trials for part in result.parts for row in part.summaries()):
+        raise NotFound(f"No trial of {plain(entry.name)} has run to its end, so there is nothing to explain yet.")
+    return result
 
 
 def _print(console: Console, attempt: Attempt) -> None:

@@ -1,27 +1,31 @@
 """Messages about mistakes in a command line: one sentence, with a suggestion."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 from cyclopts import (
     App,
     CoercionError,
+    CombinedShortOptionError,
     CycloptsError,
     MissingArgumentError,
+    RepeatArgumentError,
     UnknownCommandError,
     UnknownOptionError,
 )
-from cyclopts.exceptions import UnusedCliTokensError
+from cyclopts.exceptions import MixedArgumentError, UnusedCliTokensError
 
 from memspan.cells import CELLS
 from memspan.errors import InvalidArgument, not_among
 from memspan.suggestions import nearest
 from memspan.tasks import TASKS, parameters_of
 
-NUMBERS = {int: "a whole number", float: "a number"}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+"""What the text of an option must be, by the type of its value."""
 
-
+OF_PYTHON = {"hidden_size": "hidden"}
+"""The option of an argument that is named otherwise in Python."""
 SIMILAR = 0.8
 """The ratio of `difflib` from which on two names count as similar."""
 
@@ -34,21 +38,38 @@ def sentence_of(error: CycloptsError, app: App) -> str:
         case UnknownCommandError():
             return _unknown_command(error, app)
         case UnusedCliTokensError():
-            return _unused(error)
+            return _unused(error, app)
         case MissingArgumentError():
             return _missing(error)
         case CoercionError() if error.token is not None:
             return str(_wrong_value(error))
+        case RepeatArgumentError():
+            return str(InvalidArgument(_typed(error), "given once", f"another {error.token.value!r}"))
+        case MixedArgumentError() if error.argument is not None:
+            return _without_name(error.argument.name)
+        case CombinedShortOptionError():
+            return f"One dash begins a single letter, such as -o.{_see(_chain(error))}"
     return str(error)
 
 
-def as_typed(error: InvalidArgument, arguments: Sequence[str]) -> str:
-    """Return the message with the option in place of the field: `--keep-weights` for `keep_weights`."""
-    message, typed = str(error), {argument.partition("=")[0] for argument in arguments}
-    field = error.name.partition("[")[0]
+def as_typed(error: InvalidArgument, arguments: Sequence[str], options: Iterable[Sequence[str]]) -> str:
+    """Return the message with the option in place of the field: `--keep-weights` or `-o` for its field.
+
+    Parameters
+    ----------
+    error : InvalidArgument
+    arguments : sequence of str
+        The command line.
+    options : iterable of sequences of str
+        The names of each option of the command.
+    """
+    message, typed = str(error), [argument.partition("=")[0] for argument in arguments]
+    field = OF_PYTHON.get(error.name, error.name.partition("[")[0])
     option = "--" + field.replace("_", "-")
+    names = next((names for names in options if option in names), ())
     for one in typed:
-        if one == option or (one.startswith("--") and one.endswith(f".{field}")):
+        of_table = one.startswith("--") and (one.endswith(f".{field}") or one.startswith(f"{option}."))
+        if one == option or one in names or of_table:
             return one + message.removeprefix(error.name) if message.startswith(error.name) else message
     return message
 
@@ -76,29 +97,31 @@ def _of_task(typed: str) -> str | None:
 
 
 def _unknown_command(error: UnknownCommandError, app: App) -> str:
-    typed, chain = (error.unused_tokens or [""])[0], _chain(error)
-    here = _within(app, chain)
-    meant = (_meant(typed, chain, here) if chain else None) or _meant(typed, [], app)
+    tokens, chain = list(error.unused_tokens or [""]), _chain(error)
+    typed, here = tokens[0], _within(app, chain)
+    meant = (_meant(tokens, chain, here) if chain else None) or _meant(tokens, [], app)
     if meant:
         return f"Unknown command {typed!r}. Did you mean `memspan {meant}`?"
     return f"Unknown command {typed!r}. Available commands: {', '.join(commands_of(here))}."
 
 
-def _meant(typed: str, chain: list[str], app: App) -> str | None:
+def _meant(tokens: list[str], chain: list[str], app: App) -> str | None:
     """Return the command that was probably meant: one with a similar name, or one that takes this argument."""
-    leaves = dict(leaves_of(app, chain))
+    typed, leaves = tokens[0], dict(leaves_of(app, chain))
     if typed.endswith(".toml"):
         return f"study run {typed}"
     if typed in ("-v", "-V"):
         return "--version"
     if typed.startswith("-"):
-        return _with_option(typed, leaves)
+        return _with_option(typed, leaves) or nearest(typed, ("--help", "--version"))
     groups = {path.split()[0] for path in leaves}
     known = {path.removeprefix(" ".join(chain)).strip(): path for path in leaves}
     known |= {group: f"{group} --help" for group in groups if group not in leaves and not chain}
     known |= {"--help": " ".join([*chain, "--help"])}
     if near := nearest(typed, known):
-        return known[near]
+        below = [path.removeprefix(f"{near} ") for path in leaves if path.startswith(f"{near} ") and not chain]
+        next_near = nearest(tokens[1], below) if below and len(tokens) > 1 else None
+        return f"{near} {next_near}" if next_near else known[near]
     for option, names in (("--task", TASKS), ("--cell", CELLS)):
         if near := nearest(typed, names):
             return f"study run {option} {near}"
@@ -114,13 +137,16 @@ def _with_option(typed: str, leaves: dict[str, App]) -> str | None:
     return None
 
 
-def _unused(error: UnusedCliTokensError) -> str:
+def _unused(error: UnusedCliTokensError, app: App) -> str:
     chain, typed = _chain(error), (error.unused_tokens or [""])[0]
-    for option, names in (("--cell", CELLS), ("--task", TASKS)):
-        if typed in names:
+    options = [argument.name for argument in _within(app, chain).assemble_argument_collection()]
+    for option, fits in (
+        ("--cell", typed in CELLS),
+        ("--task", typed in TASKS),
+        ("--store", typed.endswith((".sqlite", ".db"))),
+    ):
+        if fits and option in options:
             return f"Unexpected {typed!r}. Did you mean {option} {typed}?"
-    if typed.endswith((".sqlite", ".db")):
-        return f"Unexpected {typed!r}. Did you mean --store {typed}?"
     return f"`memspan {' '.join(chain)}` takes no argument {typed!r}.{_see(chain)}"
 
 
@@ -143,9 +169,20 @@ def _wrong_value(error: CoercionError) -> InvalidArgument | str:
     if error.msg is not None:
         return f"{name} {error.msg}"
     kind: Any = error.target_type
+    if any(get_origin(one) is dict for one in (kind, *get_args(kind))):
+        return _without_name(name)
     if get_origin(kind) is not None and all(isinstance(choice, str) for choice in get_args(kind)):
         return not_among(name, token.value, list(get_args(kind)))
-    return InvalidArgument(name, NUMBERS.get(kind, "another value"), repr(token.value))
+    return InvalidArgument(name, KINDS.get(kind, "another value"), repr(token.value))
+
+
+def _without_name(option: str) -> str:
+    """Return the message about an option such as `--task-parameters` whose value has no name."""
+    return f"{option} needs the name of what is given, as in {option}.NAME VALUE"
+
+
+def _typed(error: RepeatArgumentError) -> str:
+    return error.token.keyword or (error.argument.name if error.argument is not None else "the argument")
 
 
 def _chain(error: CycloptsError) -> list[str]:

@@ -55,7 +55,7 @@ def export(
         When the format is unknown or cannot hold curves, or the folder does not exist.
     """
     path = Path(path)
-    form = one_of("format", form if form is not None else path.suffix.removeprefix(".").lower(), FORMATS)
+    form = _format_of(path) if form is None else one_of("format", form, FORMATS)
     if path.exists() and not (force and path.is_file()):
         if path.is_file():
             raise Conflict(f"{path} exists. Choose another --output, or pass --force to replace it.")
@@ -71,6 +71,14 @@ def export(
     }
     with replaced(path, "output") as file:
         return writers[form](file, entry, curves)
+
+
+def _format_of(path: Path) -> str:
+    """Return the format that the ending of a path names."""
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in FORMATS:
+        raise InvalidArgument("output", "a file that ends with .csv, .json or .parquet", shown(str(path)))
+    return ending
 
 
 def rows(entry: Entry, *, curves: bool = False) -> Iterator[dict[str, Any]]:

@@ -52,7 +52,7 @@ class PostgreSQL:
                 self._make_tables(connection, create)
         except DBAPIError as error:
             engine.dispose()
-            reason = without_passwords(str(error.orig).strip())
+            reason = without_passwords(" ".join(str(error.orig).split()))
             raise StoreFailed(f"{self.place} cannot be used as a store: {reason}") from None
         except BaseException:
             engine.dispose()

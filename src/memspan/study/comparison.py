@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from memspan.errors import MOST, MOST_SEED, InvalidArgument, shown
+from memspan.errors import MOST, MOST_SEED, InvalidArgument, did_you_mean, shown
 from memspan.foreign.faulty import FaultyModel
 from memspan.study.choices import Count, nested, split
 from memspan.study.configuration import Configuration
@@ -119,10 +119,14 @@ class Comparison(Searches):
         """Raise unless a field may be tuned with these values."""
         if name not in TUNABLE:
             rule = "a field of the training, such as learning_rate, which does not change what is judged"
-            raise InvalidArgument("tune", rule, shown(name))
+            raise InvalidArgument("tune", rule, shown(name), did_you_mean(name, TUNABLE))
         if name in self.varying or (name == "hidden" and self.counted):
             raise InvalidArgument("tune", "fields that are neither compared nor made equal", shown(name))
-        if len({getattr(self._with(Configuration(), {name: value}), name) for value in values}) < len(values):
+        try:
+            different = {getattr(self._with(Configuration(), {name: value}), name) for value in values}
+        except InvalidArgument as error:
+            raise InvalidArgument("tune", f"values that {name} may have", shown(values), f": {error}") from None
+        if len(different) < len(values):
             raise InvalidArgument("tune", f"different values of {name}", shown(values))
 
     @property

@@ -75,6 +75,6 @@ def _written(path: Path, template: str, attribute: str) -> str:
         raise InvalidArgument("path", rule, str(path))
     if path.exists():
         raise Conflict(f"{path} exists. Choose another file.")
-    make_folder(path.parent)
+    make_folder(path.parent, "the folder of the file")
     path.write_text((files(__package__) / f"{template}.txt").read_text("utf-8"), "utf-8")
     return f"{'.'.join(parts)}:{attribute}"

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from memspan.cli.console import STORE, WHOLE
 from memspan.cli.study.choose import the_entry
 from memspan.cli.study.runner import print_paths, print_result
+from memspan.runtime.files import demand_writable
 from memspan.store import Store
 from memspan.study import save_figures
 from memspan.study.figures import draws_trials
@@ -36,6 +37,8 @@ def show(
     output
         Folder for the figures. Without it none are drawn.
     """
+    if output is not None:
+        demand_writable(output)
     with Store(store) as opened:
         entry = the_entry(opened, name, configuration)
         drawn = output is not None and draws_trials(entry.study)
