@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from memspan._version import __version__
+from memspan.cli.exit_codes import EXIT_CODES, ExitCode
 from memspan.runtime.interrupts import ignore_interrupts, terminations_raised
 from memspan.runtime.notices import say
 
@@ -37,15 +38,12 @@ COMMANDS = (
     *("check", "new", "reproduce", "bench"),
 )
 """The names of the commands. Each is a function or a group in the module of its name."""
+GROUPS = ("study", "store", "new")
+"""The names of the groups."""
 
 
 def main() -> None:
-    """Run `memspan`.
-
-    Exit codes: 0 success; 1 the answer is no (a gradient is wrong), or a trial failed; 2 invalid input; 3 a file
-    is damaged or not memspan's; 4 the machine failed (a full disk); 130 Ctrl-C, SIGTERM or SIGHUP; 141 the reader
-    of standard output closed it early (`| head`).
-    """
+    """Run `memspan`, and exit with one of `EXIT_CODES`."""
     _fill_standard_streams()
     if sys.argv[1:] == ["--version"]:
         print(__version__)
@@ -65,10 +63,10 @@ def _exit_code() -> Any:
     except KeyboardInterrupt:
         ignore_interrupts()  # the program is ending
         say("memspan: interrupted")
-        return 130
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
-        return 141
+        return ExitCode.PIPE
     return code
 
 
@@ -108,15 +106,16 @@ def _run() -> Any:
     except InvalidArgument as error:
         return _fail(as_typed(error, sys.argv[1:], _options_of(app, sys.argv[1:])))
     except UnreadableFile as error:
-        return _fail(error, 3)
+        return _fail(error, ExitCode.UNREADABLE)
     except MachineFailed as error:
-        return _fail(error, 4)
+        return _fail(error, ExitCode.MACHINE)
     except MemoryError as error:
-        return _fail(f"There is not enough memory. {error}".strip(), 4)
+        return _fail(f"There is not enough memory. {error}".strip(), ExitCode.MACHINE)
     except BrokenPipeError:
         raise
     except (MemspanError, OSError) as error:
-        return _fail(error, 4 if getattr(error, "errno", None) == errno.ENOSPC else 2)
+        full = getattr(error, "errno", None) == errno.ENOSPC
+        return _fail(error, ExitCode.MACHINE if full else ExitCode.INVALID)
 
 
 RENAMED = {
@@ -185,13 +184,20 @@ def new_app() -> "App":
     """Return the cyclopts application with all commands. Looking up a command imports its module."""
     from cyclopts import App
 
-    app = App(name="memspan", version=__version__, help=SUMMARY, suppress_keyboard_interrupt=False)
+    from memspan.cli.groups import see_page
+
+    codes = "\n".join(f"- {code:d}: {meaning}" for code, meaning in EXIT_CODES.items())
+    last = f"**Exit codes:**\n\n{codes}\n\n{see_page()}"
+    app = App(
+        name="memspan", version=__version__, help=SUMMARY, help_epilogue=last, suppress_keyboard_interrupt=False
+    )
     for name in COMMANDS:
-        app.command(f"memspan.cli.{name}:{name}", name=name)
+        page = {} if name in GROUPS else {"help_epilogue": see_page(name)}
+        app.command(f"memspan.cli.{name}:{name}", name=name, **page)
     return app
 
 
-def _fail(error: Exception | str, code: int = 2) -> int:
+def _fail(error: Exception | str, code: ExitCode = ExitCode.INVALID) -> ExitCode:
     """Print the message without passwords and control characters, and return the exit code."""
     from memspan.runtime.passwords import without_passwords
     from memspan.runtime.progress import plain

@@ -4,8 +4,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from memspan.cli.groups import new_group
 from memspan.errors import Conflict, InvalidArgument
 from memspan.runtime.files import make_folder
 
@@ -16,10 +17,8 @@ HELP = """Write the file of a cell or a task of your own, as a beginning that ca
     memspan new cell mypkg/cells.py
     memspan check mypkg.cells:mine
 """
-new = App(name="new", help=HELP)
 
 
-@new.command
 def cell(
     path: Path,
     /,
@@ -49,7 +48,6 @@ def cell(
     print(f"{path}\n\nmemspan check {name}\nmemspan compare --cell lstm,{name} --equal parameters")
 
 
-@new.command
 def task(path: Path, /) -> None:
     """Write a task: what its sequences are, and which answers are right.
 
@@ -78,3 +76,6 @@ def _written(path: Path, template: str, attribute: str) -> str:
     make_folder(path.parent, "the folder of the file")
     path.write_text((files(__package__) / f"{template}.txt").read_text("utf-8"), "utf-8")
     return f"{'.'.join(parts)}:{attribute}"
+
+
+new = new_group("new", HELP, (cell, task))

@@ -1,7 +1,6 @@
 """`memspan store`: one file for each of its commands."""
 
-from cyclopts import App
-
+from memspan.cli.groups import new_group
 from memspan.cli.store.doctor import doctor
 from memspan.cli.store.export import export
 from memspan.cli.store.ls import ls
@@ -14,6 +13,4 @@ HELP = """List, inspect, export, delete and repair stored studies and searches.
 
     memspan store ls
 """
-store = App(name="store", help=HELP)
-for command in (ls, show, export, rm, doctor):
-    store.command(command)
+store = new_group("store", HELP, (ls, show, export, rm, doctor))

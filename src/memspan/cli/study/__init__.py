@@ -1,7 +1,6 @@
 """`memspan study`: one file for each of its commands."""
 
-from cyclopts import App
-
+from memspan.cli.groups import new_group
 from memspan.cli.study.extend import extend
 from memspan.cli.study.resume import resume
 from memspan.cli.study.run import run
@@ -16,6 +15,4 @@ HELP = """Train networks at several sequence lengths of a task, and estimate the
     memspan study run --cell rnn,lstm --name mine
     memspan study show mine
 """
-study = App(name="study", help=HELP)
-for command in (run, extend, resume, status, show, schema):
-    study.command(command)
+study = new_group("study", HELP, (run, extend, resume, status, show, schema))
