@@ -13,9 +13,22 @@ project = "memspan"
 author = "The memspan developers"
 version = release = __version__
 
-extensions = ["myst_nb", "sphinx_design", "mathml", "outside"]
-exclude_patterns = ["_ext"]
+extensions = [
+    *("myst_nb", "sphinx_design"),
+    *("sphinx.ext.autodoc", "sphinx.ext.napoleon"),
+    *("mathml", "outside", "reference", "docstrings"),
+]
+exclude_patterns = ["_ext", "reference/*/_*.md"]
 nitpicky = True
+nitpick_ignore = [("py:obj", "memspan.testing.report.T")]  # a type variable
+smartquotes = False  # "--" is the beginning of an option
+
+autodoc_typehints = "none"  # the docstrings say types and shapes
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+default_role = "maybe"  # of docstrings/
+napoleon_use_param = napoleon_use_rtype = False  # types are words
+napoleon_custom_sections = [("Attributes", "params_style")]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4

@@ -41,7 +41,7 @@ PAGES = [
     DOCS.parent / "README.md",
     *(DOCS / f"{name}.md" for name in NAMES),
 ]
-"""The pages with marks. `make_cells.py` and `make_tasks.py` write `cells.md` and `tasks.md`."""
+"""The pages with marks."""
 MARK = re.compile(r"<!-- = (\S+) -->(.*?)<!-- / -->", re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.])[\d⁰¹²³⁴-⁹⁻]+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 

@@ -33,7 +33,7 @@ def is_there(module, name):
 
 
 def test_there_are_scripts():
-    assert {path.name for path in SCRIPTS} >= {"calibrate_gradcheck.py", "engine.py", "make_tasks.py"}
+    assert {path.name for path in SCRIPTS} >= {"calibrate_gradcheck.py", "engine.py", "make_numbers.py"}
 
 
 @every_script

@@ -1,7 +1,7 @@
 """The cells, one file each.
 
 A new cell is one file with two pointwise functions and one entry in `CELLS`. The command line, the contract tests
-and the table in `docs/cells.md` read that dictionary. A cell of the user's own needs no entry: `get_cell` imports
+and the reference in `docs/` read that dictionary. A cell of the user's own needs no entry: `get_cell` imports
 it by its import path.
 """
 

@@ -1,7 +1,7 @@
 """The tasks: one family per file, and `TASKS`, the dictionary of all of them.
 
 A new task is a subclass of `Task` in its own file and one entry in `TASKS` for each variant. The command line, the
-contract tests and the table in `docs/tasks.md` read that dictionary.
+contract tests and the reference in `docs/` read that dictionary.
 """
 
 from collections.abc import Mapping
