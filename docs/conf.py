@@ -21,6 +21,7 @@ extensions = [
 exclude_patterns = ["_ext", "reference/*/_*.md"]
 nitpicky = True
 nitpick_ignore = [("py:obj", "memspan.testing.report.T")]  # a type variable
+highlight_language = "text"
 smartquotes = False  # "--" is the beginning of an option
 
 autodoc_typehints = "none"  # the docstrings say types and shapes
@@ -45,6 +46,7 @@ html_static_path = ["_static"]
 html_css_files = ["memspan.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],

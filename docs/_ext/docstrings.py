@@ -21,10 +21,11 @@ class Maybe(XRefRole):
     def process_link(
         self, env: BuildEnvironment, node: Any, explicit: bool, title: str, target: str
     ) -> tuple[str, str]:
-        """Look for the name anywhere, without the arguments of a call."""
-        node["refspecific"], node["maybe"] = True, True
-        target = target.partition("(")[0].removeprefix("memspan.")
-        return title, f".{target}" if re.fullmatch(r"[\w.]+", target) else target
+        """Look for the name, without the arguments of a call, in the class and in memspan."""
+        node["refdomain"], node["reftype"], node["maybe"] = "py", "obj", True
+        for context in ("py:module", "py:class"):
+            node[context] = env.ref_context.get(context)
+        return title, target.partition("(")[0]
 
 
 def as_code(_: Sphinx, env: object, node: addnodes.pending_xref, content: nodes.Node) -> nodes.Node | None:
@@ -62,10 +63,15 @@ def mark_blocks(_: Sphinx, what: str, name: str, value: object, options: object,
     lines[:] = [*begin, *literal_blocks(lines)]
 
 
+def mark_dashes(_: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Turn the two hyphens that napoleon writes behind a name into a dash."""
+    lines[:] = [line.replace(" -- ", " – ") for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role, and the steps before and after reading."""
-    app.add_role_to_domain("py", "maybe", Maybe())
     app.add_role("maybe", Maybe())
     app.connect("autodoc-process-docstring", mark_blocks, priority=400)  # before napoleon, at 500
+    app.connect("autodoc-process-docstring", mark_dashes, priority=600)
     app.connect("missing-reference", as_code)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

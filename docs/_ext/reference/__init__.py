@@ -4,7 +4,7 @@ Each module has `pages()`, the pages by their path in docs/reference, and may ha
 that are missing or older than the program. The pages are written before the build, and git ignores them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import memspan
@@ -57,6 +57,11 @@ def table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
     lines = [heads, ("---",) * len(heads), *rows]
     cells = ((str(part).replace("|", "\\|") for part in line) for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def toctree(names: Iterable[str]) -> str:
+    """Return a hidden table of contents, which gives the navigation its order."""
+    return "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
 
 
 def write(_: "Sphinx") -> None:

@@ -35,11 +35,8 @@ def draw(cell: Cell) -> "Figure":
     loss.forward(y_hat, y)
     gradients = network.backward(loss.backward())
     panels = [*values(network.trace)]
-    title = (
-        f"{cell.name}, {HIDDEN} units, trained to recall the first of {LENGTH} numbers: "
-        f"{100 * accuracy:.0f} % of its answers are right.\n"
-        "One sequence. In each panel a row is a unit. A gate that is closed is white, and black if it is open."
-    )
+    score = f"{100 * accuracy:.0f} % of its answers are right"
+    title = f"{cell.name}, {HIDDEN} units, trained to recall the first of {LENGTH} numbers: {score}"
     figure = new_figure(7.0, 1.9 + 1.05 * len(panels), title)
     axes = figure.subplots(
         len(panels) + 2, 1, sharex=True, squeeze=False, height_ratios=[0.6, *[1] * len(panels), 0.8]

@@ -9,7 +9,7 @@ from typing import Any
 from memspan.cells import CELLS, INITIALIZERS, Cell
 from memspan.engines.parameters import Layout
 from memspan.reproduce.atlas import TASKS
-from reference import REFERENCE, ROOT, Draw, cut, table
+from reference import ROOT, Draw, cut, table, toctree
 from reference.cell_picture import draw
 
 F, H, O = 7, 1000, 13
@@ -27,6 +27,10 @@ PAGE = """\
 {convention}
 
 ## A trained network
+
+The network has learned to recall the first number of a sequence, which is orange. The picture shows one sequence.
+In each panel a row is a unit. A closed gate is white and an open one black. Of other values red is above 0, and
+blue below. The last panel has the gradient that reaches each step.
 
 {picture}
 
@@ -47,7 +51,7 @@ memspan span --cell {name}
 ```python
 from memspan import Network
 
-network = Network("{name}", 1, 32, 1, rng=0)  # one input, 32 hidden units, one output
+network = Network("{name}", 1, 32, 1, rng=0)  # F, H, O
 ```
 """
 CONVENTION = """\
@@ -96,7 +100,7 @@ def overview() -> str:
         per_unit = ", ".join([*cell.unit_weights, *cell.constants])
         rows.append((link, cell.wiring, ", ".join(cell.states), count, per_unit, cell.init, cell.source))
     heads = ("cell", "gates", "states", "weights", "per unit, constants", "init", "source")
-    return table(heads, rows)
+    return f"{table(heads, rows)}\n\n{toctree(f'cells/{name}' for name in CELLS)}\n"
 
 
 def weights(cell: Cell) -> Iterator[str]:
@@ -168,6 +172,3 @@ def read(name: str) -> Any:
 def first_line(function: object) -> str:
     """Return the first sentence of a docstring, without its full stop."""
     return str(function.__doc__).strip().partition("\n")[0].removesuffix(".")
-
-
-__all__ = ["REFERENCE", "pages", "pictures"]

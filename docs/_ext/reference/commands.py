@@ -7,7 +7,7 @@ from cyclopts import App
 
 from memspan.cli.app import new_app
 from memspan.cli.mistakes import commands_of
-from reference import table
+from reference import table, toctree
 
 OPTION = re.compile(r"^\* `(.+?)`: (.*(?:\n    .*)*)", re.MULTILINE)
 """An option in the help that cyclopts writes in Markdown."""
@@ -26,11 +26,7 @@ INDEX = """\
 
 What all commands have in common, such as exit codes: [memspan in scripts and terminals](../../command-line.md).
 
-```{{toctree}}
-:hidden:
-
-{pages}
-```
+{contents}
 """
 
 
@@ -39,8 +35,8 @@ def pages() -> Mapping[str, str]:
     listed = dict(commands(new_app(), ()))
     made = {f"cli/{address(words)}.md": page(words, app) for words, app in listed.items()}
     rows = [(link(words), summary(app)) for words, app in listed.items()]
-    names = "\n".join(address(words) for words in listed)
-    return made | {"cli/index.md": INDEX.format(commands=table(("command", ""), rows), pages=names)}
+    contents = toctree(address(words) for words in listed if len(words) == 1)
+    return made | {"cli/index.md": INDEX.format(commands=table(("command", ""), rows), contents=contents)}
 
 
 def commands(app: App, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], App]]:
@@ -74,6 +70,7 @@ def page(words: tuple[str, ...], app: App) -> str:
     if below := [*commands(app, words)]:
         text = re.split(r"^\*\*Commands\*\*|^## ", text, flags=re.MULTILINE)[0]
         text += table(("command", ""), [(link(more), summary(one)) for more, one in below])
+        text += "\n\n" + toctree(address(more) for more, _ in below)
     text = re.sub(r"^\*\*(Arguments|Parameters)\*\*:", r"## \1", text, flags=re.MULTILINE)
     call, text = f"```console\n{call.strip()}\n```", OPTION.sub(definition, text).strip()
     return f"# `memspan {' '.join(words)}`\n\n{call}\n\n{text}\n\n{COMMON}\n"

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import memspan
-from reference import table
+from reference import table, toctree
 
 PARTS = {
     "cells": "Cells and initializers",
@@ -49,11 +49,7 @@ INDEX = """\
 
 {more}
 
-```{{toctree}}
-:hidden:
-
-{pages}
-```
+{contents}
 """
 
 
@@ -65,8 +61,11 @@ def pages() -> Mapping[str, str]:
         made[f"python/{part}.md"] = page(title, f"memspan.{part}", own(part))
     rows = [(f"[{PARTS[part]}]({part}.md)", links("memspan", names)) for part, names in parts.items()]
     more = [(f"[`memspan.{part}`]({part}.md)", links(f"memspan.{part}", own(part))) for part in MORE]
-    names = "\n".join([*parts, *MORE])
-    index = INDEX.format(names=table(("part", "names"), rows), more=table(("package", "names"), more), pages=names)
+    index = INDEX.format(
+        names=table(("part", "names"), rows),
+        more=table(("package", "names"), more),
+        contents=toctree([*parts, *MORE]),
+    )
     return made | {"python/index.md": index}
 
 

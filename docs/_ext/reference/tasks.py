@@ -9,7 +9,7 @@ from memspan.figures.tasks import TaskSamples, draw_task
 from memspan.tasks import parameters_of
 from memspan.tasks.marked import MarkedOf1997
 from memspan.tasks.random_end import RandomEnd
-from reference import Draw, cut, table
+from reference import Draw, cut, table, toctree
 
 LENGTH = 100
 """The length whose trivial risk and chance the table states."""
@@ -45,7 +45,8 @@ def overview() -> str:
         risk, chance = f"{task.trivial_risk(LENGTH):.4f}", f"{task.chance_accuracy(LENGTH):.3f}"
         loss = task.make_loss().label
         rows.append((link, features, outputs, task.least_length, risk, loss, chance, task.source))
-    return table(("name", "in", "out", "least", "trivial risk", "loss", "chance", "source"), rows)
+    heads = ("name", "in", "out", "least", "trivial risk", "loss", "chance", "source")
+    return f"{table(heads, rows)}\n\n{toctree(f'tasks/{family}' for family in FAMILIES)}\n"
 
 
 def page(family: str) -> str:
