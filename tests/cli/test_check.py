@@ -111,7 +111,7 @@ def test_cells_and_tasks_of_memspan_can_be_checked(memspan_):
             "check a.b:c --options.hidden 5",
             "--options.hidden must be left out, got 5; the field hidden is the number of hidden ",
         ),
-        ("check gru --options.a 1", "options must be left out for gru, which takes none, got {'a': 1}"),
+        ("check gru --options.a 1", "--options.a must be left out for gru, which takes none, got {'a': 1}"),
         (
             "new cell cells.txt",
             "path must be one from the current folder to a Python file, such as mypkg/cells.py, ",

@@ -1,6 +1,7 @@
 """`memspan bench`."""
 
 from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from cyclopts import Parameter, Token, convert
 from memspan.bench import ENGINES, SIZES, Case, core_numbers, measure, work
 from memspan.bench import save as save_benchmark
 from memspan.cells import CELLS
-from memspan.cli.console import WHOLE, new_console, new_folder
+from memspan.cli.console import JSON, OUTPUT, WHOLE, new_console, new_folder, print_json
 from memspan.errors import whole_number
 from memspan.runtime.progress import progress as show_progress
 from memspan.runtime.renamed import warn_renamed
@@ -50,8 +51,9 @@ def bench(
     rounds: Annotated[int, WHOLE] = 5,
     cores: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     quick: Annotated[bool, Parameter(negative="")] = False,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Time training steps (forward pass, loss, backward pass) of memspan's engines, PyTorch and JAX.
 
@@ -82,6 +84,8 @@ def bench(
         Folder for the timings as JSON, the tables, and a bar chart. It must not contain another benchmark.
     progress
         Display of progress. `auto` is a bar on a terminal and lines elsewhere.
+    json
+        Print the timings as JSON on standard output, as in the file `engine.json` of --output.
     """
     for numbers in size:
         for number in numbers:
@@ -94,11 +98,14 @@ def bench(
     with show_progress(work(cases, chosen, rounds), "timing", "rounds", kind=progress) as tell:
         found = measure(cases, engines, cores=chosen, rounds=rounds, seconds=0.05 if quick else 0.2, tell=tell)
     console = new_console()
+    console.quiet = json
+    if json:
+        print_json(loads(found.to_json()))
     for number in found.cores:
         console.print(found.table(number))
     for line in (*found.remarks, *found.wrong):
-        print(line)
+        console.print(line, soft_wrap=True)
     if output is not None:
         for path in save_benchmark(found, output):
-            print(path)
+            console.print(path, soft_wrap=True)
     return 1 if found.wrong else 0

@@ -1,17 +1,19 @@
 """`memspan cells`."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 from rich.table import Table
 
 from memspan.cells import CELLS, INITIALIZERS, Cell, get_cell
-from memspan.cli.console import WHOLE, list_of_installed, new_console
+from memspan.cli.console import JSON, WHOLE, installed_parts, list_of_installed, new_console, print_json
 from memspan.engines.parameters import Layout
 from memspan.errors import whole_number
 
 
-def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> int:
+def cells(
+    name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32, json: Annotated[bool, JSON] = False
+) -> int:
     """List the cells, or show the equations, initial weights and source of one cell.
 
     **All cells:**
@@ -29,8 +31,15 @@ def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> 
         a name all cells are listed, those of installed distributions with where they come from.
     hidden
         Number of hidden units H for which the weights are counted, with one input and one output.
+    json
+        Print the list `cells`, with `name`, `gates`, `states`, `weights`, `init` and `source`, and the list
+        `installed` as JSON on standard output; of one cell also `shapes`, `biases`, `constants` and `equations`.
     """
     H = whole_number("hidden", hidden)
+    if json:
+        listed = {"cells": [_numbers(cell, H) for cell in CELLS.values()], "installed": installed_parts("cell")}
+        print_json({"hidden": H, **listed} if name is None else _all_numbers(get_cell(name), H))
+        return 0
     if name is None:
         console = new_console()
         console.print(_list_of_cells(H))
@@ -47,6 +56,18 @@ def cells(name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32) -> 
     new_console().print(table)
     print(f"\n{cell.equations}")
     return 0
+
+
+def _numbers(cell: Cell, hidden: int) -> dict[str, Any]:
+    """Return what JSON has of a cell in the list."""
+    facts = {"name": cell.name, "gates": cell.gates, "states": cell.states}
+    return facts | {"weights": Layout(cell, 1, hidden, 1).size, "init": cell.init, "source": cell.source}
+
+
+def _all_numbers(cell: Cell, hidden: int) -> dict[str, Any]:
+    """Return what JSON has of one cell."""
+    more = {"hidden": hidden, "shapes": Layout(cell, 1, hidden, 1).shapes, "biases": cell.bias}
+    return _numbers(cell, hidden) | more | {"constants": cell.constants, "equations": cell.equations}
 
 
 def _list_of_cells(hidden: int) -> Table:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memspan.cells import CELLS, Cell
-from memspan.cli.console import WHOLE, new_console
+from memspan.cli.console import JSON, WHOLE, new_console, print_json
 from memspan.errors import InvalidArgument, did_you_mean, shown, whole_number
 from memspan.runtime.imports import EXAMPLES, entry_points, imported, is_factory, is_path, made
 from memspan.runtime.progress import plain
@@ -24,6 +24,7 @@ def check(
     hidden: Annotated[int, WHOLE] = 8,
     options: Annotated[dict[str, str] | None, Parameter(metavar="TEXT", show_default=False)] = None,
     compiled: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Check a cell, a model or a task: does it keep the contracts on which every measurement rests?
 
@@ -46,11 +47,17 @@ def check(
         Further arguments of the function that returns the cell or the model, such as --options.layers 2.
     compiled
         Also compare the compiled engine with the readable one, for a cell. This takes about ten seconds.
+    json
+        Print the report as JSON on standard output: `subject`, `kept` (the rule of each contract, by its name),
+        `broken` (a list with `contract`, `rule`, `found` and `cause`), `unchecked` and `notes`.
     """
     given = {name: option(name, value) for name, value in (options or {}).items()}
     found = _imported(part)
     report = _checked(part, found, given, whole_number("hidden", hidden), compiled)
-    _print(report, new_console())
+    if json:
+        print_json(_numbers(report))
+    else:
+        _print(report, new_console())
     return 0 if report else 1
 
 
@@ -77,6 +84,14 @@ def _checked(part: str, found: Any, options: dict[str, Any], hidden: int, compil
     if isinstance(found, Cell):
         return check_cell(found, compiled=compiled, raises=False)
     return check_task(found, raises=False)
+
+
+def _numbers(report: ContractReport) -> dict[str, Any]:
+    """Return what JSON has of a report."""
+    names = ("contract", "rule", "found", "cause")
+    broken = [{name: getattr(one, name) for name in names} for one in report.broken]
+    facts = {"subject": report.subject, "kept": report.kept, "broken": broken}
+    return facts | {"unchecked": report.unchecked, "notes": report.notes}
 
 
 def _print(report: ContractReport, console: Console) -> None:

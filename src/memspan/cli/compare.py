@@ -1,12 +1,11 @@
 """`memspan compare`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from memspan.cli.console import new_console
+from memspan.cli.console import JSON, new_console, print_json
 from memspan.cli.fields import options_of
 from memspan.cli.span import same_command
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
@@ -33,7 +32,7 @@ def compare(
     *,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
     options: RunOptions = OPTIONS,
-    json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Compare the spans of several configurations, under an equal protocol.
 
@@ -66,7 +65,7 @@ def compare(
     """
     result = run(specified(Comparison, specification, flags), options, quiet=json)
     if json:
-        print(as_json(result))
+        print_json(result.numbers())
     return 1 if result.failures else 0
 
 
@@ -106,8 +105,3 @@ def save_comparison(result: Compared, folder: Path) -> list[Path]:
     else:
         save(draw_sweep, record, folder, "spans")
     return [folder / "spans.png"]
-
-
-def as_json(result: Compared) -> str:
-    """Return a comparison as JSON."""
-    return json.dumps(result.numbers(), allow_nan=False)

@@ -1,6 +1,8 @@
 """Parts that several commands share: options, the console, checks of folders."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,12 @@ STORE = Parameter(
 )
 """The settings of the option `--store`."""
 
+OUTPUT = Parameter(alias="-o", metavar="FOLDER", show_default=False)
+"""The settings of the option `--output` for a folder."""
+
+JSON = Parameter(name="--json", negative="")
+"""The settings of the option `--json`."""
+
 NAME = Parameter(metavar="NAME")
 """The settings of an option that takes a name or an import path."""
 
@@ -57,6 +65,30 @@ def new_console() -> PlainConsole:
     return console if console.is_terminal else _Output(width=140)
 
 
+def print_json(document: Any) -> None:
+    """Print a document as JSON on standard output. What is infinite or unknown is null."""
+    print(json.dumps(_for_json(document), allow_nan=False))
+
+
+def _for_json(value: Any) -> Any:
+    """Convert mappings, sequences and numbers, those of NumPy too, to what JSON has."""
+    if isinstance(value, Mapping):
+        return {str(name): _for_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_for_json(one) for one in value]
+    if hasattr(value, "tolist"):
+        return _for_json(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def installed_parts(kind: str) -> list[dict[str, str]]:
+    """Return the cells or tasks that installed distributions name, for JSON. They are not imported."""
+    found = entry_points(kind)
+    return [{"name": name, "path": path, "from": origin(path)} for name, path in sorted(found.items())]
+
+
 def list_of_installed(kind: str) -> "Table | None":
     """Return the table of the cells or tasks that installed distributions name; None if there are none.
 
@@ -64,14 +96,14 @@ def list_of_installed(kind: str) -> "Table | None":
     """
     from rich.table import Table
 
-    found = entry_points(kind)
+    found = installed_parts(kind)
     if not found:
         return None
     table = Table(title=f"{kind.capitalize()}s of installed distributions", title_justify="left")
     for heading in (kind, "import path", "from"):
         table.add_column(heading, overflow="fold")
-    for name, path in sorted(found.items()):
-        table.add_row(*map(plain, (name, path, origin(path))))
+    for one in found:
+        table.add_row(*map(plain, one.values()))
     return table
 
 

@@ -1,6 +1,5 @@
 """`memspan explain`."""
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from memspan.cli.console import STORE, WHOLE, new_console
+from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, new_console, print_json
 from memspan.cli.study.choose import the_entry
 from memspan.errors import InvalidArgument, NotFound, shown, whole_number
 from memspan.execution.teams import available_cores
@@ -40,8 +39,8 @@ def explain(
     longest: Annotated[int, WHOLE] = LONGEST,
     store: Annotated[str, STORE] = "memspan.sqlite",
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
-    output: Annotated[Path | None, Parameter(alias="-o", metavar="FOLDER", show_default=False)] = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Say what keeps a stored study or search from solving longer sequences, and what should lift the limit.
 
@@ -80,7 +79,7 @@ def explain(
         Number of worker processes with --try; 0 trains in the main process [default: one for each core].
     output
         Folder for a page of figures of each configuration. It is made if it does not exist.
-    json_output
+    json
         Print a list as JSON on standard output, with `configuration`, `length`, `verdict`, `evidence`, `remedies`
         (`change`, `from`, `to`, `expected`) and `tried`. What is infinite is null.
     """
@@ -92,8 +91,8 @@ def explain(
         results = {entry.name: _finished(entry) for entry in entries}
     if output is not None:
         make_folder(output)
-    console, progress = new_console(), not json_output
-    console.quiet = json_output
+    console, progress = new_console(), not json
+    console.quiet = json
     search: Any = {"budget": budget, "longest": longest}
     Search(**search)  # an error comes before any work
     how: dict[str, Any] = search | {"rounds": rounds, "networks": networks, "store": store, "workers": workers}
@@ -112,8 +111,8 @@ def explain(
             folder = output if len(results) == 1 else output / folder_name(name)
             pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
             console.print(*pictures, sep="\n")
-    if json_output:
-        print(json.dumps(found, allow_nan=False))
+    if json:
+        print_json(found)
     return 0
 
 

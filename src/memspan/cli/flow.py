@@ -7,7 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 from rich.table import Table
 
-from memspan.cli.console import WHOLE, new_console
+from memspan.cli.console import JSON, OUTPUT, WHOLE, new_console, print_json
 from memspan.cli.fields import given, options_of
 from memspan.errors import InvalidArgument, whole_number
 from memspan.figures.flow import FlowsByLag, draw_flows
@@ -33,7 +33,8 @@ def flow(
     *,
     options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008
     length: Annotated[int, WHOLE] = 50,
-    output: Annotated[Path, Parameter(alias="-o", metavar="FOLDER")] = Path(),
+    output: Annotated[Path, OUTPUT] = Path(),
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Draw the gradient that reaches each time step of untrained networks, all in one figure.
 
@@ -56,15 +57,25 @@ def flow(
         Sequence length T.
     output
         Folder for the figure as PNG and SVG and its numbers as CSV. It is made if it does not exist.
+    json
+        Print the list `networks` as JSON on standard output, and the `figure`. A network has the fields that
+        differ, medians over seeds, `last` (at lag 0), `first` (at the largest lag) and `factor`, and for each seed
+        `norms`, from the first time step to the last.
     """
     typed = given(options)
     seeds = Study(seed=typed.pop("seed", 0)).values()["seed"]
     study = study_of(typed, whole_number("length", length))
     record = flow_record(study, study.lengths[0], seeds)
     make_folder(output)
-    new_console().print(flow_table(record))
+    if not json:
+        new_console().print(flow_table(record))
     save(draw_flows, record, output, "flow")
-    print(output / "flow.png")
+    if json:
+        print_json(
+            {"length": study.lengths[0], "networks": numbers_of(record), "figure": str(output / "flow.png")}
+        )
+    else:
+        print(output / "flow.png")
     return 0
 
 
@@ -74,6 +85,17 @@ def study_of(typed: dict[str, Any], length: int) -> Study:
         return Study(**{**USUAL, **typed, "lengths": length}).loaded()
     except InvalidArgument as error:
         raise InvalidArgument("length", *error.args[1:]) if error.name == "lengths" else error from None
+
+
+def numbers_of(record: FlowsByLag) -> list[dict[str, Any]]:
+    """Return what JSON has of each network."""
+    (networks,) = record.panels.values()
+    found = []
+    for values, lines in networks.items():
+        medians = [float(np.median([measure(line) for line in lines])) for measure in MEASURES]
+        numbers = dict(zip(("last", "first", "factor"), medians, strict=True))
+        found.append(dict(zip(record.fields, values, strict=True)) | numbers | {"norms": lines})
+    return found
 
 
 def flow_table(record: FlowsByLag) -> Table:

@@ -1,13 +1,13 @@
 """`memspan gradcheck`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from cyclopts import Parameter
 
 from memspan.cells import get_cell
-from memspan.cli.console import NAME, TASK_PARAMETERS, WHOLE, new_console
+from memspan.cli.console import JSON, NAME, OUTPUT, TASK_PARAMETERS, WHOLE, new_console, print_json
 from memspan.errors import whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.sweep import draw_sweep
@@ -33,7 +33,8 @@ def gradcheck(
     batch: Annotated[int, WHOLE] = 4,
     hidden: Annotated[int, WHOLE] = 8,
     seed: Annotated[int, WHOLE] = 0,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Check the gradients of a network on a task: for every weight, and for every time step on its own scale.
 
@@ -68,6 +69,8 @@ def gradcheck(
         Seed of the weights and the sequences, a whole number of at least 0.
     output
         Folder for the figure of the error against the step size. Without it no figure is drawn.
+    json
+        Print the report as JSON on standard output: `subject`, `passed`, `verdict` and the list `comparisons`.
     """
     for_weights, for_data = np.random.SeedSequence(whole_seed("seed", seed)).spawn(2)
     chosen, H = get_task(task, **whole_numbers(task_parameters or {})), whole_number("hidden", hidden)
@@ -79,8 +82,12 @@ def gradcheck(
         make_folder(output)
     report = gradient_check(network, x, y, chosen.make_loss())
     console = new_console()
+    console.quiet = json
     console.print(report.table(wide=console.width >= WIDE))
+    if json:
+        numbers = {"subject": report.subject, "passed": report.passed, "verdict": report.verdict}
+        print_json(numbers | {"comparisons": [asdict(one) for one in report.comparisons]})
     if output is not None:
         save(draw_sweep, step_size_sweep(network, x, y, chosen.make_loss()), output, "step-sweep")
-        print(output / "step-sweep.png")
+        console.print(output / "step-sweep.png", soft_wrap=True)
     return 0 if report else 1

@@ -1,12 +1,11 @@
 """`memspan predict`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from memspan.cli.console import WHOLE, new_console
+from memspan.cli.console import JSON, OUTPUT, WHOLE, new_console, print_json
 from memspan.cli.fields import given, options_of
 from memspan.figures.needed import demand_few, draw_needed
 from memspan.figures.style import save
@@ -31,8 +30,8 @@ def predict(
     options: Annotated[Options, Parameter(name="*")] = Options(),  # noqa: B008
     width: float = 0.25,
     longest: Annotated[int, WHOLE] = 300,
-    output: Annotated[Path | None, Parameter(alias="-o", metavar="FOLDER")] = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    output: Annotated[Path | None, OUTPUT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Predict what limits the span of networks, without training them.
 
@@ -69,7 +68,7 @@ def predict(
     output
         Folder for the figure as PNG and SVG and its numbers as CSV. It is made if it does not exist. Without it
         nothing is drawn.
-    json_output
+    json
         Print a list as JSON on standard output, with `configuration`, `length_predicted`, `low`, `high`, `limit`,
         `lambda_1` (the largest Lyapunov exponent before training) and `needed_by_length` (the quartiles of the
         updates needed at each length). With Adam also `thrown_by_length` (the quartiles of the updates until noise
@@ -82,9 +81,9 @@ def predict(
     if output is not None:
         demand_few(len(configurations))
         make_folder(output)
-    found = [make(not json_output) for make in prepared]
-    if json_output:
-        print(json.dumps([one.numbers() for one in found], allow_nan=False))
+    found = [make(not json) for make in prepared]
+    if json:
+        print_json([one.numbers() for one in found])
     else:
         console = new_console()
         for one in found:
@@ -92,6 +91,6 @@ def predict(
             console.print(str(one), style="bold")
     if output is not None:
         save(draw_needed, needed_record(found), output, "needed")
-        if not json_output:
+        if not json:
             print(output / "needed.png")
     return 0

@@ -1,18 +1,22 @@
 """`memspan reproduce`."""
 
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from rich.table import Table
 
-from memspan.cli.console import WHOLE, new_console, new_folder
+from memspan.cli.console import JSON, OUTPUT, WHOLE, new_console, new_folder, print_json
 from memspan.errors import whole_number, whole_seed
 from memspan.execution.teams import available_cores
 from memspan.figures.style import save, write_rows
 from memspan.reproduce import REPRODUCTIONS, Options, Verdict
 from memspan.reproduce import reproduce as run_reproduction
 from memspan.runtime.files import write_text
+
+FINDING = ("quantity", "published", "ours", "rule", "verdict")
+"""What JSON calls the columns of the table."""
 
 if TYPE_CHECKING:
     ReproductionName = str
@@ -26,9 +30,10 @@ def reproduce(
     *,
     full: Annotated[bool, Parameter(negative="")] = False,
     seed: Annotated[int, WHOLE] = 0,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None,
     progress: Literal["auto", "bar", "notebook", "lines", "none"] = "auto",
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Repeat a published experiment, and compare each published number with ours.
 
@@ -54,8 +59,16 @@ def reproduce(
         Number of worker processes [default: one for each core].
     progress
         Display of progress. `auto` is a bar on a terminal and lines elsewhere.
+    json
+        Print the measurements as JSON on standard output, with the list `findings` (`quantity`, `published`,
+        `ours`, `rule`, `verdict`) and the `sentence`; without a name the list of experiments.
     """
     console = new_console()
+    console.quiet = json
+    if name is None and json:
+        facts = ("name", "title", "source")
+        print_json([{fact: getattr(one, fact) for fact in facts} for one in REPRODUCTIONS.values()])
+        return 0
     if name is None:
         table = Table("name", "experiment", "source")
         for reproduction in REPRODUCTIONS.values():
@@ -80,10 +93,13 @@ def reproduce(
             save(picture.draw, picture.record(page.measured), output, name)
         else:
             write_rows(output / f"{name}.csv", page.columns, page.rows())
+    if json:
+        findings = [dict(zip(FINDING, row, strict=True)) for row in page.rows()]
+        print_json(loads(page.json()) | {"findings": findings, "sentence": page.sentence})
     console.print(page.table())
     for line in page.how:
         console.print(line)
     console.print(f"{page.sentence} ({page.seconds:.0f} s)", style="bold")
     if output is not None:
-        print(output / f"{name}.md")
+        console.print(output / f"{name}.md", soft_wrap=True)
     return 1 if any(finding.verdict is Verdict.DIFFERS for finding in page.findings) else 0

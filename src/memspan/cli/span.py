@@ -1,6 +1,5 @@
 """`memspan span`."""
 
-import json
 import shlex
 import sys
 import time
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from memspan.cli.console import JSON, print_json
 from memspan.cli.fields import options_of
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
 from memspan.cli.study.runner import draw, figures_folder, followed, print_result
@@ -32,7 +32,7 @@ def span(
     *,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
     options: RunOptions = OPTIONS,
-    json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Find the span: the length that a network solves with probability one half, with an interval.
 
@@ -72,7 +72,7 @@ def span(
     began = time.perf_counter()
     result = run(specified(Search, specification, flags), options, quiet=json)
     if json:
-        print(as_json(result, time.perf_counter() - began))
+        print_json(numbers_of(result, time.perf_counter() - began))
     return 1 if result.failures else 0
 
 
@@ -100,10 +100,10 @@ def same_command() -> str:
     return without_passwords(shlex.join(["memspan", *sys.argv[1:]]))
 
 
-def as_json(result: SearchResult, seconds: float) -> str:
-    """Return the result of a search as JSON. What is unknown, because every training failed, is null."""
+def numbers_of(result: SearchResult, seconds: float) -> dict[str, Any]:
+    """Return the result of a search for JSON. What is unknown, because every training failed, is None."""
     estimate, asked = result.estimate, {"level": result.search.level, "share": result.search.share}
     names = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits")
     found = {name: getattr(estimate, name, asked.get(name)) for name in names}
     found |= {"trainings": result.path.trainings, "steps_trained": result.steps_trained}
-    return json.dumps(found | {"ended": result.ended, "seconds": round(seconds, 3)}, allow_nan=False)
+    return found | {"ended": result.ended, "seconds": round(seconds, 3)}

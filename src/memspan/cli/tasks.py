@@ -1,14 +1,23 @@
 """`memspan tasks`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from memspan.cli.console import TASK_PARAMETERS, WHOLE, list_of_installed, new_console
+from memspan.cli.console import (
+    JSON,
+    OUTPUT,
+    TASK_PARAMETERS,
+    WHOLE,
+    installed_parts,
+    list_of_installed,
+    new_console,
+    print_json,
+)
 from memspan.errors import NotFound, whole_number, whole_seed
 from memspan.figures.style import save
 from memspan.figures.tasks import TaskSamples, draw_task
@@ -31,7 +40,8 @@ def tasks(
     plot: Annotated[bool, Parameter(negative="")] = False,
     samples: Annotated[int, WHOLE] = 3,
     seed: Annotated[int, WHOLE] = 0,
-    output: Annotated[Path, Parameter(alias="-o")] = Path(),
+    output: Annotated[Path, OUTPUT] = Path(),
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """List the tasks, or show the definition, the parameters and a sequence of one task.
 
@@ -60,6 +70,10 @@ def tasks(
         Seed of the sequences, a whole number of at least 0.
     output
         Folder for the picture and its numbers as CSV.
+    json
+        Print the list `tasks` and the list `installed` as JSON on standard output. A task has `name`, `sentence`,
+        `source`, `least_length`, `parameters`, and at the length T `steps`, `inputs`, `outputs`, `trivial_risk`,
+        `chance_accuracy`; one task alone also a sequence: `x`, `y` (labels of the last steps) and `relevant`.
     """
     length = None if length is None else whole_number("length", length)
     family = [task for task in TASKS.values() if task.family == str(name).replace("_", "-")]
@@ -74,7 +88,10 @@ def tasks(
     if plot:
         make_folder(output)
     console = new_console()
-    if len(chosen) == 1:
+    console.quiet = json
+    if json:
+        print_json(_numbers(chosen, length, options["seed"]))
+    elif len(chosen) == 1:
         _describe(chosen[0], length, console)
         console.print(_sequence(chosen[0], length, options["seed"]))
     else:
@@ -84,8 +101,35 @@ def tasks(
         print("`memspan tasks NAME` shows one task, with a sequence.")
     for file, record in drawn.items():
         save(draw_task, record, output, file)
-        print(output / f"{file}.png")
+        console.print(output / f"{file}.png", soft_wrap=True)
     return 0
+
+
+def _numbers(tasks: list[Task], length: int | None, seed: int) -> dict[str, Any]:
+    """Return what JSON has of several tasks, or of one with a sequence."""
+    T = USUAL if length is None else length
+    if len(tasks) > 1:
+        return {"length": T, "tasks": [_facts(task, T) for task in tasks], "installed": installed_parts("task")}
+    (task,) = tasks
+    record = TaskSamples.of(task, _short(task) if length is None else length, samples=1, seed=seed)
+    sequence = {name: getattr(record, name)[:, 0] for name in ("x", "y", "relevant")}
+    return {"length": max(T, task.least_length), **_facts(task, max(T, task.least_length)), **sequence}
+
+
+def _facts(task: Task, length: int) -> dict[str, Any]:
+    """Return what JSON has of a task; null what depends on T if the task has no sequences of this length."""
+    facts: dict[str, Any] = {"name": task.name, "sentence": task.sentence, "source": task.source}
+    facts |= {"least_length": task.least_length, "parameters": parameters_of(task)}
+    names = ("steps", "inputs", "outputs", "trivial_risk", "chance_accuracy")
+    if length < task.least_length:
+        return facts | dict.fromkeys(names)
+    risks = task.trivial_risk(length), task.chance_accuracy(length)
+    return facts | dict(zip(names, (*task.shape(length)[:3], *risks), strict=True))
+
+
+def _short(task: Task) -> int:
+    """The default T of a sequence that is shown."""
+    return max(8, task.least_length)
 
 
 def _list_tasks(tasks: list[Task], length: int, console: Console) -> None:
@@ -140,7 +184,7 @@ def _describe(task: Task, length: int | None, console: Console) -> None:
 
 def _sequence(task: Task, length: int | None, seed: int) -> Table:
     """Return the table of one sequence; of a long one the first and last steps, and those with the answer."""
-    length = max(8, task.least_length) if length is None else length
+    length = _short(task) if length is None else length
     record = TaskSamples.of(task, length, samples=1, seed=seed)
     steps, first = record.end(0), len(record.x) - len(record.y)
     caption = "* The answer depends on this step."

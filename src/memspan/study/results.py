@@ -218,6 +218,25 @@ class StudySummary:
             )
         return found
 
+    def numbers(self) -> dict[str, Any]:
+        """Return the summary for JSON. Configurations are counted from 1, as in exports."""
+        spans = [part.estimate for part in self.parts]
+        known = ("span", "low", "high", "level", "share", "left_censored", "right_censored", "fits")
+        lengths = StudySummary.records(self)
+        return {
+            "study": self.study.model_dump(mode="json"),
+            "trials": self.study.size,
+            "done": self.done,
+            "complete": self.complete,
+            "sentence": self.sentence,
+            "spans": [
+                self._varying(k) | {"configuration": k + 1} | {name: getattr(span, name, None) for name in known}
+                for k, span in enumerate(spans)
+            ],
+            "lengths": [row | {"configuration": row["configuration"] + 1} for row in lengths],
+            "failures": self.failures,
+        }
+
     def to_frame(self) -> Any:
         """Return the `records` as a pandas DataFrame.
 

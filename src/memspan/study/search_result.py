@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from memspan.errors import shown
 from memspan.span import Answer, SpanEstimate, SpanSearch
@@ -127,3 +127,12 @@ class SearchResult(StudyResult):
             why = "No training has run to its end" if self.path.rounds else "No round has ended"
             return f"{why}, so there is no answer yet."
         return f"{self.estimate}." if self.complete else f"So far: {self.estimate}."
+
+    def numbers(self) -> dict[str, Any]:
+        """Return the result for JSON, with the search itself, and why it ended (null while it goes on)."""
+        found = super().numbers() | {"search": self.search.model_dump(mode="json"), "trials": self.done}
+        return found | {
+            "ended": self.ended or None,
+            "trainings": self.path.trainings,
+            "steps_trained": self.steps_trained,
+        }

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from memspan.cli.console import STORE
+from memspan.cli.study.choose import the_entry
 from memspan.runtime.notices import say
 from memspan.runtime.renamed import UNTIL
 from memspan.store import Store
@@ -15,10 +16,10 @@ from memspan.study import Study
 
 
 def export(
-    name: str,
+    name: str | None = None,
     /,
     *,
-    output: Annotated[Path, Parameter(alias="-o")],
+    output: Annotated[Path, Parameter(alias="-o", metavar="FILE")],
     format: Literal["csv", "json", "parquet"] | None = None,
     curves: Annotated[bool, Parameter(negative="")] = False,
     force: Annotated[bool, Parameter(negative="")] = False,
@@ -33,7 +34,7 @@ def export(
     Parameters
     ----------
     name
-        Name of the study or search.
+        Name of the study or search [default: the only one in the store].
     output
         File for the trials, such as gates.csv, gates.json or gates.parquet. It must be new, unless with --force.
     format
@@ -44,9 +45,9 @@ def export(
         Replace the file if it exists.
     """
     with Store(store) as opened:
-        entry = opened.find(name)
+        entry = the_entry(opened, name)
         count = export_trials(entry, output, format, curves=curves, force=force)
-        begun = next(found.versions.memspan for found in opened.overviews() if found.name == name)
+        begun = next(found.versions.memspan for found in opened.overviews() if found.name == entry.name)
     if begun.startswith("0.1."):  # scripts may read the columns of that version
         _tell_renamed(entry.study)
     print(f"{output}: {count:,} trials")

@@ -4,13 +4,23 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
-from memspan.cli.console import STORE, new_console
+from memspan.cli.console import JSON, STORE, new_console, print_json
+from memspan.cli.study.choose import numbers_of, the_entry
 from memspan.runtime.progress import plain
 from memspan.store import Store
+from memspan.store.store import Overview
+from memspan.study import Study
 from memspan.study.choices import Choices
+from memspan.study.search import Search
 
 
-def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> int:
+def show(
+    name: str | None = None,
+    /,
+    *,
+    store: Annotated[str, STORE] = "memspan.sqlite",
+    json: Annotated[bool, JSON] = False,
+) -> int:
     """Show the stored record of a study or search: settings, software versions, machine, and outcomes of trials.
 
     **One study:**
@@ -20,13 +30,26 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     Parameters
     ----------
     name
-        Name of the study or search.
+        Name of the study or search [default: the only one in the store].
+    json
+        Print the record as JSON on standard output: what `memspan store ls --json` has, with `settings`,
+        `versions` and `store_bytes`.
     """
     with Store(store) as opened:
-        entry = opened.find(name)
-        found = next(overview for overview in opened.overviews() if overview.name == name)
+        entry = the_entry(opened, name)
+        found = next(overview for overview in opened.overviews() if overview.name == entry.name)
         size = opened.size
     experiment = entry.search or entry.study
+    if json:
+        record = numbers_of(found) | {"settings": experiment.model_dump(mode="json")}
+        print_json(record | {"versions": found.versions.model_dump(mode="json"), "store_bytes": size})
+    else:
+        new_console().print(_table(found, experiment, size))
+    return 0
+
+
+def _table(found: Overview, experiment: Study | Search, size: int) -> Table:
+    """The settings, the outcomes, the versions and the machine of a study or search."""
     rows = {name: ", ".join(map(str, values)) for name, values in experiment.values().items()}
     rows["init"] = rows["init"].replace("None", "the cell's own")
     own = [name for name in type(experiment).model_fields if name not in (*Choices.model_fields, "name")]
@@ -37,13 +60,12 @@ def show(name: str, /, *, store: Annotated[str, STORE] = "memspan.sqlite") -> in
     rows |= {"checksum": found.hash, "created": found.created}
     rows |= {name: str(value) for name, value in found.versions.model_dump().items()}
     rows |= {"size of the store": f"{size:,} bytes"}
-    table = Table(title=plain(name), show_header=False, title_justify="left")
+    table = Table(title=plain(found.name), show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for field, value in rows.items():
         table.add_row(field, plain(value))
-    new_console().print(table)
-    return 0
+    return table
 
 
 def _listed(value: Any) -> str:

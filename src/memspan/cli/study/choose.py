@@ -1,5 +1,7 @@
 """The choice of a study if no name is given, and the table of all studies and searches."""
 
+from typing import Any
+
 from rich.table import Table
 
 from memspan.errors import Conflict, InvalidArgument, NotFound, whole_number
@@ -56,6 +58,23 @@ def overview_table(overviews: list[Overview]) -> Table:
             *(number, done, *counts, plain(found.created[:10])),
         )
     return table
+
+
+def numbers_of(overview: Overview) -> dict[str, Any]:
+    """Return what JSON has of a study or search in a store."""
+    values = overview.study.values()
+    return {
+        "name": overview.name,
+        "kind": overview.study.what,
+        "task": values["task"],
+        "cell": values["cell"],
+        "configurations": len(overview.study.configurations),
+        "trials": overview.trials,
+        "done": overview.done,
+        "outcomes": overview.counts,
+        "created": overview.created,
+        "checksum": overview.hash,
+    }
 
 
 def settings_of(experiment: Study | Search) -> str:

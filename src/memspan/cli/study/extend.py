@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from memspan.cli.console import WHOLE
+from memspan.cli.console import JSON, WHOLE
 from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
 from memspan.cli.study.runner import run_and_print
@@ -23,6 +23,7 @@ def extend(
     repetitions: Annotated[int | None, WHOLE] = None,
     options: RunOptions = OPTIONS,
     reuse: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Add lengths or repetitions to a stored study, and run the missing trials.
 
@@ -46,13 +47,15 @@ def extend(
         Number of networks trained at each length, including those already trained.
     reuse
         Copy the missing trials that another study or search of the store has, instead of training them again.
+    json
+        Print the results as JSON on standard output, as `memspan study show --json` does, and draw no figures.
     """
     with Store(options.store) as opened:
         if name is None:
             studies = [found for found in opened.overviews() if found.trials is not None]
             name = the_one(studies, f"No study in {opened.place} yet. Run `memspan study run` first.").name
         study = a_study(opened.find(name))
-    return run_and_print(extended(study, lengths, repetitions), options, reuse=reuse)
+    return run_and_print(extended(study, lengths, repetitions), options, reuse=reuse, json=json)
 
 
 def extended(study: Study, lengths: tuple[str, ...] | None, repetitions: int | None) -> Study:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
-from memspan.cli.console import STORE, WHOLE
+from memspan.cli.console import OUTPUT, STORE, WHOLE
 from memspan.cli.fields import given, options_of
 from memspan.errors import Conflict, whole_number
 from memspan.execution.teams import available_cores
@@ -44,7 +44,7 @@ class RunOptions:
     """
 
     store: Annotated[str, STORE] = "memspan.sqlite"
-    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None
+    output: Annotated[Path | None, OUTPUT] = None
     figures: bool = True
     workers: Annotated[int | None, Parameter(show_default=False), WHOLE] = None
     scheduler: Annotated[str | None, Parameter(metavar="ADDRESS")] = None

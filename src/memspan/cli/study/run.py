@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from memspan.cli.console import JSON, print_json
 from memspan.cli.study.options import OPTIONS, Flags, RunOptions, specified
 from memspan.cli.study.runner import run_and_print
 from memspan.execution.run import StudyRun
@@ -19,6 +20,7 @@ def run(
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # noqa: B008
     options: RunOptions = OPTIONS,
     reuse: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, JSON] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Run a study: train every configuration at every length, several times.
@@ -55,13 +57,21 @@ def run(
         are a list. Options of the run, such as --workers, are no keys.
     reuse
         Copy the missing trials that another study or search of the store has, instead of training them again.
+    json
+        Print the results as JSON on standard output, as `memspan study show --json` does, and draw no figures.
     dry_run
-        Only print how many trials are missing, the longest time that they can take, and the memory that they need.
+        Only print how many trials are missing, the longest time that they can take, and the memory that they need
+        (with --json: `trials`, `processes`, `at_most_seconds` and the `bytes` of each process).
     """
     study = specified(Study, specification, flags)
     if not dry_run:
-        return run_and_print(study, options, reuse=reuse)
+        return run_and_print(study, options, reuse=reuse, json=json)
     make_team = team_of(options.processes, options.scheduler)
     with StudyRun(study, options.store, make_team, retry_failed=options.retry_failed, reuse=reuse) as running:
-        print(running.plan().sentence)
+        plan = running.plan()
+    if json:
+        numbers = {"trials": plan.trials, "processes": plan.slots, "at_most_seconds": plan.seconds}
+        print_json(numbers | {"bytes": plan.bytes})
+    else:
+        print(plan.sentence)
     return 0

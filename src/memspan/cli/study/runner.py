@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from memspan.cli.console import new_console
+from memspan.cli.console import new_console, print_json
 from memspan.cli.study.options import RunOptions
-from memspan.errors import MemspanError
+from memspan.errors import Conflict, MemspanError
 from memspan.execution.events import Event, Listener, Planned, Searching
 from memspan.execution.listeners import listening
 from memspan.execution.run import StudyRun
@@ -32,23 +32,25 @@ Begun = TypeVar("Begun", Planned, Searching)
 """The event with which work begins: before it, nothing is in the store."""
 
 
-def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False) -> int:
-    """Run a study, print its table and draw its figures; return the exit code."""
+def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False, json: bool = False) -> int:
+    """Run a study, print its table and draw its figures, or print it as JSON; return the exit code."""
     output = figures_folder(study, options)
-    as_json = options.progress == "json"  # for programs, which read neither tables nor figures
+    quiet = json or options.progress == "json"  # for programs, which read neither tables nor figures
     make_team = team_of(options.processes, options.scheduler)
     how = {"retry_failed": options.retry_failed, "reuse": reuse}
     with (
-        followed(Planned, lambda plan: resume_command(plan.name, options.store), options) as (tell, begun),
-        StudyRun(study, options.store, make_team, **how, tell=tell) as running,
+        followed(Planned, lambda plan: resume_command(plan.name, options.store), options, quiet=json) as follow,
+        StudyRun(study, options.store, make_team, **how, tell=follow[0]) as running,
     ):
         running.run()
-        result = running.result() if options.figures and not as_json and draws_trials(study) else running.summary()
-    if not as_json:
+        result = running.result() if options.figures and not quiet and draws_trials(study) else running.summary()
+    if json:
+        print_json(result.numbers() | {"name": running.name})
+    if not quiet:
         print_result(result)
         if options.figures:
             folder = output if options.output else output.parent / folder_name(running.name)
-            draw(lambda: save_figures(result, folder), folder, options, needed=bool(begun[0].plan.groups))
+            draw(lambda: save_figures(result, folder), folder, options, needed=bool(follow[1][0].plan.groups))
         if result.failures and not options.retry_failed:
             print(f"{resume_command(running.name, options.store)} --retry-failed")
     return 1 if result.failures else 0
@@ -98,6 +100,8 @@ def followed(
     listener, list
         The listener to the run's events, and the events so far with which work began.
     """
+    if quiet and options.progress == "json":
+        raise Conflict("--json prints one document, --progress json a line for each event. Choose one.")
     begun: list[Begun] = []
 
     def listen(event: Event) -> None:

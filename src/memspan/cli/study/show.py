@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from memspan.cli.console import STORE, WHOLE
+from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, print_json
 from memspan.cli.study.choose import the_entry
 from memspan.cli.study.runner import print_paths, print_result
 from memspan.runtime.files import demand_writable
@@ -20,7 +18,8 @@ def show(
     *,
     configuration: Annotated[int | None, WHOLE] = None,
     store: Annotated[str, STORE] = "memspan.sqlite",
-    output: Annotated[Path | None, Parameter(alias="-o", show_default=False)] = None,
+    output: Annotated[Path | None, OUTPUT] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """Print the results of a stored study or search, and draw its figures if --output is given.
 
@@ -36,6 +35,11 @@ def show(
         Number of a single configuration to show, counted from 1 [default: all].
     output
         Folder for the figures. Without it none are drawn.
+    json
+        Print the results as JSON on standard output: `name`, `study` (its settings), `trials`, `done`, `complete`,
+        `sentence`, `spans` (of each configuration), `lengths` (of each configuration: the solved share with its
+        interval, accuracy, loss) and `failures`; of a search also `search`, `ended`, `trainings` and
+        `steps_trained`. Configurations are counted from 1.
     """
     if output is not None:
         demand_writable(output)
@@ -43,7 +47,12 @@ def show(
         entry = the_entry(opened, name, configuration)
         drawn = output is not None and draws_trials(entry.study)
         result = entry.result() if drawn else entry.summary()
-    print_result(result)
+    if json:
+        print_json(result.numbers() | {"name": entry.name})
+    else:
+        print_result(result)
     if output is not None:
-        print_paths(save_figures(result, output))
+        paths = save_figures(result, output)
+        if not json:
+            print_paths(paths)
     return 0
