@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from reference import REFERENCE, cells, commands, names, tasks
+from reference import REFERENCE, cells, commands, files, names, tasks
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {
     (REFERENCE / name).resolve(): text
-    for part in (cells, commands, names, tasks)
+    for part in (cells, commands, files, names, tasks)
     for name, text in part.pages().items()
 }
 COMMITTED = {

@@ -3,21 +3,26 @@
 import json
 import math
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
-from reference import cells, commands, names, tasks, write_pages
+from reference import cells, commands, files, names, tasks, write_pages
+from safetensors import safe_open
 
 import memspan
-from memspan import CELLS, TASKS, Network
+from memspan import CELLS, TASKS, Network, Store, Study, run_study
 from memspan.cli.app import new_app
 from memspan.cli.mistakes import leaves_of
+from memspan.store.export import export
 from memspan.testing import check_task
 
 ROOT = Path(__file__).parents[2]
 LEAVES = dict(leaves_of(new_app(), []))
 COMMANDS, NAMES, CELL_PAGES, TASK_PAGES = (part.pages() for part in (commands, names, cells, tasks))
+FILES = files.pages()
 
 
 def rows_of(page):
@@ -66,7 +71,8 @@ def test_the_spans_of_a_cell_are_those_of_the_atlas_and_the_verdicts_are_about_t
         about = spans[row["task"], row["cell"]]
         assert row["length"] == math.ceil(1.5 * about["span"] if about["span"] else about["shortest"])
         assert row["configuration"]["hidden"] == about["hidden"]
-        assert f"**{row['verdict']}** at T = {row['length']}" in CELL_PAGES[f"cells/{row['cell']}.md"]
+        says = "still solved" if row["verdict"] == "solved" else f"**{row['verdict']}**"
+        assert f"{says} at T = {row['length']}" in CELL_PAGES[f"cells/{row['cell']}.md"]
 
 
 def test_the_picture_of_a_cell_has_a_panel_for_every_gate_and_state(monkeypatch):
@@ -141,3 +147,33 @@ def test_pages_whose_subject_is_gone_are_deleted(tmp_path, monkeypatch):
     write_pages({"cells/kept.md": ""})
     assert [*tmp_path.rglob("*.md")] == [kept]
     assert kept.stat().st_mtime_ns == written
+
+
+def test_the_page_of_files_has_the_columns_of_a_store_and_of_an_export(tmp_path):
+    with Store(tmp_path / "store.sqlite", create=True):
+        pass
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
+        listed = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        told = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for (name,) in listed}
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    told.pop("sqlite_sequence")  # SQLite's own
+    rows = dict(re.findall(r"^\| `(\w+)`.*? \| (.*) \|$", FILES["files/_store.md"], re.MULTILINE))
+    columns = {name: re.findall(r"`(\w+)`", row) for name, row in rows.items()}
+    assert columns == {name: [row[1] for row in of_it] for name, of_it in told.items()}
+    assert f"The schema has version {version}." in FILES["files/_store.md"]
+
+
+def test_the_page_of_files_has_the_header_of_a_network_and_the_columns_of_an_export(tmp_path):
+    Network("rnn", 1, 2, 1, rng=0).save(tmp_path / "rnn.safetensors")
+    with safe_open(tmp_path / "rnn.safetensors", framework="numpy") as file:
+        header = json.loads(file.metadata()["memspan"])
+    assert f"`{header['format']}`" in FILES["files/_network.md"]
+    assert re.findall(r"`(\w+)`", FILES["files/_network.md"]) == [*header]
+    study = Study(lengths=[2], repetitions=1, hidden=1, updates=1, name="mine", test_lengths=[40])
+    run_study(study, tmp_path / "store.sqlite", progress=False)
+    with Store(tmp_path / "store.sqlite") as store:
+        export(store.find("mine"), tmp_path / "mine.csv")
+        export(store.find("mine"), tmp_path / "mine.json", curves=True)
+    (trial,) = json.loads((tmp_path / "mine.json").read_text("utf-8"))["trials"]
+    columns = {*(tmp_path / "mine.csv").read_text("utf-8").partition("\n")[0].strip().split(","), *trial}
+    assert {*re.findall(r"`(\w+)`", FILES["files/_export.md"])} == columns

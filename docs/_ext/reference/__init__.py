@@ -66,10 +66,10 @@ def toctree(names: Iterable[str]) -> str:
 
 def write(_: "Sphinx") -> None:
     """Write all pages and pictures."""
-    from reference import cells, commands, names, tasks
+    from reference import cells, commands, files, names, tasks
 
     names.import_models()
-    for module in (cells, tasks, commands, names):
+    for module in (cells, tasks, commands, files, names):
         write_pages(module.pages())
     for module in (cells, tasks):
         draw_pictures(module.pictures())

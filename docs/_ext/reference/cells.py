@@ -160,8 +160,9 @@ def verdict(row: dict[str, Any], found: dict[str, Any] | None) -> tuple[str, str
         beyond = row["span"] is None and row["low"] is not None
         return ("beyond the longest length of the atlas" if beyond else "not measured"), ""
     evidence = found["evidence"]
+    says = "still solved" if found["verdict"] == "solved" else f"**{found['verdict']}**"
     solved = f"at T = {found['length']}, where {evidence['solved']} of {evidence['trials']} solve it"
-    return f"**{found['verdict']}** {solved}", (found["remedies"] or [""])[0]
+    return f"{says} {solved}", (found["remedies"] or [""])[0]
 
 
 def read(name: str) -> Any:
