@@ -183,13 +183,19 @@ def _warnings_shown() -> Iterator[None]:
 def new_app() -> "App":
     """Return the cyclopts application with all commands. Looking up a command imports its module."""
     from cyclopts import App
+    from rich.console import Console
 
     from memspan.cli.groups import see_page
 
     codes = "\n".join(f"- {code:d}: {meaning}" for code, meaning in EXIT_CODES.items())
     last = f"**Exit codes:**\n\n{codes}\n\n{see_page()}"
     app = App(
-        name="memspan", version=__version__, help=SUMMARY, help_epilogue=last, suppress_keyboard_interrupt=False
+        name="memspan",
+        version=__version__,
+        help=SUMMARY,
+        help_epilogue=last,
+        console=Console(),
+        suppress_keyboard_interrupt=False,
     )
     for name in COMMANDS:
         page = {} if name in GROUPS else {"help_epilogue": see_page(name)}

@@ -2,16 +2,19 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cyclopts import Parameter, Token
+from rich.table import Table
 
 from memspan.errors import Conflict
 from memspan.errors import shown as brief
 from memspan.runtime.files import make_folder
 from memspan.runtime.imports import entry_points, origin
+from memspan.runtime.narrow import fitted
 from memspan.runtime.progress import plain
 from memspan.runtime.tables import PlainConsole
 
@@ -25,8 +28,8 @@ def _whole(kind: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f"must be a whole number, got {brief(text)}") from None  # cyclopts adds the name
 
 
-if TYPE_CHECKING:
-    from rich.table import Table
+WIDTH = 140
+"""The width of tables in a file or a pipe, in characters."""
 
 WHOLE = Parameter(converter=_whole)
 """The settings of an option that takes a whole number."""
@@ -41,7 +44,7 @@ STORE = Parameter(
 OUTPUT = Parameter(alias="-o", metavar="FOLDER", show_default=False)
 """The settings of the option `--output` for a folder."""
 
-JSON = Parameter(name="--json", negative="")
+JSON = Parameter(name="--json", negative="", show_default=False)
 """The settings of the option `--json`."""
 
 NAME = Parameter(metavar="NAME")
@@ -52,7 +55,11 @@ TASK_PARAMETERS = Parameter(metavar="FLOAT", show_default=False)
 
 
 class _Output(PlainConsole):
-    """A console that leaves a broken pipe to `main`."""
+    """A console that leaves a broken pipe to `main`, and prints tables readably in a narrow terminal."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print; a table that does not fit has its rows one below the other."""
+        super().print(*(fitted(one, self.width) if isinstance(one, Table) else one for one in objects), **options)
 
     def on_broken_pipe(self) -> None:
         """Raise, where rich would exit with 1."""
@@ -60,9 +67,12 @@ class _Output(PlainConsole):
 
 
 def new_console() -> PlainConsole:
-    """Return a console on standard output. In a file or a pipe it is wide enough for every table."""
+    """Return a console on standard output.
+
+    In a file or a pipe it has the width of the environment variable COLUMNS, or else room for every table.
+    """
     console = _Output()
-    return console if console.is_terminal else _Output(width=140)
+    return console if console.is_terminal or "COLUMNS" in os.environ else _Output(width=WIDTH)
 
 
 def print_json(document: Any) -> None:
@@ -89,13 +99,11 @@ def installed_parts(kind: str) -> list[dict[str, str]]:
     return [{"name": name, "path": path, "from": origin(path)} for name, path in sorted(found.items())]
 
 
-def list_of_installed(kind: str) -> "Table | None":
+def list_of_installed(kind: str) -> Table | None:
     """Return the table of the cells or tasks that installed distributions name; None if there are none.
 
     They are not imported.
     """
-    from rich.table import Table
-
     found = installed_parts(kind)
     if not found:
         return None
