@@ -28,7 +28,7 @@ faults: $(VENV)/ready
 
 test-jax: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[jax]'
-	$(BIN)/python -m pytest tests/jax tests/testing/test_models_jax.py tests/study/test_own_jax_models.py tests/docs/test_own_cells_page.py
+	$(BIN)/python -m pytest tests/jax tests/testing/test_models_jax.py tests/study/test_own_jax_models.py tests/docs/test_blocks.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ version = release = __version__
 extensions = [
     *("myst_nb", "sphinx_design"),
     *("sphinx.ext.autodoc", "sphinx.ext.napoleon"),
-    *("mathml", "outside", "reference", "docstrings"),
+    *("mathml", "outside", "reference", "docstrings", "run"),
 ]
 exclude_patterns = ["_ext", "reference/*/_*.md"]
 nitpicky = True
@@ -38,6 +38,8 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(BUILD / "docs-cache")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_execution_in_temp = True
+nb_merge_streams = True
 nb_ipywidgets_js = {}  # no script from elsewhere
 
 html_title = "memspan"

@@ -6,8 +6,6 @@ import tomllib
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from memspan import Store, Study
 
 PAGE = (Path(__file__).parents[2] / "docs" / "studies.md").read_text("utf-8")
@@ -17,13 +15,6 @@ def test_the_file_is_a_study():
     (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     study = Study(**tomllib.loads(text))
     assert (study.name, len(study.configurations), len(study.keys)) == ("gates", 4, 4 * 3 * 20)
-
-
-def test_the_program_with_a_store_runs(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
-    exec(compile(program, "docs/studies.md", "exec"), {"__name__": "page"})
-    assert "Key(configuration=0, length=3, repetition=0)" in capsys.readouterr().out
 
 
 def test_tables_and_columns_are_those_of_a_store(tmp_path):
@@ -39,8 +30,3 @@ def test_tables_and_columns_are_those_of_a_store(tmp_path):
     for table in ("studies", "configurations", "trials"):
         for column in set(columns[table]) - {"id"}:
             assert f"`{column}`" in rows[table], f"{table}.{column}"
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(\.\./([^)]*)\)", PAGE))))
-def test_what_is_linked_is_there(path):
-    assert (Path(__file__).parents[2] / path).exists()
