@@ -17,14 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-ELSEWHERE = {DOCS / "changes.md", *(DOCS / "measurements").glob("*")}
-"""The build of the site writes these; they are copies."""
-PAGES = [ROOT / "README.md", *sorted({*DOCS.rglob("*.md")} - ELSEWHERE)]
+WRITTEN = {DOCS / "changes.md", *DOCS.glob("measurements/*.md"), *DOCS.glob("reference/*/*.md")}
+"""The pages that the build of the site writes."""
+PAGES = [ROOT / "README.md", *sorted({*DOCS.rglob("*.md")} - WRITTEN)]
 
 BLOCK = re.compile(
     r"^(?:<!-- test: (?P<marks>[^\n]*?) -->\n\n?)?(?P<fence>`{3,})(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=fence)$",
     re.MULTILINE | re.DOTALL,
 )
+SHOWN = re.compile(r"\{eval\}`(\w+)`")
 MARK = re.compile(r"(slow)|(skip:|needs|file) (.+)")
 
 
@@ -47,15 +48,18 @@ class Block:
 
 
 def blocks_of(page: str) -> list[Block]:
-    """Return the fenced blocks of a page, without directives of the site that hold no code."""
-    found = []
+    """Return the fenced blocks of a page, without directives of the site that hold no code.
+
+    A name of which the text shows the value (a role `eval`) is a block too.
+    """
+    found = [Block(page.count("\n", 0, name.start()) + 1, "eval", name[1]) for name in SHOWN.finditer(page)]
     for match in BLOCK.finditer(page):
         language = match["language"].strip().split(" ")[0]
         if language.startswith("{") and language not in ("{code-cell}", "{run}"):
             continue
         line = page.count("\n", 0, match.start("fence")) + 1
         found.append(Block(line, language, match["text"], marks_of(match["marks"])))
-    return found
+    return sorted(found, key=lambda block: block.line)
 
 
 def marks_of(text: str | None) -> dict[str, str]:
