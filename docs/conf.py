@@ -13,11 +13,7 @@ project = "memspan"
 author = "The memspan developers"
 version = release = __version__
 
-extensions = [
-    *("myst_nb", "sphinx_design"),
-    *("sphinx.ext.autodoc", "sphinx.ext.napoleon"),
-    *("mathml", "outside", "reference", "docstrings", "run"),
-]
+extensions = ["myst_nb", "sphinx_design", "mathml", "outside", "reference", "docstrings", "run"]
 exclude_patterns = ["_ext", "reference/*/_*.md"]
 nitpicky = True
 nitpick_ignore = [("py:obj", "memspan.testing.report.T")]  # a type variable

@@ -70,6 +70,8 @@ def mark_dashes(_: Sphinx, what: str, name: str, value: object, options: object,
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the role, and the steps before and after reading."""
+    for needed in ("autodoc", "napoleon"):
+        app.setup_extension(f"sphinx.ext.{needed}")
     app.add_role("maybe", Maybe())
     app.connect("autodoc-process-docstring", mark_blocks, priority=400)  # before napoleon, at 500
     app.connect("autodoc-process-docstring", mark_dashes, priority=600)

@@ -53,7 +53,7 @@ def page(family: str) -> str:
     """Return the page of a family: each class, with its variants, and what they inherit."""
     kinds = dict.fromkeys(type(task) for task in TASKS.values() if task.family == family)
     shared = [part for part in (MarkedOf1997, RandomEnd) if any(issubclass(kind, part) for kind in kinds)]
-    parts = [f"# The tasks `{family}`", *(of_class(kind) for kind in kinds)]
+    parts = [f"# `{family}`", *(of_class(kind) for kind in kinds)]
     return "\n\n".join([*parts, *(f"## `{part.__name__}`\n\n{inspect.getdoc(part)}" for part in shared)]) + "\n"
 
 
@@ -76,6 +76,6 @@ def of_variant(task: Task) -> str:
     """Return the section of a variant: the question, when an answer is correct, and the picture."""
     chosen = ", ".join(f"{name} = {value:g}" for name, value in parameters_of(task).items() if value is not None)
     says = f"{task.sentence} Correct: {task.rule}." + (f" ({chosen})" if chosen else "")
-    source = f"Source: {task.source}. `memspan span --task {task.name}` measures a span."
+    source = f"Source: {task.source}.\n\n    memspan span --task {task.name}"
     image = f"![A few sequences of {task.name}]({picture(task)})"
     return "\n\n".join([f"### `{task.name}`", says, source, image])
