@@ -76,7 +76,7 @@ def dask(tmp_path_factory):
         yield cluster
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trial():
     """A trial made by hand; its gradient grows by ten from each time step to the next."""
 
@@ -105,7 +105,7 @@ def make_trial():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def diverged_at_once(make_trial):
     """A trial whose first gradient was not finite: nothing was updated, and there is no first flow."""
 

@@ -35,6 +35,7 @@ LAYERS = [
         "store",
         "execution",
         "why",
+        "report",
         "reproduce",
         "bench",
         "cli",

@@ -47,6 +47,7 @@ from .network import GRU as GRU
 from .network import LSTM as LSTM
 from .network import RNN as RNN
 from .network import Network as Network
+from .report import Report as Report
 from .span import SolvedShare as SolvedShare
 from .span import SpanEstimate as SpanEstimate
 from .span import estimate_span as estimate_span

@@ -196,13 +196,14 @@ def test_a_study_is_run_kept_and_shown_again(memspan_, tmp_path, monkeypatch):
     assert result.sentence in out.splitlines()
     assert re.search(r"│ +2 │ +0/2 │ +0\.00-0\.66 │", out)
     pictures = [line for line in out.splitlines() if line.startswith("results")]
-    assert len(pictures) == 6
+    assert len(pictures) == 6 + 1
+    assert pictures[-1] == os.path.join("results", "report.html")
     assert all((tmp_path / path).stat().st_size > 1000 for path in pictures)
-    assert len(list((tmp_path / "results").iterdir())) == 3 * 6
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 6 + 1
     drawn = []
     monkeypatch.setattr("memspan.study.figures.save", lambda draw, record, folder, name: drawn.append(name))
     assert memspan_("study show -o results") == (0, out, "")
-    assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures]
+    assert [f"{name}.png" for name in drawn] == [os.path.basename(path) for path in pictures[:-1]]
     table, _ = out.split(pictures[0])
     assert memspan_(f"study show {default_name(SMALL_STUDY)}") == (0, table, "")
     assert memspan_(f"study run {SMALL} --output results") == (0, out, "")  # of which nothing was run again
@@ -220,7 +221,7 @@ def test_a_study_of_another_task_is_run_and_shown_with_its_parameters(memspan_, 
     assert len(result.trials) == 4
     assert "cross-entropy" in out
     assert "Read 2 symbols of 3 kinds, wait for T steps" in " ".join(out.split())
-    assert len(list((tmp_path / "results").iterdir())) == 3 * 6
+    assert len(list((tmp_path / "results").iterdir())) == 3 * 6 + 1
     assert memspan_("study show --store my.store -o results") == (0, out, "")
     assert not (tmp_path / "memspan.sqlite").exists()
 
@@ -272,11 +273,11 @@ def test_what_is_no_store_is_refused_with_3_and_left_as_it_was(memspan_, tmp_pat
 
 
 def test_without_output_the_folder_is_named_for_task_and_cell(memspan_, tmp_path, monkeypatch):
-    def save_figures(result, folder):
+    def save_pages(result, name, folder, store):
         folder.mkdir(parents=True)
         return [folder / "none.png"]
 
-    monkeypatch.setattr("memspan.cli.study.runner.save_figures", save_figures)
+    monkeypatch.setattr("memspan.cli.study.runner.save_pages", save_pages)
     code, out, _ = memspan_(f"study run {SMALL} --cell lstm")
     assert code == 0
     (folder,) = (tmp_path / "runs").iterdir()

@@ -41,6 +41,7 @@ FLAGS = {
     "--reuse",
     "--retry-failed",
     "--figures",
+    "--why",
     "--plot",
     "--quick",
     "--full",

@@ -21,7 +21,8 @@ def test_the_answer_is_printed_and_drawn(memspan_, tmp_path):
     assert "below 4 steps" in expected.sentence or "T50" in expected.sentence
     (picture,) = (tmp_path / "runs").glob("span-*/span.png")
     assert str(picture.relative_to(tmp_path)) in out
-    assert {path.suffix for path in picture.parent.iterdir()} == {".png", ".svg", ".csv"}
+    assert {path.suffix for path in picture.parent.iterdir()} == {".png", ".svg", ".csv", ".html"}
+    assert expected.sentence in (picture.parent / "report.html").read_text("utf-8")
     assert "round 1: 4 trainings at T=" in err
 
 

@@ -321,7 +321,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_trained(m
 
 
 def test_the_name_of_a_study_names_the_folder_of_its_figures(memspan_, monkeypatch):
-    monkeypatch.setattr("memspan.cli.study.runner.save_figures", one_figure)
+    monkeypatch.setattr("memspan.cli.study.runner.save_pages", one_figure)
     code, out, _ = memspan_(f"{RUN.removesuffix(' --no-figures')} --name mine")
     assert (code, out.splitlines()[-1]) == (0, "runs/mine/accuracy.png")
 
@@ -403,7 +403,7 @@ def test_the_schema_admits_what_the_study_admits(memspan_, small, tmp_path):
     assert keys <= schema["properties"].keys() == Study.model_fields.keys()
 
 
-def one_figure(result, folder):
+def one_figure(result, name, folder, store):
     """In place of all: they take two seconds."""
     folder.mkdir(parents=True)
     (folder / "accuracy.png").touch()
@@ -414,7 +414,7 @@ def one_figure(result, folder):
     "name", ["../../x", "'; DROP TABLE trials", "<script>", "=cmd()", "[bold]", "a\tb\x1b[31m"]
 )
 def test_a_hostile_name_is_only_a_name(memspan_, monkeypatch, tmp_path, name):
-    monkeypatch.setattr("memspan.cli.study.runner.save_figures", one_figure)
+    monkeypatch.setattr("memspan.cli.study.runner.save_pages", one_figure)
     code, out, _ = memspan_([*RUN.split()[:-1], "--name", name])
     assert code == 0
     assert stored(name).complete
@@ -445,6 +445,7 @@ def test_of_very_many_trials_only_what_they_come_to_is_read_and_drawn(memspan_, 
         "accuracy.csv",
         "accuracy.png",
         "accuracy.svg",
+        "report.html",
         "span.csv",
         "span.png",
         "span.svg",

@@ -32,7 +32,7 @@ SUMMARY = """How far back can a recurrent network remember, and why does it stop
     memspan span --help
 """
 
-QUESTIONS = ("span", "compare", "predict", "explain")
+QUESTIONS = ("span", "compare", "predict", "explain", "report")
 COMMANDS = (
     *(*QUESTIONS, "study", "store", "tasks", "cells", "flow", "gradcheck"),
     *("check", "new", "reproduce", "bench"),

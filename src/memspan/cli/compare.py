@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from memspan.cli.console import JSON, new_console, print_json
 from memspan.cli.fields import options_of
+from memspan.cli.pages import save_report
 from memspan.cli.span import same_command
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
 from memspan.cli.study.runner import draw, figures_folder, followed
@@ -19,6 +20,7 @@ from memspan.runtime.files import make_folder
 from memspan.runtime.progress import plain
 from memspan.study.comparison import Comparison
 from memspan.study.comparison_result import Compared
+from memspan.study.identity import default_name
 
 if TYPE_CHECKING:
     Flags = Any
@@ -80,7 +82,16 @@ def run(comparison: Comparison, options: RunOptions, *, quiet: bool) -> Compared
         print_comparison(result)
         if options.figures and result.spans:
             needed = any(event.keys for event in begun)
-            draw(lambda: save_comparison(result, output), output, options, needed=needed)
+            name, stored = comparison.name or default_name(comparison), begun[-1].names[0]
+            draw(
+                lambda: [
+                    *save_comparison(result, output),
+                    save_report(result, name, output, options.store, stored),
+                ],
+                output,
+                options,
+                needed=needed,
+            )
     return result
 
 

@@ -3,12 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclopts import Parameter, Token
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from memspan.errors import Conflict
 from memspan.errors import shown as brief
@@ -97,6 +99,13 @@ def installed_parts(kind: str) -> list[dict[str, str]]:
     """Return the cells or tasks that installed distributions name, for JSON. They are not imported."""
     found = entry_points(kind)
     return [{"name": name, "path": path, "from": origin(path)} for name, path in sorted(found.items())]
+
+
+def print_paths(paths: Iterable[Path]) -> None:
+    """Print one path a line; on a terminal that can show links, as a link to the file."""
+    console = new_console()
+    for path in paths:
+        console.print(Text(str(path), style=Style(link=path.absolute().as_uri())), soft_wrap=True)
 
 
 def list_of_installed(kind: str) -> Table | None:

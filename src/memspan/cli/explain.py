@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, new_console, print_json
+from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, new_console, print_json, print_paths
+from memspan.cli.pages import NAME as REPORT
 from memspan.cli.study.choose import the_entry
 from memspan.errors import InvalidArgument, NotFound, shown, whole_number
 from memspan.execution.teams import available_cores
+from memspan.report import Report
 from memspan.runtime.files import make_folder
 from memspan.runtime.progress import plain
 from memspan.store import Store
@@ -78,7 +80,7 @@ def explain(
     workers
         Number of worker processes with --try; 0 trains in the main process [default: one for each core].
     output
-        Folder for a page of figures of each configuration. It is made if it does not exist.
+        Folder for a page of figures of each configuration, and a report. It is made if it does not exist.
     json
         Print a list as JSON on standard output, with `configuration`, `length`, `verdict`, `evidence`, `remedies`
         (`change`, `from`, `to`, `expected`) and `tried`. What is infinite is null.
@@ -89,6 +91,7 @@ def explain(
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
         results = {entry.name: _finished(entry) for entry in entries}
+        overviews = {one.name: one for one in opened.overviews()}
     if output is not None:
         make_folder(output)
     console, progress = new_console(), not json
@@ -110,7 +113,10 @@ def explain(
         if output is not None:
             folder = output if len(results) == 1 else output / folder_name(name)
             pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
-            console.print(*pictures, sep="\n")
+            page = Report(name).add(result, name, explanations=explained, overview=overviews[name])
+            written = [*pictures, page.save(folder / REPORT)]
+            if not json:
+                print_paths(written)
     if json:
         print_json(found)
     return 0

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from memspan.cli.console import JSON, print_json
 from memspan.cli.fields import options_of
+from memspan.cli.pages import save_report
 from memspan.cli.study.options import OPTIONS, RunOptions, specified
 from memspan.cli.study.runner import draw, figures_folder, followed, print_result
 from memspan.execution.events import Searching
@@ -85,11 +86,16 @@ def run(search: Search, options: RunOptions, *, quiet: bool) -> SearchResult:
         SearchRun([search], options.store, make_team, retry_failed=options.retry_failed, tell=tell) as running,
     ):
         running.run()
-        (result,) = running.results()
+        (result,), (name,) = running.results(), running.names
     if not quiet and options.progress != "json":
         print_result(result)
         if options.figures:
-            draw(lambda: save_span(result, output), output, options, needed=bool(begun[0].keys))
+            draw(
+                lambda: [*save_span(result, output), save_report(result, name, output, options.store)],
+                output,
+                options,
+                needed=bool(begun[0].keys),
+            )
         if result.failures and not options.retry_failed:
             print(f"{same_command()} --retry-failed")
     return result

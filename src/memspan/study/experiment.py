@@ -77,6 +77,13 @@ class Experiment(Choices):
                 changes = changes | {table: found[table] | changes[table]}
         return cls(**{**found, **changes})
 
+    def toml(self) -> str:
+        """Return the fields that were set, as the text of a file that `read` takes. Empty ones are left out."""
+        import tomli_w
+
+        fields = self.model_dump(exclude_unset=True, exclude_none=True)
+        return tomli_w.dumps({name: _listed(value) for name, value in fields.items() if value not in ((), {})})
+
     @field_validator("name")
     @classmethod
     def _storable(cls, name: str | None) -> str | None:
@@ -224,6 +231,13 @@ def written(value: Any) -> str:
         return str(value)
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
+
+
+def _listed(value: Any) -> Any:
+    """Return a value with lists for tuples, of single values and of tables too: TOML has only lists."""
+    if isinstance(value, dict):
+        return {name: _listed(item) for name, item in value.items() if item is not None}
+    return [_listed(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _toml(place: str | Path, name: str) -> dict[str, Any]:

@@ -65,12 +65,12 @@ def save_figures(result: StudySummary, folder: str | Path) -> list[Path]:
     folder = _checked(result, folder)
     make_folder(folder, "folder")
     if len(result.study.configurations) == 1:
-        return _saved(_figures(result), folder)
+        return _saved(figures_of(result), folder)
     written = _saved(_figures_of_all(result), folder)
     if len(result.study.configurations) <= MOST_CONFIGURATIONS:
         for number, part in enumerate(result.parts):
             label = result.study.label(number)
-            headed = ((name, _headed(record, label), draw) for name, record, draw in _figures(part))
+            headed = ((name, _headed(record, label), draw) for name, record, draw in figures_of(part))
             written += _saved(headed, folder / folder_of(label))
     return written
 
@@ -101,7 +101,11 @@ def _saved(figures: Iterable[tuple[str, Any, Callable[[Any], "Figure"]]], folder
     return written
 
 
-def _figures(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+def figures_of(result: StudySummary) -> Iterator[tuple[str, Any, Callable[[Any], "Figure"]]]:
+    """Yield name, record and drawing function of each figure of a study of one configuration.
+
+    A record without rows has nothing to draw.
+    """
     yield from _span_figure(result)
     yield "accuracy", accuracy_record(result), draw_accuracy
     if result.study.test_lengths:

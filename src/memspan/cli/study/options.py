@@ -29,9 +29,10 @@ class RunOptions:
     Attributes
     ----------
     output
-        Folder for the figures [default: a folder in runs/ with the name of the study, search or comparison].
+        Folder for figures and report [default: a folder in runs/ with the name of the study, search or
+        comparison].
     figures
-        Draw the figures at the end.
+        Draw the figures and write the report at the end.
     workers
         Number of worker processes; 0 trains in the main process [default: one for each core].
     scheduler

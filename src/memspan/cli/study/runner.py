@@ -5,10 +5,12 @@ import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from memspan.cli.console import new_console, print_json
+from memspan.cli.console import new_console, print_json, print_paths
+from memspan.cli.pages import save_report
 from memspan.cli.study.options import RunOptions
 from memspan.errors import Conflict, MemspanError
 from memspan.execution.events import Event, Listener, Planned, Searching
@@ -50,7 +52,8 @@ def run_and_print(study: Study, options: RunOptions, *, reuse: bool = False, jso
         print_result(result)
         if options.figures:
             folder = output if options.output else output.parent / folder_name(running.name)
-            draw(lambda: save_figures(result, folder), folder, options, needed=bool(follow[1][0].plan.groups))
+            save = partial(save_pages, result, running.name, folder, options.store)
+            draw(save, folder, options, needed=bool(follow[1][0].plan.groups))
         if result.failures and not options.retry_failed:
             print(f"{resume_command(running.name, options.store)} --retry-failed")
     return 1 if result.failures else 0
@@ -65,6 +68,11 @@ def figures_folder(experiment: Experiment, options: RunOptions) -> Path:
     elif options.figures:
         demand_folder(output.parent)  # on a read-only disk too, where a finished study may lie
     return output
+
+
+def save_pages(result: StudySummary, name: str, folder: Path, store: str) -> list[Path]:
+    """Draw the figures of a study in the store, and write its report. Return the paths."""
+    return [*save_figures(result, folder), save_report(result, name, folder, store)]
 
 
 def draw(save: Callable[[], list[Path]], output: Path, options: RunOptions, *, needed: bool) -> None:
@@ -145,9 +153,3 @@ def print_result(result: StudySummary) -> None:
     console.print(result.sentence, style="bold")
     if isinstance(result, SearchResult) and result.ended:
         console.print(f"The search ended: {result.ended}.")
-
-
-def print_paths(figures: list[Path]) -> None:
-    """Print one path a line."""
-    for path in figures:
-        print(path)

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, print_json
+from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, print_json, print_paths
 from memspan.cli.study.choose import the_entry
-from memspan.cli.study.runner import print_paths, print_result
+from memspan.cli.study.runner import print_result, save_pages
 from memspan.runtime.files import demand_writable
 from memspan.store import Store
-from memspan.study import save_figures
 from memspan.study.figures import draws_trials
 
 
@@ -21,9 +20,9 @@ def show(
     output: Annotated[Path | None, OUTPUT] = None,
     json: Annotated[bool, JSON] = False,
 ) -> int:
-    """Print the results of a stored study or search, and draw its figures if --output is given.
+    """Print the results of a stored study or search; with --output also draw its figures and write its report.
 
-    **The table, and the figures in the folder `figures`:**
+    **The table, and figures and report in the folder `figures`:**
 
         memspan study show gates --output figures
 
@@ -34,7 +33,7 @@ def show(
     configuration
         Number of a single configuration to show, counted from 1 [default: all].
     output
-        Folder for the figures. Without it none are drawn.
+        Folder for the figures and the report. Without it none are made.
     json
         Print the results as JSON on standard output: `name`, `study` (its settings), `trials`, `done`, `complete`,
         `sentence`, `spans` (of each configuration), `lengths` (of each configuration: the solved share with its
@@ -52,7 +51,7 @@ def show(
     else:
         print_result(result)
     if output is not None:
-        paths = save_figures(result, output)
+        paths = save_pages(result, entry.name, output, store)
         if not json:
             print_paths(paths)
     return 0
