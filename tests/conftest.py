@@ -45,6 +45,7 @@ def memspan_(monkeypatch, capsys, tmp_path):
     """
     monkeypatch.chdir(tmp_path)
 
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it, and tables have this width
     monkeypatch.setattr("memspan.cli.app.ignore_interrupts", lambda: None)  # this process does not end with it
 
     def run(line):

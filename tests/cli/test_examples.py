@@ -48,6 +48,7 @@ def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stores")
     for name in ("gates", "first", "mine"):
         run_study(Study(**TINY, lengths=(3, 5), name=name), folder / f"{name}.sqlite", progress=False)
+    run_study(Study(**TINY, lengths=(3, 5), name="second"), folder / "first.sqlite", progress=False)
     return folder
 
 

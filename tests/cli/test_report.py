@@ -67,10 +67,10 @@ def test_a_single_configuration_is_chosen_by_its_number(memspan_, here):
     [
         ("report", "Which study? Choose one of first, <b>two."),
         ("report frist", "first"),
-        ("report first -o no/report.html", "output must be in an existing folder, got no/report.html."),
-        ("report first -o .", "output must be a regular file or a new one, got ., which is a folder."),
-        ("report first --networks 0", "networks must be"),
-        ("report first --configuration 2", "configuration must be at most 1, got 2."),
+        ("report first -o no/report.html", "-o must be in an existing folder, got no/report.html"),
+        ("report first -o .", "-o must be a regular file or a new one, got ., which is a folder"),
+        ("report first --networks 0", "--networks must be"),
+        ("report first --configuration 2", "--configuration must be at most 1, got 2"),
         ("report first -o mine.html", "mine.html exists and is no report of memspan. Choose another --output."),
     ],
 )

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from memspan.cli.console import STORE, WHOLE, print_paths
 from memspan.cli.pages import NAME, demand_new
 from memspan.cli.study.choose import the_entry
-from memspan.errors import InvalidArgument
+from memspan.errors import InvalidArgument, whole_number
 from memspan.report import Report
 from memspan.store import Store
 from memspan.store.entry import Entry
@@ -58,6 +58,7 @@ def report(
         Most networks to train again at each length.
     """
     demand_new(output)
+    networks = whole_number("networks", networks)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
         overviews = {one.name: one for one in opened.overviews()}
