@@ -52,6 +52,7 @@ def lead_to_pages(_: Sphinx, name: str, source: list[str]) -> None:
     """Let the links to a file lead to its page."""
     up = "../" * name.count("/")
     source[0] = re.sub(r"\]\((\.\./)+benchmarks/results/([\w-]+\.md)", rf"]({up}measurements/\2", source[0])
+    source[0] = re.sub(r"\]\((\.\./)+CHANGELOG\.md", f"]({up}changes.md", source[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

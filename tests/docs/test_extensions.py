@@ -46,9 +46,9 @@ def test_links_to_results_lead_to_their_pages():
     text = ["[a](../benchmarks/results/engine.md), [b](../benchmarks/engine.py), [c](why.md#results)"]
     lead_to_pages(None, "span", text)
     assert text == ["[a](measurements/engine.md), [b](../benchmarks/engine.py), [c](why.md#results)"]
-    deeper = ["[a](../../benchmarks/results/why_x.md#a)"]
+    deeper = ["[a](../../benchmarks/results/why_x.md#a), [b](../../CHANGELOG.md)"]
     lead_to_pages(None, "reference/cells", deeper)
-    assert deeper == ["[a](../measurements/why_x.md#a)"]
+    assert deeper == ["[a](../measurements/why_x.md#a), [b](../changes.md)"]
 
 
 def test_a_result_without_a_title_gets_one(tmp_path):

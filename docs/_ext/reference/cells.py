@@ -28,7 +28,7 @@ PAGE = """\
 
 ## A trained network
 
-The network has learned to recall the first number of a sequence, which is orange. The picture shows one sequence.
+The network was trained to recall the first number of a sequence, which is orange. The picture shows one sequence.
 In each panel a row is a unit. A closed gate is white and an open one black. Of other values red is above 0, and
 blue below. The last panel has the gradient that reaches each step.
 
