@@ -159,6 +159,12 @@ class GradientReport:
     def __bool__(self) -> bool:
         return self.passed
 
+    def _repr_html_(self) -> str:
+        """The verdict and the comparisons, for a notebook."""
+        from memspan.runtime.html import for_notebook, of_table, paragraphs
+
+        return for_notebook(paragraphs(self.verdict, class_="answer"), of_table(self.table()))
+
     def table(self, *, wide: bool = True) -> TextTable:
         """Return the comparisons as a table for `rich`; a narrow one leaves out the three gradients."""
         caption = " ".join((self.verdict, *self.notes))

@@ -106,6 +106,12 @@ class SpanEstimate:
         """`24.7 [18.4, 36.2]`, `31 [at least 18.4]`, `at least 182`, `below 5` or `unknown`, for tables."""
         return self._text(str)
 
+    def _repr_html_(self) -> str:
+        """The span in words, for a notebook."""
+        from memspan.runtime.html import for_notebook, paragraphs
+
+        return for_notebook(paragraphs(f"{self}.", class_="answer"))
+
     def __str__(self) -> str:
         """`T50 = 24.7 steps [18.4, 36.2] (95 %), from 40 trainings at 4 lengths`, or what else can be said."""
         text = self._text(_in_steps)

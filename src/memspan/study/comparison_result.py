@@ -78,6 +78,13 @@ class Compared:
         pairs = zip(self.labels, self.results, strict=True)
         return f"<Compared: {'; '.join(f'{label} {_short(result)}' for label, result in pairs)}>"
 
+    def _repr_html_(self) -> str:
+        """The answer, the spans and their ratios, for a notebook."""
+        from memspan.runtime.html import for_notebook, of_table, paragraphs
+
+        tables = [self.table(), self.pair_table()] if self.pairs else [self.table()]
+        return for_notebook(paragraphs(self.sentence, class_="answer"), *map(of_table, tables))
+
     @cached_property
     def spans(self) -> list[NamedSpan]:
         """The span of each configuration of which a training counts."""

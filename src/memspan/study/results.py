@@ -99,6 +99,12 @@ class StudySummary:
         answer = f" {self.sentence}" if len(self.rows) == 1 else ""
         return f"<{type(self).__name__}{name} of {self.study.describe()}: {done}.{answer}>"
 
+    def _repr_html_(self) -> str:
+        """The answer and the table of lengths, for a notebook."""
+        from memspan.runtime.html import for_notebook, of_table, paragraphs
+
+        return for_notebook(paragraphs(self.sentence, class_="answer"), of_table(self.table()))
+
     @cached_property
     def parts(self) -> Sequence["StudySummary"]:
         """The summary of each configuration."""

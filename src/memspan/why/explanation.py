@@ -105,6 +105,13 @@ class Explanation:
         )
         return f"{solved}. Verdict: {why}.{other}"
 
+    def _repr_html_(self) -> str:
+        """The verdict, what should help, and the numbers behind it, for a notebook."""
+        from memspan.runtime.html import element, for_notebook, of_table, paragraphs
+
+        helps = [element("li", f"{remedy}: {remedy.expected}") for remedy in self.remedies]
+        return for_notebook(paragraphs(str(self)), element("ol", *helps), of_table(table_of([self])))
+
     @property
     def _deciding(self) -> str:
         """The medians of the numbers that decided."""
