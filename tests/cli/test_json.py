@@ -33,6 +33,7 @@ LINES = {
     "gradcheck": "gradcheck --length 3 --hidden 2 --json",
     "check": "check rnn --json",
     "reproduce": "reproduce --json",
+    "doctor": "doctor --quick --json",
     "bench": "bench --cell rnn --size 2 2 2 --engine readable --quick --json",
 }
 MORE = [

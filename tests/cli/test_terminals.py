@@ -22,6 +22,7 @@ TABLES = [
     "flow --length 4 --hidden 2",
     "check rnn",
     "reproduce",
+    "doctor --quick",
     "predict --hidden 2 --updates 2 --longest 3 --width 5",
     "store ls",
     "store show mine",
@@ -47,8 +48,7 @@ def stored(tmp_path_factory):
 
 
 def words(text):
-    """All words, hyphens within them apart, as a line may be broken there."""
-    return re.findall(r"[^\s-]+", BOX.sub(" ", text))
+    return BOX.sub(" ", text).split()
 
 
 def run_at(width, line, memspan_, monkeypatch):
