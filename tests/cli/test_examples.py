@@ -87,9 +87,7 @@ def test_an_example_works(example, line):
             example(line)
         return
     code, _, err = example(line)
-    told = [
-        one for one in err.splitlines() if not one.startswith(("memspan: nothing to resume", "memspan: testing"))
-    ]
+    told = [one for one in err.splitlines() if not one.startswith(NOTES)]
     assert (code, told) == (0, [])
 
 

@@ -9,7 +9,6 @@ from rich.text import Text
 from memspan.cli.console import JSON, STORE, new_console, print_json
 from memspan.cli.doctor.finding import Finding, State
 from memspan.cli.doctor.installation import installation
-from memspan.cli.doctor.selftest import selftest
 from memspan.runtime.notices import say
 from memspan.runtime.progress import plain
 
@@ -40,6 +39,8 @@ def doctor(
     """
     findings = installation(store)
     if not quick:
+        from memspan.cli.doctor.selftest import selftest  # which trains, and so imports what takes long
+
         say("memspan: testing itself, for about ten seconds")
         findings += selftest()
     broken = [one for one in findings if one.state is State.BROKEN]

@@ -11,8 +11,6 @@ from threadpoolctl import threadpool_info
 
 from memspan.cells import CELLS
 from memspan.cli.doctor.finding import Finding, State
-from memspan.engines.compiled.compiling import kernel_of
-from memspan.engines.compiled.losses import loss_in_kernel
 from memspan.errors import MemspanError, NotFound
 from memspan.execution.teams import available_cores
 from memspan.losses import MSELoss
@@ -89,6 +87,9 @@ def _machine() -> Finding:
 
 def _cache() -> Finding:
     """The folder in which Numba keeps compiled cells."""
+    from memspan.engines.compiled.compiling import kernel_of  # Numba takes a third of a second to import
+    from memspan.engines.compiled.losses import loss_in_kernel
+
     function, *_ = loss_in_kernel(MSELoss())
     folder = kernel_of(CELLS["rnn"], function).stats.cache_path
     if not folder:
