@@ -44,7 +44,8 @@ class Block:
     @property
     def lines(self) -> list[str]:
         """The lines of code, without the options of a directive, empty lines and comments."""
-        return [line for line in self.text.splitlines() if line.strip() and not line.startswith((":", "#"))]
+        lines = self.text.replace("\\\n", "").splitlines()
+        return [line for line in lines if line.strip() and not line.startswith((":", "#"))]
 
 
 def blocks_of(page: str) -> list[Block]:

@@ -10,3 +10,8 @@ def test_a_table_is_its_own_text_without_colours():
     assert "\x1b" not in str(table)
     for text in ("A title", "what", "│ x "):
         assert text in str(table)
+
+
+def test_a_table_is_its_own_text_in_a_notebook_too(monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert "what" in str(TextTable("what"))

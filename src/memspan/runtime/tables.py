@@ -26,7 +26,10 @@ class TextTable(Table):
 
     def __str__(self) -> str:
         text = StringIO()
-        PlainConsole(file=text, width=WIDTH, no_color=True).print(self)
+        console = PlainConsole(
+            file=text, width=WIDTH, no_color=True, force_jupyter=False
+        )  # not shown, but returned
+        console.print(self)
         return text.getvalue().rstrip("\n")
 
     def __repr__(self) -> str:
