@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,7 @@ def example(memspan_, monkeypatch, stores, tmp_path):
     def run(line):
         for module, name in WORK.items():
             monkeypatch.setattr(importlib.import_module(module), name, stopped)
+        monkeypatch.setattr(Path, "home", lambda: tmp_path)  # where `completion --install` writes
         words = shlex.split(line)[1:]
         named = next((name for name in ("first", "mine") if name in words), "gates")
         for place in ("memspan", "results", "broken"):

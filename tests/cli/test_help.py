@@ -48,6 +48,7 @@ FLAGS = {
     "--yes",
     "--curves",
     "--force",
+    "--install",
     "--json",
     "--try",
 }

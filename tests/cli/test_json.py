@@ -11,7 +11,7 @@ from .test_help import LEAVES
 
 TINY = {"hidden": 2, "updates": 1, "evaluation_samples": 10, "final_batches": 1, "batch": 2}
 FEW = "--hidden 2 --updates 1 --evaluation-samples 10 --final-batches 1 --batch 2 --workers 0"
-WITHOUT = {"report", "study schema", "store export", "store rm", "new cell", "new task"}
+WITHOUT = {"report", "study schema", "store export", "store rm", "new cell", "new task", "completion"}
 """The first prints JSON always. The others change files."""
 
 LINES = {

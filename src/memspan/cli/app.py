@@ -35,7 +35,7 @@ SUMMARY = """How far back can a recurrent network remember, and why does it stop
 QUESTIONS = ("span", "compare", "predict", "explain", "report")
 COMMANDS = (
     *(*QUESTIONS, "study", "store", "tasks", "cells", "flow", "gradcheck"),
-    *("check", "new", "reproduce", "bench", "doctor"),
+    *("check", "new", "reproduce", "bench", "doctor", "completion"),
 )
 """The names of the commands. Each is a function or a group in the module of its name."""
 GROUPS = ("study", "store", "new")

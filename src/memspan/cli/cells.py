@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.table import Table
 
 from memspan.cells import CELLS, INITIALIZERS, Cell, get_cell
+from memspan.cli.completers import among
 from memspan.cli.console import JSON, WHOLE, installed_parts, list_of_installed, new_console, print_json
 from memspan.engines.parameters import Layout
 from memspan.errors import whole_number
 
 
 def cells(
-    name: str | None = None, /, *, hidden: Annotated[int, WHOLE] = 32, json: Annotated[bool, JSON] = False
+    name: Annotated[str | None, Parameter(completer=among(CELLS))] = None,
+    /,
+    *,
+    hidden: Annotated[int, WHOLE] = 32,
+    json: Annotated[bool, JSON] = False,
 ) -> int:
     """List the cells, or show the equations, initial weights and source of one cell.
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from memspan.cells import CELLS, Cell
+from memspan.cli.completers import among
 from memspan.cli.console import JSON, WHOLE, new_console, print_json
 from memspan.errors import InvalidArgument, did_you_mean, shown, whole_number
 from memspan.runtime.imports import EXAMPLES, entry_points, imported, is_factory, is_path, made
@@ -18,7 +19,7 @@ from memspan.testing import ContractReport, check_cell, check_model, check_task
 
 
 def check(
-    part: str,
+    part: Annotated[str, Parameter(completer=among((*CELLS, *TASKS)))],
     /,
     *,
     hidden: Annotated[int, WHOLE] = 8,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, new_console, print_json, print_paths
 from memspan.cli.pages import NAME as REPORT
 from memspan.cli.study.choose import the_entry
@@ -29,7 +30,7 @@ from memspan.why.page import save_page
 
 
 def explain(
-    *names: str,
+    *names: Annotated[str, STUDY],
     configuration: Annotated[int | None, WHOLE] = None,
     lengths: Annotated[
         tuple[str, ...], Parameter(metavar="INT,...", consume_multiple=True, negative="", show_default=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from cyclopts import Parameter
 from pydantic import create_model
 
+from memspan.cli.completers import among
 from memspan.study.choices import TABLES, Choices, PartName
 from memspan.study.experiment import Experiment
 from memspan.study.search import Search
@@ -49,7 +50,13 @@ def _option(model: type[Choices], name: str, default: str | None) -> Any:
     parts = [str(field.description)] + [f"Choices: {', '.join(choices)}."] * bool(choices)
     default = _written(field.get_default()) if default is None else default
     parts += [f"[default: {default}]"] * bool(default)
-    option = Parameter(help=" ".join(parts), metavar=_metavar(model, name), consume_multiple=True, negative="")
+    option = Parameter(
+        help=" ".join(parts),
+        metavar=_metavar(model, name),
+        consume_multiple=True,
+        negative="",
+        completer=among(choices) if choices else None,
+    )
     return (Annotated[kind | None, option], None)
 
 

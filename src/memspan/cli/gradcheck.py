@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
-from memspan.cells import get_cell
+from memspan.cells import CELLS, get_cell
+from memspan.cli.completers import among
 from memspan.cli.console import JSON, NAME, OUTPUT, TASK_PARAMETERS, WHOLE, new_console, print_json
 from memspan.errors import whole_number, whole_seed
 from memspan.figures.style import save
@@ -15,7 +17,7 @@ from memspan.gradcheck import gradient_check, step_size_sweep
 from memspan.network import Network
 from memspan.runtime.files import make_folder
 from memspan.study.choices import InitializerName
-from memspan.tasks import get_task, whole_numbers
+from memspan.tasks import TASKS, get_task, whole_numbers
 
 WIDE = 120
 """The width of a console, in characters, from which the table also shows the gradients."""
@@ -23,8 +25,8 @@ WIDE = 120
 
 def gradcheck(
     *,
-    cell: Annotated[str, NAME] = "rnn",
-    task: Annotated[str, NAME] = "recall",
+    cell: Annotated[str, Parameter(completer=among(CELLS)), NAME] = "rnn",
+    task: Annotated[str, Parameter(completer=among(TASKS)), NAME] = "recall",
     task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,
     init: InitializerName | None = None,
     gain: float = 1.0,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import STORE, WHOLE, print_paths
 from memspan.cli.pages import NAME, demand_new
 from memspan.cli.study.choose import the_entry
@@ -21,7 +22,7 @@ from memspan.why.explanation import Explanation
 
 
 def report(
-    *names: str,
+    *names: Annotated[str, STUDY],
     configuration: Annotated[int | None, WHOLE] = None,
     output: Annotated[Path, Parameter(alias="-o", metavar="FILE")] = Path(NAME),
     title: Annotated[str | None, Parameter(metavar="TEXT")] = None,

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from memspan.cli.completers import among
 from memspan.cli.console import (
     JSON,
     OUTPUT,
@@ -32,7 +33,7 @@ USUAL = 100
 
 
 def tasks(
-    name: str | None = None,
+    name: Annotated[str | None, Parameter(completer=among(TASKS))] = None,
     /,
     *,
     task_parameters: Annotated[dict[str, float] | None, TASK_PARAMETERS] = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import STORE
 from memspan.cli.study.choose import the_entry
 from memspan.runtime.notices import say
@@ -16,7 +17,7 @@ from memspan.study import Study
 
 
 def export(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     output: Annotated[Path, Parameter(alias="-o", metavar="FILE")],

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import STORE
 from memspan.errors import Conflict, NotFound
 from memspan.runtime.progress import plain
@@ -12,7 +13,7 @@ from memspan.store import Store
 
 
 def rm(
-    *names: str,
+    *names: Annotated[str, STUDY],
     yes: Annotated[bool, Parameter(negative="")] = False,
     store: Annotated[str, STORE] = "memspan.sqlite",
 ) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, STORE, new_console, print_json
 from memspan.cli.study.choose import numbers_of, the_entry
 from memspan.runtime.progress import plain
@@ -15,7 +16,7 @@ from memspan.study.search import Search
 
 
 def show(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     store: Annotated[str, STORE] = "memspan.sqlite",

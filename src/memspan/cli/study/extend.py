@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, WHOLE
 from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
@@ -14,7 +15,7 @@ from memspan.study import Study
 
 
 def extend(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     lengths: Annotated[

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, print_json
 from memspan.cli.study.choose import a_study, the_one
 from memspan.cli.study.options import OPTIONS, RunOptions
@@ -13,7 +14,7 @@ from memspan.store import Store
 
 
 def resume(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     options: RunOptions = OPTIONS,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, print_json, print_paths
 from memspan.cli.study.choose import the_entry
 from memspan.cli.study.runner import print_result, save_pages
@@ -12,7 +13,7 @@ from memspan.study.figures import draws_trials
 
 
 def show(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     configuration: Annotated[int | None, WHOLE] = None,

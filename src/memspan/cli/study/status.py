@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from rich.table import Table
 
+from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, STORE, new_console, print_json
 from memspan.cli.study.choose import numbers_of, overview_table
 from memspan.cli.study.runner import resume_command
@@ -16,7 +17,7 @@ OUTCOMES = ("solved", "unsolved", "diverged", "failed")
 
 
 def status(
-    name: str | None = None,
+    name: Annotated[str | None, STUDY] = None,
     /,
     *,
     store: Annotated[str, STORE] = "memspan.sqlite",
