@@ -6,7 +6,8 @@
     ```
 
 The commands of a page run when the page is read, one after the other, in a folder of its own that is empty at
-first. A command that fails ends the build. Only standard output is shown.
+first. A command that fails ends the build. Only standard output is shown; with the option `:last: 2`, only the
+last two lines of it.
 """
 
 import os
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -27,6 +29,7 @@ class Run(SphinxDirective):
     """Commands that run, one in a line."""
 
     has_content = True
+    option_spec = {"last": directives.positive_int}  # noqa: RUF012  # the name is Sphinx's
 
     def run(self) -> list[nodes.Node]:
         """Return the commands with what they print."""
@@ -46,7 +49,9 @@ class Run(SphinxDirective):
         )
         if done.returncode:
             raise self.severe(f"{command!r} ended with {done.returncode}: {done.stderr}")
-        return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n") + "\n"
+        lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+        last = self.options.get("last", len(lines))
+        return "\n".join([*(["..."] if last < len(lines) else []), *lines[-last:]]) + "\n"
 
 
 def folder_of(app: Sphinx, name: str) -> Path:

@@ -26,9 +26,7 @@ class TextTable(Table):
 
     def __str__(self) -> str:
         text = StringIO()
-        console = PlainConsole(
-            file=text, width=WIDTH, no_color=True, force_jupyter=False
-        )  # not shown, but returned
+        console = PlainConsole(file=text, width=WIDTH, no_color=True, force_jupyter=False)  # it shows nothing
         console.print(self)
         return text.getvalue().rstrip("\n")
 
