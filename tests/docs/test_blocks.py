@@ -27,7 +27,7 @@ SHORTER = {
     "store rm": "--yes",
     "study extend": "--workers 0 --no-figures",
     "explain": "--networks 1 --rounds 1 --budget 16 --longest 20",
-    "report": "--networks 1",
+    "report": "--no-why",
     "predict": "--longest 8 --updates 100",
 }
 """Options that are added to a command without output, if it does not have them."""
