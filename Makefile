@@ -4,6 +4,7 @@
 #   make faults  the long tests: the fault scripts, and more sizes of some tests
 #   make test-jax  the tests with JAX, flax and equinox, which it installs
 #   make docs    the documentation site, in build/docs
+#   make dist    the wheel and the sdist, in dist
 #   make bench   the benchmarks
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 OUTPUT ?= runs/study-$(shell date +%Y-%m-%d-%H%M%S)
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: study test tests test-jax lint faults docs bench clean
+.PHONY: study test tests test-jax lint faults docs dist bench clean
 
 study: $(VENV)/ready
 	mkdir -p $(OUTPUT)
@@ -38,6 +39,9 @@ lint: $(VENV)/ready
 docs: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	$(BIN)/sphinx-build -W --keep-going -n -q -d build/docs-trees docs build/docs
+
+dist: $(VENV)/ready
+	$(BIN)/python -m build
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/calibrate_gradcheck.py
