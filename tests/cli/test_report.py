@@ -90,6 +90,22 @@ def test_an_older_report_is_replaced(memspan_, here):
     assert "<h1>New</h1>" in (here / "report.html").read_text("utf-8") != old
 
 
+@pytest.mark.parametrize("line", ["study run --name first -o mine", "span -o mine", "explain first -o mine"])
+def test_a_page_of_another_program_is_not_replaced(memspan_, here, line):
+    (here / "mine").mkdir()
+    (here / "mine" / "report.html").write_text("<html>mine")
+    code, _, err = memspan_(line)
+    assert code == 2
+    assert "report.html exists and is no report of memspan" in err
+    assert (here / "mine" / "report.html").read_text() == "<html>mine"
+
+
+def test_a_truncated_gradient_has_no_verdict_and_the_page_says_so(memspan_, here):
+    run_study(Study(**SMALL, lengths=6, truncate=3, name="cut"), here / "memspan.sqlite", progress=False)
+    assert memspan_("report cut")[0] == 0
+    assert "whole gradients only" in text_of(here / "report.html")
+
+
 def test_explain_writes_a_report_into_its_folder(memspan_, here):
     code, out, _ = memspan_("explain first --output why")
     assert code == 0

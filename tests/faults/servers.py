@@ -1,4 +1,4 @@
-"""Servers for tests, on this machine: a Dask cluster and PostgreSQL. Each stops at the end of its `with` block."""
+"""Servers and the browser for tests, on this machine. Each server stops at the end of its `with` block."""
 
 import json
 import os
@@ -24,11 +24,23 @@ def missing(server: str) -> str:
         except ModuleNotFoundError:
             return "Dask is not installed: pip install 'memspan[dask]'"
         return ""
+    if server == "browser":
+        try:
+            import axe_playwright_python  # noqa: F401
+            import playwright  # noqa: F401
+        except ModuleNotFoundError:
+            return "Playwright or axe is not installed: pip install playwright axe-playwright-python"
+        return "" if browser_program() else "Chromium is not installed (Debian: chromium)"
     try:
         import psycopg  # noqa: F401
     except ModuleNotFoundError:
         return "psycopg is not installed: pip install 'memspan[postgres]'"
     return "" if _postgres_program("initdb") else "PostgreSQL is not installed (Debian: postgresql)"
+
+
+def browser_program() -> str | None:
+    """The program of Chromium on this machine."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def demand(server: str) -> None:

@@ -9,18 +9,11 @@ from matplotlib.colors import same_color
 from memspan import estimate_span
 from memspan.figures.configurations import COLOURS
 from memspan.figures.gradients import ZERO
+from memspan.figures.limits import Leaving, LimitsByLength
+from memspan.figures.mechanism import FlowMap, Gates, Mechanism, Spectra
 from memspan.figures.span import SpanByLength
 from memspan.figures.style import ORANGE, save
-from memspan.figures.why import (
-    FlowMap,
-    Gates,
-    Leaving,
-    LimitsByLength,
-    Mechanism,
-    Spectra,
-    WhyPage,
-    draw_why,
-)
+from memspan.figures.why import WhyPage, draw_why
 from memspan.span import SolvedShare
 
 INF = np.inf

@@ -253,6 +253,9 @@ def test_overviews_count(opened, make_trial):
     assert (second.name, second.done, second.trials) == ("second", 0, 70)
     assert first.versions.numpy
     assert first.hash != second.hash
+    assert opened.overview("second") == second
+    with pytest.raises(NotFound, match=r"No study 'secnd'.* Did you mean 'second'"):
+        opened.overview("secnd")
 
 
 def test_a_study_is_taken_out_with_all_that_is_its_own(opened, make_trial):

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from memspan import Configuration, InvalidArgument, Store, Study, StudyResult, explain, predict, run_study  # noqa: E402
 from memspan.errors import generator  # noqa: E402
-from memspan.figures.why import Gates, Spectra  # noqa: E402
+from memspan.figures.mechanism import Gates, Spectra  # noqa: E402
 from memspan.study.group import untrained  # noqa: E402
 from memspan.why.evidence import NUMBERS, evidence_of  # noqa: E402
 from memspan.why.explanation import table_of  # noqa: E402

@@ -4,7 +4,9 @@ import pytest
 from memspan import Configuration, InvalidArgument, Saturation, Study, StudyResult
 from memspan.diagnostics import recurrent_spectra
 from memspan.execution.search import run_search
-from memspan.figures.why import FlowMap, Gates, Leaving, Spectra, draw_why
+from memspan.figures.limits import Leaving
+from memspan.figures.mechanism import FlowMap, Gates, Spectra
+from memspan.figures.why import draw_why
 from memspan.span import Group
 from memspan.study.comparison_result import Compared
 from memspan.study.group import prepared, run_group, untrained

@@ -124,7 +124,7 @@ FEEDS = {
     "bs": "the biases of the gates {all}",
     "V": "the read-out of a[t]",
     "by": "its bias",
-    "U": "one of each of {U} for a unit",
+    "U": "{U}: one number of each for every unit",
 }
 
 

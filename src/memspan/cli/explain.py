@@ -10,10 +10,10 @@ from rich.console import Console
 from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, new_console, print_json, print_paths
 from memspan.cli.pages import NAME as REPORT
+from memspan.cli.pages import demand_no_other, save_report
 from memspan.cli.study.choose import the_entry
 from memspan.errors import InvalidArgument, NotFound, shown, whole_number
 from memspan.execution.teams import available_cores
-from memspan.report import Report
 from memspan.runtime.files import make_folder
 from memspan.runtime.progress import plain
 from memspan.store import Store
@@ -92,9 +92,7 @@ def explain(
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
         results = {entry.name: _finished(entry) for entry in entries}
-        overviews = {one.name: one for one in opened.overviews()}
-    if output is not None:
-        make_folder(output)
+    folders = _folders(output, [*results])
     console, progress = new_console(), not json
     console.quiet = json
     search: Any = {"budget": budget, "longest": longest}
@@ -111,16 +109,25 @@ def explain(
             attempts = try_remedies(part, **how, progress=progress, tell=tell) if try_ else []
             found += [numbers_of(one, part, attempts) for one in explanations]
             explained += explanations
-        if output is not None:
-            folder = output if len(results) == 1 else output / folder_name(name)
-            pictures = [path for path in save_page(result, explained, folder) if path.suffix in (".png", ".gif")]
-            page = Report(name).add(result, name, explanations=explained, overview=overviews[name])
-            written = [*pictures, page.save(folder / REPORT)]
+        if name in folders:
+            written = save_page(result, explained, folders[name])
+            written += [save_report(result, name, folders[name], store, explanations=explained)]
             if not json:
-                print_paths(written)
+                print_paths(path for path in written if path.suffix in (".png", ".gif", ".html"))
     if json:
         print_json(found)
     return 0
+
+
+def _folders(output: Path | None, names: list[str]) -> dict[str, Path]:
+    """Return the folder for the pages of each study, whose parent is made now; none without --output."""
+    if output is None:
+        return {}
+    folders = {name: output if len(names) == 1 else output / folder_name(name) for name in names}
+    for folder in folders.values():
+        demand_no_other(folder / REPORT)
+    make_folder(output)
+    return folders
 
 
 def _finished(entry: Entry) -> StudyResult:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from memspan.cli.completers import STUDY
 from memspan.cli.console import STORE, WHOLE, print_paths
-from memspan.cli.pages import NAME, demand_new
+from memspan.cli.pages import NAME, demand_no_other
 from memspan.cli.study.choose import the_entry
 from memspan.errors import InvalidArgument, whole_number
 from memspan.report import Report
@@ -58,16 +58,17 @@ def report(
     networks
         Most networks to train again at each length.
     """
-    demand_new(output)
+    if not output.absolute().parent.is_dir():
+        raise InvalidArgument("output", "in an existing folder", str(output))
+    demand_no_other(output)
     networks = whole_number("networks", networks)
     with Store(store) as opened:
         entries = [the_entry(opened, name, configuration) for name in names or (None,)]
-        overviews = {one.name: one for one in opened.overviews()}
         page = Report(title if title is not None else ", ".join(entry.name for entry in entries))
         for entry in entries:
             result = result_of(entry)
             explanations = explained(result, networks) if why else ()
-            page.add(result, entry.name, explanations=explanations, overview=overviews[entry.name])
+            page.add(result, entry.name, explanations=explanations, overview=opened.overview(entry.name))
     print_paths([page.save(output)])
     return 0
 
@@ -78,10 +79,8 @@ def result_of(entry: Entry) -> StudySummary:
 
 
 def explained(result: StudySummary, networks: int = NETWORKS) -> Sequence[Explanation]:
-    """Return the explanations of a result; none of a summary, or where the gradient is truncated."""
-    if not isinstance(result, StudyResult):
+    """Return the explanations of a result; none of a summary, or if a gradient is truncated, as the page says."""
+    truncated = any(one.truncate is not None for one in result.study.configurations)
+    if truncated or not isinstance(result, StudyResult):
         return ()
-    try:
-        return explain_result(result, networks=networks)
-    except InvalidArgument:  # the page says why
-        return ()
+    return explain_result(result, networks=networks)

@@ -1,6 +1,6 @@
 "use strict";
 // Everything on the page can be read without this script. It sorts and filters tables, names the curve at the
-// pointer or the keyboard's focus, selects chapters by their tags, and follows a running study.
+// pointer or the keyboard's focus, and selects chapters by their tags.
 (() => {
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const make = (name, properties = {}, ...children) => {
@@ -10,6 +10,7 @@
   };
 
   // Tables ---------------------------------------------------------------------------------------------------
+  const words = (said) => said.toLowerCase().split(/\s+/).filter(Boolean);
   const text = (row, column) => row.cells[column].textContent.trim();
   const compare = (a, b) => {
     const [x, y] = [a, b].map((value) => (value === "" || value === "–" ? NaN : Number(value.replaceAll(",", ""))));
@@ -29,13 +30,13 @@
   }
 
   function filter(table, controls) {
-    const [words, outcome] = [controls.querySelector("input"), controls.querySelector("select")];
-    const column = Number(outcome?.dataset.column);
-    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const outcome = controls.querySelector("select");
+    const wanted = words(controls.querySelector("input").value);
     let count = 0;
     for (const row of table.tBodies[0].rows) {
-      const said = row.textContent.toLowerCase() + " " + [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
-      row.hidden = !wanted.every((word) => said.includes(word)) || Boolean(outcome?.value && text(row, column) !== outcome.value);
+      const said = [...row.cells].flatMap((cell) => words(cell.textContent));
+      const fits = wanted.every((word) => said.some((one) => one.startsWith(word)));
+      row.hidden = !fits || Boolean(outcome?.value && text(row, outcome.dataset.column) !== outcome.value);
       count += !row.hidden;
     }
     controls.querySelector("output").value = `${count} of ${table.tBodies[0].rows.length} rows`;
@@ -47,8 +48,8 @@
       header.replaceChildren(make("button", { type: "button", textContent: header.textContent }));
       header.addEventListener("click", () => sort(table, header));
     }
-    const words = make("input", { type: "search", placeholder: "words", ariaLabel: "rows with these words" });
-    const controls = make("div", { className: "controls" }, make("label", {}, "Only rows with ", words));
+    const input = make("input", { type: "search", placeholder: "words or numbers" });
+    const controls = make("div", { className: "controls" }, make("label", {}, "Only rows with ", input));
     const column = headers.findIndex((header) => header.textContent === "outcome");
     if (column >= 0) {
       const outcomes = [...new Set([...table.tBodies[0].rows].map((row) => text(row, column)))].sort();

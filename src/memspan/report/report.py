@@ -130,15 +130,14 @@ class Report:
         return render(self.title, [*first, *(content.chapter(page) for content in self.contents)])
 
 
-def render(title: str, chapters: Sequence[Chapter], live: str = "") -> str:
-    """Return a page. `live` is the address of the events of a running study; empty for a finished one."""
+def render(title: str, chapters: Sequence[Chapter]) -> str:
+    """Return the page of some chapters."""
     script = _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(
         title=title,
         chapters=chapters,
         tags=sorted({tag for chapter in chapters for tag in chapter.tags}),
-        live=live,
         style=Markup(style() + _resource("page.css")),
         script=Markup(script),
         digest=digest,

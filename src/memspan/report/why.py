@@ -1,5 +1,6 @@
 """The why on a page: verdicts with their evidence, and gradient and updates on the axis of lengths."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from memspan.errors import InvalidArgument
-from memspan.figures.why import draw_limits, draw_mechanism
+from memspan.figures.limits import draw_limits
+from memspan.figures.mechanism import draw_mechanism
 from memspan.report.page import Page
 from memspan.runtime.html import element, of_table, paragraphs
 from memspan.study.results import StudyResult
@@ -41,11 +43,13 @@ def _advice(part: StudyResult) -> Markup:
     """What to do for a verdict."""
     if limit_of(part) is None:
         return element("p", "At least half of the networks solve every length, so nothing limits the span yet.")
-    name = part.study.name
-    command = f"memspan report {name}" if name else "memspan.explain(result), and give add() its explanations"
-    return element(
-        "p", "This page has no verdict, which takes some networks to be trained again: ", element("code", command)
-    )
+    if part.study.configuration.truncate is not None:
+        said = "There is no verdict: memspan explains whole gradients only, and this one was truncated."
+        return element("p", said)
+    command = element("code", shlex.join(["memspan", "report", part.study.name or "NAME"]))
+    program = element("code", "add(result, explanations=memspan.explain(result))")
+    said = "This page has no verdict, for which some networks are trained again. To get one: "
+    return element("p", said, command, " for a study in a store, or in Python ", program, ".")
 
 
 def _limits(page: Page, part: StudyResult, length: int | None) -> Markup:

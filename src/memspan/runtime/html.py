@@ -100,7 +100,7 @@ def table(
 
 
 def _numeric(values: Sequence[Any]) -> bool:
-    """Whether most values of a column are numbers, or texts that begin with one."""
+    """Whether the values of a column, as far as they are known, are numbers or texts that begin with one."""
     known = [value for value in values if value not in ("", None, "–")]
     return bool(known) and all(
         isinstance(value, int | float) or str(value)[:1].isdecimal() or str(value)[:1] in "+-−±" for value in known

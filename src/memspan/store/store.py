@@ -312,6 +312,19 @@ class Store:
 
         return self.transact(work)
 
+    def overview(self, name: str) -> Overview:
+        """Return the overview of one study.
+
+        Raises
+        ------
+        NotFound
+            When the store has no study of this name.
+        """
+        found = next((one for one in self.overviews() if one.name == name), None)
+        if found is None:
+            raise self.transact(lambda connection: self._catalogue.unknown(connection, name))
+        return found
+
     def remove(self, name: str) -> int:
         """Delete a study with all its trials, even if it cannot be read. Return the number of its trials.
 

@@ -8,19 +8,11 @@ import numpy as np
 from memspan.diagnostics import Saturation, recurrent_spectra
 from memspan.errors import InvalidArgument, shown
 from memspan.figures.animation import GradientInTraining, save_animation
+from memspan.figures.limits import Leaving, LimitsByLength, Quartiles
+from memspan.figures.mechanism import FlowMap, Gates, Mechanism, Spectra
 from memspan.figures.span import SpanByLength
 from memspan.figures.style import save
-from memspan.figures.why import (
-    FlowMap,
-    Gates,
-    Leaving,
-    LimitsByLength,
-    Mechanism,
-    Quartiles,
-    Spectra,
-    WhyPage,
-    draw_why,
-)
+from memspan.figures.why import WhyPage, draw_why
 from memspan.runtime.files import make_folder
 from memspan.span import Group
 from memspan.study.comparison_result import Compared

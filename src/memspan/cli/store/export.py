@@ -48,7 +48,7 @@ def export(
     with Store(store) as opened:
         entry = the_entry(opened, name)
         count = export_trials(entry, output, format, curves=curves, force=force)
-        begun = next(found.versions.memspan for found in opened.overviews() if found.name == entry.name)
+        begun = opened.overview(entry.name).versions.memspan
     if begun.startswith("0.1."):  # scripts may read the columns of that version
         _tell_renamed(entry.study)
     print(f"{output}: {count:,} trials")

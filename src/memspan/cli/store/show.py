@@ -38,7 +38,7 @@ def show(
     """
     with Store(store) as opened:
         entry = the_entry(opened, name)
-        found = next(overview for overview in opened.overviews() if overview.name == entry.name)
+        found = opened.overview(entry.name)
         size = opened.size
     experiment = entry.search or entry.study
     if json:

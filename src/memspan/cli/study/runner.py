@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from memspan.cli.console import new_console, print_json, print_paths
-from memspan.cli.pages import save_report
+from memspan.cli.pages import NAME as REPORT
+from memspan.cli.pages import demand_no_other, save_report
 from memspan.cli.study.options import RunOptions
 from memspan.errors import Conflict, MemspanError
 from memspan.execution.events import Event, Listener, Planned, Searching
@@ -67,6 +68,8 @@ def figures_folder(experiment: Experiment, options: RunOptions) -> Path:
         demand_writable(output)
     elif options.figures:
         demand_folder(output.parent)  # on a read-only disk too, where a finished study may lie
+    if options.figures:
+        demand_no_other(output / REPORT)
     return output
 
 

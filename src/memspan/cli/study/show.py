@@ -5,6 +5,8 @@ from typing import Annotated
 
 from memspan.cli.completers import STUDY
 from memspan.cli.console import JSON, OUTPUT, STORE, WHOLE, print_json, print_paths
+from memspan.cli.pages import NAME as REPORT
+from memspan.cli.pages import demand_no_other
 from memspan.cli.study.choose import the_entry
 from memspan.cli.study.runner import print_result, save_pages
 from memspan.runtime.files import demand_writable
@@ -43,6 +45,7 @@ def show(
     """
     if output is not None:
         demand_writable(output)
+        demand_no_other(output / REPORT)
     with Store(store) as opened:
         entry = the_entry(opened, name, configuration)
         drawn = output is not None and draws_trials(entry.study)
