@@ -54,7 +54,7 @@ def test_pictures_of_one_page_share_no_id_and_all_references_lead_to_one():
 def test_nothing_of_the_picture_concerns_the_page():
     picture = inline(figure_of(), "x")
     assert not re.search(r"<style|<metadata|<!DOCTYPE|<\?xml|xlink|http(?!://www.w3.org/2000/svg)", picture)
-    assert 'data-width="288"' in picture
+    assert 'style="--width: 216pt; ' in picture
     assert re.match(r'<svg [^>]*viewBox="0 0 216 144"', picture)
     assert not re.search(r' (width|height)="[^"]*"', picture.partition(">")[0])
 

@@ -154,7 +154,9 @@ def test_a_print_leaves_out_what_is_for_the_screen(opened):
     opened.emulate_media(media="print")
     for gone in ("nav", ".controls", ".copy button", ".download"):
         assert not opened.locator(gone).first.is_visible()
-    assert opened.locator("svg.figure").first.is_visible()
+    opened.set_viewport_size({"width": 794, "height": 1123})  # A4
+    widths = [figure.bounding_box()["width"] for figure in opened.locator("svg.figure").all()]
+    assert all(600 < width <= 794 for width in widths), "figures fill the paper and do not leave it"
     assert opened.pdf()[:5] == b"%PDF-"
 
 

@@ -49,7 +49,7 @@ def inline(figure: "Figure", label: str) -> str:
     -------
     str
         Text stays text, in the page's sans-serif font. Only ids that are referenced are kept. They are different
-        for different pictures.
+        for different pictures. The custom property `--width` is the width of the figure, for the style sheet.
     """
     import matplotlib
 
@@ -63,10 +63,10 @@ def inline(figure: "Figure", label: str) -> str:
     _shorten(root)
     _rename_ids(root, f"p{zlib.crc32(file.getvalue()):08x}-")
     role = "group" if named else "img"
-    root.attrib |= {"class": "figure", "role": role, "aria-label": label, "style": JOINS}
-    width = float(root.attrib.pop("width").removesuffix("pt"))
+    width = root.attrib.pop("width")  # the height follows from it and the viewBox
     root.attrib.pop("height")
-    root.set("data-width", f"{width * 4 / 3:.0f}")  # in pixels of CSS
+    style = f"--width: {width}; {JOINS}"
+    root.attrib |= {"class": "figure", "role": role, "aria-label": label, "style": style}
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -157,14 +157,9 @@
     all("main section").forEach((section) => seen.observe(section));
   }
 
-  function prepareAll(within) {
-    all("table.sortable", within).forEach(prepare);
-    all("figure", within).filter((figure) => figure.querySelector("output")).forEach(named);
-    all(".copy", within).forEach(copyable);
-    all("svg.figure", within).forEach((svg) => svg.style.setProperty("--width", `${svg.dataset.width}px`));
-  }
-
-  prepareAll(document);
+  all("table.sortable").forEach(prepare);
+  all("figure").filter((figure) => figure.querySelector("output")).forEach(named);
+  all(".copy").forEach(copyable);
   all("fieldset.tags").forEach(tags);
   follow();
   addEventListener("beforeprint", () => all("details").forEach((details) => {
