@@ -28,8 +28,9 @@ def brief(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def no_figure_is_left():
+    before = plt.get_fignums()
     yield
-    assert not plt.get_fignums(), "a report changes no state of pyplot"
+    assert plt.get_fignums() == before, "a report changes no state of pyplot"
 
 
 def search_of(make_trial, name=None, cell="rnn", good=4):

@@ -340,7 +340,7 @@ def test_the_title_of_every_figure_states_the_facts(make_trial):
     """What is solved, the numbers of repetitions, chance and trivial risk."""
     trials = [make_trial(length, k) for _, length, k in STUDY.keys]
     result = StudyResult.of(STUDY.with_(test_lengths=3), trials)
-    records = [record for _, record, _ in pictures._figures(result)]
+    records = [record for _, record, _ in pictures.figures_of(result)]
     assert len(records) == len(NAMES) + 1
     for record in records:
         assert "recall: After T random numbers in [-1, 1], answer with the first." in record.title

@@ -181,12 +181,12 @@ def test_a_stored_study_is_trained_again_and_has_the_verdict_of_the_built_in_cel
     assert foreign.not_known == built_in.not_known == ""
     assert "Not known" not in str(table_of([foreign]).caption)
     pages = [page_record(part, one) for part, one in zip(result.parts, (built_in, foreign), strict=True)]
-    assert isinstance(pages[1].spectra, Spectra)
-    assert isinstance(pages[1].gates, Gates)
-    radii = [sorted(abs(page.spectra.after)) for page in pages]
+    assert isinstance(pages[1].mechanism.spectra, Spectra)
+    assert isinstance(pages[1].mechanism.gates, Gates)
+    radii = [sorted(abs(page.mechanism.spectra.after)) for page in pages]
     np.testing.assert_allclose(radii[1], radii[0], rtol=1e-7)
-    for gate, openness in pages[0].gates.after.items():
-        np.testing.assert_allclose(pages[1].gates.after[gate], openness, rtol=1e-9)
+    for gate, openness in pages[0].mechanism.gates.after.items():
+        np.testing.assert_allclose(pages[1].mechanism.gates.after[gate], openness, rtol=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +212,10 @@ def test_what_is_not_known_is_said_and_the_verdict_is_made_without_it(of_bare):
     assert not {*found.criterion.numbers} & unknown
     json.dumps(found.numbers(), allow_nan=False)
     page = page_record(result, found)
-    assert (page.spectra, page.gates) == (UNKNOWN_R, UNKNOWN_UNITS)
+    assert (page.mechanism.spectra, page.mechanism.gates) == (UNKNOWN_R, UNKNOWN_UNITS)
     assert found.not_known in page.title
-    assert page.leaving.predicted == {}
-    assert 6 in page.leaving.measured
+    assert page.limits.leaving.predicted == {}
+    assert 6 in page.limits.leaving.measured
 
 
 def test_without_a_known_read_out_nothing_is_predicted(package):
